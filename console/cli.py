@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "sign": ("control", "Sign a checklist item, or run its check."),
     "load": ("load", "Extract keywords from files, folders, globs or standard input."),
     "jobs": ("jobs", "Loads by worker processes: list them, stop one."),
+    "worker": ("worker", "A gateway for POST /v1/extract on another core or machine."),
     "query": ("documents", "Search documents by keywords and title."),
     "documents": ("documents", "Show a stored document, or delete it permanently."),
     "export": ("documents", "Write documents with their keywords as JSON."),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from engine.extraction.keywords import Keywords
@@ -27,6 +28,9 @@ class Extracted(Struct, frozen=True):
     epoch: int
     ms: float
     note: str = ""
+    stored: Annotated[
+        bool | UnsetType, Meta(description="False: a gateway without its engine made these, and nothing is stored.")
+    ] = UNSET
 
 
 class Made(Struct, frozen=True):

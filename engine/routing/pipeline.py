@@ -24,7 +24,7 @@ from engine.rollout.state import State
 from engine.routing import buckets, reading
 from engine.routing.calls import Calls, Cancelled
 from engine.routing.made import Extracted, Made
-from engine.routing.ports import Obeyed, Store
+from engine.routing.ports import Obeyed, Overtaken, Store
 from engine.routing.reading import TITLE_LIMIT, ReadDocument, Readers
 from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit
@@ -188,7 +188,7 @@ class Pipeline:
 
     async def read_many(self, documents: Sequence[tuple[str, str, str]]) -> list[ReadDocument]:
         """(id, text, title) of admitted documents, read in other processes."""
-        return await self.readers.read(documents, self._budget)
+        return await self.readers.read(documents, self.budget)
 
     async def _extract(
         self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: ReadDocument | None
@@ -227,7 +227,10 @@ class Pipeline:
                 self._bulk -= bulk
         else:
             made = made.serve("frequency", plain, ms=frequency_ms)
-        await self._keep(made)
+        try:
+            await self._keep(made)
+        except Overtaken as overtaken:
+            made = made.serve("frequency", made.plain, fallback=True, message=str(overtaken))
         if arm == "control" and method == "auto" and permit.shadow and self._in_shadow(made, state):
             self.shadows.start(made)
         return made
@@ -252,7 +255,7 @@ class Pipeline:
             raise Refused(f"No LLM call may be made now: {why}. `rollout status` shows how to restore it.")
 
     @property
-    def _budget(self) -> Budget:
+    def budget(self) -> Budget:
         """For both methods: the plan's limits on the LLM's answer apply to frequency keywords too."""
         llm = self._plan.llm
         return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
@@ -261,8 +264,8 @@ class Pipeline:
         """The document in a text, and its keywords by frequency."""
         with tracing.span("frequency keywords", characters=len(text)):
             if len(text) <= INLINE_CHARS:
-                return reading.read(document_id, text, title, self._budget)
-            return await asyncio.to_thread(reading.read, document_id, text, title, self._budget)
+                return reading.read(document_id, text, title, self.budget)
+            return await asyncio.to_thread(reading.read, document_id, text, title, self.budget)
 
     async def _treat_or_fall_back(self, made: Made, bucket: int | None) -> Made:
         """Any failure in the LLM arm is counted and costs no document its keywords."""
@@ -314,7 +317,7 @@ class Pipeline:
         """Top the keywords up by frequency to the plan's minimum, and describe the shortfall. A second call would
         double the wait, and a model that returns few keywords returns few again."""
         least = self._plan.llm.min_total
-        full = topped_up(keywords, made.plain, least, self._budget)
+        full = topped_up(keywords, made.plain, least, self.budget)
         if len(full) == len(keywords):
             return keywords, ""
         gave = counted(len(keywords), "keyword")

@@ -12,6 +12,10 @@ from engine.routing.switch import Permit
 from engine.store.documents import DocumentWrite
 
 
+class Overtaken(Exception):
+    """A store's answer: the percentage fell meanwhile, and frequency keywords are stored. The message is a phrase."""
+
+
 class Store(Protocol):
     """Where a pipeline's documents go: the store's writer, or a worker's batches."""
 

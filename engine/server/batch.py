@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct, structs
 
-from engine.routing.pipeline import Busy, Refused, Unusable
+from engine.routing.made import Extracted
+from engine.routing.pipeline import Busy, MethodAsked, Pipeline, Refused, Unusable
 from engine.routing.reading import TITLE_LIMIT, ReadDocument
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
-from engine.service.engine import Engine
 from engine.text import clean_line
 
 CHUNK = 20  # documents per step and per turn of the loop: a rollback never waits for more
@@ -43,11 +44,31 @@ def refusal_of(error: Busy | Refused | OSError) -> HttpRefusal:
     return HttpRefusal(503, "store", f"Not stored: {error}.", STORE_AGAIN_S)
 
 
+class Extractor(Protocol):
+    """What makes keywords: the engine, or a gateway. `failed`: where the reason of its own failure is found, with a
+    place for what it failed on."""
+
+    @property
+    def pipeline(self) -> Pipeline: ...
+    @property
+    def failed(self) -> str: ...
+    def trouble(self, error: BaseException) -> None: ...
+    async def extract(
+        self,
+        document_id: str,
+        text: str,
+        title: str = "",
+        method: MethodAsked = "auto",
+        bulk: bool = False,
+        read: ReadDocument | None = None,
+    ) -> Extracted: ...
+
+
 class Batch:
     """The documents of one request, as raw JSON."""
 
-    def __init__(self, engine: Engine, raw: Sequence[msgspec.Raw]) -> None:
-        self._engine = engine
+    def __init__(self, extractor: Extractor, raw: Sequence[msgspec.Raw]) -> None:
+        self._extractor = extractor
         self._raw = raw
 
     async def lines(self) -> AsyncIterator[bytes]:
@@ -87,28 +108,27 @@ class Batch:
         for index, one in enumerate(raw, first):
             try:
                 request = msgspec.json.decode(one, type=ExtractRequest)
-                text = self._engine.pipeline.admitted(request.id, request.text)
+                text = self._extractor.pipeline.admitted(request.id, request.text)
                 asked.append((index, structs.replace(request, text=text)))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 lines.append(ProblemLine(index, 422, f"Not usable: {clean_line(str(error))}.", "fields"))
             except (Refused, OSError) as error:
                 lines.append(_problem(index, msgspec.UNSET, refusal_of(error)))
         given = [(request.id, request.text, clean_line(request.title, TITLE_LIMIT)) for _, request in asked]
-        reads = await self._engine.pipeline.read_many(given)
+        reads = await self._extractor.pipeline.read_many(given)
         made = (self._one(index, request, read) for (index, request), read in zip(asked, reads, strict=True))
         return lines + await asyncio.gather(*made)
 
     async def _one(self, index: int, request: ExtractRequest, read: ReadDocument) -> Line:
         try:
-            made = await self._engine.extract(
+            made = await self._extractor.extract(
                 request.id, request.text, request.title, request.method, bulk=True, read=read
             )
         except (Busy, Refused, OSError) as error:
             return _problem(index, request.id, refusal_of(error))
         except Exception as error:
-            self._engine.trouble(error)
-            sentence = "The engine failed on this document; the reason is in engine.log in the store folder."
-            return _problem(index, request.id, HttpRefusal(500, "internal", sentence))
+            self._extractor.trouble(error)
+            return _problem(index, request.id, HttpRefusal(500, "internal", self._extractor.failed.format("document")))
         return DocumentLine(**structs.asdict(made), index=index)
 
 

@@ -17,6 +17,7 @@ from msgspec import Struct
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 READING = ("GET", "HEAD")
 PAGE = ("/", "/live")
+HEALTH = ("/healthz", "/readyz")  # the second is a gateway's
 
 
 class Denial(Struct, frozen=True):
@@ -63,7 +64,7 @@ class Guard(Struct, frozen=True):
 
     def denies(self, method: str, path: str, headers: Mapping[str, str]) -> Denial | None:
         """Why this request is refused, before its body is read; None when it may pass."""
-        if path == "/healthz" and method in READING:
+        if path in HEALTH and method in READING:
             return None
         page = path in PAGE and method in READING
         if (self.open_metrics and path == "/metrics" and method in READING) or (self.open_page and page):

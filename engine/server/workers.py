@@ -18,11 +18,12 @@ from engine.cluster.lease import LeasePoll, LeaseRenewal
 from engine.cluster.leases import TooMany
 from engine.server.answers import answer, refuse
 from engine.service.engine import Engine
+from engine.service.gateways import GatewayDesk
 from engine.service.jobs import NoJob
 from engine.store.jobs import PartEnded
 from engine.store.log import Fenced
 from engine.text import clean_line, reason_of
-from engine.worker.messages import BatchReceipt, PartRequest, WorkerBatch
+from engine.worker.messages import BatchReceipt, DocumentBatch, DocumentReceipt, PartRequest, WorkerBatch
 
 Handler = Callable[[bytes], Awaitable[Response]]
 
@@ -30,11 +31,13 @@ Handler = Callable[[bytes], Awaitable[Response]]
 class Workers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._gateways = GatewayDesk(engine)
         self._kinds: Mapping[str, Handler] = {
             "lease": self._lease,
             "watch": self._watch,
             "part": self._part,
             "batch": self._batch,
+            "documents": self._documents,
             "part-ended": self._part_ended,
         }
 
@@ -74,10 +77,13 @@ class Workers:
     async def _batch(self, body: bytes) -> Response:
         return await self._stored(self._engine.jobs.take(_batches.decode(body)))
 
+    async def _documents(self, body: bytes) -> Response:
+        return await self._stored(self._gateways.take(_documents.decode(body)))
+
     async def _part_ended(self, body: bytes) -> Response:
         return await self._stored(self._engine.jobs.end_part(msgspec.json.decode(body, type=PartEnded)))
 
-    async def _stored(self, work: Coroutine[Any, Any, BatchReceipt | None]) -> Response:
+    async def _stored(self, work: Coroutine[Any, Any, BatchReceipt | DocumentReceipt | None]) -> Response:
         try:
             return answer(200, await work or {"ok": True})
         except (OSError, sqlite3.Error, Fenced) as error:
@@ -85,3 +91,4 @@ class Workers:
 
 
 _batches = msgspec.json.Decoder(WorkerBatch)
+_documents = msgspec.json.Decoder(DocumentBatch)

@@ -86,6 +86,8 @@ class Engine:
     """Create it with the folder's lock held and `open` it; a `ControlLoop` makes it live; `stop` writes what is
     queued."""
 
+    failed = "The engine failed on this {}; the reason is in engine.log in the store folder."
+
     def __init__(
         self,
         plan: Plan,

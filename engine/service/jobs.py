@@ -156,7 +156,7 @@ class JobDesk:
     def _stamped(self, item: ExtractedItem, job: Job, now: float) -> ExtractedItem:
         """By the engine's clock. NoJob for what no worker of this version sends."""
         record, document = item.record, item.document
-        if not _is_sound(record, document):
+        if not is_sound(record, document):
             raise NoJob("document", f"A document of part {item.part} is not usable: its id, text or figures are not.")
         at = now - min(item.age_s, max(0.0, now - job.at))
         return replace(
@@ -166,24 +166,28 @@ class JobDesk:
         )
 
     def _overtaken(self, item: ExtractedItem, job: Job, permit: Permit) -> ExtractedItem:
-        """An LLM answer that arrives after the fall is stored as frequency."""
-        document = item.document
-        if document is None or document.method != "llm":
-            return item
-        arm = (
-            "treatment" if job.method == "llm" else buckets.arm(self._engine.plan.salt, document.id, permit.percent_bp)
-        )
-        if permit.open and arm == "treatment":
-            return item
-        served = len(document.frequency)
-        return replace(
-            item,
-            record=replace(item.record, method="frequency", fallback=True, message=OVERTAKEN, keywords=served),
-            document=replace(document, method="frequency", llm=None, llm_technical=()),
-        )
+        record, document = by_frequency(item.record, item.document, job.method, permit, self._engine.plan.salt)
+        return item if document is item.document else replace(item, record=record, document=document)
 
 
-def _is_sound(record: Extraction, document: DocumentWrite | None) -> bool:
+def by_frequency(
+    record: Extraction, document: DocumentWrite | None, asked: jobs.Method, permit: Permit, salt: str
+) -> tuple[Extraction, DocumentWrite | None]:
+    """An LLM answer that arrives after the fall is stored as frequency; anything else comes back as it is."""
+    if document is None or document.method != "llm":
+        return record, document
+    arm = "treatment" if asked == "llm" else buckets.arm(salt, document.id, permit.percent_bp)
+    if permit.open and arm == "treatment":
+        return record, document
+    served = len(document.frequency)
+    return (
+        replace(record, method="frequency", fallback=True, message=OVERTAKEN, keywords=served),
+        replace(document, method="frequency", llm=None, llm_technical=()),
+    )
+
+
+def is_sound(record: Extraction, document: DocumentWrite | None) -> bool:
+    """Whether a worker of this version could have sent it."""
     if not all(math.isfinite(figure) for figure in (record.ms, record.queue_ms)) or record.shadow:
         return False
     if document is None:

@@ -63,8 +63,9 @@ class Observations:
             self.silence.sees(self.live.per_min)
         self.complained(state)
 
-    def add(self, record: Extraction, here: bool = True) -> None:
-        """Receives every record as it is made; `here`: this process made its calls, by its own clock."""
+    def add(self, record: Extraction, here: bool = True, starved: bool = False) -> None:
+        """Receives every record as it is made; `here`: this process made its calls, by its own clock. `starved`: the
+        worker that made them was late itself."""
         t = self._clock.monotonic()
         self.exemplars.see(record, ORIGIN.get())
         if record.backfill:  # protects, but is not evidence about the documents that people send
@@ -74,7 +75,7 @@ class Observations:
             return
         if not record.shadow:
             self._documents.append(t)
-        starved = here and record.attempted and self._starved(record)
+        starved = starved or (here and record.attempted and self._starved(record))
         if starved and record.error in BY_CLOCK:
             self.unjudged += 1
             self.silence.passes(record.arm == "treatment" and not record.shadow)

@@ -334,6 +334,18 @@ def served_documents_are_counted_in_the_index(conn: sqlite3.Connection) -> None:
     )
 
 
+@migrations
+def gateways(conn: sqlite3.Connection) -> None:
+    """Batches of gateways that are stored, so that one that is resent is known."""
+    run(
+        conn,
+        """
+        CREATE TABLE gateway_batch (worker TEXT NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL,
+            PRIMARY KEY (worker, number)) STRICT, WITHOUT ROWID;
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     unknown = migrations.unknown(conn)

@@ -1,4 +1,4 @@
-"""What engine and worker exchange about a job."""
+"""What engine and worker exchange about documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from engine.cluster.lease import Count, Name
-from engine.store.jobs import ExtractedItem, Job, JobPart
+from engine.measures.record import Extraction
+from engine.store.documents import DocumentWrite
+from engine.store.jobs import ExtractedItem, Job, JobPart, Method
 
 BATCH_DOCUMENTS = 100
 BATCH_CHARS = 2_000_000  # of texts in one batch; a longer document travels alone
@@ -45,3 +47,28 @@ class BatchReceipt(Struct, frozen=True):
 
     written: int
     known: int
+
+
+class ExtractedDocument(Struct, frozen=True):
+    """A document that a client sent to a gateway just now. Its time is an age. `starved`: the gateway's own loop was
+    late while it measured, so what it says about the LLM service is no evidence."""
+
+    asked: Method
+    age_s: Annotated[float, Meta(ge=0, le=3600)]
+    record: Extraction
+    document: DocumentWrite | None = None
+    starved: bool = False
+
+
+class DocumentBatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """`number` grows with each batch of a gateway: a batch that is resent is not stored again."""
+
+    worker: Name
+    number: Count
+    items: Annotated[list[ExtractedDocument], Meta(min_length=1, max_length=BATCH_DOCUMENTS)]
+
+
+class DocumentReceipt(Struct, frozen=True):
+    """`overtaken`: places in the batch whose LLM keywords came after a fall; frequency keywords are stored for them."""
+
+    overtaken: tuple[int, ...] = ()

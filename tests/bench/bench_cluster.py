@@ -1,20 +1,27 @@
-"""Loads by frequency in worker processes, beside today's `load` in the same run: documents/s, and CPU a document.
+"""Loads by frequency in worker processes, beside today's `load` in the same run: documents/s, and CPU a document. Then
+single documents over HTTP: by the engine alone, by one gateway, by two.
 
-python -m tests.bench.bench_cluster [--documents 4000]
+python -m tests.bench.bench_cluster [--documents 4000] [--clients 16]
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
 import resource
+import socket
 import subprocess
 import tempfile
+import threading
 import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+from tests.bench.bench_http import single
 from tests.engine.service.stage import COMMAND, Stage
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -58,10 +65,63 @@ def measure(stage: Stage, name: str, documents: int, *words: str) -> tuple[float
     return documents / took, (own + children_s() - children) * 1000 / documents, own * 1000 / documents
 
 
+def send(stage: Stage, name: str, documents: int, clients: int, addresses: list[str]) -> float:
+    """Documents/s over HTTP, one at a time on each client's kept connection; clients take turns at the addresses."""
+    rows = [json.loads(line) for line in written(stage, name, documents).read_text().splitlines()]
+    parts = [(addresses[n % len(addresses)], rows[n::clients]) for n in range(clients)]
+    threads = [threading.Thread(target=single, args=part) for part in parts]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return documents / (time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def gateways(stage: Stage, count: int) -> Iterator[list[str]]:
+    ports = []
+    for _ in range(count):
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            ports.append(sock.getsockname()[1])
+    processes = [
+        subprocess.Popen(
+            [*COMMAND, *stage._where, "worker", "--engine", str(stage.folder.path), "--listen", f"127.0.0.1:{port}"],
+            stderr=subprocess.DEVNULL,
+        )
+        for port in ports
+    ]
+    addresses = [f"http://127.0.0.1:{port}" for port in ports]
+
+    def ready(address: str) -> bool:
+        with contextlib.suppress(OSError):
+            return bool(urllib.request.urlopen(f"{address}/readyz").status == 200)
+        return False
+
+    try:
+        assert stage.until(lambda: all(map(ready, addresses)), 30)
+        yield addresses
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+
+
+def served(stage: Stage, documents: int, clients: int) -> list[tuple[str, float]]:
+    rows = [("engine", send(stage, "engine", documents, clients, [stage.view.engine.address]))]
+    for count in (1, 2):
+        with gateways(stage, count) as addresses:
+            rows.append((f"{count} gateway{'s'[: count - 1]}", send(stage, f"g{count}", documents, clients, addresses)))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--documents", type=int, default=4000)
-    documents = parser.parse_args().documents
+    parser.add_argument("--clients", type=int, default=16)
+    given = parser.parse_args()
+    documents = given.documents
     with tempfile.TemporaryDirectory() as folder, Stage(Path(folder) / "bench", speed=None) as stage:
         stage.engine()
         rows = [
@@ -69,11 +129,15 @@ def main() -> None:
             ("local:1", *measure(stage, "one", documents, "--on", "local:1")),
             ("local:2", *measure(stage, "two", documents, "--on", "local:2")),
         ]
+        single_rows = served(stage, documents, given.clients)
     print(f"{documents:,} documents of {WORDS} words by frequency, load average {os.getloadavg()[0]:.1f}")
     for name, rate, cpu, own in rows:
         print(
             f"{name:8} {rate:7.0f}/s  {cpu:5.2f} ms CPU a document, the engine's {own:5.2f}  x{rate / rows[0][1]:.2f}"
         )
+    print(f"the same one at a time, POST /v1/extract by {given.clients} clients of this machine")
+    for name, rate in single_rows:
+        print(f"{name:10} {rate:7.0f}/s  x{rate / single_rows[0][1]:.2f}")
 
 
 if __name__ == "__main__":

@@ -166,4 +166,4 @@ def test_every_verb_that_prints_takes_json() -> None:
     without = {
         " ".join(path) for path, command in walk(rollout, ()) if "as_json" not in {p.name for p in command.params}
     }
-    assert without == {"serve", "rehearse"}  # they run until they are ended
+    assert without == {"serve", "rehearse", "worker"}  # they run until they are ended

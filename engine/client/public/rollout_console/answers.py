@@ -19,7 +19,8 @@ class Document(Struct, frozen=True, omit_defaults=True):
 
 
 class Extraction(Struct, frozen=True):
-    """Keywords, stored by the engine. `fallback`: the LLM failed and these are frequency keywords."""
+    """Keywords, stored by the engine. `fallback`: the LLM failed and these are frequency keywords. `stored`: False when
+    a gateway without its engine made them."""
 
     id: str
     keywords: tuple[str, ...]
@@ -31,6 +32,7 @@ class Extraction(Struct, frozen=True):
     epoch: int = 0
     ms: float = 0.0
     note: str = ""
+    stored: bool = True
 
 
 class Failure(Struct, frozen=True):

@@ -1,0 +1,157 @@
+"""A gateway's store: documents go to the engine as soon as a connection is free, and count as stored when the engine
+has committed them.
+
+While one batch is on its way the next gathers, so the batches grow with the load. A batch that the engine does not take
+within KEPT_WITHIN_S fails: the gateway's clients learn that their documents are not stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from engine.clock import Clock
+from engine.measures.record import Extraction
+from engine.routing.pipeline import KEPT_WITHIN_S, MethodAsked
+from engine.routing.ports import Overtaken
+from engine.service.jobs import OVERTAKEN
+from engine.store.documents import DocumentWrite
+from engine.worker.line import EngineConnection, EngineRefused
+from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, DocumentBatch, DocumentReceipt, ExtractedDocument
+
+SENDERS = 2
+GATHER_S = 0.003
+AGAIN_S = 0.1
+MOST_WAITING = 5000  # documents; more are refused
+MOST_CHARS = 64_000_000  # of their texts
+PATH = "/v1/worker/documents"
+
+ASKED: ContextVar[MethodAsked] = ContextVar("asked", default="auto")  # of the document in this task
+
+Waiting = tuple[ExtractedDocument, float, Future[None]]
+
+
+class EngineStore:
+    """Used by a pipeline like `engine.store.writer.Writer`, from the loop. `unattached` gives the reason why the engine
+    can take nothing now, `starved` whether this record was measured by a late loop; `refuses`: documents are refused
+    before any work when the engine can take nothing."""
+
+    def __init__(
+        self,
+        name: str,
+        line: Callable[[], EngineConnection],
+        clock: Clock,
+        unattached: Callable[[], str],
+        starved: Callable[[Extraction], bool],
+        refuses: bool = True,
+    ) -> None:
+        self._name = name
+        self._line = line
+        self._clock = clock
+        self._unattached = unattached
+        self._starved = starved
+        self._refuses = refuses
+        self._waiting: deque[Waiting] = deque()
+        self._chars = 0
+        self._more = asyncio.Event()
+        self._number = 0
+        self.problem = ""
+
+    @property
+    def refusing(self) -> str:
+        return self._unattached() if self._refuses else ""
+
+    def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
+        """The cache is the engine's: a gateway has none, so it was not asked."""
+        future: Future[None] = Future()
+        chars = len(document.text) if document is not None else 0
+        full = len(self._waiting) >= MOST_WAITING or (self._waiting and self._chars + chars > MOST_CHARS)
+        if why := self._unattached() or ("the engine is not keeping up with this gateway" if full else ""):
+            future.set_exception(OSError(why))
+            return future
+        record = replace(record, lookup=False)
+        item = ExtractedDocument(ASKED.get(), 0.0, record, document, self._starved(record))
+        self._waiting.append((item, self._clock.real(), future))
+        self._chars += chars
+        self._more.set()
+        return future
+
+    def later(self, job: Callable[[sqlite3.Connection], Any]) -> None:
+        """Jobs beside documents are the engine's own: the cache."""
+
+    async def send_for_ever(self) -> None:
+        """Send what there is, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(SENDERS):
+                group.create_task(self._send_for_ever(self._line()))
+
+    async def _send_for_ever(self, line: EngineConnection) -> None:
+        while True:
+            await self._more.wait()
+            await asyncio.sleep(GATHER_S)
+            batch = self._next()
+            if not self._waiting:
+                self._more.clear()
+            if batch:
+                await self._send(line, batch)
+
+    def _next(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        chars = 0
+        while self._waiting and len(batch) < BATCH_DOCUMENTS:
+            document = self._waiting[0][0].document
+            size = len(document.text) if document is not None else 0
+            if batch and chars + size > BATCH_CHARS:
+                break
+            chars += size
+            self._chars -= size
+            waiting = self._waiting.popleft()
+            if not waiting[2].cancelled():
+                batch.append(waiting)
+        return batch
+
+    async def _send(self, line: EngineConnection, batch: list[Waiting]) -> None:
+        self._number += 1
+        number, until = self._number, self._clock.real() + KEPT_WITHIN_S
+        while True:
+            now = self._clock.real()
+            items = [replace(item, age_s=max(0.0, now - made)) for item, made, _ in batch]
+            body = msgspec.json.encode(DocumentBatch(self._name, number, items))
+            try:
+                answer = await asyncio.to_thread(line.post, PATH, body, max(0.1, until - now))
+                receipt = msgspec.json.decode(answer, type=DocumentReceipt)
+            except EngineRefused as refused:
+                self.problem = str(refused)
+                if not refused.passing:
+                    break
+            except (OSError, msgspec.MsgspecError) as error:
+                self.problem = f"the engine does not answer ({error})"
+            else:
+                self.problem = ""
+                overtaken = frozenset(receipt.overtaken)
+                for place, (_, _, future) in enumerate(batch):
+                    _end(future, Overtaken(OVERTAKEN) if place in overtaken else None)
+                return
+            if self._clock.real() + AGAIN_S > until:
+                break
+            await asyncio.sleep(AGAIN_S)
+        for _, _, future in batch:
+            _end(future, OSError(self.problem))
+
+
+def _end(future: Future[None], error: Exception | None) -> None:
+    """The client may have left meanwhile."""
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,106 @@
+"""A gateway as a process: `rollout worker`. Stops on SIGTERM after what it has accepted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import uuid
+from functools import partial
+from pathlib import Path
+
+from engine.gateway.api import GatewayApi
+from engine.gateway.service import Gateway
+from engine.plan.environment import EnvironmentProblem, secret
+from engine.plan.load import PlanError, load_plan
+from engine.plan.model import Plan
+from engine.server.connections import Connection, rooms
+from engine.server.guard import LOOPBACK, Guard
+from engine.server.listeners import DRAIN_CALLS_S, DRAIN_S, Listeners
+from engine.server.process import LOG_FORMAT, SWITCH_S
+from engine.service import sd_notify
+from engine.worker.line import EngineConnection, unfit
+
+log = logging.getLogger("rollout.gateway")
+
+
+class CannotRun(Exception):
+    """The message is a sentence."""
+
+
+def run(plan_path: Path, engine: str, listen: str, alone: bool) -> int:
+    """Serve until asked to stop; return the process's exit code. `engine`: a URL, or the folder of the store."""
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        plan = load_plan(plan_path)
+        token = secret(os.environ, plan.http.token_env) or ""
+        if why := unfit(engine, token):
+            raise CannotRun(why)
+        tcp = bound(listen, bool(token), plan.http.token_env)
+        with tcp:
+            return asyncio.run(_serve(plan, engine, token, tcp, alone))
+    except (CannotRun, PlanError, EnvironmentProblem) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def bound(listen: str, has_token: bool, token_env: str) -> socket.socket:
+    """The socket for `HOST:PORT`; without a host, on every address. CannotRun."""
+    host, colon, number = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not number.isdecimal() or int(number) > 65535:
+        raise CannotRun(f"--listen {listen!r} is not HOST:PORT. Give 127.0.0.1:8081, or :8081 for every address.")
+    if host not in LOOPBACK and not has_token:
+        raise CannotRun(
+            f"--listen {listen} is not loopback, so a token is required: set {token_env} in the gateway's environment."
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # an explicit protocol number, or asyncio leaves Nagle on
+    tcp = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        tcp.bind((host, int(number)))
+    except OSError as error:
+        tcp.close()
+        raise CannotRun(f"--listen {listen} cannot be bound ({error.strerror}).") from None
+    return tcp
+
+
+async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone: bool) -> int:
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, ending.set)
+    name = f"gateway-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    key = secret(os.environ, plan.llm.api_key_env) or ""
+    gateway = Gateway(name, plan, lambda: EngineConnection(engine, token), key, alone)
+    host, port, *_ = tcp.getsockname()
+    room, _ = rooms()
+    guard = Guard(host, token)
+    listeners = Listeners()
+    running = asyncio.create_task(gateway.run())
+    listeners.serve(GatewayApi(gateway, room, guard).application(), tcp, partial(Connection, room=room))
+    log.info("gateway up: http://%s for the engine %s", f"[{host}]:{port}" if ":" in host else f"{host}:{port}", engine)
+    sd_notify.tell(sd_notify.READY, "STATUS=gateway up")
+    waits = [asyncio.create_task(ending.wait()), asyncio.create_task(gateway.ended.wait())]
+    await asyncio.wait([*waits, running, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
+    sd_notify.tell(sd_notify.ENDING)
+    gateway.stopping = True
+    if unfinished := await listeners.stop(DRAIN_CALLS_S):
+        gateway.cancel_calls()
+        await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S)
+    await gateway.stop()
+    for task in (*waits, running):
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    if gateway.why_ended:
+        raise CannotRun(gateway.why_ended)
+    log.info("gateway ended")
+    return 0

@@ -1,0 +1,176 @@
+"""A gateway: documents in, keywords out, everything stored by the engine. It has no state of its own.
+
+It obeys its lease: without one it is at 0 %. Without its engine it refuses documents, or, if it is `alone`, makes
+frequency keywords that nothing stores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections import Counter
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from engine.gateway.documents import ASKED, EngineStore
+from engine.measures.record import Extraction
+from engine.plan.model import Plan
+from engine.routing import reading
+from engine.routing.made import Extracted
+from engine.routing.pipeline import KEPT_WITHIN_S, MethodAsked
+from engine.routing.reading import TITLE_LIMIT, ReadDocument
+from engine.service.lag import BEAT_S, LoopLag
+from engine.text import clean_line, percent
+from engine.worker.core import SteadyClock
+from engine.worker.leased import LeasedPipeline
+from engine.worker.line import EngineConnection
+
+LOOK_S = 1.0
+
+log = logging.getLogger("rollout.gateway")
+
+
+class Readiness(Struct, frozen=True):
+    ready: bool
+    sentence: str
+
+
+class Gateway:
+    """`ended` is set when the engine will never grant this gateway a lease; `why_ended` gives the reason."""
+
+    failed = "The gateway failed on this {}; the reason is in its log."
+
+    def __init__(
+        self, name: str, plan: Plan, line: Callable[[], EngineConnection], api_key: str = "", alone: bool = False
+    ) -> None:
+        self.plan = plan
+        self.ended = asyncio.Event()
+        self.why_ended = ""
+        self.stopping = False
+        self._alone = alone
+        self._attached = False  # the LLM client has started, with the first lease
+        self._clock = SteadyClock()
+        self._lag = LoopLag()
+        self._troubles: Counter[str] = Counter()
+        self._store = EngineStore(name, line, self._clock, self.unattached, self._starved, refuses=not alone)
+        self._leased = LeasedPipeline(
+            name, plan, line, self._clock, self._store, KEPT_WITHIN_S, self._end, self.trouble, api_key
+        )
+        self.pipeline = self._leased.pipeline
+
+    async def run(self) -> None:
+        """Hold the lease and send documents to the engine, until cancelled."""
+        self._leased.start()
+        async with asyncio.TaskGroup() as group:
+            for work in (self._store.send_for_ever(), self._attach(), self._beat()):
+                group.create_task(work)
+
+    async def stop(self) -> None:
+        """Give the lease back. Requests have ended."""
+        await self.pipeline.drain(0.0)
+        await self._leased.stop()
+
+    def cancel_calls(self) -> None:
+        """End LLM calls in flight; their documents are finished by frequency."""
+        self.pipeline.cancel_calls("ended with the gateway")
+
+    # -- documents -----------------------------------------------------------------------------------------------------
+
+    async def extract(
+        self,
+        document_id: str,
+        text: str,
+        title: str = "",
+        method: MethodAsked = "auto",
+        bulk: bool = False,
+        read: ReadDocument | None = None,
+    ) -> Extracted:
+        """Keywords for one document; returns when the engine has stored them. Refused, Busy, or OSError without it."""
+        ASKED.set(method)  # of this request's task
+        why = self.unattached()
+        if not why:
+            try:
+                return await self.pipeline.extract(document_id, text, title, method, bulk, read)
+            except OSError as error:
+                if not self._alone or method == "llm":
+                    raise
+                why = str(error)
+        elif not self._alone or method == "llm":
+            raise OSError(f"{why}; send the document again")
+        return await self._unstored(document_id, text, title, why, read)
+
+    async def _unstored(
+        self, document_id: str, text: str, title: str, why: str, read: ReadDocument | None
+    ) -> Extracted:
+        """Frequency keywords that no one keeps."""
+        if read is None:
+            text, title = self.pipeline.admitted(document_id, text), clean_line(title, TITLE_LIMIT)
+            read = await asyncio.to_thread(reading.read, document_id, text, title, self.pipeline.budget)
+        made = read.plain
+        return Extracted(
+            document_id,
+            made.ranked,
+            made.descriptive,
+            made.technical,
+            "frequency",
+            False,
+            False,
+            self._leased.keeper.held.terms.epoch,
+            round(read.ms, 3),
+            f"not stored: {why}",
+            False,
+        )
+
+    # -- the engine ----------------------------------------------------------------------------------------------------
+
+    def unattached(self) -> str:
+        """Why the engine can store nothing now, as a phrase; "" while the lease lasts."""
+        held = self._leased.keeper.held
+        if held.until > self._clock.real():
+            return "" if self._attached else "this gateway is starting"
+        return self.why_ended or self._store.problem or held.ended
+
+    def readiness(self) -> Readiness:
+        """Whether a load balancer should send documents here."""
+        if self.stopping:
+            return Readiness(False, "This gateway is stopping.")
+        if why := self.unattached():
+            what = "documents get frequency keywords and are not stored" if self._alone else "documents are refused"
+            return Readiness(self._alone, f"No engine: {why}; {what}.")
+        permit = self._leased.switch.read()
+        return Readiness(True, f"Attached, at {percent(permit.percent_bp)}{f': {permit.why}' if permit.why else ''}.")
+
+    async def _attach(self) -> None:
+        while not await self._leased.granted(LOOK_S):
+            pass
+        self._attached = True
+        log.info("attached to the engine")
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._leased.follow_salt()
+
+    async def _beat(self) -> None:
+        while True:
+            self._lag.beat(self._clock.real())
+            await asyncio.sleep(BEAT_S)
+
+    def _starved(self, record: Extraction) -> bool:
+        """Whether this process was late for much of what the record took: it says nothing about the LLM service."""
+        now = self._clock.real()
+        return record.attempted and self._lag.starved(now - max(1.0, (record.ms + record.queue_ms) / 1000), now)
+
+    def _end(self, why: str) -> None:
+        self.why_ended = why
+        self.ended.set()
+
+    def trouble(self, error: BaseException) -> None:
+        """Log it in full once, then at the 10th, 100th, ... time."""
+        place = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+        self._troubles[place] += 1
+        times = self._troubles[place]
+        if times == 1:
+            log.error("a fault in the gateway:\n%s", "".join(traceback.format_exception(error)))
+        elif str(times).strip("0") == "1":
+            log.error("the same fault for the %dth time: %s", times, clean_line(str(error), 200))

@@ -1,0 +1,221 @@
+"""Gateways as real processes: what they answer is stored, they obey at once, and without the engine they say so."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.engine.service.stage import COMMAND, TEXT, Stage
+from tests.engine.worker.test_jobs import Llm
+
+TOKEN = "token-of-the-test"
+
+
+class Gateway:
+    def __init__(self, stage: Stage, engine: str, *words: str, plan: str = "") -> None:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            self.port = sock.getsockname()[1]
+        self._where = ("--listen", f"127.0.0.1:{self.port}")
+        self.process = subprocess.Popen(
+            [*COMMAND, "--plan", plan or str(stage.plan_path), "worker", "--engine", engine, *words, *self._where],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, method: str, path: str, body: Any = None, token: str = TOKEN) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            lines = [json.loads(line) for line in response.read().splitlines()]
+        finally:
+            connection.close()
+        return response.status, lines if path.endswith(":batch") and response.status == 200 else lines[0]
+
+    def extract(self, name: str, **more: Any) -> tuple[int, Any]:
+        return self.ask("POST", "/v1/extract", {"id": name, "text": f"{TEXT} Ticket {name}.", **more})
+
+    def ready(self) -> bool:
+        try:
+            return self.ask("GET", "/readyz", token="")[0] == 200
+        except OSError:
+            return False
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def llm() -> Iterator[Llm]:
+    made = Llm()
+    yield made
+    made.process.kill()
+    made.process.wait()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Stage]:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ROLLOUT_TOKEN", TOKEN)
+        settings = {"http.port": port, "environment": "test", "llm.url": llm.url}
+        with Stage(tmp_path_factory.mktemp("gateways"), speed=None, settings=settings) as made:
+            made.engine()
+            made.climb(4)
+            yield made
+
+
+@pytest.fixture(scope="module")
+def gateways(stage: Stage) -> Iterator[tuple[Gateway, Gateway]]:
+    """One that refuses without its engine, by TCP, and one that does not, by the store's socket."""
+    both = (
+        Gateway(stage, f"http://127.0.0.1:{stage.plan.http.port}"),
+        Gateway(stage, str(stage.folder.path), "--without-engine", "frequency"),
+    )
+    try:
+        for gateway in both:
+            assert stage.until(
+                lambda of=gateway: of.ready() and "Attached" in of.ask("GET", "/readyz")[1]["sentence"], 30
+            )
+        yield both
+    finally:
+        for gateway in both:
+            gateway.end()
+
+
+def method_of(stage: Stage, name: str) -> str:
+    rows = stage.reader.read(lambda conn: conn.execute("SELECT method FROM document WHERE id = ?", (name,)).fetchall())
+    return str(rows[0][0]) if rows else ""
+
+
+def test_what_a_gateway_answers_is_stored_and_is_evidence(stage: Stage, gateways: tuple[Gateway, Gateway]) -> None:
+    by_llm = 0
+    for gateway, start in zip(gateways, (0, 20), strict=True):
+        for number in range(start, start + 10):
+            status, answer = gateway.extract(f"one-{number}")
+            assert status == 200
+            assert method_of(stage, f"one-{number}") == answer["method"], "stored before it is answered"
+            assert "stored" not in answer
+            by_llm += answer["method"] == "llm"
+        documents = [{"id": f"many-{number}", "text": f"{TEXT} {number}"} for number in range(start, start + 10)]
+        status, lines = gateway.ask("POST", "/v1/extract:batch", {"documents": [*documents, {"id": "", "text": "x"}]})
+        assert status == 200
+        assert sorted(line["status"] for line in lines) == [*[200] * 10, 422]
+        by_llm += sum(line["ok"] and line["method"] == "llm" for line in lines)
+    assert by_llm > 4
+    assert stage.until(lambda: stage.view.error_rate.n == by_llm), "each is evidence, once"
+    assert len(stage.view.workers) == 2
+
+
+def test_a_gateway_gives_no_one_more_than_documents(stage: Stage, gateways: tuple[Gateway, Gateway]) -> None:
+    gateway = gateways[0]
+    assert gateway.extract("refused", method="shadow")[0] == 422
+    assert gateway.ask("POST", "/v1/extract", {"id": "x", "text": "y"}, token="wrong")[0] == 401
+    assert gateway.ask("POST", "/v1/control/rollback", {})[0] == 404
+    assert gateway.ask("POST", "/v1/worker/lease", {})[0] == 404
+    assert gateway.ask("GET", "/healthz", token="")[0] == 200
+
+
+def test_another_plan_gets_no_lease_and_ends_with_a_sentence(stage: Stage) -> None:
+    other = stage.root / "other.toml"
+    other.write_text(stage.plan_path.read_text() + "\n# edited\n")
+    gateway = Gateway(stage, f"http://127.0.0.1:{stage.plan.http.port}", plan=str(other))
+    try:
+        _, error = gateway.process.communicate(timeout=60)
+        assert gateway.process.returncode == 1
+        assert "Copy the engine's file to the worker" in error
+        assert "Traceback" not in error
+    finally:
+        gateway.end()
+
+
+def test_a_rollback_is_obeyed_and_proven(stage: Stage, gateways: tuple[Gateway, Gateway], llm: Llm) -> None:
+    stage.climb(4)
+    answers: list[tuple[int, Any]] = []
+    ending = threading.Event()
+
+    def send(gateway: Gateway, name: str) -> None:
+        number = 0
+        while not ending.is_set():
+            answers.append(gateway.extract(f"{name}-{number}"))
+            number += 1
+
+    threads = [threading.Thread(target=send, args=(gateway, f"t{at}")) for at, gateway in enumerate(gateways)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert stage.until(lambda: sum(answer["method"] == "llm" for _, answer in list(answers)) > 3)
+        made = stage.client.rollback("a test")
+        proof = stage.proof(made.request_id, recorded=True)
+        calls = llm.counters["calls"]
+        count = len(answers)
+        assert stage.until(lambda: len(answers) > count + 20), "documents are extracted as before"
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+    assert proof["effective_ms"] is not None, proof
+    assert proof["workers"] >= 2
+    assert llm.counters["calls"] == calls, "no call after the proof"
+    assert {status for status, _ in answers} == {200}
+    assert all(method_of(stage, answer["id"]) == answer["method"] for _, answer in answers)
+
+
+def test_without_the_engine_a_gateway_says_what_it_does_and_comes_back(
+    stage: Stage, gateways: tuple[Gateway, Gateway]
+) -> None:
+    strict, alone = gateways
+    engine = stage.running()
+    engine.kill()
+    engine.wait()
+    assert stage.until(lambda: not strict.ready(), 30)
+    status, answer = strict.extract("lost")
+    assert status == 503
+    assert answer["code"] == "store"
+    assert answer["retry_after_s"] > 0
+    assert stage.until(lambda: alone.extract("kept")[1].get("stored") is False, 30)
+    status, answer = alone.extract("kept")
+    assert (status, answer["method"], answer["stored"]) == (200, "frequency", False)
+    assert answer["keywords"]
+    assert alone.ready()
+    assert strict.ask("GET", "/healthz")[0] == 200
+    stage.engine()
+    for gateway, name in ((strict, "lost"), (alone, "kept")):
+        assert stage.until(lambda of=gateway: "Attached" in of.ask("GET", "/readyz")[1]["sentence"], 30)
+        assert gateway.extract(name)[0] == 200
+        assert method_of(stage, name) == "frequency"
+
+
+def test_it_ends_on_sigterm_after_what_it_has_accepted(stage: Stage, gateways: tuple[Gateway, Gateway]) -> None:
+    gateway, _ = gateways
+    answers: list[tuple[int, Any]] = []
+    texts = [{"id": f"last-{number}", "text": f"{TEXT * 5} {number}"} for number in range(60)]
+
+    def send() -> None:
+        answers.append(gateway.ask("POST", "/v1/extract:batch", {"documents": texts}))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    assert stage.until(lambda: method_of(stage, "last-0") != "")
+    os.kill(gateway.process.pid, signal.SIGTERM)
+    thread.join(30)
+    assert gateway.process.wait(30) == 0
+    ((status, lines),) = answers
+    assert status == 200
+    assert [line["status"] for line in lines] == [200] * len(texts)
+    assert stage.until(lambda: len(stage.view.workers) == 1)
