@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 from msgspec.structs import replace
 from textual import events, on
@@ -93,6 +93,18 @@ STEPS = (
 )
 
 
+class Answer(Input):
+    """Enter turns the page at once: keys typed ahead of it belong to the next question."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key != "enter":
+            await super()._on_key(event)
+            return
+        event.stop()  # a binding would run after the keys that follow it
+        event.prevent_default()
+        cast(Setup, self.app).action_next()
+
+
 class SetupScreen(Screen[None]):
     """One question."""
 
@@ -108,7 +120,7 @@ class SetupScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Sheet(id="sheet")
-        yield Input(max_length=400)
+        yield Answer(max_length=400)
 
 
 class Setup(App[str | PlanDraft | None]):
@@ -135,6 +147,7 @@ class Setup(App[str | PlanDraft | None]):
         self.chosen = 0
         self.probed = Probed("", "none", "")
         self.trouble = ""
+        self._refused: str | None = None  # the text that the trouble is about
         for name in themes.NAMES:
             self.register_theme(themes.theme(name))
         self.theme = f"console-{theme}"
@@ -182,6 +195,7 @@ class Setup(App[str | PlanDraft | None]):
 
     def action_next(self) -> None:
         self._take()
+        self._refused = self.screen.query_one(Input).value if self.trouble else None
         if self.trouble:
             self.repaint()
             return
@@ -240,14 +254,10 @@ class Setup(App[str | PlanDraft | None]):
 
     # -- the LLM service -----------------------------------------------------------------------------------------------
 
-    @on(Input.Submitted)
-    def _entered(self, _: Input.Submitted) -> None:
-        """Queued behind the typed text, which a key handled by the app itself would overtake."""
-        self.action_next()
-
     @on(Input.Changed)
     def _typed(self, _: Input.Changed) -> None:
-        self.trouble = ""
+        if self.screen.query_one(Input).value != self._refused:  # this message may come after the answer to Enter
+            self.trouble = ""
         if self.step.name == "llm":
             self._ask()
         self.repaint()
@@ -280,7 +290,8 @@ class Setup(App[str | PlanDraft | None]):
         c.fill(0, 0, c.width, "bar")
         c.put(1, 0, "rollout: set-up", "bar")
         if self.at:
-            c.right(c.width - 1, 0, f"{self.at} of {len(STEPS) - 1}", "bar")
+            asked = sum(bool(step.field) for step in STEPS)
+            c.right(c.width - 1, 0, f"{self.at} of {asked}" if self.step.field else "all answered", "bar")
         c.put(2, 2, self.step.title, "strong", c.width - 4)
         y = 4
         for line in self.step.lines:

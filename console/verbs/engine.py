@@ -56,6 +56,7 @@ def _attach(context: CliContext, started: Callable[[], None] = lambda: None) -> 
         plan = context.file_plan  # a new engine reads the file, never the plan in the store
         from engine.server.process import spawn, wait_until_up
 
+        click.echo(f"Starting the engine for {context.plan_path.resolve()} ...")
         process = spawn(context.plan_path.resolve(), folder)
         if trouble := wait_until_up(folder, process):
             raise Failed(trouble)

@@ -105,14 +105,13 @@ def test_esc_leaves_at_every_step_and_nothing_is_written(empty: Path) -> None:
         assert not list(empty.iterdir())
 
 
-def test_one_step_back_keeps_what_was_typed(empty: Path) -> None:
+def test_one_step_back_keeps_what_was_typed_even_ahead_of_the_screen(empty: Path) -> None:
     with opened(empty) as terminal:
         terminal.until("enter begin")
         terminal.press(ENTER)
         terminal.until("What is the service called?")
-        terminal.send("tags-of-ours")
-        terminal.press(ENTER)
-        terminal.until("Where is the LLM?")
+        terminal.send(f"tags-of-ours{ENTER}http://127.0.0.1:9")  # typed ahead: each belongs to its own question
+        terminal.until("Where is the LLM?", "> http://127.0.0.1:9")
         terminal.press(BACK)
         terminal.until("What is the service called?", "tags-of-ours")
         terminal.press(ESC)
