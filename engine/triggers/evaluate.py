@@ -36,7 +36,7 @@ def evaluate(
     firing = [judgement for judgement in judged if judgement.acted and not locked]
     critical = any(judgement.rule.severity is Severity.critical for judgement in firing)
     fired = tuple(judgement.rule.id for judgement in firing if _news(judgement))
-    step_down = blind and moment.percent_bp > 0 and blind_s >= settings.blind_step_down_s
+    step_down = blind and blind_s >= settings.blind_step_down_s
     blind_detail = _blind_detail(evidence, blind_s, settings) if blind else ""
     proposals = [_proposal(judgement, read(judgement, critical, locked).sentence, moment) for judgement in firing]
     if step_down:
@@ -121,7 +121,8 @@ def _latched(judgement: JudgedRule) -> Timer:
     t = judgement.timer
     if judgement.acted:
         return Timer(t.held_s, t.breach, t.early_s, t.early, True, judgement.finding.value)
-    over = t.fired and judgement.finding.breach is False and not t.early and not judgement.blind and not judgement.quiet
+    unseen = judgement.blind or judgement.quiet
+    over = t.fired and judgement.finding.breach is False and not t.early and not unseen
     return Timer(t.held_s, t.breach, t.early_s, t.early) if over else t
 
 

@@ -109,21 +109,14 @@ def _nothing(rule: Trigger, sample: NoData | Stale | Error) -> Finding:
 
 
 def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:
-    threshold = rule.above if rule.above is not None else rule.below
     window = attempts.windows.get(rule.for_s) or attempts.last
-    if mode == "literal" or rule.above is None or threshold is None:
+    if mode == "literal" or rule.above is None:
         fewest = 1 if mode == "literal" else settings.min_n
         if window.n < fewest:
             return _too_few(rule, window.n, fewest, attempts.per_min)
         return _rate(rule, window, "literal", partial(_span, window))
-    listens = detectors(rule)
-    early = _early(rule, listens, mode, attempts, window.n < settings.min_n)
-    finding = _windowed_errors(rule, settings, attempts, window)
-    if finding.breach and listens.proof:
-        finding = _proven(finding, attempts.levels.get(listens.proof), proof_threshold(attempts.per_min))
-    if finding.breach and finding.rule == "literal" and listens.few and mode == "guarded":
-        least = min(CONVINCING, target_threshold(attempts.per_min))
-        finding = _proven(finding, attempts.levels.get(listens.few), least)
+    early = _early(rule, detectors(rule), mode, attempts, window.n < settings.min_n)
+    finding = _confirmed(_windowed_errors(rule, settings, attempts, window), detectors(rule), mode, attempts)
     healed = _healed(rule, attempts, window) if finding.breach or early.breach else ""
     if healed:
         finding = finding._replace(convinced=False, why=healed)
@@ -134,6 +127,16 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
         early_fresh=_fresh(attempts) and not healed,
         early_for_s=EARLY_S / 2 if mode == "early" else EARLY_S,
     )
+
+
+def _confirmed(finding: Finding, listens: Detectors, mode: Mode, attempts: Attempts) -> Finding:
+    """A breach convinces only if the rule's CUSUM agrees with the window."""
+    if finding.breach and listens.proof:
+        finding = _proven(finding, attempts.levels.get(listens.proof), proof_threshold(attempts.per_min))
+    if finding.breach and finding.rule == "literal" and listens.few and mode == "guarded":
+        least = min(CONVINCING, target_threshold(attempts.per_min))
+        finding = _proven(finding, attempts.levels.get(listens.few), least)
+    return finding
 
 
 def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempts, window: WindowTotals) -> Finding:
@@ -258,22 +261,26 @@ def _creep(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
 
 
 def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:
-    window = attempts.windows.get(rule.for_s) or attempts.slow
+    finding = _windowed_mean(rule, settings, mode, attempts)
+    if finding.breach is None or mode == "literal" or rule.above is None or attempts.slow.fresh < settings.min_n:
+        return finding
+    return _early_mean(finding, rule, rule.above, mode, attempts.slow)
+
+
+def _windowed_mean(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:
     slow = attempts.slow
+    window = attempts.windows.get(rule.for_s) or slow
     fewest = 1 if mode == "literal" else settings.min_n
     if window.fresh >= fewest:
-        finding = _mean(rule, window, "literal", partial(_span, window))
-    elif mode != "literal" and slow.fresh >= fewest:
-        finding = _mean(
-            rule,
-            slow,
-            f"fallback-{settings.latency_fallback_n}",
-            lambda: f"the last {slow.fresh} fresh calls, {format_duration(slow.span_s)}",
-        )
-    else:
+        return _mean(rule, window, "literal", partial(_span, window))
+    if mode == "literal" or slow.fresh < fewest:
         return _too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")
-    if mode == "literal" or rule.above is None or slow.fresh < settings.min_n:
-        return finding
+    name = f"fallback-{settings.latency_fallback_n}"
+    return _mean(rule, slow, name, lambda: f"the last {slow.fresh} fresh calls, {format_duration(slow.span_s)}")
+
+
+def _early_mean(finding: Finding, rule: Trigger, above: float, mode: Mode, slow: WindowTotals) -> Finding:
+    """With the early detector: the mean of the last calls is surely above the threshold, by two standard errors."""
     mean = slow.ms / slow.fresh
     spread = max(0.0, slow.ms_squares - slow.ms * mean) / (slow.fresh - 1) if slow.fresh > 1 else 0.0
     error = (spread / slow.fresh) ** 0.5
@@ -284,7 +291,7 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
         return f"mean {less}, last {slow.fresh} fresh calls"
 
     return finding._replace(
-        early=surely > rule.above,
+        early=surely > above,
         early_rule="mean-2se",
         early_text=text,
         early_for_s=rule.for_s * EARLY_MEAN * (0.5 if mode == "early" else 1.0),

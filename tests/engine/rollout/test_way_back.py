@@ -12,6 +12,7 @@ from engine.plan.model import Action, Plan
 from engine.plan.problems import PlanError
 from engine.rollout import control, way_back
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State, transition, unlawful
+from engine.rollout.way_back import Setback
 
 PLAN = parse_plan(default_plan_text())
 LIMITED = State(stage=3, percent_bp=2500, epoch=7, rev=20)
@@ -173,3 +174,33 @@ def test_without_shadow_nothing_is_measured_at_zero_so_the_first_gate_is_the_pla
 def test_a_share_outside_0_to_100_percent_is_named() -> None:
     with pytest.raises(PlanError, match="share of the bake"):
         parse_plan(default_plan_text().replace('rebake = "25 %"', 'rebake = "250 %"', 1))
+
+
+def test_the_gate_of_the_way_back_names_what_failed_and_takes_the_approvals_of_the_stage_before() -> None:
+    plan = altered(2, approvals=2)
+    stage = way_back.gate_stage(plan, Setback(3, 2500, ("error_rate",), "error_critical", True), 1)
+    assert "fresh evidence for error_critical, watched" in stage.gate
+    assert stage.approvals == 2
+    assert "fresh evidence for the rollback, watched" in way_back.gate_stage(plan, Setback(3, 2500), 1).gate
+    first = way_back.gate_stage(altered(0, approvals=3), Setback(0, 100), 0)
+    assert first.approvals == 3  # before the first stage is none
+    assert way_back.gate_stage(altered(0, approvals=3), Setback(1, 500), 0).approvals == 3
+
+
+@pytest.mark.parametrize(
+    ("percent_bp", "stage", "shadow_bp", "to"),
+    [
+        (2500, 1, 100, None),  # nothing to regain
+        (2499, 1, 100, (3, 2500)),
+        (1, 1, 0, (3, 2500)),  # documents are served, and measure it
+        (0, 1, 1, (3, 2500)),
+        (0, 1, 0, None),
+        (0, len(PLAN.stages), 100, None),
+    ],
+)
+def test_there_is_a_way_back_to_a_higher_percentage_that_something_measures(
+    percent_bp: int, stage: int, shadow_bp: int, to: tuple[int, int] | None
+) -> None:
+    assert Setback(3, 2500).rev == 0
+    setback = Setback(3, 2500, ("error_rate",), "error_critical", True)
+    assert way_back.target(altered(1, shadow_bp=shadow_bp), setback, stage, percent_bp) == to

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,7 +13,7 @@ from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.measurement import Sample
-from engine.triggers.windows import RecentAttempts
+from engine.triggers.windows import Attempts, RecentAttempts, WindowTotals
 from engine.triggers.wording import Reading
 
 PLAN = parse_plan(default_plan_text())
@@ -77,3 +78,15 @@ class Scene:
     def held(self, rule: str) -> float:
         """Seconds that the window's own timer has counted; the early detector has another."""
         return self.timers.rules[rule].held_s
+
+
+def seen(**changes: Any) -> Attempts:
+    """Attempts at one moment: 20 of the last 100 failed, just now."""
+    nothing = WindowTotals(300.0, 0, 0)
+    last = WindowTotals(300.0, 100, 20)
+    given: dict[str, Any] = {
+        "t": 0.0, "n": 100, "k": 20, "windows": {}, "last": last, "slow": nothing, "failures_in_row": 0,
+        "failures_span_s": 0.0, "burst": 0, "burst_ago_s": 0.0, "clean_in_row": 0, "clean_s": 0.0, "levels": {},
+        "per_min": 60.0,
+    }  # fmt: skip
+    return Attempts(**(given | changes))
