@@ -46,14 +46,12 @@ PLANTED = [a_link, a_pipe, a_folder]
 Plant = Callable[[Path, Path], None]
 
 
-@pytest.mark.parametrize("plant", PLANTED)
-def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(
-    tmp_path: Path, target: Path, plant: Plant
-) -> None:
+def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(tmp_path: Path, target: Path) -> None:
     with Stage(tmp_path / "stage") as stage:
         stage.engine()
-        plant(stage.folder.path / "x.intent", target)
-        plant(stage.folder.path / "rollback-y.intent", target)
+        for plant in PLANTED:
+            plant(stage.folder.path / f"x-{plant.__name__}.intent", target)
+            plant(stage.folder.path / f"rollback-{plant.__name__}.intent", target)
         beat = stage.reader.glance().heartbeat
         assert stage.until(lambda: stage.reader.glance().heartbeat > beat + 1.5, 10)
         stage.climb(3)
@@ -65,14 +63,15 @@ def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(
 
 
 @pytest.mark.parametrize("plant", PLANTED)
-@pytest.mark.parametrize("name", ["applied", "ballast", "engine.log.1", "applied.part", ".applied.part"])
+@pytest.mark.parametrize("names", [("applied", "ballast", "engine.log.1"), ("applied.part", ".applied.part")])
 def test_an_engine_starts_and_serves_beside_what_was_planted(
-    tmp_path: Path, target: Path, plant: Plant, name: str
+    tmp_path: Path, target: Path, plant: Plant, names: tuple[str, ...]
 ) -> None:
     with Stage(tmp_path / "stage", settings={"apply.env_file": str(tmp_path / "rollout.env")}) as stage:
         stage.folder.prepare()
         (stage.folder.path / "lock").touch()
-        plant(stage.folder.path / name, target)
+        for name in names:
+            plant(stage.folder.path / name, target)
         stage.engine()
         stage.climb(1)
         assert stage.extract("one")["method"] == "frequency"
