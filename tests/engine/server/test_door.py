@@ -17,7 +17,7 @@ import pytest
 
 from engine.server.commands import REQUESTS
 from engine.server.guard import Guard, host_name
-from tests.engine.service.stage import TEXT, Stage, as_nobody
+from tests.engine.service.stage import QUIET, TEXT, Stage, as_nobody
 
 JSON = {"Content-Type": "application/json"}
 TOKEN = "a-token-of-the-test"
@@ -27,7 +27,7 @@ COMPLAINT = {"kind": "complaint", "text": "wrong keywords", "id": "ticket-1"}
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("door")) as made:
+    with Stage(tmp_path_factory.mktemp("door"), QUIET) as made:
         made.engine()
         yield made
 
@@ -35,7 +35,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """With a token in the engine's environment, on loopback."""
-    with pytest.MonkeyPatch.context() as patch, Stage(tmp_path_factory.mktemp("guarded")) as made:
+    with pytest.MonkeyPatch.context() as patch, Stage(tmp_path_factory.mktemp("guarded"), QUIET) as made:
         patch.setenv("ROLLOUT_TOKEN", TOKEN)
         made.engine()
         yield made
@@ -181,7 +181,7 @@ def test_the_name_in_a_host_header(host: str, name: str) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened(tmp_path: Path) -> None:
-    with Stage(tmp_path / "open") as stage:
+    with Stage(tmp_path / "open", QUIET) as stage:
         stage.engine()
         for path in (stage.folder.path, *stage.folder.path.parents):
             if path.stat().st_mode & 0o005 != 0o005:  # pytest's folders are closed to others
@@ -315,7 +315,7 @@ def test_rubbish_on_the_unix_socket_is_refused_with_a_sentence_and_does_not_act_
 
 
 def test_what_a_rollback_says_in_its_reason_does_not_keep_it_from_acting(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
+    with Stage(tmp_path, QUIET) as stage:
         stage.engine()
         stage.climb(3)
 

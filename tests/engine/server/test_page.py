@@ -19,7 +19,7 @@ from engine.server.guard import Guard
 from engine.text import percent
 from engine.view.model import DecisionView
 from tests.chromium import PROGRAM, Chromium
-from tests.engine.service.stage import Stage
+from tests.engine.service.stage import QUIET, Stage
 
 TOKEN = "a-token-of-the-test"
 BROWSER = pytest.mark.skipif(PROGRAM is None, reason="chromium is not installed")
@@ -28,7 +28,7 @@ EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>\x1b[31m"
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("page")) as made:
+    with Stage(tmp_path_factory.mktemp("page"), QUIET) as made:
         made.engine()
         made.climb(2)
         yield made

@@ -12,12 +12,12 @@ import pytest
 from engine.client.client import EngineClient
 from engine.plan.environment import PERCENTAGE
 from engine.rollout.state import Actor
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.stage import COMMAND, QUIET, Stage
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with Stage(tmp_path) as made:
+    with Stage(tmp_path, QUIET) as made:
         made.engine()
         yield made
 
@@ -113,7 +113,7 @@ def test_an_exported_ceiling_and_a_restart_before_a_promotion_raise_it(
 ) -> None:
     """The plan's own way: export the next stage's percentage, restart, promote."""
     monkeypatch.setenv(PERCENTAGE, "10")
-    with Stage(tmp_path) as stage:
+    with Stage(tmp_path, QUIET) as stage:
         engine = stage.engine()
         stage.climb(2)
         assert stage.cli("stop").returncode == 0
@@ -129,7 +129,7 @@ def test_the_ceiling_outlives_the_environment_and_only_a_person_raises_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PERCENTAGE, "10")
-    with Stage(tmp_path) as stage:
+    with Stage(tmp_path, QUIET) as stage:
         engine = stage.engine()
         stage.climb(4)
         assert stage.until(lambda: stage.view.percent_bp == 5000 and stage.view.effective_bp == 1000)

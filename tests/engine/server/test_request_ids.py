@@ -9,12 +9,12 @@ import pytest
 
 from engine.store import log
 from engine.store.folder import Intent
-from tests.engine.service.stage import Stage
+from tests.engine.service.stage import QUIET, Stage
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("ids")) as made:
+    with Stage(tmp_path_factory.mktemp("ids"), QUIET) as made:
         made.engine()
         yield made
 

@@ -12,12 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from engine.store import database, log
-from tests.engine.service.stage import Stage
+from tests.engine.service.stage import QUIET, Stage
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with Stage(tmp_path) as made:
+    with Stage(tmp_path, QUIET) as made:
         made.engine()
         yield made
 

@@ -29,6 +29,7 @@ from engine.view.model import View
 
 TEXT = "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. " * 4
 COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]
+QUIET = 1.0  # a rehearsal's speed at which hardly any document arrives: forty a second cost a fifth of a core
 SETTINGS: Mapping[str, object] = {"environment": "test", "http.port": 0}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine.server import process
 from tests.engine.service.clocked import Clocked
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.stage import COMMAND, QUIET, Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "LOG_BYTES", 100)
-    with Stage(tmp_path) as stage:
+    with Stage(tmp_path, QUIET) as stage:
         stage.folder.prepare()
         stage.folder.engine_log.write_text("an old line\n" * 20)
         stage.engine()
