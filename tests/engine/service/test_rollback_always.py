@@ -24,12 +24,12 @@ from engine.client.identity import whoami
 from engine.rollout.state import Actor
 from engine.store import database, log
 from engine.store.folder import Folder
-from tests.engine.service.stage import TEXT, Stage, as_nobody
+from tests.engine.service.stage import QUIET, TEXT, Stage, as_nobody
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("always")) as made:
+    with Stage(tmp_path_factory.mktemp("always"), QUIET) as made:
         made.engine()
         yield made
 
