@@ -54,6 +54,7 @@ DECISIONS = {
     "sign": "checklist item",
     "check": "checklist item",
     "lease": "lease",
+    "epoch": "epoch",
 }
 TASKS: dict[TaskKind, str] = {
     "acknowledge": "an alarm is active: K shows everyone that you have it",

@@ -1,4 +1,4 @@
-"""The wall clock was wrong: decisions that correct the state, and that hold the rollout until a person has looked."""
+"""Decisions that correct the state: the wall clock was wrong, or the log is an older copy."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ def clock_step(state: State, ask: Ask, by: float) -> Decision:
     way = "forward" if by > 0 else "back"
     sentence = f"the machine's clock was set {way} by {format_duration(abs(by))}; cool-down and undo keep their length"
     return replace(note(state, ask, "clock", sentence), clock_step_s=by, right_time=ask.at)
+
+
+def renumber(state: State, ask: Ask, sentence: str, epochs_used: int) -> Decision:
+    """The log is an older copy, or another: its epochs continue above those that consoles may have seen. Approvals, an
+    undo and evidence belong to what was replaced."""
+    return replace(note(state, ask, "epoch", sentence), epochs_used=epochs_used)
 
 
 def in_the_future(plan: Plan, state: State, ask: Ask, records: int) -> Decision | None:

@@ -108,6 +108,7 @@ class Decision(Struct, frozen=True):
     changed_at: float | None = None
     request: str = ""  # digest of the request behind `request_id`: an id answers for no other
     ceiling_bp: int | None = None  # None: unchanged
+    epochs_used: int | None = None  # a log that was replaced used epochs up to this: the next is above
     setback: Setback | None = field(
         name="stood", default=None
     )  # what a rollback leaves; None in logs from before this was kept
@@ -143,7 +144,8 @@ def transition(state: State, decision: Decision) -> State:
     in_force_bp = min(decision.percent_bp, ceiling_bp)
     changed = decision.percent_bp != state.percent_bp or in_force_bp != state.in_force_bp
     down = decision.kind in DOWN
-    fresh = moved or changed or down or decision.restarts
+    renumbered = decision.epochs_used is not None
+    fresh = moved or changed or down or decision.restarts or renumbered
     entered_at = decision.at if moved or decision.restarts else state.entered_at
     rev = state.rev + 1
     approvals, approvers = state.approvals, state.approvers
@@ -158,7 +160,7 @@ def transition(state: State, decision: Decision) -> State:
     if decision.kind == "undo_rollback" and state.undo and state.undo.last_rev is not None:
         last_rev = state.undo.last_rev
     after = State(
-        epoch=state.epoch + 1 if fresh else state.epoch,
+        epoch=max(state.epoch, decision.epochs_used or 0) + 1 if fresh else state.epoch,
         rev=rev,
         stage=decision.stage,
         percent_bp=decision.percent_bp,

@@ -13,7 +13,7 @@ import msgspec
 from engine.client.identity import whoami
 from engine.plan.environment import PERCENTAGE, ceiling
 from engine.rollout.control import note, set_ceiling
-from engine.rollout.corrections import clock_step, in_the_future
+from engine.rollout.corrections import clock_step, in_the_future, renumber
 from engine.rollout.state import Ask, Decision, State
 from engine.routing.switch import TAKEN_OVER
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
@@ -92,23 +92,25 @@ class ControlLoop:
         self._accept_armed_file()
         if not engine.verified.ok:
             await self._alarm(engine.verified.sentence)
-        cut = "" if engine.rehearsal else head_memory.lacks(engine.conn, engine.folder.path)
+        lack = None if engine.rehearsal else head_memory.lacks(engine.conn, engine.folder.path)
         if engine.state.rev == 0:
             ask = engine.ask()
             await engine.commit(ask, lambda state: pinning.begins(engine, ask))
+        if lack is not None:
+            await self._number_on(lack)
         await self._mend_future()
         await rollback.apply_intents(engine)
         if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
             await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
         elif engine.state.percent_bp and engine.from_backup:
             await rollback.roll_back(engine, engine.ask("a restored backup carries an old percentage"))
-        elif engine.state.percent_bp and cut:
-            await rollback.roll_back(engine, engine.ask(cut))
+        elif engine.state.percent_bp and lack is not None:
+            await rollback.roll_back(engine, engine.ask(lack.why))
         elif engine.state.percent_bp and engine.switch.armed is None:
             await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
         await self._pin()
-        if cut:
-            engine.event(f"{cut[0].upper()}{cut[1:]}. A restored backup and a new store look the same.")
+        if lack is not None:
+            engine.event(f"{lack.why[0].upper()}{lack.why[1:]}. A restored backup and a new store look the same.")
         if not engine.clean_start:
             engine.event("The previous engine ended uncleanly; nothing acknowledged is lost.")
         await self._record_ceiling()
@@ -125,6 +127,13 @@ class ControlLoop:
         engine = self._engine
         if not engine.rolled_back() and engine.state.stage > 0:
             engine.switch.armed = engine.folder.armed_stamp()
+
+    async def _number_on(self, lack: head_memory.Lack) -> None:
+        """Give the log of another past an epoch that was never in use: a console that saw the state before must not
+        act on this one."""
+        ask = self._engine.ask()
+        sentence = f"{lack.why}; epochs continue above {lack.epochs_used}, and approvals and evidence start again"
+        await self._record_later(ask, lambda state: renumber(state, ask, sentence, lack.epochs_used))
 
     async def _record_ceiling(self) -> None:
         """Record the environment's ceiling. A higher one counts only if it is exported explicitly and raises nothing in
@@ -408,7 +417,9 @@ class ControlLoop:
         engine, head = self._engine, self._engine.trust.head
         if head.rev != self._remembered and not engine.rehearsal and not engine.trust.broken:
             self._remembered = head.rev
-            engine.background(asyncio.to_thread(head_memory.keep, engine.folder.path, head.rev, head.hash))
+            engine.background(
+                asyncio.to_thread(head_memory.keep, engine.folder.path, head.rev, head.hash, head.state.epoch)
+            )
 
     def _publish(self) -> None:
         engine = self._engine

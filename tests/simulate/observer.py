@@ -62,6 +62,7 @@ class Observer:
         self._silent = False  # a rollback to 0 % is in force, and no one has asked for more since
         self._raised_from = -1  # the latest epoch from which a raise was made
         self._raising: dict[str, int] = {}  # request id of a raise under way -> the epoch its person saw
+        self._on_no_disk = False  # the last rollback was answered, and its record is on no disk
         self._last_request = 0
         self._cut = 0  # LLM requests up to this number were cut by a rollback
         self._arms: dict[tuple[str, int], str] = {}  # of a document in an epoch, as it was last routed
@@ -92,10 +93,12 @@ class Observer:
             self._limit_bp = FULL_BP
             self._raised_from = max(self._raised_from, epoch)
 
-    def answered_down(self, request_id: str, recorded: bool, to_zero: bool, asked_at: int) -> None:
-        """An engine answered that a rollback is in force. `asked_at` is the epoch when it was asked."""
+    def answered_down(self, request_id: str, recorded: bool, to_zero: bool, asked_at: int, stalled: bool) -> None:
+        """An engine answered that a rollback is in force. `asked_at` is the epoch when it was asked; `stalled`: whether
+        the disk answers nothing."""
         query = "SELECT kind, percent_to, epoch FROM decision WHERE request_id = ?"
         row = self._read(lambda conn: conn.execute(query, (request_id,)).fetchone())
+        self._on_no_disk = stalled and row is None
         self.holds("a recorded rollback is in the log", row is not None or not recorded, request_id)
         if row is None and not to_zero:
             return  # where it landed is known once it is recorded
@@ -178,9 +181,13 @@ class Observer:
     def synced(self) -> None:
         self._unsynced.clear()
 
-    def power_lost(self) -> None:
-        """Documents since the last sync may be gone, or be what they were; decisions may not."""
+    def power_lost(self, armed: bool) -> None:
+        """Documents since the last sync may be gone, or be what they were; decisions may not. A rollback that was
+        answered while the disk stalled, and never reached it, may be gone with the removal of the armed file."""
         self._forget(self._unsynced)
+        if armed and self._on_no_disk:
+            self._silent, self._limit_bp, self._cut = False, FULL_BP, 0
+        self._on_no_disk = False
 
     def swapped(self) -> None:
         """What the backup has is all that can be asked of it; what is acknowledged from now on must be in it."""

@@ -89,7 +89,10 @@ class Scene:
         self.world.say(f"{who.name} rollback {fields['request_id']}: {_sentence(reply)}")
         if reply is not None and reply.ok:
             data, to_zero = reply.data, fields.get("to_stage") is None
-            self.world.observer.answered_down(data["request_id"], data["recorded"], to_zero, asked_at)
+            world = self.world
+            world.observer.answered_down(
+                data["request_id"], data["recorded"], to_zero, asked_at, world.disk.mood == "stalled"
+            )
 
     def down_unanswered(self, who: Actor) -> None:
         """The command line's rollback where no engine answers: it commits itself, or leaves an intent."""

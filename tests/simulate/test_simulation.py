@@ -34,8 +34,10 @@ TWICE_AT_ONCE = (
     7_000_113  # a document is sent again, and stored, before its first answer: the later request is stored first
 )
 
+ON_NO_DISK = 7_000_179  # a rollback was answered while the disk stalled; the power went before anything reached it
 
-@pytest.mark.parametrize("seed", [*range(1_000_000, 1_000_003), AFTER_A_SWAP, TWICE_AT_ONCE])
+
+@pytest.mark.parametrize("seed", [*range(1_000_000, 1_000_003), AFTER_A_SWAP, TWICE_AT_ONCE, ON_NO_DISK])
 def test_a_rollout_holds_every_invariant(seed: int) -> None:
     result = run(seed)
     assert result.broken == "", "\n".join([result.what, *result.trace])

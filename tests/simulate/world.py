@@ -137,7 +137,7 @@ class World:
         with self.disk.as_it_is():
             self._leave_reader()
         self.disk.lose_power(self.random)
-        self.observer.power_lost()
+        self.observer.power_lost(self.folder.is_armed())
         self.say("the power went")
 
     def freeze(self) -> None:

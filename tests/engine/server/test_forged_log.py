@@ -77,3 +77,36 @@ def test_without_a_memory_there_is_nothing_to_compare(tmp_path: Path) -> None:
         forged(stage, 2500)
         stage.engine()
         assert stage.percent_bp == 2500
+
+
+def test_an_epoch_that_was_seen_never_comes_back_with_an_older_copy(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+        stage.engine()
+        stage.climb(1)
+        stopped(stage)
+        copy = tmp_path / "copy.db"
+        shutil.copy(stage.folder.database, copy)
+        stage.engine()
+        assert stage.client.command("hold", reason="looking", epoch=stage.view.epoch).ok
+        assert stage.client.command("resume", reason="looked", epoch=stage.view.epoch).ok
+        assert stage.client.rollback("as a test").ok
+        seen = stage.reader.glance().state.epoch
+        remembered = head_memory._place(stage.folder.path)
+        assert stage.until(lambda: f'"epoch":{seen}' in remembered.read_text())
+        stopped(stage)
+        shutil.copy(copy, stage.folder.database)
+        for name in ("-wal", "-shm"):
+            stage.folder.database.with_name(stage.folder.database.name + name).unlink(missing_ok=True)
+        stage.reader.close()
+        stage.reader = Reader(stage.folder)
+        stage.engine()
+        assert stage.view.epoch > seen
+        (row,) = stage.reader.log(1, kind="epoch")
+        assert f"epochs continue above {seen + head_memory.UNREMEMBERED}" in row.sentence
+        for epoch in range(seen + 1):
+            assert not stage.client.command("promote", reason="seen before", override=True, epoch=epoch).ok
+        assert stage.cli("log", "--verify").returncode == 0
+        now = stage.view.epoch
+        stopped(stage)
+        stage.engine()  # once is enough
+        assert stage.view.epoch == now
