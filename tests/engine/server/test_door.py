@@ -8,6 +8,7 @@ import json
 import os
 import random
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -180,11 +181,12 @@ def test_the_name_in_a_host_header(host: str, name: str) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened(tmp_path: Path) -> None:
-    with Stage(tmp_path / "open", QUIET) as stage:
+def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened() -> None:
+    # not in pytest's own folder, which another run of pytest closes
+    with tempfile.TemporaryDirectory(prefix="rollout-open-") as above, Stage(Path(above) / "open", QUIET) as stage:
         stage.engine()
         for path in (stage.folder.path, *stage.folder.path.parents):
-            if path.stat().st_mode & 0o005 != 0o005:  # pytest's folders are closed to others
+            if path.stat().st_mode & 0o005 != 0o005:
                 path.chmod(0o755)
         stage.folder.socket.chmod(0o666)
 

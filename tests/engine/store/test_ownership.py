@@ -7,6 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,14 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make fil
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A folder of nobody's, below folders that nobody may enter."""
-    place = tmp_path / "home"
-    place.mkdir()
-    os.chown(place, NOBODY, NOBODY)
-    for above in (tmp_path, *tmp_path.parents):
-        if above.stat().st_uid == os.geteuid() and above != Path("/"):
-            above.chmod(above.stat().st_mode | 0o011)
-    return place
+def home() -> Iterator[Path]:
+    """A folder of nobody's, below one that nobody may enter. Not in pytest's own, which another run of pytest closes."""
+    with tempfile.TemporaryDirectory(prefix="rollout-home-") as above:
+        os.chmod(above, 0o711)
+        place = Path(above) / "home"
+        place.mkdir()
+        os.chown(place, NOBODY, NOBODY)
+        yield place
 
 
 def owners(folder: Path) -> dict[str, int]:
@@ -111,8 +112,8 @@ def test_a_locked_out_owner_learns_whose_the_files_are_and_what_to_do(home: Path
 
 
 @root_only
-def test_a_stranger_learns_whose_the_store_is(tmp_path: Path, home: Path) -> None:
-    folder = Folder(tmp_path / "roots")
+def test_a_stranger_learns_whose_the_store_is(home: Path) -> None:
+    folder = Folder(home.with_name("roots"))
     folder.prepare()
     database.create(folder)
     answer = as_nobody(lambda: {"why": ownership.why_closed(folder.path, folder.database)})
