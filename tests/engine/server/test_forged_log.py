@@ -85,6 +85,7 @@ def test_an_epoch_that_was_seen_never_comes_back_with_an_older_copy(tmp_path: Pa
         stage.climb(1)
         stopped(stage)
         copy = tmp_path / "copy.db"
+        stage.reader.close()  # a copy made in this process would drop the locks of its connection
         shutil.copy(stage.folder.database, copy)
         stage.engine()
         assert stage.client.command("hold", reason="looking", epoch=stage.view.epoch).ok
