@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import tomllib
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -13,7 +13,6 @@ from engine.plan.vocabulary import METRICS
 from engine.view.model import ConditionView, DecisionView, ItemView, TaskKind, TriggerView
 
 Explained = tuple[str, str]  # what it is called, what it is
-_ROW = re.compile(r"^\| ([^|`]+?) \| ([^|]+?) \|$", re.M)
 
 ACTIONS = {
     "to_zero": "takes the percentage to 0 %",
@@ -144,9 +143,8 @@ BOUND = "Judged by the bound, the worst value that these documents do not rule o
 
 @cache
 def glossary() -> dict[str, str]:
-    """The table in engine/README.md, which is the authority."""
-    text = (files("engine") / "README.md").read_text(encoding="utf-8").partition("## Glossary")[2]
-    return {name: meaning for name, meaning in _ROW.findall(text) if name not in ("term", "---")}
+    """Each term and its meaning, in the order of engine/glossary.toml."""
+    return tomllib.loads((files("engine") / "glossary.toml").read_text(encoding="utf-8"))
 
 
 def terms(*names: str) -> list[Explained]:

@@ -32,7 +32,6 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "engine/server/rehearse.py": ('    [[stages.monitoring]]\n    text = "Daily metrics snapshot: the date"',),
     "engine/service/apply.py": ("export ",),  # lines of a shell file
     "console/verbs/setup.py": ("export ",),
-    "console/explain.py": ("## Glossary",),  # the heading of a Markdown table in engine/README.md
     "engine/client/public/rollout_console/asynchronous.py": ("unix:",),  # the scheme of an address
     "engine/server/http.py": ("uid:",),  # the name of a peer on the unix socket
     "console/app/keys.py": ("app.",),  # names of Textual actions

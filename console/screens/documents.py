@@ -53,7 +53,7 @@ class Documents(Ordered):
         self._listed: Any = None  # the query of the current list
 
     def explained(self) -> list[explain.Explained]:
-        return explain.terms("document", "keywords", "arm", "grounding")
+        return explain.terms("document", "arm", "grounding")
 
     def hints(self) -> tuple[Hint, ...]:
         v = self.sight.view

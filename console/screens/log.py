@@ -50,7 +50,7 @@ class Log(Ordered):
         return (
             explain.decision(self.decisions[min(self.rows.at, len(self.decisions) - 1)])
             if self.decisions
-            else explain.terms("log")
+            else explain.terms("decision")
         )
 
     def hints(self) -> tuple[Hint, ...]:

@@ -80,6 +80,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "return bounds.first_true(holds, max(1, n), 1 << 24)",
         "24 -> 25",
     ): "no rollout reaches the end",
+    (
+        "engine/triggers/rules.py",
+        "window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)",
+        "0 -> 1",
+    ): "only the lookups are read",
 }
 
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {

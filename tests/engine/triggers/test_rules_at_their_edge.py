@@ -62,7 +62,8 @@ def test_what_is_not_measured_says_why() -> None:
     assert composed(find(CRITICAL, SETTINGS, Evidence(Stale(95.0))).why) == "the latest figure is 1m 35s old"
     assert composed(find(CRITICAL, SETTINGS, Evidence(Error(""))).why) == "it cannot be measured"
     assert composed(find(CRITICAL, SETTINGS, Evidence(Error("locked"))).why) == "locked"
-    assert find(CRITICAL, SETTINGS, Evidence(NoData())).threshold == CRITICAL.above
+    nothing = find(CRITICAL, SETTINGS, Evidence(NoData()))
+    assert (nothing.threshold, nothing.n) == (CRITICAL.above, 0)
 
 
 # -- error rate --------------------------------------------------------------------------------------------------------
@@ -99,7 +100,12 @@ def test_the_window_needs_twenty_documents_else_the_last_hundred_do(
 
 
 @pytest.mark.parametrize(
-    ("per_min", "why"), [(0.0, "n = 5 of 20"), (30.0, "n = 5 of 20, about 30s to go at 30.0 LLM documents/min")]
+    ("per_min", "why"),
+    [
+        (0.0, "n = 5 of 20"),
+        (0.5, "n = 5 of 20, about 30m to go at 0.5 LLM documents/min"),
+        (30.0, "n = 5 of 20, about 30s to go at 30.0 LLM documents/min"),
+    ],
 )
 def test_too_few_documents_say_how_long_it_takes(per_min: float, why: str) -> None:
     few = WindowTotals(300.0, 5, 1)
@@ -113,6 +119,7 @@ def test_too_few_documents_say_how_long_it_takes(per_min: float, why: str) -> No
     [
         (100, 20, "301 clean documents, or failures leave the window"),
         (100, 5, "1 clean document, or failures leave the window"),
+        (99, 5, "2 clean documents, or failures leave the window"),
         (100, 4, ""),
     ],
 )
@@ -271,7 +278,7 @@ def test_the_early_mean_is_of_twenty_calls_in_guarded_modes_above_a_threshold() 
     assert of(replace(SLOW, above=None, below=100.0), windows=full, slow=calls(20, 3500.0)).early is None
     assert of(SLOW, windows=full, slow=calls(20, 3000.0)).early is False
     single = replace(SETTINGS, min_n=1)
-    finding = find(SLOW, single, Evidence(seen(slow=calls(1, 3500.0))))
+    finding = find(SLOW, single, Evidence(seen(slow=calls(1, 3000.5))))
     assert finding.early is True  # one call has no deviation
     two = WindowTotals(65.0, 2, 0, fresh=2, ms=7000.0, ms_squares=2 * 3500.0**2 + 2000.0**2)
     assert find(SLOW, replace(SETTINGS, min_n=2), Evidence(seen(slow=two))).early is False
@@ -356,3 +363,5 @@ def test_a_count_needs_no_samples_and_is_of_the_stage() -> None:
         "in this stage",
         "it is 5 or less",
     )
+    none = find(replace(rule, above=0), SETTINGS, Evidence(samples={"complaints": Ok(6.0, 6)}))
+    assert composed(none.resets) == "it is 0 or less"
