@@ -1,5 +1,5 @@
-"""Carries out a job with worker processes of this machine. They end with this process, however it ends; the job
-stays."""
+"""Carries out a job with worker processes of this machine, or workers on a Ray cluster. They end with this process,
+however it ends; the job stays."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct, to_builtins
 
@@ -26,7 +26,9 @@ PARTS_AT_ONCE = 100
 LOOK_S = 0.3
 RESTARTS = 3  # of each worker that dies; its part goes to another meanwhile
 END_S = 5.0
-_ON = re.compile(r"local:(\d{1,3})")
+MOST_RAY_WORKERS = 1000
+_LOCAL = re.compile(r"local:(\d{1,3})")
+_RAY = re.compile(r"ray://([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
 
 
 class JobTrouble(Exception):
@@ -42,14 +44,38 @@ class JobResult(Struct, frozen=True):
     why: str = ""
 
 
-def workers_of(on: str) -> int:
-    """How many processes "local:8" means. JobTrouble for anything else."""
-    match = _ON.fullmatch(on)
+class Place(Struct, frozen=True):
+    """Where workers run: `ray` is a cluster's address, "" for processes of this machine."""
+
+    workers: int
+    ray: str = ""
+
+
+def place_of(on: str, workers: int | None) -> Place:
+    """What --on and --workers mean. JobTrouble for anything else."""
+    if match := _RAY.fullmatch(on):
+        if workers is None or not 1 <= workers <= MOST_RAY_WORKERS:
+            raise JobTrouble(f"--on ray://HEAD:6379 needs --workers N, at most {MOST_RAY_WORKERS:,}.")
+        return Place(workers, f"{match[1]}:{match[2]}")
+    match = _LOCAL.fullmatch(on)
     if match is None or not 1 <= int(match[1]) <= MOST_WORKERS:
         raise JobTrouble(
-            f"--on takes local:N, N worker processes of this machine, at most {MOST_WORKERS}: --on local:4."
+            f"--on takes local:N, N worker processes of this machine, at most {MOST_WORKERS}: --on local:4; or a Ray "
+            "cluster: --on ray://HEAD:6379 --workers 16."
         )
-    return int(match[1])
+    if workers is not None:
+        raise JobTrouble(f"--workers is for a Ray cluster; {on} names the number of its workers.")
+    return Place(int(match[1]))
+
+
+class CrewMember(Protocol):
+    """A worker, wherever it runs; `why` gives the reason it gave up, if it did."""
+
+    why: str
+
+    def keep_alive(self) -> bool: ...
+    def end(self) -> None: ...
+    def wait(self) -> None: ...
 
 
 def begin(client: EngineClient, files: Iterable[str], sources: str, root: Path, method: str, kind: str) -> int:
@@ -68,11 +94,36 @@ def begin(client: EngineClient, files: Iterable[str], sources: str, root: Path, 
 
 
 def carry_out(
-    client: EngineClient, reader: Reader, job: int, workers: int, plan_path: Path, watch: Callable[[JobTally], None]
+    client: EngineClient,
+    reader: Reader,
+    job: int,
+    place: Place,
+    plan_path: Path,
+    engine: str,
+    watch: Callable[[JobTally], None],
 ) -> JobResult:
-    """Run the job to its end, its stop, or until no worker is left. JobTrouble when it cannot start."""
-    _ask(client, "job_run", job=job)
-    crew = [_Process(reader.folder.path, job, plan_path) for _ in range(workers)]
+    """Run the job to its end, its stop, or until no worker is left. `engine`: the address at which workers of other
+    machines reach the engine. JobTrouble when it cannot start."""
+    with contextlib.ExitStack() as ending:
+        if place.ray:
+            from console.upload.ray_workers import NoCluster, RayCluster
+
+            try:
+                cluster = RayCluster(place.ray)
+            except NoCluster as error:
+                raise JobTrouble(str(error)) from None
+            ending.callback(cluster.close)
+        _ask(client, "job_run", job=job)
+        crew: list[CrewMember] = []
+        if place.ray:
+            where = engine or str(reader.folder.path.absolute())
+            crew += cluster.start(where, job, plan_path.read_text(), place.workers)
+        else:
+            crew += [_Process(reader.folder.path, job, plan_path) for _ in range(place.workers)]
+        return _watched(reader, job, crew, watch)
+
+
+def _watched(reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callable[[JobTally], None]) -> JobResult:
     try:
         while True:
             known, tally = reader.read(lambda conn: (jobs.find(conn, job), jobs.tally(conn, job)))
@@ -81,9 +132,9 @@ def carry_out(
             if known.state in ("done", "stopped"):
                 why = "" if known.state == "done" else f"Job {job} was stopped."
                 break
-            alive = [process for process in crew if process.keep_alive()]
+            alive = [member for member in crew if member.keep_alive()]
             if not alive:
-                why = next((process.why for process in crew if process.why), "") or "Every worker has ended."
+                why = next((member.why for member in crew if member.why), "") or "Every worker has ended."
                 known, tally = reader.read(lambda conn: (jobs.find(conn, job), jobs.tally(conn, job)))
                 assert known is not None
                 if known.state == "done":
@@ -91,10 +142,10 @@ def carry_out(
                 break
             time.sleep(LOOK_S)
     finally:
-        for process in crew:
-            process.end()
-        for process in crew:
-            process.wait()
+        for member in crew:
+            member.end()
+        for member in crew:
+            member.wait()
     return JobResult(known, tally, reader.read(lambda conn: jobs.troubles(conn, job)), why)
 
 

@@ -132,7 +132,19 @@ def _named(names: list[str]) -> str:
     metavar="[JOB]",
     help="Skip documents that the store has unchanged. With the number of a job: continue it.",
 )
-@click.option("--on", metavar="local:N", help="Extract in N worker processes of this machine, as a job.")
+@click.option(
+    "--on",
+    metavar="local:N|ray://HEAD:PORT",
+    help="Extract in N worker processes of this machine, or on a Ray cluster, as a job.",
+)
+@click.option("--workers", type=int, help="With --on ray://...: how many workers.")
+@click.option(
+    "--engine",
+    metavar="URL",
+    default="",
+    help="With --on ray://...: the address at which workers reach the engine. Default: the store's folder, for workers "
+    "on this machine.",
+)
 @click.option(
     "--as",
     "kind",
@@ -151,6 +163,8 @@ def load(
     root: Path | None,
     resume: str | None,
     on: str | None,
+    workers: int | None,
+    engine: str,
     kind: str | None,
     dry_run: bool,
     as_json: bool,
@@ -172,12 +186,12 @@ def load(
     job, paths = _resumed(resume, paths)
     if job is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")
-    if on is None and (job is not None or kind is not None):
+    if on is None and (job is not None or kind is not None or workers is not None or engine):
         raise click.UsageError("Jobs run on workers: add --on local:4.")
     if job is not None:
         if paths or kind is not None or method != "auto" or root is not None:
             raise click.UsageError("A job continues with its own paths and options: give --on and --resume JOB alone.")
-        _carry_out(context, on or "", as_json, job=job)
+        _carry_out(context, _On(on or "", workers, engine), as_json, job=job)
         return
     passed_over: dict[str, list[str]] = {}
     files = sources.files(paths, passed_over)
@@ -195,7 +209,7 @@ def load(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
         begun = _Begun(files, " ".join(paths), root or Path.cwd(), method, kind or "live", passed_over)
-        _carry_out(context, on, as_json, begun)
+        _carry_out(context, _On(on, workers, engine), as_json, begun)
         return
     known = KnownDocuments(context, method) if resume else None
     tally = Tally()
@@ -229,12 +243,26 @@ class _Begun(NamedTuple):
     passed_over: dict[str, list[str]]
 
 
-def _carry_out(context: CliContext, on: str, as_json: bool, begun: _Begun | None = None, job: int = 0) -> None:
+class _On(NamedTuple):
+    """Where the workers run, as typed."""
+
+    on: str
+    workers: int | None
+    engine: str
+
+    def __str__(self) -> str:
+        more = f" --workers {self.workers}" if self.workers is not None else ""
+        return f"{self.on}{more}{f' --engine {self.engine}' if self.engine else ''}"
+
+
+def _carry_out(context: CliContext, on: _On, as_json: bool, begun: _Begun | None = None, job: int = 0) -> None:
     """A load as a job, by worker processes."""
     from console.upload import driver
 
     try:
-        workers = driver.workers_of(on)
+        place = driver.place_of(on.on, on.workers)
+        if on.engine and not place.ray:
+            raise driver.JobTrouble("--engine is for a Ray cluster; local workers use the store's folder.")
     except driver.JobTrouble as error:
         raise click.UsageError(str(error)) from None
     for ending, names in (begun.passed_over if begun is not None else {}).items():
@@ -255,7 +283,8 @@ def _carry_out(context: CliContext, on: str, as_json: bool, begun: _Begun | None
                 progress[0].step(tally.done - done[0], tally.documents)
                 done[0] = tally.done
 
-            result = driver.carry_out(context.client, context.reader, job, workers, context.plan_path.resolve(), watch)
+            plan = context.plan_path.resolve()
+            result = driver.carry_out(context.client, context.reader, job, place, plan, on.engine, watch)
         except driver.JobTrouble as error:
             fail(str(error), as_json)
         except KeyboardInterrupt:

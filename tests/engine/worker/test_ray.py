@@ -1,0 +1,132 @@
+"""Loads on a Ray cluster of this machine: every document once, whoever is killed. Without Ray only the refusals."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.upload.driver import JobTrouble, Place, place_of
+from console.upload.ray_workers import NoCluster, RayCluster, authenticated
+from tests.engine.service.stage import COMMAND, Stage
+
+DOCUMENTS = 600
+HAS_RAY = importlib.util.find_spec("ray") is not None
+TEXT = "The broker keeps an offset for partition {0} and compacts segment {0} of the commit log. " * 4
+
+
+@pytest.mark.parametrize(
+    ("on", "workers", "place"),
+    [
+        ("local:4", None, Place(4)),
+        ("ray://head:6379", 16, Place(16, "head:6379")),
+        ("ray://[::1]:6379", 1, Place(1, "[::1]:6379")),
+    ],
+)
+def test_where_workers_run(on: str, workers: int | None, place: Place) -> None:
+    assert place_of(on, workers) == place
+
+
+@pytest.mark.parametrize(
+    ("on", "workers"),
+    [("local:0", None), ("local:4", 4), ("ray://head:6379", None), ("ray://head:6379", 0), ("ray://head", 4), ("x", 1)],
+)
+def test_anything_else_is_refused_with_a_sentence(on: str, workers: int | None) -> None:
+    with pytest.raises(JobTrouble):
+        place_of(on, workers)
+
+
+def test_ray_without_a_token_is_refused() -> None:
+    assert authenticated("2.60.0", "token")
+    assert authenticated("2.61.1", "")
+    assert not authenticated("2.60.0", "")
+    assert not authenticated("2.61.0", "disabled")
+
+
+@pytest.mark.skipif(HAS_RAY, reason="Ray is installed")
+def test_without_ray_the_command_names_the_extra() -> None:
+    with pytest.raises(NoCluster, match=r"rollout-console\[ray\]"):
+        RayCluster("127.0.0.1:6379")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a head that runs on a free port."""
+    folder = tmp_path_factory.mktemp("ray")
+    environ = {
+        **os.environ,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    head = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port", "9381", "--num-cpus", "2", "--include-dashboard", "false",
+            "--temp-dir", f"/tmp/ray-{os.getpid()}", "--object-store-memory", "80000000",
+        ],
+        env=environ, stdout=(folder / "head.log").open("wb"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    log, until = folder / "head.log", time.monotonic() + 120
+    while "Ray runtime started" not in log.read_text(errors="replace") and head.poll() is None:
+        assert time.monotonic() < until, log.read_text(errors="replace")
+        time.sleep(0.2)
+    assert head.poll() is None, log.read_text(errors="replace")
+    yield environ
+    head.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        head.wait(30)
+    head.kill()
+    shutil.rmtree(f"/tmp/ray-{os.getpid()}", ignore_errors=True)
+
+
+@pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed: pip install 'rollout-console[ray]'")
+def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path: Path, cluster: dict[str, str]) -> None:
+    with Stage(tmp_path / "stage", speed=None) as stage:
+        stage.engine()
+        path = tmp_path / "documents.jsonl"
+        rows = ({"id": f"d/{n}", "text": TEXT.format(n)} for n in range(DOCUMENTS))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        on = ("--on", "ray://127.0.0.1:9381", "--workers", "2")
+        words = [*COMMAND, *stage._where, "load", "--json", *on]
+
+        def stored() -> int:
+            return int(stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM extraction").fetchone()[0]))
+
+        first = subprocess.Popen(
+            [*words, "--method", "frequency", str(path)], env=cluster, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert stage.until(lambda: stored() > 20 or first.poll() is not None, 120)
+        assert first.poll() is None, first.stdout and first.stdout.read()
+        for pid in _pids()[:1]:
+            os.kill(pid, signal.SIGKILL)
+        first.kill()
+        first.wait()
+        last = subprocess.run([*words, "--resume", "1"], env=cluster, capture_output=True, text=True, timeout=200)
+        assert last.returncode == 0, last.stdout + last.stderr
+        with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
+            counts = conn.execute("SELECT count(*), count(DISTINCT document_id) FROM extraction").fetchone()
+        assert counts == (DOCUMENTS, DOCUMENTS)
+        assert json.loads(last.stdout)["frequency"] == DOCUMENTS
+
+
+def _pids() -> list[int]:
+    """Ray's processes that run a worker."""
+    pids = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if b"ray::run" in (entry / "cmdline").read_bytes():
+                    pids.append(int(entry.name))
+    return pids
