@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine.store import future
+from engine.store import documents, future
+from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold
 from tests.engine.metrics.samples import record
@@ -56,10 +57,8 @@ async def test_a_start_and_its_first_ticks_scan_no_table_that_grows(
 def test_records_of_the_future_come_back_in_every_table(conn: sqlite3.Connection) -> None:
     now, later = time.time(), time.time() + 86400.0
     insert_and_fold(conn, [record(at=later), record(at=now)])
-    conn.execute(
-        "INSERT INTO document (id, title, digest, updated, arm, method, frequency, llm, llm_at) "
-        "VALUES ('a', '', '', ?, 'treatment', 'llm', '[[],[]]', '[[],[]]', ?)",
-        (later, later),
+    documents.write(
+        conn, [DocumentWrite("a", "", "text", "digest", later, "treatment", "llm", ("a",), (), ("b",), (), 2, 2)]
     )
     for trigger in ("error_high", "error_critical"):
         conn.execute("INSERT INTO trigger_evidence VALUES (?,?,'ok','{}')", (later, trigger))
