@@ -130,7 +130,7 @@ class Gateway:
         held = self._leased.keeper.held
         if held.until > self._clock.real():
             return "" if self._attached else "this gateway is starting"
-        return self.why_ended or self._store.problem or held.ended
+        return self.why_ended or self._leased.keeper.problem or self._store.problem or held.ended
 
     def readiness(self) -> Readiness:
         """Whether a load balancer should send documents here."""
@@ -143,8 +143,11 @@ class Gateway:
         return Readiness(True, f"Attached, at {percent(permit.percent_bp)}{f': {permit.why}' if permit.why else ''}.")
 
     async def _attach(self) -> None:
+        logged = ""
         while not await self._leased.granted(LOOK_S):
-            pass
+            if (why := self.unattached()) != logged:
+                logged = why
+                log.warning("not attached: %s", why)
         self._attached = True
         log.info("attached to the engine")
         while True:

@@ -21,6 +21,7 @@ from engine.cluster import lease
 from engine.cluster.lease import RENEW_S, SEND_S, Grant, Held, Identity, LeasePoll, LeaseRenewal, Terms, Version
 from engine.cluster.leases import WATCH_S
 from engine.cluster.lending import WindowUse
+from engine.text import clean_line
 from engine.worker.line import EngineConnection, EngineRefused
 
 SETTLE_S = 0.02  # between two renewals while calls are ending: the engine waits for their end
@@ -50,6 +51,7 @@ class Keeper:
     ) -> None:
         self.held = Held()
         self.salt = ""
+        self.problem = ""  # why the last renewal had no answer
         self._name = name
         self._line = line
         self._clock = clock
@@ -114,11 +116,13 @@ class Keeper:
             if not refused.passing and not self._stopping:
                 self._stopping = True
                 self._in_loop(self._ended, str(refused))
+            self.problem = str(refused)
             return AGAIN_S
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, msgspec.MsgspecError) as error:
+            self.problem = f"the engine does not answer ({clean_line(str(error), 200) or type(error).__name__})"
             return min(AGAIN_S, max(0.0, self.held.until - self._clock.real())) or AGAIN_S
         self._apply(lambda held: lease.renewed(held, grant, sent))
-        self.salt = grant.salt
+        self.salt, self.problem = grant.salt, ""
         self._granted.set()
         self._in_loop(self._lent, grant.shares)
         unsettled = self._calls() and not self.held.terms.percent_bp

@@ -187,6 +187,7 @@ def test_without_the_engine_a_gateway_says_what_it_does_and_comes_back(
     status, answer = strict.extract("lost")
     assert status == 503
     assert answer["code"] == "store"
+    assert "the engine does not answer" in answer["sentence"]
     assert answer["retry_after_s"] > 0
     assert stage.until(lambda: alone.extract("kept")[1].get("stored") is False, 30)
     status, answer = alone.extract("kept")
