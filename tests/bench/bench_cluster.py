@@ -65,17 +65,19 @@ def measure(stage: Stage, name: str, documents: int, *words: str) -> tuple[float
     return documents / took, (own + children_s() - children) * 1000 / documents, own * 1000 / documents
 
 
-def send(stage: Stage, name: str, documents: int, clients: int, addresses: list[str]) -> float:
-    """Documents/s over HTTP, one at a time on each client's kept connection; clients take turns at the addresses."""
+def send(stage: Stage, name: str, documents: int, clients: int, addresses: list[str]) -> tuple[float, float]:
+    """(documents/s, the engine's CPU ms a document) over HTTP, one at a time on each client's kept connection; clients
+    take turns at the addresses."""
     rows = [json.loads(line) for line in written(stage, name, documents).read_text().splitlines()]
     parts = [(addresses[n % len(addresses)], rows[n::clients]) for n in range(clients)]
     threads = [threading.Thread(target=single, args=part) for part in parts]
-    began = time.monotonic()
+    pid = stage.running().pid
+    engine, began = engine_s(pid), time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return documents / (time.monotonic() - began)
+    return documents / (time.monotonic() - began), (engine_s(pid) - engine) * 1000 / documents
 
 
 @contextlib.contextmanager
@@ -108,11 +110,13 @@ def gateways(stage: Stage, count: int) -> Iterator[list[str]]:
             process.wait()
 
 
-def served(stage: Stage, documents: int, clients: int) -> list[tuple[str, float]]:
-    rows = [("engine", send(stage, "engine", documents, clients, [stage.view.engine.address]))]
+def served(stage: Stage, documents: int, clients: int) -> list[tuple[str, float, float]]:
+    rows = [("engine", *send(stage, "engine", documents, clients, [stage.view.engine.address]))]
     for count in (1, 2):
         with gateways(stage, count) as addresses:
-            rows.append((f"{count} gateway{'s'[: count - 1]}", send(stage, f"g{count}", documents, clients, addresses)))
+            rows.append(
+                (f"{count} gateway{'s'[: count - 1]}", *send(stage, f"g{count}", documents, clients, addresses))
+            )
     return rows
 
 
@@ -136,8 +140,8 @@ def main() -> None:
             f"{name:8} {rate:7.0f}/s  {cpu:5.2f} ms CPU a document, the engine's {own:5.2f}  x{rate / rows[0][1]:.2f}"
         )
     print(f"the same one at a time, POST /v1/extract by {given.clients} clients of this machine")
-    for name, rate in single_rows:
-        print(f"{name:10} {rate:7.0f}/s  x{rate / single_rows[0][1]:.2f}")
+    for name, rate, own in single_rows:
+        print(f"{name:10} {rate:7.0f}/s  the engine's CPU {own:5.2f} ms a document  x{rate / single_rows[0][1]:.2f}")
 
 
 if __name__ == "__main__":
