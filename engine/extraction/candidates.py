@@ -4,10 +4,11 @@ Every token gets a letter for the kind of word it is: a dictionary lookup, so th
 microsecond. The letters of a text make one string; regular expressions over it settle what is a verb here, and find the
 noun phrases.
 
-f function word F of another language t determiner m before a verb: to, we, will r joins clauses q relative x auxiliary
-d adverb . break v verb b noun or verb B the same with -s e -ed g -ing G -ing of a verb that is seldom a noun w weak
-word a adjective n noun s plural c capital i identifier # number p possessive, which ends a phrase P one with a capital,
-which may be part of a name
+f function word, F of another language, o and O perhaps of another (else n and c), t determiner, m before a verb (to,
+we, will), r joins clauses, q relative, x auxiliary, d adverb, . break, v verb, b noun or verb, B its -s form, V one
+that is a verb after a noun, e -ed, g -ing, G -ing of a verb that is seldom a noun, w weak word, a adjective,
+n noun, y one that ends an introduction (in practice), s plural, c capital, i identifier, # number, p possessive, which
+ends a phrase, P one with a capital, which may be part of a name
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from engine.extraction.languages import (
     FUNCTION_WORDS,
     LINKS,
     NOT_ENGLISH,
+    PERHAPS_FOREIGN,
+    VERB_FORMS,
     VERBS,
     language,
     own_function_words,
@@ -36,6 +39,7 @@ from engine.extraction.languages import (
 MAX_WORDS = 5
 MAX_CHARS = 60  # of a keyword
 CACHED = 50_000  # tokens
+MIXED_SHARE = 0.04  # of a text's words are function words of another language: passages of it are in that language
 ASKED = 2_000  # tokens used to detect the language
 
 # Vowel marks of scripts from Hebrew to Khmer, which Python's re does not count as letters.
@@ -125,7 +129,14 @@ def _shape(token: str) -> str:
 
 
 def _kind(token: str) -> str:
-    """The letter of an English token."""
+    """The letter of a token of a text that may be English."""
+    kind = _english_kind(token)
+    if kind in "ncs" and token.lower() in PERHAPS_FOREIGN:
+        return "O" if kind == "c" else "o"
+    return "y" if kind == "n" and token in words.AFTER_IN else kind
+
+
+def _english_kind(token: str) -> str:
     low = token.lower().replace("’", "'")
     if low in words.FUNCTION:
         if low in words.DETERMINERS:
@@ -144,6 +155,8 @@ def _kind(token: str) -> str:
         return "F"
     if low.endswith("'s"):
         return "p" if shape == "n" else "P"
+    if low in words.VERBS_AFTER_NOUNS:
+        return "V"
     if low in words.EITHER:
         return "B" if low in words.EITHER_S and low not in words.MODIFYING else "b"
     if low in words.WEAK:
@@ -184,6 +197,8 @@ def _folded(token: str) -> str:
 KINDS = Known(_kind)
 FOLDS = Known(_folded)
 
+_INTRODUCED = re.compile(r"(?:(?<=[.r]f)|(?<=^f))y")  # in practice model checking
+_MOVES = re.compile(r"(?<=[ncisbg])V(?![xn])")  # git rebase moves
 # In place, letter for letter: marks what is a verb here.
 _SETTLED = (
     # to use; the system supports the; Set max_tokens
@@ -247,6 +262,9 @@ class Phrases(NamedTuple):
 def phrases(tokens: list[str]) -> Phrases:
     kinds = "".join(map(KINDS.__getitem__, tokens))
     words = len(kinds) - kinds.count(".") - kinds.count("#")
+    if "o" in kinds or "O" in kinds:
+        mixed = kinds.count("o") + kinds.count("O") >= MIXED_SHARE * words
+        kinds = kinds.replace("o", "F" if mixed else "n").replace("O", "F" if mixed else "c")
     english = sum(map(kinds.count, "ftmxrq"))
     if english >= ENGLISH_PROSE * words > 0:
         return _english(tokens, kinds)
@@ -258,6 +276,10 @@ def phrases(tokens: list[str]) -> Phrases:
 
 
 def _english(tokens: list[str], kinds: str) -> Phrases:
+    if "y" in kinds:
+        kinds = _INTRODUCED.sub("d", kinds).replace("y", "n")
+    if "V" in kinds:
+        kinds = _MOVES.sub("v", kinds).replace("V", "B")
     for pattern in _SETTLED:
         kinds = pattern.sub(_verbs, kinds)
     if "P" in kinds:
@@ -297,7 +319,7 @@ def _is_new_york(pair: list[str]) -> bool:
 
 
 def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> list[Span]:
-    stops = FUNCTION_WORDS[spoken] if spoken else own_function_words(tokens)
+    stops = FUNCTION_WORDS[spoken] | VERB_FORMS.get(spoken, frozenset()) if spoken else own_function_words(tokens)
     if partly_english:  # a foreign passage, which its own function words split
         stops |= words.FUNCTION
     stemmer = snowballstemmer.stemmer(spoken) if spoken in snowballstemmer.algorithms() else None

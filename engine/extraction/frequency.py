@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from itertools import chain, starmap
+from itertools import chain
 
 from engine.extraction import trees
 from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, Known, Phrases, Span, Words, phrases, tokenise
@@ -86,9 +86,9 @@ def _scored(read: Phrases, *, english: bool) -> tuple[list[Rated], list[Candidat
     if english and ranked:
         top = ranked[:RESCORED]
         known = context(top, ranked, read.spans, read.kinds)
+        logits = trees.logits(known, len(read.kinds))
         ranked[:RESCORED] = [
-            (loss - logit, at, text, rival)
-            for (loss, at, text, rival), logit in zip(top, starmap(trees.logit, known), strict=True)
+            (loss - logit, at, text, rival) for (loss, at, text, rival), logit in zip(top, logits, strict=True)
         ]
         ranked.sort()
     return ranked, vague

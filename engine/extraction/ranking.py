@@ -94,9 +94,14 @@ ROMANCE = FOREIGN._replace(one=-0.2, two=0.4, three=0.1)
 
 def weights(length: int) -> Traits:
     """For an English text of this many tokens: interpolated by the logarithm of the length."""
-    share = math.log(max(length, 1) / SHORT_TOKENS) / math.log(LONG_TOKENS / SHORT_TOKENS)
-    if share <= 0.0:
+    share = between(length, SHORT_TOKENS, LONG_TOKENS)
+    if share == 0.0:
         return SHORT
-    if share >= 1.0:
+    if share == 1.0:
         return LONG
     return Traits._make(short + share * (long - short) for short, long in zip(SHORT, LONG, strict=True))
+
+
+def between(length: int, short: int, long: int) -> float:
+    """Where a length lies from short (0.0) to long (1.0), by its logarithm."""
+    return min(1.0, max(0.0, math.log(max(length, 1) / short) / math.log(long / short)))

@@ -195,7 +195,7 @@ def score(of: Candidate, length: int, by: Traits) -> float:
             total += by.general_last
             if head in EMPTY:
                 total += by.empty_last
-    if ends in "bB":
+    if ends in "bBV":
         total += by.verb_last
     if not alone:
         total += by.part
@@ -233,7 +233,8 @@ class Context(NamedTuple):
 
 
 # Nouns last, so that a threshold separates similar kinds.
-_ORDER = {"F": 1.0} | {kind: float(n) for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
+_ORDER = {kind: float(n) for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
+_ORDER |= {"F": 1.0, "V": _ORDER["B"], "o": _ORDER["n"], "y": _ORDER["n"], "O": _ORDER["c"]}
 
 
 def context(

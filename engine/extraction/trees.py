@@ -1,6 +1,9 @@
 """The trees that correct the score of the best few candidates: ranking.json, made by tests/bench/train_ranking.py,
 compiled once.
 
+There are two sums of trees: short texts are ranked as an exhaustive index is, long ones as authors choose keywords.
+What the one wants costs the other; trees fitted on both gain little on either.
+
 A tree is [trait, threshold, where less or equal, where greater], a leaf is a number. A node costs a comparison: walked
 as data they would take ten times as long as the rest of the ranking.
 """
@@ -9,11 +12,15 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.resources import files
+from itertools import starmap
 from typing import Any
 
+from engine.extraction.ranking import between
 from engine.extraction.traits import Context
+
+SHORT_TOKENS, LONG_TOKENS = 200, 450  # at which a text has the trees of the one or the other alone
 
 _FILE = json.loads(files("engine.extraction").joinpath("ranking.json").read_text("utf-8"))
 
@@ -46,4 +53,15 @@ def compiled(trees: list[Any]) -> Callable[..., float]:
     return made
 
 
-logit = compiled(_FILE["trees"])
+short = compiled(_FILE["short"])
+long = compiled(_FILE["long"])
+
+
+def logits(known: Iterable[tuple[float, ...]], length: int) -> list[float]:
+    """How much the score of each candidate grows, in an English text of `length` tokens."""
+    share = between(length, SHORT_TOKENS, LONG_TOKENS)
+    if share == 0.0:
+        return list(starmap(short, known))
+    if share == 1.0:
+        return list(starmap(long, known))
+    return [short(*one) * (1.0 - share) + long(*one) * share for one in known]

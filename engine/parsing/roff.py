@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from importlib.resources import files
 
 from engine.parsing.inline import heading, is_prose
 from engine.parsing.model import Block, Format, Raw
@@ -47,11 +49,11 @@ _ALL_ARGUMENTS = (_CALLABLE - {"Ap"}) | {
 }
 _ARGUMENT = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 _TABLE_FORMAT = re.compile(r"^[lrcnasb^|\s\d.()wW,xX;*tTfFiIBpveuzZdD_=-]+\.$")
-SKIPPED = (
-    "SYNOPSIS", "COPYRIGHT", "AUTHOR", "AUTHORS", "REPORTING BUGS", "SEE ALSO", "COLOPHON", "LICENSE", "HISTORY",
-    "STANDARDS", "CONFORMING TO", "AVAILABILITY", "NOTES", "LIBRARY",
-)  # fmt: skip
-NAMES = ("NAME", "BEZEICHNUNG", "NOM", "NOMBRE", "ИМЯ", "НАЗВАНИЕ", "名前", "名称", "NOME", "NAZWA", "NAAM", "NAMN")
+_HEADINGS = {
+    kind: frozenset(names)
+    for kind, names in tomllib.loads(files("engine.parsing").joinpath("manual.toml").read_text("utf-8")).items()
+}
+NAMES, SKIPPED, USUAL = _HEADINGS["name"], _HEADINGS["skipped"], _HEADINGS["usual"]
 _DASH = re.compile(r"\s+(?:-{1,3}|–|—)\s+")
 
 
@@ -248,8 +250,9 @@ def _content(blocks: list[Block]) -> list[Block]:
     dropped = False
     for block in blocks:
         if block.kind == "heading" and block.level <= 2:
-            dropped = block.text.upper() in SKIPPED
-            if not dropped and block.text.upper() not in NAMES and block.text.upper() not in ("DESCRIPTION", "OPTIONS"):
+            name = block.text.upper()
+            dropped = name in SKIPPED
+            if not dropped and name not in NAMES and name not in USUAL:
                 text = block.text.capitalize() if block.text.isupper() else block.text
                 kept.append(Block("heading", text, 2))
         elif not dropped:

@@ -317,6 +317,34 @@ def test_hindi_has_no_function_words() -> None:
     }
 
 
+def test_function_words_of_a_second_language_are_no_keywords_of_a_mixed_page() -> None:
+    english = (
+        "The kernel is compiled with make. The modules are in the package, and the package is installed by dpkg. " * 4
+    )
+    spanish = (
+        "La compilación de un núcleo es la parte de la administración que más se parece a la de los programas: el núcleo de Linux "
+        "que se compila es el que se instala, y la configuración del núcleo está en el paquete de las fuentes."
+    )
+    keywords = extract(english + spanish).ranked
+    assert "núcleo" in keywords
+    assert not {"de", "la", "que", "el", "un", "los", "del"} & {
+        word for keyword in keywords for word in keyword.split()
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "verbs"),
+    [
+        ("El programa verifica sumas de comprobación y muestra el resultado. El filtro extrae recursos.", {"verifica", "muestra", "extrae"}),
+        ("O programa exibe diferenças de palavras e define a saída. O filtro concatena arquivos.", {"exibe", "define", "concatena"}),
+        ("Le programme affiche les droits des fichiers, puis il permet la copie.", {"permet"}),
+        ("Il programma contiene le opzioni e fornisce i risultati.", {"contiene", "fornisce"}),
+    ],
+)  # fmt: skip
+def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: set[str]) -> None:
+    assert not verbs & {word for keyword in extract(text).ranked for word in keyword.split()}
+
+
 def test_a_text_with_many_words_that_english_shares_is_in_its_own_language() -> None:
     keywords = extract(
         "To jest program do kopiowania plików na dysku. Na końcu jest lista opcji, a plik do zapisu jest podany po nazwie katalogu. "

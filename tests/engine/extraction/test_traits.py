@@ -96,6 +96,11 @@ def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_
         ("We describe an approach that captures common access patterns.", "captures"),
         ("The results show that replication helps.", "show"),
         ("The controller automates failover of the primary.", "automates"),
+        ("C# runs on Linux. C# runs in a container; C# runs everywhere.", "runs"),
+        ("git rebase moves commits onto another base. git rebase moves them again.", "moves"),
+        ("The scheduler polls every minute, and the scheduler polls each queue.", "polls"),
+        ("nginx proxies requests to the backend.", "proxies"),
+        ("Postgres locks rows during an update.", "locks"),
     ],
 )
 def test_a_clause_is_not_a_keyword(text: str, clause: str) -> None:
@@ -112,6 +117,27 @@ def test_a_gerund_that_is_a_term_is_whole(term: str) -> None:
             f"This note is about {term}. In practice {term} is slow, as the figures of the clusters prove."
         ).ranked
     )
+
+
+def test_a_plural_that_is_seldom_a_verb_stays_in_its_phrase() -> None:
+    keywords = extract("Dirty reads and phantom reads come from IP ranges. The test runs are slow; test runs are many.")
+    assert {"phantom reads", "IP ranges", "test runs"} <= set(keywords.ranked)
+
+
+def test_an_introduction_is_no_part_of_the_phrase_after_it() -> None:
+    keywords = extract(
+        "In theory cache eviction is fair. By default cache eviction is off. In practice nobody checks it."
+    )
+    assert "cache eviction" in keywords.ranked
+    assert not [keyword for keyword in keywords.ranked if {"theory", "default", "practice"} & set(keyword.split())]
+
+
+def test_short_texts_have_trees_of_their_own_and_between_two_lengths_both_count() -> None:
+    known = [Context._make([0.0] * len(Context._fields))]
+    short, long = trees.logits(known, 50), trees.logits(known, 5_000)
+    assert short == [trees.short(*known[0])]
+    assert long == [trees.long(*known[0])]
+    assert min(short[0], long[0]) < trees.logits(known, 300)[0] < max(short[0], long[0])
 
 
 def test_a_general_word_is_not_a_keyword_unless_the_text_is_about_it() -> None:

@@ -172,3 +172,39 @@ def test_plain_prose_costs_hardly_anything() -> None:
         return best
 
     assert cost(parse) < 0.25 * cost(extract)
+
+
+def test_links_to_the_previous_and_next_page_are_no_content_in_any_language() -> None:
+    page = (
+        '<html><body><ul class="docnav"><li class="previous"><a accesskey="p" href="a.html"><strong>Zurück</strong>14.3. Überwachung</a>'
+        '</li><li class="next"><a accesskey="n" href="b.html"><strong>Weiter</strong>14.5. SELinux</a></li></ul><h2>AppArmor</h2>'
+        "<p>AppArmor wendet eine Reihe von Regeln auf jedes Programm an, je nach dem Pfad der Installation des Programms.</p>"
+        '<div><a rel="next" href="c.html">Siguiente</a></div></body></html>'
+    )
+    text = parse(page, "sect.apparmor.html").text
+    assert "Regeln" in text
+    assert not [word for word in ("Zurück", "Weiter", "Überwachung", "Siguiente") if word in text]
+
+
+@pytest.mark.parametrize(
+    ("name", "about", "usual", "skipped"),
+    [
+        ("BEZEICHNUNG", "BESCHREIBUNG", "OPTIONEN", "ÜBERSETZUNG"),
+        ("NOMBRE", "DESCRIPCIÓN", "OPCIONES", "TRADUCCIÓN"),
+        ("ИМЯ", "ОПИСАНИЕ", "ПАРАМЕТРЫ", "ПЕРЕВОД"),
+        ("名前", "説明", "オプション", "著作権"),
+        ("NAZWA", "OPIS", "OPCJE", r"ZGŁASZANIE\ BŁĘDÓW"),
+    ],
+)
+def test_a_translated_manual_page_has_a_title_and_only_its_subject(
+    name: str, about: str, usual: str, skipped: str
+) -> None:
+    page = (
+        f".TH TIMERS 8\n.SH {name}\ntimers \\- Timer\n.SH {about}\ntimers counts the seconds of a queue.\n.SH {usual}\n"
+        f'--all shows each queue.\n.SH "{skipped}"\nWritten and translated by volunteers of the league.\n'
+    )
+    document = parse(page, "timers.8")
+    assert document.title == "timers - Timer"
+    assert "seconds of a queue" in document.text
+    assert "volunteers" not in document.text
+    assert about.capitalize() not in document.text
