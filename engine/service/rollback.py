@@ -235,7 +235,8 @@ async def _keep_intent(engine: Engine, ask: Ask, recording: asyncio.Task[Outcome
 
 
 def _leave_intent(engine: Engine, ask: Ask) -> None:
-    if engine.writer.files.differs():  # it would belong to another store
+    if engine.writer.files.differs():  # it would belong to another store; the armed file stays removed, at least
+        engine.folder.sync()
         return
     proof = engine.proofs.get(ask.request_id)
     actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}

@@ -191,8 +191,8 @@ class Observer:
 
     def swapped(self) -> None:
         """What the backup has is all that can be asked of it; what is acknowledged from now on must be in it."""
-        there = self._read(lambda conn: {row[0] for row in conn.execute("SELECT id FROM document")})
-        self._forget(self.documents.keys() - there)
+        there = self._read(lambda conn: dict(conn.execute("SELECT document_id, text FROM document_text")))
+        self.documents = {name: digest(there[name]) for name in self.documents if name in there}
         self._arms.clear()  # epochs of the backup may have been used before
         self.removals.clear()
 

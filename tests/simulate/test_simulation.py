@@ -22,7 +22,7 @@ FOUND_BY = {
     "swapped_store": 1_000_007,
     "stale_undo": 1_000_002,
     "stale_promotion": 1_000_000,
-    "raise_beats_rm": 1_000_005,
+    "raise_beats_rm": 1_000_013,
     "preload_after_rollback": 1_000_001,
     "lease_without_end": 1_000_022,
     "calls_outlast_rollback": 1_000_003,
@@ -30,14 +30,28 @@ FOUND_BY = {
 
 
 AFTER_A_SWAP = 3_000_097  # a rollback is sent again after the store that has its record was replaced
-TWICE_AT_ONCE = (
-    7_000_113  # a document is sent again, and stored, before its first answer: the later request is stored first
+# a document is sent twice at once, and the later request is stored first
+TWICE_AT_ONCE = 7_000_113
+# a rollback was answered while the disk stalled; the power went before anything reached it
+ON_NO_DISK = 7_000_179
+# the store was replaced, so that a rollback could not be recorded; then the power went
+REPLACED_AND_NO_POWER = 7_000_256
+OLDER_TEXT = 7_000_426  # a backup that replaced the store has an older text of a document
+REMOVED_IN_A_SEND = 7_000_575  # the armed file was removed between a request's permission and the request
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *range(1_000_000, 1_000_003),
+        AFTER_A_SWAP,
+        TWICE_AT_ONCE,
+        ON_NO_DISK,
+        REPLACED_AND_NO_POWER,
+        OLDER_TEXT,
+        REMOVED_IN_A_SEND,
+    ],
 )
-
-ON_NO_DISK = 7_000_179  # a rollback was answered while the disk stalled; the power went before anything reached it
-
-
-@pytest.mark.parametrize("seed", [*range(1_000_000, 1_000_003), AFTER_A_SWAP, TWICE_AT_ONCE, ON_NO_DISK])
 def test_a_rollout_holds_every_invariant(seed: int) -> None:
     result = run(seed)
     assert result.broken == "", "\n".join([result.what, *result.trace])

@@ -30,10 +30,7 @@ class RequestGuard:
 
     async def send(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """The answer. NotPermitted when it may not go out, or was cut."""
-        if not self._allowed():
-            raise NotPermitted
-        self.sent += 1
-        task = asyncio.create_task(request())
+        task = asyncio.create_task(self._start(request))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         try:
@@ -43,6 +40,13 @@ class RequestGuard:
             if current is not None and current.cancelling():
                 raise
             raise NotPermitted(sent=True) from None
+
+    async def _start(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Checked in the same step of the loop as the request goes out: no rollback fits in between."""
+        if not self._allowed():
+            raise NotPermitted
+        self.sent += 1
+        return await request()
 
     def cut(self) -> None:
         """End every open request."""
