@@ -58,7 +58,7 @@ def stages(context: CliContext) -> Pairs:
 
 
 def items(context: CliContext) -> Pairs:
-    """The current stage's checklist; the first stage's if there is no store yet."""
+    """The current stage's checklist; the first stage's before the store exists."""
     from engine.store.folder import StoreError
 
     try:

@@ -1,4 +1,4 @@
-"""When this person last looked at a store, kept beside the theme. A path is not a store: one made anew there, or a
+"""When this person last looked at a store, kept beside the theme. A path is not a store: one made again there, or a
 rehearsal on its own calendar, begins with another first decision."""
 
 from __future__ import annotations

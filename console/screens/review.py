@@ -27,7 +27,7 @@ from engine.store import documents
 from engine.store.documents import Document
 from engine.view.model import View
 
-LATEST = 80  # documents listed while there is no sample
+LATEST = 80  # documents listed before a sample is drawn
 
 
 class Review(FetchingPage):
@@ -56,7 +56,7 @@ class Review(FetchingPage):
     def __init__(self) -> None:
         super().__init__()
         self.sample: Sample | None = None
-        self.latest: list[Document] = []  # while there is no sample
+        self.latest: list[Document] = []  # before a sample is drawn
         self.judged: tuple[Judged, ...] = ()
         self.at = 0
         self.document: Document | None = None

@@ -62,7 +62,7 @@ def address_trouble(address: str) -> str:
 
 
 def folder_trouble(path: str, here: Path) -> str:
-    """Why there are no documents to try; "" if there may be some or the answer is empty."""
+    """Why the folder has no documents to try; "" if it may have some or the answer is empty."""
     if not path:
         return ""
     given = here / Path(path).expanduser()

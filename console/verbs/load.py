@@ -493,7 +493,7 @@ class KnownDocuments:
         self._method = "llm" if method == "llm" else None
 
     def has(self, source: sources.Source) -> bool:
-        """Whether this text is stored under this id. Not while there is no store."""
+        """Whether this text is stored under this id. Not before the store exists."""
         from engine.store import documents
         from engine.store.folder import StoreError
 

@@ -57,7 +57,7 @@ def bounds_at(fractions: tuple[float, ...], alpha: float = 0.05) -> tuple[Bound,
 
 
 def crossing(fractions: tuple[float, ...], c: float) -> float:
-    """Probability that |S_k| passes `c` at one of the looks when there is no difference."""
+    """Probability that |S_k| passes `c` at one of the looks when the arms are equal."""
     import numpy as np  # 0.1 s: only a look needs it
 
     narrowest = min(after - before for before, after in pairwise((0.0, *fractions)))

@@ -64,7 +64,7 @@ def environment(plan: Plan, stage_number: int, percent_bp: int, limits: Ceiling 
     """The `export` lines for a stage at a percentage (not always the stage's own: see `halve`). `limits` may turn the
     test and the metrics off.
 
-    Past the last stage (*stable*, or a stage that the plan no longer has) there is no A/B test.
+    Past the last stage (*stable*, or a stage that the plan no longer has) nothing is tested.
     """
     ab_test = stage_number < plan.stable and plan.stage(stage_number).ab_test and limits.may_test
     return [

@@ -86,7 +86,7 @@ async def _watch(ended: asyncio.Event, parent: int) -> None:
         kind = os.fstat(0).st_mode
         if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
             loop.add_reader(0, lambda: None if os.read(0, 4096) else ended.set())
-    while os.getppid() == parent:  # noqa: ASYNC110, there is no event for it
+    while os.getppid() == parent:  # noqa: ASYNC110, a parent's death sets no event
         await asyncio.sleep(PARENT_POLL_S)
     ended.set()
 

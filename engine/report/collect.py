@@ -321,7 +321,7 @@ def _headline(plan: Plan, rows: list[Row], at: float) -> str:
         return f"Held at {percent(state.percent_bp)}, in {where}: {clean_line(state.held, 300)}"
     if state.last_rev and not state.percent_bp:
         return f"Rolled back to 0 %, in {where}, since {timeline.moment_of(state.changed_at)}."
-    entered = state.entered_at or rows[0].decision.at  # there is no promotion into the first stage
+    entered = state.entered_at or rows[0].decision.at  # nothing is promoted into the first stage
     return f"In {where} at {percent(state.percent_bp)}, since {timeline.moment_of(entered)}."
 
 

@@ -274,7 +274,7 @@ def set_ceiling(state: State, ask: Ask, ceiling_bp: int, epoch: int, by: str) ->
 
 def to_resume(state: State, armed: bool, rolled_back: bool) -> bool:
     """Whether a resume would change anything: it releases a hold or a lock, and after a rollback to 0 % it lets a
-    person call the LLM again. In Preparation there is no armed file, so only `rolled_back` shows whether someone has
+    person call the LLM again. In Preparation the armed file is absent, so only `rolled_back` shows whether someone has
     resumed."""
     out = rolled_back if state.stage == 0 else not armed
     return bool(state.held or state.locked or out)

@@ -46,7 +46,7 @@ class Evaluation(Struct, frozen=True, dict=True):
 
     @property
     def quiet(self) -> str:
-        """The sentence while there is no traffic; otherwise "" """
+        """The sentence while neither arm gets documents; otherwise "" """
         return f"no traffic: {self.quiet_detail}" if self.quiet_detail else ""
 
     @cached_property

@@ -22,7 +22,7 @@ class Probes(Struct, frozen=True):
 class Evidence(Struct, frozen=True):
     """`samples`: metrics without a window here, such as complaints, quality_score and latency_p95.
 
-    `unseen`: why there are no figures right now ("no lookups for 40 s", "the store cannot be written"), "" while there
+    `unseen`: why figures are missing right now ("no lookups for 40 s", "the store cannot be written"), "" while there
     are. `unseen_s`: for how long. `idle`: no documents arrive although the service answers.
     """
 

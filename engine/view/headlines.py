@@ -117,7 +117,7 @@ class Situation(Struct, frozen=True):
     why_effective: str = ""  # why it is lower than decided
     locked_by: str = ""  # the trigger that locked promotion
     blind: str = ""
-    quiet: str = ""  # why there is no traffic
+    quiet: str = ""  # why neither arm gets documents
     misplaced: str = ""  # why a changed plan holds promotion
 
     @property

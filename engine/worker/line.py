@@ -42,7 +42,7 @@ class EngineConnection:
         self._kept: http.client.HTTPConnection | None = None
 
     def post(self, path: str, body: bytes, timeout_s: float) -> bytes:
-        """The answer's body. Refused; OSError (also http.client's mistakes) when there is no answer in time. A
+        """The answer's body. Refused; OSError (also http.client's mistakes) when the answer does not come in time. A
         connection that the engine has closed is replaced once; every worker request may be sent twice."""
         used = self._kept is not None
         try:

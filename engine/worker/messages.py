@@ -51,7 +51,7 @@ class BatchReceipt(Struct, frozen=True):
 
 class ExtractedDocument(Struct, frozen=True):
     """A document that a client sent to a gateway just now. Its time is an age. `starved`: the gateway's own loop was
-    late while it measured, so what it says about the LLM service is no evidence."""
+    late while it measured, so its figures about the LLM service do not count as evidence."""
 
     asked: Method
     age_s: Annotated[float, Meta(ge=0, le=3600)]

@@ -2,7 +2,7 @@
 
     python -m tests.bench.bench_gameday [--scenario NAME]... [--runs 3] [--par] [--speed 10]
 
-Without --par nobody touches anything; the shares of each run are printed as the scenario's file has them (`untouched`), with the
+Without --par no one touches anything; the shares of each run are printed as the scenario's file has them (`untouched`), with the
 medians below, beside the file's own. With --par a player does the first right act `par.act_s` seconds after the fault becomes visible;
 what was harmed is printed beside what the score computes for par. A shift takes as long as a player's: two or three minutes each.
 """

@@ -80,6 +80,22 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "return bounds.first_true(holds, max(1, n), 1 << 24)",
         "24 -> 25",
     ): "no rollout reaches the end",
+    ("engine/experiment/sequence.py", "for _ in range(60):", "60 -> 61"): "60 halvings reach the last bit",
+    (
+        "engine/experiment/sequence.py",
+        "if 0.0 < middle < 1.0 and rate_log_e(counts, middle, a, b) < ask:",
+        "1.0 -> 2.0",
+    ): "the middle of two rates is below 1, or the e-value is infinite there",
+    (
+        "engine/experiment/sequence.py",
+        "if 0.0 < middle < 1.0 and rate_log_e(counts, middle, a, b) < ask:",
+        "rate_log_e(counts, middle, a, b) < ask -> rate_log_e(counts, middle, a, b) <= ask",
+    ): "the bisection ends at the same bit",
+    (
+        "engine/experiment/sequence.py",
+        "high = 1.0 if counts.k == counts.n else edge(rate, 1.0)",
+        "1.0 -> 2.0",
+    ): "the e-value passes 1/alpha below 1, and the bisection ends there",
     (
         "engine/triggers/rules.py",
         "window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)",

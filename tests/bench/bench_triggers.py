@@ -455,7 +455,9 @@ def main() -> int:
     print("\n" + "\n".join(f"{'ok  ' if good else 'MISS'} {text}" for good, text in judged))
     print(spent)
     if given.quick:
-        print("--quick draws too few weeks and runs to judge by: a MISS above may be chance, the whole run tells")
+        print(
+            "--quick draws too few weeks and runs to judge by: a MISS above may be chance; only the whole run decides"
+        )
         return 0
     return 0 if all(good for good, _ in judged) else 1
 

@@ -1,4 +1,4 @@
-"""On a full disk the store stands still and the engine does not: what is shown is asked of the process, and nothing lowers it on a guess."""
+"""On a full disk the store stops and the engine does not: what is shown is asked of the process, and nothing lowers it on a guess."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def seen(stage: Stage, disk: Path) -> None:
     still = stage.reader.glance().heartbeat
     time.sleep(7)  # longer than an engine may be silent
     fill(disk)
-    assert stage.reader.glance().heartbeat - still < 7  # the store stands still
+    assert stage.reader.glance().heartbeat - still < 7  # the store stopped
     sight = link.look()
     assert sight.view is not None
     assert (sight.pulse.state, sight.view.effective_bp) == ("well", 1000)
@@ -60,7 +60,7 @@ def seen(stage: Stage, disk: Path) -> None:
     finally:
         os.kill(engine.pid, signal.SIGCONT)
     filler.unlink()
-    stage.folder.lock.unlink()  # whoever infers from files sees no engine now; the engine goes to 0 % by itself
+    stage.folder.lock.unlink()  # whoever infers from files sees no engine now; the engine goes to 0 % on its own
     shown = json.loads(stage.cli("status", "--json").stdout)
     assert shown["engine_state"] == "running"
     assert "not running" not in stage.cli("status").stdout

@@ -119,7 +119,7 @@ class WaitQueue:
         return any(s.breaker.admits(s.now()) for s in self._servers)
 
     def _best(self, avoid: set[Server]) -> Server | None:
-        """The least loaded server with a free slot; one that failed this document only if there is no other."""
+        """The least loaded server with a free slot; one that failed this document only as the last choice."""
         admitting = [s for s in self._servers if s.breaker.admits(s.now())]
         wanted = [s for s in admitting if s not in avoid] or admitting
         free = [s for s in wanted if s.window.free]

@@ -100,3 +100,29 @@ def test_none_of_n_has_no_lower_bound_and_all_of_n_no_upper() -> None:
     assert every.high == 1.0
     assert 0.0 < every.low < 1.0
     assert sequence.rate_bounds(Counts(0, 0), 0.05, 0.01) is None
+
+
+def test_a_sequence_may_be_tuned_for_less_than_a_document() -> None:
+    assert sequence.rho(0.05, 0.5) == pytest.approx(sequence.rho(0.05, 50.0) * 10)
+
+
+def test_nothing_seen_has_a_p_value_of_one() -> None:
+    assert sequence.p_value(0.0, 1.0, 100.0, 0.1) == 1.0
+
+
+@pytest.mark.parametrize("around", [0.02, 0.5, 0.9])
+def test_a_rate_s_bounds_are_where_the_e_value_passes_one_in_alpha(around: float) -> None:
+    counts = Counts(200, 1)
+    bounds = sequence.rate_bounds(counts, 0.05, around)
+    assert bounds is not None
+    for edge in (bounds.low, bounds.high):
+        assert edge is not None
+        e_value = sequence.rate_log_e(counts, edge, 1.0, 1.0 / around - 1.0)
+        assert e_value == pytest.approx(math.log(20.0))
+
+
+def test_none_and_all_of_the_documents_leave_their_end_open() -> None:
+    none, every = sequence.rate_bounds(Counts(50, 0), 0.05, 0.05), sequence.rate_bounds(Counts(50, 50), 0.05, 0.05)
+    assert none is not None
+    assert every is not None
+    assert (none.low, every.high) == (0.0, 1.0)

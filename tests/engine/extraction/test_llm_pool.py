@@ -50,7 +50,7 @@ async def several(pool: LlmPool, count: int) -> list[LlmAnswer | BaseException]:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5.0):
-        while not holds():  # noqa: ASYNC110, the stub tells nobody
+        while not holds():  # noqa: ASYNC110, the stub sets no event
             await asyncio.sleep(0.005)
 
 

@@ -123,3 +123,45 @@ def test_the_gate_counts_clean_days_and_says_what_reset_them(rollout: Rollout) -
     (output,) = (missing for missing in report.missing if missing.startswith("stable within targets"))
     assert "of 7d" in output
     assert "error rate 10 % (n 300)" in output
+
+
+@pytest.mark.parametrize(("documents", "judged"), [(20, True), (19, False)])
+def test_twenty_documents_make_a_day(rollout: Rollout, documents: int, judged: bool) -> None:
+    rollout.documents(START + DAY, documents, failed=documents)
+    assert bool(rollout.at(3)[1]) is judged
+
+
+def test_a_day_with_few_cache_hits_is_named_by_its_date(rollout: Rollout) -> None:
+    rollout.documents(START + DAY, 300)
+    misses = [
+        Extraction(
+            START + DAY, f"m{i}", "treatment", "llm", PLAN.last_stage, rollout.state.epoch, attempted=True,
+            ms=700.0, lookup=True, keywords=10,
+        )
+        for i in range(2700)
+    ]  # fmt: skip
+    insert_and_fold(rollout.conn, misses)
+    condition = next(c for c in PLAN.stages[-1].success if c.metric == "cache_hit_rate")
+    assert condition.value > 0.1
+    assert rollout.at(3)[1].startswith("2024-10-05: cache hit rate 9.09 % (n 3300), target > 20 %")
+
+
+def test_the_first_and_the_last_hour_of_a_stage_count(rollout: Rollout) -> None:
+    rollout.documents(START + 600, 300, failed=30)
+    assert "error rate" in rollout.at(900 / DAY)[1]
+    rollout.documents(START + DAY, 3000)
+    rollout.documents(START + DAY + 600, 300, failed=300)
+    clean, reset = rollout.at(1 + 900 / DAY)
+    assert (clean, reset[:10]) == (0.0, "2024-10-05")
+
+
+def test_the_latest_of_an_incident_and_a_bad_day_is_what_counts(rollout: Rollout) -> None:
+    rollout.documents(START + 4 * DAY, 300, failed=30)
+    decision = hold(rollout.state, Ask(ENGINE, START + DAY, "h", "error_creep"))
+    assert isinstance(decision, Decision)
+    rollout.decide(decision)
+    assert "error rate" in rollout.at(6)[1]
+
+
+def test_no_clean_second_has_passed_at_the_beginning(rollout: Rollout) -> None:
+    assert rollout.at(0) == (0.0, "")

@@ -18,7 +18,8 @@ LOCKED = replace(CALM, locked="error_high fired", undo=Undo(3, 2500, NOW + 60))
 
 
 @pytest.mark.parametrize(
-    ("by", "words"), [(3600.0, "set forward by 1h;"), (0.5, "forward by 500ms"), (-90.0, "set back by 1m 30s;")]
+    ("by", "words"),
+    [(3600.0, "set forward by 1h;"), (0.5, "forward by 500ms"), (0.0, "back by 0s"), (-90.0, "set back by 1m 30s;")],
 )
 def test_a_step_of_the_clock_names_its_direction_and_length(by: float, words: str) -> None:
     made = clock_step(CALM, ASK, by)

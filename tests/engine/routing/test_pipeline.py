@@ -87,7 +87,7 @@ class Place:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(30.0):
-            while not holds():  # noqa: ASYNC110, the engine tells nobody
+            while not holds():  # noqa: ASYNC110, the engine sets no event
                 await asyncio.sleep(0.005)
 
 
@@ -389,7 +389,7 @@ async def test_a_rollback_ends_calls_in_flight_and_their_documents_get_frequency
         assert asyncio.get_running_loop().time() - began < 1.0
         assert {answer.method for answer in answers} == {"frequency"}
         assert place.records("attempted, error") == [(0, None)] * 5  # the LLM did not fail them
-        await place.until(lambda: stub.counters.at_once == 0)  # the closed connections told the servers
+        await place.until(lambda: stub.counters.at_once == 0)  # the servers saw the connections close
 
 
 async def test_a_document_that_waited_does_not_outrun_a_percentage_that_was_lowered(tmp_path: Path) -> None:

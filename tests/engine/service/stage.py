@@ -140,7 +140,7 @@ class Stage:
         while (state := self.reader.state()).stage < stage:
             if state.locked:
                 assert self.until(
-                    lambda: self.client.command("resume", reason="the test goes on", epoch=state.epoch).ok, 60
+                    lambda: self.client.command("resume", reason="the test continues", epoch=state.epoch).ok, 60
                 )
             fields = {"epoch": state.epoch, "override": True, "reason": "climbing in a test"}
             reply = self.client.command("promote", **fields)
