@@ -242,6 +242,14 @@ class StoreSettings(Part, frozen=True):
     minute_days: Annotated[float, Doc("Days to keep 1- and 10-minute figures; hourly ones are permanent.", least=1)] = (
         8.0
     )
+    texts: Annotated[
+        Literal["keep", "none"],
+        Doc(
+            "Whether a document's full text is stored (keep) or its keywords and title alone (none), which takes "
+            "half the space. It counts from a document's next extraction on. Without the text there are no snippets, "
+            "and search quality and reviews leave the document out."
+        ),
+    ] = "keep"
     text_days: Annotated[
         float,
         Doc(

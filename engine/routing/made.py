@@ -132,12 +132,12 @@ class Made(Struct, frozen=True):
             self.tries,
         )
 
-    def write(self, at: float) -> DocumentWrite:
+    def write(self, at: float, keep_text: bool = True) -> DocumentWrite:
         by_llm = self.method == "llm"
         return DocumentWrite(
             self.id,
             self.title,
-            self.text,
+            self.text if keep_text else "",
             digest(self.text),
             at,
             self.arm,

@@ -342,7 +342,8 @@ class Pipeline:
         now = self._clock.now()
         record = made.record(now)
         self._observe(record)
-        stored = asyncio.wrap_future(self._writer.append(record, made.write(now)))
+        document = made.write(now, keep_text=self._plan.store.texts == "keep")
+        stored = asyncio.wrap_future(self._writer.append(record, document))
         try:
             with tracing.span("store commit"):
                 async with asyncio.timeout(self._kept_within_s):

@@ -22,7 +22,8 @@ SOUGHT = 200  # ids in one query
 
 
 class DocumentWrite(Struct, frozen=True):
-    """What an extraction stores with its document. Keywords are ranked, best first; `technical` is a subset."""
+    """What an extraction stores with its document. Keywords are ranked, best first; `technical` is a subset. `text` is
+    "" where texts are not kept."""
 
     id: str
     title: str
@@ -142,7 +143,7 @@ def _insert(conn: sqlite3.Connection, new: dict[int, DocumentWrite]) -> None:
             for rowid, d in new.items()
         ],
     )
-    conn.executemany(_TEXT, [(d.id, d.text[:TEXT_LIMIT]) for d in new.values()])
+    conn.executemany(_TEXT, [(d.id, d.text[:TEXT_LIMIT]) for d in new.values() if d.text])
     conn.executemany(_INDEX, [_entry(rowid, d) for rowid, d in new.items()])
     new.clear()
 
@@ -155,7 +156,10 @@ def _update(conn: sqlite3.Connection, rowid: int, d: DocumentWrite) -> None:
     values = (*first, d.digest, *(value for other in others for value in other))
     frequency = _pack(d.frequency, d.frequency_technical)
     conn.execute(_UPDATE, (d.title, d.at, d.arm, d.method, frequency, *values, d.digest, d.id))
-    conn.execute(_TEXT, (d.id, d.text[:TEXT_LIMIT]))
+    if d.text:
+        conn.execute(_TEXT, (d.id, d.text[:TEXT_LIMIT]))
+    else:  # that of an earlier version would be wrong
+        conn.execute("DELETE FROM document_text WHERE document_id = ?", (d.id,))
     conn.execute("DELETE FROM document_fts WHERE rowid = ?", (rowid,))
     conn.execute(_INDEX, _entry(rowid, d))
 

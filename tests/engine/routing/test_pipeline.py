@@ -28,6 +28,7 @@ from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
 from engine.store import documents, series
 from engine.store.folder import Folder
+from engine.text import digest
 from engine.trial import searching
 from engine.view import attribution
 from tests.stub_llm import StubLlm
@@ -129,6 +130,18 @@ async def test_a_document_of_the_llm_arm_keeps_the_keywords_of_both_methods(tmp_
         assert stored.llm == answer.keywords
         assert stored.frequency
         assert place.records("attempted, error, server") == [(1, None, stub.url)]
+
+
+async def test_a_store_that_keeps_no_texts_has_the_keywords_and_knows_the_document_again(tmp_path: Path) -> None:
+    def without_texts(plan: Plan) -> Plan:
+        return replace(plan, store=replace(plan.store, texts="none"))
+
+    async with StubLlm() as stub, running(tmp_path, stub, INTERNAL, without_texts) as place:
+        answer = await place.extract("a")
+        stored = place.stored("a")
+        assert stored.text == ""
+        assert stored.keywords == answer.keywords != ()
+        assert documents.digests(place.engine.conn) == {"a": digest(text("a"))}
 
 
 async def test_a_failure_gets_frequency_keywords_and_names_its_server(tmp_path: Path) -> None:

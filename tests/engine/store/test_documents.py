@@ -142,6 +142,18 @@ def test_a_batch_stores_what_its_documents_store_one_by_one() -> None:
             assert whole == single != []
 
 
+def test_a_document_without_its_text_has_none_of_an_earlier_version_either() -> None:
+    store = sqlite3.connect(":memory:", isolation_level=None)
+    schema.migrate(store)
+    made = written("a", "Title", "keywords")
+    for text in ("", "the first", ""):
+        documents.write(store, [replace(made, text=text)])
+        (kept,) = store.execute("SELECT count(*) FROM document_text").fetchone()
+        document = documents.get(store, "a")
+        assert document is not None
+        assert (document.text, kept, document.keywords) == (text, int(bool(text)), ("keywords",))
+
+
 def _drawn(draw: random.Random, batch: int) -> DocumentWrite:
     """One of a few documents, in one of two versions."""
     made = written(f"d{draw.randint(0, 6)}", draw.choice("ab"), draw.choice("xy"), draw.choice([None, "l", "m"]), batch)
