@@ -97,7 +97,7 @@ def _window(engine: Engine, fields: dict[str, Any]) -> DocumentSelection | Reply
     if not fields.get("bad_window"):
         return DocumentSelection(since, until, stage)
     bad = bad_window(engine.conn)
-    return bad or Reply(False, "There has been no rollback, so there is no bad window. Use --since.")
+    return bad or Reply(False, "No rollback has ended a percentage above 0 %, so there is no bad window. Use --since.")
 
 
 def bad_window(conn: sqlite3.Connection) -> DocumentSelection | None:
