@@ -23,7 +23,7 @@ from msgspec import Struct
 from engine.clock import Clock
 from engine.messages import outbox
 from engine.messages.addresses import Destination, addresses, are_given
-from engine.messages.draft import Draft
+from engine.messages.draft import ESCALATION, Draft
 from engine.messages.outbox import Queued
 from engine.plan.model import Plan
 from engine.store.log import Fenced
@@ -258,4 +258,8 @@ class Post:
 def _takers(draft: Draft, destinations: list[Destination], trouble: str) -> tuple[list[Destination], str]:
     """The addresses that take it, and why there are none."""
     wanted = [a for a in destinations if a.takes(draft.message, draft.audience)]
+    if (
+        draft.message == ESCALATION and not wanted
+    ):  # an alarm that no one took must reach someone; it names whom to call
+        wanted = [a for a in destinations if a.takes(draft.message, "team")] or destinations
     return wanted, "" if wanted else trouble or f"no address takes messages for {draft.audience}"

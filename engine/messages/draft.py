@@ -10,6 +10,7 @@ from msgspec import Struct
 from engine.plan.model import Message
 from engine.text import clean_block, clean_line
 
+ESCALATION = "escalation"  # the id of the message about an alarm that no one took
 _BRACES = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.metrics import figures
 from engine.plan.durations import format_duration, iso
-from engine.plan.model import Plan
+from engine.plan.model import Contact, Plan
 from engine.rollout.state import Decision
 from engine.store import log
 from engine.store.reader import decision_view
@@ -46,7 +46,7 @@ def facts(
         "schedule": "\n".join(
             f"  {s.number} {s.name}: {percent(s.percent_bp)}, {s.duration_text}" for s in plan.stages
         ),
-        "contacts": "\n".join(f"  {c.role}: {c.name}, {c.phone}, {c.email}" for c in plan.contacts),
+        "contacts": "\n".join(f"  {c.role}: {_reach(c)}" for c in plan.contacts),
     }
 
 
@@ -164,3 +164,9 @@ def _results(conn: sqlite3.Connection, plan: Plan) -> str:
 def _written(conn: sqlite3.Connection, kind: str) -> str:
     rows = conn.execute("SELECT text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
     return "\n".join(f"  {text}" for (text,) in rows) or "  None written yet."
+
+
+def _reach(contact: Contact) -> str:
+    """How to reach them; what the plan still has in brackets is not filled in."""
+    known = [part for part in (contact.name, contact.phone, contact.email) if part and not part.startswith("[")]
+    return ", ".join(known) or "not filled in (rollout.toml, [[contacts]])"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from engine.messages.draft import Draft
+from engine.messages.draft import ESCALATION, Draft
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.model import Contact, Plan
 from engine.rollout.control import note
@@ -17,7 +17,7 @@ from engine.service.engine import Engine
 from engine.view.model import AckView
 
 TIMELINE_S = 900.0  # for an alarm without a trigger's timeline: a lock, blindness
-MESSAGE = "escalation"
+MESSAGE = ESCALATION
 
 
 class EscalationStep(Struct, frozen=True):
