@@ -39,6 +39,8 @@ def played(of: Scenario, speed: float, at_par: bool) -> tuple[Debrief, tuple[Sli
             if time.monotonic() > end:
                 raise SystemExit(f"{of.name}: the shift could not begin within {READY_S:.0f} s.")
             time.sleep(0.2)
+        while game.began is None:
+            time.sleep(0.05)
         due = (of.fault_after_s + of.visible_s) / speed + of.par.act_s
         while (left := game.left_s()) is not None and left > 0:
             if at_par and of.right and of.lasts_s / speed - left >= due:
