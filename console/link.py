@@ -109,7 +109,11 @@ def judge(
         return Pulse("starting", "The engine has started; its first figures come in a moment.", age)
     if process == "ended":
         stops = _stops("its lease runs out", lease_s - age, armed)
-        again = "q ends this rehearsal, `rollout rehearse` starts another." if rehearsal else "Start it with `rollout`."
+        again = (
+            "q ends this rehearsal, `rollout rehearse` starts another."
+            if rehearsal
+            else "E starts one; in a shell, `rollout` does."
+        )
         return Pulse(
             "dead", f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}. {again}", age
         )

@@ -191,6 +191,11 @@ class Base(App[int]):
         if self.page is not None:
             self.page.repaint()
 
+    def refuse_text(self, sentence: str) -> None:
+        """Instead of a question for a text: whoever types on without looking must not act by its letters."""
+        self.key_guard.refuse_text(time.monotonic())
+        self.say(sentence, "caution")
+
     def copy(self, text: str) -> str:
         """Copy to the clipboard; returns a sentence that names the way used."""
         return escape.copy(text, self.write)

@@ -67,6 +67,9 @@ class AppApi(Protocol):
     def say(self, sentence: str, style: str = "bar") -> None:
         """Show a sentence for a few seconds."""
 
+    def refuse_text(self, sentence: str) -> None:
+        """Say why no question for a text opens; what is typed on is dropped."""
+
     def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:
         """Send a command and show its answer; `then` gets it."""
 

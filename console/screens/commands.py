@@ -150,7 +150,8 @@ class Commands(Ordered, Work):
             (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
             upper, detail = Area(area.x + left, y, lw, area.height), Area(area.x + right, y, rw, area.height)
         else:
-            upper, detail = blocks.stack(area, (max(min(5, area.height), min(len(entries) + 1, area.height // 2)), 0))
+            rows = max(5, min(len(entries) + 1, area.height - max(4, area.height // 3)))
+            upper, detail = blocks.stack(area, (min(rows, area.height), 0))
         inner = blocks.panel(c, upper, self.titled("the plan's commands for this stage"))
         if not entries:
             none = "The plan has no commands and no reminders for this stage."

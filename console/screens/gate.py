@@ -283,10 +283,10 @@ class Gate(Page):
 
     def _may(self, v: View) -> bool:
         if not self.sight.fresh:
-            self.console.say("Not now: these figures are stale. " + self.sight.pulse.sentence, "caution")
+            self.console.refuse_text("Not now: these figures are stale. " + self.sight.pulse.sentence)
             return False
         if v.gate.blocked:
-            self.console.say("Not now: " + "; ".join(v.gate.blocked) + ".", "caution")
+            self.console.refuse_text("Not now: " + "; ".join(v.gate.blocked) + ".")
             return False
         return True
 
@@ -377,7 +377,7 @@ class Gate(Page):
             )
             return
         if v is None or not (v.held or v.locked):
-            self.console.say("Nothing to resume: the rollout is neither held nor locked.", "caution")
+            self.console.refuse_text("Nothing to resume: the rollout is neither held nor locked.")
             return
         if v.locked:
             left = (v.cooldown_until or 0.0) - v.at

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from console import explain
 from console.screens.ordering import Order, Ordered, matches
 from console.screens.page import LIST_KEYS, Hint, key
-from console.screens.rows import Rows
+from console.screens.rows import Rows, draw_whole
 from console.widgets import blocks, waiting, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
@@ -97,23 +97,17 @@ class Inbox(Ordered):
 
     def _list(self, c: Canvas, area: Area, tasks: list[WaitingRow]) -> None:
         """One line per task; the selected one in full."""
-        if not tasks or area.height < 1:
-            return
-        whole = wrapped(tasks[self.rows.at].text, area.width - 3)
-        extra = min(len(whole) - 1, max(0, area.height - 1))
-        y = area.y
-        for index in self.rows.window(len(tasks), max(1, area.height - extra)):
+
+        def line(index: int, y: int, height: int) -> None:
             row = tasks[index]
-            height = 1 + extra if index == self.rows.at else 1
             c.put(area.x, y, row.key or "○", "key" if row.key else "warn")
             c.block(area.x + 3, y, area.width - 3, height, row.text, "text")
             if row.when:
                 c.put(area.x + 3, y, row.when, "warn+", area.width - 3)
-            c.zone(area.x, y, area.width, height, f"pick({index})")
-            if index == self.rows.at:
-                for line in range(height):
-                    blocks.tinted(c, y + line, area.x, area.width)
-            y += height
+
+        if tasks:
+            whole = wrapped(tasks[self.rows.at].text, area.width - 3)
+            draw_whole(c, area, self.rows, len(tasks), len(whole), line)
 
     def _handover(self, c: Canvas, area: Area, note: HandoverView, v: View) -> None:
         """What the last on-call left, in full, dismissed or not."""

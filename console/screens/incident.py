@@ -12,7 +12,7 @@ from console import explain
 from console.screens.fetching import FetchingPage
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rollback import ways_back
-from console.screens.rows import Rows, draw
+from console.screens.rows import Rows, draw_whole
 from console.widgets import blocks, curves, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
@@ -163,16 +163,19 @@ class IncidentPage(FetchingPage):
             c, area, f"what happened: {incident.what}"[: area.width - 12], f"{len(incident.happened)} moments", "dim"
         )
 
-        def line(index: int, y: int) -> None:
+        def line(index: int, y: int, height: int) -> None:
             h = incident.happened[index]
-            parts = [
-                (f"{number(index, c.ascii)} ", KIND.get(h.kind, "text")),
-                (f"{words.hour(h.at, v.at)} ", "dim"),
-                (h.sentence, "text"),
-            ]
-            c.spans(inner.x, y, parts, inner.width)
+            sign, stamp = (f"{number(index, c.ascii)} ", KIND.get(h.kind, "text")), words.hour(h.at, v.at)
+            x = c.spans(inner.x, y, [sign, (f"{stamp} ", "dim")], inner.width)
+            c.block(x, y, inner.x + inner.width - x, height, h.sentence, "text")
 
-        draw(c, inner, self.rows, len(incident.happened), line)
+        moments = incident.happened
+        if not moments:
+            return
+        self.rows.at = min(self.rows.at, len(moments) - 1)
+        chosen = moments[self.rows.at]
+        room = inner.width - 3 - len(words.hour(chosen.at, v.at))
+        draw_whole(c, inner, self.rows, len(moments), len(wrapped(chosen.sentence, room)), line)
 
     def text(self) -> str:
         """The whole timeline, for the incident channel, not only the rows that fit."""

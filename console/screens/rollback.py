@@ -230,7 +230,7 @@ class Rollback(Page):
             else None
         )
         if rev is None:
-            self.console.say("The log has no rollback yet to give a reason for.", "caution")
+            self.console.refuse_text("The log has no rollback yet to give a reason for.")
             return
         ask_text(
             self.console,

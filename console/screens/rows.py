@@ -42,6 +42,25 @@ class Rows:
         return range(self.top, min(count, self.top + room))
 
 
+def draw_whole(
+    c: Canvas, area: Area, rows: Rows, count: int, selected: int, line: Callable[[int, int, int], object]
+) -> None:
+    """A list with its selected row in full: `selected` lines of it, as far as there is room. `line(index, y, height)`
+    paints one."""
+    if not count or area.height < 1:
+        return
+    extra = min(max(0, selected - 1), area.height - 1)
+    y = area.y
+    for index in rows.window(count, area.height - extra):
+        height = 1 + extra if index == rows.at else 1
+        line(index, y, height)
+        c.zone(area.x, y, area.width, height, f"pick({index})")
+        if index == rows.at:
+            for row in range(height):
+                blocks.tinted(c, y + row, area.x, area.width)
+        y += height
+
+
 def draw(c: Canvas, area: Area, rows: Rows, count: int, line: Callable[[int, int], object]) -> range:
     """The visible rows of a list: `line(index, y)` paints one. The selected one is tinted; a click picks its row.
     Returns the indexes drawn."""

@@ -5,6 +5,9 @@
 dropped. j and k are
   not: a held key over a slow line arrives in lumps. Neither are the keys that move through time, as long as they come
   among themselves.
+- Where a question for a text was expected and refused ("nothing to resume"), what is typed on, blind, is that text: it
+is dropped
+  until a pause. Else its letters would act, and its Enter and y might confirm. Digits, j and k only move.
 - R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste: four or more
 keys, three of
   them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive together, and
@@ -22,6 +25,7 @@ Verdict = Literal["take", "drop", "wait", "refuse"]
 
 BURST_S = 0.030
 GRACE_S = 0.004
+PAUSE_S = 1.0
 DELIBERATE = frozenset("Ruy")
 FREE = frozenset("jk")
 TRAVEL = frozenset("[],.")
@@ -68,6 +72,20 @@ class KeyGuard:
         self.ready = False
         self._chain: deque[str] = deque(maxlen=64)
         self._last = -1.0
+        self._blind: float | None = None  # the last moment of a text that no question takes
+
+    def refuse_text(self, at: float) -> None:
+        """No question opened for the key pressed just before."""
+        self._blind = at
+
+    def _typed_blind(self, character: str, at: float) -> bool:
+        if self._blind is None or character == "R" or character in FREE or character.isdigit():
+            return False
+        if at - self._blind > PAUSE_S:
+            self._blind = None
+            return False
+        self._blind = at
+        return True
 
     def take(self, character: str | None, at: float, typing: bool) -> Verdict:
         """`typing`: an input has the focus and this key is text for it. After "wait", call `resolve_deliberate` once
@@ -76,6 +94,8 @@ class KeyGuard:
             return "drop"
         if typing or character is None or not (character.isprintable() or character in TYPED):
             return "take"
+        if self._typed_blind(character, at):
+            return "drop"
         if at - self._last > BURST_S:
             self._chain.clear()
         self._chain.append(character)

@@ -143,10 +143,16 @@ def problems(c: Canvas, y: int, v: View) -> int:
     if not troubles:
         return 0
     more = f" (and {len(troubles) - 1} more: rollout status)" if len(troubles) > 1 else ""
-    c.fill(0, y, c.width, "caution")
-    x = c.put(1, y, "PROBLEM  ", "caution")
-    c.put(x, y, fit(troubles[0], max(8, c.width - x - 1 - cell_len(more))) + more, "caution")
-    return 1
+    most, width = 2 if c.height >= 24 else 1, c.width - 11
+    lines = wrapped(f"{troubles[0]}{more}", width)
+    if len(lines) > most:
+        room = most * width - cell_len(more) - 8 * (most - 1)  # words do not fill a line to its end
+        lines = wrapped(fit(troubles[0], max(8, room)) + more, width)[:most]
+    for row, line in enumerate(lines):
+        c.fill(0, y + row, c.width, "caution")
+        c.put(1, y + row, "PROBLEM" if not row else "", "caution")
+        c.put(10, y + row, line, "caution", c.width - 11)
+    return len(lines)
 
 
 def band(c: Canvas, y: int, v: View, old: bool = False) -> int:
@@ -260,15 +266,14 @@ def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = (),
         )
         c.zone(x, y, end - x, 1, f"app.go({i % 10})")
         x = end + 1 + gap
+    wide = x + len(f"?{space}help ") + len(f":{space}menu ") <= right
     for key, label, action in (
         ("?", "help", "app.help"),
         (":", "menu", "app.command_palette"),
         ("q", "back" if current != 1 else "quit", ""),
     ):
-        text = f"{space}{label}"
-        if x + 1 + len(text) > right and action:  # its key alone where its word has no room
-            text = ""
-        if x + 1 + len(text) > right:
+        text = f"{space}{label}" if wide else ""  # the keys alone where their words have no room
+        if x + 2 + len(text) > right:
             break
         end = c.spans(x, y, [(key, "bar-key"), (text, "bar")])
         if action:

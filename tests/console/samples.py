@@ -290,7 +290,7 @@ STATES: dict[str, tuple[View | None, Pulse]] = {
         NORMAL,
         Pulse(
             "dead",
-            "No engine: process 4242 ended, last heartbeat 12s ago; its lease runs out in 18s. Start it with `rollout`.",
+            "No engine: process 4242 ended, last heartbeat 12s ago; its lease runs out in 18s. E starts one; in a shell, `rollout` does.",
             12.0,
         ),
     ),

@@ -168,3 +168,12 @@ def test_a_spike_does_not_press_the_thresholds_off_the_curve() -> None:
     curves.curve(c, Area(0, 0, 40, 6), chart)
     assert "5 % → 0 %" in c.text()
     assert "≥20 %" in c.text()
+
+
+async def test_a_refused_resume_takes_no_letters_for_keys() -> None:
+    app = console("normal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("2", "e")
+        await until(pilot, lambda: app.notice is not None and "Nothing to resume" in app.notice[0])
+        assert app.key_guard._blind is not None

@@ -18,7 +18,7 @@ from console.app import Console
 from console.screens import SCREENS, WORK, screen, working
 from console.screens.ask import QuestionDialog
 from console.screens.page import Page
-from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, KeyGuard, key_names
+from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, PAUSE_S, KeyGuard, key_names
 from console.widgets.sheet import Sheet
 from tests.console.samples import PLAN, FakeLink
 from tests.console.test_rollback_key import settled
@@ -56,6 +56,23 @@ def test_a_paste_never_rolls_back_and_does_no_more_than_its_first_key(paste: str
     taken = typed(paste)
     assert "R" not in taken
     assert len([key for key in taken if key not in "jk"]) <= 1
+
+
+def test_what_is_typed_on_after_a_refused_question_does_nothing_until_a_pause() -> None:
+    """The cause for a resume that a colleague has just done: its o, Enter and y would override the gate."""
+    guard = KeyGuard()
+    guard.ready = True
+    assert guard.take("e", 99.9, typing=False) == "take"
+    guard.refuse_text(100.0)
+    text = "a bad model, now reverted\ry"
+    verdicts = {key: guard.take(key, 100.3 + i * 0.2, typing=False) for i, key in enumerate(text)}
+    assert set(verdicts.values()) == {"drop"}
+    end = 100.3 + len(text) * 0.2
+    assert guard.take("2", end, typing=False) == "take"
+    assert guard.take("j", end + 0.1, typing=False) == "take"
+    assert guard.take("R", end + 0.2, typing=False) == "wait", "R always acts"
+    guard.resolve_deliberate("R")
+    assert guard.take("o", end + PAUSE_S + 0.1, typing=False) == "take"
 
 
 @pytest.mark.parametrize("lump", ["R", "2R", "RR", "RRR", "qR", "jjjjR", "2jR", "R2", "\rR"])
