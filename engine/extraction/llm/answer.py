@@ -55,6 +55,8 @@ _REFUSAL = re.compile(
     r"|es tut mir leid|je suis désolé|lo siento|抱歉|对不起)",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(r"\w{0,12}?_?\d{1,3}|primary|secondary|main|first|second|third")
+_TYPED = re.compile(r"\s*\"?([^,;\t|\"]{2,60}?)\"?\s*[,;\t]\s*\"?(\w{3,20})\"?\s*")
 _REPEATS = 10  # of one word in a row
 
 
@@ -169,6 +171,10 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
         if mended is not None and mended.filled:
             return mended.proposal(cut=_is_cut(text[json_in.broken_at :]))
     if not json_in.any:
+        if "\\n" in text and "\n" not in text.strip():  # escaped once too often
+            text = text.replace("\\n", "\n")
+        if (typed := _typed(text)).filled:
+            return typed.proposal()
         descriptive, technical = listing.read(text)
         least = 3 if _REFUSAL.search(text[:300]) else 1
         if len(descriptive) + len(technical) >= least:
@@ -318,6 +324,20 @@ def _collect_dict(value: dict[str, Any], group: str, lists: _Lists, depth: int) 
     elif len(value) >= 3 and all(_is_number(part) for part in value.values()):  # {"connection pool": 0.9, ...}
         for key in value:
             lists.add("", key)
+    elif value and all(_NUMBERED.fullmatch(key) and isinstance(part, str) for key, part in value.items()):
+        _collect_named(value, "descriptive", lists, depth)
+
+
+def _typed(text: str) -> _Lists:
+    """A table of keywords and their kinds without a frame: connection pool,descriptive."""
+    lists = _Lists()
+    lines = [line for line in text.splitlines() if line.strip()][: MOST_ITEMS + 1]
+    rows = [(match[1], listing.group_of(match[2])) for match in map(_TYPED.fullmatch, lines) if match]
+    if len(rows) >= 2 and len(rows) == len(lines):
+        for item, group in rows:
+            if group in ("descriptive", "technical"):
+                lists.add(group, item)
+    return lists
 
 
 def _collect_named(value: dict[str, Any], group: str, lists: _Lists, depth: int) -> None:
@@ -326,9 +346,7 @@ def _collect_named(value: dict[str, Any], group: str, lists: _Lists, depth: int)
     for key, part in list(value.items())[:MOST_ITEMS]:
         if isinstance(part, list):
             _collect(part, group, lists, depth + 1)
-        elif isinstance(part, str) and re.fullmatch(
-            r"\w{0,12}?_?\d{1,3}|primary|secondary|main|first|second|third", key
-        ):
+        elif isinstance(part, str) and _NUMBERED.fullmatch(key):
             lists.add(group, part)
         else:
             lists.add(group, key)
@@ -413,6 +431,9 @@ def _without(text: str) -> Proposal:
     if isinstance(json_in.value, dict):
         if "properties" in json_in.value or "$schema" in json_in.value:
             return flawed(ErrorKind.shape, "the model repeats the JSON schema from the prompt")
+        error = json_in.value.get("error") or json_in.value.get("detail")
+        if isinstance(error, str):
+            return flawed(ErrorKind.shape, f'the answer is an error: "{clean_line(error, QUOTED_CHARS)}"')
         keys = clean_line(", ".join(map(str, json_in.value)), 60) or "none"
         return flawed(ErrorKind.shape, f"the answer's JSON has no list of keywords, its keys are {keys}")
     if _REFUSAL.search(text[:300]):

@@ -162,3 +162,29 @@ def test_both_methods_have_one_budget() -> None:
     assert len(result.descriptive) == 4
     limits = Llm(urls=("http://127.0.0.1:1",), model="m")
     assert Budget() == Budget(limits.max_total, limits.max_descriptive, limits.max_technical)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"1": "connection pool", "2": "circuit breaker", "3": "max_connections"}',
+        '{"keyword_1": "connection pool", "keyword_2": "circuit breaker", "keyword_3": "max_connections"}',
+        r"connection pool\ncircuit breaker\nmax_connections",
+        "keyword,type\nconnection pool,descriptive\ncircuit breaker,descriptive\nmax_connections,technical",
+        '"connection pool";"descriptive"\n"circuit breaker";"descriptive"\n"max_connections";"technical"',
+        "connection pool\tdescriptive\ncircuit breaker\tdescriptive\nmax_connections\ttechnical\n",
+        "descriptive:\n  - connection pool\n  - circuit breaker\ntechnical:\n  - max_connections",
+        "| keyword | type |\n|---|---|\n| connection pool | descriptive |\n| circuit breaker | descriptive |\n| max_connections | technical |",
+        "<keywords><keyword>connection pool</keyword><keyword>circuit breaker</keyword><keyword>max_connections</keyword></keywords>",
+    ],
+)  # fmt: skip
+def test_keywords_in_another_shape_are_read_whole(text: str) -> None:
+    proposal = parse(text)
+    assert {*proposal.descriptive, *proposal.technical} == {"connection pool", "circuit breaker", "max_connections"}
+    assert proposal.kind is None
+
+
+def test_an_error_in_place_of_an_answer_is_quoted() -> None:
+    proposal = parse('{"error": "model overloaded, try later"}')
+    assert proposal.count == 0
+    assert "model overloaded" in proposal.flaw
