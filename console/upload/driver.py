@@ -68,6 +68,17 @@ def place_of(on: str, workers: int | None) -> Place:
     return Place(int(match[1]))
 
 
+def check(place: Place) -> None:
+    """JobTrouble if workers cannot run there, as far as this machine shows: before a job is begun."""
+    if place.ray:
+        from console.upload.ray_workers import NoCluster, usable
+
+        try:
+            usable()
+        except NoCluster as error:
+            raise JobTrouble(str(error)) from None
+
+
 class CrewMember(Protocol):
     """A worker, wherever it runs; `why` gives the reason it gave up, if it did."""
 

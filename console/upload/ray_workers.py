@@ -29,22 +29,27 @@ class NoCluster(Exception):
     """Ray or its cluster cannot be used. The message is a sentence."""
 
 
+def usable() -> Any:
+    """Ray, if it is installed and asks for a token. NoCluster."""
+    try:
+        ray = importlib.import_module("ray")
+    except ImportError:
+        raise NoCluster(
+            "Ray is not installed here. Install it on every machine of the cluster: pip install 'rollout-console[ray]'."
+        ) from None
+    if not authenticated(ray.__version__, os.environ.get("RAY_AUTH_MODE", "")):
+        raise NoCluster(
+            "Ray's token authentication is off: whoever reaches its port runs programs as its user. Set "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN for `ray start` on every machine and for this command."
+        )
+    return ray
+
+
 class RayCluster:
     """A connection of this process to a cluster at HOST:PORT."""
 
     def __init__(self, address: str) -> None:
-        try:
-            ray: Any = importlib.import_module("ray")
-        except ImportError:
-            raise NoCluster(
-                "Ray is not installed here. Install it on every machine of the cluster: pip install "
-                "'rollout-console[ray]'."
-            ) from None
-        if not authenticated(ray.__version__, os.environ.get("RAY_AUTH_MODE", "")):
-            raise NoCluster(
-                "Ray's token authentication is off: whoever reaches its port runs programs as its user. Set "
-                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN for `ray start` on every machine and for this command."
-            )
+        ray = usable()
         self._ray = ray
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)

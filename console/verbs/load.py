@@ -265,6 +265,10 @@ def _carry_out(context: CliContext, on: _On, as_json: bool, begun: _Begun | None
             raise driver.JobTrouble("--engine is for a Ray cluster; local workers use the store's folder.")
     except driver.JobTrouble as error:
         raise click.UsageError(str(error)) from None
+    try:
+        driver.check(place)
+    except driver.JobTrouble as error:
+        fail(str(error), as_json)
     for ending, names in (begun.passed_over if begun is not None else {}).items():
         skipped = _named([clean_line(name) for name in names])
         notice(f"passed over {skipped}: load skips {clean_line(ending)} files in a folder")

@@ -15,11 +15,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from console.upload.driver import JobTrouble, Place, place_of
-from console.upload.ray_workers import NoCluster, RayCluster, authenticated
+from console.upload.driver import JobTrouble, Place, check, place_of
+from console.upload.ray_workers import authenticated
 from tests.engine.service.stage import COMMAND, Stage
 
 DOCUMENTS = 600
@@ -55,10 +56,18 @@ def test_ray_without_a_token_is_refused() -> None:
     assert not authenticated("2.61.0", "disabled")
 
 
-@pytest.mark.skipif(HAS_RAY, reason="Ray is installed")
-def test_without_ray_the_command_names_the_extra() -> None:
-    with pytest.raises(NoCluster, match=r"rollout-console\[ray\]"):
-        RayCluster("127.0.0.1:6379")
+def test_without_ray_the_command_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(JobTrouble, match=r"rollout-console\[ray\]"):
+        check(Place(2, "127.0.0.1:6379"))
+    check(Place(2))
+
+
+def test_a_cluster_without_a_token_is_refused_before_a_job_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.60.0"))
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.raises(JobTrouble, match="RAY_AUTH_MODE=token"):
+        check(Place(2, "127.0.0.1:6379"))
 
 
 @pytest.fixture(scope="module")
