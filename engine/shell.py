@@ -87,17 +87,7 @@ async def run(
     # Our own pipe: asyncio would wait for its pipe to close, and a daemon left by the command keeps it open.
     read_end, write_end = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            "-c",
-            command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=write_end,
-            stderr=write_end,
-            start_new_session=True,
-            cwd=cwd,
-            env=dict(environ) if environ is not None else None,
-        )
+        process = await _start(command, write_end, cwd, environ)
     except (OSError, ValueError) as error:
         os.close(read_end)
         return Run(127, took(), str(error))
@@ -131,6 +121,22 @@ async def run(
         listening.cancel()
         pipe.close()
     return Run(process.returncode, took(), kept.text)
+
+
+async def _start(
+    command: str, output: int, cwd: Path | None, environ: Mapping[str, str] | None
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        cwd=cwd,
+        env=dict(environ) if environ is not None else None,
+    )
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

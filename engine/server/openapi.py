@@ -52,7 +52,7 @@ def described(service: str, environment: str) -> dict[str, Any]:
             "description": f"Keyword extraction for {service} in {environment}. Errors are JSON with `code` and "
             "`error`; every answer has X-Request-Id, the caller's own if it sent one.",
         },
-        "paths": _paths(),
+        "paths": _paths_of_documents() | _paths_of_the_rollout(),
         "security": [{}, {"token": []}],
         "components": {
             "schemas": components,
@@ -93,7 +93,7 @@ def _with_moments(schema: dict[str, Any]) -> None:
             }
 
 
-def _paths() -> dict[str, Any]:
+def _paths_of_documents() -> dict[str, Any]:
     once = [{"$ref": "#/components/parameters/IdempotencyKey"}]
     document = [
         {
@@ -146,6 +146,11 @@ def _paths() -> dict[str, Any]:
                 token=True,
             )
         },
+    }
+
+
+def _paths_of_the_rollout() -> dict[str, Any]:
+    return {
         "/v1/status": {"get": _operation("status", "The state of the rollout", "View", ())},
         "/v1/decisions": {
             "get": _operation(

@@ -188,6 +188,14 @@ def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -
     print(sentence, file=sys.stderr)
 
 
+def _refuse_a_rehearsals(folder: Folder) -> None:
+    if _is_of_a_rehearsal(folder):
+        raise StoreError(
+            f"{folder.path} is the store of a rehearsal, with its own calendar and a simulated LLM. "
+            f"`rollout rehearse --keep {shlex.quote(str(folder.path.absolute().parent))}` continues it."
+        )
+
+
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool, scenario: str = "") -> int:
     from engine.server import lifecycle, otlp
     from engine.service.engine import Engine
@@ -222,11 +230,8 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             director = _director(scenario, folder, clock, world) if scenario else None
             await world.start()
             plan = world.plan(plan)
-        elif _is_of_a_rehearsal(folder):
-            raise StoreError(
-                f"{folder.path} is the store of a rehearsal, with its own calendar and a simulated LLM. "
-                f"`rollout rehearse --keep {shlex.quote(str(folder.path.absolute().parent))}` continues it."
-            )
+        else:
+            _refuse_a_rehearsals(folder)
         with await _port(plan, world is not None, patience_s) as tcp:  # the port frees up before the lock does
             engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
             engine.director = director

@@ -170,6 +170,10 @@ class Engine:
             self.token,
             self.trust,
         )
+        self._make_parts()
+
+    def _make_parts(self) -> None:
+        """Everything that works on the open store."""
         self.writer = Writer(self.folder, self.token, ledger.fold)
         self.writer.start()
         key = secret(self.environ, self.plan.llm.api_key_env)
