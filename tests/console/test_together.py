@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from textual.widgets import Input
 
 from console import themes
 from console.app import Console
@@ -48,7 +49,7 @@ async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still
     app = app_of(link)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
+        await until(pilot, lambda: isinstance(app.screen, QuestionDialog) and isinstance(app.focused, Input))
         await pilot.press(*"anna", "enter")
         await until(pilot, lambda: not isinstance(app.screen, QuestionDialog))
         assert link.who == "anna (uid 1000)"

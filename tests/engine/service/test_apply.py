@@ -20,7 +20,7 @@ TEN = ["export XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE=10", "export XZE_KEYWOR
 ZERO = ["export XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE=0", "export XZE_KEYWORD_EXTRACTION_METRICS=true"]
 
 
-async def until(holds, seconds: float = 5.0) -> None:  # type: ignore[no-untyped-def]
+async def until(holds, seconds: float = 30.0) -> None:  # type: ignore[no-untyped-def]
     for _ in range(int(seconds / 0.01)):
         if holds():
             return
