@@ -1,9 +1,8 @@
 """Connections to the one SQLite file, and the settings each needs.
 
-Two connections write, both in the writer's thread: control commits reach the disk before they return
-(`synchronous=FULL`); documents and metrics do not wait for it (`NORMAL`: a kill loses nothing; a power cut may lose
-what was committed since the last control commit, checkpoint or write-back by the kernel, on Linux about 30 s).
-Everyone else opens read-only.
+Two connections write, both in the writer's thread: decisions and documents reach the disk before they are acknowledged
+(`synchronous=FULL`); figures alone do not wait for it (`NORMAL`: a kill loses nothing; a power cut may lose what was
+committed since the last flush or write-back by the kernel, on Linux about 30 s). Everyone else opens read-only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The one writer: a thread that owns both writing connections.
 
-Control jobs come first and are flushed to disk immediately; extractions are committed together every 50 ms (or at
-200). An extraction is acknowledged when its batch is committed. When the store fails (locked, full), the batch waits
+Control jobs come first and are flushed to disk immediately; extractions are committed and flushed together every 50 ms
+(or at 200). An extraction is acknowledged when its batch is on the disk: a power cut takes none. Figures alone are not
+flushed. When the store fails (locked, full), the batch waits
 and is retried, `problem` gives the reason, and a rollback on a full disk uses the ballast's space.
 """
 
@@ -201,9 +202,9 @@ class Writer:
         if job is not None:
             self._run_control(self._durable, *job)
         elif bulk is not None:
-            self._run_bulk(self._fast, *bulk)
+            self._run_bulk(self._durable, *bulk)
         else:
-            ok = self._run_batch(self._fast)
+            ok = self._run_batch()
             self._batch_at = time.monotonic() + (BATCH_S if ok else RETRY_S)
             self._given_up = not ok and self._stopping
         self._began = None
@@ -270,11 +271,12 @@ class Writer:
             raise
         return result
 
-    def _run_batch(self, conn: sqlite3.Connection) -> bool:
+    def _run_batch(self) -> bool:
         with self._wake:
             batch = [self._records.popleft() for _ in range(min(len(self._records), BATCH_MAX))]
             jobs = list(self._jobs)
             self._jobs.clear()
+        conn = self._durable if batch else self._fast  # what is acknowledged is on the disk
         try:
             trouble = self._here(conn, lambda conn: self._write_batch(conn, batch, jobs))
         except Replaced as error:

@@ -33,16 +33,15 @@ class _Mark(NamedTuple):
 
 
 class Disk:
-    """One for the machine: every engine's writer asks it. `synced` is called when all that was written is durable."""
+    """One for the machine: every engine's writer asks it."""
 
-    def __init__(self, database: Path, synced: Callable[[], None]) -> None:
+    def __init__(self, database: Path) -> None:
         self.mood: Mood = "healthy"
         self.ballast = False  # the file that gives its room to one commit on a full disk
         self.unsynced: list[Callable[[], None]] = []  # undo a change of the folder that a power cut may take
         self._room = 0  # commits that still fit on the full disk
         self._database = database
         self._log = database.with_name(f"{database.name}-wal")
-        self._synced = synced
         self._mark: _Mark | None = None
 
     # -- what a connection meets ---------------------------------------------------------------------------------------
@@ -67,7 +66,6 @@ class Disk:
     def sync(self) -> None:
         """Everything written so far is durable."""
         self._mark = self._now()
-        self._synced()
 
     def _now(self) -> _Mark | None:
         try:

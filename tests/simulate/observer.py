@@ -66,7 +66,6 @@ class Observer:
         self._last_request = 0
         self._cut = 0  # LLM requests up to this number were cut by a rollback
         self._arms: dict[tuple[str, int], str] = {}  # of a document in an epoch, as it was last routed
-        self._unsynced: set[str] = set()  # documents acknowledged since the disk was last synced
 
     def holds(self, name: str, fact: bool, what: str) -> None:
         """Note the first that does not hold; the rollout's driver raises it, for the engine would catch it here."""
@@ -161,7 +160,6 @@ class Observer:
     def acknowledged(self, document_id: str, text: str) -> None:
         self.documents[document_id] = digest(text)
         self.unanswered[document_id].discard(digest(text))
-        self._unsynced.add(document_id)
 
     def routed(self, document_id: str, arm: str, permit: Permit) -> None:
         """Between two changes of the percentage a document may fall back to frequency (the armed file is gone), but
@@ -178,13 +176,9 @@ class Observer:
 
     # -- the disk ------------------------------------------------------------------------------------------------------
 
-    def synced(self) -> None:
-        self._unsynced.clear()
-
     def power_lost(self, armed: bool) -> None:
-        """Documents since the last sync may be gone, or be what they were; decisions may not. A rollback that was
-        answered while the disk stalled, and never reached it, may be gone with the removal of the armed file."""
-        self._forget(self._unsynced)
+        """No document and no decision that was acknowledged is gone. A rollback that was answered while the disk
+        stalled, and never reached it, may be gone with the removal of the armed file."""
         if armed and self._on_no_disk:
             self._silent, self._limit_bp, self._cut = False, FULL_BP, 0
         self._on_no_disk = False
@@ -195,9 +189,6 @@ class Observer:
         self.documents = {name: digest(there[name]) for name in self.documents if name in there}
         self._arms.clear()  # epochs of the backup may have been used before
         self.removals.clear()
-
-    def _forget(self, gone: set[str]) -> None:
-        self.documents = {name: kept for name, kept in self.documents.items() if name not in gone}
 
 
 def digest(text: str) -> str:

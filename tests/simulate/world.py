@@ -50,7 +50,7 @@ class World:
         self.plan_file = root / "rollout.toml"
         self.plan_file.write_text(plans.base_text())
         self.observer = Observer(plans.load(self.plan_file), self.read, loop.time)
-        self.disk = Disk(self.folder.database, self.observer.synced)
+        self.disk = Disk(self.folder.database)
         loop.stalled = lambda: self.disk.mood == "stalled"
         self.servers = Servers(random, self._requested, self._answered)
         self.engine: Engine | None = None

@@ -170,3 +170,30 @@ def test_an_engine_that_was_replaced_changes_nothing_more(folder: Folder, writer
         writer.write(lambda conn: note(conn, "late")).result(5)
     assert count(folder, "note") == 0
     assert writer.fenced
+
+
+def test_documents_are_committed_where_the_disk_has_them_and_figures_alone_are_not(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut leaves of it is checked by the simulation; here, which connection commits."""
+    made: list[tuple[str, list[str]]] = []
+    opened = database.open_writer
+
+    def traced(folder: Folder, durability: str, *more: float) -> sqlite3.Connection:
+        conn, statements = opened(folder, durability, *more), []  # type: ignore[arg-type, var-annotated]
+        conn.set_trace_callback(statements.append)
+        made.append((durability, statements))
+        return conn
+
+    monkeypatch.setattr(database, "open_writer", traced)
+    writer = Writer(folder, 1)
+    writer.start()
+    writer.append(record("d1")).result(10)
+    assert until(lambda: not writer.pending)
+    by = {durability: "\n".join(statements) for durability, statements in made}
+    assert "extraction" in by["FULL"]
+    assert "extraction" not in by["NORMAL"]
+    writer.later(lambda conn: note(conn, "a figure"))
+    writer.stop()
+    assert "INSERT INTO note" in "\n".join(dict(made)["NORMAL"])
+    assert "INSERT INTO note" not in "\n".join(dict(made)["FULL"])
