@@ -84,19 +84,27 @@ async def run(
     def took() -> float:
         return (time.monotonic() - began) * 1000
 
-    # Our own pipe: asyncio would wait for its pipe to close, and a daemon left by the command keeps it open.
+    # Our own pipe: asyncio would wait for its pipe to close, and a daemon left by the command keeps it open. It is
+    # connected before the command starts: between the start and the `try` below, no cancellation may leave it running.
     read_end, write_end = os.pipe()
+    reader = asyncio.StreamReader()
     try:
-        process = await _start(command, write_end, cwd, environ)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+        )
+    except BaseException:
+        os.close(write_end)
+        raise
+    try:
+        process = await _started(command, write_end, cwd, environ)
     except (OSError, ValueError) as error:
-        os.close(read_end)
+        pipe.close()
         return Run(127, took(), str(error))
+    except BaseException:
+        pipe.close()
+        raise
     finally:
         os.close(write_end)
-    reader = asyncio.StreamReader()
-    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
-    )
 
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -121,6 +129,19 @@ async def run(
         listening.cancel()
         pipe.close()
     return Run(process.returncode, took(), kept.text)
+
+
+async def _started(
+    command: str, output: int, cwd: Path | None, environ: Mapping[str, str] | None
+) -> asyncio.subprocess.Process:
+    """The process. Cancelled while it starts, it is ended with its whole group."""
+    starting = asyncio.create_task(_start(command, output, cwd, environ))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError, ValueError):
+            await asyncio.shield(_end(await starting))
+        raise
 
 
 async def _start(

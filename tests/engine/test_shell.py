@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -29,10 +30,31 @@ async def gone(pid: int) -> bool:
     return False
 
 
+def running(word: str) -> list[int]:
+    """Processes whose command line has it."""
+    pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    lines: dict[int, str] = {}
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            lines[pid] = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return [pid for pid, line in lines.items() if word in line and alive(pid)]
+
+
 async def test_pipes_and_redirections_work_and_the_status_is_the_command_s(tmp_path: Path) -> None:
     done = await shell.run("echo one two | wc -w > n.txt; cat n.txt; exit 3", 10, cwd=tmp_path)
     assert (done.exit, done.output.strip()) == (3, "2")
     assert done.sentence.startswith("ended with 3 after ")
+
+
+async def test_cancelled_at_any_moment_it_leaves_nothing_running(tmp_path: Path) -> None:
+    for steps in range(12):  # of the loop: while its pipe is connected, while it starts, while it runs
+        task = asyncio.create_task(shell.run(f"sleep 600; true {tmp_path}", 60))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+    assert running(str(tmp_path)) == []
 
 
 async def test_past_its_limit_the_whole_group_is_ended_even_if_it_will_not_listen(tmp_path: Path) -> None:
