@@ -80,6 +80,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "return bounds.first_true(holds, max(1, n), 1 << 24)",
         "24 -> 25",
     ): "no rollout reaches the end",
+    (
+        "engine/gate/stability.py",
+        'hourly = series.buckets(conn, 3600, state.entered_at - 3600, now + 3600, "treatment", stage=state.stage)',
+        "3600 -> 3601",
+    ): "buckets begin at whole hours, and those of other stages are left out",
     ("engine/experiment/sequence.py", "for _ in range(60):", "60 -> 61"): "60 halvings reach the last bit",
     (
         "engine/experiment/sequence.py",

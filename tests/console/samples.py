@@ -144,7 +144,7 @@ NORMAL = View(
     changed_at=NOW - 101_520, held="", locked="", blind="", cooldown_until=None, undo_until=None, health="ok",
     health_sentence="all within targets, no trigger running", attribution="frequency arm 0.1 % errors", error_rate=ERROR, latency=LATENCY,
     cache=CACHE, methods={"llm": 157, "frequency": 1413, "fallback": 1, "cached": 49}, servers=SERVERS, triggers=CALM, matrix=lit(),
-    next=("nothing changes by itself: only a person promotes", "bake 1d 4h of 2d, over at 10:51 tomorrow", "daily summary goes out at 09:00"),
+    next=("only a person raises the percentage", "bake 1d 4h of 2d, over at 10:51 tomorrow", "daily summary goes out at 09:00"),
     waiting=("8 more documents to review (5)", "sign 2 checklist items (2)", "error rate check, every 4 h, due in 22 min"), gate=GATE,
     reminders=(ReminderView("first_day", "Check error rate, time, cache", NOW + 1320, False),), rollback=None, restore=RestoreView(1612, NOW - 101_000, NOW - 3, 1612, None, 0, False, "1 612 documents serve LLM keywords, written since 01-14 09:51"),
     operators=(PresenceView("alice", "pts/1", "Live", NOW - 600), PresenceView("bo", "pts/3", "Gate", NOW - 90)), log=LOG,
@@ -241,7 +241,7 @@ HELD = replace(
 IDLE = replace(
     NORMAL, health="idle", health_sentence="prepare: 9 items to sign, no documents yet", stage=0, stage_name="Pre-Rollout Preparation", stage_percent_bp=0, percent_bp=0, effective_bp=0,
     armed=False, epoch=1, rev=1, error_rate=NONE_E, latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 0}, attribution="", restore=None,
-    triggers=tuple(replace(t, verdict="insufficient", value=None, n=0, sentence="no LLM documents yet") for t in CALM), next=("nothing changes by itself",), waiting=("sign 9 checklist items (2)",), log=LOG[-1:], events=(),
+    triggers=tuple(replace(t, verdict="insufficient", value=None, n=0, sentence="no LLM documents yet") for t in CALM), next=("nothing until a person acts",), waiting=("sign 9 checklist items (2)",), log=LOG[-1:], events=(),
     gate=replace(GATE, next_stage=1, next_name="Internal Testing", next_percent_bp=0, conditions=(), items=tuple(ItemView(i.id, i.text, i.check.kind, "open", "", None, "", "", i.required) for i in PLAN.stages[0].checklist), missing=("9 items open",), met=0, total=9, bake_s=0.0, baked_s=0.0),
     inbox=tuple(TaskView("item", f"{'sign' if i.check.kind == 'manual' else 'check'}: {i.text}", "gate", i.id) for i in PLAN.stages[0].checklist),
 )  # fmt: skip
