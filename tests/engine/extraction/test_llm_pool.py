@@ -322,7 +322,7 @@ async def test_when_one_of_several_dies_no_document_is_lost_and_it_is_probed_bac
         await until(lambda: one.counters.served > 10 and two.counters.served > 10)
         await two.stop()
         answers = await running
-        assert all(isinstance(answer, LlmAnswer) for answer in answers)
+        assert [answer for answer in answers if not isinstance(answer, LlmAnswer)] == []
         dead, health = pool.servers()[1], pool.servers()[0]
         assert dead.breaker == "open"
         assert "taken out" in dead.state
