@@ -266,14 +266,18 @@ def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = (),
         )
         c.zone(x, y, end - x, 1, f"app.go({i % 10})")
         x = end + 1 + gap
-    wide = x + len(f"?{space}help ") + len(f":{space}menu ") <= right
-    for key, label, action in (
-        ("?", "help", "app.help"),
-        (":", "menu", "app.command_palette"),
-        ("q", "back" if current != 1 else "quit", ""),
+    words_fit = [x + len(f"?{space}help : ") <= right, x + len(f"?{space}help :{space}menu ") <= right, True]
+    for fits, (key, label, action) in zip(
+        words_fit,
+        (
+            ("?", "help", "app.help"),
+            (":", "menu", "app.command_palette"),
+            ("q", "back" if current != 1 else "quit", ""),
+        ),
+        strict=True,
     ):
-        text = f"{space}{label}" if wide else ""  # the keys alone where their words have no room
-        if x + 2 + len(text) > right:
+        text = f"{space}{label}" if fits else ""  # the key alone where its word has no room
+        if x + 1 + len(text) > right:
             break
         end = c.spans(x, y, [(key, "bar-key"), (text, "bar")])
         if action:
