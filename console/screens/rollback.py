@@ -89,12 +89,13 @@ class Rollback(Page):
             c.put(1, y + 1, sentence, "text", c.width - 2)
             return y + 3
         x = 3
-        again = state == "proven" and v is not None and v.percent_bp > 0 and not self._unrecorded(v)
+        raised = state == "overdue" and v is not None and v.rollback is not None and v.rollback.raised
+        again = (state == "proven" or raised) and v is not None and v.percent_bp > 0 and not self._unrecorded(v)
         if again and v is not None:  # the proof is history: a green 0 % here would be a lie
             c.put(
                 c.put(1, y, " ▲ UP AGAIN ", "caution") + 1,
                 y,
-                f"{words.percent(v.percent_bp)} now; the rollback was proven",
+                f"{words.percent(v.percent_bp)} now; the rollback was {'not observed before' if raised else 'proven'}",
                 "strong",
             )
             return y + 1 + c.block(1, y + 1, c.width - 2, 3, sentence, "dim") + 1

@@ -382,6 +382,8 @@ class Engine:
         if changed:
             self.moved_at = self.clock.real()
             self.monitor.changed(self.state)
+            if self.proof is not None and self.state.percent_bp > self.proof.target_bp:
+                self.proof.raised(self.state.percent_bp, self.state.rev)
         same = (outcome.state.stage, outcome.state.percent_bp) == (outcome.before.stage, outcome.before.percent_bp)
         if changed and not (same and outcome.state.restart_rev == outcome.state.rev):
             self.applier.start(self.environment())

@@ -63,6 +63,7 @@ class Proof:
         self._began = clock.real() if pressed is None else pressed
         self._before: Routed = pipeline.routed
         self._requests = pipeline.calls.requests_sent
+        self._raised_to: int | None = None  # before it was observed
         self.target_bp = target_bp
         self.request = request  # digest of the request that it proves
         self.view = ProofView(
@@ -94,6 +95,11 @@ class Proof:
         if self.target_bp == 0:
             self.view = replace(self.view, cancelled=ended_before + self._pipeline.cancel_calls())
 
+    def raised(self, to_bp: int, rev: int) -> None:
+        """Decision `rev` raised the percentage again: what is not observed by now never will be."""
+        if self.view.rev and rev > self.view.rev and self.view.effective_ms is None and not self.view.overdue:
+            self._raised_to = to_bp
+
     def recorded(self, rev: int, at: float) -> None:
         """The rollback is in the log as `rev` since `at` (seconds of `Clock.real`)."""
         self.view = replace(self.view, rev=rev, recorded_ms=round((at - self._began) * 1000, 2))
@@ -103,6 +109,8 @@ class Proof:
         late = self._clock.real() + LIMIT_S
         while True:
             elapsed = self._clock.real() - self._began
+            if self._raised_to is not None:
+                return self._conclude(None, 0, f"{percent(self._raised_to)} was decided before it was observed")
             asks = elapsed > PROBE_AFTER_S and not self._since().frequency and not self._contradicted()
             probes = self._probe() if asks else 0
             own = self._unproven_here(probes)
@@ -169,6 +177,7 @@ class Proof:
             last_call_ended=self._pipeline.calls.last_ended,
             probes=probes,
             overdue=elapsed is None,
+            raised=self._raised_to is not None,
             workers=self._leases.acknowledged(self._version),
             silent=self._leases.ended_since(self._version, self._effect_at),
         )
@@ -188,6 +197,8 @@ class Proof:
 
 def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") -> str:
     """ "Effective in 38 ms; last LLM call 14:03:07.112Z; 214 documents since, all by frequency." """
+    if view.raised:
+        return f"Not observed: {why}."
     if view.overdue:
         return (
             f"NOT OBSERVED within {LIMIT_S:g} s{f': {why}' if why else ''}. Now, in any shell: rm "
@@ -210,7 +221,7 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         how = "all by frequency" if not view.llm_since else f"{view.llm_since} of them still by the LLM"
         parts.append(f"{counted(view.documents_since, 'document')} since, {how}")
     elif view.probes:
-        parts.append(f"no document came meanwhile, so {view.probes} probe documents were routed, all to frequency")
+        parts.append(f"this engine routed no document meanwhile, so it routed {view.probes} probes, all to frequency")
     return "; ".join([*parts, *_outside(view)]) + "."
 
 

@@ -159,13 +159,14 @@ class ProofView(Struct, frozen=True):
     documents_since: int
     llm_since: int
     probes: int
-    overdue: bool  # not observed within 5 s
+    overdue: bool  # not observed within 5 s, or before the percentage was raised again
     sentence: str
     recorded_ms: float | None = None  # from the key to the commit
     workers: int = 0  # outside the engine, that acknowledged it with nothing in flight
     silent: tuple[str, ...] = ()  # workers that did not, and when their leases ended, a phrase each
     applied: Literal["", "waiting", "done", "failed"] = ""  # the neighbouring service; "": the plan names none
     applied_sentence: str = ""
+    raised: bool = False  # it was not observed before the percentage was raised again
 
 
 class RestoreView(Struct, frozen=True):

@@ -19,7 +19,7 @@ class _Clock(ManualClock):
         self.advance(seconds)
 
 
-def _proof(monkeypatch: Any, open_requests: int) -> tuple[ProofView, int, int]:
+def _proof(monkeypatch: Any, open_requests: int, raised: tuple[int, int] | None = None) -> tuple[ProofView, int, int]:
     """(the result, how often the proof looked, how many probe documents it routed), with this many requests not closed."""
     clock, looks, probes = _Clock(), [0], [0]
 
@@ -44,6 +44,9 @@ def _proof(monkeypatch: Any, open_requests: int) -> tuple[ProofView, int, int]:
     fakes: Any = (pipeline, switch, leases, clock, "armed")
     proof = Proof(*fakes, actor="alice", reason="", automatic=False, target_bp=0)
     proof.effect()
+    if raised:
+        proof.recorded(7, clock.real())
+        proof.raised(*raised)
     monkeypatch.setattr("engine.service.proof.asyncio", SimpleNamespace(sleep=clock.sleep))
     return asyncio.run(proof.run()), looks[0], probes[0]
 
@@ -61,3 +64,17 @@ def test_without_traffic_probe_documents_prove_it_at_once(monkeypatch: Any) -> N
     assert view.effective_ms is not None
     assert view.effective_ms < 40
     assert probes == view.probes == PROBES
+
+
+def test_a_percentage_raised_before_it_was_observed_ends_the_proof_and_is_named(monkeypatch: Any) -> None:
+    view, looks, _ = _proof(monkeypatch, open_requests=1, raised=(1000, 8))
+    assert view.overdue
+    assert view.raised
+    assert view.sentence == "Not observed: 10 % was decided before it was observed."
+    assert looks == 0  # it does not wait 5 s for what cannot come
+
+
+def test_a_raise_recorded_before_the_rollback_does_not_end_its_proof(monkeypatch: Any) -> None:
+    view, _, _ = _proof(monkeypatch, open_requests=0, raised=(1000, 6))
+    assert view.effective_ms is not None
+    assert not view.raised
