@@ -11,7 +11,6 @@ WRITES = re.compile(r"\b(?:INSERT(?: OR \w+)?|REPLACE) INTO (\w+)|\bINSERT INTO 
 ALLOWED = {
     "engine/store/test_log.py": {"decision"},  # tampering
     "engine/store/test_ownership.py": {"_sqlite_migrations"},  # a newer version's store
-    "engine/store/test_migrations.py": {"_sqlite_migrations"},  # an older version's
     "engine/server/test_older_store.py": {"_sqlite_migrations"},  # a newer version's
     "engine/service/test_start.py": {"document", "trigger_evidence", "trial_document"},  # dated in the future
     "engine/store/test_writer.py": {"note"},  # jobs of its own for the writer to carry out

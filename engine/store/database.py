@@ -30,7 +30,7 @@ FROM_BACKUP = 1  # `user_version` of a copy made by `rollout backup`, until an e
 def create(folder: Folder, busy_s: float = 5.0) -> bool:
     """Create or migrate the database. True when it is a restored backup; the armed file belongs to another state then
     and is removed first. Only for the holder of the lock. StoreError when the file is not usable."""
-    from engine.store.schema import migrate
+    from engine.store.schema import migrate  # only the holder of the lock needs it
 
     folder.prepare()
     if not folder.database.exists():

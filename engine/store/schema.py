@@ -1,27 +1,55 @@
-"""The database schema, as a list of small steps. A landed step is never edited: add another."""
+"""The database schema, as a list of small steps. A landed step is never edited: add another.
+
+sqlite-utils runs them; it takes 0.2 s to import, so it is imported only where a step is missing.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.measures.bucket import Arms, Bucket
 from engine.store import documents
 from engine.store.folder import StoreError
-from engine.store.migrations import Migrations, run
 
-migrations = Migrations("rollout")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Step = Callable[["Database"], None]
+NAME = "rollout"
+steps: list[Step] = []
 
 
-@migrations
-def control_and_log(conn: sqlite3.Connection) -> None:
+def migrations() -> Callable[[Step], Step]:
+    """Marks the next step."""
+
+    def mark(step: Step) -> Step:
+        steps.append(step)
+        return step
+
+    return mark
+
+
+def _run(db: Database, script: str) -> None:
+    """Each statement separately: executescript would commit the transaction that makes the step atomic."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            db.conn.execute(statement)
+            statement = ""
+
+
+@migrations()
+def control_and_log(db: Database) -> None:
     """The state, one row, and the append-only log that it can be rebuilt from."""
-    run(
-        conn,
+    _run(
+        db,
         """
         CREATE TABLE control (
             id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -50,15 +78,15 @@ def control_and_log(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def extractions(conn: sqlite3.Connection) -> None:
+@migrations()
+def extractions(db: Database) -> None:
     """Documents, every extraction raw, the roll-ups, and the LLM cache.
 
     A document stores the keywords of both methods and `method` selects which are served, so a restore changes one
     column and neither the texts nor the search index.
     """
-    run(
-        conn,
+    _run(
+        db,
         """
         CREATE TABLE extraction (
             id INTEGER PRIMARY KEY, at REAL NOT NULL, document_id TEXT NOT NULL, arm TEXT NOT NULL,
@@ -93,12 +121,12 @@ def extractions(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def people(conn: sqlite3.Connection) -> None:
+@migrations()
+def people(db: Database) -> None:
     """User input and its results (checklists, feedback, reviews, messages, reminders, lessons), and trigger
     evidence."""
-    run(
-        conn,
+    _run(
+        db,
         """
         CREATE TABLE checked (stage INTEGER NOT NULL, item TEXT NOT NULL, state TEXT NOT NULL, actor TEXT NOT NULL,
             at REAL NOT NULL, note TEXT NOT NULL, evidence TEXT NOT NULL, PRIMARY KEY (stage, item)) STRICT;
@@ -136,11 +164,11 @@ def people(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def the_log_only_grows(conn: sqlite3.Connection) -> None:
+@migrations()
+def the_log_only_grows(db: Database) -> None:
     """REPLACE bypasses delete triggers, so a new row must come after the last. Proofs become rows of the log."""
-    run(
-        conn,
+    _run(
+        db,
         """
         CREATE TRIGGER decision_is_append_only_i BEFORE INSERT ON decision
             WHEN NEW.rev <> (SELECT coalesce(max(rev), 0) + 1 FROM decision)
@@ -153,11 +181,11 @@ def the_log_only_grows(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def outbox_by_address(conn: sqlite3.Connection) -> None:
+@migrations()
+def outbox_by_address(db: Database) -> None:
     """Which addresses have received a message, so that a retry skips them; and its audience."""
-    run(
-        conn,
+    _run(
+        db,
         """
         ALTER TABLE outbox ADD COLUMN delivered TEXT NOT NULL DEFAULT '[]';
         ALTER TABLE outbox ADD COLUMN audience TEXT NOT NULL DEFAULT 'team';
@@ -165,11 +193,11 @@ def outbox_by_address(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def trials_and_reviews(conn: sqlite3.Connection) -> None:
+@migrations()
+def trials_and_reviews(db: Database) -> None:
     """The A/B test's documents and sums; what a reviewer saw, as they saw it; indexes for the latest documents."""
-    run(
-        conn,
+    _run(
+        db,
         """
         CREATE TABLE trial (id INTEGER PRIMARY KEY, started REAL NOT NULL, stage INTEGER NOT NULL,
             epoch INTEGER NOT NULL,
@@ -196,13 +224,13 @@ def trials_and_reviews(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def one_bucket_for_both_arms(conn: sqlite3.Connection) -> None:
+@migrations()
+def one_bucket_for_both_arms(db: Database) -> None:
     """A roll-up row holds both arms and all methods of its time, and there are 10 min and 6 h levels: the cost of a
     curve does not grow with the kinds of document in a minute."""
-    conn.execute("ALTER TABLE rollup RENAME TO rollup_by_arm")
-    run(
-        conn,
+    db.conn.execute("ALTER TABLE rollup RENAME TO rollup_by_arm")
+    _run(
+        db,
         """
         CREATE TABLE rollup (
             level INTEGER NOT NULL, t INTEGER NOT NULL, stage INTEGER NOT NULL, epoch INTEGER NOT NULL,
@@ -212,22 +240,22 @@ def one_bucket_for_both_arms(conn: sqlite3.Connection) -> None:
         """,
     )
     for level, source in ((0, 0), (10, 10), (60, 60), (600, 60), (3600, 3600), (21600, 3600)):
-        rows = conn.execute(
+        rows = db.conn.execute(
             "SELECT t / ? * ? AS whole, stage, epoch, arm, body FROM rollup_by_arm WHERE level = ? ORDER BY "
             "whole, stage, epoch",
             (level or 1, level, source),
         )
         for (t, stage, epoch), parts in itertools.groupby(rows, key=lambda row: row[:3]):
-            conn.execute("INSERT INTO rollup VALUES (?,?,?,?,?)", (level, t, stage, epoch, _both(parts)))
-    conn.execute("DROP TABLE rollup_by_arm")
+            db.conn.execute("INSERT INTO rollup VALUES (?,?,?,?,?)", (level, t, stage, epoch, _both(parts)))
+    db.conn.execute("DROP TABLE rollup_by_arm")
 
 
-@migrations
-def plans_and_lapses(conn: sqlite3.Connection) -> None:
+@migrations()
+def plans_and_lapses(db: Database) -> None:
     """The plan files that engines ran under; the decision that a signature belongs to, so that a later rollback lapses
     it; how far retention has deleted."""
-    run(
-        conn,
+    _run(
+        db,
         """
         CREATE TABLE plan_file (digest TEXT PRIMARY KEY, at REAL NOT NULL, source TEXT NOT NULL,
             text TEXT NOT NULL) STRICT;
@@ -239,16 +267,16 @@ def plans_and_lapses(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def no_presence(conn: sqlite3.Connection) -> None:
+@migrations()
+def no_presence(db: Database) -> None:
     """Only the engine knows who is present: this table was never written."""
-    conn.execute("DROP TABLE presence")
+    db.conn.execute("DROP TABLE presence")
 
 
-@migrations
-def short_answers(conn: sqlite3.Connection) -> None:
+@migrations()
+def short_answers(db: Database) -> None:
     """Which LLM answers had fewer keywords than the plan asks for."""
-    run(conn, "ALTER TABLE extraction ADD COLUMN short INTEGER NOT NULL DEFAULT 0;")
+    _run(db, "ALTER TABLE extraction ADD COLUMN short INTEGER NOT NULL DEFAULT 0;")
 
 
 def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
@@ -259,26 +287,26 @@ def _both(parts: Iterable[tuple[object, ...]]) -> bytes:
     return made.encode()
 
 
-@migrations
-def index_of_every_script(conn: sqlite3.Connection) -> None:
+@migrations()
+def index_of_every_script(db: Database) -> None:
     """Rebuild the search index: with terms for every script, and with the documents' names."""
-    run(
-        conn,
+    _run(
+        db,
         """
         DROP TABLE document_fts;
         CREATE VIRTUAL TABLE document_fts USING fts5(title, name, frequency, llm, tokenize='porter unicode61');
         CREATE VIRTUAL TABLE document_vocabulary USING fts5vocab(document_fts, 'row');
         """,
     )
-    documents.index_again(conn)
+    documents.index_again(db.conn)
 
 
-@migrations
-def words_and_tries(conn: sqlite3.Connection) -> None:
+@migrations()
+def words_and_tries(db: Database) -> None:
     """The first words of an answer that could not be used, and how many calls a document took: for the way from a
     figure to its documents."""
-    run(
-        conn,
+    _run(
+        db,
         """
         ALTER TABLE extraction ADD COLUMN answer TEXT;
         ALTER TABLE extraction ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
@@ -286,11 +314,11 @@ def words_and_tries(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def signed_manually(conn: sqlite3.Connection) -> None:
+@migrations()
+def signed_manually(db: Database) -> None:
     """Whether a person signed an item although its machine check failed: a field, which was the note's first words."""
-    run(
-        conn,
+    _run(
+        db,
         """
         ALTER TABLE checked ADD COLUMN manually INTEGER NOT NULL DEFAULT 0;
         UPDATE checked SET manually = 1, note = substr(note, length('by hand: ') + 1)
@@ -299,12 +327,12 @@ def signed_manually(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def jobs(conn: sqlite3.Connection) -> None:
+@migrations()
+def jobs(db: Database) -> None:
     """Loads that workers outside the engine carry out: where they began, their parts, and what of an open part is
     written."""
-    run(
-        conn,
+    _run(
+        db,
         """
         CREATE TABLE job (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, state TEXT NOT NULL,
             actor TEXT NOT NULL, sources TEXT NOT NULL, root TEXT NOT NULL, method TEXT NOT NULL, kind TEXT NOT NULL,
@@ -322,11 +350,11 @@ def jobs(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def served_documents_are_counted_in_the_index(conn: sqlite3.Connection) -> None:
+@migrations()
+def served_documents_are_counted_in_the_index(db: Database) -> None:
     """SQLite 3.40 looked up each row for the condition of the partial index: seconds for a million documents."""
-    run(
-        conn,
+    _run(
+        db,
         """
         DROP INDEX document_served;
         CREATE INDEX document_served ON document(method, llm_at, llm_stage) WHERE llm_at IS NOT NULL;
@@ -334,11 +362,11 @@ def served_documents_are_counted_in_the_index(conn: sqlite3.Connection) -> None:
     )
 
 
-@migrations
-def gateways(conn: sqlite3.Connection) -> None:
+@migrations()
+def gateways(db: Database) -> None:
     """Batches of gateways that are stored, so that one that is resent is known."""
-    run(
-        conn,
+    _run(
+        db,
         """
         CREATE TABLE gateway_batch (worker TEXT NOT NULL, number INTEGER NOT NULL, at REAL NOT NULL,
             PRIMARY KEY (worker, number)) STRICT, WITHOUT ROWID;
@@ -348,27 +376,46 @@ def gateways(conn: sqlite3.Connection) -> None:
 
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
-    unknown = migrations.unknown(conn)
-    if unknown:
+    applied = _applied(conn)
+    known = [step.__name__ for step in steps]
+    if unknown := [name for name in applied if name not in known]:
         raise StoreError(
             f"The store was written by a newer version of the rollout console (it has {', '.join(unknown)}, which "
             "this version does not support). Install that version again, or restore a backup from before it. "
             "Rollback still works."
         )
-    migrations.apply(conn)
+    if set(applied) == set(known):
+        return
+    from sqlite_utils import Database
+    from sqlite_utils.migrations import Migrations
+
+    runner = Migrations(NAME)
+    for step in steps:
+        runner()(step)
+    runner.apply(Database(conn))
 
 
 def of_another_version(conn: sqlite3.Connection) -> str:
     """Why a query of this version fails on the store of a running engine; "" if both have the same tables. Read
     only."""
-    if migrations.unknown(conn):
+    known, applied = {step.__name__ for step in steps}, set(_applied(conn))
+    if known == applied:
+        return ""
+    if applied - known:
         return (
             "The running engine is of a newer version than this console and keeps this in another form. Install that "
             "version here, or use its console. R works in both."
         )
-    if not migrations.pending(conn):
-        return ""
     return (
         "The running engine is of an older version than this console, and its store does not have this yet. R works "
         "in both. When the rollout can pause: `rollout stop`, then `rollout` starts this version, which adds it."
     )
+
+
+def _applied(conn: sqlite3.Connection) -> list[str]:
+    """The names of the steps that the database has, as sqlite-utils keeps them."""
+    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
+    if conn.execute(table).fetchone() is None:
+        return []
+    rows = conn.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", (NAME,))
+    return [name for (name,) in rows.fetchall()]

@@ -115,7 +115,17 @@ _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
 _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
 }  # fmt: skip
-_SLOW_IMPORTS = ("hypothesis", "msgspec", "httpx", "starlette", "uvicorn", "anyio", "snowballstemmer", "tomli_w")
+_SLOW_IMPORTS = (
+    "hypothesis",
+    "msgspec",
+    "httpx",
+    "starlette",
+    "uvicorn",
+    "anyio",
+    "snowballstemmer",
+    "sqlite_utils",
+    "tomli_w",
+)
 MUTANT_S = 60
 REACH_S = 300
 _PYTEST = ("-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly", "--no-header")
