@@ -8,7 +8,6 @@ from typing import NamedTuple
 from console.widgets import words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
-from engine.plan.durations import format_duration
 from engine.view.model import ConditionView, GateView, ItemView
 
 STATUS_WIDTH = 19
@@ -76,10 +75,9 @@ def put(c: Canvas, area: Area, line: ChecklistLine, now: float, acts: bool = Tru
         mark, style = sign(of)
         name = min(max(width // 2, width - 33), 48)
         c.spans(x, y, [(f" {mark} ", style), (of.text, "text")], name)
-        eta = f", about {format_duration(of.eta_s)}" if of.eta_s else ""
         at = c.put(x + name + 1, y, of.sentence, "dim", width - name - 1)
         if of.missing and width >= 100:
-            c.put(at + 2, y, f"○ {of.missing}{eta}", "warn", x + width - at - 2)
+            c.put(at + 2, y, f"○ {of.missing}", "warn", x + width - at - 2)
     elif line.item is not None:
         item = line.item
         mark, style = ITEM.get(item.state, ("○", "warn" if item.required else "dim"))
@@ -117,8 +115,7 @@ def detail(line: ChecklistLine, now: float, acts: bool = True) -> list[tuple[str
         of = line.condition
         if not of.missing:
             return [(of.sentence or words.NO_DATA, "text")]
-        eta = f", about {format_duration(of.eta_s)} from now" if of.eta_s and "about" not in of.missing else ""
-        lacks = (f"missing: {of.missing.removeprefix(f'{of.text}: ')}{eta}", "warn")
+        lacks = (f"missing: {of.missing.removeprefix(f'{of.text}: ')}", "warn")
         return [lacks, (HOW[of.metric], "dim")] if of.metric in HOW else [lacks]
     if line.item is not None:
         return _item_detail(line.item, now, acts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -41,7 +42,7 @@ class Trend(Struct, frozen=True):
     target: float | None
     least: float
     unit: Callable[[float], str]
-    most: float | None = None  # the end of the scale
+    most: float = math.inf  # the scale never goes beyond it
 
 
 class LiveTrends(Struct, frozen=True):
@@ -269,7 +270,8 @@ def _charts(trends: LiveTrends) -> Element | None:
 
 def _chart(trends: LiveTrends, trend: Trend) -> Element:
     known = [value for _, value in (*trend.first, *trend.second) if value is not None]
-    high = trend.most or charts.round_up(max([charts.usual(known), trend.least, (trend.target or 0.0) * 1.25]))
+    high = charts.round_up(max([charts.usual(known), trend.least, (trend.target or 0.0) * 1.25]))
+    high = min(high, trend.most)
 
     def x(at: float) -> float:
         return LEFT + (WIDTH - LEFT - 4) * (at - trends.start) / max(trends.end - trends.start, 1.0)

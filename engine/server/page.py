@@ -100,11 +100,11 @@ class StatusPage:
                     live.count,
                 ),
                 Trend("LLM and frequency", ("LLM", "frequency"), of["llm_share"], share, None, 1.0, rate, 1.0),
-                Trend("Error rate", error, of["error_rate"], plain, wanted.get("error_rate"), 0.01, rate),
+                Trend("Error rate", error, of["error_rate"], plain, wanted.get("error_rate"), 0.01, rate, 1.0),
                 Trend(
                     "Latency", latency, of["latency_mean"], of["latency_p95"], wanted.get("latency_mean"), 500.0, time
                 ),
-                Trend("Cache hits", ("", ""), of["cache_hit_rate"], (), wanted.get("cache_hit_rate"), 0.2, rate),
+                Trend("Cache hits", ("", ""), of["cache_hit_rate"], (), wanted.get("cache_hit_rate"), 0.2, rate, 1.0),
             ),
         )
 
