@@ -69,13 +69,13 @@ class CliContext:
 
     @cached_property
     def plan_path(self) -> Path:
-        from engine.plan.locate import find_plan
+        from engine.plan.locate import find_plan, find_plan_of_store
 
         if self._plan is not None:
             return self._plan
         if os.environ.get("ROLLOUT_PLAN"):
             return Path(os.environ["ROLLOUT_PLAN"])
-        nearest = find_plan(Path.cwd())
+        nearest = find_plan(Path.cwd()) or find_plan_of_store(Path.cwd())
         if nearest is None:
             raise Failed(
                 "No rollout.toml in this folder or above. `rollout init` writes one, `rollout rehearse` needs none, "
@@ -86,10 +86,10 @@ class CliContext:
     @property
     def lacks_plan(self) -> bool:
         """Whether no plan is named and none is found: nothing was set up here."""
-        from engine.plan.locate import find_plan
+        from engine.plan.locate import find_plan, find_plan_of_store
 
         named = self._plan is not None or self._given is not None or bool(os.environ.get("ROLLOUT_PLAN"))
-        return not named and find_plan(Path.cwd()) is None
+        return not named and find_plan(Path.cwd()) is None and find_plan_of_store(Path.cwd()) is None
 
     @property
     def again(self) -> str:

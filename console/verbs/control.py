@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 STAGES = completes(completion.stages)
 
 
+class StageNumber(click.IntRange):
+    """A stage's number, 0 or more; its error adds the `consequence` of the mistake."""
+
+    def __init__(self, consequence: str) -> None:
+        super().__init__(0)
+        self.consequence = consequence
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a stage's number (0, 1, 2, ...). {self.consequence}", param, ctx)
+
+
 def _send(context: CliContext, as_json: bool, kind: str, **fields: Any) -> None:
     reply = context.client.command(kind, **fields)
     if not reply.ok:
@@ -113,7 +127,11 @@ def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | No
 
 @click.command()
 @click.option(
-    "--to", "to_stage", type=click.IntRange(0), shell_complete=STAGES, help="An earlier stage instead of 0 %."
+    "--to",
+    "to_stage",
+    type=StageNumber("Nothing was rolled back. Without --to, `rollout rollback` goes to 0 %."),
+    shell_complete=STAGES,
+    help="An earlier stage instead of 0 %.",
 )
 @click.option("--reason", default="", help="Optional; can be added later.")
 @click.option("--undo", is_flag=True, help="Undo your own last rollback, within 60 s, if no trigger has tripped since.")
@@ -191,9 +209,9 @@ def _without_engine(context: CliContext, result: RollbackResult, body: dict[str,
     body["applied"] = {"state": state, "sentence": applied}
     sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
     if state == "failed":
-        fail(f"{sentence}\nThe neighbouring service may still use the LLM. {applied}", as_json, body)
+        fail(f"{sentence}\n{_neighbour(state, applied)}", as_json, body)
     if state:
-        sentence += f"\nNeighbouring service: {applied}."
+        sentence += f"\n{_neighbour(state, applied)}"
     say({"ok": True, "sentence": sentence, **body, "proof": None}, sentence, as_json)
 
 
@@ -210,7 +228,33 @@ def _with_engine(
     sentence = f"{head}\n{proof['sentence']}"
     if offer := _offer(client):
         sentence += f"\n{offer}"
+    proof = _settled(client, result.request_id, proof)
+    state, applied = proof.get("applied") or "", proof.get("applied_sentence") or ""
+    body |= {"proof": proof, "applied": {"state": state, "sentence": applied}}
+    if state == "failed":
+        fail(f"{sentence}\n{_neighbour(state, applied)}", as_json, body)
+    if state:
+        sentence += f"\n{_neighbour(state, applied)}"
     say({"ok": True, "sentence": sentence, **body}, sentence, as_json)
+
+
+def _settled(client: EngineClient, request_id: str, proof: dict[str, Any]) -> dict[str, Any]:
+    """The proof once the change was applied to the neighbouring service, or failed; after 3 s as it is."""
+    until = time.monotonic() + 3.0
+    while proof.get("applied") == "waiting" and time.monotonic() < until:
+        time.sleep(0.05)
+        reply = client.command("proof", timeout_s=1.0, of=request_id)
+        proof = (reply.data.get("proof") if reply.ok else None) or proof
+    return proof
+
+
+def _neighbour(state: str, applied: str) -> str:
+    """What is known about the neighbouring service."""
+    if state == "failed":
+        return f"The neighbouring service may still use the LLM. {applied}"
+    if state == "waiting":
+        return f"The neighbouring service may still use the LLM: {applied}. `rollout status` shows how it ends."
+    return f"Neighbouring service: {applied}."
 
 
 def _elsewhere(context: CliContext, reason: str, to_stage: int | None) -> list[tuple[str, bool, str]]:

@@ -142,8 +142,12 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
 @click.pass_obj
 def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
     """Delete a document permanently: text, keywords and title. The log keeps its id and who deleted it."""
-    if not yes and not click.confirm(f"Delete {clean_line(id)} permanently?", err=True):
-        fail("Nothing was deleted.", as_json)
+    try:
+        wanted = yes or click.confirm(f"Delete {clean_line(id)} permanently?", err=True)
+    except click.Abort:  # no terminal to ask on
+        wanted = False
+    if not wanted:
+        fail("Nothing was deleted; --yes skips the question.", as_json)
     reply = context.client.command("delete_document", document=id)
     if not reply.ok:
         fail(reply.sentence, as_json, reply.data)

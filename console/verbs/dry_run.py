@@ -11,25 +11,22 @@ from engine.text import counted
 def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> None:
     """Print from where to where, in which stores, and whether an engine would carry it out."""
     from console.verbs.status import ENGINE, look
+    from engine.rollout.control import not_below
     from engine.rollout.state import stage_name
     from engine.text import percent
 
     plan = context.plan
-    if to_stage is not None and to_stage >= len(plan.stages):
-        fail(f"There is no stage {to_stage}: the plan has 0 to {len(plan.stages) - 1}.", as_json)
     glance, alive, trouble = look(context)
     view = glance.view if glance is not None else None
     if view is None or glance is None:
         fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json)
     state = glance.state
-    target = 0 if to_stage is None else plan.stages[to_stage].percent_bp
-    if to_stage is not None and target >= state.percent_bp:
-        fail(
-            f"Stage {to_stage} is {percent(target)}, not below the {percent(state.percent_bp)} now: a "
-            "rollback only lowers.",
-            as_json,
-        )
-    where = percent(target) if to_stage is None else f"stage {to_stage} {stage_name(plan, to_stage)}, {percent(target)}"
+    odd = "" if to_stage is None else not_below(plan, to_stage, state.stage)
+    if to_stage is None or odd:
+        target, where = 0, percent(0) + (f", because {odd}" if odd else "")
+    else:
+        target = min(state.percent_bp, plan.stages[to_stage].percent_bp)
+        where = f"stage {to_stage} {stage_name(plan, to_stage)}, {percent(target)}"
     lines = [
         f"Would go from stage {state.stage} {stage_name(plan, state.stage)}, {percent(state.percent_bp)} to {where}. "
         "Nothing has changed."
@@ -42,7 +39,7 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
         if alive == "running"
         else f"{ENGINE[alive]}"
     )
-    if to_stage is None:
+    if to_stage is None:  # with a stage the engine decides; without its answer the armed file goes too
         lines.append(f"It removes {context.store.armed}.")
     others = [str(other) for other in context.meant.others]
     lines += [f"Also in {other}: this plan ran with that store." for other in others]

@@ -13,7 +13,7 @@ from console.context import CliContext, fail, json_option, notice, say
 from engine.text import percent
 
 if TYPE_CHECKING:
-    from engine.view.model import GateView, View
+    from engine.view.model import ConditionView, GateView, View
 
 LOOK_S = 0.5
 
@@ -53,6 +53,14 @@ def headline(view: View, is_open: bool) -> str:
     )
 
 
+def _condition(of: ConditionView) -> str:
+    """[x] met, [ ] missing, [-] not met but not needed; always with the condition's text."""
+    if of.missing and of.met is not True:
+        return f"  [ ] {of.missing}"
+    met = of.met is True
+    return f"  {'[x]' if met else '[-]'} {of.text}: {of.sentence}{'' if met else '; does not shut the gate'}"
+
+
 def gate_lines(of: GateView) -> list[str]:
     """Every requirement with its mark, then what blocks the gate."""
     from console.widgets import checklist, words
@@ -61,11 +69,7 @@ def gate_lines(of: GateView) -> list[str]:
     out = []
     for line in checklist.lines(of):
         if line.condition is not None:
-            met = bool(line.condition.met)
-            out.append(
-                f"  {marks[met]} "
-                f"{line.condition.sentence if met else line.condition.missing or line.condition.sentence}"
-            )
+            out.append(_condition(line.condition))
         elif line.item is not None:
             out.append(f"  {marks[line.item.state == 'done']} {line.item.text} ({line.item.id})")
         elif line.title:

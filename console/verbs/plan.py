@@ -24,7 +24,7 @@ def diff(context: CliContext, as_json: bool) -> None:
 
     Exit code 0 if there are none, 1 if there are some.
     """
-    from engine.plan.load import PlanError, load_plan
+    from engine.plan.load import PlanError, load_plan, plan_text
     from engine.plan.pins import misplaced
     from engine.store import plans
 
@@ -33,9 +33,9 @@ def diff(context: CliContext, as_json: bool) -> None:
     if pins is None:
         fail("This store doesn't hold the plan in force yet: start the engine once, then retry.", as_json)
     try:
-        text = context.plan_path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{context.plan_path} cannot be read: {error}", as_json)
+        text = plan_text(context.plan_path)
+    except PlanError as error:
+        fail(str(error), as_json)
     changes = context.reader.read(lambda conn: plans.changes(conn, pins.digest, text))
     trouble, why = "", ""
     try:

@@ -204,7 +204,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
     if view.plan_changed:
         out.append(StatusLine("plan", view.plan_changed, f"{view.plan_changed}."))
     if view.attribution:
-        out.append(_ignoring_figures("attribution", view.attribution))
+        out.append(_ignoring_figures("attribution", f"Attribution: {view.attribution}"))
     out += [StatusLine(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
     out += [StatusLine(f"worker {w.name}", w.state, f"Worker: {w.sentence}") for w in view.workers]
     out += [StatusLine(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]

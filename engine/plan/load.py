@@ -29,6 +29,16 @@ _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 def load_plan(path: str | Path) -> Plan:
     """The plan in the file at `path`. PlanError lists everything wrong with it."""
     source = str(path)
+    data = _bytes(path, source)
+    return replace(parse_plan(_decoded(data, source), source), digest=hashlib.sha256(data).hexdigest())
+
+
+def plan_text(path: str | Path) -> str:
+    """The text of the file at `path`, valid or not. PlanError if there is none."""
+    return _decoded(_bytes(path, str(path)), str(path))
+
+
+def _bytes(path: str | Path, source: str) -> bytes:
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise _whole(source, "this is not a file; give the path of a rollout.toml")
@@ -41,13 +51,16 @@ def load_plan(path: str | Path) -> Plan:
         raise _whole(source, f"it cannot be read ({reason}); check the path and who may read it") from None
     if len(data) > _LARGEST:
         raise _whole(source, "the file is larger than 1 MiB; that is not a rollout.toml")
+    return data
+
+
+def _decoded(data: bytes, source: str) -> str:
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise PlanError(source, [PlanProblem("", line, message)]) from None
-    return replace(parse_plan(text, source), digest=hashlib.sha256(data).hexdigest())
 
 
 def parse_plan(text: str, source: str = NAME) -> Plan:

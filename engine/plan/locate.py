@@ -12,6 +12,7 @@ from engine.plan import memory
 
 NAME = "rollout.toml"
 STORE = ".rollout"
+DATABASE = "store.db"
 SYSTEM = Path("/etc/rollout") / NAME  # where the systemd unit in help/systemd.md puts it
 # any `path = ...` in a plan that is not valid TOML, however its key and value are quoted
 _PATH = re.compile(r"""(?m)^\s*["']?path["']?\s*=\s*(?:"{1,3}([^"\n]*)"|'{1,3}([^'\n]*)')""")
@@ -27,6 +28,19 @@ def find_plan(start: str | Path = ".") -> Path | None:
         except OSError:
             continue
     return SYSTEM if SYSTEM.is_file() else None
+
+
+def find_plan_of_store(start: str | Path = ".") -> Path | None:
+    """Where the plan was, if it is gone (moved, or being replaced) and its store is still beside it: in `start` or its
+    nearest parent with one. A rollback there must not wait for the plan to come back."""
+    folder = Path(start).absolute()
+    for candidate in (folder, *folder.parents):
+        try:
+            if (candidate / STORE / DATABASE).is_file():
+                return candidate / NAME
+        except OSError:
+            continue
+    return None
 
 
 class Meant(NamedTuple):

@@ -147,5 +147,7 @@ def _short(value: Any) -> str:
     text = value.get("name") or value.get("id") or "..." if isinstance(value, dict) else value
     if isinstance(value, bool):
         text = "true" if value else "false"
+    elif isinstance(value, list):
+        text = f"[{', '.join(_short(item) for item in value)}]"
     shown = " ".join(str(text).split())
     return shown if len(shown) <= LONG else f"{shown[: LONG - 3]}..."

@@ -97,7 +97,7 @@ class Applier:
     def start(self, lines: Sequence[str]) -> None:
         if not self._named(self._apply):
             return
-        self._set(Applied("waiting", self._what("is being applied")), tell=False)
+        self._set(Applied("waiting", self._what("being applied")), tell=False)
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.create_task(self._insist(lines, self._task))

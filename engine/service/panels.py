@@ -59,9 +59,14 @@ def proof(engine: Engine) -> ProofView | None:
     proof = engine.proof.view if engine.proof else engine.last_proof
     if proof is None:
         return None
-    applied = engine.applier.applied
     if proof.rev and (reason := log.reason_of(engine.conn, proof.rev)):
         proof = replace(proof, reason=reason)
+    return with_neighbour(engine, proof)
+
+
+def with_neighbour(engine: Engine, proof: ProofView) -> ProofView:
+    """The proof with the current state of the service beside the engine."""
+    applied = engine.applier.applied
     return replace(proof, applied=applied.state, applied_sentence=applied.sentence)
 
 

@@ -355,9 +355,9 @@ def server_name(api: str, number: int, url: str) -> str:
 
 
 def server_sentence(server: ServerView) -> str:
-    """ "ollama-1 up, 38 ms, 3 of 8 calls in flight." """
+    """ "ollama-1 up, 38 ms, 3 of 8 calls in flight." With the reason if its calls fail."""
     parts = [f"{server.name} {server.state}"]
-    if not server.up and server.error:
+    if (server.failures or not server.up) and server.error:
         parts.append(server.error)
     if server.latency_ms is not None:
         parts.append(f"{server.latency_ms:.0f} ms")

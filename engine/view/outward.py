@@ -37,6 +37,7 @@ MOMENTS = frozenset(
         "updated",
     )
 )
+EVENTS = "events"  # pairs of a moment and a sentence
 EARLIEST = 1e9  # 2001; a smaller number under such a key is a duration
 
 
@@ -47,10 +48,18 @@ def outward(value: Any) -> Any:
 
 def _moments(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _moment(item) if key in MOMENTS else _moments(item) for key, item in value.items()}
+        return {key: _under(key, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_moments(item) for item in value]
     return value
+
+
+def _under(key: Any, item: Any) -> Any:
+    if key in MOMENTS:
+        return _moment(item)
+    if key == EVENTS and isinstance(item, list | tuple):
+        return [[_moment(part) for part in pair] if isinstance(pair, list | tuple) else _moments(pair) for pair in item]
+    return _moments(item)
 
 
 def _moment(value: Any) -> Any:

@@ -108,7 +108,9 @@ def test_dry_runs_say_what_would_happen_and_change_nothing(tmp_path: Path) -> No
         down = stage.cli("rollback", "--dry-run", "--json")
         assert json.loads(down.stdout)["percent_from"] == 1000
         assert json.loads(down.stdout)["percent_to"] == 0
-        assert "only lowers" in stage.cli("rollback", "--to", "3", "--dry-run").stderr
+        for number, why in ((3, "stage 3 is not below stage 2"), (9, "there is no stage 9; the stages are 0 to 5")):
+            would = stage.cli("rollback", "--to", str(number), "--dry-run")  # as the rollback: to 0 %, and why
+            assert (would.returncode, f"to 0 %, because {why}." in would.stdout) == (0, True), would
         assert stage.folder.armed.exists()
         after = stage.reader.state()
         assert (after.rev, after.percent_bp) == (before.rev, before.percent_bp)

@@ -14,7 +14,7 @@ from engine.plan.environment import PERCENTAGE
 from engine.rollout import control, pinned
 from engine.rollout.control import note
 from engine.rollout.state import Ask, Decision, Refusal, State, stage_name
-from engine.service import checklist_requests, pinning, rollback
+from engine.service import checklist_requests, panels, pinning, rollback
 from engine.service.engine import REASON_LIMIT, Engine, refusal_reply, to_reply
 from engine.store import log
 from engine.text import clean_line, percent
@@ -216,4 +216,4 @@ async def proof(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if proof is None:
         return Reply(False, "This engine has no such rollback in its log.")
     proof.refresh()
-    return Reply(True, proof.view.sentence, {"proof": msgspec.to_builtins(proof.view)})
+    return Reply(True, proof.view.sentence, {"proof": msgspec.to_builtins(panels.with_neighbour(engine, proof.view))})

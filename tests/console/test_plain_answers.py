@@ -1,0 +1,120 @@
+"""Answers to a mistyped stage, a plan that is gone or unreadable, an optional condition; times in JSON. No process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import cast
+
+import click
+import pytest
+from msgspec.structs import replace
+
+from console.context import CliContext, Failed
+from console.verbs.control import StageNumber, _neighbour, _settled
+from console.verbs.gate import gate_lines
+from engine.client.client import EngineClient, Reply
+from engine.plan.load import PlanError, plan_text
+from engine.plan.pins import Change
+from engine.view.headlines import server_sentence
+from engine.view.model import ConditionView, ServerView
+from engine.view.outward import outward
+from tests.console import samples
+
+
+@pytest.mark.parametrize("typed", ["Canary", "-1", "1o", "2.5", ""])
+def test_a_mistyped_stage_says_that_nothing_was_rolled_back(typed: str) -> None:
+    with pytest.raises(click.BadParameter) as error:
+        StageNumber("Nothing was rolled back.").convert(typed, None, None)
+    assert error.value.message == f"{typed!r} is not a stage's number (0, 1, 2, ...). Nothing was rolled back."
+
+
+def test_a_stages_number_is_a_whole_number() -> None:
+    assert StageNumber("").convert("3", None, None) == 3
+
+
+def test_a_store_whose_plan_is_gone_is_found_from_its_folder_and_below(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ROLLOUT_PLAN", "ROLLOUT_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("engine.plan.locate.SYSTEM", tmp_path / "none")
+    below = tmp_path / "docs" / "a"
+    below.mkdir(parents=True)
+    store = tmp_path / ".rollout"
+    store.mkdir()
+    monkeypatch.chdir(below)
+    with pytest.raises(Failed, match=r"No rollout\.toml in this folder"):  # an empty folder is not a store
+        _ = CliContext().plan_path
+    assert CliContext().lacks_plan
+    (store / "store.db").write_bytes(b"")
+    assert not CliContext().lacks_plan
+    meant = CliContext().meant
+    assert meant.first == store
+    assert meant.doubt.startswith(f"{tmp_path / 'rollout.toml'} cannot be read ({os.strerror(2)})")
+
+
+def test_a_plan_in_latin_1_is_answered_with_its_line(tmp_path: Path) -> None:
+    plan = tmp_path / "rollout.toml"
+    plan.write_bytes(b'name = "x"\n# caf\xe9\n[broken')
+    with pytest.raises(PlanError, match=r"rollout\.toml:2: byte 0xe9 is not UTF-8; save the file as UTF-8"):
+        plan_text(plan)
+    plan.write_bytes(b"[broken")
+    assert plan_text(plan) == "[broken"
+
+
+def _condition(met: bool | None, missing: str) -> ConditionView:
+    return ConditionView("c", "User satisfaction > 80%", met, None, 0, None, "", "nothing measured yet", missing, None)
+
+
+@pytest.mark.parametrize(
+    ("met", "missing", "line"),
+    [
+        (None, "", "  [-] User satisfaction > 80%: nothing measured yet; does not shut the gate"),
+        (None, "User satisfaction > 80%: no", "  [ ] User satisfaction > 80%: no"),
+        (False, "User satisfaction > 80%: no", "  [ ] User satisfaction > 80%: no"),
+        (True, "", "  [x] User satisfaction > 80%: nothing measured yet"),
+    ],
+)
+def test_each_condition_of_a_gate_is_named(met: bool | None, missing: str, line: str) -> None:
+    gate = replace(samples.GATE, conditions=(_condition(met, missing),), items=(), others=())
+    assert line in gate_lines(gate)
+
+
+def test_events_have_iso_times() -> None:
+    assert outward({"events": ((1.8e9, "a server was taken out"),)}) == {
+        "events": [["2027-01-15T08:00:00.000Z", "a server was taken out"]]
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence", "line"),
+    [
+        ("failed", "The command ended with 3.", "The neighbouring service may still use the LLM. The command ended with 3."),
+        ("waiting", "`x`: being applied", "The neighbouring service may still use the LLM: `x`: being applied. `rollout status` shows how it ends."),
+        ("done", "`x`: done", "Neighbouring service: `x`: done."),
+    ],
+)  # fmt: skip
+def test_a_rollback_never_claims_more_of_the_neighbouring_service(state: str, sentence: str, line: str) -> None:
+    assert _neighbour(state, sentence) == line
+
+
+def test_a_rollback_waits_for_the_neighbouring_service() -> None:
+    class Client:
+        def __init__(self) -> None:
+            self.states = iter(("waiting", "failed"))
+
+        def command(self, kind: str, **_: object) -> Reply:
+            return Reply(True, "", {"proof": {"applied": next(self.states)}})
+
+    assert _settled(cast(EngineClient, Client()), "id", {"applied": "waiting"}) == {"applied": "failed"}
+
+
+def test_a_failing_server_is_named_with_the_reason() -> None:
+    server = ServerView("ollama-1", "http://a", True, "failing (4 in a row)", 0, 2, None, 4, "no such model")
+    assert server_sentence(server) == "ollama-1 failing (4 in a row), no such model, 0 of 2 calls in flight."
+
+
+def test_a_changed_list_reads_as_in_the_plan() -> None:
+    assert Change("llm.urls", None, ["http://a", "http://b"]).sentence == "llm.urls added: [http://a, http://b]"
