@@ -33,6 +33,7 @@ class RollbackAttempt:
         self.unreachable = False
         self.beside = ""  # without an engine: "done" or "failed" for the neighbouring service
         self.proven_s: float | None = None
+        self.proven_rev: int | None = None  # the decision that the proof is of; None without an engine
         self.engine_proof: ProofView | None = (
             None  # the engine's own answer, which works even if the store takes no writes
         )
@@ -107,12 +108,17 @@ class RollbackAttempt:
         proof = self.proof(sight)
         if self.proven_s is None:
             if proof is not None and proof.effective_ms is not None:
-                self.proven_s = proof.effective_ms / 1000
+                self.proven_s, self.proven_rev = proof.effective_ms / 1000, proof.rev
             elif self.unreachable and self.result is not None and elapsed >= self._leases_end_s:
                 self.proven_s = elapsed
         if self.proven_s is not None:
             return "proven"
         return "overdue" if elapsed > OVERDUE_S or (proof is not None and proof.overdue) else "running"
+
+    def overtaken(self, sight: Sight) -> bool:
+        """Whether a later rollback, by a trigger or another person, is what the screens have to show now."""
+        later = sight.view.rollback if sight.view else None
+        return self.proven_rev is not None and later is not None and later.rev > self.proven_rev
 
     @property
     def _leases_end_s(self) -> float:

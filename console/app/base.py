@@ -187,9 +187,14 @@ class Base(App[int]):
         text, before = clean_line(sentence, 400), self.notices[-1][1] if self.notices else ""
         self.notice, self._notice_until = (text, style), time.monotonic() + seconds
         if _FIGURE.sub("", before) != _FIGURE.sub("", text):  # one that counts up is one notice
-            self.notices = (*self.notices, (time.time(), text, style))[-NOTICES:]
+            self.notices = (*self.notices, (self._notice_at(), text, style))[-NOTICES:]
         if self.page is not None:
             self.page.repaint()
+
+    def _notice_at(self) -> float:
+        """The moment of a notice, by the clock that the header shows: a rehearsal has its own."""
+        v = self.live.view
+        return v.at if v is not None and v.rehearsal else time.time()
 
     def refuse_text(self, sentence: str) -> None:
         """Instead of a question for a text: whoever types on without looking must not act by its letters."""

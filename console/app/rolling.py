@@ -88,6 +88,8 @@ class RollingBack(Travelling):
 
     def _see(self, sight: Sight) -> None:
         super()._see(sight)
+        if self.attempt is not None and self.attempt.overtaken(self.live):
+            self.attempt = None
         self._show_incident()
 
     def _show_incident(self) -> None:

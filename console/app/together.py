@@ -53,7 +53,7 @@ class Together(Going):
             "what they should know",
             lambda text: self.act("note", kind="handover", text=text),
             least=3,
-            yes="leave it",
+            yes="hand over",
         )
 
     @property

@@ -15,7 +15,7 @@ KEYS = (
     ("R", "roll back to 0 %, now"),
     ("K", "I have it: take an alarm"),
     ("!", "what waits for you"),
-    ("2", "the gate (h: hold)"),
+    ("2", "the gate (H: hold)"),
     ("3 4", "triggers, trends"),
     ("7 8", "documents, log"),
     ("9 tab", "the runbook's commands"),

@@ -17,6 +17,7 @@ from console.widgets.tasks import KEY_WIDTH, tasks
 from engine.view.model import Gauge, View
 
 NEXT = "what happens next"
+STALE = "may be stale"
 WAITING = "waiting for you"
 
 
@@ -56,7 +57,7 @@ class Dashboard(Page):
 
     @property
     def old(self) -> bool:
-        return not (self.sight.fresh or self.sight.corrected)
+        return not self.sight.fresh
 
     # -- 80x24 ---------------------------------------------------------------------------------------------------------
 
@@ -91,7 +92,8 @@ class Dashboard(Page):
         return v.percent_bp > 0 or any(value is not None for value in series)
 
     def _next(self, c: Canvas, v: View, area: Area) -> None:
-        x, y, width, rows = blocks.panel(c, area, NEXT)
+        stale = not self.sight.fresh and self.sight.pulse.state not in ("dead", "frozen")  # those two are worded below
+        x, y, width, rows = blocks.panel(c, area, NEXT, STALE if stale else "", "warn")
         lines = list(v.next)
         if self.sight.pulse.state == "dead":
             lines = ["nothing: no engine is running, so nothing is extracted, judged or sent"]

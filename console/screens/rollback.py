@@ -217,6 +217,8 @@ class Rollback(Page):
         if v.percent_bp and v.rollback is not None:
             where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).replace('STAGE', 'stage')}"
             return f"▲ It went up again: {where}.", "strong"
+        if attempt is None and v.rollback is None:
+            return "After a rollback: up again by a person, through the gate (2).", "dim"
         return "Up again: by a person, through the gate (2).", "dim"
 
     # -- keys ----------------------------------------------------------------------------------------------------------

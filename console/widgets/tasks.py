@@ -6,19 +6,23 @@ from collections.abc import Sequence
 
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
-from console.widgets.waiting import WaitingRow, heights
+from console.widgets.waiting import WaitingRow, folded, heights
 
 KEY_WIDTH = 2
 
 
 def tasks(c: Canvas, area: Area, rows: Sequence[WaitingRow], empty: str) -> None:
-    """As many rows as fit."""
+    """As many rows as fit; where not all do, the checklist is one row."""
     x, y, width, room = area
     if room < 1:
         return
     if not rows:
         c.block(x, y, width, room, empty, "ok")
         return
+    if len(rows) > room:
+        short = folded(rows)
+        spare = room - sum(len(wrapped(row.text, width - KEY_WIDTH)) for row in short)
+        rows = folded(rows, max(0, spare))
     texts = [wrapped(row.text, width - KEY_WIDTH) for row in rows]
     given = heights([len(lines) for lines in texts], room)
     for row, height in zip(rows, given, strict=False):
@@ -30,6 +34,6 @@ def tasks(c: Canvas, area: Area, rows: Sequence[WaitingRow], empty: str) -> None
         if row.action:
             c.zone(x, y, width, used, row.action)
         y += used
-    if left := len(rows) - len(given):
+    if left := sum(row.tasks for row in rows[len(given) :]):
         c.spans(x, y, [("! ", "key"), (f"and {left} more", "dim")], width)
         c.zone(x, y, width, 1, "app.inbox")

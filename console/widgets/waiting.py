@@ -3,7 +3,7 @@ know."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from console.link import Sight
@@ -18,6 +18,7 @@ ACTIONS = {  # behind the key
     "9 tab": "app.work('commands')", "v": "app.proof", "K": "app.acknowledge",
 }  # fmt: skip
 SLEEP = "nothing: go back to sleep"
+LEAST_FOLDED = 3  # checklist items; fewer are listed
 
 
 class WaitingRow(NamedTuple):
@@ -28,6 +29,8 @@ class WaitingRow(NamedTuple):
     when: str
     action: str
     task: TaskView | None = None
+    folds: bool = False  # an open checklist item; one whose check failed is read for itself
+    tasks: int = 1  # how many are behind this row
 
     @property
     def text(self) -> str:
@@ -41,8 +44,21 @@ def rows(sight: Sight, rehearsal: bool = False) -> list[WaitingRow]:
     if sight.pulse.state == "dead" and not rehearsal:
         out.append(WaitingRow("E", "start the engine: nothing is extracted, judged or sent", "", "app.start_engine"))
     if v is not None:
-        out += [_row(task, v) for task in v.inbox or ()]
+        failed = {item.id for item in v.gate.items if item.state == "failed"}
+        out += [_row(task, v, failed) for task in v.inbox or ()]
     return out
+
+
+def folded(rows: Sequence[WaitingRow], spare: int = 0) -> list[WaitingRow]:
+    """The open checklist items as one row, so that they do not hide the other tasks; the first `spare` items are below
+    it. As they are if there are no other tasks."""
+    items = [row for row in rows if row.folds]
+    if len(items) < LEAST_FOLDED or len(items) == len(rows):
+        return list(rows)
+    first = rows.index(items[0])
+    whole = items[0]._replace(sentence=f"checklist: {len(items)} items open", task=None, folds=False, tasks=len(items))
+    listed = [item._replace(tasks=0) for item in items[:spare]]  # the row above counts them
+    return [*rows[:first], whole, *listed, *(row for row in rows[first:] if not row.folds)]
 
 
 def listed(sight: Sight) -> bool:
@@ -70,9 +86,9 @@ def empty(sight: Sight) -> str:
     return SLEEP
 
 
-def _row(task: TaskView, v: View) -> WaitingRow:
-    key = KEYS.get(task.kind, "")
-    return WaitingRow(key[:1], task.sentence, _when(task, v), ACTIONS.get(key, ""), task)
+def _row(task: TaskView, v: View, failed: Set[str]) -> WaitingRow:
+    key, folds = KEYS.get(task.kind, ""), task.kind == "item" and task.id not in failed
+    return WaitingRow(key[:1], task.sentence, _when(task, v), ACTIONS.get(key, ""), task, folds)
 
 
 def _when(task: TaskView, v: View) -> str:

@@ -22,7 +22,7 @@ def number(value: float | None, unit: Unit, *, signed: bool = False) -> str:
         return percent(value, signed=signed)
     if unit == "ms":
         return f"{value:{sign}.0f} ms" if abs(value) >= 10 else f"{value:{sign}.2f} ms"
-    return f"{value:{sign}.1f}" if unit == "count" else f"{value:{sign}.3f}"
+    return f"{value:{sign}z.1f}" if unit == "count" else f"{value:{sign}z.3f}"  # z: no "-0.0"
 
 
 def span(of: Interval | None) -> str:

@@ -20,7 +20,7 @@ from engine.service.gatekeeper import GateKeeper
 from engine.view.headlines import what_next
 from engine.view.inbox import InboxFacts, tasks
 from engine.view.model import AckView, TaskView, View
-from tests.console.samples import ALERT, FIRED, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
+from tests.console.samples import ALERT, FIRED, IDLE, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
 from tests.console.walking import console, pages, ready, until
 
 
@@ -57,6 +57,40 @@ def test_heights_show_the_most_pressing_whole() -> None:
     assert waiting.heights([3, 2, 1], 4) == [2, 1, 1]
     assert waiting.heights([3, 2, 1, 1, 1], 4) == [1, 1, 1]  # the fourth line says how many more
     assert waiting.heights([2], 0) == []
+
+
+def test_a_checklist_is_one_row_where_it_would_hide_other_tasks() -> None:
+    items = IDLE.inbox or ()
+    first = TaskView("reason", "record why it was rolled back", "rollback", "42")
+    last = TaskView("message", "send: rollback", "messages", "rollback")
+    every = waiting.rows(sight(replace(IDLE, inbox=(first, *items, last))))
+    shown = waiting.folded(every)
+    assert [row.sentence for row in shown] == [first.sentence, f"checklist: {len(items)} items open", last.sentence]
+    assert sum(row.tasks for row in shown) == len(every)
+    assert shown[1].action == every[1].action
+    roomy = waiting.folded(every, 2)
+    assert [row.task for row in roomy[2:4]] == list(items[:2])
+    assert sum(row.tasks for row in roomy) == len(every)
+    alone = waiting.rows(sight(IDLE))
+    assert waiting.folded(alone) == alone
+    failed = replace(IDLE.gate, items=(replace(IDLE.gate.items[1], state="failed"),))
+    shown = waiting.folded(waiting.rows(sight(replace(IDLE, inbox=(first, *items), gate=failed))))
+    assert [row.tasks for row in shown] == [1, len(items) - 1, 1]
+    assert shown[2].task == items[1]
+
+
+@pytest.mark.anyio
+async def test_live_folds_the_checklist_below_what_is_urgent() -> None:
+    link = FakeLink("idle")
+    urgent = TaskView("reason", "record why it was rolled back", "rollback", "42")
+    message = TaskView("message", "send: rollback", "messages", "rollback")
+    link.view = replace(IDLE, inbox=(urgent, *(IDLE.inbox or ()), message))
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert "2 checklist: 9 items open" in live(app)
+        assert "9 send: rollback" in live(app)
+        assert "more" not in live(app).split("what happens next")[0]
 
 
 @pytest.mark.anyio

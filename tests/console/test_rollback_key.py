@@ -111,6 +111,31 @@ async def test_the_stopwatch_runs_until_the_engine_proves_it() -> None:
     await walk("normal", steps)
 
 
+async def test_a_later_rollback_by_a_trigger_takes_the_place_of_the_proven_one() -> None:
+    """Else its proof would be shown with the time and the steps of the earlier one, and a reason given to that one."""
+
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        await pilot.press("R")
+        link.put("rolled_back")
+        await settled(pilot, lambda: app.attempt is not None and app.attempt.proven_s is not None)
+        first = app.attempt
+        app._see(link.look())
+        assert app.attempt is first
+        view = link.view
+        assert view is not None
+        assert view.rollback is not None
+        later = structs.replace(
+            view.rollback, rev=view.rollback.rev + 4, effective_ms=22.0, actor="error_critical", automatic=True
+        )
+        link.view = structs.replace(view, rev=view.rev + 4, rollback=later)
+        await settled(pilot, lambda: app.attempt is None)
+        await settled(pilot, lambda: "was observed after 22 ms" in app.screen.text())
+        await pilot.press("w", *"llama crashed", "enter", "y")
+        await settled(pilot, lambda: ("rollback_reason", {"rev": later.rev, "reason": "llama crashed"}) in link.asked)
+
+    await walk("normal", steps)
+
+
 async def test_after_the_proof_numbers_are_painted_calmly_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a time lapse the engine publishes several times a second: what a slow line is spared must not be lost by one rollback."""
 

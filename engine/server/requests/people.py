@@ -160,7 +160,7 @@ async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     sentence = f"{ask.actor.name} retried undelivered messages"
     outcome = await engine.commit(ask, lambda now: note(now, ask, "message", sentence), within)
     if outcome.decision is not None and not count:
-        return Reply(True, "Every message was delivered; there is nothing to retry.")
+        return Reply(True, "No message is undelivered; there is nothing to retry.")
     return to_reply(outcome, messages=count)
 
 
