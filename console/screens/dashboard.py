@@ -270,7 +270,7 @@ def gate_lines(v: View) -> list[tuple[str, str, str]]:
         if v.gate.items
         else []
     )
-    out = [(*checklist.sign(n), f"{n.text}: {n.missing or n.sentence}") for n in v.gate.conditions]
+    out = [(*checklist.sign(n), f"{n.text}: {checklist.lacks(n) or n.sentence}") for n in v.gate.conditions]
     rest = [("○", "warn", text) for text in v.gate.others]
     return [*out, *items, *rest]
 

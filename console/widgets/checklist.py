@@ -64,6 +64,11 @@ def sign(condition: ConditionView) -> tuple[str, str]:
     return ("○", "warn") if condition.met is False and condition.eta_s else words.mark(condition.met)
 
 
+def lacks(condition: ConditionView) -> str:
+    """What is missing, without the condition's text, which is beside it; "" if nothing is."""
+    return condition.missing.removeprefix(f"{condition.text}: ")
+
+
 def put(c: Canvas, area: Area, line: ChecklistLine, now: float, acts: bool = True) -> None:
     """One line in the first row of `area`: mark, text, and its state on the right; with `acts` also the key to
     press."""
@@ -77,7 +82,7 @@ def put(c: Canvas, area: Area, line: ChecklistLine, now: float, acts: bool = Tru
         c.spans(x, y, [(f" {mark} ", style), (of.text, "text")], name)
         at = c.put(x + name + 1, y, of.sentence, "dim", width - name - 1)
         if of.missing and width >= 100:
-            c.put(at + 2, y, f"○ {of.missing}", "warn", x + width - at - 2)
+            c.put(at + 2, y, f"○ {lacks(of)}", "warn", x + width - at - 2)
     elif line.item is not None:
         item = line.item
         mark, style = ITEM.get(item.state, ("○", "warn" if item.required else "dim"))
@@ -115,8 +120,8 @@ def detail(line: ChecklistLine, now: float, acts: bool = True) -> list[tuple[str
         of = line.condition
         if not of.missing:
             return [(of.sentence or words.NO_DATA, "text")]
-        lacks = (f"missing: {of.missing.removeprefix(f'{of.text}: ')}", "warn")
-        return [lacks, (HOW[of.metric], "dim")] if of.metric in HOW else [lacks]
+        missing = (f"missing: {lacks(of)}", "warn")
+        return [missing, (HOW[of.metric], "dim")] if of.metric in HOW else [missing]
     if line.item is not None:
         return _item_detail(line.item, now, acts)
     return []

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from console.app import Console
 from console.link import Pulse, Sight
 from console.screens.ask import QuestionDialog
+from console.screens.dashboard import gate_lines
 from console.screens.inbox import Inbox
 from console.tasks import KEYS
 from console.verbs.status import lines
@@ -50,6 +51,14 @@ def test_sleep_is_offered_only_while_an_engine_watches_a_calm_rollout() -> None:
     assert waiting.empty(sight(replace(ALERT, inbox=()))) != waiting.SLEEP
     assert waiting.empty(sight(replace(SLEEP, inbox=None))) != waiting.SLEEP
     assert waiting.badge(sight(replace(SLEEP, inbox=None))) == "?"
+
+
+def test_a_condition_on_live_has_its_text_once() -> None:
+    """The engine puts the text before what is missing, for the lists that show nothing else."""
+    of = NORMAL.gate.conditions[0]
+    missing = replace(of, missing=f"{of.text}: 187 more clean documents")
+    lines = gate_lines(replace(NORMAL, gate=replace(NORMAL.gate, conditions=(missing,))))
+    assert lines[0][2] == f"{of.text}: 187 more clean documents"
 
 
 def test_heights_show_the_most_pressing_whole() -> None:
