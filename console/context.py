@@ -171,13 +171,15 @@ class CliContext:
     @cached_property
     def meant(self) -> Meant:
         """Every store that a rollback here may mean."""
-        from engine.plan.locate import Meant, meant
+        from engine.plan.locate import Meant, lost_plan, meant
 
         if self._given is not None:
             return Meant(self._given)
         try:
             return meant(self.plan_path)
         except Failed as error:
+            if (lost := lost_plan(Path.cwd())) is not None:
+                return meant(lost)
             raise Failed(f"{error.message} A rollback needs only the store: --store DIR, or rm DIR/armed.") from None
 
     @cached_property

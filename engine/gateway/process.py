@@ -18,12 +18,15 @@ from engine.gateway.service import Gateway
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
+from engine.server import repeated
 from engine.server.connections import Connection, rooms
 from engine.server.guard import LOOPBACK, Guard
 from engine.server.listeners import DRAIN_CALLS_S, DRAIN_S, Listeners
 from engine.server.process import LOG_FORMAT, SWITCH_S
 from engine.service import sd_notify
 from engine.worker.line import EngineConnection, unfit
+
+FLUSH_S = 2.0
 
 log = logging.getLogger("rollout.gateway")
 
@@ -36,6 +39,7 @@ def run(plan_path: Path, engine: str, listen: str, alone: bool) -> int:
     """Serve until asked to stop; return the process's exit code. `engine`: a URL, or the folder of the store."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    repeated.fold(logging.getLogger().handlers)
     sys.setswitchinterval(SWITCH_S)
     try:
         plan = load_plan(plan_path)
@@ -88,6 +92,7 @@ async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone:
     listeners.serve(GatewayApi(gateway, room, guard).application(), tcp, partial(Connection, room=room))
     log.info("gateway up: http://%s for the engine %s", f"[{host}]:{port}" if ":" in host else f"{host}:{port}", engine)
     sd_notify.tell(sd_notify.READY, "STATUS=gateway up")
+    counting = asyncio.create_task(_count_folded())
     waits = [asyncio.create_task(ending.wait()), asyncio.create_task(gateway.ended.wait())]
     await asyncio.wait([*waits, running, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
     sd_notify.tell(sd_notify.ENDING)
@@ -96,7 +101,7 @@ async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone:
         gateway.cancel_calls()
         await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S)
     await gateway.stop()
-    for task in (*waits, running):
+    for task in (*waits, counting, running):
         task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
@@ -104,3 +109,10 @@ async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone:
         raise CannotRun(gateway.why_ended)
     log.info("gateway ended")
     return 0
+
+
+async def _count_folded() -> None:
+    """Write how many log lines were left out, also when no other line follows."""
+    while True:
+        await asyncio.sleep(FLUSH_S)
+        repeated.flush(logging.getLogger().handlers)

@@ -3,19 +3,21 @@ broken."""
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from engine import files
 from engine.plan import memory
 
 NAME = "rollout.toml"
 STORE = ".rollout"
 DATABASE = "store.db"
 SYSTEM = Path("/etc/rollout") / NAME  # where the systemd unit in help/systemd.md puts it
-# any `path = ...` in a plan that is not valid TOML, however its key and value are quoted
-_PATH = re.compile(r"""(?m)^\s*["']?path["']?\s*=\s*(?:"{1,3}([^"\n]*)"|'{1,3}([^'\n]*)')""")
+# any `path = ...` in a plan that is not valid TOML, however its key and value are quoted, in an inline table, dotted
+_PATH = re.compile(r"""(?m)^[^#\n]*?(?<![\w-])["']?path["']?\s*=\s*(?:"{1,3}([^"\n]*)"|'{1,3}([^'\n]*)')""")
 
 
 def find_plan(start: str | Path = ".") -> Path | None:
@@ -57,31 +59,65 @@ def store_of(plan: Path) -> Path:
     return meant(plan).first
 
 
+def lost_plan(start: str | Path = ".") -> Path | None:
+    """The plan that is no longer in the folder `start` or a parent of it, but ran there or left its store there."""
+    folder = Path(start).absolute()
+    for candidate in (folder, *folder.parents):
+        if memory.recall(candidate / NAME) or _is_folder(candidate / STORE):
+            return candidate / NAME
+    return None
+
+
 def meant(plan: Path) -> Meant:
-    """The plan's store, and every other store it may mean: the one it last ran with, and any a broken plan may name."""
-    beside = plan.resolve().parent
+    """The plan's store, and every other store it may mean: the one it last ran with, and any a broken plan may name.
+    Never raises or blocks, whatever lies under the plan's name."""
+    beside = Path(os.path.realpath(plan)).parent
     ran = memory.recall(plan)
-    try:
-        text = plan.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        text, trouble = "", error.strerror or "it cannot be read"
-    else:
+    text, trouble = _read(plan)
+    if not trouble:
         try:
             table = tomllib.loads(text).get("store")
             path = table.get("path", STORE) if isinstance(table, dict) else STORE
-            if isinstance(path, str):
-                named = beside / Path(path or STORE).expanduser()
+            named = _place(beside, path) if isinstance(path, str) else None
+            if named is not None:
                 return Meant(named, tuple(store for store in ran if not _same(store, named)))
-            trouble = "[store] path is not a string"
+            trouble = "[store] path is not the path of a folder"
         except (ValueError, RecursionError) as error:
             trouble = str(error)
-    written = [beside / Path(match[1] or match[2] or STORE).expanduser() for match in _PATH.finditer(text)]
-    all_of_them = list(dict.fromkeys((*ran, *written, beside / STORE)))
-    there = [store for store in all_of_them if store.is_dir()] or all_of_them
+    written = [_place(beside, match[1] or match[2]) for match in _PATH.finditer(text)]
+    likely = [store for store in (*ran, *written, beside / STORE) if store is not None]
+    all_of_them = list(dict.fromkeys(likely))
+    there = [store for store in all_of_them if _is_folder(store)] or all_of_them
     first = ran[0] if ran else there[0]
     doubt = f"{plan} cannot be read ({trouble}), so it is uncertain which store it means"
     return Meant(first, tuple(store for store in there if not _same(store, first)), doubt, bool(ran))
 
 
+def _read(plan: Path) -> tuple[str, str]:
+    """The plan's text, and why it cannot be read; "" if it can."""
+    try:
+        # the plan may be a link, as a configuration manager makes it
+        content = files.read(Path(os.path.realpath(plan))).content
+    except (OSError, ValueError) as error:
+        return "", getattr(error, "strerror", None) or "it cannot be read"
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return content.decode("utf-16" if wide else "utf-8-sig", errors="replace").replace("\r\n", "\n"), ""
+
+
+def _place(beside: Path, path: str) -> Path | None:
+    """The folder that a plan in the folder `beside` means by `path`; None if that cannot be a folder."""
+    try:
+        return None if "\0" in path else beside / Path(path or STORE).expanduser()
+    except RuntimeError:  # the home of a user who does not exist
+        return None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _same(a: Path, b: Path) -> bool:
-    return a == b or a.resolve() == b.resolve()
+    return a == b or os.path.realpath(a) == os.path.realpath(b)

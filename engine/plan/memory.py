@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from engine import files
+
 BESIDE = ".rollout-store"
 
 
@@ -28,7 +30,7 @@ class RememberedRun(msgspec.Struct, frozen=True):
 
 def remember(plan: Path, store: Path, pid: int) -> None:
     """Best effort: if neither folder is writable, only this memory is lost."""
-    ran = RememberedRun(str(plan.resolve()), str(store.resolve()), time.time(), pid)
+    ran = RememberedRun(os.path.realpath(plan), os.path.realpath(store), time.time(), pid)
     for path in _places(plan):
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with contextlib.suppress(OSError):
@@ -46,15 +48,20 @@ def recall(plan: Path) -> tuple[Path, ...]:
     runs = []
     for path in _places(plan):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            ran = msgspec.json.decode(path.read_bytes()[:10_000], type=RememberedRun)
-            if ran.plan == str(plan.resolve()):
+            # others may write to the plan's folder: a pipe there must not hold a rollback
+            ran = msgspec.json.decode(files.read(path, 10_000).content, type=RememberedRun)
+            if ran.plan == os.path.realpath(plan) and "\0" not in ran.store:
                 runs.append(ran)
     runs.sort(key=lambda ran: -ran.at)
     return tuple(dict.fromkeys(Path(ran.store) for ran in runs))
 
 
-def _places(plan: Path) -> tuple[Path, Path]:
-    whole = plan.resolve()
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    name = hashlib.sha256(str(whole).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return whole.parent / BESIDE, home / "rollout" / "plans" / f"{name}.json"
+def _places(plan: Path) -> tuple[Path, ...]:
+    ran = os.path.realpath(plan)  # Path.resolve fails on links that lead in a circle
+    beside = Path(ran).parent / BESIDE
+    name = hashlib.sha256(ran.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    try:
+        home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    except RuntimeError:  # a user without a home
+        return (beside,)
+    return beside, home / "rollout" / "plans" / f"{name}.json"

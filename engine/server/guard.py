@@ -10,6 +10,7 @@ import base64
 import hmac
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from msgspec import Struct
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 READING = ("GET", "HEAD")
 PAGE = ("/", "/live")
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:@/]*))(?::[0-9]*)?")
 HEALTH = ("/healthz", "/readyz")  # the second is a gateway's
 
 
@@ -119,11 +121,11 @@ def _unfit(method: str, headers: Mapping[str, str]) -> Denial | None:
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, without its port: "[::1]:80" is "::1"."""
+    """The name in a Host header, without its port: "[::1]:80" is "::1". Anything else, such as "localhost:80@other", is
+    returned whole: no name of this machine."""
     host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].rstrip(".")
+    match = _HOST.fullmatch(host)
+    return host if match is None else (match[1] or match[2].rstrip("."))
 
 
 def _is_local(name: str) -> bool:

@@ -159,6 +159,7 @@ class ControlLoop:
                 await self.tick()
             except Exception as error:
                 engine.trouble(error)  # without `evaluated` the lease expires
+                engine.view = snapshot.last(engine, error)
             await asyncio.sleep(max(0.05, period - (engine.clock.real() - began)))
 
     async def _mail(self) -> None:
@@ -182,7 +183,7 @@ class ControlLoop:
             return
         if self._is_replaced():
             engine.switch.evaluated()
-            engine.view = snapshot.view(engine)  # for requests only; nothing is written
+            engine.view = snapshot.view_or_last(engine)  # for requests only; nothing is written
             sd_notify.tell(sd_notify.ALIVE)
             return
         if engine.folder.has_intents():
@@ -330,7 +331,7 @@ class ControlLoop:
                 return
             self._shut(why)
             if self._is_replaced():
-                self._engine.view = snapshot.view(self._engine)
+                self._engine.view = snapshot.view_or_last(self._engine)
 
         def replaced(why: str) -> None:  # in the writer's thread
             with contextlib.suppress(RuntimeError):  # the loop has ended

@@ -136,7 +136,9 @@ def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
     same = known is not None and known.request == ask.request and engine.state.percent_bp <= known.target_bp
     if same and not engine.switch.shut:
         return ask
-    used = engine.conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (ask.request_id,)).fetchone()
+    used = None
+    with contextlib.suppress(sqlite3.Error):  # a store that cannot be read stops no rollback
+        used = engine.conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (ask.request_id,)).fetchone()
     return ask if known is None and used is None else replace(ask, request_id=uuid.uuid4().hex)
 
 

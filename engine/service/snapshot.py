@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
+
+from msgspec.structs import replace
 
 from engine.clock import pace
 from engine.gate.reminders import due
 from engine.gate.report import quality
 from engine.measures.bucket import Bucket
+from engine.plan.durations import iso
 from engine.plan.environment import PERCENTAGE
 from engine.rollout.control import to_resume
 from engine.rollout.state import State, stage_of
@@ -17,7 +21,7 @@ from engine.service.engine import Engine
 from engine.service.escalation import acknowledged
 from engine.service.inbox_facts import inbox_facts, messages_due, messages_waiting
 from engine.store import log, series
-from engine.text import percent
+from engine.text import clean_line, percent
 from engine.view import attribution, fields, headlines, inbox
 from engine.view.model import GateView, Gauge, PresenceView, TriggerView, View
 
@@ -67,6 +71,36 @@ def view(engine: Engine) -> View:
         workers=panels.workers(engine),
         quality=quality(bucket, monitor.gatekeeper.facts(state).samples),
         judged=panels.judged(engine),
+    )
+
+
+def view_or_last(engine: Engine) -> View | None:
+    """The view, or the last one where the store cannot be read for it."""
+    try:
+        return view(engine)
+    except sqlite3.Error as error:
+        return last(engine, error)
+
+
+def last(engine: Engine, error: Exception) -> View | None:
+    """The last view, corrected to what is decided and in force now: its other figures are old, and it says so. Needs
+    nothing that may have failed. None before the first view."""
+    if engine.view is None:
+        return None
+    state, permit = engine.state, engine.switch.read()
+    why = _why(engine, permit, state)
+    in_force = f"{percent(permit.percent_bp)} in force{f': {why}' if why else ''}"
+    cause = clean_line(str(error), 200) or type(error).__name__
+    return replace(
+        engine.view,
+        **fields.of_plan(engine.plan, state),
+        **fields.of_state(state),
+        effective_bp=permit.percent_bp,
+        why_effective=why,
+        health="alert",
+        health_sentence=f"NO NEW FIGURES since {iso(engine.view.at)} ({cause}); {in_force}",
+        rollback=engine.proof.view if engine.proof else engine.view.rollback,
+        events=tuple(engine.events)[-20:],
     )
 
 

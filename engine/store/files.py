@@ -32,6 +32,7 @@ class Files:
         self._paths = {name: os.path.join(folder.path, name) if name else str(folder.path) for name in WHAT}
         self._known = {name: self._stamp(name) for name in WHAT}
         self._written = self._content()
+        self._log_bytes = self._size_of_log()
         self.overwritten = ""
 
     def differs(self) -> str:
@@ -43,6 +44,9 @@ class Files:
         why = self.overwritten or self._moved(("", "store.db", "store.db-wal", "store.db-shm"))
         if why:
             raise Replaced(why)
+        if self._size_of_log() < self._log_bytes:  # only this engine's own transactions shorten it
+            self.overwritten = f"the database's log {self._paths['store.db-wal']} was cut by another program"
+            raise Replaced(self.overwritten)
 
     def check_content(self) -> None:
         """The same, and also that no other program wrote the database file since this engine's last transaction."""
@@ -54,6 +58,7 @@ class Files:
     def wrote(self) -> None:
         """This engine's own transaction has ended; it may have checkpointed its log into the database file."""
         self._written = self._content()
+        self._log_bytes = self._size_of_log()
 
     def set_aside(self) -> Path | None:
         """At shutdown: move our log away when the database beside it is another one, or SQLite would replay it
@@ -82,6 +87,12 @@ class Files:
         except OSError:
             return None
         return status.st_dev, status.st_ino
+
+    def _size_of_log(self) -> int:
+        try:
+            return os.stat(self._paths["store.db-wal"]).st_size
+        except OSError:
+            return 0
 
     def _content(self) -> Stamp:
         try:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.plan import memory
-from engine.plan.locate import meant
+from engine.plan.locate import Meant, meant
 from engine.store.folder import Folder
 from tests.engine.service.stage import COMMAND, Stage
 
@@ -137,3 +137,88 @@ def test_an_engine_that_has_ended_is_said_to_have_ended(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
     assert "No engine runs" in done.stdout
     assert f"Store: {stage.folder.path}" in done.stdout
+
+
+def _a_pipe(plan: Path) -> None:
+    os.mkfifo(plan)
+
+
+def _a_folder(plan: Path) -> None:
+    plan.mkdir()
+
+
+def _a_circle(plan: Path) -> None:
+    plan.symlink_to("other")
+    (plan.parent / "other").symlink_to(plan.name)
+
+
+def _a_device(plan: Path) -> None:
+    plan.symlink_to("/dev/zero")
+
+
+def _text(text: str) -> Callable[[Path], None]:
+    def write(plan: Path) -> None:
+        plan.write_text(text, "utf-8")
+
+    return write
+
+
+ODD_PLANS: dict[str, Callable[[Path], None]] = {
+    "pipe": _a_pipe,
+    "folder": _a_folder,
+    "circle": _a_circle,
+    "absent": lambda plan: None,
+    "unknown user": _text('[store]\npath = "~no-such-user/store"'),
+    "unknown user, broken": _text('[store]\npath = "~no-such-user/store"\n[broken'),
+    "NUL in the path": _text('[store]\npath = "a\\u0000b"'),
+    "NUL in the path, broken": _text('[store]\npath = "a\0b"\n[broken'),
+}
+
+
+@pytest.mark.parametrize("name", ODD_PLANS)
+def test_whatever_lies_under_the_plans_name_a_rollback_does_not_wait_or_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / ".rollout").mkdir()
+    os.mkfifo(tmp_path / memory.BESIDE)  # planted by someone who may write here
+    plan = tmp_path / "rollout.toml"
+    ODD_PLANS[name](plan)
+    assert memory.recall(plan) == ()
+    store = meant(plan)
+    assert store.doubt
+    assert store.first == tmp_path / ".rollout"
+
+
+def test_a_plan_may_be_a_link_but_not_to_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "kept.toml").write_text('[store]\npath = "here"')
+    (tmp_path / "rollout.toml").symlink_to("kept.toml")
+    assert meant(tmp_path / "rollout.toml") == Meant(tmp_path / "here")
+    _a_device(tmp_path / "device.toml")
+    assert meant(tmp_path / "device.toml").doubt
+
+
+@pytest.mark.parametrize("text", ['store.path = "here"', 'store = { path = "here" }', "[store]\npath='here'"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_every_store_that_a_broken_plan_names_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, encoding: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for name in ("here", "commented"):
+        (tmp_path / name).mkdir()
+    plan = tmp_path / "rollout.toml"
+    plan.write_text(f'# path = "commented"\n{text}\nx = = 1', encoding)
+    store = meant(plan)
+    assert store.doubt
+    assert store.first == tmp_path / "here"
+    assert tmp_path / "commented" not in store.others
+
+
+def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(stage: Stage) -> None:
+    stage.plan_path.rename(stage.root / "away.toml")
+    done = rollout(stage, "rollback")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Store: {stage.folder.path}" in done.stdout
+    assert stage.percent_bp == 0
+    assert not stage.folder.is_armed()

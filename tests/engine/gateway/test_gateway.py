@@ -131,6 +131,21 @@ def test_a_gateway_gives_no_one_more_than_documents(stage: Stage, gateways: tupl
     assert gateway.ask("GET", "/healthz", token="")[0] == 200
 
 
+def test_garbage_does_not_fill_a_gateways_log(stage: Stage) -> None:
+    gateway = Gateway(stage, str(stage.folder.path))
+    try:
+        assert stage.until(lambda: gateway.ready(), 30)
+        for number in range(100):
+            with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
+                client.sendall(f"garbage {number}\r\n\r\n".encode())
+                assert client.recv(100).startswith(b"HTTP/1.1 400")
+        gateway.process.terminate()
+        written = gateway.process.communicate(timeout=30)[1]
+        assert 1 <= written.count("Invalid HTTP request") <= 10
+    finally:
+        gateway.end()
+
+
 def test_another_plan_gets_no_lease_and_ends_with_a_sentence(stage: Stage) -> None:
     other = stage.root / "other.toml"
     other.write_text(stage.plan_path.read_text() + "\n# edited\n")

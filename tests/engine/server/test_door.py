@@ -172,7 +172,16 @@ def test_off_loopback_only_healthz_is_open_without_the_token() -> None:
 
 @pytest.mark.parametrize(
     ("host", "name"),
-    [("[::1]:80", "::1"), ("localhost.:80", "localhost"), ("A.Example", "a.example"), ("", ""), ("1.2.3.4", "1.2.3.4")],
+    [
+        ("[::1]:80", "::1"),
+        ("localhost.:80", "localhost"),
+        ("A.Example", "a.example"),
+        ("", ""),
+        ("1.2.3.4", "1.2.3.4"),
+        ("localhost:80@evil.example", "localhost:80@evil.example"),
+        ("[::1]evil.example", "[::1]evil.example"),
+        ("localhost:evil.example", "localhost:evil.example"),
+    ],
 )
 def test_the_name_in_a_host_header(host: str, name: str) -> None:
     assert host_name(host) == name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,18 @@ def log_removed(store: Path, copy: Path) -> Path | None:
     return None
 
 
+def emptied(store: Path, copy: Path) -> Path:
+    """The same inode, which no longer can be read."""
+    os.truncate(store / "store.db", 0)
+    return store / "store.db"
+
+
+def log_cut(store: Path, copy: Path) -> Path | None:
+    """The same inode; what was in it is lost."""
+    os.truncate(store / "store.db-wal", 0)
+    return None
+
+
 def lock_removed(store: Path, copy: Path) -> Path | None:
     (store / "lock").unlink()
     return None
@@ -46,7 +59,9 @@ def folder_swapped(store: Path, copy: Path) -> Path:
     return store / "store.db"
 
 
-@pytest.mark.parametrize("swap", [restored_backup, overwritten, log_removed, lock_removed, folder_swapped])
+@pytest.mark.parametrize(
+    "swap", [restored_backup, overwritten, emptied, log_removed, log_cut, lock_removed, folder_swapped]
+)
 def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
     tmp_path: Path, swap: Callable[[Path, Path], Path | None]
 ) -> None:
@@ -63,7 +78,7 @@ def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
 
         def refused() -> bool:
             status, body = _post(address, {"id": "late", "text": TEXT})
-            return status == 503 and ("replaced" in body or "removed" in body or "overwritten" in body)
+            return status == 503 and any(word in body for word in ("replaced", "removed", "overwritten", "was cut"))
 
         assert stage.until(refused, 10)
         status, body = _get(address, "/v1/status")
