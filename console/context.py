@@ -113,7 +113,7 @@ class CliContext:
         """The plan in force: a running engine follows the plan it read, whatever was written into the file since,
         mistakes included."""
         running = self._plan_of_the_store()
-        if running is not None and (self.store.is_locked() or self._broken()):
+        if running is not None and (self._may_run() or self._broken()):
             return running
         return self.file_plan
 
@@ -133,6 +133,13 @@ class CliContext:
                 reader.close()
         except (StoreError, Failed, OSError):
             return None
+
+    def _may_run(self) -> bool:
+        """Whether an engine holds the store. A lock that cannot be tried, such as a planted pipe, stops no rollback."""
+        try:
+            return self.store.is_locked()
+        except OSError:
+            return True
 
     def _source(self) -> str:
         try:
@@ -186,7 +193,7 @@ class CliContext:
     def plan_or_none(self) -> Plan | None:
         try:
             return self.plan
-        except Failed:
+        except (Failed, OSError):
             return None
 
     @property

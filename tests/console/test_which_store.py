@@ -222,3 +222,14 @@ def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(stage: Stage) 
     assert f"Store: {stage.folder.path}" in done.stdout
     assert stage.percent_bp == 0
     assert not stage.folder.is_armed()
+
+
+def test_a_planted_lock_stops_no_rollback(stage: Stage) -> None:
+    stage.processes[-1].kill()
+    stage.processes[-1].wait()
+    stage.folder.lock.unlink()
+    os.mkfifo(stage.folder.lock)
+    done = rollout(stage, "rollback", "--reason", "the lock is a pipe")
+    assert "Rolled back to 0 %" in done.stdout + done.stderr
+    assert stage.folder.has_intents()
+    assert not stage.folder.is_armed()
