@@ -93,7 +93,7 @@ STEPS = (
 )
 
 
-class Answer(Input):
+class AnswerField(Input):
     """Enter turns the page at once: keys typed ahead of it belong to the next question."""
 
     async def _on_key(self, event: events.Key) -> None:
@@ -120,7 +120,7 @@ class SetupScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Sheet(id="sheet")
-        yield Answer(max_length=400)
+        yield AnswerField(max_length=400)
 
 
 class Setup(App[str | PlanDraft | None]):

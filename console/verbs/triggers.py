@@ -45,16 +45,20 @@ def list_(context: CliContext, as_json: bool) -> None:
     if view is None:
         fail("The engine has published nothing yet.", as_json)
     old = unseen(context, glance)
-    lines = [*([old] if old else []), *(line for trigger in view.triggers for line in _listed(trigger))]
+    fired = any(t.fired for t in view.triggers)
+    lines = [*([old] if old else []), *(line for trigger in view.triggers for line in _listed(trigger, fired))]
     if view.attribution:
-        lines.append(f"\n{view.attribution}")
+        lines.append(f"\nAttribution: {view.attribution}")
     say({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines), as_json)
 
 
-def _listed(t: TriggerView) -> list[str]:
+def _listed(t: TriggerView, another_fired: bool = False) -> list[str]:
     from engine.plan.durations import clock
 
-    lines = [f"{MARK.get(t.verdict, ' ')} {t.id:<16} -> {t.action:<15} {t.sentence}"]
+    if t.verdict == "locked" and t.fired:
+        return [f"* {t.id:<16} -> {t.action:<15} FIRED; {t.sentence}"]
+    seen = "locked, see the one marked *" if t.verdict == "locked" and another_fired else t.sentence
+    lines = [f"{MARK.get(t.verdict, ' ')} {t.id:<16} -> {t.action:<15} {seen}"]
     if t.verdict in ("breach", "muted"):
         when = (
             "fires now" if t.fires_in_s == 0 else f"fires in {clock(t.fires_in_s)}" if t.fires_in_s else "not yet sure"

@@ -120,7 +120,7 @@ def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> De
     if epoch != state.epoch:
         return moved("undone", by)
     if state.undo is None:
-        return Refusal("Nothing to undo: the last rollback wasn't manual. Use the gate (2) to go back up.")
+        return Refusal("Nothing to undo: the last change wasn't a manual rollback. Use the gate (2) to go back up.")
     if ask.at > state.undo.until:
         return Refusal("Not undone: the 60 s for undoing a rollback are over. Use the gate (2) to go back up.")
     if state.held or state.locked:

@@ -87,20 +87,25 @@ def _sentence(body: str) -> str:
 
 
 def _sentences(trigger: str, at: float, seen_at: float, verdict: str, r: Reading, since: float) -> list[str]:
-    lines = [f"{iso(seen_at)} {trigger} was {verdict}", r.sentence]
+    lines = [f"{iso(seen_at)} {trigger} was {_in(verdict)}", r.sentence]
     if at - seen_at > STALE_S:
         lines.append(
             f"nothing newer is stored: no engine evaluated it during the {format_duration(at - seen_at)} before "
             f"{iso(at)}"
         )
     if since < seen_at:
-        lines.append(f"it had been {verdict} since {iso(since)}")
+        lines.append(f"it had been {_in(verdict)} since {iso(since)}")
     if r.rule:
         lines.append(f"judged by: {r.rule}, n {r.n}" + (f", k {r.k}" if r.k is not None else ""))
     lines.append(_reason(verdict, r))
     if r.resets_when:
         lines.append(f"its timer resets when: {r.resets_when}")
     return lines
+
+
+def _in(verdict: str) -> str:
+    """The verdict after "was"."""
+    return {"breach": "in breach", "insufficient": "without enough data"}.get(verdict, verdict)
 
 
 def _reason(verdict: str, r: Reading) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from engine.plan.durations import format_duration
 from engine.plan.model import Mode, Trigger, TriggerSettings
 from engine.plan.vocabulary import METRICS
-from engine.text import rate_percent
+from engine.text import counted, rate_percent
 from engine.triggers import words
 from engine.triggers.cusum import Detectors, Level, detectors, early_threshold, proof_threshold, target_threshold
 from engine.triggers.evidence import Evidence
@@ -356,9 +356,12 @@ def _available(settings: TriggerSettings, evidence: Evidence) -> Finding:
         )
     if known is None and not probes.n:
         return Finding(None, why="neither called nor probed yet")
-    if known is None:
-        text = "probes succeed" if not probes.failed_in_row else f"{probes.failed_in_row} failed probes in a row"
-    return Finding(False, "calls", 1.0, None, known.n if known else probes.n, None, text)
+    failed = calls or probes.failed_in_row
+    if not calls and failed:
+        text = f"{counted(failed, 'failed probe')}{' in a row' if failed > 1 else ''}"
+    elif known is None:
+        text = "probes succeed"
+    return Finding(False, "calls", 1.0, None, known.n if known else probes.n, failed or None, text)
 
 
 def _plain(rule: Trigger, settings: TriggerSettings, mode: Mode, sample: Ok) -> Finding:

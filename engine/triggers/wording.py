@@ -197,7 +197,8 @@ def _figures(rule: Trigger, finding: Finding, held: str) -> str:
     """ "error rate 5.6 % over 5 % for 3:12 of 5:00 (17 of 304 in 5 min)"."""
     name = words.NAMES[rule.metric]
     if rule.metric == "llm_available":
-        return f"LLM service {'unavailable' if finding.breach else 'answers'}{held} ({composed(finding.text)})"
+        how = "unavailable" if finding.breach else "not yet judged unavailable" if finding.k else "answers"
+        return f"LLM service {how}{held} ({composed(finding.text)})"
     if rule.metric == "error_creep":
         return f"error rate {'creeps up' if finding.breach else 'steady'}{held} ({composed(finding.text)})"
     if finding.value is None or finding.threshold is None or not math.isfinite(finding.value):

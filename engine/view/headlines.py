@@ -24,12 +24,14 @@ WINDOW_S = 300.0
 FEWEST = 20  # two successes of two prove nothing, nor do two cache misses
 
 
-def error_gauge(treatment: Bucket, target: float | None, bound: float | None, window_s: float) -> Gauge:
+def error_gauge(
+    treatment: Bucket, target: float | None, bound: float | None, window_s: float, lately: str = ""
+) -> Gauge:
     n, k = treatment.attempts, treatment.errors
     rate = k / n if n else None
     ok = None if rate is None or target is None else rate < target
     if rate is None:
-        sentence = f"error rate: no LLM documents in the last {format_duration(window_s)}"
+        sentence = f"error rate: no LLM documents {lately or _last(window_s)}"
     else:
         limit = f", bound {rate_percent(bound, 1)}" if bound is not None else ""
         figures = f"{k} of {n} in {format_duration(window_s)}{limit}"
@@ -39,13 +41,13 @@ def error_gauge(treatment: Bucket, target: float | None, bound: float | None, wi
     )
 
 
-def latency_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
+def latency_gauge(treatment: Bucket, target: float | None, window_s: float, lately: str = "") -> Gauge:
     n = treatment.fresh
     mean = treatment.ms_sum / n if n else None
     p95 = treatment.histogram.quantile(0.95) if n else None
     ok = None if mean is None or target is None else mean < target
     if mean is None:
-        sentence = f"latency: no fresh LLM call in the last {format_duration(window_s)}"
+        sentence = f"latency: no fresh LLM call {lately or _last(window_s)}"
     else:
         tail = f", p95 {p95 / 1000:.2f} s" if p95 is not None else ""
         figures = f"n {n} in {format_duration(window_s)}"
@@ -53,25 +55,35 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float) -> G
     return Gauge("latency_mean", mean, n, None, window_s, target, "<", ok, sentence, p95=p95)
 
 
-def cache_gauge(treatment: Bucket, target: float | None, window_s: float) -> Gauge:
+def cache_gauge(treatment: Bucket, target: float | None, window_s: float, lately: str = "") -> Gauge:
     n, k = treatment.lookups, treatment.hits
     rate = k / n if n else None
     ok = None if rate is None or target is None or n < FEWEST else rate > target
     if rate is None:
-        sentence = f"cache: no lookups in the last {format_duration(window_s)}"
+        sentence = f"cache: no lookups {lately or _last(window_s)}"
     else:
         figures = f"{k} of {n} in {format_duration(window_s)}"
         sentence = f"cache hits {rate_percent(rate, 0)} ({figures}){_target(target, '>', percent_unit)}"
     return Gauge("cache_hit_rate", rate, n, k, window_s, target, ">", ok, sentence)
 
 
-def gauges(b: Bucket, wanted: Mapping[str, float], window_s: float) -> tuple[Gauge, Gauge, Gauge]:
+def _last(window_s: float) -> str:
+    return f"in the last {format_duration(window_s)}"
+
+
+def lately(state: State, now: float) -> str:
+    """What the figures of now cover, in words, if that is less than the window: they begin with the last change of
+    percentage. Else ""."""
+    return "since the last change" if 0 <= now - state.changed_at < WINDOW_S else ""
+
+
+def gauges(b: Bucket, wanted: Mapping[str, float], window_s: float, lately: str = "") -> tuple[Gauge, Gauge, Gauge]:
     """Error rate, latency and cache hits next to the stage's targets."""
     bound = bounds.rate_upper(b.errors, b.attempts) if b.attempts else None
     return (
-        error_gauge(b, wanted.get("error_rate"), bound, window_s),
-        latency_gauge(b, wanted.get("latency_mean"), window_s),
-        cache_gauge(b, wanted.get("cache_hit_rate"), window_s),
+        error_gauge(b, wanted.get("error_rate"), bound, window_s, lately),
+        latency_gauge(b, wanted.get("latency_mean"), window_s, lately),
+        cache_gauge(b, wanted.get("cache_hit_rate"), window_s, lately),
     )
 
 
@@ -210,7 +222,7 @@ def _capped(s: Situation) -> Headline | None:
 
 def _healthy(s: Situation) -> Headline:
     if not s.documents:
-        return "watch", "WATCH: no LLM document in the last 5 minutes"
+        return "watch", f"WATCH: no LLM document {lately(s.state, s.now) or 'in the last 5 minutes'}"
     if s.documents < FEWEST:
         return "ok", f"HEALTHY so far: {counted(s.documents, 'LLM document')} in 5 minutes"
     if any(g.ok is None for g in s.gauges if g.target is not None):

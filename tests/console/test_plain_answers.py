@@ -13,13 +13,20 @@ from msgspec.structs import replace
 from console.context import CliContext, Failed
 from console.verbs.control import StageNumber, _neighbour, _settled
 from console.verbs.gate import gate_lines
+from console.verbs.triggers import _listed
 from engine.client.client import EngineClient, Reply
+from engine.measures.bucket import Bucket
 from engine.plan.load import PlanError, plan_text
 from engine.plan.pins import Change
-from engine.view.headlines import server_sentence
-from engine.view.model import ConditionView, ServerView
+from engine.rollout.state import State
+from engine.triggers.evidence import Evidence, Probes
+from engine.triggers.rules import find
+from engine.triggers.wording import _figures
+from engine.view.headlines import gauges, lately, server_sentence
+from engine.view.model import ConditionView, ServerView, TriggerView
 from engine.view.outward import outward
 from tests.console import samples
+from tests.engine.triggers.scene import PLAN, seen
 
 
 @pytest.mark.parametrize("typed", ["Canary", "-1", "1o", "2.5", ""])
@@ -118,3 +125,37 @@ def test_a_failing_server_is_named_with_the_reason() -> None:
 
 def test_a_changed_list_reads_as_in_the_plan() -> None:
     assert Change("llm.urls", None, ["http://a", "http://b"]).sentence == "llm.urls added: [http://a, http://b]"
+
+
+def test_figures_that_begin_with_the_last_change_say_so() -> None:
+    state = State(changed_at=1000.0)
+    assert lately(state, 1060.0) == "since the last change"
+    assert lately(state, 1300.0) == ""
+    recent, later = (gauges(Bucket(), {}, 300.0, lately(state, now)) for now in (1060.0, 1400.0))
+    assert recent[0].sentence == "error rate: no LLM documents since the last change"
+    assert later[0].sentence == "error rate: no LLM documents in the last 5m"
+
+
+def test_the_trigger_that_fired_is_marked_among_the_locked() -> None:
+    one = TriggerView(
+        "a", "t", "to_zero", "critical", "locked", None, None, 0, None, 0.0, 0.0, "", "locked: b fired", "", None
+    )
+    assert _listed(one, another_fired=True) == ["- a                -> to_zero         locked, see the one marked *"]
+    assert _listed(replace(one, fired=True), another_fired=True)[0].startswith("* a  ")
+    assert _listed(one)[0].endswith("locked: b fired")
+
+
+@pytest.mark.parametrize(
+    ("calls", "probes", "sentence"),
+    [
+        (7, 0, "LLM service not yet judged unavailable (7 failed calls in a row over 5s)"),
+        (0, 2, "LLM service not yet judged unavailable (2 failed probes in a row)"),
+        (0, 0, "LLM service answers (calls succeed)"),
+    ],
+)
+def test_a_service_whose_calls_fail_is_not_said_to_answer(calls: int, probes: int, sentence: str) -> None:
+    rule = next(t for t in PLAN.triggers if t.metric == "llm_available")
+    evidence = Evidence(
+        attempts=seen(n=9, failures_in_row=calls, failures_span_s=5.0), probes=Probes(n=1, failed_in_row=probes)
+    )
+    assert _figures(rule, find(rule, PLAN.trigger_settings, evidence), "") == sentence

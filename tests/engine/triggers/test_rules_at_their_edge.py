@@ -310,7 +310,14 @@ def test_the_cache_needs_twenty_lookups(mode: Mode, lookups: int, hits: int, bre
         (5, 14.9, 0, "calls", False, "5 failed calls in a row over 14s"),
         (4, 99.0, 0, "calls", False, "4 failed calls in a row over 1m 39s"),
         (0, 0.0, 0, "calls", False, "calls succeed"),
-        (0, 0.0, SETTINGS.unavailable_probes - 1, "calls", False, "calls succeed"),
+        (
+            0,
+            0.0,
+            SETTINGS.unavailable_probes - 1,
+            "calls",
+            False,
+            f"{SETTINGS.unavailable_probes - 1} failed probes in a row",
+        ),
         (0, 0.0, SETTINGS.unavailable_probes, "probes", True, f"{SETTINGS.unavailable_probes} failed probes in a row"),
     ],
 )
@@ -331,7 +338,7 @@ def test_without_calls_the_probes_are_what_is_known() -> None:
     quiet = Evidence(seen(n=0), Probes(0, 1))
     assert (find(rule, SETTINGS, quiet).breach, find(rule, SETTINGS, quiet).n) == (False, 1)
     assert composed(find(rule, SETTINGS, quiet).text) == "probes succeed"
-    assert composed(find(rule, SETTINGS, Evidence(probes=Probes(1, 2))).text) == "1 failed probes in a row"
+    assert composed(find(rule, SETTINGS, Evidence(probes=Probes(1, 2))).text) == "1 failed probe"
     assert find(rule, SETTINGS, Evidence(seen(n=1), Probes(0, 0))).breach is False
 
 
