@@ -31,6 +31,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with Stage(tmp_path_factory.mktemp("page"), QUIET) as made:
         made.engine()
         made.climb(2)
+        for n in range(5):  # charts begin with the first document
+            made.extract(f"d{n}")
         yield made
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.service.stage import Stage
+from tests.engine.service.stage import TEXT, Stage
 
 FAKETIME = next(iter(glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
 DAY = 86400
@@ -65,6 +65,17 @@ def says(stage: Stage) -> float:
     return stage.view.at
 
 
+def store(stage: Stage, name: str) -> None:
+    """Send a document until it is stored, as the answer asks: a busy disk may take longer than the engine waits."""
+
+    def stored() -> bool:
+        status, answer = stage.client.request("POST", "/v1/extract", {"id": name, "text": TEXT}, 20.0)
+        assert status in (200, 503), answer
+        return status == 200
+
+    assert stage.until(stored, 60)
+
+
 def complain(stage: Stage, count: int, name: str) -> None:
     for n in range(count):
         fields = {"kind": "complaint", "text": "nothing is found", "id": f"{name}-{n}"}
@@ -76,19 +87,19 @@ def test_a_machine_s_clock_two_months_ahead_deletes_nothing_and_is_logged(tmp_pa
     with Stage(tmp_path, speed=None, settings=QUIET) as stage:
         wall.engine(stage)
         for n in range(20):
-            stage.extract(f"d{n}")
-        assert stage.until(lambda: count(stage, "extraction") == 20)
+            store(stage, f"d{n}")
+        assert stage.until(lambda: count(stage, "extraction") >= 20)
         raw, rolled = count(stage, "extraction"), count(stage, "rollup")
         wall.set(60 * DAY)
         assert stage.until(lambda: says(stage) > time.time() + 59 * DAY)
-        stage.extract("while the clock is wrong")
+        store(stage, "while the clock is wrong")
         time.sleep(12)  # several rounds of retention
-        assert count(stage, "extraction") == raw + 1
+        assert (kept := count(stage, "extraction")) > raw
         assert count(stage, "rollup") >= rolled
         wall.set(0)
         assert stage.until(lambda: says(stage) < time.time() + 60)
         time.sleep(3)
-        assert count(stage, "extraction") == raw + 1
+        assert count(stage, "extraction") == kept
         assert stage.kinds().count("clock") == 2
         with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
             (latest,) = conn.execute("SELECT max(at) FROM extraction").fetchone()
