@@ -18,10 +18,12 @@ from engine.text import percent
 from engine.view.headlines import server_sentence
 
 if TYPE_CHECKING:
+    from engine.rollout.state import State
     from engine.store.reader import Glance
     from engine.view.model import View
 
 MOST_TASKS = 5
+CATCHES_UP_S = 1.5  # the engine draws its view once a second
 PATIENCE_S = 2.0  # for an engine that is there and busy, before its last figures in the store are shown instead
 QUIET_S = 900.0  # after this long without news, a line shows that it still watches
 
@@ -94,6 +96,11 @@ def _at(context: CliContext, when: str, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+def _is_behind(view: View | None, state: State) -> bool:
+    """Whether a change of percentage is in the store and not yet in the engine's view: it was made just now."""
+    return view is not None and view.epoch < state.epoch
+
+
 def look(context: CliContext) -> tuple[Glance | None, str, str]:
     """(view, the engine's state, what is wrong with the store). The view comes from the engine if it answers, else it
     is the last one in the store, corrected by any decrease since."""
@@ -111,6 +118,10 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
         trouble = str(error)
     known = (glance.pid, glance.heartbeat) if glance is not None else (0, 0.0)
     answer = whereabouts.ask(context.folder, *known, timeout_s=PATIENCE_S)
+    until = time.monotonic() + CATCHES_UP_S
+    while glance is not None and _is_behind(answer.view, glance.state) and time.monotonic() < until:
+        time.sleep(0.05)
+        answer = whereabouts.ask(context.folder, *known, timeout_s=PATIENCE_S)
     if (view := answer.view) is not None:
         state = glance.state if glance is not None else State()
         return Glance(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble

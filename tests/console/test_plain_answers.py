@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from console.context import CliContext, Failed
 from console.verbs.control import StageNumber, _neighbour, _settled
 from console.verbs.gate import gate_lines
+from console.verbs.status import _is_behind
 from console.verbs.triggers import _listed
 from engine.client.client import EngineClient, Reply
 from engine.measures.bucket import Bucket
@@ -159,3 +160,10 @@ def test_a_service_whose_calls_fail_is_not_said_to_answer(calls: int, probes: in
         attempts=seen(n=9, failures_in_row=calls, failures_span_s=5.0), probes=Probes(n=1, failed_in_row=probes)
     )
     assert _figures(rule, find(rule, PLAN.trigger_settings, evidence), "") == sentence
+
+
+def test_a_status_right_after_a_promotion_waits_for_the_view_with_it() -> None:
+    view = samples.NORMAL
+    assert _is_behind(view, State(epoch=view.epoch + 1))
+    assert not _is_behind(view, State(epoch=view.epoch))
+    assert not _is_behind(None, State(epoch=9))
