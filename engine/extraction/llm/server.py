@@ -22,6 +22,7 @@ from engine.extraction.llm.prompt import SHORT, Prompt
 from engine.extraction.llm.protocol import KEEP_ALIVE_S, ModelReply
 from engine.extraction.llm.server_info import ServerInfo, ollama_facts, openai_facts, thinking
 from engine.plan.model import Llm
+from engine.text import counted
 
 ASIDE_S = 5.0  # for a question about the server itself
 SMALLEST_CUT = 256  # tokens: half of the smallest context there is
@@ -182,7 +183,7 @@ class Server:
         elif self._warming is not None or self.loading:
             state = "loading the model"
         elif self.failed_probes:
-            state = f"does not answer ({self.failed_probes} probes)"
+            state = f"does not answer ({counted(self.failed_probes, 'probe')})"
         elif self.breaker.row:
             state = f"failing ({self.breaker.row} in a row)"
         else:
