@@ -87,9 +87,9 @@ class RollingBack(Travelling):
             self.push_screen(IncidentPage())
 
     def _see(self, sight: Sight) -> None:
+        if self.attempt is not None and self.attempt.overtaken(sight):
+            self.attempt = None  # before the screens are painted
         super()._see(sight)
-        if self.attempt is not None and self.attempt.overtaken(self.live):
-            self.attempt = None
         self._show_incident()
 
     def _show_incident(self) -> None:
