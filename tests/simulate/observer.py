@@ -6,6 +6,7 @@ The log and the documents are checked in `records`.
 from __future__ import annotations
 
 import hashlib
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from engine.text import normal
 from engine.view.model import View
 
 FULL_BP = 10_000
+NOTICED_S = 1.5  # the engine looks at its files once a second
 Read = Callable[[Callable[[sqlite3.Connection], Any]], Any]
 
 
@@ -63,6 +65,7 @@ class Observer:
         self._raised_from = -1  # the latest epoch from which a raise was made
         self._raising: dict[str, int] = {}  # request id of a raise under way -> the epoch its person saw
         self._on_no_disk = False  # the last rollback was answered, and its record is on no disk
+        self._swap = (-math.inf, 0)  # when the store was last replaced, and the stage until then
         self._last_request = 0
         self._cut = 0  # LLM requests up to this number were cut by a rollback
         self._arms: dict[tuple[str, int], str] = {}  # of a document in an epoch, as it was last routed
@@ -135,7 +138,7 @@ class Observer:
         self.holds("no LLM request without a live monitor", age_s <= self._lease_s, f"{what}: {age_s:.0f} s")
         state = self._read(log.read_state)
         self.holds("no LLM request in Preparation", state.stage > 0, what)
-        if not request.document or state.stage in self._shadowed:
+        if not request.document or state.stage in self._shadowed or self._shadowed_before_the_swap():
             return
         bucket = buckets.bucket(state.pins.salt, request.document)
         limit = FULL_BP if asked else min(state.percent_bp, self._limit_bp)
@@ -182,6 +185,14 @@ class Observer:
         if armed and self._on_no_disk:
             self._silent, self._limit_bp, self._cut = False, FULL_BP, 0
         self._on_no_disk = False
+
+    def before_swap(self) -> None:
+        """The engine obeys what it has read until its next look at the files."""
+        self._swap = (self._now(), self._read(log.read_state).stage)
+
+    def _shadowed_before_the_swap(self) -> bool:
+        at, stage = self._swap
+        return stage in self._shadowed and self._now() - at <= NOTICED_S
 
     def swapped(self) -> None:
         """What the backup has is all that can be asked of it; what is acknowledged from now on must be in it."""

@@ -37,6 +37,7 @@ ON_NO_DISK = 7_000_179
 # the store was replaced, so that a rollback could not be recorded; then the power went
 REPLACED_AND_NO_POWER = 7_000_256
 OLDER_TEXT = 7_000_426  # a backup that replaced the store has an older text of a document
+SHADOW_AFTER_A_SWAP = 11_000_120  # a shadow call goes out before the engine notices that its store was replaced
 REMOVED_IN_A_SEND = 7_000_575  # the armed file was removed between a request's permission and the request
 
 
@@ -49,6 +50,7 @@ REMOVED_IN_A_SEND = 7_000_575  # the armed file was removed between a request's 
         ON_NO_DISK,
         REPLACED_AND_NO_POWER,
         OLDER_TEXT,
+        SHADOW_AFTER_A_SWAP,
         REMOVED_IN_A_SEND,
     ],
 )

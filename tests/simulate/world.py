@@ -171,6 +171,7 @@ class World:
             source.close()
             self.say("a backup was taken")
             return
+        self.observer.before_swap()
         self._leave_reader()
         for path in self.path.glob("store.db*"):
             path.rename(self.path / f"old-{self.starts}-{path.name}")
