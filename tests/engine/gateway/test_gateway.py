@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.engine.service.stage import COMMAND, TEXT, Stage
-from tests.engine.worker.test_jobs import Llm
+from tests.engine.worker.llm import Llm
 
 TOKEN = "token-of-the-test"
 
@@ -60,10 +60,8 @@ class Gateway:
 
 @pytest.fixture(scope="module")
 def llm() -> Iterator[Llm]:
-    made = Llm()
-    yield made
-    made.process.kill()
-    made.process.wait()
+    with Llm() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

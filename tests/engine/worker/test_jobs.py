@@ -7,9 +7,7 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.worker.llm import Llm
 
 DOCUMENTS = 600
 TEXT = (
@@ -25,44 +24,10 @@ TEXT = (
 ) * 3
 
 
-class Llm:
-    """A simulated LLM service in a process of its own."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "engine.rehearsal.llm_server",
-                "--seed",
-                "7",
-                "--slots",
-                "8",
-                "--latency-ms",
-                "120",
-                "--load-ms",
-                "200",
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        where = json.loads(self.process.stdout.readline())
-        self.url, self._control = f"http://127.0.0.1:{where['port']}", f"http://127.0.0.1:{where['control']}"
-
-    @property
-    def counters(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self._control}/counters") as answer:
-            return dict(json.load(answer))
-
-
 @pytest.fixture(scope="module")
 def llm() -> Iterator[Llm]:
-    made = Llm()
-    yield made
-    made.process.kill()
-    made.process.wait()
+    with Llm() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
