@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures
+import http.client
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from console.upload.sources import Source
+from engine.client.client import EXTRACT_S, EngineClient, broken
 
 LEAST, MOST = 8, 64  # concurrent requests; each waits for the store's next commit, 50 ms, or for the LLM
 MOST_CHARS = 250_000  # characters in flight: more would delay a rollback in the engine by over 0.15 s
 SOON_S = 10.0  # faster answers raise the concurrency
+PATIENCE_S = 10.0  # how long to retry while an engine restarts
 LATE_S = 30.0  # slower answers lower it, because requests only queue
 
 Answer = dict[str, Any]
@@ -23,6 +27,30 @@ class Gone(Exception):
 
 class UploadRefused(Exception):
     """The engine refuses this document; the message is a sentence."""
+
+
+def extract(client: EngineClient, source: Source, method: str) -> Answer:
+    """Send one document; return the answer. Raises Refused, or Gone after `PATIENCE_S` without an engine."""
+    body = {"id": source.id, "title": source.title, "text": source.text, "method": method, "bulk": True}
+    given_up = math.inf  # the clock starts at the first failure, because a good answer may take minutes
+    while True:
+        try:
+            status, answer = client.extract(body)
+        except TimeoutError:
+            raise UploadRefused(f"no answer in {EXTRACT_S:.0f} s") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if time.monotonic() > given_up:
+                raise Gone(f"The engine is gone ({broken(error)}).") from None
+        else:
+            if status == 200:
+                return answer
+            if status == 429:  # the bulk queue is full: the engine is healthy, so never give up
+                time.sleep(float(answer.get("retry_after_s") or 1.0))
+                continue
+            if status != 503 or time.monotonic() > given_up:
+                raise UploadRefused(str(answer.get("error") or answer.get("sentence") or f"HTTP {status}"))
+        given_up = min(given_up, time.monotonic() + PATIENCE_S)
+        time.sleep(0.5)
 
 
 class BoundedUploader:

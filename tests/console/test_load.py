@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from console.upload import uploader
 from console.upload.sources import Source
-from console.verbs import load
 from engine.client.client import EngineClient
 from engine.store.folder import Folder
 from tests.engine.service.stage import COMMAND, TEXT, Stage
@@ -94,7 +94,7 @@ def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(s
 def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_patience_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "PATIENCE_S", 1.0)  # room for a busy machine
+    monkeypatch.setattr(uploader, "PATIENCE_S", 1.0)  # room for a busy machine
     folder = Folder(tmp_path)
     folder.prepare()
     body = b'{"method": "llm"}'
@@ -112,7 +112,7 @@ def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_p
 
     running = threading.Thread(target=engines, daemon=True)
     running.start()
-    assert load.extract(EngineClient(folder), Source("a", text=TEXT), "llm") == {"method": "llm"}
+    assert uploader.extract(EngineClient(folder), Source("a", text=TEXT), "llm") == {"method": "llm"}
     running.join(5)
     listening.close()
 

@@ -1,0 +1,127 @@
+"""`rollout load --on`: a load as a job, carried out by worker processes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from console.context import CliContext, fail, is_quiet, notice, raw_stream, say
+from console.upload.progress import Progress
+from console.upload.tally import listed
+from console.verbs.own_engine import engine_for
+from engine.store.jobs import JobTally
+from engine.text import clean_line
+
+if TYPE_CHECKING:
+    from console.upload.driver import Place
+
+
+class NewJob(NamedTuple):
+    """A job that is not in the store yet."""
+
+    files: list[str]
+    sources: str
+    root: Path
+    method: str
+    kind: str
+    passed_over: dict[str, list[str]]
+
+
+class Workers(NamedTuple):
+    """Where the workers run, as typed."""
+
+    on: str
+    workers: int | None
+    engine: str
+
+    def __str__(self) -> str:
+        more = f" --workers {self.workers}" if self.workers is not None else ""
+        return f"{self.on}{more}{f' --engine {self.engine}' if self.engine else ''}"
+
+    def place(self, as_json: bool) -> Place:
+        """Where that is. Exits with a sentence if there is no such place, or none that answers."""
+        from console.upload import driver
+
+        try:
+            place = driver.place_of(self.on, self.workers)
+            if self.engine and not place.ray:
+                raise driver.JobTrouble("--engine is for a Ray cluster; local workers use the store's folder.")
+        except driver.JobTrouble as error:
+            raise click.UsageError(str(error)) from None
+        try:
+            driver.check(place)
+        except driver.JobTrouble as error:
+            fail(str(error), as_json)
+        return place
+
+
+class _Watch:
+    """The progress of a job, drawn as its parts are stored."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._progress: Progress | None = None
+        self._done = 0
+
+    def step(self, job: int, tally: JobTally) -> None:
+        if self._progress is None:
+            self._progress = Progress(f"job {job}", tally.parts, raw_stream(sys.stderr), shown=self._shown)
+        self._progress.step(tally.done - self._done, tally.documents)
+        self._done = tally.done
+
+    def end(self) -> None:
+        if self._progress is not None:
+            self._progress.end()
+
+
+def begin(context: CliContext, workers: Workers, new: NewJob, as_json: bool) -> None:
+    """Make a job of these files and carry it out."""
+    from console.upload import driver
+
+    place = workers.place(as_json)
+    for ending, names in new.passed_over.items():
+        skipped = listed([clean_line(name) for name in names])
+        notice(f"passed over {skipped}: load skips {clean_line(ending)} files in a folder")
+    with engine_for(context, as_json):
+        try:
+            job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind)
+        except driver.JobTrouble as error:
+            fail(str(error), as_json)
+        _carry_out(context, workers, place, job, as_json)
+
+
+def resume(context: CliContext, workers: Workers, job: int, as_json: bool) -> None:
+    """Continue a job that the store has."""
+    place = workers.place(as_json)
+    with engine_for(context, as_json):
+        _carry_out(context, workers, place, job, as_json)
+
+
+def _carry_out(context: CliContext, workers: Workers, place: Place, job: int, as_json: bool) -> None:
+    from console.upload import driver
+
+    to_continue = f"rollout load --on {workers} --resume {job}"
+    watch = _Watch(shown=not as_json and not is_quiet() and sys.stderr.isatty())
+    began = time.monotonic()
+    try:
+        plan = context.plan_path.resolve()
+        result = driver.carry_out(
+            context.client, context.reader, job, place, plan, workers.engine, lambda tally: watch.step(job, tally)
+        )
+    except driver.JobTrouble as error:
+        fail(str(error), as_json)
+    except KeyboardInterrupt:
+        fail(f"Stopped. What is stored stays; to continue: {to_continue}", as_json)
+    watch.end()
+    sentence = driver.sentence(result, time.monotonic() - began)
+    for why, names in result.troubles.items():
+        notice(f"skipped {listed(names)}: {why}")
+    if result.why:
+        fail(f"{result.why} {sentence} To continue: {to_continue}", as_json, driver.data(result))
+    say({"ok": not result.tally.failed, "sentence": sentence, **driver.data(result)}, sentence, as_json)
+    if result.tally.failed:
+        raise SystemExit(1)

@@ -1,0 +1,48 @@
+"""The engine that a command needs: the one that runs, or one of its own that stops with it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import subprocess
+from collections.abc import Iterator
+
+from console.context import CliContext, fail, notice
+from engine.client.client import unanswered
+from engine.store.folder import Folder
+
+PATIENCE_S = 10.0  # how long an engine that starts may take to answer
+END_S = 15.0  # for an engine of our own to stop
+
+
+@contextlib.contextmanager
+def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
+    """Ensure that an engine answers before the first document, so that a thousand files don't fail one by one. If none
+    runs, start one that stops with this command, even when this process is killed: its end of the pipe closes then."""
+    from engine.client import whereabouts
+
+    if whereabouts.ask(context.folder).state != "none":
+        try:
+            context.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            fail(unanswered(context.folder, error), as_json)
+        yield
+        return
+    from engine.server.process import spawn, wait_until_up
+
+    plan = context.file_plan  # an engine that is started reads the file
+    notice(f"No engine runs in {context.folder.path}: starting one for this load; it stops with it.")
+    process = spawn(context.plan_path.resolve(), Folder(context.folder.path, plan.store.group), attached=True)
+    if trouble := wait_until_up(context.folder, process):
+        fail(trouble, as_json)
+    try:
+        yield
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            notice(
+                f"The engine started for this load has not stopped within {END_S:g} s; see {context.folder.engine_log}."
+            )
