@@ -118,7 +118,7 @@ def load(
     if job is not None:
         if paths or kind is not None or method != "auto" or root is not None:
             raise click.UsageError("A job continues with its own paths and options: give --on and --resume JOB alone.")
-        load_job.resume(context, load_job.Workers(on or "", workers, engine), job, as_json)
+        load_job.resume(context, load_job.WorkerOptions(on or "", workers, engine), job, as_json)
         return
     chosen = _files(paths, root, as_json)
     if on is not None:
@@ -126,7 +126,7 @@ def load(
             raise click.UsageError(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
-        at, where = load_job.Workers(on, workers, engine), chosen.root or Path.cwd()
+        at, where = load_job.WorkerOptions(on, workers, engine), chosen.root or Path.cwd()
         new = load_job.NewJob(chosen.files, " ".join(paths), where, method, kind or "live", chosen.passed_over)
         load_job.begin(context, at, new, as_json)
         return

@@ -31,8 +31,8 @@ class NewJob(NamedTuple):
     passed_over: dict[str, list[str]]
 
 
-class Workers(NamedTuple):
-    """Where the workers run, as typed."""
+class WorkerOptions(NamedTuple):
+    """Where the workers run, as typed on the command line."""
 
     on: str
     workers: int | None
@@ -78,7 +78,7 @@ class _Watch:
             self._progress.end()
 
 
-def begin(context: CliContext, workers: Workers, new: NewJob, as_json: bool) -> None:
+def begin(context: CliContext, workers: WorkerOptions, new: NewJob, as_json: bool) -> None:
     """Make a job of these files and carry it out."""
     from console.upload import driver
 
@@ -94,14 +94,14 @@ def begin(context: CliContext, workers: Workers, new: NewJob, as_json: bool) -> 
         _carry_out(context, workers, place, job, as_json)
 
 
-def resume(context: CliContext, workers: Workers, job: int, as_json: bool) -> None:
+def resume(context: CliContext, workers: WorkerOptions, job: int, as_json: bool) -> None:
     """Continue a job that the store has."""
     place = workers.place(as_json)
     with engine_for(context, as_json):
         _carry_out(context, workers, place, job, as_json)
 
 
-def _carry_out(context: CliContext, workers: Workers, place: Place, job: int, as_json: bool) -> None:
+def _carry_out(context: CliContext, workers: WorkerOptions, place: Place, job: int, as_json: bool) -> None:
     from console.upload import driver
 
     to_continue = f"rollout load --on {workers} --resume {job}"
