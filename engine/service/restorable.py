@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from engine.clock import Clock
 from engine.rollout.state import State
-from engine.store import database, documents
-from engine.store.documents import Affected
+from engine.store import database, restores
 from engine.store.folder import Folder
+from engine.store.restores import Affected
 
 AT_ONCE_S = 0.005  # a count that took at most this long is made again in the loop
 REST = 50  # counting takes at most this fraction of the time
@@ -77,7 +77,5 @@ class RestorableCount:
 
 def count(conn: sqlite3.Connection, state: State) -> Restorable:
     return Restorable(
-        documents.affected(conn),
-        documents.affected(conn, until=state.changed_at).documents,
-        documents.last_restore(conn),
+        restores.affected(conn), restores.affected(conn, until=state.changed_at).documents, restores.last_restore(conn)
     )

@@ -1,4 +1,4 @@
-"""Documents and their keywords by both methods; restore; search.
+"""Documents and their keywords by both methods, and their search. Restore: restores.py.
 
 `document.method` is the method served. The frequency keywords are always stored, so a restore is one UPDATE of that
 column, as is undoing it; neither touches texts or the search index (which has one column per method).
@@ -213,12 +213,10 @@ def index_again(conn: sqlite3.Connection) -> None:
         )
 
 
-_COLUMNS = (
-    "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shadow, d.llm_at, d.llm_stage, d.restore_id"
-)
+COLUMNS = "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shadow, d.llm_at, d.llm_stage, d.restore_id"
 
 
-def _document(row: tuple[Any, ...], text: str = "") -> Document:
+def document_of(row: tuple[Any, ...], text: str = "") -> Document:
     frequency = _unpack(row[5]) or ((), ())
     llm = _unpack(row[6])
     shadow = _unpack(row[7])
@@ -243,10 +241,10 @@ def _document(row: tuple[Any, ...], text: str = "") -> Document:
 
 def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
     row = conn.execute(
-        f"SELECT {_COLUMNS}, t.text FROM document d LEFT JOIN document_text t ON t.document_id = d.id WHERE d.id = ?",
+        f"SELECT {COLUMNS}, t.text FROM document d LEFT JOIN document_text t ON t.document_id = d.id WHERE d.id = ?",
         (document_id,),
     ).fetchone()
-    return _document(row, row[11] or "") if row else None
+    return document_of(row, row[11] or "") if row else None
 
 
 def recent(
@@ -259,20 +257,20 @@ def recent(
     if method:
         where, given = where + " AND d.method = ?", [since, method]  # type: ignore[list-item]
     rows = conn.execute(
-        f"SELECT {_COLUMNS}, {column} FROM document d {join} WHERE {where} ORDER BY d.updated DESC, d.id LIMIT ?",
+        f"SELECT {COLUMNS}, {column} FROM document d {join} WHERE {where} ORDER BY d.updated DESC, d.id LIMIT ?",
         (*given, limit),
     ).fetchall()
-    return [_document(row, row[11] or "") for row in rows]
+    return [document_of(row, row[11] or "") for row in rows]
 
 
 def paired(conn: sqlite3.Connection, limit: int) -> list[Document]:
     """The latest documents with keywords by both methods (LLM served or in shadow), with their texts."""
     rows = conn.execute(
-        f"SELECT {_COLUMNS}, t.text FROM document d LEFT JOIN document_text t ON t.document_id = d.id "
+        f"SELECT {COLUMNS}, t.text FROM document d LEFT JOIN document_text t ON t.document_id = d.id "
         "WHERE d.llm IS NOT NULL OR d.shadow IS NOT NULL ORDER BY d.updated DESC LIMIT ?",
         (limit,),
     ).fetchall()
-    return [_document(row, row[11] or "") for row in rows]
+    return [document_of(row, row[11] or "") for row in rows]
 
 
 def search(conn: sqlite3.Connection, query: str, limit: int = 20) -> list[Document]:
@@ -329,7 +327,7 @@ def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document
     """Ranked by bm25: a title word weighs four times a keyword, a name word twice."""
     rows = conn.execute(
         f"""
-        SELECT {_COLUMNS}, m.rank FROM (
+        SELECT {COLUMNS}, m.rank FROM (
             SELECT rowid AS r, bm25(document_fts, 4.0, 2.0, 1.0, 0.0) AS rank, 'frequency' AS served
               FROM document_fts WHERE document_fts MATCH ?
             UNION ALL
@@ -338,7 +336,7 @@ def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document
         """,
         ("{title name frequency} : (" + terms + ")", "{title name llm} : (" + terms + ")", limit),
     ).fetchall()
-    return [_document(row) for row in rows]
+    return [document_of(row) for row in rows]
 
 
 def digests(conn: sqlite3.Connection, method: str | None = None, ids: Sequence[str] | None = None) -> dict[str, str]:
@@ -370,93 +368,7 @@ def exported(
     return [document for name in drawn if (document := get(conn, name)) is not None]
 
 
-# -- restore -----------------------------------------------------------------------------------------------------------
-
-
-class Affected(Struct, frozen=True):
-    """Documents that serve LLM keywords: the count, and the times of the first and last."""
-
-    documents: int
-    since: float | None
-    until: float | None
-
-
-def affected(
-    conn: sqlite3.Connection, since: float | None = None, until: float | None = None, stage: int | None = None
-) -> Affected:
-    where, given = _window(since, until, stage)
-    served = f"FROM document INDEXED BY document_served WHERE {where}"
-    # apart, the first and the last are one search each; together with the count each row is looked at
-    query = f"SELECT (SELECT count(*) {served}), (SELECT min(llm_at) {served}), (SELECT max(llm_at) {served})"
-    return Affected(*conn.execute(query, given * 3).fetchone())
-
-
-def affected_documents(
-    conn: sqlite3.Connection,
-    since: float | None = None,
-    until: float | None = None,
-    stage: int | None = None,
-    limit: int = 100,
-) -> list[Document]:
-    where, given = _window(since, until, stage)
-    rows = conn.execute(
-        f"SELECT {_COLUMNS} FROM document d INDEXED BY document_served WHERE {where} ORDER BY llm_at DESC LIMIT ?",
-        (*given, limit),
-    ).fetchall()
-    return [_document(row) for row in rows]
-
-
-def _window(since: float | None, until: float | None, stage: int | None) -> tuple[str, list[float]]:
-    where, given = ["method = 'llm'", "llm_at IS NOT NULL"], []  # the columns of the index, so that it suffices
-    for clause, value in (("llm_at >= ?", since), ("llm_at <= ?", until), ("llm_stage = ?", stage)):
-        if value is not None:
-            where.append(clause)
-            given.append(value)
-    return " AND ".join(where), given
-
-
-def restore(
-    conn: sqlite3.Connection,
-    at: float,
-    rev: int,
-    since: float | None = None,
-    until: float | None = None,
-    stage: int | None = None,
-) -> tuple[int, int]:
-    """Serve frequency keywords again for those documents; return (restore id, documents). Inside the caller's
-    transaction."""
-    where, given = _window(since, until, stage)
-    cursor = conn.execute(
-        "INSERT INTO restore (at, rev, since, until, documents) VALUES (?,?,?,?,0)", (at, rev, since, until)
-    )
-    number = int(cursor.lastrowid or 0)
-    count = conn.execute(
-        f"UPDATE document SET method = 'frequency', restore_id = ? WHERE {where}", (number, *given)
-    ).rowcount
-    conn.execute("UPDATE restore SET documents = ? WHERE id = ?", (count, number))
-    return number, count
-
-
-def undo_restore(conn: sqlite3.Connection, at: float) -> tuple[int, int]:
-    """Serve the LLM keywords of the last restore again; return (restore id, documents), (0, 0) when there is nothing
-    to undo."""
-    row = conn.execute("SELECT id FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1").fetchone()
-    if row is None:
-        return 0, 0
-    count = conn.execute(
-        "UPDATE document SET method = 'llm', restore_id = NULL WHERE restore_id = ? AND llm IS NOT NULL", (row[0],)
-    ).rowcount
-    conn.execute("UPDATE restore SET undone = ? WHERE id = ?", (at, row[0]))
-    return row[0], count
-
-
 def ids_beginning(conn: sqlite3.Connection, start: str, limit: int) -> list[tuple[str, str]]:
     """(id, title) of documents whose id begins with `start`, in the order of their ids."""
     sql = "SELECT id, title FROM document WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"
     return conn.execute(sql, (start, f"{start}\U0010ffff", limit)).fetchall()
-
-
-def last_restore(conn: sqlite3.Connection) -> tuple[int, int] | None:
-    """(id, documents) of the last restore that has not been undone."""
-    row = conn.execute("SELECT id, documents FROM restore WHERE undone IS NULL ORDER BY id DESC LIMIT 1").fetchone()
-    return (row[0], row[1]) if row else None

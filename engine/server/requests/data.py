@@ -15,9 +15,9 @@ from engine.rollout.control import note
 from engine.rollout.state import Ask, Decision, Refusal, State
 from engine.routing.pipeline import ID_LIMIT
 from engine.service.engine import Engine, to_reply
-from engine.store import documents, log
-from engine.store.documents import Affected
+from engine.store import documents, log, restores
 from engine.store.log import Outcome
+from engine.store.restores import Affected
 from engine.text import clean_line, counted
 
 LISTED = 20
@@ -41,7 +41,7 @@ class DocumentSelection(Struct, frozen=True):
         return "".join(f" {part}" for part in parts if part)
 
     def affected(self, conn: sqlite3.Connection) -> Affected:
-        return documents.affected(conn, self.since, self.until, self.stage)
+        return restores.affected(conn, self.since, self.until, self.stage)
 
 
 async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -72,7 +72,7 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             return note(state, ask, "restore", sentence, evidence)
 
         def within(conn: sqlite3.Connection, rev: int) -> None:
-            documents.restore(conn, ask.at, rev, window.since, window.until, window.stage)
+            restores.restore(conn, ask.at, rev, window.since, window.until, window.stage)
             if affected.since is not None:
                 engine.pipeline.cache.forget(conn, affected.since)
 
@@ -120,7 +120,7 @@ def bad_window(conn: sqlite3.Connection) -> DocumentSelection | None:
 
 def _preview(engine: Engine, window: DocumentSelection, limit: int) -> Reply:
     affected = window.affected(engine.conn)
-    listed = documents.affected_documents(engine.conn, window.since, window.until, window.stage, limit=limit)
+    listed = restores.affected_documents(engine.conn, window.since, window.until, window.stage, limit=limit)
     shown = [
         {"id": d.id, "title": d.title, "llm": d.llm, "frequency": d.frequency, "llm_at": d.llm_at, "stage": d.llm_stage}
         for d in listed
@@ -161,7 +161,7 @@ async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Repl
     """Undo the last restore: its documents serve the LLM's keywords again."""
 
     def job(conn: sqlite3.Connection) -> Outcome:
-        last = documents.last_restore(conn)
+        last = restores.last_restore(conn)
 
         def decide(state: State) -> Decision | Refusal:
             if last is None:
@@ -170,7 +170,7 @@ async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Repl
             return note(state, ask, "undo_restore", sentence, {"restore": last[0], "documents": last[1]})
 
         def within(conn: sqlite3.Connection, rev: int) -> None:
-            documents.undo_restore(conn, ask.at)
+            restores.undo_restore(conn, ask.at)
 
         return engine.commit_on(conn, ask, decide, within)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.service import restorable
-from engine.store import documents
+from engine.store import documents, restores
 from engine.store.documents import DocumentWrite
 from tests.engine.service.clocked import Clocked
 
@@ -31,7 +31,7 @@ async def test_a_large_store_is_counted_beside_the_loop_and_a_small_one_at_once(
         assert engine.restorable().every.documents == 0
         holds("one", "two")
         await c.climb(1)
-        assert engine.restorable().every == documents.Affected(2, now, now)
+        assert engine.restorable().every == restores.Affected(2, now, now)
 
         monkeypatch.setattr(restorable, "AT_ONCE_S", -1.0)  # every count takes long
         holds("three")

@@ -17,7 +17,7 @@ import pytest
 
 from engine.rollout.control import note
 from engine.rollout.state import Actor, Ask, Decision, State
-from engine.store import database, documents, lease, log
+from engine.store import database, documents, lease, log, restores
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder, Intent, StoreError, file_system
 
@@ -77,8 +77,8 @@ def document(name: str, at: float, llm: tuple[str, ...] | None = ("llm word",), 
 
 def test_restore_serves_frequency_keywords_of_the_window_and_undo_brings_them_back(conn: sqlite3.Connection) -> None:
     documents.write(conn, [document("a", 10), document("b", 20), document("c", 30), document("d", 20, None)])
-    assert documents.affected(conn, since=15).documents == 2
-    _, count = documents.restore(conn, 40, 1, since=15)
+    assert restores.affected(conn, since=15).documents == 2
+    _, count = restores.restore(conn, 40, 1, since=15)
     assert count == 2
     kept = documents.get(conn, "a")
     restored = documents.get(conn, "b")
@@ -87,15 +87,15 @@ def test_restore_serves_frequency_keywords_of_the_window_and_undo_brings_them_ba
     assert (kept.keywords, restored.keywords) == (("llm word",), ("plain word",))
     assert [d.id for d in documents.search(conn, "llm")] == ["a"]
     assert {d.id for d in documents.search(conn, "plain")} == {"b", "c", "d"}
-    assert documents.undo_restore(conn, 50)[1] == 2
-    assert documents.affected(conn).documents == 3
+    assert restores.undo_restore(conn, 50)[1] == 2
+    assert restores.affected(conn).documents == 3
 
 
 def test_a_document_extracted_again_after_a_restore_is_not_touched_by_its_undo(conn: sqlite3.Connection) -> None:
     documents.write(conn, [document("a", 10)])
-    documents.restore(conn, 20, 1)
+    restores.restore(conn, 20, 1)
     documents.write(conn, [document("a", 30, None)])
-    assert documents.undo_restore(conn, 40)[1] == 0
+    assert restores.undo_restore(conn, 40)[1] == 0
     result = documents.get(conn, "a")
     assert result is not None
     assert result.method == "frequency"
