@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -58,6 +60,30 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
+JSON = "rollout.json"  # in a context's `meta`: --json is among the arguments
+
+
+@contextlib.contextmanager
+def _errors_as_json(as_json: bool) -> Iterator[None]:
+    """With --json, any failure is JSON on stdout: a wrong option, a missing store, a broken plan. The exit code stays
+    the same."""
+    try:
+        yield
+    except (click.exceptions.Exit, BrokenPipeError):
+        raise
+    except Exception as error:
+        if not as_json:
+            raise
+        from console.context import code_of, fail, sentence_of
+
+        if isinstance(error, click.UsageError):
+            usage = {"usage": error.ctx.get_usage()} if error.ctx is not None else None
+            fail(error.format_message(), True, usage, code="usage", exit_code=error.exit_code)
+        if isinstance(error, click.Abort):
+            fail("Stopped at the question; nothing was done.", True, code="aborted")
+        fail(sentence_of(error), True, code=code_of(error))
+
+
 class Verbs(click.Group):
     """Loads a verb on use; lists all without loading any."""
 
@@ -76,18 +102,18 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl([(name, summary) for name, (_, summary) in VERBS.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """With --json, any failure is JSON too: a missing store, a broken plan."""
-        try:
-            return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort, click.UsageError, BrokenPipeError):
-            raise
-        except Exception as error:
-            from console.context import JSON, Failed, fail, sentence_of
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        as_json = "--json" in args[: args.index("--")] if "--" in args else "--json" in args
+        with _errors_as_json(as_json):
+            ctx = super().make_context(info_name, args, parent, **extra)
+        ctx.meta[JSON] = as_json
+        return ctx
 
-            if not ctx.meta.get(JSON):
-                raise
-            fail(error.message if isinstance(error, Failed) else sentence_of(error), as_json=True)
+    def invoke(self, ctx: click.Context) -> Any:
+        with _errors_as_json(ctx.meta[JSON]):
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

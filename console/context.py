@@ -16,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from engine.client.client import EngineClient
+    from engine.client.client import EngineClient, Reply
     from engine.plan.locate import Meant
     from engine.plan.model import Plan
     from engine.store.folder import Folder
@@ -27,7 +27,11 @@ GOES_BY = "ROLLOUT_AS"  # environment variable with the same as --as
 
 
 class Failed(click.ClickException):
-    """A refusal or failure: a sentence on stderr, exit code 1."""
+    """A refusal or failure: a sentence on stderr, exit code 1. `code` names its kind with --json."""
+
+    def __init__(self, message: str, code: str = "failed") -> None:
+        super().__init__(message)
+        self.code = code
 
     def show(self, file: Any = None) -> None:
         click.echo(self.message, err=True)
@@ -79,7 +83,8 @@ class CliContext:
         if nearest is None:
             raise Failed(
                 "No rollout.toml in this folder or above. `rollout init` writes one, `rollout rehearse` needs none, "
-                "--plan FILE names another."
+                "--plan FILE names another.",
+                "no_plan",
             )
         return nearest
 
@@ -106,7 +111,7 @@ class CliContext:
         try:
             return load_plan(self.plan_path)
         except PlanError as error:
-            raise Failed(str(error)) from None
+            raise Failed(str(error), "plan") from None
 
     @cached_property
     def plan(self) -> Plan:
@@ -187,7 +192,9 @@ class CliContext:
         except Failed as error:
             if (lost := lost_plan(Path.cwd())) is not None:
                 return meant(lost)
-            raise Failed(f"{error.message} A rollback needs only the store: --store DIR, or rm DIR/armed.") from None
+            raise Failed(
+                f"{error.message} A rollback needs only the store: --store DIR, or rm DIR/armed.", error.code
+            ) from None
 
     @cached_property
     def plan_or_none(self) -> Plan | None:
@@ -273,12 +280,17 @@ def write_prose(output: Path, text: str, as_json: bool) -> None:
         write_text(output, text)
 
 
-def fail(sentence: str, as_json: bool = False, data: Any = None) -> NoReturn:
-    """Exit 1 with a sentence; with --json, as JSON on stdout, where programs read it."""
+def fail(sentence: str, as_json: bool = False, data: Any = None, code: str = "failed", exit_code: int = 1) -> NoReturn:
+    """Exit with a sentence; with --json, as JSON on stdout, where programs read it. A code in `data` is more exact."""
     if as_json:
-        click.echo(_formatted({"ok": False, "sentence": sentence, **(data or {})}))
-        raise SystemExit(1)
-    raise Failed(sentence)
+        click.echo(_formatted({"ok": False, "code": code, "sentence": sentence, **(data or {})}))
+        raise SystemExit(exit_code)
+    raise Failed(sentence, code)
+
+
+def refuse(reply: Reply, as_json: bool, data: Any = None) -> NoReturn:
+    """Exit 1 with the engine's refusal and its code."""
+    fail(reply.sentence, as_json, data, code=str(reply.data.get("code") or "refused"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -310,11 +322,24 @@ def write_text(path: Path, text: str) -> None:
         raise Failed(f"{path} could not be written: {error.strerror}. Choose another --output.") from None
 
 
+def code_of(error: BaseException) -> str:
+    """The kind of an error, for programs."""
+    from engine.store.folder import StoreError
+
+    if isinstance(error, Failed):
+        return error.code
+    if isinstance(error, StoreError):
+        return "store"
+    return "system" if isinstance(error, OSError) else "internal"
+
+
 def sentence_of(error: BaseException) -> str:
     """A sentence for an unexpected error; the traceback goes to a 0600 file."""
     from engine.store.folder import StoreError
     from engine.text import reason_of
 
+    if isinstance(error, Failed):
+        return error.message
     if isinstance(error, StoreError):
         return str(error)
     if isinstance(error, OSError):
@@ -335,11 +360,5 @@ def _whose(error: OSError) -> str:
     return " " + (why_closed(file.parent, file) or "Run this as the file's owner.")
 
 
-def _asked(ctx: click.Context, param: click.Parameter, value: bool) -> bool:
-    ctx.meta[JSON] = value
-    return value
-
-
 GLOBALS = "rollout.globals"  # in a command's `meta`: see `global_values`
-JSON = "rollout.json"  # in a command's `meta`: --json was given, so errors before the verb runs are JSON too
-json_option = click.option("--json", "as_json", is_flag=True, callback=_asked, help="JSON for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")

@@ -28,7 +28,7 @@ def export(context: CliContext, output: Path, as_json: bool) -> None:
     percent_bp = context.reader.state().percent_bp
     body = context.reader.read(lambda conn: assignments(conn, context.plan.salt, percent_bp))
     if not body["assignments"]:
-        fail("No document has been extracted yet.", as_json)
+        fail("No document has been extracted yet.", as_json, code="no_data")
     write_json(output, body)
     since = (
         f"of the A/B test begun {body['started']}" if body["started"] else "of all documents (no A/B test has begun)"
@@ -76,7 +76,7 @@ def script(output: Path, run: Path | None, as_json: bool) -> None:
         wrote(output, f"Wrote {output}: python3 {output} ab_test_results.json", as_json)
         return
     if not run.is_file():
-        fail(f"{run} does not exist: `rollout ab-test analyze --output {run}` writes it.", as_json)
+        fail(f"{run} does not exist: `rollout ab-test analyze --output {run}` writes it.", as_json, code="no_data")
     ended = subprocess.run([sys.executable, "-c", text, str(run)], capture_output=True, text=True)
     if ended.returncode:
         fail(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "The script failed.", as_json)

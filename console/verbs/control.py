@@ -11,7 +11,7 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, fail, json_option, say
+from console.context import CliContext, fail, json_option, refuse, say
 from engine.text import counted
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class StageNumber(click.IntRange):
 def _send(context: CliContext, as_json: bool, kind: str, **fields: Any) -> None:
     reply = context.client.command(kind, **fields)
     if not reply.ok:
-        fail(reply.sentence, as_json, reply.data)
+        refuse(reply, as_json, reply.data)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
 
 
@@ -180,10 +180,12 @@ def _roll_back(context: CliContext, to_stage: int | None, reason: str, as_json: 
         "other_stores": [{"store": store, "ok": ok, "sentence": other} for store, ok, other in elsewhere],
     }
     if unsure := _unsure(context.meant, result, elsewhere):
-        fail("\n".join((unsure, sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, body)
+        fail(
+            "\n".join((unsure, sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, body, "other_stores"
+        )
     result = structs.replace(result, sentence="\n".join((sentence, *(f"Also in {s}: {w}" for s, _, w in elsewhere))))
     if not result.ok:
-        fail("\n".join((result.sentence, *result.ways)), as_json, body)
+        fail("\n".join((result.sentence, *result.ways)), as_json, body, "not_certain")
     if result.engine == "none":
         _without_engine(context, result, body, as_json)
     else:
@@ -209,7 +211,7 @@ def _without_engine(context: CliContext, result: RollbackResult, body: dict[str,
     body["applied"] = {"state": state, "sentence": applied}
     sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
     if state == "failed":
-        fail(f"{sentence}\n{_neighbour(state, applied)}", as_json, body)
+        fail(f"{sentence}\n{_neighbour(state, applied)}", as_json, body, "not_applied")
     if state:
         sentence += f"\n{_neighbour(state, applied)}"
     say({"ok": True, "sentence": sentence, **body, "proof": None}, sentence, as_json)
@@ -222,7 +224,7 @@ def _with_engine(
     proof = _proof(client, result.request_id)
     body["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:
-        fail(f"{result.sentence}\n{_unproven(context, proof)}", as_json, body)
+        fail(f"{result.sentence}\n{_unproven(context, proof)}", as_json, body, "unconfirmed")
     late = f"Rolled back to 0 %{result.instead}; the engine was slow to answer and has done it."
     head = result.sentence if result.pushed else late
     sentence = f"{head}\n{proof['sentence']}"
@@ -232,7 +234,7 @@ def _with_engine(
     state, applied = proof.get("applied") or "", proof.get("applied_sentence") or ""
     body |= {"proof": proof, "applied": {"state": state, "sentence": applied}}
     if state == "failed":
-        fail(f"{sentence}\n{_neighbour(state, applied)}", as_json, body)
+        fail(f"{sentence}\n{_neighbour(state, applied)}", as_json, body, "not_applied")
     if state:
         sentence += f"\n{_neighbour(state, applied)}"
     say({"ok": True, "sentence": sentence, **body}, sentence, as_json)
@@ -406,7 +408,7 @@ def restore(
         return
     reply = context.client.command("restore", **window, dry_run=True, limit=limit)
     if not reply.ok:
-        fail(reply.sentence, as_json, reply.data)
+        refuse(reply, as_json, reply.data)
     sample = reply.data["sample"]
     lines = [reply.sentence, *(line for document in sample for line in _difference(document))]
     if reply.data["documents"] > len(sample):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console import completion
-from console.context import CliContext, fail, json_option, raw_stream, say, write_json, write_text, wrote
+from console.context import CliContext, fail, json_option, raw_stream, refuse, say, write_json, write_text, wrote
 from engine.store.terms import terms
 from engine.text import clean_line, counted
 
@@ -116,7 +116,7 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
 
     d = context.reader.document(id)
     if d is None:
-        fail(f"There is no document {clean_line(id)!r}. `rollout query` finds ids.", as_json)
+        fail(f"There is no document {clean_line(id)!r}. `rollout query` finds ids.", as_json, code="no_document")
     assert d is not None
     row: dict[str, Any] = {
         "id": d.id, "title": d.title, "arm": d.arm, "method": d.method, "keywords": d.keywords,
@@ -147,10 +147,10 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
     except click.Abort:  # no terminal to ask on
         wanted = False
     if not wanted:
-        fail("Nothing was deleted; --yes skips the question.", as_json)
+        fail("Nothing was deleted; --yes skips the question.", as_json, code="aborted")
     reply = context.client.command("delete_document", document=id)
     if not reply.ok:
-        fail(reply.sentence, as_json, reply.data)
+        refuse(reply, as_json, reply.data)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
 
 
@@ -197,7 +197,7 @@ def export(
 
     hits = context.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
     if not hits:
-        fail(f"No document serves {method} keywords yet: {MAKES[method]}.", as_json)
+        fail(f"No document serves {method} keywords yet: {MAKES[method]}.", as_json, code="no_data")
     rows = [
         {
             "file": d.id,

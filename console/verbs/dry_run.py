@@ -19,7 +19,7 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     glance, alive, trouble = look(context)
     view = glance.view if glance is not None else None
     if view is None or glance is None:
-        fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json)
+        fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json, code="no_view")
     state = glance.state
     odd = "" if to_stage is None else not_below(plan, to_stage, state.stage)
     if to_stage is None or odd:
@@ -59,11 +59,11 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
 
 
 def undo_restore_would(context: CliContext, as_json: bool) -> None:
-    from engine.store import documents
+    from engine.store import restores
 
-    last = context.reader.read(documents.last_restore)
+    last = context.reader.read(restores.last_restore)
     if last is None:
-        fail("Nothing to undo: no restore is in force.", as_json)
+        fail("Nothing to undo: no restore is in force.", as_json, code="refused")
     sentence = f"{counted(last[1], 'document', 'documents')} would serve the LLM's keywords again. Nothing has changed."
     say(
         {"ok": True, "dry_run": True, "sentence": sentence, "restore": last[0], "documents": last[1]}, sentence, as_json

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import CliContext, Failed, fail, json_option, say
+from console.context import CliContext, Failed, fail, json_option, refuse, say
 
 if TYPE_CHECKING:
     from engine.server.rehearse import Rehearsal
@@ -159,14 +159,14 @@ def stop(context: CliContext, as_json: bool) -> None:
         return
     reply = context.client.command("stop")
     if not reply.ok:
-        fail(reply.sentence, as_json)
+        refuse(reply, as_json)
     until = time.monotonic() + 15
     while time.monotonic() < until:
         if not _runs(folder):
             _done("The engine has stopped. No document is extracted until it runs again.", as_json)
             return
         time.sleep(0.05)
-    fail(f"The engine has not stopped within 15 s; see {folder.engine_log}.", as_json)
+    fail(f"The engine has not stopped within 15 s; see {folder.engine_log}.", as_json, code="no_answer")
 
 
 def _done(sentence: str, as_json: bool) -> None:

@@ -122,7 +122,7 @@ def results(context: CliContext, last: bool, as_json: bool) -> None:
             folders.append(context.folder.path)
     played = kept.read(*folders)
     if not played:
-        fail("No game day was played yet: `rollout gameday`.", as_json)
+        fail("No game day was played yet: `rollout gameday`.", as_json, code="no_data")
     if last:
         say_text(played[-1].text, as_json, result=played[-1])
         return

@@ -28,7 +28,7 @@ def gate(context: CliContext, as_json: bool) -> None:
     glance, alive, trouble = look(context)
     view = glance.view if glance is not None else None
     if view is None:
-        fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json, {"open": False})
+        fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json, {"open": False}, "no_view")
     old = "" if alive == "running" else ENGINE[alive]
     is_open = view.gate.open and not old  # a gate that no engine judges now is not open
     head = headline(view, is_open)
@@ -176,7 +176,7 @@ def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> No
             now = ENGINE.get(alive) or goal.where(view)
         if took >= timeout_s:
             sentence = f"{goal.text}: not within {format_duration(timeout_s)}. {now}"
-            fail(sentence, as_json, _facts(goal, view, took))
+            fail(sentence, as_json, _facts(goal, view, took), "timeout")
         if now != last and not as_json:
             notice(f"waiting for {goal.text}: {now}")
         last = now

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from console.context import CliContext, fail, json_option, say
+from console.context import CliContext, fail, json_option, refuse, say
 from engine.plan.durations import iso
 from engine.store.jobs import Job, JobTally
 from engine.text import counted
@@ -61,5 +61,5 @@ def stop(context: CliContext, job: int, as_json: bool) -> None:
     """Stop a job: its workers end, what is stored stays."""
     reply = context.client.command("job_stop", job=job)
     if not reply.ok:
-        fail(reply.sentence, as_json, {"code": reply.data.get("code", "refused")})
+        refuse(reply, as_json)
     say({"ok": True, "sentence": reply.sentence, "job": job}, reply.sentence, as_json)

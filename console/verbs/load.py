@@ -155,10 +155,11 @@ def _files(paths: tuple[str, ...], root: Path | None, as_json: bool) -> LoadFile
         fail(
             "No file to read there. load reads files without an extension and " + " ".join(sorted(sources.KINDS)),
             as_json,
+            code="no_files",
         )
     root = root.resolve() if root is not None else root_of(paths)
     if root is not None and (stray := outside(root, files)):
-        fail(f"{clean_line(stray)} is not under the root {root}. Give another --root.", as_json)
+        fail(f"{clean_line(stray)} is not under the root {root}. Give another --root.", as_json, code="no_files")
     return LoadFiles(files, root, passed_over)
 
 
@@ -225,7 +226,7 @@ class LoadRun:
             notice(line)
         if tally.fallback and self._method == "llm":
             notice("To retry the documents that fell back, run the same command with --resume.")
-        early = {"ok": False, "sentence": stopped} if stopped else {}
+        early = {"ok": False, "code": "stopped", "sentence": stopped} if stopped else {}
         say({**tally.data(took), **early}, tally.sentence(took), self._as_json)
         if stopped:
             click.echo(

@@ -55,7 +55,7 @@ class WorkerOptions(NamedTuple):
         try:
             driver.check(place)
         except driver.JobTrouble as error:
-            fail(str(error), as_json)
+            fail(str(error), as_json, code="job")
         return place
 
 
@@ -90,7 +90,7 @@ def begin(context: CliContext, workers: WorkerOptions, new: NewJob, as_json: boo
         try:
             job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind)
         except driver.JobTrouble as error:
-            fail(str(error), as_json)
+            fail(str(error), as_json, code="job")
         _carry_out(context, workers, place, job, as_json)
 
 
@@ -113,15 +113,15 @@ def _carry_out(context: CliContext, workers: WorkerOptions, place: Place, job: i
             context.client, context.reader, job, place, plan, workers.engine, lambda tally: watch.step(job, tally)
         )
     except driver.JobTrouble as error:
-        fail(str(error), as_json)
+        fail(str(error), as_json, code="job")
     except KeyboardInterrupt:
-        fail(f"Stopped. What is stored stays; to continue: {to_continue}", as_json)
+        fail(f"Stopped. What is stored stays; to continue: {to_continue}", as_json, code="stopped")
     watch.end()
     sentence = driver.sentence(result, time.monotonic() - began)
     for why, names in result.troubles.items():
         notice(f"skipped {listed(names)}: {why}")
     if result.why:
-        fail(f"{result.why} {sentence} To continue: {to_continue}", as_json, driver.data(result))
+        fail(f"{result.why} {sentence} To continue: {to_continue}", as_json, driver.data(result), "job")
     say({"ok": not result.tally.failed, "sentence": sentence, **driver.data(result)}, sentence, as_json)
     if result.tally.failed:
         raise SystemExit(1)

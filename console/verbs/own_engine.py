@@ -25,7 +25,7 @@ def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
         try:
             context.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            fail(unanswered(context.folder, error), as_json)
+            fail(unanswered(context.folder, error), as_json, code="no_engine")
         yield
         return
     from engine.server.process import spawn, wait_until_up
@@ -34,7 +34,7 @@ def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
     notice(f"No engine runs in {context.folder.path}: starting one for this load; it stops with it.")
     process = spawn(context.plan_path.resolve(), Folder(context.folder.path, plan.store.group), attached=True)
     if trouble := wait_until_up(context.folder, process):
-        fail(trouble, as_json)
+        fail(trouble, as_json, code="no_engine")
     try:
         yield
     finally:

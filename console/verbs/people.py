@@ -10,7 +10,7 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, Failed, fail, json_option, say, write_prose, write_text, wrote
+from console.context import CliContext, Failed, fail, json_option, refuse, say, write_prose, write_text, wrote
 
 
 @click.group()
@@ -34,7 +34,7 @@ def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
         return
     reply = context.client.command("preview", id=kind)
     if not reply.ok:
-        fail(reply.sentence, as_json)
+        refuse(reply, as_json)
     if reply.data.get("note") and not as_json:
         click.echo(reply.data["note"], err=True)
     say(reply.data, f"Subject: {reply.data['subject']}\n\n{reply.data['body']}", as_json)
@@ -48,7 +48,7 @@ def send(context: CliContext, kind: str, as_json: bool) -> None:
     """Queue a message. Delivery is retried for several hours."""
     reply = context.client.command("message", id=kind)
     if not reply.ok:
-        fail(reply.sentence, as_json)
+        refuse(reply, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
 
 
@@ -80,7 +80,7 @@ def retry(context: CliContext, as_json: bool) -> None:
     """Retry waiting and failed messages now."""
     reply = context.client.command("resend")
     if not reply.ok:
-        fail(reply.sentence, as_json)
+        refuse(reply, as_json)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
 
 
@@ -91,7 +91,7 @@ def test(context: CliContext, as_json: bool) -> None:
     """Send a test message to every address now and show the results."""
     reply = context.client.command("notify_test", timeout_s=90.0)
     if not reply.ok:
-        fail(reply.sentence, as_json)
+        refuse(reply, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
 
 
@@ -108,7 +108,7 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
     if reminder is not None:
         reply = context.client.command("remind", id=reminder)
         if not reply.ok:
-            fail(reply.sentence, as_json)
+            refuse(reply, as_json)
         say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
         return
     from console.verbs.status import unseen
@@ -150,7 +150,11 @@ def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> No
         say(listed, "\n".join(lines) or "The plan has no commands for this stage.", as_json)
         return
     if number > len(result):
-        fail(f"There is no command {number}; this stage has {len(result)}. `rollout run` lists them.", as_json)
+        fail(
+            f"There is no command {number}; this stage has {len(result)}. `rollout run` lists them.",
+            as_json,
+            code="no_command",
+        )
     command = result[number - 1]
     line = localized(command.run.strip(), plan, view.engine.address if view else "")
     click.echo(f"$ {line}", err=True)
@@ -203,7 +207,7 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
             )
         result = context.reader.read(lambda conn: check(conn, noted))
         if not result.ok:
-            fail(result.sentence, as_json)
+            fail(result.sentence, as_json, code="log_broken")
         say(result, result.sentence, as_json)
         return
     import msgspec
@@ -254,7 +258,7 @@ def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -
     content = " ".join(text) if text and text != ("-",) else sys.stdin.read()
     reply = context.client.command("note", kind=kind, text=content)
     if not reply.ok:
-        fail(reply.sentence, as_json)
+        refuse(reply, as_json)
     say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
 
 
@@ -267,8 +271,8 @@ def backup(context: CliContext, path: Path, as_json: bool) -> None:
     from engine.store.backup import take
 
     if path.exists():
-        fail(f"{path} already exists; choose another name.", as_json)
+        fail(f"{path} already exists; choose another name.", as_json, code="exists")
     result = take(context.folder, path)
     if not result.ok:
-        fail(result.sentence, as_json)
+        fail(result.sentence, as_json, code="store")
     say(result, result.sentence[0].upper() + result.sentence[1:] + ".", as_json)

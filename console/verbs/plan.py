@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from console.context import CliContext, fail, json_option, say
+from console.context import CliContext, fail, json_option, refuse, say
 
 CHANGE = ("place", "before", "after", "sentence")
 
@@ -31,11 +31,13 @@ def diff(context: CliContext, as_json: bool) -> None:
     state = context.reader.state()
     pins = state.pins
     if pins is None:
-        fail("This store doesn't hold the plan in force yet: start the engine once, then retry.", as_json)
+        fail(
+            "This store doesn't hold the plan in force yet: start the engine once, then retry.", as_json, code="no_data"
+        )
     try:
         text = plan_text(context.plan_path)
     except PlanError as error:
-        fail(str(error), as_json)
+        fail(str(error), as_json, code="plan")
     changes = context.reader.read(lambda conn: plans.changes(conn, pins.digest, text))
     trouble, why = "", ""
     try:
@@ -91,5 +93,5 @@ def adopt(context: CliContext, stage: int, reason: str, as_json: bool) -> None:
     """Name the rollout's stage in the changed plan. The percentage may fall to that stage's; it never rises."""
     reply = context.client.command("adopt_plan", stage=stage, reason=reason)
     if not reply.ok:
-        fail(reply.sentence, as_json, reply.data)
+        refuse(reply, as_json, reply.data)
     say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)

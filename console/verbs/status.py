@@ -55,7 +55,11 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
     glance, alive, trouble = look(context)
     if glance is None or glance.view is None:
         what = trouble or ("The engine has published nothing yet." if alive == "running" else ENGINE[alive])
-        fail("\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))), as_json)
+        fail(
+            "\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))),
+            as_json,
+            code="no_view",
+        )
     printed = [f"{iso(glance.view.at)} {_where(glance.view)}", *(line.sentence for line in lines(glance.view, alive))]
     if elsewhere:
         printed.insert(1, elsewhere)
@@ -84,10 +88,10 @@ def _at(context: CliContext, when: str, as_json: bool) -> None:
     try:
         at = parse_when(when, now)
         if at > now:
-            fail(f"{iso(at)} has not come yet; --at takes a moment in the past.", as_json)
+            fail(f"{iso(at)} has not come yet; --at takes a moment in the past.", as_json, code="no_data")
         view = context.reader.read(lambda conn: view_at(conn, context.plan, at))
     except (ValueError, NothingKept, StoreError) as error:
-        fail(str(error), as_json)
+        fail(str(error), as_json, code="no_data")
     title = f"AS OF {iso(at)}, {format_duration(now - at)} ago. {_where(view)}"
     unknown = f"Not kept: {'; '.join(view.not_kept)}."
     printed = [title, *(line.sentence for line in lines(view, "running")), unknown]

@@ -43,7 +43,7 @@ def list_(context: CliContext, as_json: bool) -> None:
     glance = context.reader.glance()
     view = glance.view
     if view is None:
-        fail("The engine has published nothing yet.", as_json)
+        fail("The engine has published nothing yet.", as_json, code="no_view")
     old = unseen(context, glance)
     fired = any(t.fired for t in view.triggers)
     lines = [*([old] if old else []), *(line for trigger in view.triggers for line in _listed(trigger, fired))]
@@ -88,7 +88,7 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
 
     known = [t.id for t in context.plan.triggers]
     if trigger not in known:
-        fail(f"There is no trigger {trigger!r}. Triggers: {', '.join(known)}.", as_json)
+        fail(f"There is no trigger {trigger!r}. Triggers: {', '.join(known)}.", as_json, code="no_trigger")
     now = context.now()
     try:
         at = parse_when(when, now) if when else now
@@ -98,7 +98,7 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
         at += WITHIN_S
     explanation = context.reader.read(lambda conn: story(conn, trigger, at))
     if explanation is None:
-        fail(f"The store has nothing about {trigger} at or before {iso(at)}.", as_json)
+        fail(f"The store has nothing about {trigger} at or before {iso(at)}.", as_json, code="no_data")
     say(explanation, "\n".join(explanation.lines), as_json)
 
 
@@ -136,7 +136,7 @@ def backtest(context: CliContext, days: float, other: Path | None, injected: tup
         faults = [parse_inject(text) for text in injected]
         plans = {"today": context.file_plan, **({str(other): load_plan(other)} if other else {})}
     except PlanError as error:
-        fail(str(error), as_json)
+        fail(str(error), as_json, code="plan")
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     documents, first, last, replayed = _replay(context, plans, faults, days, as_json)
@@ -162,6 +162,7 @@ def _replay(
         fail(
             f"The store has no LLM document of the last {days:g} {'day' if days == 1 else 'days'}: nothing to replay.",
             as_json,
+            code="no_data",
         )
     first, last = span
     heard = context.reader.read(lambda conn: attempts.complaints(conn, since))

@@ -100,9 +100,10 @@ class EngineClient:
                 False,
                 f"The engine did not answer within {timeout_s:g} s. It may be stopped or busy, and may still do this "
                 "later. Rollback works anyway.",
+                {"code": "no_answer"},
             )
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Reply(False, unanswered(self.folder, error))
+            return Reply(False, unanswered(self.folder, error), {"code": "no_engine"})
         return Reply(
             bool(answer.get("ok")) and status < 400,
             str(answer.get("sentence", f"HTTP {status}")),
