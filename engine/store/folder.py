@@ -14,50 +14,18 @@ import os
 import shlex
 import socket
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
 from engine import files
-from engine.store import ownership
+from engine.store import file_systems, ownership, sockets
 from engine.text import clean_line
 
 BALLAST_BYTES = 256 * 1024
 INTENT_BYTES = 64 * 1024
 OF_A_STORE = ("store.db", "lock", "armed", "engine.log")  # a folder with any of these has been a store
-NETWORK_FILE_SYSTEMS = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "9p",
-        "afs",
-        "ncpfs",
-        "ceph",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "ocfs2",
-        "gfs2",
-        "pvfs2",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "fuse.ceph",
-        "fuse.s3fs",
-        "fuse.gcsfuse",
-        "fuse.rclone",
-        "fuse.juicefs",
-        "fuse.davfs2",
-        "fuse.curlftpfs",
-        "fuse.moosefs",
-        "fuse.vmhgfs-fuse",
-        "davfs",
-    ]
-)
 
 
 class StoreError(Exception):
@@ -135,8 +103,8 @@ class Folder:
                 or f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and "
                 "its permissions."
             ) from None
-        kind = file_system(self.path)
-        if kind in NETWORK_FILE_SYSTEMS:
+        kind = file_systems.type_of(self.path)
+        if kind in file_systems.OF_NETWORKS:
             raise StoreError(
                 f"The store folder {self.path} is on a network file system ({kind}). SQLite's log needs shared "
                 "memory, which network file systems do not provide, so a write could be lost. Set [store] path "
@@ -371,42 +339,21 @@ class Folder:
         """A listening unix socket; replaces the one of a dead engine."""
         with contextlib.suppress(FileNotFoundError):
             self.socket.unlink()
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # before it has a name, since another file could have that name by then
-        os.fchmod(server.fileno(), self.file_mode)
-        mask = os.umask(0o007)
-        try:
-            with _short(self.socket) as address:
-                server.bind(address)
-        finally:
-            os.umask(mask)
+        server = sockets.bind(self.socket, self.file_mode)
         ownership.give_back(self.path)
-        self._listening_at = self._socket_s_own()
+        self._listening_at = sockets.identity(self.socket)
         server.listen(64)
         return server
 
     def stop_listening(self) -> None:
         """Remove the socket unless another engine has replaced it."""
         with contextlib.suppress(OSError):
-            if self._socket_s_own() == self._listening_at:
+            if sockets.identity(self.socket) == self._listening_at:
                 self.socket.unlink()
-
-    def _socket_s_own(self) -> tuple[int, int]:
-        """Identifies this socket; an inode number alone may be reused for a later one with the same name."""
-        status = os.stat(self.socket)
-        return status.st_ino, status.st_ctime_ns
 
     def connect(self, timeout_s: float) -> socket.socket:
         """OSError when nothing listens or answers in time."""
-        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        client.settimeout(timeout_s)
-        try:
-            with _short(self.socket) as address:
-                client.connect(address)
-        except BaseException:
-            client.close()
-            raise
-        return client
+        return sockets.connect(self.socket, timeout_s)
 
 
 class Lock:
@@ -425,36 +372,6 @@ class Lock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-
-@contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A unix socket's address holds about 107 bytes; a deep folder is reached through its descriptor."""
-    if len(os.fsencode(path)) < 100:
-        yield str(path)
-        return
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{path.name}"
-    finally:
-        os.close(descriptor)
-
-
-def file_system(path: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
-    """The type of the file system that holds `path` ("ext4", "nfs4"), or "" where the system does not report it."""
-    try:
-        lines = table.read_text().splitlines()
-    except OSError:
-        return ""
-    target = os.path.realpath(path)
-    best, kind = "", ""
-    for line in lines:
-        left, _, right = line.partition(" - ")
-        mount = left.split()[4].encode().decode("unicode_escape")
-        inside = target == mount or target.startswith(mount.rstrip("/") + "/")
-        if inside and len(mount) >= len(best):
-            best, kind = mount, right.split()[0]
-    return kind
 
 
 def disarm_for_rollback(folder: Folder) -> str:

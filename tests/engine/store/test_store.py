@@ -19,7 +19,8 @@ from engine.rollout.control import note
 from engine.rollout.state import Actor, Ask, Decision, State
 from engine.store import database, documents, lease, log, restores
 from engine.store.documents import DocumentWrite
-from engine.store.folder import Folder, Intent, StoreError, file_system
+from engine.store.file_systems import type_of
+from engine.store.folder import Folder, Intent, StoreError
 
 ALICE = Actor("alice", 1000)
 
@@ -251,14 +252,14 @@ MOUNTS = """\
 def test_the_file_system_is_the_innermost_mount_s(tmp_path: Path, path: str, kind: str) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(MOUNTS)
-    assert file_system(Path(path), table) == kind
+    assert type_of(Path(path), table) == kind
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p"])
 def test_a_store_on_a_network_file_system_is_refused_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("engine.store.folder.file_system", lambda path: kind)
+    monkeypatch.setattr("engine.store.file_systems.type_of", lambda path: kind)
     with pytest.raises(StoreError, match="shared memory") as refused:
         Folder(tmp_path / "s").prepare()
     assert kind in str(refused.value)
