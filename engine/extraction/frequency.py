@@ -21,7 +21,7 @@ from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, ROMANCE, SHORT_TOKENS, weights
-from engine.extraction.traits import Candidate, Traits, candidates, context, score
+from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, of_vague, scores
 from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
@@ -70,17 +70,16 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None
 # -- scores ------------------------------------------------------------------------------------------------------------
 
 
-def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[Rated], list[Candidate]]:
+def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[Rated], list[Vague]]:
     """The candidates by their own traits, best first; and the vague ones, most frequent first."""
-    length = len(read.kinds)
     rivals, vague = candidates(read.spans, english=english)
-    ranked = [(-score(rival, length, by), rival.at, rival.text, rival) for rival in rivals]
+    made = scores(rivals, len(read.kinds), by)
+    ranked = [(-score, rival[2], rival[1], rival) for score, rival in zip(made, rivals, strict=True)]
     ranked.sort()
-    vague.sort(key=lambda word: (-word.alone, word.at, word.text))
     return ranked, vague
 
 
-def _scored(read: Phrases, *, english: bool) -> tuple[list[Rated], list[Candidate]]:
+def _scored(read: Phrases, *, english: bool) -> tuple[list[Rated], list[Vague]]:
     by = weights(len(read.kinds)) if english else ROMANCE if read.language in LINKS else FOREIGN
     ranked, vague = best(read, by, english=english)
     if english and ranked:
@@ -106,13 +105,7 @@ def _of_piece(piece: Piece) -> Rated:
 
 
 def _chosen(
-    ranked: list[Rated],
-    vague: list[Candidate],
-    budget: Budget,
-    few: int,
-    quoted: frozenset[str],
-    english: bool,
-    least: int,
+    ranked: list[Rated], vague: list[Vague], budget: Budget, few: int, quoted: frozenset[str], english: bool, least: int
 ) -> list[tuple[Candidate, bool]]:
     """The best, without repeats: other spellings, or a part of a better keyword that occurs alone fewer than `least`
     times; and whether each is technical. Vague words come last and only fill the list up to `few`.
@@ -123,7 +116,7 @@ def _chosen(
     technical = descriptive = 0
     first_vague = len(ranked)
     root = _ROOTS.__getitem__
-    for place, candidate in enumerate(chain([rated[3] for rated in ranked], vague)):
+    for place, candidate in enumerate(chain([rated[3] for rated in ranked], map(of_vague, vague))):
         words = candidate.words
         if len(chosen) >= (few if place >= first_vague and candidate.text not in quoted else budget.total):
             break
@@ -198,7 +191,9 @@ _TECHNICAL = Known(_technical)
 
 
 def _is_technical(text: str, quoted: frozenset[str]) -> bool:
-    return text in quoted or any(map(_TECHNICAL.__getitem__, text.split()))
+    if " " not in text:
+        return _TECHNICAL[text] or text in quoted
+    return any(map(_TECHNICAL.__getitem__, text.split())) or text in quoted
 
 
 def _in_small_letters(text: str) -> str:

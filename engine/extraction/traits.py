@@ -68,7 +68,7 @@ class Traits(NamedTuple):
     identifier_alone: float
 
 
-_SAYS = Known(lambda word: word not in GENERAL and word not in WEAK)
+_SAYS = Known(lambda word: 0.0 if word in GENERAL or word in WEAK else 1.0)
 
 
 def candidate(words: Words, text: str, at: int, last: int, alone: int, within: int) -> Candidate:
@@ -81,129 +81,145 @@ def candidate(words: Words, text: str, at: int, last: int, alone: int, within: i
     return Candidate(words, text, at, last, alone, within, begins, ends, weight)
 
 
-def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate], list[Candidate]]:
+Vague = tuple[
+    int, int, str, Words, int, int
+]  # less the times alone, first place, text, words, last place, times inside
+
+
+def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate], list[Vague]]:
     """The phrases, and the parts that two places of the phrases share, in the order of the text's phrases; and the
-    vague.
+    vague, most frequent first.
 
     A candidate is vague if it is a general single word that is not the text's subject: ability, details.
     """
-    spellings: dict[Words, list[str]] = {}  # one an occurrence
-    first: dict[Words, int] = {}
-    last: dict[Words, int] = {}
+    found: dict[Words, tuple[list[int], list[str]]] = {}  # first, last, times inside another; a text an occurrence
     for words, text, at in spans:
-        if words in first:
-            spellings[words].append(text)
+        seen = found.get(words)
+        if seen is None:
+            found[words] = [at, at, 0], [text]
         else:
-            spellings[words] = [text]
-            first[words] = at
-        last[words] = at
-    inside, shared = _inside(spellings, first, last)
-    parts = [part for part in shared if part not in spellings and (len(part) > 1 or part[0] not in GENERAL)]
-    many = len(spellings) + len(parts) > SELDOM
+            seen[0][1] = at
+            seen[1].append(text)
+    parts = _parts(found)
+    many = len(found) + len(parts) > SELDOM
     made: list[Candidate] = []
-    vague: list[Candidate] = []
-    for words in chain(spellings, parts):
-        forms = spellings.get(words)
-        alone, within, at = len(forms) if forms else 0, inside.get(words, 0), first[words]
+    vague: list[Vague] = []
+    for words, ((at, last, within), texts) in found.items():
+        alone = len(texts)
         if many and alone + within < 2 and at > EARLY:
             continue
-        text = (forms[0] if alone == 1 else _spelling(forms)) if forms else " ".join(words)
+        text = texts[0] if alone == 1 else _spelling(texts)
         if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
             continue
-        if not forms and not english and (words[0] in _LINKS or words[-1] in _LINKS):
+        if english and len(words) == 1 and words[0] in GENERAL and alone + within < SUBJECT:
+            vague.append((-alone, at, text, words, last, within))
+        else:
+            made.append(candidate(words, text, at, last, alone, within))
+    for words, (at, last, within) in parts.items():
+        if many and within < 2 and at > EARLY:
             continue
-        one = candidate(words, text, at, last[words], alone, within)
-        if not forms and english and (one.ends in _NO_END or one.begins in _NO_BEGINNING):
+        text = " ".join(words)
+        if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
             continue
-        of_any_field = english and len(words) == 1 and words[0] in GENERAL and alone + within < SUBJECT
-        (vague if of_any_field else made).append(one)
+        if not english and (words[0] in _LINKS or words[-1] in _LINKS):
+            continue
+        part = candidate(words, text, at, last, 0, within)
+        if not english or (part.ends not in _NO_END and part.begins not in _NO_BEGINNING):
+            made.append(part)
+    vague.sort()
     return made, vague
 
 
-def _inside(
-    spellings: dict[Words, list[str]], first: dict[Words, int], last: dict[Words, int]
-) -> tuple[dict[Words, int], list[Words]]:
-    """How often each part of a phrase occurs inside one, and the parts that do so in two places of the phrases.
+def of_vague(one: Vague) -> Candidate:
+    less, at, text, words, last, within = one
+    return candidate(words, text, at, last, -less, within)
+
+
+def _parts(found: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:
+    """Parts that two places of the phrases share and that are no phrases of their own nor a general word: first and
+    last place, times inside a phrase. Completes the same of each of `found`.
 
     A word that occurs in one place only is in no such part and ends no other phrase, so parts containing it are
     skipped.
-    Completes `first` and `last`, for parts too.
     """
-    inside: dict[Words, int] = {}
-    shared: dict[Words, None] = {}
-    places = Counter(chain.from_iterable(spellings))
-    for words, forms in spellings.items():
+    places = Counter(chain.from_iterable(found))
+    if len(places) == places.total():
+        return {}
+    recurring = {word for word, times in places.items() if times > 1}
+    parts: dict[Words, list[int]] = {}
+    shared: dict[Words, list[int]] = {}  # in the order in which their second place appears
+    for words, ((begins, ends, _), texts) in found.items():
         size = len(words)
-        if size == 1:
+        if size == 1 or recurring.isdisjoint(words):
             continue
-        count, begins, ends = len(forms), first[words], last[words]
+        count = len(texts)
         for i in range(size):
             for j in range(i + 1, size + 1 if i else size):
-                if places[words[j - 1]] < 2:
+                if words[j - 1] not in recurring:
                     break
                 part = words[i:j]
-                if part in inside:
-                    inside[part] += count
-                    shared[part] = None
-                    if first[part] > begins + i:
-                        first[part] = begins + i
-                    if last[part] < ends + i:
-                        last[part] = ends + i
+                phrase = found.get(part)
+                if phrase is not None:
+                    where = phrase[0]
+                elif part in parts:
+                    where = shared[part] = parts[part]
                 else:
-                    inside[part] = count
-                    if part not in first or first[part] > begins + i:
-                        first[part] = begins + i
-                    last[part] = max(last.get(part, 0), ends + i)
-    return inside, list(shared)
+                    parts[part] = [begins + i, ends + i, count]
+                    continue
+                where[2] += count
+                if where[0] > begins + i:
+                    where[0] = begins + i
+                if where[1] < ends + i:
+                    where[1] = ends + i
+    return {part: where for part, where in shared.items() if len(part) > 1 or part[0] not in GENERAL}
 
 
 def _spelling(forms: Sequence[str]) -> str:
     """The most frequent one; at a tie the one with fewest capitals, then the shortest, then by spelling."""
-    if len(forms) == 1:
+    if forms.count(forms[0]) == len(forms):
         return forms[0]
     times = Counter(forms)
     return min(times, key=lambda text: (-times[text], sum(map(str.isupper, text)), len(text), text))
 
 
-def score(of: Candidate, length: int, by: Traits) -> float:
-    """The traits of a candidate in a text of `length` tokens, each times its weight."""
-    words, text, at, last, alone, within, begins, ends, weight = of
-    size = len(words)
-    head = words[-1]
-    total = by.late * math.log1p(at / 20) + by.spread * (last - at) / length + by.weight * weight
-    if within or alone > 1:
-        total += by.alone * math.log(alone + 0.33 * within) + by.occurs * math.log(alone + within)
-    if size == 1:
-        if ends == "i":
-            total += by.identifier_alone
-        total += by.one
+def scores(of: Iterable[Candidate], length: int, by: Traits) -> list[float]:
+    """The traits of each candidate in a text of `length` tokens, each times its weight."""
+    log, log1p, late, spread, share = math.log, math.log1p, by.late, by.spread, by.weight
+    made = []
+    for words, text, at, last, alone, within, begins, ends, weight in of:
+        size = len(words)
+        total = late * log1p(at / 20) + spread * (last - at) / length + share * weight
+        if within or alone > 1:
+            total += by.alone * log(alone + 0.33 * within) + by.occurs * log(alone + within)
+        if size == 1:
+            if ends == "i":
+                total += by.identifier_alone
+            total += by.one
+        else:
+            if size > 2 and not _LINKS.isdisjoint(words):
+                size -= sum(map(_LINKS.__contains__, words))  # base de datos is a term of two words
+            total += by[size - 1]
+            if begins == "a":
+                total += by.adjective_first
+                if words[0] in SOFT:
+                    total += by.soft_first
+            elif begins in "gG":
+                total += by.participle_first
+        head = words[-1]
         if head in GENERAL:
-            total += by.general_alone
+            total += by.general_alone if len(words) == 1 else by.general_last
             if head in EMPTY:
                 total += by.empty_last
-    else:
-        if size > 2 and not _LINKS.isdisjoint(words):
-            size -= sum(map(_LINKS.__contains__, words))  # base de datos is a term of two words
-        total += by[size - 1]
-        if begins == "a":
-            total += by.adjective_first
-            if words[0] in SOFT:
-                total += by.soft_first
-        elif begins in "gG":
-            total += by.participle_first
-        if head in GENERAL:
-            total += by.general_last
-            if head in EMPTY:
-                total += by.empty_last
-    if ends in "bBV":
-        total += by.verb_last
-    if not alone:
-        total += by.part
-    if at and text[0].isupper() and text[1:2].islower():
-        total += by.name
-    if not text.replace(" ", "").isalpha() and _NUMBERED.search(text):
-        total += by.number
-    return total
+        if ends in "bBV":
+            total += by.verb_last
+        if not alone:
+            total += by.part
+        if at and text[0].isupper() and text[1:2].islower():
+            total += by.name
+        if not text.isalpha() and not text.replace(" ", "").isalpha() and _NUMBERED.search(text):
+            total += by.number
+        made.append(total)
+    return made
 
 
 # -- beside the others -------------------------------------------------------------------------------------------------
@@ -215,26 +231,26 @@ class Context(NamedTuple):
     It excludes the text's length and its number of candidates: from those, trees learn which data set a text is from.
     """
 
-    size: float  # words
-    chars: float
-    longest: float  # characters of its longest word
-    alone: float  # times as a phrase on its own as a phrase on its own
+    size: int  # words
+    chars: int
+    longest: int  # characters of its longest word
+    alone: int  # times as a phrase on its own as a phrase on its own
     late: float  # share of the text before it
     spread: float
-    rarest: float  # times its rarest word occurs in phrases
-    commonest: float
-    headed: float  # candidates with the same last word
-    begins: float  # kind of its first word, as a number
-    ends: float
-    before: float  # kind of the token before it
-    after: float
+    rarest: int  # times its rarest word occurs in phrases
+    commonest: int
+    headed: int  # candidates with the same last word
+    begins: int  # kind of its first word, as a number
+    ends: int
+    before: int  # kind of the token before it
+    after: int
     weight: float
     name: float  # words of it with a capital
 
 
 # Nouns last, so that a threshold separates similar kinds.
-_ORDER = {kind: float(n) for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
-_ORDER |= {"F": 1.0, "V": _ORDER["B"], "o": _ORDER["n"], "y": _ORDER["n"], "O": _ORDER["c"]}
+_ORDER = {kind: n for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
+_ORDER |= {"F": 1, "V": _ORDER["B"], "o": _ORDER["n"], "y": _ORDER["n"], "O": _ORDER["c"]}
 
 
 def context(
@@ -276,8 +292,8 @@ def context(
                 heads[words[-1]],
                 order[begins],
                 order[ends],
-                order[kinds[at - 1]] if at else 0.0,
-                order[kinds[end]] if end < length else 0.0,
+                order[kinds[at - 1]] if at else 0,
+                order[kinds[end]] if end < length else 0,
                 weight,
                 name,
             )

@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Callable, Iterable
 from importlib.resources import files
 from itertools import starmap
-from typing import Any
+from typing import Any, get_type_hints
 
 from engine.extraction.ranking import between
 from engine.extraction.traits import Context
 
 SHORT_TOKENS, LONG_TOKENS = 200, 450  # at which a text has the trees of the one or the other alone
 
+_UNITS = tuple(get_type_hints(Context).values())
 _FILE = json.loads(files("engine.extraction").joinpath("ranking.json").read_text("utf-8"))
 
 VERSION: str = _FILE["version"]  # raised with every file that changes the ranking
@@ -31,14 +33,14 @@ def compiled(trees: list[Any]) -> Callable[..., float]:
     """The sum of the trees as one function of the fields of a Context.
 
     It is built only from trait names and numbers, whatever the file contains."""
-    used: set[str] = set()
 
     def node(tree: Any) -> ast.expr:
         if isinstance(tree, (int, float)):
             return ast.Constant(float(tree))
         trait, threshold, low, high = tree
-        used.add(Context._fields[Context._fields.index(trait)])
-        test = ast.Compare(ast.Name(trait, ast.Load()), [ast.LtE()], [ast.Constant(float(threshold))])
+        # an integer compared with a float takes four times as long as one compared with an integer
+        limit = math.floor(threshold) if _UNITS[Context._fields.index(trait)] is int else float(threshold)
+        test = ast.Compare(ast.Name(trait, ast.Load()), [ast.LtE()], [ast.Constant(limit)])
         return ast.IfExp(test, node(low), node(high))
 
     total: ast.expr = ast.Constant(0.0)

@@ -10,7 +10,7 @@ from engine.extraction import trees
 from engine.extraction.candidates import phrases, tokenise
 from engine.extraction.frequency import extract
 from engine.extraction.ranking import LONG, SHORT, weights
-from engine.extraction.traits import Candidate, Context, Traits, candidate, candidates, context, score
+from engine.extraction.traits import Candidate, Context, Traits, candidate, candidates, context, scores
 
 NOTHING = Traits._make([0.0] * len(Traits._fields))
 
@@ -44,7 +44,7 @@ def one(text: str, *, at: int = 0, last: int | None = None, alone: int = 1, with
     ],
 )
 def test_each_trait_is_read_from_the_candidate(result: Candidate, trait: str, value: float) -> None:
-    assert score(result, 100, NOTHING._replace(**{trait: 1.0})) == pytest.approx(value)
+    assert scores([result], 100, NOTHING._replace(**{trait: 1.0})) == pytest.approx([value])
 
 
 def test_weights_lie_between_those_of_short_and_long_texts() -> None:
@@ -55,7 +55,7 @@ def test_weights_lie_between_those_of_short_and_long_texts() -> None:
 
 def test_a_score_is_the_sum_of_traits_times_weights() -> None:
     by = NOTHING._replace(two=1.5, late=-0.5)
-    assert score(one("inverted index", at=20), 100, by) == pytest.approx(1.5 - 0.5 * math.log(2))
+    assert scores([one("inverted index", at=20)], 100, by) == pytest.approx([1.5 - 0.5 * math.log(2)])
 
 
 def known(text: str) -> dict[str, Context]:
