@@ -147,7 +147,7 @@ def _secrets(plan: Plan, report: Say) -> None:
 def _environment(plan: Plan, report: Say) -> None:
     """Environment settings that keep the engine from starting."""
     from engine.plan.environment import EnvironmentProblem, ceiling
-    from engine.server.process import exposed
+    from engine.server.binding import exposed
 
     try:
         ceiling(os.environ)

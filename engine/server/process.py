@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import shlex
 import signal
 import socket
 import sqlite3
@@ -19,7 +18,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,18 +29,14 @@ from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
-from engine.plan.settings import HttpSettings as HttpApi
-from engine.rollout.state import Actor
-from engine.server import repeated
-from engine.server.guard import LOOPBACK, Guard
+from engine.server import binding, repeated
+from engine.server.guard import Guard
+from engine.server.simulation import Simulation, refuse_a_rehearsals
 from engine.service import sd_notify
 from engine.store.folder import Folder, Lock, StoreError
-from engine.store.reader import Reader
 from engine.text import reason_of
 
 if TYPE_CHECKING:
-    from engine.gameday.director import Director
-    from engine.rehearsal.environment import World
     from engine.service.engine import Engine
 
 STANDBY_POLL_S = 0.05
@@ -188,14 +183,6 @@ def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -
     print(sentence, file=sys.stderr)
 
 
-def _refuse_a_rehearsals(folder: Folder) -> None:
-    if _is_of_a_rehearsal(folder):
-        raise StoreError(
-            f"{folder.path} is the store of a rehearsal, with its own calendar and a simulated LLM. "
-            f"`rollout rehearse --keep {shlex.quote(str(folder.path.absolute().parent))}` continues it."
-        )
-
-
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool, scenario: str = "") -> int:
     from engine.server import lifecycle, otlp
     from engine.service.engine import Engine
@@ -222,35 +209,30 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
         with contextlib.suppress(PlanError):  # it may have been edited during the wait
             plan = load_plan(plan_path)
     with lock:
-        world, director = None, None
+        simulation = None
         if isinstance(clock, LapseClock):
-            from engine.rehearsal.environment import World
-
-            world = World(clock, hidden=bool(scenario))
-            director = _director(scenario, folder, clock, world) if scenario else None
-            await world.start()
-            plan = world.plan(plan)
+            simulation = Simulation(folder, clock, scenario)
+            await simulation.world.start()
+            plan = simulation.world.plan(plan)
         else:
-            _refuse_a_rehearsals(folder)
-        with await _port(plan, world is not None, patience_s) as tcp:  # the port frees up before the lock does
+            refuse_a_rehearsals(folder)
+        world = simulation.world if simulation is not None else None
+        with await binding.port(plan, world is not None, patience_s) as tcp:  # the port frees up before the lock does
             engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
-            engine.director = director
+            engine.director = simulation.director if simulation is not None else None
             if world is None:
                 memory.remember(plan_path, folder.path, os.getpid())
-            await engine.open(address=_url(tcp))
+            await engine.open(address=binding.url(tcp))
             await ControlLoop(engine).start()
             await lifecycle.started(engine)
             export = otlp.start(engine, os.environ)
-            if world is not None:
-                _populate(world, engine)
-            playing = asyncio.create_task(director.run(_Stage(engine))) if director is not None else None
+            if simulation is not None:
+                simulation.attach(engine)
             try:
                 await _serve(engine, plan, folder, tcp, ending)
             finally:
-                if playing is not None:
-                    playing.cancel()
-                if world is not None:
-                    await world.stop()
+                if simulation is not None:
+                    await simulation.stop()
                 if export is not None:
                     await export.stop()
                 await lifecycle.stopped(engine, engine.end_cause or (causes[0] if causes else "a listener ended"))
@@ -274,18 +256,6 @@ async def _stand_by(folder: Folder, ending: asyncio.Event) -> Lock | None:
     return lock
 
 
-def _is_of_a_rehearsal(folder: Folder) -> bool:
-    """Whether the last engine on this store was a rehearsal's."""
-    reader = Reader(folder)
-    try:
-        view = reader.glance().view
-    except StoreError:  # none yet, or of another version
-        return False
-    finally:
-        reader.close()
-    return view is not None and view.rehearsal
-
-
 def _load_all() -> None:
     """A standby preloads what it will need immediately."""
     import uvicorn.protocols.http.h11_impl
@@ -296,118 +266,10 @@ def _load_all() -> None:
     log.debug("loaded %s", (uvicorn.protocols.http.h11_impl, engine.server.http, engine.store.schema))
 
 
-def _director(scenario: str, folder: Folder, clock: LapseClock, world: World) -> Director:
-    """Of a game day. In an engine that follows a killed one, the calendar is set to where it would be by now."""
-    from engine.gameday.director import Director
-    from engine.gameday.scenario import load
-
-    director = Director(load(scenario), folder.path.parent, clock, clock.speed, world.switch)
-    director.resume()
-    return director
-
-
-class _Stage:
-    """The engine, as a game day's director uses it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @property
-    def stage(self) -> int:
-        return self._engine.state.stage
-
-    @property
-    def epoch(self) -> int:
-        return self._engine.state.epoch
-
-    @property
-    def percent_bp(self) -> int:
-        return self._engine.state.percent_bp
-
-    async def request(self, kind: str, fields: dict[str, Any], actor: Actor) -> bool:
-        from engine.server.commands import carry_out
-
-        return (await carry_out(self._engine, kind, fields, actor)).ok
-
-    def llm_document(self) -> str:
-        """One that serves LLM keywords; "" if none does."""
-        from engine.store import documents
-
-        latest = documents.recent(self._engine.conn, "llm", 1)
-        return latest[0].id if latest else ""
-
-
-def _populate(world: World, engine: Engine) -> None:
-    """Connect a rehearsal's documents and users to its engine."""
-    from engine.server.commands import carry_out
-    from engine.store import documents
-
-    def served_by_llm(document_id: str) -> bool:
-        document = documents.get(engine.conn, document_id)
-        return document is not None and document.method == "llm"
-
-    async def feedback(fields: dict[str, Any], actor: Actor) -> None:
-        await carry_out(engine, "feedback", fields, actor)
-
-    world.attach(engine.extract, feedback, served_by_llm, visit=f"visit-{engine.token}")
-
-
 def _end_when_closed(loop: asyncio.AbstractEventLoop, end: Callable[[str], None]) -> None:
     if not os.read(0, 1024):
         loop.remove_reader(0)
         end("the process that started it ended")
-
-
-async def _port(plan: Plan, rehearsal: bool, patience_s: float) -> socket.socket:
-    """The TCP socket; retried for `patience_s` while the port is taken."""
-    until = time.monotonic() + patience_s
-    while True:
-        try:
-            return _bind(plan, rehearsal)
-        except StoreError:
-            if time.monotonic() >= until:
-                raise
-        await asyncio.sleep(STANDBY_POLL_S)
-
-
-def exposed(http: HttpApi, environ: Mapping[str, str]) -> str:
-    """Why the engine must not listen at this address, as a sentence; "" when it may. EnvironmentProblem for an unusable
-    token."""
-    if http.host in LOOPBACK or secret(environ, http.token_env):
-        return ""
-    return (
-        f"[http] host {http.host} is not loopback, so a token is required: set {http.token_env} in the engine's "
-        "environment."
-    )
-
-
-def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
-    """The TCP socket. OSError with a sentence when the address is taken; a rehearsal then uses any free port."""
-    http = plan.http
-    why = exposed(http, os.environ)
-    if why:
-        raise StoreError(why)
-    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
-    # an explicit protocol number, or asyncio leaves Nagle on
-    tcp = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        tcp.bind((http.host, http.port))
-    except OSError as error:
-        if not rehearsal:
-            tcp.close()
-            raise StoreError(
-                f"{http.host}:{http.port} cannot be bound ({error.strerror}): set [http] host to an address of "
-                "this machine and port to a free one."
-            ) from None
-        tcp.bind((http.host, 0))
-    tcp.listen(128)
-    return tcp
-
-
-def _url(tcp: socket.socket) -> str:
-    host, port, *_ = tcp.getsockname()
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:

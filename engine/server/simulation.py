@@ -1,0 +1,116 @@
+"""What an engine in a rehearsal or a game day runs beside itself: a simulated LLM service, its documents and users, and
+the game day's director."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from engine.clock import LapseClock
+from engine.rollout.state import Actor
+from engine.store.folder import Folder, StoreError
+from engine.store.reader import Reader
+
+if TYPE_CHECKING:
+    from engine.gameday.director import Director
+    from engine.rehearsal.environment import World
+    from engine.service.engine import Engine
+
+
+class Simulation:
+    """The world, and the director of a game day (`scenario`). Start it before the engine; attach the engine later."""
+
+    def __init__(self, folder: Folder, clock: LapseClock, scenario: str) -> None:
+        from engine.rehearsal.environment import World
+
+        self.world = World(clock, hidden=bool(scenario))
+        self.director = _director(scenario, folder, clock, self.world) if scenario else None
+        self._playing: asyncio.Task[None] | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Send it documents and users, and begin the game day."""
+        _populate(self.world, engine)
+        if self.director is not None:
+            self._playing = asyncio.create_task(self.director.run(_Stage(engine)))
+
+    async def stop(self) -> None:
+        if self._playing is not None:
+            self._playing.cancel()
+        await self.world.stop()
+
+
+def refuse_a_rehearsals(folder: Folder) -> None:
+    if _is_of_a_rehearsal(folder):
+        raise StoreError(
+            f"{folder.path} is the store of a rehearsal, with its own calendar and a simulated LLM. "
+            f"`rollout rehearse --keep {shlex.quote(str(folder.path.absolute().parent))}` continues it."
+        )
+
+
+def _is_of_a_rehearsal(folder: Folder) -> bool:
+    """Whether the last engine on this store was a rehearsal's."""
+    reader = Reader(folder)
+    try:
+        view = reader.glance().view
+    except StoreError:  # none yet, or of another version
+        return False
+    finally:
+        reader.close()
+    return view is not None and view.rehearsal
+
+
+def _director(scenario: str, folder: Folder, clock: LapseClock, world: World) -> Director:
+    """Of a game day. In an engine that follows a killed one, the calendar is set to where it would be by now."""
+    from engine.gameday.director import Director
+    from engine.gameday.scenario import load
+
+    director = Director(load(scenario), folder.path.parent, clock, clock.speed, world.switch)
+    director.resume()
+    return director
+
+
+class _Stage:
+    """The engine, as a game day's director uses it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def stage(self) -> int:
+        return self._engine.state.stage
+
+    @property
+    def epoch(self) -> int:
+        return self._engine.state.epoch
+
+    @property
+    def percent_bp(self) -> int:
+        return self._engine.state.percent_bp
+
+    async def request(self, kind: str, fields: dict[str, Any], actor: Actor) -> bool:
+        from engine.server.commands import carry_out
+
+        return (await carry_out(self._engine, kind, fields, actor)).ok
+
+    def llm_document(self) -> str:
+        """One that serves LLM keywords; "" if none does."""
+        from engine.store import documents
+
+        latest = documents.recent(self._engine.conn, "llm", 1)
+        return latest[0].id if latest else ""
+
+
+def _populate(world: World, engine: Engine) -> None:
+    """Connect a rehearsal's documents and users to its engine."""
+    from engine.server.commands import carry_out
+    from engine.store import documents
+
+    def served_by_llm(document_id: str) -> bool:
+        document = documents.get(engine.conn, document_id)
+        return document is not None and document.method == "llm"
+
+    async def feedback(fields: dict[str, Any], actor: Actor) -> None:
+        await carry_out(engine, "feedback", fields, actor)
+
+    world.attach(engine.extract, feedback, served_by_llm, visit=f"visit-{engine.token}")
