@@ -235,6 +235,15 @@ class CliContext:
         return max(time.time(), view.at) if view is not None else time.time()
 
 
+def started_s() -> float | None:
+    """When this command started, on the monotonic clock: the stopwatch runs from the Enter key."""
+    try:
+        ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        return int(ticks) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def raw_stream(stream: TextIO) -> TextIO:
     """The stream inside `cli.SanitizingStream`, for our own terminal sequences: a progress bar, emphasis. Clean any
     untrusted text before writing to it."""
@@ -291,6 +300,14 @@ def fail(sentence: str, as_json: bool = False, data: Any = None, code: str = "fa
 def refuse(reply: Reply, as_json: bool, data: Any = None) -> NoReturn:
     """Exit 1 with the engine's refusal and its code."""
     fail(reply.sentence, as_json, data, code=str(reply.data.get("code") or "refused"))
+
+
+def send_command(context: CliContext, as_json: bool, kind: str, /, **fields: Any) -> None:
+    """Send a command to the engine; print its answer, or exit with its refusal."""
+    reply = context.client.command(kind, **fields)
+    if not reply.ok:
+        refuse(reply, as_json, reply.data)
+    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
 
 
 def write_json(path: Path, value: Any) -> None:

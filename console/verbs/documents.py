@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console import completion
-from console.context import CliContext, fail, json_option, raw_stream, refuse, say, write_json, write_text, wrote
+from console.context import CliContext, fail, json_option, raw_stream, say, send_command, write_json, write_text, wrote
 from engine.store.terms import terms
 from engine.text import clean_line, counted
 
@@ -148,10 +148,7 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
         wanted = False
     if not wanted:
         fail("Nothing was deleted; --yes skips the question.", as_json, code="aborted")
-    reply = context.client.command("delete_document", document=id)
-    if not reply.ok:
-        refuse(reply, as_json, reply.data)
-    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+    send_command(context, as_json, "delete_document", document=id)
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

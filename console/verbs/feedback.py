@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from console.context import CliContext, Failed, fail, json_option, refuse, say
+from console.context import CliContext, Failed, fail, json_option, say, send_command
 from engine.text import counted
 
 A_BATCH = 500
@@ -33,10 +33,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _give(context: CliContext, as_json: bool, **fields: Any) -> None:
-    reply = context.client.command("feedback", **fields)
-    if not reply.ok:
-        refuse(reply, as_json)
-    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+    send_command(context, as_json, "feedback", **fields)
 
 
 @feedback.command()

@@ -10,7 +10,18 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, Failed, fail, json_option, refuse, say, write_prose, write_text, wrote
+from console.context import (
+    CliContext,
+    Failed,
+    fail,
+    json_option,
+    refuse,
+    say,
+    send_command,
+    write_prose,
+    write_text,
+    wrote,
+)
 
 
 @click.group()
@@ -46,10 +57,7 @@ def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
 @click.pass_obj
 def send(context: CliContext, kind: str, as_json: bool) -> None:
     """Queue a message. Delivery is retried for several hours."""
-    reply = context.client.command("message", id=kind)
-    if not reply.ok:
-        refuse(reply, as_json)
-    say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
+    send_command(context, as_json, "message", id=kind)
 
 
 @notify.command()
@@ -78,10 +86,7 @@ def queue(context: CliContext, as_json: bool) -> None:
 @click.pass_obj
 def retry(context: CliContext, as_json: bool) -> None:
     """Retry waiting and failed messages now."""
-    reply = context.client.command("resend")
-    if not reply.ok:
-        refuse(reply, as_json)
-    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+    send_command(context, as_json, "resend")
 
 
 @notify.command()
@@ -89,10 +94,7 @@ def retry(context: CliContext, as_json: bool) -> None:
 @click.pass_obj
 def test(context: CliContext, as_json: bool) -> None:
     """Send a test message to every address now and show the results."""
-    reply = context.client.command("notify_test", timeout_s=90.0)
-    if not reply.ok:
-        refuse(reply, as_json)
-    say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
+    send_command(context, as_json, "notify_test", timeout_s=90.0)
 
 
 @click.command()
@@ -106,10 +108,7 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
     from engine.plan.durations import format_duration, iso
 
     if reminder is not None:
-        reply = context.client.command("remind", id=reminder)
-        if not reply.ok:
-            refuse(reply, as_json)
-        say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
+        send_command(context, as_json, "remind", id=reminder)
         return
     from console.verbs.status import unseen
 
@@ -256,10 +255,7 @@ def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -
     `handover` leaves a note for the next on-call instead: the console shows it at attach until they dismiss it.
     """
     content = " ".join(text) if text and text != ("-",) else sys.stdin.read()
-    reply = context.client.command("note", kind=kind, text=content)
-    if not reply.ok:
-        refuse(reply, as_json)
-    say({"ok": True, "sentence": reply.sentence}, reply.sentence, as_json)
+    send_command(context, as_json, "note", kind=kind, text=content)
 
 
 @click.command()

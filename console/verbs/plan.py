@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from console.context import CliContext, fail, json_option, refuse, say
+from console.context import CliContext, fail, json_option, say, send_command
 
 CHANGE = ("place", "before", "after", "sentence")
 
@@ -91,7 +91,4 @@ def _model(changes: Any) -> str:
 @click.pass_obj
 def adopt(context: CliContext, stage: int, reason: str, as_json: bool) -> None:
     """Name the rollout's stage in the changed plan. The percentage may fall to that stage's; it never rises."""
-    reply = context.client.command("adopt_plan", stage=stage, reason=reason)
-    if not reply.ok:
-        refuse(reply, as_json, reply.data)
-    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+    send_command(context, as_json, "adopt_plan", stage=stage, reason=reason)

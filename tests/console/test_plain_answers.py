@@ -11,8 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from console.context import CliContext, Failed
-from console.verbs.control import StageNumber, _neighbour, _settled
+from console.verbs.control import StageNumber
 from console.verbs.gate import gate_lines
+from console.verbs.rollback import _neighbour, _settled
 from console.verbs.status import _is_behind
 from console.verbs.triggers import _listed
 from engine.client.client import EngineClient, Reply

@@ -1,0 +1,84 @@
+"""`rollout restore`: frequency keywords again for documents that serve the LLM's, or undo that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from console.context import CliContext, json_option, refuse, say, send_command
+from console.verbs.control import STAGES
+
+
+@click.command()
+@click.option("--since", default="", help="Only LLM keywords written since then: 2h, 30m, or 2026-11-24T14:03Z.")
+@click.option("--until", default="", help="Only those written up to then.")
+@click.option("--stage", type=click.IntRange(0), shell_complete=STAGES, help="Only those written in this stage.")
+@click.option(
+    "--bad-window", is_flag=True, help="Only those written between the first sign of trouble and the last rollback."
+)
+@click.option("--dry-run", is_flag=True, help="Show which documents would change and how; change nothing.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Documents that --dry-run lists."
+)
+@click.option("--undo", is_flag=True, help="Serve the LLM keywords of the last restore again.")
+@json_option
+@click.pass_obj
+def restore(
+    context: CliContext,
+    since: str,
+    until: str,
+    stage: int | None,
+    bad_window: bool,
+    dry_run: bool,
+    limit: int,
+    undo: bool,
+    as_json: bool,
+) -> None:
+    """Serve frequency keywords again for documents with LLM keywords, in one transaction. --undo reverts it."""
+    if undo:
+        if dry_run:
+            from console.verbs.dry_run import undo_restore_would
+
+            undo_restore_would(context, as_json)
+        else:
+            send_command(context, as_json, "undo_restore")
+        return
+    from engine.plan.durations import parse_when
+
+    if bad_window and (since or until or stage is not None):
+        raise click.UsageError("--bad-window sets its own window; drop --since, --until and --stage.")
+    now = context.now()
+    try:
+        start = parse_when(since, now) if since else None
+        end = parse_when(until, now) if until else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    window: dict[str, Any] = {"since": start, "until": end, "stage": stage, "bad_window": bad_window}
+    if not dry_run:
+        send_command(context, as_json, "restore", **window)
+        return
+    reply = context.client.command("restore", **window, dry_run=True, limit=limit)
+    if not reply.ok:
+        refuse(reply, as_json, reply.data)
+    sample = reply.data["sample"]
+    lines = [reply.sentence, *(line for document in sample for line in _difference(document))]
+    if reply.data["documents"] > len(sample):
+        lines.append(f"... and {reply.data['documents'] - len(sample)} more; raise --limit to list them.")
+    say({"ok": True, "sentence": reply.sentence, **reply.data}, "\n".join(lines), as_json)
+
+
+def _difference(document: dict[str, Any]) -> list[str]:
+    """What a restore would do to one document, as a diff: - removed, + added, = kept."""
+    from engine.plan.durations import iso
+
+    llm, plain = document["llm"], document["frequency"]
+    lines = [f"{document['id']}  written {iso(document['llm_at'])} in stage {document['stage']}"]
+    for sign, words in (
+        ("-", [word for word in llm if word not in plain]),
+        ("+", [word for word in plain if word not in llm]),
+        ("=", [word for word in plain if word in llm]),
+    ):
+        if words:
+            lines.append(f"  {sign} {', '.join(words)}")
+    return lines
