@@ -16,7 +16,7 @@ PROGRAM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.wh
 
 
 class Chromium:
-    """One tab. `messages` holds what the page's console and the browser said, policy violations among it."""
+    """One tab. `messages` holds what the page's console and the browser logged, policy violations included."""
 
     def __init__(self) -> None:
         assert PROGRAM is not None

@@ -1,4 +1,4 @@
-"""An LLM server that answers each document as a row of a table says, byte for byte, by Ollama's API or OpenAI's, over real sockets.
+"""An LLM server that answers each document from a row of a table, byte for byte, by Ollama's API or OpenAI's, over real sockets.
 
 async with FaultServer("openai") as server: ... server.say = content("- connection pool") ... server.calls
 """

@@ -50,7 +50,7 @@ class Tour:
         await self.hope(lambda v: v.health == "ok", 60)
 
     async def press(self, *keys: str) -> None:
-        """At a person's pace: bursts are taken for a paste."""
+        """At a person's pace: bursts look like a paste."""
         for key in keys:
             await self.pilot.press(key)
             await asyncio.sleep(0.1)
@@ -86,7 +86,7 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.write("")
         await t.press("c")
         await t.until(lambda v: sum(item.state == "done" for item in v.gate.items) >= 3)
-        await asyncio.sleep(8)  # what was said about the check goes away
+        await asyncio.sleep(8)  # the check's message disappears
         await t.shoot("gate")
         for stage, percent in ((1, 0), (2, 1000), (3, 2500)):
             await t.promote_past_the_gate(percent, stage)
@@ -103,7 +103,7 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.press("1")
         await t.until(lambda v: v.percent_bp == 0)
         await t.press("0", "x", "plus", "1")
-        await asyncio.sleep(8)  # what was said goes away
+        await asyncio.sleep(8)  # the message disappears
         await t.shoot("rolled-back")
         await t.until(lambda v: v.cooldown_until is None or v.at > v.cooldown_until)
         await t.press("2", "e")

@@ -23,7 +23,7 @@ import pyte
 ROLLOUT = (sys.executable, "-c", "from console.cli import main; main()")
 ROOT = Path(__file__).parent.parent
 
-# what a modern terminal says when it is asked who it is, which modes it knows, and its colours
+# what a modern terminal answers when queried for its name, which modes it knows, and its colours
 ANSWERS = (
     (re.compile(rb"\x1b\[0?c"), b"\x1b[?62;22c"),
     (re.compile(rb"\x1b\[>0?c"), b"\x1b[>41;390;0c"),
@@ -142,7 +142,7 @@ class Terminal:
     # -- what goes in ------------------------------------------------------------------------------------------------------
 
     def press(self, *keys: str) -> None:
-        """One key after the other, at a person's pace: bursts are taken for a paste."""
+        """One key after the other, at a person's pace: bursts look like a paste."""
         for each in keys:
             self.send(each)
             self.read(0.1)

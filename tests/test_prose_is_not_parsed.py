@@ -122,7 +122,7 @@ def test_no_sentence_is_parsed() -> None:
 def test_the_habit_is_seen() -> None:
     assert looked_for('ok = sentence.startswith("Delivered")')
     assert looked_for('who = locked.partition(" fired: ")[0]')
-    assert looked_for('MARK = "by hand"\ndone = note.startswith(MARK)')
-    assert looked_for("done = note.startswith(checklist.MARK)", {"MARK": "by hand"})
+    assert looked_for('MARK = "manually"\ndone = note.startswith(MARK)')
+    assert looked_for("done = note.startswith(checklist.MARK)", {"MARK": "manually"})
     assert looked_for('rest = [m for m in missing if "checklist item" not in m]')
     assert not looked_for('json = body.startswith("{") and name.endswith(".toml")')

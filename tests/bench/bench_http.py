@@ -4,7 +4,7 @@
 
 A real engine process in Preparation (no document goes to the LLM), TCP on loopback, documents of about 60 words (a
 rehearsal's, cut) that are all different. The rounds of both ways take turns, so that a drifting machine drifts for both. CPU is the engine's with its
-workers; `quiet` says how much of the machine was idle while it ran: a figure taken with less than a quiet machine is a lower bound.
+workers; `quiet` is how much of the machine was idle while it ran: a figure taken with less than a quiet machine is a lower bound.
 """
 
 from __future__ import annotations

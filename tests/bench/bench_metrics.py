@@ -163,7 +163,7 @@ def first_time(conn: sqlite3.Connection) -> float:
 
 
 def checked(conn: sqlite3.Connection) -> None:
-    """The buckets say what the raw rows say, or the rest means nothing."""
+    """The buckets must agree with the raw rows, or the rest means nothing."""
     n, k, ms = conn.execute(
         "SELECT count(*), sum(error IS NOT NULL), sum(CASE WHEN attempted THEN ms END) FROM extraction"
     ).fetchone()

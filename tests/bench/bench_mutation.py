@@ -154,7 +154,7 @@ def mutants(source: str) -> Iterator[Mutant]:
 
 
 def _ignored(tree: ast.AST) -> Iterator[ast.AST]:
-    """What is no behaviour: options of a class (`frozen=True`) and annotations."""
+    """What is not behaviour: options of a class (`frozen=True`) and annotations."""
     for node in ast.walk(tree):
         match node:
             case ast.ClassDef(keywords=keywords):

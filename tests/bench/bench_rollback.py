@@ -50,7 +50,7 @@ def work(folder: Path, ending: Event) -> None:
 
 
 def route(path: Path, answers: Connection, ending: Event) -> None:
-    """A second router: says when it first went by 0 %, by the file and by the row."""
+    """A second router: reports when it first applied 0 %, by the file and by the row."""
     folder = Folder(path)
     conn = database.open_reader(folder)
     armed, up, t_armed = True, True, 0.0

@@ -353,7 +353,7 @@ def print_errors(found: Found) -> None:
 
 def print_times(found: Found) -> None:
     print(
-        "\n| mean time: rule | LLM docs/min | false/week at 1.2 s | at 1.8 s | 3.3 s | 4.5 s | 9 s, min |\n|---|---|---|---|---|---|---|"
+        "\n| latency: rule | LLM docs/min | false/week at 1.2 s | at 1.8 s | 3.3 s | 4.5 s | 9 s, min |\n|---|---|---|---|---|---|---|"
     )
     for per_min in (1.0, 10.0):
         for mode in MODES[:3]:
@@ -431,7 +431,7 @@ def main() -> int:
     given = parser.parse_args()
     chosen = [c for c in cells() if not given.cell or any(f"{c.name}/".startswith(f"{name}/") for name in given.cell)]
     if not chosen:
-        parser.error(f"there is no such cell; there are {', '.join(sorted({c.name for c in cells()}))}")
+        parser.error(f"unknown cell; cells: {', '.join(sorted({c.name for c in cells()}))}")
     began = time.perf_counter()
     quick = 0.02 if given.quick else 1.0
     work = jobs_of(chosen, given.weeks * quick, given.runs * quick, given.every_tick)

@@ -19,7 +19,7 @@ from tests.bench.bench_frequency import gold_rows, sets
 from tests.bench.peers import MODELS, has
 
 FINITE = frozenset(("VBZ", "VBP", "VBD", "MD"))
-KNOWN, SELDOM = 5, 0.1  # places of a word, and the share of them below which it is no verb
+KNOWN, SELDOM = 5, 0.1  # places of a word, and the share of them below which it is not a verb
 
 Tagged = list[tuple[str, str]]  # word in small letters, tag
 

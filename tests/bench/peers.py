@@ -107,6 +107,6 @@ def available() -> tuple[dict[str, Ranker], list[str]]:
         found["MultipartiteRank"] = by_pke("MultipartiteRank")
     else:
         missing.append(
-            "PositionRank, MultipartiteRank: pke or a spaCy model is not installed; tests/bench/peers.py says how."
+            "PositionRank, MultipartiteRank: pke or a spaCy model is not installed; see tests/bench/peers.py."
         )
     return found, missing

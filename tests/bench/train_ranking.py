@@ -140,7 +140,7 @@ def leaves(leaf: Any, of: Any, slope: Any, bend: Any, documents: Any) -> Any:
 
 
 def node(tree: dict[str, Any], values: Sequence[float]) -> Any:
-    """A node as ranking.json holds it; a leaf where both sides say the same."""
+    """A node as ranking.json holds it; a leaf where both sides agree."""
     if "split_feature" not in tree:
         return round(float(values[tree.get("leaf_index", 0)]), 4)
     name = Context._fields[tree["split_feature"]]

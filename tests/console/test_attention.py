@@ -1,4 +1,4 @@
-"""The title says the state, the bell rings for what is grave and new, the clipboard says by which way."""
+"""The title shows the state, the bell rings for new critical events, a copy reports which clipboard it used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
 
 
-def test_the_title_says_stage_and_health_and_only_when_they_change() -> None:
+def test_the_title_states_stage_and_health_and_only_when_they_change() -> None:
     line = Line()
     assert "\x1b]2;" in line.see("normal")
     assert line.see("normal") == ""
@@ -85,7 +85,7 @@ def test_vte_terminals_get_their_own_kind(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\x1b]777;notify;rollout;" in escape.notification("error rate")
 
 
-def test_copying_goes_by_osc_52_and_says_so() -> None:
+def test_copying_goes_by_osc_52_and_reports_it() -> None:
     written: list[str] = []
     assert "OSC 52" in escape.copy("the screen", written.append)
     assert written == ["\x1b]52;c;dGhlIHNjcmVlbg==\x07"]

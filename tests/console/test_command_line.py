@@ -34,7 +34,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield made
 
 
-def test_load_starts_an_engine_for_its_duration_and_says_so(stage: Stage) -> None:
+def test_load_starts_an_engine_for_its_duration_and_reports_it(stage: Stage) -> None:
     done = stage.cli("load", str(stage.root / "docs"), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frequency"] == 2
@@ -130,7 +130,7 @@ def test_undoing_a_restore_has_a_dry_run(stage: Stage) -> None:
 # -- gate and wait ---------------------------------------------------------------------------------------------------------
 
 
-def test_gate_says_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_path: Path) -> None:
+def test_gate_states_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_path: Path) -> None:
     with Stage(tmp_path, speed=3600.0, settings={"environment": "test"}) as stage:
         stage.engine()
         shut = stage.cli("gate", "--json")

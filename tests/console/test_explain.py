@@ -1,4 +1,4 @@
-"""`?` says first what the selected row is, in two lines, in the glossary's words."""
+"""`?` first explains the selected row, in two lines, in the glossary's words."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_each_explanation_takes_two_lines() -> None:
 
 def test_every_screen_explains_its_rows() -> None:
     silent = {kind.__name__ for kind in every_page() if kind.explained is Page.explained}
-    assert silent <= OF_KEYS, "? on a row of these says nothing about it"
+    assert silent <= OF_KEYS, "? on one of these rows explains nothing"
 
 
 @pytest.mark.anyio

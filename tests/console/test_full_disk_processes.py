@@ -51,7 +51,7 @@ def seen(stage: Stage, disk: Path) -> None:
         assert "no LLM call is made" not in done.stdout
         sight = link.look()
         assert sight.view is not None
-        assert sight.view.effective_bp == 1000  # as it was last known, and said to be
+        assert sight.view.effective_bp == 1000  # the last known state, labelled as such
         assert sight.pulse.state == "frozen"
         new = StoreLink(stage.folder, stage.plan).look()  # of a console opened now, which has the store's figures alone
         assert new.view is not None

@@ -1,4 +1,4 @@
-"""The inbox on the screens: each task with its key, the count on every screen, and what an empty one may say."""
+"""The inbox on the screens: each task with its key, the count on every screen, and what an empty one shows."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_condition_on_live_has_its_text_once() -> None:
 def test_heights_show_the_most_pressing_whole() -> None:
     assert waiting.heights([3, 2, 1], 6) == [3, 2, 1]
     assert waiting.heights([3, 2, 1], 4) == [2, 1, 1]
-    assert waiting.heights([3, 2, 1, 1, 1], 4) == [1, 1, 1]  # the fourth line says how many more
+    assert waiting.heights([3, 2, 1, 1, 1], 4) == [1, 1, 1]  # the fourth line counts the rest
     assert waiting.heights([2], 0) == []
 
 
@@ -200,7 +200,7 @@ def test_status_names_the_key_and_counts_what_it_leaves_out() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_header_says_who_has_the_alarm_and_k_takes_it() -> None:
+async def test_the_header_states_who_has_the_alarm_and_k_takes_it() -> None:
     link = FakeLink("alert")
     app = Console(link, PLAN)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -104,7 +104,7 @@ def wrong(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_key_that_a_page_names_is_bound_where_it_says(page: str) -> None:
+def test_every_key_that_a_page_names_is_bound_there(page: str) -> None:
     assert not wrong(PAGES[page])
 
 

@@ -1,4 +1,4 @@
-"""`rollout load` and the engine it speaks to, both real: what stays open between documents, and what is said when the LLM gives nothing."""
+"""`rollout load` against a real engine: connections kept between documents, and the report when the LLM answers nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Counted(Folder):
         return super().connect(timeout_s)
 
 
-def test_a_load_says_why_the_llm_gave_nothing_and_that_resume_asks_again(stage: Stage) -> None:
+def test_a_load_explains_why_the_llm_gave_nothing_and_that_resume_asks_again(stage: Stage) -> None:
     rows = [{"id": f"why/{n}", "text": f"{TEXT} {n}"} for n in range(30)]
     (stage.root / "why.jsonl").write_text(
         "\n".join(map(json.dumps, [*rows, {"id": "why/short", "text": "Too short."}]))
@@ -83,10 +83,10 @@ def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(s
     os.kill(stage.pid, signal.SIGKILL)
     assert stage.until(lambda: not stage.folder.is_locked(), 5)
     with pytest.raises(OSError, match=r"No such file|refused"):
-        client.extract({"id": "kept/nobody", "text": TEXT})
+        client.extract({"id": "kept/first", "text": TEXT})
     stage.engine()
     before = folder.opened
-    assert client.extract({"id": "kept/anew", "text": TEXT})[0] == 200
+    assert client.extract({"id": "kept/again", "text": TEXT})[0] == 200
     assert folder.opened == before + 1
     client.close()
 
@@ -104,11 +104,11 @@ def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_p
         with listening.accept()[0] as first:
             first.recv(1 << 16)
             time.sleep(1.2)
-        with listening.accept()[0] as anew:
+        with listening.accept()[0] as second:
             asked = b""
             while not asked.endswith(b"}"):  # headers and body arrive separately
-                asked += anew.recv(1 << 16)
-            anew.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                asked += second.recv(1 << 16)
+            second.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
     running = threading.Thread(target=engines, daemon=True)
     running.start()
@@ -163,7 +163,7 @@ def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document
     assert not {"\x1b[2J", "\x1b[31m"} & set(re.findall(r"\x1b\[\w+", output))
 
 
-def test_a_document_is_shown_and_deleted_and_the_log_says_by_whom(stage: Stage, tmp_path: Path) -> None:
+def test_a_document_is_shown_and_deleted_and_the_log_states_by_whom(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "secret-plan.md").write_text("# A secret plan\n\n" + TEXT)
     assert stage.cli("load", "--method", "frequency", str(tmp_path / "docs")).returncode == 0

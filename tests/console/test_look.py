@@ -116,7 +116,7 @@ async def test_every_screen_shows_the_state_at_80x24(state: str, monkeypatch: py
     ]
     for screen in await seen(state, monkeypatch):
         for fact in facts:
-            assert fact in screen.at_80x24, f"{screen.name} does not say {fact!r}:\n{screen.at_80x24}"
+            assert fact in screen.at_80x24, f"{screen.name} does not show {fact!r}:\n{screen.at_80x24}"
 
 
 @pytest.mark.parametrize("state", ["normal", "rehearsal_alert", "rolled_back", "locked", "ready"])
@@ -130,7 +130,7 @@ async def test_the_keys_of_a_screen_fit_into_80_columns(state: str, monkeypatch:
 
 @pytest.mark.parametrize("armed", [True, False])
 def test_shadow_is_named_only_while_its_key_is_in(armed: bool) -> None:
-    """After a rollback no call is made, by shadow neither: the head must not say otherwise."""
+    """After a rollback no call is made, nor in shadow: the head must not claim otherwise."""
     c = Canvas(80, 24)
     blocks.band(c, 0, replace(IDLE, shadow_bp=10_000, armed=armed))
     assert ("+ shadow 100 %" in c.text()) is armed
@@ -212,7 +212,7 @@ def test_every_curve_is_shown_in_its_own_unit() -> None:
 
 
 def test_every_style_names_a_class_that_exists() -> None:
-    """A rule for a class that was renamed styles nothing, and no error says so: a question without its frame, over an empty
+    """A rule for a class that was renamed styles nothing, and no error reports it: a question without its frame, over an empty
     screen."""
     import console.screens as package
     from console.app import Console
@@ -232,7 +232,7 @@ def test_every_style_names_a_class_that_exists() -> None:
     assert not named - {kind.__name__ for kind in kinds}
 
 
-async def test_a_question_stands_in_its_frame_over_the_screen() -> None:
+async def test_a_question_keeps_its_frame_over_the_screen() -> None:
     async with console("ready").run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("2", "p")

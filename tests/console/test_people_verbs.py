@@ -86,7 +86,7 @@ def test_init_writes_nothing_when_an_answer_does_not_fit(tmp_path: Path) -> None
 def test_a_machine_s_edit_keeps_what_a_person_wrote() -> None:
     mine = (
         default_plan_text().replace('bake = "2d"', 'bake  =  "2d"   # ours, since the outage', 1)
-        + "\n# the end, by hand\n"
+        + "\n# the end, manually\n"
     )
     edited = set_value(mine, "stages[3].bake", "4d")
     assert [a for a, b in zip(mine.splitlines(), edited.splitlines(), strict=True) if a != b] == ['bake = "3d"']
@@ -116,7 +116,7 @@ def test_due_lists_monitoring_and_ticks_it_off(shell: Shell) -> None:
     assert "first_day, then_daily" in shell("due", "nonsense", code=1)
 
 
-def test_a_complaint_says_what_this_plan_does_about_complaints(shell: Shell) -> None:
+def test_a_complaint_explains_what_this_plan_does_about_complaints(shell: Shell) -> None:
     output = shell("feedback", "complaint", "cannot find it")
     assert output.endswith(" in this stage. Above 7 they pause the rollout, above 10 they roll it back.\n")
 

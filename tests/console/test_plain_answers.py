@@ -32,7 +32,7 @@ from tests.engine.triggers.scene import PLAN, seen
 
 
 @pytest.mark.parametrize("typed", ["Canary", "-1", "1o", "2.5", ""])
-def test_a_mistyped_stage_says_that_nothing_was_rolled_back(typed: str) -> None:
+def test_a_mistyped_stage_states_that_nothing_was_rolled_back(typed: str) -> None:
     with pytest.raises(click.BadParameter) as error:
         StageNumber("Nothing was rolled back.").convert(typed, None, None)
     assert error.value.message == f"{typed!r} is not a stage's number (0, 1, 2, ...). Nothing was rolled back."
@@ -155,7 +155,7 @@ def test_the_trigger_that_fired_is_marked_among_the_locked() -> None:
         (0, 0, "LLM service answers (calls succeed)"),
     ],
 )
-def test_a_service_whose_calls_fail_is_not_said_to_answer(calls: int, probes: int, sentence: str) -> None:
+def test_a_service_whose_calls_fail_is_not_reported_to_answer(calls: int, probes: int, sentence: str) -> None:
     rule = next(t for t in PLAN.triggers if t.metric == "llm_available")
     evidence = Evidence(
         attempts=seen(n=9, failures_in_row=calls, failures_span_s=5.0), probes=Probes(n=1, failed_in_row=probes)

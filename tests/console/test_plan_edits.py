@@ -1,4 +1,4 @@
-"""A plan file that is edited under a running engine, on real processes: said by status and check, shown by plan diff, blocking nothing."""
+"""A plan file that is edited under a running engine, on real processes: reported by status and check, shown by plan diff, blocking nothing."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_a_problem_is_in_status() -> None:
     assert f"Problem: {FAILED}" in results
 
 
-def test_the_proof_says_what_became_of_the_service_beside_the_engine() -> None:
+def test_the_proof_explains_what_became_of_the_service_beside_the_engine() -> None:
     rows = {
         name: (value, good) for name, value, good in _facts(replace(PROVEN, applied="failed", applied_sentence=FAILED))
     }

@@ -159,7 +159,7 @@ async def test_a_long_text_scrolls_and_all_keywords_are_seen() -> None:
     await on("5", link, steps)
 
 
-async def test_without_a_sample_the_screen_says_what_to_press_and_draws() -> None:
+async def test_without_a_sample_the_screen_explains_what_to_press_and_draws() -> None:
     link = FakeLink()
 
     async def steps(app: Console, pilot: Pilot[int]) -> None:
@@ -236,7 +236,7 @@ async def test_at_the_end_the_verdict_and_the_tests_that_were_read() -> None:
     await on("6", link, steps, (160, 48))
 
 
-async def test_before_it_begins_the_screen_says_what_is_declared() -> None:
+async def test_before_it_begins_the_screen_explains_what_is_declared() -> None:
     link = FakeLink()
     assert link.view is NORMAL
 

@@ -258,7 +258,7 @@ async def test_proof_comes_from_the_engine_itself_when_the_store_takes_no_view()
     await walk("normal", steps)
 
 
-async def test_unproven_it_says_what_the_engine_is_doing() -> None:
+async def test_unproven_it_explains_what_the_engine_is_doing() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         link.result = RollbackResult(True, "Without the engine.", ("intent left for the engine",), "r1", None, "silent")
         await pilot.press("R")

@@ -35,7 +35,7 @@ def test_a_runbook_names_only_verbs_that_exist(name: str) -> None:
     prose = text if name != "configuration" else "".join(re.findall(r"`[^`\n]*`", text))  # there it is also the noun
     for verb in re.findall(r"(?<![\w./-])(?<!the )(?<!The )rollout ([a-z][a-z-]+)(?=[ `\n)])", prose):
         if verb not in ("engine",):
-            assert verb in VERBS, f"{name}.md: there is no `rollout {verb}`"
+            assert verb in VERBS, f"{name}.md: no `rollout {verb}` exists"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -112,14 +112,14 @@ def test_every_key_of_the_plan_that_a_page_names_is_in_its_table(page: str) -> N
             known.setdefault(table, set()).add(key[1])
     for table, key in re.findall(r"(?<!\[)\[([a-z_.]+)\]\s+([a-z_]+)\b(?! to)", PAGES[page]):
         if table in known and (key in {k for keys in known.values() for k in keys} or "_" in key):
-            assert key in known[table], f"{page}: there is no [{table}] {key}"
+            assert key in known[table], f"{page}: no [{table}] {key} exists"
         elif "_" in key:
-            pytest.fail(f"{page}: there is no table [{table}]")
+            pytest.fail(f"{page}: no table [{table}] exists")
 
 
 def test_the_test_of_keys_sees_a_wrong_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PAGES, "plan", "give [triggers] blind_step_down a longer time")
-    with pytest.raises(AssertionError, match="there is no"):
+    with pytest.raises(AssertionError, match="exists"):
         test_every_key_of_the_plan_that_a_page_names_is_in_its_table("plan")
 
 

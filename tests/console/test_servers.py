@@ -50,7 +50,7 @@ def test_servers_that_are_down_for_one_reason_share_it() -> None:
     assert "connection refused" in text
 
 
-def test_a_server_that_answers_some_calls_and_fails_others_says_so() -> None:
+def test_a_server_that_answers_some_calls_and_fails_others_reports_it() -> None:
     failing = replace(REFUSED, up=True, state="failing (3 in a row)", failures=3)
     text = line(replace(NORMAL, servers=(failing,), attribution=""))
     assert "▲ connection refused" in text

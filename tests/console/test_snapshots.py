@@ -77,7 +77,7 @@ async def test_what_waits(state: str, snapshot: SnapshotAssertion) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("size", SIZES)
 async def test_as_of(size: str, snapshot: SnapshotAssertion) -> None:
-    """The screens that travel, at a moment an hour ago; one that does not says so."""
+    """The screens that travel, at a moment an hour ago; one that does not is labelled."""
     app = console("normal")
     kept(app.link)  # type: ignore[arg-type]
     async with app.run_test(size=SIZES[size]) as pilot:

@@ -207,7 +207,7 @@ def test_odd_terminals_get_a_screen_and_their_line_back(host: Host, term: str) -
 
 
 @pytest.mark.parametrize("term", ["dumb", ""])
-def test_a_terminal_without_a_screen_is_told_what_to_run(host: Host, term: str) -> None:
+def test_a_terminal_without_a_screen_is_informed_what_to_run(host: Host, term: str) -> None:
     with host.attach(term) as terminal:
         terminal.until("rollout status")
         assert terminal.ended(10)

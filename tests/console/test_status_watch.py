@@ -76,8 +76,8 @@ def test_a_frozen_engine_and_a_missing_store_are_printed_once_and_so_is_their_re
     assert any("does not answer" in output for output in ear.see(NORMAL, "frozen"))
     assert ear.see(NORMAL, "frozen") == []
     assert ear.see(NORMAL) == ["The engine runs again."]
-    assert ear.see(None, trouble="There is no store.") == ["There is no store."]
-    assert ear.see(None, trouble="There is no store.") == []
+    assert ear.see(None, trouble="No store here.") == ["No store here."]
+    assert ear.see(None, trouble="No store here.") == []
     assert ear.see(NORMAL) == ["The store can be read again."]
 
 

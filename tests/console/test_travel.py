@@ -105,7 +105,7 @@ async def test_only_rollback_acts_from_the_past_and_it_acts_now() -> None:
 
 
 @anyio
-async def test_before_the_store_begins_it_says_since_when_it_knows() -> None:
+async def test_before_the_store_begins_it_states_since_when_it_knows() -> None:
     app = console("normal")
     kept(app.link)  # type: ignore[arg-type]
     async with app.run_test(size=(80, 24)) as pilot:

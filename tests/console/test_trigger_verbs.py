@@ -53,7 +53,7 @@ def test_why_at_a_second_of_the_log_covers_that_whole_second(root: Path) -> None
     assert "it had not fired yet" in triggers(root, "why", "error_critical", "--at", iso(BEGAN + 299))
 
 
-def test_a_fault_after_the_last_stored_attempt_is_said_to_be_out_of_sight_and_not_to_be_missed(root: Path) -> None:
+def test_a_fault_after_the_last_stored_attempt_is_reported_as_out_of_sight_and_not_to_be_missed(root: Path) -> None:
     beyond = triggers(root, "backtest", "--days", "365", "--inject", "error=50%@t+30m")
     assert "the stored attempts end at t+" in beyond
     assert "was not found" not in beyond

@@ -71,7 +71,7 @@ def test_no_screen_question_notice_title_or_search_lets_it_act(tmp_path: Path) -
         ]:
             for key in keys:
                 terminal.press(key)
-            for row in range(2, 23, 4):  # a click on a text that says [@click=...]
+            for row in range(2, 23, 4):  # a click on a text with [@click=...] in it
                 for column in (20, 60):
                     terminal.send(f"\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m")
             assert not terminal.ended(), terminal.text
@@ -145,7 +145,7 @@ def test_no_verb_prints_it_so_that_it_acts(fed: Path) -> None:
     assert "PWNED" in printed
 
 
-def test_exports_are_json_that_says_it_and_terminals_do_not(fed: Path) -> None:
+def test_exports_are_json_and_terminals_get_text(fed: Path) -> None:
     subprocess.run(
         [*ROLLOUT, *["export", "--method", "frequency", "--limit", "50", "--output", "out.json"]],
         cwd=fed,

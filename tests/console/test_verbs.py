@@ -58,7 +58,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     process.wait(15)
 
 
-def test_load_says_how_many_by_which_method_and_names_what_it_skipped(shell: Shell) -> None:
+def test_load_shows_how_many_by_which_method_and_names_what_it_skipped(shell: Shell) -> None:
     assert "3 by frequency" in shell("load", "docs/")
     (shell.folder / "broken.bin").write_bytes(b"\0\1")
     assert "not a text file" in shell("load", "broken.bin", code=1)
@@ -69,7 +69,7 @@ def test_load_by_the_llm_is_refused_in_preparation(shell: Shell) -> None:
     assert "Stage 0 Preparation makes no LLM call" in shell("load", "--method", "llm", "docs/backoff.md", code=1)
 
 
-def test_load_stopped_half_way_says_so_and_resume_takes_only_the_rest(shell: Shell) -> None:
+def test_load_stopped_half_way_reports_it_and_resume_takes_only_the_rest(shell: Shell) -> None:
     rows = [{"id": f"half/{n}", "text": f"Paper ledgers list row {n} of the harbour tolls. " * 20} for n in range(400)]
     (shell.folder / "half.jsonl").write_text("\n".join(map(json.dumps, rows)))
     loading = subprocess.Popen(
@@ -91,7 +91,7 @@ def test_load_stopped_half_way_says_so_and_resume_takes_only_the_rest(shell: She
     assert json.loads(shell("load", "--resume", "--json", "half.jsonl"))["unchanged"] == 400
 
 
-def test_load_says_once_that_no_engine_can_be_started_and_not_for_each_file(shell: Shell) -> None:
+def test_load_states_once_that_no_engine_can_be_started_and_not_for_each_file(shell: Shell) -> None:
     plan = set_value((shell.folder / "rollout.toml").read_text(), "http.host", "0.0.0.0")  # which takes a token
     (shell.folder / "open.toml").write_text(plan)
     output = shell("--store", "elsewhere", "load", "--plan", "open.toml", "docs/", "half.jsonl", code=1)
@@ -162,7 +162,7 @@ def test_a_signature_is_listed_as_soon_as_it_was_given_or_taken_back(shell: Shel
         assert f"{mark} code_deployed" in shell("sign")
 
 
-def test_what_cannot_be_compared_is_said_in_a_sentence(shell: Shell) -> None:
+def test_what_cannot_be_compared_is_reported_in_a_sentence(shell: Shell) -> None:
     shell("load", "docs/")
     assert "documents that have both methods' keywords" in shell("analyze", "search-quality", code=1)
     (shell.folder / "bad.json").write_text('{"a": 1}')
@@ -250,7 +250,7 @@ def test_a_program_that_asked_for_json_gets_it_when_there_is_no_store(shell: She
     assert "There is no store in no-such-store" in answer["sentence"]
 
 
-def test_nothing_found_is_said_of_what_was_asked_for(shell: Shell) -> None:
+def test_nothing_found_is_reported_of_what_was_asked_for(shell: Shell) -> None:
     assert "`rollout load --method llm PATH` makes some" in shell("export", "--method", "llm", code=1)
     analysed = shell("logs", "analyze", "--level", "all", "--days", "0.01")  # the plan's LLM server is not there
     assert "connection refused" in analysed
@@ -281,12 +281,12 @@ def test_an_error_of_the_system_is_reported_without_its_number() -> None:
     assert sentence_of(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) == "No space left on device."
 
 
-def test_a_rollback_where_there_is_no_plan_says_what_it_needs(tmp_path: Path) -> None:
+def test_a_rollback_where_there_is_no_plan_explains_what_it_needs(tmp_path: Path) -> None:
     assert "--store DIR, or rm DIR/armed" in Shell(tmp_path)("rollback", code=1)
 
 
 @pytest.mark.parametrize("words", [("status",), ("log", "--verify"), ("report",), ("query", "x")])
-def test_a_damaged_store_says_so_and_what_to_do(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_damaged_store_reports_it_and_what_to_do(tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "rollout.toml").write_text(default_plan_text())
     (tmp_path / ".rollout").mkdir(0o700)
     (tmp_path / ".rollout" / "store.db").write_text("no database, but a text that is long enough to be taken for one")

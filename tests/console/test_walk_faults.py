@@ -43,7 +43,7 @@ async def test_help_is_searched_on_all_pages() -> None:
 
 
 @pytest.mark.parametrize("keys", [["2", "p"], ["2", "s"], ["p"], ["7", "t"]])
-async def test_a_read_only_console_says_why_a_key_does_nothing(keys: list[str]) -> None:
+async def test_a_read_only_console_explains_why_a_key_does_nothing(keys: list[str]) -> None:
     async with console("ready", read_only=True).run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)
         await pilot.press(*keys)

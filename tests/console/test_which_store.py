@@ -1,4 +1,4 @@
-"""Which store, which engine: a rollback acts on what was meant, certifies only that, and says so; status asks the process."""
+"""Which store, which engine: a rollback acts on what was meant, certifies and names only that; status asks the process."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_status_does_not_infer_from_files_that_no_engine_runs(stage: Stage) -> N
         os.kill(stage.processes[-1].pid, signal.SIGCONT)
 
 
-def test_an_engine_that_has_ended_is_said_to_have_ended(stage: Stage) -> None:
+def test_an_engine_that_has_ended_is_reported_to_have_ended(stage: Stage) -> None:
     stage.processes[-1].kill()
     stage.processes[-1].wait()
     done = rollout(stage, "status")

@@ -128,7 +128,7 @@ def test_a_service_and_a_person_get_through_with_the_token(nginx: Nginx) -> None
 
 def test_without_the_token_nothing_is_open_and_a_browser_is_asked(nginx: Nginx) -> None:
     if nginx.by_socket:  # type: ignore[attr-defined]
-        pytest.skip("behind the socket everyone is a member of the store's group, as the help says")
+        pytest.skip("behind the socket everyone is a member of the store's group, as in the help")
     assert nginx.ask("GET", "/v1/status")[0] == 421
     assert nginx.ask("POST", "/v1/extract", {"id": "a", "text": TEXT})[0] == 421
     status, _, headers = nginx.ask("GET", "/")

@@ -100,7 +100,7 @@ def preload_after_rollback() -> Iterator[None]:
 
 @contextlib.contextmanager
 def lease_without_end() -> Iterator[None]:
-    """Routers go on although the triggers were not evaluated for longer than the lease."""
+    """Routers continue although the triggers were not evaluated for longer than the lease."""
     with mock.patch.object(Switch, "lease_valid", True):
         yield
 

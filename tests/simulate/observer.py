@@ -166,7 +166,7 @@ class Observer:
 
     def routed(self, document_id: str, arm: str, permit: Permit) -> None:
         """Between two changes of the percentage a document may fall back to frequency (the armed file is gone), but
-        never move to the LLM. After a lapse of the lease it returns: that is no change."""
+        never move to the LLM. After a lapse of the lease it returns: nothing changed."""
         if permit.decided_bp and not permit.percent_bp and "not evaluated" in permit.why:
             return
         was = self._arms.get((document_id, permit.epoch), arm)

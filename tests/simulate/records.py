@@ -1,4 +1,4 @@
-"""What the log and the documents of a store must say, whatever happened."""
+"""What the log and the documents of a store must show, whatever happened."""
 
 from __future__ import annotations
 

@@ -248,5 +248,5 @@ def test_an_address_is_taken_as_people_paste_it(typed: str, asked: str) -> None:
     assert base(typed) == asked
 
 
-def test_a_probe_of_nothing_says_nothing() -> None:
+def test_a_probe_of_nothing_shows_nothing() -> None:
     assert Probed("", "none", "").sentence == ""

@@ -106,7 +106,7 @@ def test_a_wide_character_is_never_sent_in_part() -> None:
 @pytest.mark.parametrize(
     ("missing", "environ", "erases"),
     [
-        (False, {"TERM": "tmux-256color"}, True),  # it does, and its entry does not say so
+        (False, {"TERM": "tmux-256color"}, True),  # it does, and its entry does not list it
         (False, {"TERM": "screen", "STY": "1", "TMUX": "/tmp/t,1,0"}, False),
         (False, {"TERM": "no-such-terminal"}, False),
         (True, {"TERM": "xterm-256color"}, False),  # a Python without curses

@@ -299,7 +299,7 @@ def test_on_a_slow_late_line_each_screen_comes_and_a_rollback_is_proven_within_s
     assert place.engine_lives()
 
 
-def test_a_frozen_engine_is_said_within_two_seconds_of_silence(place: Place) -> None:
+def test_a_frozen_engine_is_reported_within_two_seconds_of_silence(place: Place) -> None:
     with place.console() as terminal:
         attached(terminal)
         place.engine.send_signal(signal.SIGSTOP)
@@ -392,7 +392,7 @@ def test_a_store_that_is_gone_is_a_message_and_comes_back(tmp_path: Path, how: s
             store.rename(moved)
             if how == "replaced":
                 store.mkdir()
-                (store / "store.db").write_bytes(b"this is no database at all" * 100)
+                (store / "store.db").write_bytes(b"this is not a database at all" * 100)
             terminal.until("NO STORE", seconds=5)
             if how == "replaced":
                 (store / "store.db").unlink()

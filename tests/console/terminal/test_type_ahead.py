@@ -224,7 +224,7 @@ def acting_keys(number: int) -> list[str]:
 
 
 @pytest.mark.parametrize("number", sorted(SCREENS))
-async def test_read_only_says_why_what_acts_does_nothing_and_r_works(number: int) -> None:
+async def test_read_only_explains_why_what_acts_does_nothing_and_r_works(number: int) -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press(str(number))
         await pilot.pause(0.1)
@@ -232,7 +232,7 @@ async def test_read_only_says_why_what_acts_does_nothing_and_r_works(number: int
             await pilot.pause(BURST_S * 2)
             app.notice = None
             await pilot.press(key)
-            assert "read-only" in str(app.notice).lower(), f"{key} does not say why it does nothing"
+            assert "read-only" in str(app.notice).lower(), f"{key} does not explain why it does nothing"
         assert link.asked == []
         assert not isinstance(app.screen, QuestionDialog)
         await pilot.pause(BURST_S * 2)

@@ -53,7 +53,7 @@ def test_lines_are_cut_without_losing_or_renaming_any(
         assert all(len(part.pieces) == 1 for part in parts.parts([str(path)]))
 
 
-def test_files_are_collected_and_an_unreadable_one_says_why(tmp_path: Path) -> None:
+def test_files_are_collected_and_an_unreadable_one_explains_why(tmp_path: Path) -> None:
     for number in range(7):
         (tmp_path / f"{number}.md").write_text(f"# {number}\n\ntext")
     (tmp_path / "none.md").write_bytes(b"")

@@ -152,7 +152,7 @@ def test_progress_shows_speed_and_time_left_only_on_a_terminal() -> None:
     assert quiet.getvalue() == ""
 
 
-def test_what_comes_by_standard_input_without_a_name_is_named_by_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unnamed_standard_input_is_named_by_its_content(monkeypatch: pytest.MonkeyPatch) -> None:
     one, again, other = (stdin(monkeypatch, raw)[0].id for raw in (b"one text", b"one text", b"another"))
     assert one == again != other
     assert stdin(monkeypatch, b'{"text": "one text"}')[0].id == one

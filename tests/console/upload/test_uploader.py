@@ -11,7 +11,7 @@ from console.upload.uploader import LEAST, MOST, MOST_CHARS, BoundedUploader, Up
 
 
 class Engine:
-    """Answers after 2 ms, and counts how many documents were there at once; its clock says that each took `seconds`."""
+    """Answers after 2 ms, and counts how many documents were there at once; by its clock each took `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -40,7 +40,7 @@ def test_behind_root_is_the_login_that_the_kernel_remembers(monkeypatch: pytest.
     assert (actor.name, actor.uid) == (identity.name_of(65534), 65534)
 
 
-def test_root_without_a_login_is_called_what_it_says_and_stays_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_without_a_login_takes_the_name_given_and_stays_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity, "login_uid", lambda pid: None)
     assert identity.peer(0, 1, "alice", "", "") == Actor("alice", 0)
 

@@ -23,7 +23,7 @@ def test_a_window_is_shared_equally_and_what_one_does_not_want_goes_to_others() 
     assert lender.settle("b", [WindowUse(URL, wanted=50)]) == {URL: 8}
 
 
-def test_documents_that_somebody_waits_for_come_first() -> None:
+def test_documents_that_someone_waits_for_come_first() -> None:
     waiting = [0]
     window = Window(64, limit=8)
     lender = Lender(lambda: {URL: window}, lambda: waiting[0], lambda: 0.0)

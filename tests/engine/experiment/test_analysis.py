@@ -85,13 +85,13 @@ def test_better_but_less_than_asked_for_is_not_ship():
     assert (report.verdict.word, report.final) == ("short of target", True)
 
 
-def test_no_difference_says_what_would_have_been_seen():
+def test_no_difference_explains_what_would_have_been_seen():
     report = at(7.0, *arms(1000, uplift=0.01))
     assert report.verdict.word == "no difference"
     assert "would have been seen with probability" in report.verdict.sentence
 
 
-def test_worse_is_said_before_the_end():
+def test_worse_is_reported_before_the_end():
     report = at(2.0, *arms(1000, uplift=-0.5))
     assert (report.verdict.word, report.final) == ("worse", False)
 

@@ -86,7 +86,7 @@ def test_effect_sizes():
     assert h.estimate == pytest.approx(2 * math.asin(math.sqrt(0.35)) - 2 * math.asin(math.sqrt(0.25)))
 
 
-def test_uplift_interval_covers_the_truth_as_often_as_it_says():
+def test_uplift_interval_covers_the_truth_as_often_as_it_states():
     rng = np.random.default_rng(8)
     covered = 0
     for _ in range(1500):

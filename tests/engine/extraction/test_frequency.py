@@ -152,7 +152,7 @@ def test_no_text_of_ten_megabytes_takes_more_than_in_proportion(unit: str) -> No
         ("The server speaks HTTP/2 over TLS. Older clients lack HTTP/2.", "HTTP/2"),
         ("We wrote the parser in C++ because C++ is fast on this hardware.", "C++"),
         ("The library targets .NET and runs wherever .NET runs.", ".NET"),
-        ("Use std::vector for the buffer; std::vector grows by itself.", "std::vector"),
+        ("Use std::vector for the buffer; std::vector grows automatically.", "std::vector"),
         ("Call extract() once for each document; extract() is pure.", "extract()"),
         ("A GraphQLSchema describes the types; the GraphQLSchema is validated.", "GraphQLSchema"),
         ("The cache is `LRU_cache` from the standard library. `LRU_cache` is bounded.", "LRU_cache"),

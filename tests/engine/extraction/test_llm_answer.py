@@ -1,4 +1,4 @@
-"""Whatever a model writes, the parser gives two bounded lists of strings, or says what is wrong; it never raises."""
+"""Whatever a model writes, the parser gives two bounded lists of strings, or the reason it cannot; it never raises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`rollout check` of an LLM service: each thing that would go wrong later is a finding that says what to do."""
+"""`rollout check` of an LLM service: each thing that would go wrong later is a finding with a remedy."""
 
 from __future__ import annotations
 

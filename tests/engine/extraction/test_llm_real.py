@@ -86,7 +86,7 @@ async def test_a_long_document_is_split_to_fit_and_none_is_lost_for_its_length()
     await pool.close()
     if isinstance(end, LlmAnswer):
         assert end.pieces > 2
-    else:  # a random model seldom says a word of the document
+    else:  # a random model seldom outputs a word of the document
         assert end.kind in (ErrorKind.ungrounded, ErrorKind.empty)
         assert end.sent
 
@@ -114,7 +114,7 @@ async def test_many_documents_at_once_end_as_keywords_or_as_ungrounded_and_never
             assert all(ground.supports(keyword) for keyword in end.keywords.ranked)
 
 
-async def test_the_check_says_what_it_is_and_that_it_is_not_ollama() -> None:
+async def test_the_check_explains_what_it_is_and_that_it_is_not_ollama() -> None:
     pool = LlmPool(config(), SystemClock())
     await pool.start()
     report = await pool.check()

@@ -107,7 +107,7 @@ VAGUE = "Bad Request"
         ("ollama", refusing("format", sentence=VAGUE), "without a JSON schema"),
     ],
 )  # fmt: skip
-async def test_a_refused_parameter_is_left_out_from_then_on_and_said_beside_the_server_and_in_check(
+async def test_a_refused_parameter_is_left_out_from_then_on_and_reported_beside_the_server_and_in_check(
     api: Api, say: Any, learnt: str
 ) -> None:
     async with FaultServer(api, say) as server, pool_of(server) as pool:
@@ -373,7 +373,7 @@ def test_no_proxy_takes_addresses_networks_and_ports(
     ("value", "used"),
     [("p:3128", "http://p:3128"), ("http://u:s3cret@p:3128", "http://u:s3cret@p:3128"), ("socks://p:1080", ""), ("ftp://p", ""), ("http://", ""), ("http://p:port", "")],
 )  # fmt: skip
-def test_a_proxy_is_read_as_curl_reads_it_or_says_what_is_wrong(
+def test_a_proxy_is_read_as_curl_reads_it_or_explains_what_is_wrong(
     value: str, used: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", value)

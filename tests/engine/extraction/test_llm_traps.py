@@ -87,7 +87,7 @@ async def test_gpt_oss_can_only_think_little() -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_an_answer_that_is_all_thinking_is_empty_and_says_so(api: str) -> None:
+async def test_an_answer_that_is_all_thinking_is_empty_and_reports_it(api: str) -> None:
     async with StubLlm(fault="thinking_only") as stub, started(stub, api=api) as pool:
         failed = await failure(pool)
         assert failed.kind is ErrorKind.thinking
@@ -150,7 +150,9 @@ async def test_done_false_is_a_failure_that_another_seed_may_mend() -> None:
 
 
 @pytest.mark.parametrize(("api", "fault"), [("ollama", "unfinished"), ("ollama", "at_limit"), ("openai", "at_limit")])
-async def test_json_that_was_closed_has_everything_whatever_the_server_says_about_its_end(api: str, fault: str) -> None:
+async def test_json_that_was_closed_has_everything_whatever_the_server_states_about_its_end(
+    api: str, fault: str
+) -> None:
     async with StubLlm(fault=fault) as stub, started(stub, api=api) as pool:
         answer = await pool.extract(DOCUMENT, permit=lambda: True)
         assert answer.attempts == 1
@@ -198,7 +200,7 @@ async def test_json_in_a_fence_between_words_or_under_other_names_is_read(fault:
 # errors by status
 
 
-async def test_a_missing_model_is_not_retried_and_the_message_says_ollama_pull() -> None:
+async def test_a_missing_model_is_not_retried_and_the_message_states_ollama_pull() -> None:
     async with StubLlm() as stub, started(stub, model="qwen3:8b") as pool:
         failed = await failure(pool)
         assert failed.kind is ErrorKind.model_missing

@@ -225,7 +225,7 @@ async def test_a_header_without_end_ends_with_the_deadline() -> None:
 # where it goes
 
 
-async def test_a_redirect_is_not_followed_with_the_key_and_says_where_it_leads() -> None:
+async def test_a_redirect_is_not_followed_with_the_key_and_states_where_it_leads() -> None:
     async with raw(http(GOOD)) as other:
         moved = http(b"", f"location: {other.url}/v1/chat/completions?token=x", status=307)
         async with raw(moved) as server, pool_of(server.url, key="sk-1") as pool:
@@ -262,7 +262,7 @@ async def test_a_proxy_of_the_environment_is_used_for_other_machines(monkeypatch
             assert (await failure(pool)).kind is ErrorKind.transport
 
 
-async def test_a_server_that_is_not_there_says_so_in_words() -> None:
+async def test_a_server_that_is_not_there_reports_it_in_words() -> None:
     with free_port() as port:
         async with pool_of(f"http://127.0.0.1:{port}") as pool:
             failed = await failure(pool)
@@ -304,7 +304,7 @@ async def test_an_untrusted_certificate_is_reported_once_and_ssl_cert_file_fixes
             assert await keywords(pool)
 
 
-async def test_https_to_a_plain_port_says_so() -> None:
+async def test_https_to_a_plain_port_reports_it() -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")

@@ -29,7 +29,7 @@ def test_a_clean_error_rate_needs_299_documents() -> None:
     assert judged(rate(0, 299)).met is True
 
 
-def test_it_says_how_many_more_documents_and_how_long() -> None:
+def test_it_shows_how_many_more_documents_and_how_long() -> None:
     view = judged(rate(0, 180))
     assert "0/180 errors: at most 1.65 %" in view.missing
     assert "119 more documents, about 1h 59m" in view.missing

@@ -108,7 +108,7 @@ def test_a_count_that_does_not_fit_its_n_has_no_bound() -> None:
         (rate(5, 200), 0.0, " more clean documents, and errors must stop", None),
     ],
 )
-def test_an_error_rate_says_how_many_more_documents(
+def test_an_error_rate_shows_how_many_more_documents(
     sample: Sample, per_min: float, missing: str, eta: float | None
 ) -> None:
     view = judged(ERRORS, sample, per_min)
@@ -117,7 +117,7 @@ def test_an_error_rate_says_how_many_more_documents(
     assert view.eta_s == eta
 
 
-def test_the_documents_that_are_said_to_be_missing_are_enough_and_one_less_is_not() -> None:
+def test_the_documents_that_are_reported_as_missing_are_enough_and_one_less_is_not() -> None:
     for k, n in ((0, 100), (1, 400), (2, 500)):
         more = int(judged(ERRORS, rate(k, n)).missing.split("; ")[1].split()[0])
         assert judged(ERRORS, rate(k, n + more)).met
@@ -133,13 +133,13 @@ def test_the_documents_that_are_said_to_be_missing_are_enough_and_one_less_is_no
         (Ok(0.0, 0, 0), ", not > 20 %"),
     ],
 )
-def test_a_hit_rate_says_how_many_more_look_ups_or_that_it_is_too_low(sample: Ok, missing: str) -> None:
+def test_a_hit_rate_shows_how_many_more_look_ups_or_that_it_is_too_low(sample: Ok, missing: str) -> None:
     view = judged(HITS, sample)
     assert not view.met
     assert missing in view.missing
 
 
-def test_the_look_ups_that_are_said_to_be_missing_are_enough_at_the_same_rate() -> None:
+def test_the_look_ups_that_are_reported_as_missing_are_enough_at_the_same_rate() -> None:
     view = judged(HITS, rate(25, 100), 10.0)
     more = int(view.missing.split("; ")[1].split()[0])
     assert view.eta_s == pytest.approx(more * 6.0)
@@ -152,7 +152,7 @@ def test_a_grounded_rate_is_counted_in_documents_of_its_own() -> None:
     assert "lookups" not in judged(condition("grounded_rate", ">=", 0.8), rate(85, 100)).missing
 
 
-def test_a_mean_says_how_many_more_fresh_calls() -> None:
+def test_a_mean_shows_how_many_more_fresh_calls() -> None:
     sample = Ok(1900.0, 30, None, 1e6)
     view = judged(LATENCY, sample, 2.0)
     wide = bounds.t_quantile(0.95, 29) * 1e3
@@ -211,7 +211,7 @@ def test_without_a_forecast_only_the_figure_is_shown() -> None:
         ("complaints", 3, 3),
     ],
 )
-def test_a_sampled_metric_needs_twenty_samples_unless_the_plan_says_otherwise(
+def test_a_sampled_metric_needs_twenty_samples_unless_the_plan_states_otherwise(
     metric: str, min_n: int, expected: int
 ) -> None:
     assert conditions.least(condition(metric, "<", 1.0, min_n=min_n)) == expected
@@ -377,7 +377,7 @@ def test_open_items_are_one_thing_that_is_missing(states: tuple[str, ...], missi
     assert report.others == ()
 
 
-def test_an_item_that_is_not_required_is_not_waited_for_and_a_lapsed_one_says_why() -> None:
+def test_an_item_that_is_not_required_is_not_waited_for_and_a_lapsed_one_explains_why() -> None:
     assert assessed(items=(item("a", required=False),)).open
     lapsed = item("a", lapsed=True, note="a rollback came after it")
     assert assessed(items=(lapsed,)).missing == ("1 of 1 checklist items open: item a, a rollback came after it",)

@@ -1,4 +1,4 @@
-"""Every condition on samples has a fewest, and says how many are missing."""
+"""Every condition on samples has a minimum and reports how many are missing."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_a_day_outside_its_targets_resets_the_count_at_its_end(
     assert word in reset
 
 
-def test_a_day_of_a_handful_of_documents_says_nothing(rollout: Rollout) -> None:
+def test_a_day_of_a_handful_of_documents_shows_nothing(rollout: Rollout) -> None:
     rollout.documents(START + DAY, 10, failed=2)
     assert rollout.at(3) == (3.0, "")
 
@@ -116,7 +116,7 @@ def test_in_other_stages_the_bake_is_a_bake(rollout: Rollout) -> None:
     assert stability(rollout.conn, PLAN, rollout.state, START + 2 * DAY) is None
 
 
-def test_the_gate_counts_clean_days_and_says_what_reset_them(rollout: Rollout) -> None:
+def test_the_gate_counts_clean_days_and_explains_what_reset_them(rollout: Rollout) -> None:
     rollout.documents(START + 2 * DAY, 300, failed=30)
     stable = stability(rollout.conn, PLAN, rollout.state, START + 8 * DAY)
     report = conditions.assess(PLAN.stages[-1], conditions.GateFacts({}, 0.0, stable), (), 8 * DAY, 0, ())

@@ -36,7 +36,7 @@ def document(document_id: str = "a") -> DocumentWrite:
 
 
 class Line:
-    """An engine that answers what the test says, one after the other; the last one from then on."""
+    """An engine that gives the test's answers in order, then repeats the last one."""
 
     def __init__(self, *answers: Exception | DocumentReceipt) -> None:
         self._answers = list(answers)

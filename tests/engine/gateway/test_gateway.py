@@ -1,4 +1,4 @@
-"""Gateways as real processes: what they answer is stored, they obey at once, and without the engine they say so."""
+"""Gateways as real processes: what they answer is stored, they obey immediately, and they report a missing engine."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_a_rollback_is_obeyed_and_proven(stage: Stage, gateways: tuple[Gateway, 
     assert all(method_of(stage, answer["id"]) == answer["method"] for _, answer in answers)
 
 
-def test_without_the_engine_a_gateway_says_what_it_does_and_comes_back(
+def test_without_the_engine_a_gateway_explains_what_it_does_and_comes_back(
     stage: Stage, gateways: tuple[Gateway, Gateway]
 ) -> None:
     strict, alone = gateways

@@ -75,7 +75,7 @@ def test_what_was_not_kept_is_unknown_and_never_invented() -> None:
         at(h, START - 1)
 
 
-def test_where_minutes_are_gone_the_hour_is_shown_and_says_so() -> None:
+def test_where_minutes_are_gone_the_hour_is_shown_and_reports_it() -> None:
     h = History()
     h.up()
     h.up("skipped in a test", ("x",))

@@ -97,7 +97,7 @@ def http_server() -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 @contextmanager
 def deaf_server() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
+    """A port that accepts connections and never sends a byte."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

@@ -75,7 +75,7 @@ def test_an_empty_store_has_a_report_that_claims_nothing(conn: sqlite3.Connectio
 @pytest.mark.parametrize(
     ("before", "after", "direction"), [(0.01, 0.06, "rising"), (0.06, 0.01, "falling"), (0.02, 0.02, "steady")]
 )
-def test_the_error_rate_s_trend_is_said_in_a_word(
+def test_the_error_rate_s_trend_is_reported_in_a_word(
     conn: sqlite3.Connection, before: float, after: float, direction: str
 ) -> None:
     insert_and_fold(conn, week(before, after))

@@ -1,4 +1,4 @@
-"""/metrics: what the plan's curl and jq read, what a scraper reads, and that both say the same."""
+"""/metrics: what the plan's curl and jq read, what a scraper reads, and that both agree."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_the_text_reads_back_as_what_was_measured() -> None:
     assert result["keyword_extraction_duration_seconds_bucket{le=0.005,method=frequency}"] == 2
 
 
-def test_openmetrics_reads_back_strictly_and_says_the_same() -> None:
+def test_openmetrics_reads_back_strictly_and_agrees() -> None:
     body, kind = render(reading(), PROMETHEUS, tuple(ErrorKind))
     assert kind.startswith("application/openmetrics-text; version=1.0.0")
     families = list(openmetrics_parser.text_string_to_metric_families(body.decode()))

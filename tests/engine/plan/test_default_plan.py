@@ -271,7 +271,7 @@ def test_reminders_every_four_hours_for_the_first_day_then_daily() -> None:
     assert (then.every_s, then.from_s, then.until_s) == (86_400, 86_400, 0)
 
 
-def test_samples_are_reviewed_as_the_document_says() -> None:
+def test_samples_are_reviewed_as_documented() -> None:
     samples = {s.number: s.sampling.documents for s in PLAN.stages if s.sampling}
     assert samples == {2: 20, 3: 50, 5: 50}
     assert all(list(s.sampling.look_for) == LOOK_FOR for s in PLAN.stages if s.sampling)

@@ -32,7 +32,7 @@ def test_a_duration_is_read_as_written(text: str, seconds: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "5", "5x", "m5", "-5m", "30m1h", "5m5m", "1e3s", "nan", "5m!", "٥m", "101000w", "5 days"]
 )
-def test_a_bad_duration_says_what_to_write(text: str) -> None:
+def test_a_bad_duration_explains_what_to_write(text: str) -> None:
     with pytest.raises(ValueError, match="such as 5m, 2d or 1h30m"):
         parse_duration(text)
 
@@ -94,6 +94,6 @@ def test_a_moment_is_read_relative_to_now() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday-ish", "25:00", "2026-13-01", "2026", "ago", "9999999-01"])
-def test_a_bad_moment_says_what_to_write(text: str) -> None:
+def test_a_bad_moment_explains_what_to_write(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time; write"):
         parse_when(text, NOW)

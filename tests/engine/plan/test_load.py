@@ -223,7 +223,7 @@ def test_trigger_with_two_thresholds() -> None:
     assert "both given" in only(swapped('above = "5 %"', 'above = "5 %"\nbelow = "1 %"'))
 
 
-def test_a_rate_above_one_says_how_to_write_percent() -> None:
+def test_a_rate_above_one_shows_how_to_write_percent() -> None:
     line = only(swapped('above = "5 %"', "above = 5"))
     assert 'triggers[0].above: 5 is outside 0 to 1 for error_rate; for 5 % write "5 %"' in line
 

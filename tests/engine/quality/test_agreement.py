@@ -58,7 +58,7 @@ def test_fleiss_kappa_of_the_worked_example():
     assert result.low < 0.21 < result.high
 
 
-def test_kappa_is_unknown_when_everyone_says_the_same():
+def test_kappa_is_unknown_when_all_verdicts_agree():
     assert cohen(["yes"] * 9, ["yes"] * 9) is None
     result = agreement([Judgement(f"d{i}", who, "yes") for i in range(9) for who in "ab"])
     assert (result.kappa, result.observed, result.word) == (None, 1.0, "unknown")

@@ -100,7 +100,7 @@ def test_any_rows_give_printable_json_without_nan(llm, frequency):
             assert side is None or side.grounded is None or 0.0 <= side.grounded <= 1.0
 
 
-def test_the_store_completes_two_exports_of_different_documents_and_says_so() -> None:
+def test_the_store_completes_two_exports_of_different_documents_and_reports_it() -> None:
     """The plan's own two lines export the latest LLM documents and the latest frequency documents: never the same ones."""
     llm, frequency = (ExportRow(("worker pool", "made up"), "a"),), (ExportRow(("queue",), "b"),)
     kept = {

@@ -63,7 +63,7 @@ def test_a_difference_is_of_the_same_documents() -> None:
     assert gold.difference(rows, good, good) == gold.Bounds(0.0, 0.0)
 
 
-def test_a_draft_has_each_proposal_once_in_an_order_that_says_nothing() -> None:
+def test_a_draft_has_each_proposal_once_in_an_order_that_shows_nothing() -> None:
     result = gold.draft([["b", "a", "Queues"], ["c", "queue"]], "doc-1")
     assert sorted(result) == ["Queues", "a", "b", "c"]
     assert result == gold.draft([["c", "Queues"], ["a", "b"]], "doc-1")

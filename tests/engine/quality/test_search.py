@@ -127,7 +127,7 @@ def test_identical_keywords_are_exactly_zero_improvement():
     assert (result.improvement.mrr.estimate, result.improvement.mrr.low, result.improvement.mrr.high) == (0.0, 0.0, 0.0)
 
 
-def test_interval_covers_the_truth_as_often_as_it_says():
+def test_interval_covers_the_truth_as_often_as_it_states():
     """Titles of one word that no other document has: found exactly when the word was kept, so the truth is 0.9 / 0.6 - 1."""
     rng, covered = random.Random(13), 0
     for seed in range(200):

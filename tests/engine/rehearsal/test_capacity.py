@@ -1,4 +1,4 @@
-"""The simulated service has the capacity that it says: slots divided by latency, whatever its own process takes."""
+"""The simulated service has its stated capacity: slots divided by latency, whatever its own process takes."""
 
 from __future__ import annotations
 

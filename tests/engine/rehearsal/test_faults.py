@@ -1,4 +1,4 @@
-"""Each fault does what its explanation says, over real sockets, on while it runs and off again."""
+"""Each fault does what its explanation describes, over real sockets, on while it runs and off again."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_slow_multiplies_the_time(server: Process) -> None:
     assert total() > 4 * normal
 
 
-def test_a_hanging_call_is_never_answered_while_the_server_says_it_is_well(server: Process) -> None:
+def test_a_hanging_call_is_never_answered_while_the_server_states_it_is_well(server: Process) -> None:
     server.faults(hang=1)
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{server.url}/api/chat", json=server.body(TEXTS[0]), timeout=0.3)

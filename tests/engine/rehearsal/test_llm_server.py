@@ -86,7 +86,7 @@ def test_counts_and_durations_are_those_of_the_call(server: Process) -> None:
     assert parts <= reply["total_duration"] < parts + 10_000_000
 
 
-def test_the_openai_path_says_the_same_in_its_own_form(server: Process) -> None:
+def test_the_openai_path_agrees_in_its_own_form(server: Process) -> None:
     body = server.body(TEXTS[0])
     schema = body.pop("format")
     body["response_format"] = {"type": "json_schema", "json_schema": {"name": "keywords", "schema": schema}}
@@ -117,7 +117,7 @@ def test_an_empty_prompt_loads_the_model_and_keep_alive_0_unloads_it(server: Pro
     assert loaded() == []
 
 
-def test_what_it_says_of_itself(server: Process) -> None:
+def test_what_it_reports_about_itself(server: Process) -> None:
     get = server.client.get
     assert get(server.url).text == "Ollama is running"
     assert get(f"{server.url}/api/version").json()["version"]

@@ -118,7 +118,7 @@ def whole() -> History:
     h.wait(1.5 * DAY)
     h.up()
     h.wait(1 * DAY)
-    h.up(f"the drill was done by hand {HOSTILE}", ("1 of 10 checklist items (rollback_works)",))
+    h.up(f"the drill was done manually {HOSTILE}", ("1 of 10 checklist items (rollback_works)",))
     h.wait(HOUR)
     incident(h)
     h.wait(HOUR)

@@ -112,7 +112,7 @@ def test_bake_and_waiting_for_people_are_apart(story: RolloutReport) -> None:
 
 def test_an_override_is_prominent_with_its_reason_and_what_was_missing(story: RolloutReport) -> None:
     (override,) = story.overrides
-    assert override.reason.startswith("the drill was done by hand")
+    assert override.reason.startswith("the drill was done manually")
     assert "rollback_works" in dict(override.evidence)["missing"]
 
 

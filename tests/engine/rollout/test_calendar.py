@@ -93,7 +93,7 @@ HOURS = st.builds(
     zone=st.sampled_from([BERLIN, "UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]),
     now=st.datetimes(datetime(2026, 3, 1), datetime(2026, 11, 30)),  # noqa: DTZ001
 )
-def test_it_is_blocked_up_to_the_moment_that_is_said_and_free_then(
+def test_it_is_blocked_up_to_the_moment_that_is_reported_and_free_then(
     quiet: list[Hours], zone: str, now: datetime
 ) -> None:
     calendar = Calendar(zone, tuple(quiet))

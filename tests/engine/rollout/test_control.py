@@ -39,7 +39,7 @@ def test_promotion_goes_one_stage_up() -> None:
     assert (decision.stage, decision.percent_bp) == (2, 1000)
 
 
-def test_promotion_with_a_stale_epoch_is_refused_and_says_what_happened() -> None:
+def test_promotion_with_a_stale_epoch_is_refused_and_explains_what_happened() -> None:
     refusal = promote(at_stage(2), epoch=6)
     assert isinstance(refusal, Refusal)
     assert "bo held promotion" in refusal.sentence
@@ -194,7 +194,7 @@ def test_approvals_are_spent_by_the_step_they_were_for() -> None:
 
 
 def test_the_engine_cannot_raise_the_percentage() -> None:
-    rising = Decision("promote", ENGINE, "", 3, 2500, 0.0, "r", "by itself")
+    rising = Decision("promote", ENGINE, "", 3, 2500, 0.0, "r", "automatically")
     assert unlawful(at_stage(2), rising) is not None
     noted = Decision("hold", ALICE, "", 3, 2500, 0.0, "r", "in passing")
     assert unlawful(at_stage(2), noted) is not None
@@ -291,7 +291,7 @@ def test_the_hash_is_the_published_one() -> None:
     assert buckets == [3466, 1649, 3180]
 
 
-def test_a_rollback_to_a_stage_that_is_not_below_goes_to_zero_and_says_why() -> None:
+def test_a_rollback_to_a_stage_that_is_not_below_goes_to_zero_and_explains_why() -> None:
     for to_stage, why in (
         (9, "there is no stage 9"),
         (-1, "there is no stage -1"),

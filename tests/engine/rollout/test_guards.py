@@ -226,7 +226,7 @@ def test_the_sentence_of_a_rollback_names_what_it_came_from_and_why() -> None:
     assert control.roll_back(PLAN, at_stage(1), ask()).sentence == "alice rolled back to 0 %"
 
 
-def test_without_an_answer_a_rollback_goes_to_0_percent_and_says_why() -> None:
+def test_without_an_answer_a_rollback_goes_to_0_percent_and_explains_why() -> None:
     assert control.zero_instead(PLAN, None, 4) == ""
     assert "without an answer" in control.zero_instead(PLAN, 2, 4)
     assert "without an answer" in control.zero_instead(None, 4, 4)

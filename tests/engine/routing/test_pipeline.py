@@ -543,7 +543,7 @@ async def test_interactive_documents_go_before_shadow_calls(tmp_path: Path) -> N
         await asyncio.gather(*(place.extract(f"s{i}") for i in range(12)))
         await place.until(lambda: stub.counters.at_once == 1)
         began = asyncio.get_running_loop().time()
-        answer = await place.extract("by hand", method="llm")
+        answer = await place.extract("manually", method="llm")
         assert answer.method == "llm"
         assert asyncio.get_running_loop().time() - began < 0.4  # not behind the other eleven
         await place.shadowed()

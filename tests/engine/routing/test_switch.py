@@ -79,7 +79,7 @@ def _disarmed(s: Standing) -> None:
 
 def _armed_by_another(s: Standing) -> None:
     s.folder.disarm()
-    s.folder.armed.write_text("by hand")
+    s.folder.armed.write_text("manually")
 
 
 def _taken_over(s: Standing) -> None:
@@ -204,5 +204,5 @@ def test_the_armed_file_is_in_out_removed_or_foreign(at_25: Standing) -> None:
     assert switch.armed_file == "removed"
     switch.armed = None
     assert switch.armed_file == "out"
-    folder.armed.write_text("by hand")
+    folder.armed.write_text("manually")
     assert switch.armed_file == "foreign"

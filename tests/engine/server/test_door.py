@@ -327,7 +327,7 @@ def test_rubbish_on_the_unix_socket_is_refused_with_a_sentence_and_does_not_act_
         assert (row.sentence + row.reason + row.actor).isprintable()
 
 
-def test_what_a_rollback_says_in_its_reason_does_not_keep_it_from_acting(tmp_path: Path) -> None:
+def test_what_a_rollback_states_in_its_reason_does_not_keep_it_from_acting(tmp_path: Path) -> None:
     with Stage(tmp_path, QUIET) as stage:
         stage.engine()
         stage.climb(3)

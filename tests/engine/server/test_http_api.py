@@ -292,7 +292,7 @@ ANSWERS = {
 }  # fmt: skip
 
 
-def test_answers_have_the_types_that_the_document_says(stage: Stage) -> None:
+def test_answers_have_the_documented_types(stage: Stage) -> None:
     document = described("x", "y")
     asked = {
         "extract": ("POST", "/v1/extract", {"id": "typed", "text": TEXT}), "feedback": ("POST", "/v1/feedback", {"kind": "click", "document": "typed"}),

@@ -1,4 +1,4 @@
-"""The log says when an engine started, why it stopped, and that none ran for weeks."""
+"""The log records when an engine started, why it stopped, and that none ran for weeks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP API keeps what /openapi.json says, under generated requests, valid and not, over a real socket. Not `/live`,
+"""The HTTP API conforms to /openapi.json, under generated requests, valid and not, over a real socket. Not `/live`,
 whose stream has no end."""
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def test_a_document_s_way_is_one_trace_within_the_caller_s(stage: Stage, collect
     assert (resource["service.name"], resource["deployment.environment.name"]) == (stage.plan.service, "test")
 
 
-def test_metrics_arrive_and_say_what_metrics_says(stage: Stage, collector: Collector) -> None:
+def test_exported_metrics_equal_the_metrics_page(stage: Stage, collector: Collector) -> None:
     post(stage, 2)
 
     def treated() -> int:

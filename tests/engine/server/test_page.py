@@ -186,7 +186,7 @@ def test_chromium_shows_it_whole_and_without_complaint(
 
 
 @BROWSER
-def test_a_rollback_appears_at_once_and_a_dead_engine_is_said_to_be_gone(stage: Stage, browser: Chromium) -> None:
+def test_a_rollback_appears_at_once_and_a_dead_engine_is_reported_as_gone(stage: Stage, browser: Chromium) -> None:
     browser.size(390, 800, mobile=True)
     stage.climb(2)
     browser.open(stage.view.engine.address + "/")

@@ -18,7 +18,7 @@ from engine.service.apply import Applier
 from engine.store import backup, database
 from tests.engine.service.stage import QUIET, Stage
 
-SECRET = "nobody may change this"
+SECRET = "no one may change this"
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_a_manual_rollback_can_be_undone_and_re_arms(stage: Stage) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
-def test_an_intent_is_by_the_owner_of_its_file_and_says_nothing_that_acts(tmp_path: Path) -> None:
+def test_an_intent_is_by_the_owner_of_its_file_and_shows_nothing_that_acts(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         engine = stage.engine()
         stage.climb(2)
@@ -221,7 +221,7 @@ def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(stage
 def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: Stage) -> None:
     assert not stage.folder.is_locked()
     actor = Actor("night", os.getuid())
-    result = EngineClient(stage.folder, stage.plan, actor).rollback("nobody is there")
+    result = EngineClient(stage.folder, stage.plan, actor).rollback("no one is there")
     assert result.ok, result.sentence
     assert result.rev is not None
     assert "committed by this console" in result.ways
@@ -229,13 +229,13 @@ def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: Stage
     assert stage.reader.read(log.verify).ok
 
 
-def test_the_command_line_says_that_the_engine_is_dead(stage: Stage) -> None:
+def test_the_command_line_states_that_the_engine_is_dead(stage: Stage) -> None:
     done = stage.cli("status")
     assert done.returncode == 1
     assert "not running" in done.stdout
 
 
-def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_says_so(tmp_path: Path) -> None:
+def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_reports_it(tmp_path: Path) -> None:
     with Stage(tmp_path) as stage:
         stage.engine()
         stage.climb(3)
@@ -246,7 +246,7 @@ def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_says_so(tmp_pa
 
 
 @pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was requested")])
-def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_says_why_it_is_zero(
+def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_explains_why_it_is_zero(
     tmp_path: Path, to_stage: str, why: str
 ) -> None:
     with Stage(tmp_path) as stage:
@@ -264,7 +264,9 @@ def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_says_why_it_is_ze
 
 
 @pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was requested")])
-def test_a_rollback_to_a_stage_without_an_engine_says_why_it_is_zero(tmp_path: Path, to_stage: str, why: str) -> None:
+def test_a_rollback_to_a_stage_without_an_engine_explains_why_it_is_zero(
+    tmp_path: Path, to_stage: str, why: str
+) -> None:
     with Stage(tmp_path) as stage:
         process = stage.engine()
         stage.climb(3)

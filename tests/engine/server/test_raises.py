@@ -37,7 +37,7 @@ def test_a_stale_undo_does_not_cancel_another_persons_later_rollback(stage: Stag
     assert not stale.ok
     assert "bo's: I see it too" in stale.sentence
     assert stage.percent_bp == 0
-    assert not stage.client.command("undo_rollback").ok  # says nothing of what was seen
+    assert not stage.client.command("undo_rollback").ok  # reveals nothing of what was seen
     assert stage.client.command("undo_rollback", epoch=stage.reader.state().epoch).ok
 
 

@@ -1,4 +1,4 @@
-"""The store's files are swapped, removed or overwritten under a live engine: 0 %, 503, said aloud, and nothing written there."""
+"""The store's files are swapped, removed or overwritten under a live engine: 0 %, 503, a loud report, and nothing written there."""
 
 from __future__ import annotations
 

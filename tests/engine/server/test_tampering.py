@@ -1,4 +1,4 @@
-"""What is in force is what the verified log says, whoever else may write the store's files."""
+"""The verified log decides what is in force, whoever else may write the store's files."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ async def test_its_outcome_is_known_and_reported_once(tmp_path: Path, monkeypatc
     assert "no unit" in applier.problem
     assert "may still run with the previous percentage" in applier.problem
     await asyncio.sleep(0.2)
-    assert [one.state for one in answer] == ["failed"], "tried again, told once"
+    assert [one.state for one in answer] == ["failed"], "retried, reported once"
     works.touch()
     await until(lambda: applier.applied.state == "done")
     assert applier.problem == ""

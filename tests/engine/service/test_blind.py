@@ -96,7 +96,7 @@ async def test_no_look_ups_for_two_minutes_is_blind_shown_logged_notified_and_on
         assert log.last(c.engine.conn, ("seen",)) is None  # a step down does not end blindness
 
 
-async def test_a_service_that_says_nothing_while_calls_wait_is_blind_by_that_name(tmp_path: Path) -> None:
+async def test_a_service_that_shows_nothing_while_calls_wait_is_blind_by_that_name(tmp_path: Path) -> None:
     with hanging_service() as url:
         async with Clocked(tmp_path, {"llm.url": url, "llm.timeout": "1h"}) as c:
             await c.climb(5)

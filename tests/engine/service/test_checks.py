@@ -191,7 +191,7 @@ async def test_the_llm_check_fails_with_a_sentence_when_no_server_listens(tmp_pa
         assert "connect" in output.lower() or "refused" in output.lower()
 
 
-async def test_the_llm_check_names_the_one_of_several_servers_that_fails_and_says_once_what_all_do(
+async def test_the_llm_check_names_the_one_of_several_servers_that_fails_and_states_once_what_all_do(
     tmp_path: Path,
 ) -> None:
     async with StubLlm() as good, opened(tmp_path, llm=(good.url, "http://127.0.0.1:9")) as engine:

@@ -101,7 +101,7 @@ async def test_complaints_count_after_a_clock_that_was_ahead_is_corrected_betwee
         await c.passes(20)
         await c.settled(lambda: c.engine.state.percent_bp == 0)  # more than ten
         assert c.stage.reader.read(log.verify).ok
-    async with Clocked(tmp_path, LONG) as c:  # and it is said once
+    async with Clocked(tmp_path, LONG) as c:  # and it is reported once
         rev = c.engine.state.rev
         await c.passes(20)
         assert log.last(c.engine.conn, ("clock",)).rev <= rev  # type: ignore[union-attr]

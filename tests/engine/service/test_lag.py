@@ -45,7 +45,7 @@ def test_a_loop_that_gets_a_tenth_of_a_core_is_starved_while_it_lasts() -> None:
     assert lag.sentence(calm) == ""
 
 
-def test_one_long_pause_is_late_before_the_next_beat_tells() -> None:
+def test_one_long_pause_is_late_before_the_next_beat_reports_it() -> None:
     lag = LoopLag()
     end = beats(lag, 0.0, 10, 0.0)
     assert lag.late_s(0.0, end + 3.0) == pytest.approx(3.0 - BEAT_S)
@@ -112,7 +112,7 @@ def test_a_worker_s_own_clock_is_not_the_engine_s(monitor: Monitor) -> None:
     assert monitor.observations.recent.at(clock.monotonic()).windows[600.0].k == 1
 
 
-def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_says_so(tmp_path: Path) -> None:
+def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_reports_it(tmp_path: Path) -> None:
     """SIGSTOP and SIGCONT in turn, as a cgroup's quota does it."""
     with Stage(tmp_path / "starved", speed=1.0) as stage:
         engine = stage.engine()

@@ -105,7 +105,7 @@ async def test_an_undo_continues_the_a_b_test_and_without_one_it_ends_after_the_
 
 
 @pytest.mark.parametrize("name", ["AB_TEST", "METRICS"])
-async def test_the_environment_is_a_ceiling_for_the_a_b_test_and_says_so(tmp_path: Path, name: str) -> None:
+async def test_the_environment_is_a_ceiling_for_the_a_b_test_and_reports_it(tmp_path: Path, name: str) -> None:
     variable = f"XZE_KEYWORD_EXTRACTION_{name}"
     async with Clocked(tmp_path, {"trigger_settings.blind_after": "1h"}, environ={variable: "false"}) as c:
         await c.climb(4)

@@ -49,7 +49,7 @@ def ask_four(stage: Stage, tag: str) -> tuple[list[threading.Thread], list[dict[
 
 
 def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_at_zero(tmp_path: Path) -> None:
-    with Stage(tmp_path, None, SETTINGS) as stage:  # `rollout serve` is no rehearsal, and takes over none
+    with Stage(tmp_path, None, SETTINGS) as stage:  # `rollout serve` is not a rehearsal and takes over none
         first = stage.running()
         stage.climb(2)
         took = []
@@ -73,7 +73,7 @@ def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_
         assert not stage.folder.is_armed()
 
 
-def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_says_so_and_ends(stage: Stage) -> None:
+def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_reports_it_and_ends(stage: Stage) -> None:
     old = stage.running()
     stage.climb(2)
     os.kill(old.pid, signal.SIGSTOP)

@@ -107,7 +107,7 @@ def test_without_the_socket_file_which_is_recreated(stage: Stage) -> None:
 def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(stage: Stage) -> None:
     stage.climb(3)
     whole = stage.plan_path.read_text()
-    stage.plan_path.write_text("[[stages]\nthis is no TOML")
+    stage.plan_path.write_text("[[stages]\nthis is not TOML")
     try:
         done = stage.cli("rollback", "--reason", "the plan is being edited")
     finally:
@@ -185,7 +185,7 @@ def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: S
             stage.climb(1)
     rows = {row.decision.request_id: row for row in stage.reader.read(lambda conn: list(log.every(conn)))}
     assert all(one in rows for one in pressed)
-    assert 0 < won < 100, "both orders must have occurred for this test to say anything"
+    assert 0 < won < 100, "both orders must have occurred for this test to mean anything"
     assert stage.reader.read(log.verify).ok
 
 

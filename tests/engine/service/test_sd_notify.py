@@ -16,7 +16,7 @@ from tests.engine.service.stage import Stage
 
 
 def heard(manager: socket.socket, wanted: str) -> list[str]:
-    """What it says until it says this."""
+    """Its messages up to this one."""
     results: list[str] = []
     while wanted not in results:
         results += manager.recv(4096).decode().splitlines()

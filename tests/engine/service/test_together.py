@@ -94,7 +94,7 @@ def test_each_contact_hears_after_the_same_time() -> None:
     assert steps(escalating(to=()), 1000.0, 300.0) == []
 
 
-def test_the_message_says_what_is_on_and_whom_to_call() -> None:
+def test_the_message_explains_what_is_on_and_whom_to_call() -> None:
     made = draft(escalating(), steps(escalating(), 1000.0, 300.0)[0], 1000.0, "errors 12 % over 5 %", 1300.0)
     assert made.audience == "technical_lead" == audience_of(CONTACTS[0])
     for part in ("errors 12 % over 5 %", "Ann", "+49 1", "K acknowledges it"):

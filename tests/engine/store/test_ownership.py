@@ -1,4 +1,4 @@
-"""The store's files belong to the owner of its folder, also after one `sudo rollout`; else the sentence says what to do."""
+"""The store's files belong to the owner of its folder, also after one `sudo rollout`; else the sentence names the remedy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make fil
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A folder of nobody's, below one that nobody may enter. Not in pytest's own, which another run of pytest closes."""
+    """A folder of the user nobody, below one closed to everyone. Not in pytest's own, which another run of pytest closes."""
     with tempfile.TemporaryDirectory(prefix="rollout-home-") as above:
         os.chmod(above, 0o711)
         place = Path(above) / "home"

@@ -1,4 +1,4 @@
-"""Buckets say what the raw rows say, however they were batched and merged; and what counts, counts once."""
+"""Buckets agree with the raw rows however they were batched and merged; each row counts once."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_call_that_ran_into_its_deadline_counts_as_long_as_it_took() -> None:
 
 
 @pytest.mark.parametrize("kind", ["transport", "http", "busy", "invalid", "breaker_open"])
-def test_a_call_that_failed_otherwise_says_nothing_about_speed(kind: str) -> None:
+def test_a_call_that_failed_otherwise_shows_nothing_about_speed(kind: str) -> None:
     bucket = Bucket.of([record(ms=2000.0), failed(kind, ms=1.0)])
     assert (bucket.fresh, bucket.mean_ms) == (1, 2000.0)
 
@@ -246,7 +246,7 @@ def test_a_full_histogram_of_an_older_store_is_read() -> None:
 
 
 @pytest.mark.parametrize("body", [b"\0abc", b"\0\xff\xffabcd", b"\1a", b"\1abcdef", b"\2abcdef", b"\2ab", b"\4abcdef"])
-def test_a_damaged_histogram_is_said_to_be_one(body: bytes) -> None:
+def test_a_damaged_histogram_is_reported_as_one(body: bytes) -> None:
     with pytest.raises(ValueError, match="damaged"):
         Histogram.decode(body)
 
@@ -302,14 +302,14 @@ def test_retention_takes_old_probes_and_old_evidence_with_the_raw_rows(conn: sql
     assert conn.execute("SELECT at FROM probe UNION SELECT at FROM trigger_evidence").fetchall() == [(T0 + DAY,)]
 
 
-def test_the_store_is_where_the_schema_says(tmp_path: Path) -> None:
+def test_the_store_is_where_the_schema_puts_it(tmp_path: Path) -> None:
     store = Folder(tmp_path)
     database.create(store)
     database.create(store)  # a second start changes nothing
     assert store.exists
 
 
-def test_a_store_with_buckets_by_arm_and_method_is_brought_up_to_date_and_says_the_same(tmp_path: Path) -> None:
+def test_a_store_with_buckets_by_arm_and_method_is_brought_up_to_date_and_agrees(tmp_path: Path) -> None:
     store = Folder(tmp_path)
     database.create(store)
     conn = database.open_writer(store, "NORMAL")

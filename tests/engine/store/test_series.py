@@ -21,7 +21,7 @@ from tests.engine.metrics.samples import DAY, HOUR, T0, cached, failed, plain, r
     ("at", "counts"),
     [(-310.0, False), (-300.1, False), (-300.0, True), (-5.0, True), (0.0, True), (9.9, True), (10.0, False)],
 )
-def test_a_window_of_five_minutes_begins_and_ends_where_it_says(
+def test_a_window_of_five_minutes_begins_and_ends_where_it_states(
     conn: sqlite3.Connection, at: float, counts: bool
 ) -> None:
     insert_and_fold(conn, [record(T0 + at)])

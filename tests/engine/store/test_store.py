@@ -163,7 +163,7 @@ def test_looking_at_the_lock_makes_no_file_needs_no_right_to_write_and_hides_no_
         assert folder.is_locked()
 
 
-def test_a_store_put_back_under_an_open_console_is_said_to_be_held(folder: Folder) -> None:
+def test_a_store_put_back_under_an_open_console_is_reported_as_held(folder: Folder) -> None:
     with contextlib.closing(sqlite3.connect(folder.database)) as conn:
         conn.execute("PRAGMA journal_mode=DELETE")  # as a backup is
     reader = sqlite3.connect(f"file:{folder.database}?mode=ro", uri=True, isolation_level=None)
@@ -182,7 +182,7 @@ def test_an_intent_that_cannot_be_read_still_asks_for_zero(folder: Folder) -> No
     assert result[1][1].reason == "search is broken"
 
 
-def test_which_request_an_intent_is_its_file_s_name_says(folder: Folder) -> None:
+def test_which_request_an_intent_is_its_file_s_name_states(folder: Folder) -> None:
     (folder.path / "rollback-a.intent").write_bytes(b'{"request_id":"../../b","at":1.0,"actor":{},"reason":""}')
     ((path, intent),) = folder.intents()
     assert intent.request_id == "a"

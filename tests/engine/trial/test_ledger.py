@@ -1,4 +1,4 @@
-"""What is counted of the A/B test: who takes part, once, in which arm; and what users say about it."""
+"""What is counted of the A/B test: who takes part, once, in which arm; and what users report about it."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_one_person_counts_once_a_document_however_often(conn: sqlite3.Connectio
     assert kept == 501  # all are kept, and count in the stage's satisfaction
 
 
-def test_what_was_said_before_the_test_or_of_other_documents_changes_nothing(conn: sqlite3.Connection) -> None:
+def test_what_was_reported_before_the_test_or_of_other_documents_changes_nothing(conn: sqlite3.Connection) -> None:
     (a,) = names("control", 1)
     ledger.fold(conn, [extraction(a)])
     say(conn, "rating", a, value=5, at=START - 100)

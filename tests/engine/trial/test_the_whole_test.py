@@ -206,7 +206,7 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
 
 
 def plan_script(folder: Path) -> tuple[float, float, bool]:
-    """Run the plan's script unchanged where `json.load` gives arrays: (t, p, whether it says that the LLM is better)."""
+    """Run the plan's script unchanged where `json.load` gives arrays: (t, p, whether it finds the LLM better)."""
     out = io.StringIO()
     load = json.load
 
@@ -240,7 +240,7 @@ async def test_a_change_of_percentage_ends_the_test_and_its_figures_count_for_no
     await lab.at(4, 5000)
     await lab.beat()
     await lab.load(300)
-    await lab.at(4, 2500)  # halved by a trigger, say
+    await lab.at(4, 2500)  # for example halved by a trigger
     await lab.beat()
     await lab.load(100)
     assert ledger.running(lab.engine.conn) is None

@@ -41,7 +41,7 @@ def test_the_same_seed_gives_the_same_answer() -> None:
     assert backtest(*given) == backtest(*given)
 
 
-def test_a_fault_is_written_as_the_help_says() -> None:
+def test_a_fault_is_written_as_in_the_help() -> None:
     assert parse_inject("error=10%@t+30m") == Inject(1800.0, math.inf, 0.1)
     with pytest.raises(ValueError, match="error=10%@t"):
         parse_inject("errors everywhere")

@@ -57,7 +57,7 @@ def test_a_threshold_is_strict_unless_inclusive(
     assert finding.threshold == (above if above is not None else below)
 
 
-def test_what_is_not_measured_says_why() -> None:
+def test_what_is_not_measured_explains_why() -> None:
     assert composed(find(CRITICAL, SETTINGS, Evidence(NoData())).why) == "no data"
     assert composed(find(CRITICAL, SETTINGS, Evidence(Stale(95.0))).why) == "the latest figure is 1m 35s old"
     assert composed(find(CRITICAL, SETTINGS, Evidence(Error(""))).why) == "it cannot be measured"
@@ -205,7 +205,7 @@ def test_an_outage_that_has_ended_waits_for_another(burst: int, n: int, k: int, 
     assert finding.convinced is not healed
 
 
-def test_the_larger_of_window_and_last_documents_says_whether_it_healed() -> None:
+def test_the_larger_of_window_and_last_documents_states_whether_it_healed() -> None:
     both = {"burst": 4, "burst_ago_s": 120.0, "levels": {EARLY: level(99.0)}}
     wide = of(CRITICAL, windows=window(CRITICAL, 100, 4), last=WindowTotals(100.0, 99, 99), **both)
     assert "waits for another" in composed(wide.why)

@@ -11,7 +11,7 @@ from engine.triggers.rules import HEALED_DOCUMENTS
 from tests.engine.triggers.scene import PLAN, Scene
 
 
-def test_a_timer_says_how_far_it_is_and_when_it_fires() -> None:
+def test_a_timer_shows_how_far_it_is_and_when_it_fires() -> None:
     scene = Scene().run(200, failing=0.2, per_min=30)
     reading = scene.reading("error_critical")
     assert reading.verdict == "breach"
@@ -80,7 +80,7 @@ def blind_after(seconds: float) -> Scene:
     return scene.run(seconds, per_min=0)
 
 
-def test_blind_freezes_timers_and_says_so() -> None:
+def test_blind_freezes_timers_and_reports_it() -> None:
     scene = blind_after(120)
     held = scene.held("error_critical")
     scene.run(120, per_min=0)
@@ -124,7 +124,7 @@ def test_seeing_again_ends_blindness() -> None:
     assert scene.last.blind == ""
 
 
-def test_locked_at_zero_says_why_and_acts_no_more() -> None:
+def test_locked_at_zero_explains_why_and_acts_no_more() -> None:
     scene = Scene(stage=1)
     scene.locked = "error_critical fired: 6 % over 5 %"
     scene.run(600, failing=0.5)
@@ -159,7 +159,7 @@ def test_a_healed_outage_waits_for_another_and_a_second_one_counts() -> None:
     assert healed.first("error_critical") == float("inf")
 
 
-def test_it_says_what_a_healed_outage_waits_for() -> None:
+def test_it_explains_what_a_healed_outage_waits_for() -> None:
     scene = Scene().run(3600, per_min=12).run(50, per_min=12, failing=1.0)
     scene.run(320, per_min=12)
     reading = scene.reading("error_critical")
@@ -195,6 +195,6 @@ def test_a_silence_counts_from_its_first_second_and_not_from_when_it_stopped_to_
     assert scene.evaluate().blind.startswith("blind 2:00")
 
 
-def test_silence_says_whether_documents_do_not_come_or_the_service_does_not_answer() -> None:
+def test_silence_states_whether_documents_do_not_come_or_the_service_does_not_answer() -> None:
     assert silence(180, per_min=10.0, waiting=1) == "no answer from the LLM service for 180 s, 1 call waits"
     assert silence(180, per_min=1.0, waiting=3) == ""

@@ -60,7 +60,7 @@ def test_halving_wins_over_the_previous_stage_where_it_leads_lower() -> None:
     assert (winner.id, winner.action, winner.percent_bp) == ("latency_medium", Action.halve, 1500)
 
 
-def test_critical_mutes_the_lower_ones_and_says_so() -> None:
+def test_critical_mutes_the_lower_ones_and_reports_it() -> None:
     scene, decision = together(failing=0.3, ms=4000.0)
     assert scene.verdict("error_critical") == "breach"
     for lower in ("error_high", "latency_high", "latency_medium", "error_creep"):

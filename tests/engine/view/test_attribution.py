@@ -24,7 +24,7 @@ def test_errors_that_rose_on_both_arms_are_not_the_rollout() -> None:
     assert output == "both arms rose: not the rollout (5.0 % LLM, 4.8 % frequency)"
 
 
-def test_when_both_rose_and_the_llm_arm_by_more_it_says_by_how_much() -> None:
+def test_when_both_rose_and_the_llm_arm_by_more_it_states_by_how_much() -> None:
     assert of_errors(now(200, 1200, 58, 1200), CALM).startswith("both arms rose, the LLM arm more: +11.8 points")
 
 
@@ -41,7 +41,7 @@ def test_without_a_frequency_arm_the_day_before_is_compared() -> None:
     assert of_errors(now(60, 1200, 0, 0), Bucket()) == "no frequency arm to compare with"
 
 
-def test_nothing_is_said_without_documents() -> None:
+def test_nothing_is_reported_without_documents() -> None:
     assert of_errors(Bucket(), CALM) == ""
     assert of_times(Bucket(), CALM) == ""
 

@@ -55,7 +55,7 @@ def test_what_matters_comes_first(service: dict[str, float], seconds: float, hea
     assert sentence.endswith(")")  # the evidence follows, where there is room
 
 
-def test_an_unavailable_service_is_said_in_two_words() -> None:
+def test_an_unavailable_service_is_reported_in_two_words() -> None:
     scene = Scene().run(120, per_min=10)
     scene.failed_probes = 3
     scene.run(30, per_min=0)
@@ -69,14 +69,14 @@ def test_complaints_hold_promotion() -> None:
     assert headline(scene)[1].startswith("complaints 6 over 5, promotion held")
 
 
-def test_a_rollback_says_who_and_how_long_the_way_up_is_locked() -> None:
+def test_a_rollback_states_who_and_how_long_the_way_up_is_locked() -> None:
     state = State(stage=1, percent_bp=0, locked="error_critical fired: 6 % over 5 %", cooldown_until=2717.0)
     assert headline(Scene().run(60), state, locked_by="error_critical")[1] == "error_critical, locked 28:37 more"
     later = State(stage=1, percent_bp=0, locked="error_critical fired: 6 % over 5 %", cooldown_until=900.0)
     assert headline(Scene().run(60), later, locked_by="error_critical")[1] == "error_critical, resume needs the cause"
 
 
-def test_blindness_says_when_it_steps_down() -> None:
+def test_blindness_states_when_it_steps_down() -> None:
     scene = Scene().run(200)
     scene.unseen = "no lookups for 40 s"
     scene.run(300, per_min=0)

@@ -31,7 +31,7 @@ def test_documents_and_bake_wait_for_no_person() -> None:
     assert kinds() == []
 
 
-def test_a_lock_says_from_when_it_can_be_resumed() -> None:
+def test_a_lock_states_from_when_it_can_be_resumed() -> None:
     locked = replace(CANARY, locked="error_critical fired", cooldown_until=500.0)
     (task,) = inbox.tasks(locked, PLAN, SHUT, (), InboxFacts())
     assert (task.kind, task.screen, task.not_before) == ("resume", "gate", 500.0)
@@ -62,7 +62,7 @@ def test_the_most_pressing_comes_first() -> None:
         (item("x", lapsed=True), "sign again: "),
     ],
 )
-def test_an_item_says_what_to_do_with_it(of: ItemView, verb: str) -> None:
+def test_an_item_explains_what_to_do_with_it(of: ItemView, verb: str) -> None:
     (task,) = inbox.tasks(CANARY, PLAN, replace(SHUT, items=(of,)), (), InboxFacts())
     assert task.sentence == verb + "x"
     assert task.id == "x"

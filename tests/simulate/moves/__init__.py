@@ -1,6 +1,6 @@
 """The moves of a script, one subject a file.
 
-A new one is an `async def name(scene, draw)` under `@move(weight)`: its docstring says what happens, `draw` is its own
+A new one is an `async def name(scene, draw)` under `@move(weight)`: its docstring describes what happens, `draw` is its own
 random numbers, and what it makes people know goes to `scene.world.observer`.
 """
 
