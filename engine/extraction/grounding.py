@@ -22,7 +22,7 @@ from functools import cached_property
 import snowballstemmer
 
 from engine.extraction.languages import ENGLISH, language
-from engine.extraction.spelling import form
+from engine.extraction.spelling import form, start
 from engine.text import MARK, clean_line
 
 KEYWORD_CHARS = 60  # also the schema's maxLength: an unbounded string is where small models loop
@@ -42,7 +42,8 @@ TEMPLATE_TOKENS = re.compile(
     re.IGNORECASE,
 )
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?", re.UNICODE)
+_SIGNS = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc", "'") | dict.fromkeys("‐‑‒–—−", "-") | {"\u00ad": None})
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?![A-Z]s(?![a-z]))")  # not in APIs
 _BURMESE = frozenset(map(chr, range(0x1000, 0x10A0)))
 _KHMER = frozenset(map(chr, range(0x1780, 0x1800)))
@@ -90,13 +91,14 @@ class Ground:
         self._places: dict[str, list[int]] = {}
         self._begins: dict[str, list[str]] = {}
         self._length = 0
-        for match in _WORD.finditer(unicodedata.normalize("NFKC", text)):
+        for match in _WORD.finditer(_plain(text)):
             whole = match[0]
             self._add(whole.casefold(), self._length)
             if not (whole.islower() or whole.istitle() or whole.isupper()) and len(parts := _parts(whole)) > 1:
                 for part in parts:
                     self._add(part, self._length)
                     self._length += 1
+                self._add(whole.casefold(), self._length - 1)  # it ends where its last part does
             else:
                 self._length += 1
         self._near = NEAR if self._length <= SHORT_WORDS else max(NEAREST, NEAR * SHORT_WORDS // self._length)
@@ -105,7 +107,7 @@ class Ground:
         spots = self._places.get(word)
         if spots is None:
             self._places[word] = [place]
-            self._begins.setdefault(word[:2], []).append(word)
+            self._begins.setdefault(start(word), []).append(word)
         else:
             spots.append(place)
 
@@ -142,13 +144,18 @@ class Ground:
         return places
 
     def _halves(self, word: str) -> list[int]:
-        """Where two adjacent words form this one: roll back for rollback."""
-        for cut in range(SHORTEST_HALF, len(word) - SHORTEST_HALF + 1):
-            if word[:cut] not in self._places and cut < 3:
+        """Where adjacent words form this one: roll back for rollback, HTTP/2 for http2, U.S. for US."""
+        word = word.casefold()
+        for cut in range(1, len(word)):
+            if not (first := self._places.get(word[:cut]) if cut < 3 else self._spots(word[:cut])):
                 continue
-            if not (first := self._spots(word[:cut])):
+            rest = word[cut:]
+            # a single letter is a half only of an abbreviation, of e-mail, and before or after a digit
+            if min(cut, len(rest)) < SHORTEST_HALF and not (
+                len(word) == 2 or word[cut - 1].isdigit() != rest[0].isdigit() or self._literal(f"{word[:cut]}-{rest}")
+            ):
                 continue
-            after = set(self._spots(word[cut:]))
+            after = set(self._spots(rest))
             if both := [spot for spot in first if spot + 1 in after]:
                 return both
         return []
@@ -182,8 +189,8 @@ class Ground:
     def _alike(self, word: str, form_of: Callable[[str], str]) -> list[int]:
         wanted = form_of(word)
         spots: list[int] = []
-        for start in {word[:2], wanted[:2]}:
-            for other in self._begins.get(start, ()):
+        for begin in {start(word), start(wanted)}:
+            for other in self._begins.get(begin, ()):
                 if form_of(other) == wanted:
                     spots.extend(self._places[other])
         return sorted(spots)
@@ -224,12 +231,17 @@ def ground(proposed: Iterable[str], text: Ground) -> Grounded:
 
 
 def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join(_plain(text).casefold().split())
+
+
+def _plain(text: str) -> str:
+    """With one sign for every apostrophe, dash and width of a letter."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
 def _words(text: str) -> list[str]:
     """The words of a keyword as written; max_tokens and key-word are split into words, maxTokens is not."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text))
+    return _WORD.findall(_plain(text))
 
 
 def _parts(word: str) -> list[str]:

@@ -1,47 +1,95 @@
-"""One form for a word's spellings: British and American, regular and irregular plurals. Words with equal forms are the
-same."""
+"""One form for a word's spellings: British and American, with and without accents, regular and irregular plurals. Words
+with equal forms are the same."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from engine.extraction.keywords import stem
 
 _PLURALS = """
-analyses:analysis appendices:appendix axes:axis bases:basis cacti:cactus children:child corpora:corpus
-crises:crisis criteria:criterion diagnoses:diagnosis feet:foot formulae:formula foci:focus geese:goose
-genera:genus halves:half hypotheses:hypothesis indices:index knives:knife leaves:leaf lives:life loci:locus
-matrices:matrix media:medium men:man mice:mouse nebulae:nebula nuclei:nucleus oxen:ox parentheses:parenthesis
-people:person phenomena:phenomenon quanta:quantum radii:radius schemata:schema shelves:shelf
-simplices:simplex spectra:spectrum stimuli:stimulus strata:stratum syllabi:syllabus syntheses:synthesis
-teeth:tooth theses:thesis thieves:thief vertices:vertex vortices:vortex wives:wife wolves:wolf women:woman
+addenda:addendum aliases:alias alumni:alumnus analyses:analysis appendices:appendix aquaria:aquarium atlases:atlas
+automata:automaton axes:axis bacteria:bacterium bases:basis biases:bias businessmen:businessman cacti:cactus
+calculi:calculus calves:calf canvases:canvas chairmen:chairman children:child compendia:compendium consortia:consortium
+corpora:corpus craftsmen:craftsman crises:crisis criteria:criterion curricula:curriculum data:datum diagnoses:diagnosis
+dwarves:dwarf ellipses:ellipsis elves:elf emphases:emphasis equilibria:equilibrium errata:erratum feet:foot
+firemen:fireman fishermen:fisherman foci:focus formulae:formula fungi:fungus ganglia:ganglion gases:gas geese:goose
+genera:genus halves:half hooves:hoof hypotheses:hypothesis indices:index knives:knife leaves:leaf lemmata:lemma
+lenses:lens lives:life loaves:loaf loci:locus matrices:matrix maxima:maximum media:medium memoranda:memorandum men:man
+metamorphoses:metamorphosis mice:mouse middlemen:middleman millennia:millennium minima:minimum
+mitochondria:mitochondrion moduli:modulus momenta:momentum nebulae:nebula nuclei:nucleus oases:oasis optima:optimum
+oxen:ox parentheses:parenthesis people:person phenomena:phenomenon policemen:policeman prognoses:prognosis
+prostheses:prosthesis quanta:quantum radii:radius salesmen:salesman scarves:scarf schemata:schema selves:self
+sheaves:sheaf shelves:shelf simplices:simplex spectra:spectrum spokesmen:spokesman stadia:stadium stigmata:stigma
+stimuli:stimulus stomata:stoma strata:stratum syllabi:syllabus symposia:symposium synopses:synopsis
+syntheses:synthesis taxa:taxon teeth:tooth termini:terminus theses:thesis thieves:thief tori:torus vertices:vertex
+vortices:vortex wharves:wharf wives:wife wolves:wolf women:woman workmen:workman
 """
-_IRREGULAR = dict(pair.split(":") for pair in _PLURALS.split())
-_ISE = re.compile(r"(?<=[a-z]{3})(i|y)s(?=(?:e[srd]?|ers|ing|ings|ations?|able)$)")
-_OUR = re.compile(r"(?<=[a-z]{3})our(?=(?:s|ed|ing|ings|al|ally|able|ite|ites|hood|hoods|ful|less)?$)")
-_PAIRS = {
-    "centre": "center",
-    "metre": "meter",
-    "fibre": "fiber",
-    "catalogue": "catalog",
-    "dialogue": "dialog",
-    "licence": "license",
-    "defence": "defense",
-    "programme": "program",
-    "artefact": "artifact",
-    "grey": "gray",
-}
+IRREGULAR = dict(pair.split(":") for pair in _PLURALS.split())
+_ENDINGS = (  # of words longer than five letters
+    (re.compile(r"(?<=[a-z]{3})(i|y)s(?=(?:e[srd]?|ers|ing|ings|ations?|able)$)"), r"\1z"),
+    (re.compile(r"(?<=[a-z]{3})our(?=(?:s|ed|ing|ings|al|ally|able|ite|ites|hood|hoods|ful|less)?$)"), "or"),
+    (re.compile(r"(?<=[a-z]{2})hedra$"), "hedron"),
+    (re.compile(r"(?<=eau)x$"), ""),
+    (re.compile(r"(?<=[a-z]{3}og)ue(?=s?$)"), ""),  # catalogue, analogue
+    (re.compile(r"(?<=dg)e(?=ments?$)"), ""),  # judgement
+    (re.compile(r"(?<=met|lit|ent|eat|euv)re(?=s?$)"), "er"),
+    (re.compile(r"(?<=[a-z])[ao]e(?=[a-z]{2})"), "e"),  # anaemia, manoeuvre
+    # viruses, statuses; but causes, houses, excuses
+    (
+        re.compile(
+            r"(?<=us)es$(?<![ao]uses)(?<!abuses)(?<!xcuses)(?<!ccuses)(?<!fuses)(?<!amuses)(?<!euses)(?<!isuses)(?<!eruses)"
+        ),
+        "",
+    ),
+    (re.compile(r"(?<=queu)e(?=ing)"), ""),
+)
 _DOUBLED = re.compile(r"(?<=[aeiou])ll(?=(?:ed|ing|er|ers)$)")
+# without a plural's s
+_PAIRS = {
+    "fibre": "fiber", "calibre": "caliber", "spectre": "specter", "licence": "license", "defence": "defense",
+    "offence": "offense", "pretence": "pretense", "practise": "practice", "programme": "program",
+    "artefact": "artifact", "grey": "gray", "tyre": "tire", "cheque": "check", "disc": "disk", "adaptor": "adapter",
+    "convertor": "converter", "advisor": "adviser", "aluminium": "aluminum", "ageing": "aging", "skilful": "skillful",
+    "wilful": "willful", "fulfil": "fulfill", "fulfilment": "fulfillment", "enrol": "enroll",
+    "enrolment": "enrollment", "instalment": "installment", "jewellery": "jewelry", "sulphur": "sulfur", "buse": "bus",
+    "metre": "meter", "litre": "liter", "postgre": "postgresql", "k8": "kubernetes",
+}  # fmt: skip
+_BEGINNINGS = (("scept", "skept"), ("mould", "mold"), ("plough", "plow"))
+
+
+def unaccented(word: str) -> str:
+    """Latin letters without their accents; those of other scripts, where marks make other letters, as they are."""
+    if word.isascii():
+        return word
+    made: list[str] = []
+    for letter in unicodedata.normalize("NFD", word):
+        if not ("\u0300" <= letter <= "\u036f" and made and made[-1].isascii()):
+            made.append(letter)
+    return unicodedata.normalize("NFC", "".join(made))
+
+
+def start(word: str) -> str:
+    """By which a lower-case word is indexed: words of equal form have equal starts."""
+    other = IRREGULAR.get(word) or _PAIRS.get(word.removesuffix("s"), word)
+    return "sk" if other.startswith("scept") else unaccented(other[:2])
 
 
 @lru_cache(1 << 16)
 def form(word: str) -> str:
     """The stem of a lower-case word, after its spelling is made American and its irregular plural singular."""
-    word = _IRREGULAR.get(word, word)
+    word = unaccented(word).removesuffix("'s").removesuffix("'")
+    other = IRREGULAR.get(word) or _PAIRS.get(word.removesuffix("s"))
+    if other is not None:
+        return stem(other)
+    for british, american in _BEGINNINGS:
+        if word.startswith(british):
+            word = american + word.removeprefix(british)
     if len(word) > 5:
-        word = _OUR.sub("or", _ISE.sub(r"\1z", word))
+        for ending, other in _ENDINGS:
+            word = ending.sub(other, word)
         if len(word) > 7:
             word = _DOUBLED.sub("l", word)
-    bare = word.removesuffix("s")
-    return stem(_PAIRS.get(bare, word))
+    return stem(word)

@@ -36,6 +36,19 @@ VARIANTS = (
     ("load-balancer", "load balancer"), ("health check", "healthcheck"), ("optimisation", "optimization"), ("query optimisation", "query optimization"),
     ("normalise", "normalize"), ("serialisation", "serialization"), ("colour", "color"), ("behaviour", "behavior"), ("neighbour", "neighbor"),
     ("analyse", "analyze"), ("data centre", "data center"), ("labelled data", "labeled data"), ("licence", "license"), ("catalogue", "catalog"),
+    ("e-mail", "email"), ("back-end", "backend"), ("micro services", "microservices"), ("API's", "API"), ("Dijkstra's algorithm", "Dijkstra algorithm"),
+    ("don’t care", "don't care"), ("write–ahead log", "write-ahead log"), ("client−server", "client-server"), ("naïve Bayes", "naive bayes"),
+    ("Gödel number", "Godel number"), ("ＡＰＩ", "API"), ("ﾃﾞｰﾀﾍﾞｰｽ", "データベース"), ("cli\u00adent", "client"),
+    ("modelling", "modeling"), ("cancelled", "canceled"), ("theatre", "theater"), ("kilometre", "kilometer"), ("judgement", "judgment"),
+    ("tyre", "tire"), ("aluminium", "aluminum"), ("offence", "offense"), ("disc", "disk"), ("sceptical", "skeptical"), ("queueing", "queuing"),
+    ("adaptor", "adapter"), ("anaemia", "anemia"), ("manoeuvre", "maneuver"), ("analogue", "analog"), ("enrolment", "enrollment"),
+    ("mice", "mouse"), ("feet", "foot"), ("bacteria", "bacterium"), ("viruses", "virus"), ("buses", "bus"), ("statuses", "status"),
+    ("aliases", "alias"), ("automata", "automaton"), ("minima", "minimum"), ("synopses", "synopsis"), ("polyhedra", "polyhedron"),
+    ("taxa", "taxon"), ("fungi", "fungus"), ("bureaux", "bureau"), ("hooves", "hoof"), ("schemata", "schemas"), ("indexes", "indices"),
+    ("maxTokens", "max tokens"), ("max_tokens", "max tokens"), ("HTTPServer", "HTTP server"), ("username", "user_name"), ("node.js", "nodejs"),
+    ("IP v6", "IPv6"), ("Python 3", "python3"), ("HTTP/2", "HTTP2"), ("UTF-8", "utf8"), ("SHA-256", "SHA256"), ("x86-64", "x86_64"),
+    ("OAuth 2", "OAuth2"), ("GPT-4", "GPT4"), ("ext 4", "ext4"), ("I/O", "IO"), ("CI/CD", "CI-CD"), ("Wi-Fi", "wifi"), ("E.U.", "EU"),
+    ("postgres", "PostgreSQL"), ("k8s", "Kubernetes"), ("TLSv1.3", "TLS 1.3"), (".NET", "dotnet"), ("Vue", "Vue.js"),
 )  # fmt: skip
 FRAME = "The team wrote down how {} fares in the cluster, and what the operators saw of it during the night."
 

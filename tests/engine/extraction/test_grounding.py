@@ -70,6 +70,13 @@ def test_what_a_document_supports(text: str, keyword: str, supported: bool) -> N
         ("The pre-processing is slow.", "preprocessing"), ("The preprocessing is slow.", "pre-processing"),
         ("Query optimisation pays.", "query optimization"), ("The colours of neighbours.", "neighbor color"),
         ("Sparse matrices fit.", "sparse matrix"), ("An index of vertices.", "indices"), ("Labelled data.", "labeled data"),
+        ("Cats eat mice.", "mouse"), ("Two viruses, one status.", "virus statuses"), ("Finite automata halt.", "finite automaton"),
+        ("Local minima trap it.", "local minimum"), ("An e-mail arrives.", "email"), ("An email arrives.", "e-mail"),
+        ("The API's limits.", "API"), ("Don’t care bits.", "don't care"), ("A write–ahead log.", "write-ahead log"),
+        ("A naïve Bayes model.", "naive bayes"), ("A godel number.", "Gödel number"), ("It speaks HTTP/2.", "HTTP2"),
+        ("It runs on Python 3.", "python3"), ("Encoded as UTF-8.", "utf8"), ("It uses OAuth 2 here.", "OAuth2"), ("Slow I/O.", "IO"),
+        ("The kilometre theatre.", "kilometer theater"), ("A sceptical judgement.", "skeptical judgment"), ("An anaemia test.", "anemia"),
+        ("Two disc adaptors.", "disk adapter"), ("Eine Größe für den Server, und nicht für die Uhr.", "Groesse"),
     ],
 )  # fmt: skip
 def test_another_spelling_of_a_thing_supports_it(text: str, keyword: str) -> None:
@@ -82,6 +89,9 @@ def test_another_spelling_of_a_thing_supports_it(text: str, keyword: str) -> Non
         ("They back it and roll on.", "rollback"),
         ("The file is large; a system reads it.", "filesystem"),
         ("APIary keeps bees.", "API"),
+        ("The causes of an excuse.", "caus us"),
+        ("An error mailed at night.", "email"),
+        ("Python has three heads.", "python3"),
     ],
 )
 def test_words_that_only_look_alike_support_nothing(text: str, keyword: str) -> None:
