@@ -84,17 +84,8 @@ async def run(
     def took() -> float:
         return (time.monotonic() - began) * 1000
 
-    # Our own pipe: asyncio would wait for its pipe to close, and a daemon left by the command keeps it open. It is
-    # connected before the command starts: between the start and the `try` below, no cancellation may leave it running.
-    read_end, write_end = os.pipe()
-    reader = asyncio.StreamReader()
-    try:
-        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
-        )
-    except BaseException:
-        os.close(write_end)
-        raise
+    # connected before the command starts: between the start and the `try` below, no cancellation may leave it running
+    reader, pipe, write_end = await _pipe()
     try:
         process = await _started(command, write_end, cwd, environ)
     except (OSError, ValueError) as error:
@@ -129,6 +120,21 @@ async def run(
         listening.cancel()
         pipe.close()
     return Run(process.returncode, took(), kept.text)
+
+
+async def _pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, int]:
+    """(reader, its transport, the end to write to). Our own: asyncio would wait for its pipe to close, and a daemon
+    left by the command keeps it open."""
+    read_end, write_end = os.pipe()
+    reader = asyncio.StreamReader()
+    try:
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+        )
+    except BaseException:
+        os.close(write_end)
+        raise
+    return reader, pipe, write_end
 
 
 async def _started(

@@ -13,6 +13,7 @@ guardrails see `engine.experiment.guardrail`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -31,7 +32,7 @@ from engine.experiment.report import (
     Signal,
     TrialReport,
 )
-from engine.experiment.srm import sample_ratio
+from engine.experiment.srm import SampleRatio, sample_ratio
 from engine.experiment.verdict import decide
 from engine.experiment.words import number, span
 from engine.plan.durations import format_duration
@@ -60,9 +61,7 @@ def analyse(
         lock = FixedTestLock(
             False, lock.opens_at, 0.0, 0, "The declared end is reached; the engine has not read the test yet"
         )
-    ratio = sample_ratio(control.documents, treatment.documents, declaration.share, final=lock.open)
-    if previous is not None and previous.ratio.mismatch:
-        ratio = replace(ratio, mismatch=True, sentence=previous.ratio.sentence)
+    ratio = _ratio(declaration, control, treatment, lock, previous)
     looks = previous.looks if previous is not None else ()
     if read:
         looks = _looks(declaration, control, treatment, now, lock, looks)
@@ -75,20 +74,38 @@ def analyse(
         ],
     )
     verdict = decide(declaration, lock, ratio, metrics, looks)
-    crossed = declaration.decide_by == "daily" and any(
-        look.metrics[declaration.primary.name].signal in ("better", "worse")
-        for look in looks
-        if declaration.primary.name in look.metrics
+    final = (lock.open or _has_crossed(declaration, looks)) and verdict.word not in ("not yet", "void")
+    following = _next_look(declaration, looks, now)
+    return TrialReport(now, verdict, final, lock, ratio, metrics, looks, following, _correction(declaration))
+
+
+def _ratio(
+    declaration: Declaration, control: ArmStats, treatment: ArmStats, lock: FixedTestLock, previous: TrialReport | None
+) -> SampleRatio:
+    """A mismatch that was seen once stays."""
+    ratio = sample_ratio(control.documents, treatment.documents, declaration.share, final=lock.open)
+    if previous is not None and previous.ratio.mismatch:
+        return replace(ratio, mismatch=True, sentence=previous.ratio.sentence)
+    return ratio
+
+
+def _has_crossed(declaration: Declaration, looks: Sequence[Look]) -> bool:
+    """Whether a daily look decided the primary metric."""
+    name = declaration.primary.name
+    return declaration.decide_by == "daily" and any(
+        look.metrics[name].signal in ("better", "worse") for look in looks if name in look.metrics
     )
-    final = (lock.open or crossed) and verdict.word not in ("not yet", "void")
+
+
+def _next_look(declaration: Declaration, looks: Sequence[Look], now: float) -> float | None:
+    """When the next planned look is due; None after the last."""
     taken = {look.number for look in looks}
-    times = [
-        declaration.started + declaration.days * DAY * k / declaration.looks for k in range(1, declaration.looks + 1)
-    ]
-    ahead = [at for k, at in enumerate(times, start=1) if k not in taken and at > now]
-    return TrialReport(
-        now, verdict, final, lock, ratio, metrics, looks, ahead[0] if ahead else None, _correction(declaration)
-    )
+    length = declaration.days * DAY
+    for place in range(1, declaration.looks + 1):
+        at = declaration.started + length * place / declaration.looks
+        if place not in taken and at > now:
+            return at
+    return None
 
 
 def _correction(declaration: Declaration) -> str:

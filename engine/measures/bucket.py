@@ -99,8 +99,11 @@ class Bucket(msgspec.Struct, array_like=True):
             self.fallbacks += 1
         if r.skipped:
             self.skipped += 1
-        if not r.attempted:
-            return
+        if r.attempted:
+            self._add_attempt(r)
+
+    def _add_attempt(self, r: Extraction) -> None:
+        """A document that was sent to the LLM."""
         self.attempts += 1
         self.proposed += r.proposed
         self.ungrounded += r.ungrounded

@@ -199,32 +199,45 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
 
 def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
     """From the blocks: the first heading, if it is the document's; a logo; the file's name; the first text."""
-    heads = [place for place, block in enumerate(blocks) if block.kind == "heading"]
-    first = heads[0] if heads else len(blocks)
-    top = next((place for place in heads if blocks[place].level == 1), None) if raw.format is not Format.RST else None
-    if (
-        top is None
-        and heads
-        and (first == 0 or raw.format in (Format.RST, Format.ASCIIDOC))
-        and not (raw.logo and first)
-    ):
-        top = first
     stem = _stem(name)
+    top = _top(raw, blocks)
     if top is not None and not (raw.logo and blocks[top].level > 1):
-        title = blocks[top].text
-        below = blocks[top + 1] if top + 1 < len(blocks) else None
-        if below is not None and below.kind == "heading":
-            if _MANUAL.fullmatch(title) and below.text.lower() == "name" and top + 2 < len(blocks):
-                return " - ".join(part.strip() for part in re.split(r"\s+[-–—]\s+", blocks[top + 2].text, maxsplit=1))
-            if stem and below.text.lower() == stem.lower():
-                return f"{title}: {below.text}"
-        return title
+        return _of_heading(blocks, top, stem)
     if raw.logo:
         return raw.logo
     if project and _README.match(name.rsplit("/", 1)[-1]):
         return project
-    if raw.format is Format.LOG:
-        return ""
+    return "" if raw.format is Format.LOG else _of_text(raw, blocks, stem)
+
+
+def _top(raw: Raw, blocks: list[Block]) -> int | None:
+    """Where the document's own heading is: the first of level 1, or the first one if nothing precedes it."""
+    heads = [place for place, block in enumerate(blocks) if block.kind == "heading"]
+    if not heads:
+        return None
+    if raw.format is not Format.RST:
+        for place in heads:
+            if blocks[place].level == 1:
+                return place
+    first = heads[0]
+    opens = first == 0 or raw.format in (Format.RST, Format.ASCIIDOC)
+    return first if opens and not (raw.logo and first) else None
+
+
+def _of_heading(blocks: list[Block], top: int, stem: str) -> str:
+    """The heading; with what follows it where that names a manual page, or the file."""
+    title = blocks[top].text
+    below = blocks[top + 1] if top + 1 < len(blocks) else None
+    if below is not None and below.kind == "heading":
+        if _MANUAL.fullmatch(title) and below.text.lower() == "name" and top + 2 < len(blocks):
+            return " - ".join(part.strip() for part in re.split(r"\s+[-–—]\s+", blocks[top + 2].text, maxsplit=1))
+        if stem and below.text.lower() == stem.lower():
+            return f"{title}: {below.text}"
+    return title
+
+
+def _of_text(raw: Raw, blocks: list[Block], stem: str) -> str:
+    """The first line; instead of a sentence the file's name."""
     start = next((block for block in blocks if block.kind != "code"), None)
     line = heading(start.text.split("\n", 1)[0]) if start is not None else ""
     if (

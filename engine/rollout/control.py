@@ -73,14 +73,8 @@ def promote(
     """
     if epoch != state.epoch:
         return moved("promoted", by)
-    if state.stage >= plan.stable:
-        return Refusal("Not promoted: the rollout is stable; there are no further stages.")
-    if to_stage is not None and to_stage != next_step(plan, state, short)[0]:
-        next_stage, next_bp = next_step(plan, state, short)
-        return Refusal(
-            f"Not promoted: the next step is stage {next_stage} {stage_name(plan, next_stage)}, {percent(next_bp)}, "
-            f"not stage {to_stage}. Last: {by}."
-        )
+    if (other := _not_the_next(plan, state, to_stage, by, short)) is not None:
+        return other
     if blocked:
         return Refusal("Not promoted: " + "; ".join(blocked) + ".")
     if missing and not override:
@@ -105,6 +99,19 @@ def promote(
         seen=ask.seen,
         evidence={"missing": list(missing)},
         override=bool(missing),
+    )
+
+
+def _not_the_next(plan: Plan, state: State, to_stage: int | None, by: str, short: bool) -> Refusal | None:
+    """Refuses a promotion past the last stage, or into another stage than the next."""
+    if state.stage >= plan.stable:
+        return Refusal("Not promoted: the rollout is stable; there are no further stages.")
+    next_stage, next_bp = next_step(plan, state, short)
+    if to_stage is None or to_stage == next_stage:
+        return None
+    return Refusal(
+        f"Not promoted: the next step is stage {next_stage} {stage_name(plan, next_stage)}, {percent(next_bp)}, "
+        f"not stage {to_stage}. Last: {by}."
     )
 
 
