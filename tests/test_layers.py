@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,13 @@ def test_every_module_has_its_layer() -> None:
         if (path.suffix == ".py" and path.stem != "__init__") or any(path.glob("*.py"))
     }
     assert modules == named
+
+
+def test_the_readme_s_layers_are_the_engine_s_packages() -> None:
+    table = (ROOT / "engine" / "README.md").read_text().partition("| layer | packages |")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[2])]
+    modules = {path.stem for path in (ROOT / "engine").iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
+    assert sorted(named) == sorted(modules - {"__init__"})
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["status", "--help"], ["rollback", "--help"]])
