@@ -151,7 +151,7 @@ def global_options(hidden: bool = False) -> list[click.Option]:
     plan = "The plan; default: rollout.toml here or above."
     store = "The store's folder; default: .rollout beside the plan."
     quiet = "Print errors and requested output only, no confirmations."
-    shows = "The console only shows; R still rolls back."
+    shows = "Read-only console; R still rolls back."
     mouse = "Leave the mouse to the terminal, to select text; every action has a key."
 
     name = "Your name, where several people share this account; the log shows it with the uid."

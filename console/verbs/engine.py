@@ -128,7 +128,7 @@ def _record_rehearsal(rehearsal: Rehearsal, context: CliContext) -> None:
 
     made = rehearsal.passed()
     if made is None:
-        click.echo("Not recorded as passed: that takes a trigger's rollback and a manual one, both proven.")
+        click.echo("Not recorded as passed: it needs a rollback by a trigger and a manual one, both proven.")
         return
     try:
         kept = context.plan is not None and record.keep(context.folder.path, made)

@@ -23,7 +23,7 @@ READY_S = 120.0
 
 @click.group(invoke_without_command=True)
 @click.option("--scenario", "name", help="Play this one; `rollout gameday list` lists them.")
-@click.option("--surprise", is_flag=True, help="Play any of them; so it is without --scenario.")
+@click.option("--surprise", is_flag=True, help="Play a random one; the default without --scenario.")
 @click.option("--speed", type=click.FloatRange(1, 1000), default=10.0, show_default=True, help="Of the calendar.")
 @click.option("--no-console", is_flag=True, help="Run it without a screen and print the debrief; for scripts.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the store in this folder.")
@@ -39,7 +39,7 @@ def gameday(
     from engine.server.rehearse import GameDay
 
     if keep is not None and (keep / "store").exists():
-        raise Failed(f"{keep} already has a store; a game day begins with none. Give --keep another folder.")
+        raise Failed(f"{keep} already has a store; a game day needs a new one. Give --keep another folder.")
     with GameDay(_chosen(name), speed, keep) as game:
         if trouble := game.start():
             raise Failed(trouble)
@@ -52,7 +52,7 @@ def gameday(
             code = run(game.folder.path, game.plan, ctx.obj.manner, game=game)
         made = game.finished or game.debrief()
         if made is None:
-            click.echo("The shift did not begin; nothing is kept.")
+            click.echo("The shift did not start; nothing was kept.")
             ctx.exit(code)
         _keep(made, ctx.obj)
         click.echo(made.text if no_console else made.sentence)

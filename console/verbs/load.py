@@ -230,7 +230,8 @@ class LoadRun:
         say({**tally.data(took), **early}, tally.sentence(took), self._as_json)
         if stopped:
             click.echo(
-                f"{stopped} What is counted here is stored; to continue, run the same command with --resume.", err=True
+                f"{stopped} Every document counted here is stored; to continue, run the same command with --resume.",
+                err=True,
             )
             sys.stdout.flush()
             os._exit(1)  # the engine finishes the calls in flight; don't wait for their answers

@@ -115,7 +115,7 @@ def _carry_out(context: CliContext, workers: WorkerOptions, place: Place, job: i
     except driver.JobTrouble as error:
         fail(str(error), as_json, code="job")
     except KeyboardInterrupt:
-        fail(f"Stopped. What is stored stays; to continue: {to_continue}", as_json, code="stopped")
+        fail(f"Stopped. Stored documents are kept; to continue: {to_continue}", as_json, code="stopped")
     watch.end()
     sentence = driver.sentence(result, time.monotonic() - began)
     for why, names in result.troubles.items():

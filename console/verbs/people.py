@@ -202,7 +202,7 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
         noted = "" if head is None else head.strip().lower()
         if head is not None and not re.fullmatch("[0-9a-f]{8,64}", noted):
             raise click.UsageError(
-                f"{head!r} is not a head: it has 16 hexadecimal digits, as a backup and --verify print it."
+                f"{head!r} is not a head: give 8 to 64 hexadecimal digits, as `rollout backup` and --verify print them."
             )
         result = context.reader.read(lambda conn: check(conn, noted))
         if not result.ok:

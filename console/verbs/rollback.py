@@ -116,7 +116,7 @@ def _with_engine(
     body["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:
         fail(f"{result.sentence}\n{_unproven(context, proof)}", as_json, body, "unconfirmed")
-    late = f"Rolled back to 0 %{result.instead}; the engine was slow to answer and has done it."
+    late = f"Rolled back to 0 %{result.instead}; the engine answered late."
     head = result.sentence if result.pushed else late
     sentence = f"{head}\n{proof['sentence']}"
     if offer := _offer(client):

@@ -88,7 +88,7 @@ def _at(context: CliContext, when: str, as_json: bool) -> None:
     try:
         at = parse_when(when, now)
         if at > now:
-            fail(f"{iso(at)} has not come yet; --at takes a moment in the past.", as_json, code="no_data")
+            fail(f"{iso(at)} is in the future; --at takes a time in the past.", as_json, code="no_data")
         view = context.reader.read(lambda conn: view_at(conn, context.plan, at))
     except (ValueError, NothingKept, StoreError) as error:
         fail(str(error), as_json, code="no_data")
@@ -239,7 +239,7 @@ def _waiting(view: View, alive: str) -> list[StatusLine]:
     alone."""
     if view.inbox is None:
         return [
-            _ignoring_figures("waiting", sentence, f"Waits for you: {sentence}")
+            _ignoring_figures("waiting", sentence, f"Waiting for you: {sentence}")
             for sentence in view.waiting[:MOST_TASKS]
         ]
     out = []
@@ -247,12 +247,12 @@ def _waiting(view: View, alive: str) -> list[StatusLine]:
         left = (task.not_before or 0.0) - view.at
         key = KEYS.get(task.kind, "")
         facts = ", ".join(filter(None, (f"possible in {clock(left)}" if left > 0 else "", f"key {key}" if key else "")))
-        shown = f"Waits for you: {task.sentence}" + (f" ({facts})" if facts else "")
+        shown = f"Waiting for you: {task.sentence}" + (f" ({facts})" if facts else "")
         out.append(StatusLine(f"waiting {task.kind} {task.id}", f"{task.kind} {task.id}", shown))
     if (more := len(view.inbox) - MOST_TASKS) > 0:
-        out.append(StatusLine("waiting more", str(more), f"Waits for you: {more} more; the key ! lists them."))
+        out.append(StatusLine("waiting more", str(more), f"Waiting for you: {more} more; the key ! lists them."))
     if not view.inbox and alive == "running":
-        out.append(StatusLine("waiting", "", "Waits for you: nothing."))
+        out.append(StatusLine("waiting", "", "Waiting for you: nothing."))
     return out
 
 

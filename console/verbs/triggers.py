@@ -216,7 +216,7 @@ def _listing(replayed: dict[str, list[Firing]], faults: list[Inject], span_s: fl
             after = f", {clock(f.delay_s)} after the fault" if f.delay_s is not None else ""
             lines.append(f"  {iso(f.t)} {f.trigger} -> {f.action} by {f.rule}{after}: {f.sentence}")
         if len(firings) > SHOWN:
-            lines.append(f"  and {len(firings) - SHOWN} more (--json has all)")
+            lines.append(f"  and {len(firings) - SHOWN} more (--json lists all)")
         if len(faults) > len(late) and not any(f.delay_s is not None for f in firings):
             lines.append("  the injected fault was not found")
     if len(replayed) > 1:

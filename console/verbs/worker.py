@@ -10,7 +10,7 @@ from console.context import CliContext
 @click.command()
 @click.option("--engine", required=True, metavar="URL", help="The engine: https://HOST:PORT, or its store's folder.")
 @click.option(
-    "--listen", default="127.0.0.1:8081", show_default=True, metavar="HOST:PORT", help=":PORT is every address."
+    "--listen", default="127.0.0.1:8081", show_default=True, metavar="HOST:PORT", help=":PORT listens on every address."
 )
 @click.option(
     "--without-engine",

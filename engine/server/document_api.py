@@ -141,7 +141,7 @@ async def _left(_: Request, __: Exception) -> Response:
 
 async def _unknown(_: Request, error: Exception) -> Response:
     status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
-    return refuse(status, "route", "There is nothing here for this method and path.", dict(headers or {}))
+    return refuse(status, "route", "No route for this method and path.", dict(headers or {}))
 
 
 def _declared(request: Request) -> int:

@@ -54,7 +54,7 @@ async def revoke(engine: Engine, item_id: str, ask: Ask) -> Reply:
     item = _find(engine, item_id)
     if item is None:
         return _unknown(engine, item_id)
-    sentence = f'{ask.actor.name} took back "{item.text}"' + (f": {ask.reason}" if ask.reason else "")
+    sentence = f'{ask.actor.name} withdrew the signature of "{item.text}"' + (f": {ask.reason}" if ask.reason else "")
     return await _record(engine, item, "open", ask.reason, "", sentence, "revoke", ask)
 
 

@@ -194,9 +194,9 @@ def test_status_names_the_key_and_counts_what_it_leaves_out() -> None:
     shown = [line.sentence for line in lines(LOCKED, "running")]
     assert any("resume with the cause" in s and "(possible in 18:00, key e)" in s for s in shown)
     many = replace(NORMAL, inbox=tuple(TaskView("item", f"sign: {n}", "gate", str(n)) for n in range(8)))
-    assert "Waits for you: 3 more; the key ! lists them." in [line.sentence for line in lines(many, "running")]
-    assert "Waits for you: nothing." in [line.sentence for line in lines(SLEEP, "running")]
-    assert "Waits for you: nothing." not in [line.sentence for line in lines(SLEEP, "dead")]
+    assert "Waiting for you: 3 more; the key ! lists them." in [line.sentence for line in lines(many, "running")]
+    assert "Waiting for you: nothing." in [line.sentence for line in lines(SLEEP, "running")]
+    assert "Waiting for you: nothing." not in [line.sentence for line in lines(SLEEP, "dead")]
 
 
 @pytest.mark.anyio
