@@ -201,7 +201,7 @@ class Leases:
                 return f"is silent; its lease ended {self._iso(lease.until)}"
             case "silent":
                 return f"is silent; its lease ends {self._iso(lease.until)}"
-        calls = f"{counted(lease.in_flight, 'LLM call')} in flight" if lease.in_flight else ""
+        calls = f"{counted(lease.in_flight, 'document')} at the LLM or in its queue" if lease.in_flight else ""
         if not lease.obeys(self._version):
             return f"has not acknowledged {percent(lease.percent_bp)} yet{f', {calls}' if calls else ''}"
         return f"has {calls}" if calls else f"obeys {percent(lease.percent_bp)}, nothing in flight"

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 BODY_BYTES = 64 << 20
+LOOPBACK = "127.0.0.1"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:[ \t]*close[ \t]*\r\n", re.IGNORECASE)
 
@@ -72,21 +73,24 @@ class HttpServer:
     No other process can take the port meanwhile.
     """
 
-    def __init__(self, handler: Handler, port: int = 0) -> None:
+    def __init__(self, handler: Handler, port: int = 0, host: str = LOOPBACK) -> None:
         self.handler = handler
+        self.host = host
         self.connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
-        self._held = _bound(port)
+        self._held = _bound(host, port)
         self.port: int = self._held.getsockname()[1]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     async def open(self) -> None:
         if self._server is None:
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: _Connection(self), sock=_bound(self.port), backlog=1024)
+            self._server = await loop.create_server(
+                lambda: _Connection(self), sock=_bound(self.host, self.port), backlog=1024
+            )
 
     def shut(self) -> None:
         server, self._server = self._server, None
@@ -179,8 +183,8 @@ def _reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
+    sock.bind((host, port))
     return sock

@@ -54,7 +54,7 @@ class LeasedPipeline:
             self._lend,
             backfill,
         )
-        self.switch = LeasedSwitch(self.keeper)
+        self.switch = LeasedSwitch(self.keeper, line().folder)
         self.pipeline = Pipeline(
             plan,
             clock,

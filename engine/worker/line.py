@@ -41,6 +41,11 @@ class EngineConnection:
             self._headers["Authorization"] = f"Bearer {token}"
         self._kept: http.client.HTTPConnection | None = None
 
+    @property
+    def folder(self) -> Folder | None:
+        """The store's folder, where this process is on the engine's machine."""
+        return None if urlsplit(self._place).scheme in ("http", "https") else Folder(Path(self._place))
+
     def post(self, path: str, body: bytes, timeout_s: float) -> bytes:
         """The answer's body. Refused; OSError (also http.client's mistakes) when the answer does not come in time. A
         connection that the engine has closed is replaced once; every worker request may be sent twice."""

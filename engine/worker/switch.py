@@ -1,25 +1,37 @@
-"""What a worker's pipeline obeys: its lease, read before every call."""
+"""What a worker's pipeline obeys: its lease, and on the engine's machine the armed file too, read before every call."""
 
 from __future__ import annotations
 
+from engine.cluster.lease import Terms
 from engine.rollout.state import State
 from engine.routing.switch import Permit
+from engine.store.folder import Folder
 from engine.worker.keeper import Keeper
 
 
 class LeasedSwitch:
-    """Answers like `engine.routing.switch.Switch`. A worker makes no shadow calls."""
+    """Answers like `engine.routing.switch.Switch`. A worker makes no shadow calls.
 
-    def __init__(self, keeper: Keeper) -> None:
+    `folder`: the store's, where this worker is on the engine's machine. A rollback removes the armed file before it is
+    committed, and a stat sees that without waiting for the engine's push, which a machine short of CPU delays.
+    """
+
+    def __init__(self, keeper: Keeper, folder: Folder | None = None) -> None:
         self._keeper = keeper
+        self._folder = folder
 
     def read(self) -> Permit:
         terms = self._keeper.now()
-        return Permit(terms.percent_bp if terms.open else 0, terms.percent_bp, terms.epoch, False, self._why())
+        why = self._why(terms)
+        return Permit(0 if why else terms.percent_bp, terms.percent_bp, terms.epoch, False, why)
 
-    def _why(self) -> str:
-        terms = self._keeper.now()
-        return "" if terms.open else terms.why or "the engine permits no call"
+    def _why(self, terms: Terms) -> str:
+        """Why no call may be made; "" if one may."""
+        if not terms.open:
+            return terms.why or "the engine permits no call"
+        if self._folder is not None and not self._folder.is_armed():
+            return "the armed file is missing"
+        return ""
 
     def may_call(self, bucket: int | None = None, epoch: int | None = None) -> bool:
         permit = self.read()

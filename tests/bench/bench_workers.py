@@ -1,20 +1,22 @@
-"""Workers under rollback, on real processes: how long after the commit the last call of any worker starts, how long a
-cut-off worker calls, and what idle leases cost the engine.
+"""Workers of a running load under rollback, on real processes, measured at the LLM service: when the last call arrives
+and when the last call in flight is cancelled, after the commit; the same for `rm armed`; workers that are stopped for
+longer than their lease and wake; and what idle leases cost the engine.
 
-python -m tests.bench.bench_workers [--trials 100] [--cuts 10] [--leases 50]
+python -m tests.bench.bench_workers [--workers 12] [--trials 100] [--armed 20] [--stops 20] [--leases 50]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
-import socket
+import signal
+import subprocess
 import tempfile
-import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from engine.clock import SystemClock
 from engine.cluster.identity import version
@@ -22,74 +24,106 @@ from engine.cluster.lease import LEASE_S, Identity
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from tests.bench.bench_cluster import engine_s
-from tests.engine.service.stage import Stage
-from tests.engine.worker.test_rollback import TOKEN, Caller
+from tests.bench.llm_recorder import RecordingLlm
+from tests.engine.service.stage import COMMAND, Stage
 
 IDLE_S = 20.0
+SETTLE_S = 0.4
+TEXT = (
+    "The scheduler assigns task {0} to a worker pool and retries it with exponential backoff. "
+    "The broker keeps an offset for partition {0} and compacts segment {0} of the commit log."
+)
 
 
-class Link:
-    """A way to the engine that can be cut: what is sent then arrives nowhere, and no connection is closed."""
-
-    def __init__(self, to: str) -> None:
-        where = urlsplit(to)
-        self._to = (where.hostname or "", where.port or 0)
-        self.cut = False
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.address = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            near = self._listening.accept()[0]
-            far = socket.create_connection(self._to)
-            for pair in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=pair, daemon=True).start()
-
-    def _carry(self, one: socket.socket, other: socket.socket) -> None:
-        try:
-            while data := one.recv(65536):
-                if not self.cut:
-                    other.sendall(data)
-            other.close()
-        except OSError:
-            one.close()
+def written(path: Path, documents: int) -> Path:
+    with path.open("w") as out:
+        for number in range(documents):
+            out.write(json.dumps({"id": f"{path.stem}/{number}", "text": TEXT.format(number)}) + "\n")
+    return path
 
 
-def lasts(stage: Stage, callers: list[Caller], trials: int) -> list[float]:
-    """Of each trial: from the rollback's commit to the last call that any worker started, ms; at least 0."""
-    late: list[float] = []
-    for _ in range(trials):
+class Crew:
+    """`rollout load --on local:N` in the background, begun again with more documents when it has none left."""
+
+    def __init__(self, stage: Stage, workers: int, documents: int) -> None:
+        self._stage, self._workers, self._documents, self._loads = stage, workers, documents, 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def runs(self) -> None:
+        """Ensure that every worker is at work."""
+        if self._process is None or self._process.poll() is not None:
+            self._loads += 1
+            path = written(self._stage.root / f"load-{self._loads}.jsonl", self._documents)
+            words = ["load", "--json", "--method", "llm", "--on", f"local:{self._workers}", str(path)]
+            self._process = subprocess.Popen(
+                [*COMMAND, *self._stage._where, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+        assert self._stage.until(
+            lambda: sum(w.state == "active" for w in self._stage.view.workers) >= self._workers, 60
+        )
+
+    @property
+    def pids(self) -> list[int]:
+        assert self._process is not None
+        pid = self._process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+def busy(stage: Stage, crew: Crew, llm: RecordingLlm, least: int) -> None:
+    """Up to the canary, every worker at work and several calls in flight."""
+    until = time.monotonic() + 180
+    while True:
+        crew.runs()
         stage.climb(2)
-        assert stage.until(lambda: all(caller.busy() for caller in callers))
-        assert stage.client.rollback("a trial").ok
-        committed = time.time()
-        time.sleep(0.3)
-        late.append(max(0.0, max(caller.last for caller in callers) - committed) * 1000)
-    return sorted(late)
+        if stage.until(lambda: llm.calls["open"] >= least, 10):
+            return
+        assert time.monotonic() < until, llm.calls
 
 
-def cut_off(stage: Stage, cuts: int) -> tuple[list[float], list[float]]:
-    """(last call of the cut-off worker, of the other one) after cut and rollback, ms."""
-    link = Link(stage.view.engine.address)
-    far, near = Caller(stage, "far", link.address, TOKEN), Caller(stage, "near")
-    mine: list[float] = []
-    other: list[float] = []
-    try:
-        for _ in range(cuts):
-            link.cut = False
-            stage.climb(2)
-            assert stage.until(lambda: far.busy() and near.busy())
-            link.cut = True
-            began = time.time()
-            assert stage.client.rollback("a cut").ok
-            time.sleep(LEASE_S + 0.5)
-            mine.append(max(0.0, far.last - began) * 1000)
-            other.append(max(0.0, near.last - began) * 1000)
-    finally:
-        far.end()
-        near.end()
-    return sorted(mine), sorted(other)
+def lasts(
+    stage: Stage, crew: Crew, llm: RecordingLlm, trials: int, fall: Callable[[], float]
+) -> Iterator[tuple[float, float]]:
+    """Of each trial, in ms after the fall that `fall` brings about, and at least 0: the last call that arrives, and the
+    last one that a worker abandons."""
+    for _ in range(trials):
+        busy(stage, crew, llm, 6)
+        fell = fall()
+        time.sleep(SETTLE_S)
+        after = llm.calls
+        assert after["open"] == 0, after
+        yield tuple(max(0.0, after[which] - fell) * 1000 for which in ("arrived", "left"))  # type: ignore[misc]
+
+
+def rollback(stage: Stage) -> float:
+    assert stage.client.rollback("a trial").ok
+    return time.monotonic()
+
+
+def removal(stage: Stage) -> float:
+    stage.folder.armed.unlink()
+    return time.monotonic()
+
+
+def stopped(stage: Stage, crew: Crew, llm: RecordingLlm, stops: int) -> list[int]:
+    """Calls that arrive after all workers were stopped for longer than their lease, with a rollback meanwhile, and woke."""
+    late: list[int] = []
+    for _ in range(stops):
+        busy(stage, crew, llm, 6)
+        for pid in crew.pids:
+            os.kill(pid, signal.SIGSTOP)
+        assert stage.client.rollback("while they are stopped").ok
+        time.sleep(LEASE_S + 0.2)
+        before = llm.calls
+        for pid in crew.pids:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(0.7)
+        late.append(llm.calls["calls"] - before["calls"])
+    return late
 
 
 def idle(stage: Stage, leases: int) -> tuple[float, float]:
@@ -121,32 +155,37 @@ def idle(stage: Stage, leases: int) -> tuple[float, float]:
 
 
 def shown(name: str, values: list[float]) -> str:
+    values = sorted(values)
     at = [values[min(len(values) - 1, int(len(values) * share))] for share in (0.5, 0.9, 0.99)]
     return f"{name}: p50 {at[0]:.1f}, p90 {at[1]:.1f}, p99 {at[2]:.1f}, max {values[-1]:.1f} ms (n = {len(values)})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name, default in (("trials", 100), ("cuts", 10), ("leases", 50)):
+    for name, default in (("workers", 12), ("trials", 100), ("armed", 20), ("stops", 20), ("leases", 50)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
-    os.environ["ROLLOUT_TOKEN"] = TOKEN
-    with tempfile.TemporaryDirectory() as folder, Stage(Path(folder) / "bench", speed=1.0) as stage:
-        stage.engine()
-        if given.trials:
-            stage.climb(2)
-            pair = [Caller(stage, "one"), Caller(stage, "two", stage.view.engine.address, TOKEN)]
-            late = lasts(stage, pair, given.trials)
-            for caller in pair:
-                caller.end()
-            print(shown("last call of any worker after the commit", late), flush=True)
-        if given.cuts:
-            mine, other = cut_off(stage, given.cuts)
-            print(shown(f"last call of a cut-off worker (lease {LEASE_S * 1000:.0f} ms)", mine))
-            print(shown("last call of the other worker", other), flush=True)
-        if given.leases:
-            alone, held = idle(stage, given.leases)
-            print(f"engine without leases {alone:.1f} % of a core, with {given.leases} idle ones {held:.1f} %")
+    with tempfile.TemporaryDirectory() as folder, RecordingLlm() as llm:
+        settings = {"llm.url": llm.url, "store.texts": "none"}
+        with Stage(Path(folder) / "bench", speed=None, settings=settings) as stage:
+            stage.engine()
+            crew = Crew(stage, given.workers, 40_000)
+            try:
+                for name, trials, fall in (("rollback", given.trials, rollback), ("rm armed", given.armed, removal)):
+                    late = list(lasts(stage, crew, llm, trials, lambda fall=fall: fall(stage))) if trials else []  # type: ignore[misc]
+                    for which, what in enumerate(("last call arrives", "last call in flight abandoned")):
+                        if late:
+                            print(shown(f"{name}, {given.workers} workers, {what}", [one[which] for one in late]))
+                    print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
+                if given.stops:
+                    calls = stopped(stage, crew, llm, given.stops)
+                    print(f"calls after waking from a stop of {LEASE_S + 0.2:g} s: {sum(calls)} in {len(calls)} trials")
+                    print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
+            finally:
+                crew.end()
+            if given.leases:
+                alone, held = idle(stage, given.leases)
+                print(f"engine without leases {alone:.1f} % of a core, with {given.leases} idle ones {held:.1f} %")
     print(f"load average {os.getloadavg()[0]:.1f}")
 
 

@@ -36,7 +36,7 @@ async def work(place: str, token: str, name: str, plan_digest: str, out: TextIO)
         cancel,
         lambda why: None if end.done() else end.set_result(why),
     )
-    switch = LeasedSwitch(keeper)
+    switch = LeasedSwitch(keeper, EngineConnection(place, token).folder)
     keeper.start(asyncio.get_running_loop())
     while not end.done():
         if switch.may_call(0):
