@@ -79,8 +79,9 @@ def bound(listen: str, has_token: bool, token_env: str) -> socket.socket:
 async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone: bool) -> int:
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
+    loop.add_signal_handler(signal.SIGHUP, log.info, "received SIGHUP: the gateway continues")
     name = f"gateway-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     key = secret(os.environ, plan.llm.api_key_env) or ""
     gateway = Gateway(name, plan, lambda: EngineConnection(engine, token), key, alone)

@@ -21,7 +21,6 @@ from engine.routing import reading
 from engine.routing.made import Extracted
 from engine.routing.pipeline import KEPT_WITHIN_S, MethodAsked
 from engine.routing.reading import TITLE_LIMIT, ReadDocument
-from engine.service.lag import BEAT_S, LoopLag
 from engine.text import clean_line, percent
 from engine.worker.core import SteadyClock
 from engine.worker.leased import LeasedPipeline
@@ -52,7 +51,6 @@ class Gateway:
         self._alone = alone
         self._attached = False  # the LLM client has started, with the first lease
         self._clock = SteadyClock()
-        self._lag = LoopLag()
         self._troubles: Counter[str] = Counter()
         self._store = EngineStore(name, line, self._clock, self.unattached, self._starved, refuses=not alone)
         self._leased = LeasedPipeline(
@@ -64,7 +62,7 @@ class Gateway:
         """Hold the lease and send documents to the engine, until cancelled."""
         self._leased.start()
         async with asyncio.TaskGroup() as group:
-            for work in (self._store.send_for_ever(), self._attach(), self._beat()):
+            for work in (self._store.send_for_ever(), self._attach()):
                 group.create_task(work)
 
     async def stop(self) -> None:
@@ -154,15 +152,8 @@ class Gateway:
             await asyncio.sleep(LOOK_S)
             self._leased.follow_salt()
 
-    async def _beat(self) -> None:
-        while True:
-            self._lag.beat(self._clock.real())
-            await asyncio.sleep(BEAT_S)
-
     def _starved(self, record: Extraction) -> bool:
-        """Whether this process was late for much of what the record took: it says nothing about the LLM service."""
-        now = self._clock.real()
-        return record.attempted and self._lag.starved(now - max(1.0, (record.ms + record.queue_ms) / 1000), now)
+        return self._leased.starved(record)
 
     def _end(self, why: str) -> None:
         self.why_ended = why

@@ -183,6 +183,16 @@ def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -
     print(sentence, file=sys.stderr)
 
 
+def _end_or_go_on(clock: Clock, end: Callable[[str], None]) -> Callable[[], None]:
+    """What a closed terminal or `kill -HUP` does. A rehearsal ends; an engine continues, under nohup or not, with the
+    plan it started with: a changed plan is a decision, so no signal loads it."""
+    if isinstance(clock, LapseClock):
+        return lambda: end("it received SIGHUP")
+    return lambda: log.info(
+        "received SIGHUP: the engine continues with the plan it started with; a restart loads a changed one"
+    )
+
+
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool, scenario: str = "") -> int:
     from engine.server import lifecycle, otlp
     from engine.service.engine import Engine
@@ -196,8 +206,10 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
         causes.append(cause)
         ending.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, f"it received {number.name}")
+    hung_up = _end_or_go_on(clock, end)
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
     if attached:
         loop.add_reader(0, _end_when_closed, loop, end)
     lock, patience_s = folder.try_lock(), 0.0

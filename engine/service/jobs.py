@@ -122,7 +122,7 @@ class JobDesk:
         if batch.number not in known:
             known.append(batch.number)
             for item in items:
-                engine.monitor.observations.add(item.record, here=False)
+                engine.monitor.observations.add(item.record, here=False, starved=item.starved)
         items = [self._overtaken(item, job, permit) for item in items]
 
         def change(conn: Any) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from engine.client.identity import whoami
+from engine.cluster.lag import BEAT_S
 from engine.plan.environment import PERCENTAGE, ceiling
 from engine.rollout.control import note, set_ceiling
 from engine.rollout.corrections import clock_step, in_the_future, renumber
@@ -19,7 +20,6 @@ from engine.routing.switch import TAKEN_OVER
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.escalation import Escalation
-from engine.service.lag import BEAT_S
 from engine.service.notifier import Mailing
 from engine.service.trials import Trials
 from engine.store import future, head_memory, lease, live, log, ownership, plans

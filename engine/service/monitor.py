@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.clock import Clock, pace
+from engine.cluster.lag import LoopLag
 from engine.extraction.llm import LlmPool
 from engine.measures.bucket import Bucket
 from engine.metrics import snapshot
@@ -28,7 +29,6 @@ from engine.rollout import control
 from engine.rollout.state import ENGINE, Ask, Decision, State
 from engine.service.blindness import Unseen
 from engine.service.gatekeeper import GateKeeper
-from engine.service.lag import LoopLag
 from engine.service.observations import Observations
 from engine.service.presence import Presence
 from engine.service.probes import Probing

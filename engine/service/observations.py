@@ -6,6 +6,8 @@ import sqlite3
 from collections import deque
 
 from engine.clock import Clock, LapseClock
+from engine.cluster.lag import LoopLag
+from engine.extraction.llm import ErrorKind
 from engine.measures.bucket import timed
 from engine.measures.origin import ORIGIN
 from engine.measures.record import Extraction
@@ -13,11 +15,13 @@ from engine.metrics.exemplars import Exemplars
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.service.blindness import SilenceDetector
-from engine.service.lag import BY_CLOCK, LoopLag
 from engine.triggers.windows import RecentAttempts
 
 REBUILD_S = 7 * 3600.0  # raw rows from which memory is rebuilt after a restart
 REBUILD_ROWS = 200_000
+
+# failures that a process sees by its own clock, or concludes from those
+BY_CLOCK = frozenset({ErrorKind.timeout, ErrorKind.transport, ErrorKind.breaker_open, ErrorKind.queue_full})
 
 
 class Observations:
@@ -69,8 +73,10 @@ class Observations:
         t = self._clock.monotonic()
         self.exemplars.see(record, ORIGIN.get())
         if record.backfill:  # protects, but is not evidence about the documents that people send
-            if record.attempted:
-                ms = timed(record)
+            if starved and record.error in BY_CLOCK:
+                self.unjudged += 1
+            elif record.attempted:
+                ms = None if starved else timed(record)
                 self.recent.add(t, record.error is None, ms, ms is not None)
             return
         if not record.shadow:
@@ -101,8 +107,7 @@ class Observations:
 
     def _starved(self, record: Extraction) -> bool:
         """Whether the engine's loop was late for much of what this record took."""
-        now = self._clock.real()
-        return self._lag.starved(now - max(1.0, (record.ms + record.queue_ms) / 1000), now)
+        return self._lag.starved_over((record.ms + record.queue_ms) / 1000, self._clock.real())
 
     def changed(self, state: State) -> None:
         """The percentage or the stage changed: only later evidence counts."""

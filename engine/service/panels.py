@@ -8,6 +8,7 @@ import os
 
 from msgspec.structs import replace
 
+from engine.cluster.lag import SHOWN_S
 from engine.experiment.effects import wilson
 from engine.experiment.moments import Counts
 from engine.gate import checklist
@@ -15,7 +16,6 @@ from engine.gate.report import gate_view
 from engine.plan.durations import iso
 from engine.rollout.state import stage_of
 from engine.service.engine import Engine
-from engine.service.lag import SHOWN_S
 from engine.store import log
 from engine.store.database import held_back
 from engine.text import counted

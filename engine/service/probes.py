@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from engine.clock import Clock
+from engine.cluster.lag import LoopLag
 from engine.extraction.llm import LlmPool, ServerHealth
-from engine.service.lag import LoopLag
 from engine.store.writer import Writer
 
 EVERY_S = 60.0  # interval between rows for a server that stays down (machine time)

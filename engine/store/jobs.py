@@ -60,13 +60,15 @@ class Job(Struct, frozen=True):
 
 
 class ExtractedItem(Struct, frozen=True):
-    """One extracted document. Its times are ages: the engine stamps them. `key` names the document and its text."""
+    """One extracted document. Its times are ages: the engine stamps them. `key` names the document and its text.
+    `starved`: the worker's own loop was late, so its figures about the LLM service do not count as evidence."""
 
     part: Count
     key: str
     age_s: Annotated[float, Meta(ge=0, le=1e9)]
     record: Extraction
     document: DocumentWrite | None = None
+    starved: bool = False
 
 
 class PartEnded(Struct, frozen=True, forbid_unknown_fields=True):

@@ -33,13 +33,22 @@ PLACE: contextvars.ContextVar[tuple[int, str]] = contextvars.ContextVar("place")
 
 
 class Batches:
-    """Used by a pipeline like `engine.store.writer.Writer`, from the loop. `line` is used in a thread."""
+    """Used by a pipeline like `engine.store.writer.Writer`, from the loop. `line` is used in a thread. `starved`:
+    whether this process was late while it made the record."""
 
-    def __init__(self, worker: str, job: int, line: EngineConnection, clock: Clock) -> None:
+    def __init__(
+        self,
+        worker: str,
+        job: int,
+        line: EngineConnection,
+        clock: Clock,
+        starved: Callable[[Extraction], bool] = lambda record: False,
+    ) -> None:
         self._worker = worker
         self._job = job
         self._line = line
         self._clock = clock
+        self._starved = starved
         self._waiting: deque[tuple[ExtractedItem, float, Future[None]]] = deque()
         self._more = asyncio.Event()
         self._number = time.time_ns() >> 26  # differs from those of an earlier process of the same name
@@ -50,7 +59,7 @@ class Batches:
         """The cache is the engine's: a worker has none, so it was not asked."""
         part, key = PLACE.get()
         future: Future[None] = Future()
-        item = ExtractedItem(part, key, 0.0, replace(record, lookup=False), document)
+        item = ExtractedItem(part, key, 0.0, replace(record, lookup=False), document, self._starved(record))
         self._waiting.append((item, self._clock.real(), future))
         self._more.set()
         return future

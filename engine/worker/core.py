@@ -74,7 +74,7 @@ class Worker:
         self._read = read
         self._clock = SteadyClock()
         self._asking = line()
-        self._batches = Batches(name, job, line(), self._clock)
+        self._batches = Batches(name, job, line(), self._clock, lambda record: self._leased.starved(record))
         self._api_key = api_key
         self._room = asyncio.Semaphore(max(1, min(AT_ONCE, plan.llm.max_waiting)))
         self._why_ended = ""
@@ -82,7 +82,7 @@ class Worker:
     async def run(self) -> None:
         """Work until the job has nothing left for this worker. Raises WorkerFailed if it cannot continue."""
         job = (await self._next()).job
-        leased = LeasedPipeline(
+        self._leased = leased = LeasedPipeline(
             self.name,
             self._plan,
             self._line,

@@ -10,9 +10,11 @@ import msgspec
 
 from engine.clock import Clock
 from engine.cluster.identity import version
+from engine.cluster.lag import BEAT_S, LoopLag
 from engine.cluster.lease import Identity
 from engine.cluster.lending import MOST_ANSWERS, WindowUse
 from engine.extraction.llm import LlmPool
+from engine.measures.record import Extraction
 from engine.plan.model import Plan
 from engine.routing.pipeline import Pipeline, Store
 from engine.worker.keeper import Keeper
@@ -38,6 +40,9 @@ class LeasedPipeline:
         backfill: bool = False,
     ) -> None:
         self._plan = plan
+        self._clock = clock
+        self._lag = LoopLag()
+        self._beating: asyncio.Task[None] | None = None
         self._salt = plan.salt
         self.pool = LlmPool(plan.llm, clock, api_key=api_key or None, permit=lambda: self.switch.may_call())
         self._windows = self.pool.borrow_windows()
@@ -71,6 +76,7 @@ class LeasedPipeline:
     def start(self) -> None:
         """Ask for a lease, from now on; in the loop."""
         self.keeper.start(asyncio.get_running_loop())
+        self._beating = asyncio.create_task(self._beat())
 
     async def granted(self, timeout_s: float) -> bool:
         """Whether the engine has answered a renewal. With the first, the LLM client starts."""
@@ -86,7 +92,19 @@ class LeasedPipeline:
             self._salt = self.keeper.salt
             self.pipeline.use(msgspec.structs.replace(self._plan, salt=self._salt))
 
+    def starved(self, record: Extraction) -> bool:
+        """Whether this process was late for much of what the record took: it says nothing about the LLM service."""
+        took = (record.ms + record.queue_ms) / 1000
+        return record.attempted and self._lag.starved_over(took, self._clock.real())
+
+    async def _beat(self) -> None:
+        while True:
+            self._lag.beat(self._clock.real())
+            await asyncio.sleep(BEAT_S)
+
     async def stop(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
         await asyncio.to_thread(self.keeper.stop)
         await self.pool.close()
 

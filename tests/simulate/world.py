@@ -286,6 +286,6 @@ def in_place_of(world: World) -> Iterator[None]:
         mock.patch("engine.quality.search.indexed", _indexed),
         mock.patch("engine.service.loop.LAPSED_TICK_S", TICK_S),
         mock.patch("engine.service.loop.BEAT_S", BEAT_S),
-        mock.patch("engine.service.lag.BEAT_S", BEAT_S),
+        mock.patch("engine.cluster.lag.BEAT_S", BEAT_S),
     ):
         yield

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from engine.clock import ManualClock
+from engine.cluster.lag import BEAT_S, LoopLag
 from engine.measures.record import Extraction
-from engine.service.lag import BEAT_S, LoopLag
 from engine.service.monitor import Monitor
 from engine.store import database
 from engine.store.folder import Folder
 from engine.store.writer import Writer
+from engine.worker.batches import PLACE, Batches
+from engine.worker.line import EngineConnection
 from tests.engine.service.stage import Stage
 
 
@@ -110,6 +112,35 @@ def test_a_worker_s_own_clock_is_not_the_engine_s(monitor: Monitor) -> None:
         clock.advance(BEAT_S + 0.09)
     monitor.observations.add(attempt("timeout"), here=False)
     assert monitor.observations.recent.at(clock.monotonic()).windows[600.0].k == 1
+
+
+def test_what_a_starved_worker_measured_is_no_evidence_in_a_back_fill_either(monitor: Monitor) -> None:
+    from msgspec.structs import replace
+
+    def window() -> tuple[int, int, int]:
+        windows = monitor.observations.recent.at(monitor.clock.monotonic()).windows[600.0]
+        return windows.n, windows.k, windows.fresh
+
+    for backfill in (False, True):
+        before = window()
+        for error in ("timeout", "transport", "breaker_open"):
+            monitor.observations.add(replace(attempt(error), backfill=backfill), here=False, starved=True)
+        assert window() == before
+        monitor.observations.add(replace(attempt("http"), backfill=backfill), here=False, starved=True)
+        monitor.observations.add(replace(attempt(None), backfill=backfill), here=False, starved=True)
+        n, k, fresh = before
+        assert window() == (n + 2, k + 1, fresh), "they count, their latency does not"
+
+
+@pytest.mark.anyio
+async def test_a_worker_sends_with_each_document_whether_its_own_loop_was_late() -> None:
+    starved = [True]
+    batches = Batches("w", 1, EngineConnection("/nowhere"), ManualClock(), lambda record: starved[0])
+    PLACE.set((0, "key"))
+    batches.append(attempt("timeout"))
+    starved[0] = False
+    batches.append(attempt("timeout"))
+    assert [item.starved for item, _, _ in batches._next()] == [True, False]
 
 
 def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_reports_it(tmp_path: Path) -> None:

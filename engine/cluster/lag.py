@@ -1,5 +1,5 @@
-"""How late the engine's own loop runs. A starved engine times out on a healthy LLM service: what it measured while it
-was late says nothing about the service.
+"""How late a process's own loop runs. A starved engine or worker times out on a healthy LLM service: what it measured
+while it was late says nothing about the service.
 
 A beat sleeps BEAT_S and notes how much longer it took. Pure: the caller beats and gives the time, on the machine's
 clock.
@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from collections import deque
 
-from engine.extraction.llm import ErrorKind
-
 BEAT_S = 0.05
 LEAST_S = 0.5  # less lateness than this changes no figure that a trigger judges
 SHARE = 0.5  # of the time that a measurement took
 KEPT_S = 120.0
 SHOWN_S = 10.0
 
-# failures that the engine sees by its own clock, or concludes from those
-BY_CLOCK = frozenset({ErrorKind.timeout, ErrorKind.transport, ErrorKind.breaker_open, ErrorKind.queue_full})
-
 
 class LoopLag:
-    """Without a beat nothing is late: an engine whose loop is not measured trusts what it sees."""
+    """Without a beat nothing is late: a process whose loop is not measured trusts what it sees."""
 
     def __init__(self) -> None:
         self._last: float | None = None
@@ -45,6 +40,10 @@ class LoopLag:
                 break
             total += min(late, ended - since)
         return total
+
+    def starved_over(self, took_s: float, now: float) -> bool:
+        """Whether the loop was late for much of what ends now and took so long: a second is judged at least."""
+        return self.starved(now - max(1.0, took_s), now)
 
     def starved(self, since: float, now: float) -> bool:
         """Whether a measurement between the two must be discarded as evidence."""
