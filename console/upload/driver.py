@@ -89,9 +89,12 @@ class CrewMember(Protocol):
     def wait(self) -> None: ...
 
 
-def begin(client: EngineClient, files: Iterable[str], sources: str, root: Path, method: str, kind: str) -> int:
+def begin(
+    client: EngineClient, files: Iterable[str], sources: str, root: Path, method: str, kind: str, output: str = ""
+) -> int:
     """Enter a job and its parts into the store; nothing is read yet. JobTrouble."""
-    job = int(_ask(client, "job_begin", sources=sources, root=str(root), method=method, kind=kind)["job"])
+    fields = {"sources": sources, "root": str(root), "method": method, "kind": kind, "output": output}
+    job = int(_ask(client, "job_begin", **fields)["job"])
     some: list[JobPart] = []
     first = 0
     for part in parts(files):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from console.upload import sources
+from console.upload import remote, sources
 from console.upload.root import id_under
 from engine.store.jobs import FilePiece, Job, JobPart
 from engine.worker.core import PartDocument
@@ -15,16 +15,18 @@ from engine.worker.core import PartDocument
 PART_DOCUMENTS = 500
 PART_BYTES = 16_000_000
 READ_BYTES = 1 << 20
+RANGE_BYTES = 4_000_000  # of JSON lines at a URL, whose lines nobody counts
 
 
 def parts(files: Iterable[str]) -> Iterator[JobPart]:
-    """Files of JSON lines are cut between lines, other files are collected."""
+    """Files of JSON lines are cut between lines, those at URLs by bytes, Parquet by row groups; a file of compressed
+    JSON lines is a part, other files are collected."""
     pieces: list[FilePiece] = []
     size = 0
     for name in files:
-        path = os.path.abspath(name)
-        if sources.suffix(path) in sources.LINES and os.path.isfile(path):
-            yield from (JobPart((piece,)) for piece in _cut(path))
+        path = name if remote.is_remote(name) else os.path.abspath(name)
+        if (alone := _alone(path)) is not None:
+            yield from (JobPart((piece,)) for piece in alone)
             continue
         pieces.append(FilePiece(path))
         size += sources.weight(path)
@@ -33,6 +35,39 @@ def parts(files: Iterable[str]) -> Iterator[JobPart]:
             pieces, size = [], 0
     if pieces:
         yield JobPart(tuple(pieces))
+
+
+def _alone(path: str) -> Iterable[FilePiece] | None:
+    """The pieces of a file that is not collected with others. An unreadable one is one piece: a worker reports why."""
+    if sources.suffix(path) == sources.PARQUET:
+        return _row_groups(path)
+    if not sources.is_lines(path):
+        return None
+    if sources.is_packed(path):
+        return [FilePiece(path)]
+    if remote.is_remote(path):
+        return _bytes(path)
+    return _cut(path) if os.path.isfile(path) else None
+
+
+def _row_groups(path: str) -> list[FilePiece]:
+    from console.upload import parquet
+
+    try:
+        with remote.opened(path) if remote.is_remote(path) else open(path, "rb") as file:
+            return [FilePiece(path, start, end) for start, end in parquet.ranges(file)]
+    except Exception:  # its worker reports why
+        return [FilePiece(path)]
+
+
+def _bytes(url: str) -> list[FilePiece]:
+    try:
+        size = remote.size(url)
+    except remote.RemoteTrouble:
+        size = 0
+    if not size:
+        return [FilePiece(url)]
+    return [FilePiece(url, at, min(at + RANGE_BYTES, size), 0) for at in range(0, size, RANGE_BYTES)]
 
 
 def _cut(path: str) -> Iterator[FilePiece]:
@@ -61,7 +96,7 @@ def documents(job: Job, part: JobPart) -> Iterator[PartDocument]:
     """Never raises: a document that cannot be read carries the trouble."""
     root = Path(job.root)
     for piece in part.pieces:
-        called = id_under(root, piece.path)
+        called = "" if remote.is_remote(piece.path) else id_under(root, piece.path)
         span = (piece.start, piece.end, piece.line) if piece.end else None
         for source in sources.documents(piece.path, called, span):
             yield PartDocument(source.id, source.text, source.title, source.trouble)

@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from console.upload import parquet
 from console.upload.parts import documents
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
@@ -114,7 +115,9 @@ def run(place: str, job: int, plan_text: str) -> str:
         key = secret(os.environ, plan.llm.api_key_env) or ""
         name = f"ray-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         with explained():
-            asyncio.run(Worker(name, plan, job, lambda: EngineConnection(place, token), documents, key).run())
+            asyncio.run(
+                Worker(name, plan, job, lambda: EngineConnection(place, token), documents, key, parquet.write).run()
+            )
     except (WorkerFailed, PlanError, EnvironmentProblem, OSError) as error:
         return str(error)
     return ""

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from console.upload.remote import is_remote
 from console.upload.sources import STDIN
 
 
 def root_of(paths: Sequence[str]) -> Path | None:
     """The folder that ids are relative to: the top of the git repository that holds all paths given, else the folder
-    given, or the common parent of several. None if only standard input was given."""
-    places = [_folder(path) for path in paths if path != STDIN]
+    given, or the common parent of several. None if only URLs, which are ids themselves, or standard input was given."""
+    places = [_folder(path) for path in paths if path != STDIN and not is_remote(path)]
     if not places:
         return None
     above = Path(os.path.commonpath(places))
@@ -39,4 +40,5 @@ def id_under(root: Path, path: str) -> str:
 
 def outside(root: Path, paths: Iterable[str]) -> str:
     """The first file outside the root; "" if there is none."""
-    return next((path for path in paths if path != STDIN and not id_under(root, path)), "")
+    local = (path for path in paths if path != STDIN and not is_remote(path))
+    return next((path for path in local if not id_under(root, path)), "")

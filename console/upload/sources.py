@@ -1,9 +1,10 @@
-"""Documents from files, folders, globs and standard input. Bad content never raises: the document carries the
+"""Documents from files, folders, globs, URLs and standard input. Bad content never raises: the document carries the
 trouble."""
 
 from __future__ import annotations
 
 import glob
+import importlib
 import io
 import json
 import os
@@ -11,12 +12,15 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
+from console.upload import remote
 from engine.parsing.encoding import Decoded, decode
 from engine.text import digest
 
 LINES = {".jsonl", ".ndjson"}
+PARQUET = ".parquet"
+PACKED = {".gz", ".bz2", ".xz"}  # compressed JSON lines; at URLs whatever fsspec knows
 PAGES = {".html", ".htm", ".xhtml", ".shtml"}
 KINDS = {
     ".md", ".markdown", ".mdx", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".eml", ".man",
@@ -46,6 +50,25 @@ class Source(NamedTuple):
     encoding: str = ""
 
 
+def is_lines(path: str) -> bool:
+    """Whether it holds JSON lines, compressed or not."""
+    return suffix(unpacked(path)) in LINES
+
+
+def is_packed(path: str) -> bool:
+    return suffix(path) in PACKED
+
+
+def unpacked(path: str) -> str:
+    """ "a.jsonl" for "a.jsonl.gz"."""
+    return path[: -len(suffix(path))] if is_packed(path) else path
+
+
+def is_known(path: str) -> bool:
+    """Whether a folder's file of this name holds documents."""
+    return suffix(path) in KINDS or suffix(path) == PARQUET or (is_packed(path) and is_lines(path))
+
+
 # -- which files -------------------------------------------------------------------------------------------------------
 
 
@@ -59,6 +82,8 @@ def files(paths: tuple[str, ...], passed_over: dict[str, list[str]] | None = Non
     for path in paths:
         if path == STDIN:
             chosen[STDIN] = None
+        elif remote.is_remote(path):
+            chosen.update(dict.fromkeys(_listed(path, skipped)))
         elif os.path.isdir(path):
             chosen.update(dict.fromkeys(_walked(path, skipped)))
         elif os.path.lexists(path):
@@ -74,6 +99,18 @@ def files(paths: tuple[str, ...], passed_over: dict[str, list[str]] | None = Non
     return list(chosen)
 
 
+def _listed(url: str, skipped: dict[str, list[str]]) -> Iterator[str]:
+    try:
+        names = remote.listed(url)
+    except remote.RemoteTrouble:
+        names = [url]  # reading it reports why
+    for name in names or [url]:
+        if name == url or is_known(name):
+            yield name
+        else:
+            skipped.setdefault(suffix(name) or "nameless", []).append(name)
+
+
 def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
     unreadable: list[str] = []
     for folder, folders, names in os.walk(top, onerror=lambda error: unreadable.append(str(error.filename))):
@@ -83,7 +120,7 @@ def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
                 continue
             path = os.path.normpath(os.path.join(folder, name))
             ending = suffix(name)
-            if ending in KINDS or (not ending and not _is_binary(path)):
+            if is_known(path) or (not ending and not _is_binary(path)):
                 yield path
             else:
                 skipped.setdefault(ending or BINARY, []).append(path)
@@ -110,6 +147,8 @@ def _is_binary(path: str) -> bool:
 
 def weight(path: str) -> int:
     """Size in bytes, 0 if unknown before reading."""
+    if remote.is_remote(path):
+        return 0  # a request each
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -120,7 +159,9 @@ def weight(path: str) -> int:
 # -- what is in them ---------------------------------------------------------------------------------------------------
 
 
-Span = tuple[int, int, int]  # of a file of JSON lines: from byte, to before byte, the number of its first line
+# of a file of JSON lines: from byte, to before byte, the number of its first line (0: the lines that begin in there,
+# named by their byte); of a Parquet file: from row, to before row
+Span = tuple[int, int, int]
 
 
 def documents(path: str, called: str = "", span: Span | None = None) -> Iterator[Source]:
@@ -136,17 +177,42 @@ def _documents(path: str, span: Span | None = None) -> Iterator[Source]:
         if path == STDIN:
             yield from _of_stdin(sys.stdin.buffer)
             return
+        if remote.is_remote(path):
+            yield from _of_url(path, span)
+            return
         if not stat.S_ISREG(os.stat(path).st_mode) and not path.startswith("/dev/fd/"):  # as from <(command)
             yield Source(path, trouble="not a file, but a pipe or a device")
             return
-        with open(path, "rb") as file:
-            if suffix(path) in LINES:
-                yield from _of_lines(path, file, span=span)
-                return
-            raw = file.read(SIZE_LIMIT + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        with _opened(path) as file:
+            yield from _of_file(path, file, span)
+    except (OSError, ValueError, EOFError) as error:  # ValueError: a name with a NUL; EOFError: cut short, compressed
         yield Source(path, trouble=getattr(error, "strerror", None) or str(error))
+
+
+def _opened(path: str) -> BinaryIO:
+    """Compressed JSON lines as what is in them."""
+    if not (is_packed(path) and is_lines(path)):
+        return open(path, "rb")
+    module = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}[suffix(path)]
+    return cast("BinaryIO", importlib.import_module(module).open(path, "rb"))
+
+
+def _of_url(url: str, span: Span | None) -> Iterator[Source]:
+    try:
+        with remote.opened(url) as file:
+            yield from _of_file(url, file, span)
+    except Exception as error:  # each service's client has errors of its own
+        yield Source(url, trouble=str(error) if isinstance(error, remote.RemoteTrouble) else remote.reason(error))
+
+
+def _of_file(path: str, file: BinaryIO, span: Span | None) -> Iterator[Source]:
+    if is_lines(path):
+        yield from _of_range(path, file, span) if span and not span[2] else _of_lines(path, file, span=span)
         return
+    if suffix(path) == PARQUET:
+        yield from _of_parquet(path, file, span)
+        return
+    raw = file.read(SIZE_LIMIT + 1)
     if len(raw) > SIZE_LIMIT:
         yield Source(path, trouble=f"larger than {SIZE_LIMIT // 1_000_000} MB; split it", size=len(raw))
         return
@@ -173,6 +239,33 @@ def _out_of(stdin: BinaryIO) -> Iterator[Source]:
         yield Source("stdin", trouble=f"larger than {SIZE_LIMIT // 1_000_000} MB; send JSON lines", size=len(raw))
         return
     yield from _of_bytes("stdin", raw, ".json" if raw.lstrip().startswith(b"[{") else "")
+
+
+def _of_parquet(path: str, file: BinaryIO, span: Span | None) -> Iterator[Source]:
+    from console.upload import parquet
+
+    try:
+        for number, row in parquet.rows(file, *(span[:2] if span else ())):
+            yield of_row(f"{path}:{number + 1}", row)
+    except parquet.NoParquet as error:
+        yield Source(path, trouble=str(error).rstrip("."))
+    except Exception as error:  # pyarrow's errors are of many kinds
+        yield Source(path, trouble=f"not Parquet: {remote.reason(error)}")
+
+
+def _of_range(path: str, file: BinaryIO, span: Span) -> Iterator[Source]:
+    """The lines that begin within a span of bytes, each named by its byte: nobody has counted the lines before."""
+    start, end, _ = span
+    if start:
+        file.seek(start - 1)
+        while (line := file.readline(SIZE_LIMIT)) and not line.endswith(b"\n"):
+            pass
+    while (at := file.tell()) < end and (line := file.readline(SIZE_LIMIT + 1)):
+        for source in _of_lines(path, io.BytesIO(), line):
+            yield source if source.named else source._replace(id=f"{path}@{at}")
+        while len(line) > SIZE_LIMIT and not line.endswith(b"\n"):
+            if not (line := file.readline(SIZE_LIMIT)):
+                return
 
 
 def _of_lines(path: str, file: BinaryIO, first: bytes = b"", span: Span | None = None) -> Iterator[Source]:

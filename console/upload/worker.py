@@ -12,6 +12,7 @@ import threading
 import uuid
 from pathlib import Path
 
+from console.upload import parquet
 from console.upload.parts import documents
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
@@ -29,7 +30,9 @@ def main(store: str, job: str, plan_path: str) -> int:
         key = secret(os.environ, plan.llm.api_key_env)
         with explained():
             name = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
-            asyncio.run(Worker(name, plan, int(job), lambda: EngineConnection(store), documents, key or "").run())
+            asyncio.run(
+                Worker(name, plan, int(job), lambda: EngineConnection(store), documents, key or "", parquet.write).run()
+            )
     except (WorkerFailed, PlanError, EnvironmentProblem) as error:
         print(error, flush=True)
         return 1

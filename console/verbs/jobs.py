@@ -49,7 +49,7 @@ def _line(job: Job, tally: JobTally) -> str:
         f"{job.id}  {iso(job.at)}  {job.state}, {job.kind}, {job.method}  "
         f"{tally.done} of {counted(tally.parts, 'part')}, "
         f"{counted(tally.documents, 'document')} ({tally.llm} by LLM), {tally.failed} failed  "
-        f"{job.actor}: {job.sources}{how}"
+        f"{job.actor}: {job.sources}{f' into {job.output}' if job.output else ''}{how}"
     )
 
 

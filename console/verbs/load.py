@@ -15,6 +15,7 @@ from console.context import CliContext, fail, is_quiet, json_option, notice, raw
 from console.upload import sources
 from console.upload.known import KnownDocuments
 from console.upload.progress import Progress
+from console.upload.remote import is_remote
 from console.upload.root import id_under, outside, root_of
 from console.upload.tally import Tally
 from console.upload.uploader import Answer, BoundedUploader, Gone, UploadRefused, extract
@@ -35,7 +36,8 @@ class LoadFiles(NamedTuple):
 
     def documents(self) -> Iterator[sources.Source]:
         for path in self.files:
-            name = id_under(self.root, path) if self.root is not None and path != sources.STDIN else ""
+            local = path != sources.STDIN and not is_remote(path)
+            name = id_under(self.root, path) if self.root is not None and local else ""
             yield from sources.documents(path, name)
 
     @property
@@ -79,6 +81,11 @@ class LoadFiles(NamedTuple):
     help="With --on. backfill: its failures still trip triggers, but it does not count for a gate, a bake or the A/B "
     "test. Default: live.",
 )
+@click.option(
+    "--output",
+    metavar="FOLDER|URL",
+    help="With --on: a back-fill whose keywords go to Parquet files there, one a part, and not into the store.",
+)
 @click.option("--dry-run", is_flag=True, help="List the documents that would be sent; send none. Needs no engine.")
 @json_option
 @click.pass_obj
@@ -93,6 +100,7 @@ def load(
     workers: int | None,
     engine: str,
     kind: str | None,
+    output: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -100,8 +108,9 @@ def load(
 
     .md .mdx .txt .rst .adoc .asciidoc .html .log .eml, manual pages and files without an extension (README) are one
     document each; .jsonl, .ndjson and .json hold {"id", "text", "title"}, one per line or in a list; standard input is
-    JSON lines or one text. Other files in a folder are skipped and listed; a file that you name is read whatever its
-    extension. To continue an interrupted load, run it again with --resume.
+    JSON lines or one text. .jsonl.gz (.bz2, .xz) and .parquet hold the same rows, and all may be at a URL that fsspec
+    opens: s3://bucket/docs/*.jsonl.gz. Other files in a folder are skipped and listed; a file that you name is read
+    whatever its extension. To continue an interrupted load, run it again with --resume.
 
     If no engine runs, one is started and stops with this command. A document's id is its path from --root, so it
     doesn't depend on how you type the path; JSON rows carry their own ids.
@@ -113,10 +122,10 @@ def load(
     job, paths = _resumed(resume, paths)
     if job is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")
-    if on is None and (job is not None or kind is not None or workers is not None or engine):
+    if on is None and (job is not None or kind is not None or workers is not None or engine or output):
         raise click.UsageError("Jobs run on workers: add --on local:4.")
     if job is not None:
-        if paths or kind is not None or method != "auto" or root is not None:
+        if paths or kind is not None or method != "auto" or root is not None or output:
             raise click.UsageError("A job continues with its own paths and options: give --on and --resume JOB alone.")
         load_job.resume(context, load_job.WorkerOptions(on or "", workers, engine), job, as_json)
         return
@@ -127,7 +136,11 @@ def load(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
         at, where = load_job.WorkerOptions(on, workers, engine), chosen.root or Path.cwd()
-        new = load_job.NewJob(chosen.files, " ".join(paths), where, method, kind or "live", chosen.passed_over)
+        if output is not None:
+            kind, output = kind or "backfill", load_job.checked_output(output, kind, as_json)
+        new = load_job.NewJob(
+            chosen.files, " ".join(paths), where, method, kind or "live", chosen.passed_over, output or ""
+        )
         load_job.begin(context, at, new, as_json)
         return
     known = KnownDocuments(context.reader, method) if resume else None

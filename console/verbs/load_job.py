@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from console.context import CliContext, fail, is_quiet, notice, raw_stream, say
 from console.upload.progress import Progress
+from console.upload.remote import is_remote
 from console.upload.tally import listed
 from console.verbs.own_engine import engine_for
 from engine.store.jobs import JobTally
@@ -29,6 +31,7 @@ class NewJob(NamedTuple):
     method: str
     kind: str
     passed_over: dict[str, list[str]]
+    output: str = ""
 
 
 class WorkerOptions(NamedTuple):
@@ -57,6 +60,21 @@ class WorkerOptions(NamedTuple):
         except driver.JobTrouble as error:
             fail(str(error), as_json, code="job")
         return place
+
+
+def checked_output(output: str, kind: str | None, as_json: bool) -> str:
+    """Where the keywords go, as every worker finds it. Exits with a sentence if nothing can be written there."""
+    from console.upload import parquet
+
+    if kind == "live":
+        raise click.UsageError("--output is for a back-fill: live documents are served from the store.")
+    output = output if is_remote(output) else os.path.abspath(output)
+    try:
+        parquet.check(output)
+    except OSError as error:
+        why = f"--output {clean_line(output)} cannot be written: {error.strerror or error}"
+        fail(why, as_json, code="output")
+    return output
 
 
 class _Watch:
@@ -88,7 +106,7 @@ def begin(context: CliContext, workers: WorkerOptions, new: NewJob, as_json: boo
         notice(f"passed over {skipped}: load skips {clean_line(ending)} files in a folder")
     with engine_for(context, as_json):
         try:
-            job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind)
+            job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind, new.output)
         except driver.JobTrouble as error:
             fail(str(error), as_json, code="job")
         _carry_out(context, workers, place, job, as_json)

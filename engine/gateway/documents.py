@@ -22,8 +22,8 @@ from engine.clock import Clock
 from engine.measures.record import Extraction
 from engine.routing.pipeline import KEPT_WITHIN_S, MethodAsked
 from engine.routing.ports import Overtaken
-from engine.service.jobs import OVERTAKEN
 from engine.store.documents import DocumentWrite
+from engine.store.jobs import OVERTAKEN
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, DocumentBatch, DocumentReceipt, ExtractedDocument
 

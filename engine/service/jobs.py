@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from engine.store.writer import Writer
 
 BATCHES_KNOWN = 64  # of each worker
-OVERTAKEN = "the percentage was lowered before the answer arrived"
 
 
 class NoJob(Exception):
@@ -73,9 +72,11 @@ class JobDesk:
 
     # -- people's side -------------------------------------------------------------------------------------------------
 
-    async def begin(self, actor: str, sources: str, root: str, method: jobs.Method, kind: jobs.Kind) -> int:
+    async def begin(
+        self, actor: str, sources: str, root: str, method: jobs.Method, kind: jobs.Kind, output: str = ""
+    ) -> int:
         now = self._engine.clock.now()
-        return int(await self._write(lambda conn: jobs.begin(conn, now, actor, sources, root, method, kind)))
+        return int(await self._write(lambda conn: jobs.begin(conn, now, actor, sources, root, method, kind, output)))
 
     async def add_parts(self, job: int, first: int, parts: list[JobPart]) -> None:
         self._known(job, ("filling",))
@@ -123,7 +124,7 @@ class JobDesk:
             known.append(batch.number)
             for item in items:
                 engine.monitor.observations.add(item.record, here=False, starved=item.starved)
-        items = [self._overtaken(item, job, permit) for item in items]
+        came, items = items, [self._overtaken(item, job, permit) for item in items]
 
         def change(conn: Any) -> int:
             new = jobs.keep(conn, job, items)
@@ -132,7 +133,8 @@ class JobDesk:
             return len(new)
 
         written = await asyncio.wrap_future(engine.writer.bulk(change))
-        return BatchReceipt(written, len(items) - written)
+        overtaken = tuple(place for place, item in enumerate(items) if item is not came[place])
+        return BatchReceipt(written, len(items) - written, overtaken)
 
     async def end_part(self, ended: PartEnded) -> None:
         self._known(ended.job, None)
@@ -179,11 +181,7 @@ def by_frequency(
     arm = "treatment" if asked == "llm" else buckets.arm(salt, document.id, permit.percent_bp)
     if permit.open and arm == "treatment":
         return record, document
-    served = len(document.frequency)
-    return (
-        replace(record, method="frequency", fallback=True, message=OVERTAKEN, keywords=served),
-        replace(document, method="frequency", llm=None, llm_technical=()),
-    )
+    return jobs.as_frequency(record, document)
 
 
 def is_sound(record: Extraction, document: DocumentWrite | None) -> bool:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from engine.measures.record import Extraction
 from engine.store import documents
@@ -46,7 +47,7 @@ class JobPart(Struct, frozen=True):
 
 class Job(Struct, frozen=True):
     """`root`: ids are paths from there. `kind`: back-fills protect like live work, but do not count for a gate, a
-    bake or the A/B test."""
+    bake or the A/B test. `output`: where a back-fill's workers write the keywords, one file a part; "": the store."""
 
     id: int
     at: float
@@ -57,6 +58,7 @@ class Job(Struct, frozen=True):
     method: Method
     kind: Kind
     ended: float | None = None
+    output: str = ""
 
 
 class ExtractedItem(Struct, frozen=True):
@@ -73,7 +75,7 @@ class ExtractedItem(Struct, frozen=True):
 
 class PartEnded(Struct, frozen=True, forbid_unknown_fields=True):
     """A worker has finished a part. `failed` and `empty` documents have no keywords; `troubles` names some of them,
-    by reason."""
+    by reason. `counts`: (by LLM, by frequency, cached, fallback) of a part that its worker wrote to a file."""
 
     worker: Annotated[str, Meta(max_length=100)]
     job: Count
@@ -81,6 +83,7 @@ class PartEnded(Struct, frozen=True, forbid_unknown_fields=True):
     failed: Count = 0
     empty: Count = 0
     troubles: dict[str, list[str]] = {}
+    counts: tuple[Count, Count, Count, Count] | None = None
 
 
 class JobTally(Struct, frozen=True):
@@ -101,7 +104,7 @@ class JobTally(Struct, frozen=True):
 
 
 _parts = msgspec.json.Decoder(JobPart)
-_COLUMNS = "id, at, state, actor, sources, root, method, kind, ended"
+_COLUMNS = "id, at, state, actor, sources, root, method, kind, ended, output"
 
 
 def key(document_id: str, digest: str) -> str:
@@ -110,11 +113,13 @@ def key(document_id: str, digest: str) -> str:
     return hashlib.blake2b(whole, digest_size=KEY_BYTES).hexdigest()
 
 
-def begin(conn: sqlite3.Connection, at: float, actor: str, sources: str, root: str, method: str, kind: str) -> int:
+def begin(
+    conn: sqlite3.Connection, at: float, actor: str, sources: str, root: str, method: str, kind: str, output: str = ""
+) -> int:
     return int(
         conn.execute(
-            "INSERT INTO job (at, state, actor, sources, root, method, kind) VALUES (?,'filling',?,?,?,?,?)",
-            (at, actor, sources, root, method, kind),
+            "INSERT INTO job (at, state, actor, sources, root, method, kind, output) VALUES (?,'filling',?,?,?,?,?,?)",
+            (at, actor, sources, root, method, kind, output),
         ).lastrowid
         or 0
     )
@@ -181,7 +186,7 @@ def written(conn: sqlite3.Connection, job: int, number: int) -> tuple[str, ...]:
 
 def keep(conn: sqlite3.Connection, job: Job, items: Iterable[ExtractedItem]) -> list[ExtractedItem]:
     """Store what is new of them, inside the caller's transaction; return it. A back-fill's records are kept raw and
-    are in no bucket, so no gate, bake or figure counts them."""
+    are in no bucket, so no gate, bake or figure counts them. Of a job whose keywords go elsewhere only the counts."""
     new: list[ExtractedItem] = []
     closed: dict[int, bool] = {}
     for item in items:
@@ -194,8 +199,9 @@ def keep(conn: sqlite3.Connection, job: Job, items: Iterable[ExtractedItem]) -> 
             new.append(item)
     if new:
         records = [item.record for item in new]
-        (insert_and_fold if job.kind == "live" else insert)(conn, records)
-        documents.write(conn, [item.document for item in new if item.document is not None])
+        if not job.output:
+            (insert_and_fold if job.kind == "live" else insert)(conn, records)
+            documents.write(conn, [item.document for item in new if item.document is not None])
         for number in {item.part for item in new}:
             mine = [item.record for item in new if item.part == number]
             llm = sum(record.method == "llm" for record in mine)
@@ -207,12 +213,29 @@ def keep(conn: sqlite3.Connection, job: Job, items: Iterable[ExtractedItem]) -> 
     return new
 
 
+OVERTAKEN = "the percentage was lowered before the answer arrived"
+
+
+def as_frequency(record: Extraction, document: DocumentWrite) -> tuple[Extraction, DocumentWrite]:
+    """An LLM answer that arrived after the fall: frequency keywords are kept for it."""
+    served = len(document.frequency)
+    return (
+        replace(record, method="frequency", fallback=True, message=OVERTAKEN, keywords=served),
+        replace(document, method="frequency", llm=None, llm_technical=()),
+    )
+
+
 def end_part(conn: sqlite3.Connection, job: int, ended: PartEnded, at: float) -> bool:
     """Close a part; return whether it was the job's last."""
     conn.execute(
         "UPDATE job_part SET done = 1, failed = ?, empty = ?, troubles = ? WHERE job = ? AND part = ?",
         (ended.failed, ended.empty, msgspec.json.encode(ended.troubles).decode(), job, ended.part),
     )
+    if ended.counts is not None:
+        conn.execute(
+            "UPDATE job_part SET llm = ?, frequency = ?, cached = ?, fallback = ? WHERE job = ? AND part = ?",
+            (*ended.counts, job, ended.part),
+        )
     conn.execute("DELETE FROM job_key WHERE job = ? AND part = ?", (job, ended.part))
     if open_parts(conn, job, 1):
         return False

@@ -374,6 +374,12 @@ def gateways(db: Database) -> None:
     )
 
 
+@migrations()
+def job_output(db: Database) -> None:
+    """Where a back-fill's keywords go instead of the store; "" for the store."""
+    _run(db, "ALTER TABLE job ADD COLUMN output TEXT NOT NULL DEFAULT '';")
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     applied = _applied(conn)

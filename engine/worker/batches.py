@@ -20,9 +20,9 @@ from msgspec.structs import replace
 from engine.clock import Clock
 from engine.measures.record import Extraction
 from engine.store.documents import DocumentWrite
-from engine.store.jobs import ExtractedItem
+from engine.store.jobs import ExtractedItem, as_frequency
 from engine.worker.line import EngineConnection, EngineRefused
-from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, WorkerBatch
+from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, BatchReceipt, WorkerBatch
 
 KEPT_S = 600.0  # how long results wait for an engine that does not answer
 GATHER_S = 0.2  # how long a document waits for others to travel with
@@ -44,6 +44,7 @@ class Batches:
         clock: Clock,
         starved: Callable[[Extraction], bool] = lambda record: False,
     ) -> None:
+        self.collected: dict[int, list[ExtractedItem]] | None = None  # by part, of a job whose keywords go elsewhere
         self._worker = worker
         self._job = job
         self._line = line
@@ -59,6 +60,8 @@ class Batches:
         """The cache is the engine's: a worker has none, so it was not asked."""
         part, key = PLACE.get()
         future: Future[None] = Future()
+        if self.collected is not None and document is not None:
+            document = replace(document, text="")  # nobody stores it
         item = ExtractedItem(part, key, 0.0, replace(record, lookup=False), document, self._starved(record))
         self._waiting.append((item, self._clock.real(), future))
         self._more.set()
@@ -98,7 +101,7 @@ class Batches:
             items = [replace(item, age_s=max(0.0, now - made)) for item, made, _ in batch]
             body = msgspec.json.encode(WorkerBatch(self._worker, self._job, self._number, items))
             try:
-                await asyncio.to_thread(self._line.post, "/v1/worker/batch", body, POST_S)
+                answer = await asyncio.to_thread(self._line.post, "/v1/worker/batch", body, POST_S)
             except EngineRefused as refused:
                 self.problem = str(refused)
                 if not refused.passing:
@@ -107,6 +110,7 @@ class Batches:
                 self.problem = f"the engine does not answer ({error})"
             else:
                 self.problem = ""
+                self._collect([item for item, _, _ in batch], answer)
                 for _, _, future in batch:
                     future.set_result(None)
                 return
@@ -115,3 +119,14 @@ class Batches:
                     future.set_exception(OSError(self.problem))
                 return
             await asyncio.sleep(AGAIN_S)
+
+    def _collect(self, items: list[ExtractedItem], answer: bytes) -> None:
+        """Keep what the engine has counted, as it counted it, for the part's file."""
+        if self.collected is None:
+            return
+        overtaken = frozenset(msgspec.json.decode(answer, type=BatchReceipt).overtaken)
+        for place, item in enumerate(items):
+            if place in overtaken and item.document is not None:
+                record, document = as_frequency(item.record, item.document)
+                item = replace(item, record=record, document=document)
+            self.collected.setdefault(item.part, []).append(item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from engine.clock import SystemClock
 from engine.plan.model import Plan
 from engine.routing.pipeline import Refused
-from engine.store.jobs import Job, JobPart, PartEnded, key
+from engine.store.jobs import ExtractedItem, Job, JobPart, PartEnded, key
 from engine.text import clean_line, digest
 from engine.worker.batches import KEPT_S, PLACE, Batches
 from engine.worker.leased import LeasedPipeline
@@ -56,7 +56,8 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """`read` gives the documents of a part; it runs in a thread. `line` opens a connection to the engine."""
+    """`read` gives the documents of a part, `write` puts the keywords of one where the job wants them, if not in the
+    store; both run in a thread. `line` opens a connection to the engine."""
 
     def __init__(
         self,
@@ -66,7 +67,9 @@ class Worker:
         line: Callable[[], EngineConnection],
         read: Callable[[Job, JobPart], Iterator[PartDocument]],
         api_key: str = "",
+        write: Callable[[Job, int, Sequence[ExtractedItem]], None] | None = None,
     ) -> None:
+        self._write = write
         self.name = name
         self._plan = plan
         self._job = job
@@ -82,6 +85,8 @@ class Worker:
     async def run(self) -> None:
         """Work until the job has nothing left for this worker. Raises WorkerFailed if it cannot continue."""
         job = (await self._next()).job
+        if job.output:
+            self._batches.collected = {}
         self._leased = leased = LeasedPipeline(
             self.name,
             self._plan,
@@ -119,7 +124,9 @@ class Worker:
     # -- one part ------------------------------------------------------------------------------------------------------
 
     async def _do(self, job: Job, number: int, part: JobPart, written: frozenset[str]) -> None:
-        tally = _Tally()
+        tally, counts = _Tally(), None
+        if job.output:
+            written = frozenset()  # the part's file is written whole
         async with asyncio.TaskGroup() as group:
             documents = self._read(job, part)
             while some := await asyncio.to_thread(_some, documents):
@@ -127,7 +134,11 @@ class Worker:
                     if (name := self._key(source, tally)) and name not in written:
                         await self._room.acquire()
                         group.create_task(self._extract(job, number, name, source, tally))
-        ended = PartEnded(self.name, self._job, number, tally.failed, tally.empty, tally.troubles)
+        if self._batches.collected is not None and self._write is not None:
+            items = self._batches.collected.pop(number, [])
+            await asyncio.to_thread(self._write, job, number, items)
+            counts = counted(items)
+        ended = PartEnded(self.name, self._job, number, tally.failed, tally.empty, tally.troubles, counts)
         await self._post("part-ended", msgspec.json.encode(ended))
 
     def _key(self, source: PartDocument, tally: _Tally) -> str:
@@ -208,6 +219,14 @@ def _some(documents: Iterator[PartDocument]) -> list[PartDocument]:
         some.append(document)
         chars += len(document.text)
     return some
+
+
+def counted(items: Sequence[ExtractedItem]) -> tuple[int, int, int, int]:
+    """(by LLM, by frequency, cached, fallback)."""
+    records = [item.record for item in items]
+    llm = sum(record.method == "llm" for record in records)
+    cached, fallback = sum(record.cached for record in records), sum(record.fallback for record in records)
+    return llm, len(records) - llm, cached, fallback
 
 
 @contextlib.contextmanager

@@ -43,10 +43,12 @@ class WorkerBatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BatchReceipt(Struct, frozen=True):
-    """`known`: documents of the batch that were stored already."""
+    """`known`: documents of the batch that were stored already. `overtaken`: places in the batch whose LLM keywords
+    came after a fall; frequency keywords are kept for them."""
 
     written: int
     known: int
+    overtaken: tuple[int, ...] = ()
 
 
 class ExtractedDocument(Struct, frozen=True):

@@ -25,6 +25,7 @@ class _Begin(Struct, frozen=True):
     root: str
     method: jobs.Method = "auto"
     kind: jobs.Kind = "live"
+    output: str = ""
 
 
 class _Parts(Struct, frozen=True):
@@ -42,7 +43,10 @@ async def begin(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         return Reply(False, NO_REHEARSAL, {"code": "rehearsal"})
     asked = msgspec.convert(fields, _Begin)
     sources = clean_line(asked.sources, 2000)
-    number = await engine.jobs.begin(ask.actor.name, sources, asked.root, asked.method, asked.kind)
+    if asked.output and asked.kind != "backfill":
+        why = "Only a back-fill's keywords can go elsewhere: live documents are served from the store."
+        return Reply(False, why, {"code": "output"})
+    number = await engine.jobs.begin(ask.actor.name, sources, asked.root, asked.method, asked.kind, asked.output)
     return Reply(True, f"Job {number} begins.", {"job": number})
 
 

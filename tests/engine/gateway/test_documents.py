@@ -15,9 +15,10 @@ from engine.gateway.process import CannotRun, bound
 from engine.measures.record import Extraction
 from engine.routing.ports import Overtaken
 from engine.routing.switch import Permit
-from engine.service.jobs import OVERTAKEN, by_frequency
+from engine.service.jobs import by_frequency
 from engine.store import gateways, schema
 from engine.store.documents import DocumentWrite
+from engine.store.jobs import OVERTAKEN
 from engine.worker.line import EngineRefused
 from engine.worker.messages import DocumentBatch, DocumentReceipt
 

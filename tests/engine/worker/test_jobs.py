@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from tests.engine.service.stage import COMMAND, Stage
 from tests.engine.worker.llm import Llm
 
 DOCUMENTS = 600
+HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
 TEXT = (
     "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. "
     "The broker keeps an offset for partition {0} and compacts segment {0} of the commit log. "
@@ -83,6 +85,11 @@ def stored(stage: Stage, name: str) -> tuple[int, int]:
         return documents, records
 
     return stage.reader.read(count)
+
+
+def counted_keys(conn: sqlite3.Connection) -> int:
+    """Documents of parts in progress."""
+    return int(conn.execute("SELECT count(*) FROM job_key").fetchone()[0])
 
 
 def latest(stage: Stage) -> int:
@@ -167,6 +174,38 @@ def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(sta
     assert stored(stage, "fallen") == (DOCUMENTS, DOCUMENTS)
     assert llm.counters["calls"] == calls, "no call after the proof"
     assert found["llm"] == by_llm[0], "an answer that arrives after the fall is stored as frequency"
+
+
+@pytest.mark.skipif(not HAS_PYARROW, reason="pip install 'rollout-console[parquet]'")
+def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_the_command_are_killed(
+    stage: Stage,
+) -> None:
+    from pyarrow import parquet
+
+    stage.climb(4)
+    folder, out = written(stage, "parquet"), stage.root / "keywords"
+    load = Load(stage, "--output", str(out), "--root", str(stage.root), str(folder))
+    assert stage.until(lambda: bool(load.workers) and stage.reader.read(counted_keys) > 50)
+    os.kill(load.workers[0], signal.SIGKILL)
+    assert stage.until(lambda: any(out.glob("*.parquet")), 60.0) or load.process.poll() is not None
+    load.process.kill()
+    load.process.communicate()
+    found = Load(stage, "--resume", str(latest(stage))).end()
+    assert found["ok"], found
+    rows = [row for path in out.glob("keywords-*.parquet") for row in parquet.read_table(path).to_pylist()]
+    ids = [row["id"] for row in rows]
+    assert sorted(ids) == sorted(set(ids))
+    assert len(ids) == DOCUMENTS
+    assert all(row["keywords"] and row["frequency"] for row in rows)
+    by_llm = sum(row["method"] == "llm" for row in rows)
+    assert (found["llm"], found["frequency"]) == (by_llm, DOCUMENTS - by_llm), "the job counts what the files hold"
+    assert stored(stage, "parquet") == (0, 0), "nothing of it is in the store"
+    assert not list(out.glob(".*")), "no unfinished file stays"
+    job = json.loads(stage.cli("jobs", "--json").stdout)["jobs"][0]
+    assert (job["output"], job["kind"]) == (str(out), "backfill")
+    refused = stage.cli("load", "--on", "local:1", "--as", "live", "--output", str(out), str(folder))
+    assert refused.returncode == 2
+    assert "served from the store" in refused.stderr
 
 
 def test_a_stopped_job_ends_its_workers(stage: Stage) -> None:
