@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from console.app import Console
+from console.screens.drill import servers
 from console.screens.drill.counted import Counted
 from console.screens.drill.decision import OneDecision
 from console.screens.drill.error_kinds import ErrorKinds
@@ -28,6 +29,7 @@ from engine.store import log
 from engine.store.rollup import insert_and_fold
 from engine.triggers import history
 from engine.triggers.wording import Reading
+from engine.view.model import WorkerView
 from tests.console.samples import NORMAL, NOW, FakeLink
 from tests.console.walking import console, ready, until
 
@@ -240,3 +242,12 @@ async def test_a_click_selects_a_row_and_another_opens_it() -> None:
         assert app.screen is page
         await pilot.click(sheet, offset=(5, y))
         await until(pilot, lambda: isinstance(app.screen, ErrorKinds))
+
+
+def test_workers_follow_the_servers_with_what_each_does() -> None:
+    sentence = "worker 812-ab12cd on db-1 is silent; its lease ends 12:00"
+    worker = WorkerView("812-ab12cd", "db-1", 812, "silent", 1000, 3, NOW, sentence)
+    found = servers.lines(msgspec.structs.replace(NORMAL, workers=(worker,)), [], NOW)
+    assert [line.cells[0][0] for line in found] == ["ollama-1", "ollama-2", "812-ab12cd"]
+    assert found[-1].cells[1] == ("worker, silent", "bad")
+    assert found[-1].about == sentence

@@ -1,4 +1,4 @@
-"""The LLM servers of the last hour: Enter shows a server's errors by kind."""
+"""The LLM servers of the last hour, and the workers that call them: Enter shows a server's errors by kind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from console.screens.drill.error_kinds import ErrorKinds
 from console.screens.listing import Column, Listing, ListRow
 from console.widgets import words
 from engine.metrics import requests
-from engine.view.model import ServerView, View
+from engine.text import counted
+from engine.view.model import ServerView, View, WorkerView
 
 WINDOW_S = 3600.0
 
@@ -24,7 +25,9 @@ class Servers(Listing):
     )  # fmt: skip
 
     def heading(self) -> tuple[str, str]:
-        return "LLM servers, last hour", f"{len(self.lines)}"
+        callers = sum(isinstance(line.key, tuple) for line in self.lines)
+        more = f", {counted(callers, 'worker')}" if callers else ""
+        return "LLM servers, last hour", f"{len(self.lines) - callers}{more}"
 
     def empty(self) -> str:
         return "no LLM server is known and no document went to one in the last hour"
@@ -44,17 +47,27 @@ class Servers(Listing):
         return put
 
     def opened(self, line: ListRow) -> None:
+        if isinstance(line.key, tuple):
+            return  # a worker's errors are its servers'
         url = str(line.key)
         name = line.cells[0][0]
         self.console.push_screen(ErrorKinds(name, url))
 
 
 def lines(v: View, counts: list[requests.ServerRequests], until: float) -> list[ListRow]:
-    """The servers as the view names them, then those that only the rows know, then what reached no server."""
-    counted = {one.server: one for one in counts}
-    out = [_line(s.name, s.url, counted.pop(s.url, None), s, until) for s in v.servers]
-    out += [_line(url or "none reached", url, one, None, until) for url, one in sorted(counted.items(), reverse=True)]
-    return out
+    """The servers as the view names them, then those that only the rows know, then what reached no server, then the
+    workers."""
+    by_url = {one.server: one for one in counts}
+    out = [_line(s.name, s.url, by_url.pop(s.url, None), s, until) for s in v.servers]
+    out += [_line(url or "none reached", url, one, None, until) for url, one in sorted(by_url.items(), reverse=True)]
+    return out + [_worker(worker) for worker in v.workers]
+
+
+def _worker(worker: WorkerView) -> ListRow:
+    tone = {"active": "ok", "silent": "bad"}.get(worker.state, "dim")
+    now = f"worker, {worker.state}"
+    cells = ((worker.name, "text"), (now, tone), *((("", "dim"),) * 5))
+    return ListRow(("worker", worker.name), cells, (worker.name, now, *((None,) * 5)), worker.sentence)
 
 
 def _line(name: str, url: str, one: requests.ServerRequests | None, s: ServerView | None, until: float) -> ListRow:
