@@ -1,0 +1,205 @@
+"""The link between an engine and workers on another host goes down, in network namespaces: how long a cut-off worker's
+calls still arrive at the LLM service after the cut, with a rollback on the engine's side at the same moment.
+
+python -m tests.bench.bench_cut [--cuts 50] [--workers 4]        as root; needs ip, nginx and openssl
+
+    engine's host  ===(the link that is cut)===  workers' host
+                  \\------- LLM service's host -------/
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from engine.cluster.lease import LEASE_S
+from tests.bench.bench_workers import shown, written
+from tests.bench.llm_recorder import RecordingLlm
+from tests.engine.service.stage import COMMAND, Stage
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+ENGINE, WORKERS, LLM = (f"rollout-{name}-{os.getpid()}" for name in ("e", "w", "l"))
+LINKS = ((ENGINE, WORKERS, "10.77.1"), (ENGINE, LLM, "10.77.2"), (WORKERS, LLM, "10.77.3"))
+LLM_ADDRESS = "10.77.9.9"
+PORT = 8443
+NGINX = """
+daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
+events {{}}
+http {{
+  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; client_max_body_size 64m;
+  server {{
+    listen 10.77.1.1:{port} ssl; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+    location / {{ proxy_pass {engine}; proxy_buffering off; proxy_read_timeout 60s; proxy_http_version 1.1;
+                  proxy_set_header Connection ""; }}
+  }}
+}}
+"""
+WORK = "import sys; from console.upload.ray_workers import run; print(run(sys.argv[1], int(sys.argv[2]), open(sys.argv[3]).read()))"
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+def inside(name: str) -> list[str]:
+    return ["ip", "netns", "exec", name]
+
+
+@contextlib.contextmanager
+def hosts() -> Iterator[None]:
+    try:
+        for name in (ENGINE, WORKERS, LLM):
+            ip("netns", "add", name)
+            ip("-n", name, "link", "set", "lo", "up")
+        for number, (one, other, net) in enumerate(LINKS):
+            ip(
+                "link",
+                "add",
+                f"ro{number}a",
+                "netns",
+                one,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                f"ro{number}b",
+                "netns",
+                other,
+            )
+            for host, end, last in ((one, f"ro{number}a", 1), (other, f"ro{number}b", 2)):
+                ip("-n", host, "addr", "add", f"{net}.{last}/24", "dev", end)
+                ip("-n", host, "link", "set", end, "up")
+        ip("-n", LLM, "addr", "add", f"{LLM_ADDRESS}/32", "dev", "lo")
+        for host, net in ((ENGINE, "10.77.2"), (WORKERS, "10.77.3")):
+            ip("-n", host, "route", "add", f"{LLM_ADDRESS}/32", "via", f"{net}.2")
+        yield
+    finally:
+        for name in (ENGINE, WORKERS, LLM):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def link(state: str) -> None:
+    ip("-n", ENGINE, "link", "set", "ro0a", state)
+
+
+class FarStage(Stage):
+    """Its engine runs in a namespace; the socket in the store's folder is reached as always."""
+
+    def engine(self, wait: bool = True) -> subprocess.Popen[bytes]:
+        with self.folder.engine_log.open("ab") if self.folder.exists else open(os.devnull, "ab") as output:
+            process = subprocess.Popen(
+                [*inside(ENGINE), *COMMAND, *self._where, "serve"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self.processes.append(process)
+        assert self.until(lambda: self.folder.exists and self.client.request("GET", "/healthz")[0] == 200, 60)
+        return process
+
+    def until(self, holds, seconds: float = 20.0) -> bool:  # type: ignore[no-untyped-def]
+        def quietly() -> bool:
+            with contextlib.suppress(OSError, ValueError):
+                return bool(holds())
+            return False
+
+        return super().until(quietly, seconds)
+
+
+@contextlib.contextmanager
+def tls(folder: Path, engine: str) -> Iterator[None]:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=10.77.1.1", "-addext",
+         "subjectAltName=IP:10.77.1.1", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=PORT, engine=engine))
+    proxy = subprocess.Popen([*inside(ENGINE), "nginx", "-c", str(folder / "nginx.conf")], stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        proxy.terminate()
+        proxy.wait()
+
+
+@contextlib.contextmanager
+def crew(stage: Stage, folder: Path, job: int, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    environ = {**os.environ, "ROLLOUT_TOKEN": TOKEN, "SSL_CERT_FILE": str(folder / "cert.pem")}
+    command = [
+        *inside(WORKERS),
+        sys.executable,
+        "-c",
+        WORK,
+        f"https://10.77.1.1:{PORT}",
+        str(job),
+        str(stage.plan_path),
+    ]
+    with (folder / "workers.log").open("ab") as output:
+        found = [subprocess.Popen(command, env=environ, stdout=output, stderr=output) for _ in range(count)]
+    try:
+        yield found
+    finally:
+        for one in found:
+            one.kill()
+            one.wait()
+
+
+def begin(stage: Stage, path: Path) -> int:
+    from console.upload import driver
+
+    job = driver.begin(stage.client, [str(path)], str(path), path.parent, "llm", "live")
+    assert stage.client.command("job_run", job=job).ok
+    return job
+
+
+def cuts(stage: Stage, llm: RecordingLlm, trials: int, workers: int) -> Iterator[float]:
+    """Of each cut: ms until the last call of a cut-off worker arrived."""
+    for _ in range(trials):
+        link("up")
+        assert stage.until(lambda: sum(w.state == "active" for w in stage.view.workers) >= workers, 60)
+        stage.climb(2)
+        assert stage.until(lambda: llm.calls["open"] >= 2, 60), llm.calls
+        link("down")
+        cut = time.monotonic()
+        assert stage.client.rollback("a cut").ok
+        time.sleep(LEASE_S + 0.6)
+        after = llm.calls
+        assert not after["open"] or time.monotonic() - after["arrived"] < 5, after
+        yield max(0.0, after["arrived"] - cut) * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cuts", type=int, default=50)
+    parser.add_argument("--workers", type=int, default=4)
+    given = parser.parse_args()
+    os.environ["ROLLOUT_TOKEN"] = TOKEN
+    with tempfile.TemporaryDirectory() as name, hosts():
+        folder = Path(name)
+        with RecordingLlm(host=LLM_ADDRESS, inside=inside(LLM)) as llm:
+            settings = {"llm.url": llm.url, "store.texts": "none"}
+            with FarStage(folder / "bench", speed=None, settings=settings) as stage:
+                stage.engine()
+                port = urlsplit(stage.view.engine.address).port
+                with tls(folder, f"http://127.0.0.1:{port}"):
+                    job = begin(stage, written(folder / "documents.jsonl", 300_000))
+                    with crew(stage, folder, job, given.workers):
+                        late = []
+                        for ms in cuts(stage, llm, given.cuts, given.workers):
+                            late.append(ms)
+                            print(f"{ms:.0f}", end=" ", flush=True)
+    print()
+    print(shown(f"last call of {given.workers} cut-off workers after the cut (lease {LEASE_S * 1000:.0f} ms)", late))
+    print(f"load average {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()

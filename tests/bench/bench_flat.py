@@ -1,0 +1,89 @@
+"""A large back-fill by frequency with texts not kept: how the engine's and the workers' memory grows, how fast it goes, and
+what documents that someone waits for feel of it.
+
+python -m tests.bench.bench_flat [--documents 1000000] [--workers 2] [--seconds 420]     it ends when either is reached
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.engine.service.stage import COMMAND, Stage
+
+SHORT = "Broker {0} keeps an offset for partition {0} of the log."
+EVERY_S = 0.25
+
+
+def rss_mb(pid: int) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024 if "VmRSS:" in status else 0.0
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def asked(stage: Stage, seconds: float, tag: str) -> list[float]:
+    """How long single documents take, ms, one each quarter of a second."""
+    took: list[float] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        began = time.monotonic()
+        stage.extract(f"live-{tag}-{len(took)}")
+        took.append((time.monotonic() - began) * 1000)
+        time.sleep(EVERY_S)
+    return sorted(took)
+
+
+def shown(took: list[float]) -> str:
+    return f"p50 {statistics.median(took):.0f}, p99 {took[min(len(took) - 1, int(len(took) * 0.99))]:.0f} ms (n = {len(took)})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name, default in (("documents", 1_000_000), ("workers", 2), ("seconds", 420)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    given = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stage(Path(folder) / "bench", speed=None, settings={"store.texts": "none"}) as stage,
+    ):
+        stage.engine()
+        path = stage.root / "documents.jsonl"
+        with path.open("w") as out:
+            for number in range(given.documents):
+                out.write(json.dumps({"id": f"f/{number}", "text": SHORT.format(number)}) + "\n")
+        print(f"single documents without a back-fill: {shown(asked(stage, 20, 'alone'))}", flush=True)
+        words = ["load", "--json", "--method", "frequency", "--as", "backfill", "--on", f"local:{given.workers}"]
+        load = subprocess.Popen([*COMMAND, *stage._where, *words, str(path)], stdout=subprocess.PIPE, text=True)
+        began, took, number = time.monotonic(), [], 0
+        while load.poll() is None and time.monotonic() - began < given.seconds:
+            took += asked(stage, 15, f"with-{number}")
+            number += 1
+            count = stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM document").fetchone()[0])
+            crew = [f"{rss_mb(pid):.0f}" for pid in children(load.pid)]
+            print(
+                f"{time.monotonic() - began:5.0f} s  {count:9,} documents  engine {rss_mb(stage.pid):.0f} MB, command "
+                f"{rss_mb(load.pid):.0f} MB, workers {' '.join(crew)} MB, load {os.getloadavg()[0]:.1f}",
+                flush=True,
+            )
+        load.kill()
+        load.wait()
+        print(f"single documents during the back-fill: {shown(sorted(took))}")
+
+
+if __name__ == "__main__":
+    main()
