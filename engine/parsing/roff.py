@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from importlib.resources import files
 
 from engine.parsing.inline import heading, is_prose
@@ -18,7 +19,14 @@ _CHARACTERS = {
     r"\(aq": "'", r"\(cq": "'", r"\(oq": "'", r"\(lq": '"', r"\(rq": '"', r"\(dq": '"', r"\(ga": "`", r"\(ha": "^",
     r"\(ti": "~", r"\(hy": "-", r"\(mi": "-", r"\(rs": "\\", r"\(co": "(c)", r"\(->": "->", r"\(<-": "<-",
     r"\*(lq": '"', r"\*(rq": '"', r"\[aq]": "'", r"\'": "'", r"\`": "`", r"\*(C+": "C++", r"\[lq]": '"', r"\[rq]": '"',
-    r"\[en]": "-", r"\[em]": " - ", r"\(:o": "ö", r"\(:a": "ä", r"\(:u": "ü", r"\(ss": "ß", r"\('e": "é", r"\(`e": "è",
+    r"\[en]": "-", r"\[em]": " - ",
+    r"\(ss": "ß", r"\[ss]": "ß", r"\(ae": "æ", r"\(oe": "œ", r"\(.i": "ı", r"\(r?": "¿", r"\(r!": "¡", r"\(/l": "ł",
+    r"\(/o": "ø", r"\(/L": "Ł", r"\(/O": "Ø", r"\(Sd": "ð", r"\(Tp": "þ", r"\(Fo": "«", r"\(Fc": "»",
+}  # fmt: skip
+# of a letter: \('o, \['o]
+_ACCENTS = {
+    "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", ":": "\u0308", ",": "\u0327", "v": "\u030c",
+    "o": "\u030a",
 }  # fmt: skip
 _FONT = frozenset(("B", "I", "BI", "BR", "IB", "IR", "RB", "RI", "SM", "SB"))
 _NEW = frozenset((
@@ -227,11 +235,14 @@ def _character(match: re.Match[str]) -> str:
     written = match[0]
     if written in _CHARACTERS:
         return _CHARACTERS[written]
-    if written.startswith("\\[u") and 4 <= len(written) - 4 <= 6:
+    if written.startswith("\\[u") and len(written) >= 8:  # \[u00F3], \[u006F_0301]
         try:
-            return chr(int(written[3:-1], 16))
+            return unicodedata.normalize("NFC", "".join(chr(int(code, 16)) for code in written[3:-1].split("_")))
         except (ValueError, OverflowError):
             return ""
+    name = written[2:].removesuffix("]") if written[1] in "([" else ""
+    if len(name) == 2 and name[0] in _ACCENTS and name[1].isalpha():
+        return unicodedata.normalize("NFC", name[1] + _ACCENTS[name[0]])
     return ""
 
 
