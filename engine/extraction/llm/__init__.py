@@ -2,9 +2,9 @@
 
 from engine.extraction.llm.check import CheckLine, CheckReport
 from engine.extraction.llm.failure import NO_ATTEMPT, ErrorKind, LlmFailure, NotPermitted
+from engine.extraction.llm.health import ServerHealth
 from engine.extraction.llm.pool import LlmAnswer, LlmPool
 from engine.extraction.llm.prompt import PROMPT_VERSION
-from engine.extraction.llm.server import ServerHealth
 
 __all__ = [
     "NO_ATTEMPT",

@@ -26,6 +26,7 @@ from engine.extraction.llm.check import CheckReport, Say, check
 from engine.extraction.llm.concurrency import Window
 from engine.extraction.llm.deadline import DocumentProgress
 from engine.extraction.llm.failure import ANSWERS, UNSENT, ErrorKind, Fault, LlmFailure, NotPermitted
+from engine.extraction.llm.health import ServerHealth
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.judge import PieceEvidence, PieceKeywords, judge, merged
 from engine.extraction.llm.lent import LentWindow
@@ -34,7 +35,7 @@ from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.queue import Slot, WaitQueue
 from engine.extraction.llm.redact import Redactor
 from engine.extraction.llm.retry import Accept, Again, Halve, Tries, next_step
-from engine.extraction.llm.server import Server, ServerHealth
+from engine.extraction.llm.server import Server
 from engine.plan.model import Llm
 
 INLINE_CHARS = 200_000

@@ -11,21 +11,22 @@ import msgspec
 
 from engine.clock import Clock
 from engine.extraction.llm import dialect as dialects
-from engine.extraction.llm import protocol, refusals, responses
+from engine.extraction.llm import protocol, refusals, responses, truncation
 from engine.extraction.llm.address import address
 from engine.extraction.llm.breaker import Breaker
 from engine.extraction.llm.concurrency import Window
 from engine.extraction.llm.dialect import Dialect
 from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.extraction.llm.health import ServerHealth
 from engine.extraction.llm.http import Http, HttpAnswer
 from engine.extraction.llm.prompt import SHORT, Prompt
 from engine.extraction.llm.protocol import KEEP_ALIVE_S, ModelReply
 from engine.extraction.llm.server_info import ServerInfo, ollama_facts, openai_facts, thinking
+from engine.extraction.llm.shared_run import SharedRun
 from engine.plan.model import Llm
 from engine.text import counted
 
 ASIDE_S = 5.0  # for a question about the server itself
-SMALLEST_CUT = 256  # tokens: half of the smallest context there is
 LOAD_S = 300.0  # how long loading a model may take; after that it counts as a failure of the service
 PROVEN_S = 180.0  # a success this recent outweighs a failed probe
 NOT_OF_PARAMETERS = frozenset(
@@ -34,34 +35,6 @@ NOT_OF_PARAMETERS = frozenset(
 MOST_DIALECTS = 12  # requests until one is accepted
 POLL_S = 0.5  # while a model loads
 COLD_MS = 300.0  # a load_duration above it means that this call loaded the model
-
-
-class ServerHealth(msgspec.Struct, frozen=True):
-    """One server as the screen shows it. Latency in ms; None = nothing answered yet."""
-
-    url: str
-    state: str  # in words: "up", "not tried yet", "loading the model", "taken out, next try in 12 s", ...
-    breaker: str  # closed | open | half-open
-    in_flight: int
-    window: int
-    latency_ms: float | None = None
-    last_error: str = ""
-    last_error_at: float | None = None
-    consecutive_failures: int = 0
-    failed_probes: int = 0
-    loaded: str = ""
-    version: str = ""
-    documents: int = 0
-    learnt: str = ""  # what is left out of requests because the server refuses it
-
-    @property
-    def up(self) -> bool:
-        return self.breaker == "closed" and not self.failed_probes
-
-    @property
-    def answers_probes(self) -> bool:
-        """The last probe's own result. A breaker's state is not a measurement: without documents nothing closes it."""
-        return not self.failed_probes
 
 
 class Server:
@@ -75,7 +48,6 @@ class Server:
         self.answers = 0
         self.last_ms: float | None = None
         self.last_error = ""
-        self.last_error_kind: ErrorKind | None = None
         self.last_error_at: float | None = None
         self.failed_probes = 0
         self._unreachable = False  # the last failure was a probe's or the connection's: a good probe refutes it
@@ -86,9 +58,7 @@ class Server:
         self._unnamed: set[str] = set()  # refusals that no other dialect helped against
         self._unthought: bool | None = None  # whether to try without `think`; None: no reason to
         self._succeeded_at: float | None = None  # while the last finished call showed that the service works
-        self._warming: asyncio.Task[None] | None = None
-        self._warming_since: float | None = None
-        self._warmed_s = 0.0
+        self._warming = SharedRun(self.now, self._prepared)
         self._loading_since: float | None = None  # when it was first seen loading its model
         self._warm = False
         self._used_at = 0.0  # when it last answered anything about a model
@@ -162,7 +132,6 @@ class Server:
 
     def note(self, fault: Fault) -> None:
         self.last_error = fault.message
-        self.last_error_kind = fault.kind
         self.last_error_at = self._clock.now()
 
     def succeeded(self, ms: float) -> None:
@@ -180,7 +149,7 @@ class Server:
             state = f"taken out, next try in {max(1, round(self.breaker.opens_in(now)))} s"
         elif breaker == "half-open":
             state = "being tried again"
-        elif self._warming is not None or self.loading:
+        elif self._warming.running or self.loading:
             state = "loading the model"
         elif self.failed_probes:
             state = f"does not answer ({counted(self.failed_probes, 'probe')})"
@@ -223,7 +192,7 @@ class Server:
             if fault.kind is ErrorKind.too_long and fault.context:
                 self.context = fault.context
             raise
-        self._look_for_a_cut(reply, prompt)
+        truncation.check(reply, prompt, self.context, self._config.api)
         return reply
 
     async def _learn_to_ask(
@@ -310,64 +279,30 @@ class Server:
                 raise
         self.silent = False  # any answer shows that it responds
 
-    def _look_for_a_cut(self, reply: ModelReply, prompt: Prompt) -> None:
-        """Some versions drop the head of a long prompt, the instructions with it, and answer 200.
-
-        What is left fills the context or half of it; a count far below that is only of what the server's cache did not
-        hold.
-        """
-        read, full = reply.prompt_tokens, self.context
-        if read is None:
-            return
-        least = 0.4 * full if full else SMALLEST_CUT
-        filled = self._config.api == "ollama" and full and read >= full - 32  # others refuse what does not fit
-        if filled or (least <= read < 0.9 * prompt.words):
-            raise Fault(
-                ErrorKind.too_long,
-                f"the server silently truncated the prompt: it read {read} tokens of a text of "
-                f"{prompt.words} words; raise the server's context length or lower [llm] chunk_chars",
-            )
-        used = read + (reply.answer_tokens or 0)
-        if reply.flaw and full and used >= full - 2:
-            raise Fault(
-                ErrorKind.too_long,
-                f"the text left no room for the answer: {used} of {full} tokens; lower [llm] chunk_chars",
-            )
-
     async def warm_up(self, http: Http) -> None:
         """Ask the server for its facts and load the model; shared by all who wait for it. Raises Fault."""
-        if self._warming is None:
-            self._warming_since = self.now()
-            self._warming = asyncio.create_task(self._prepare(http))
-            self._warming.add_done_callback(self._prepared)
-        await asyncio.shield(self._warming)
+        await self._warming.join(lambda: self._prepare(http))
 
     @property
     def warming_s(self) -> float:
         """Seconds since the start spent asking for its facts and loading its model."""
-        return self._warmed_s + (0.0 if self._warming_since is None else self.now() - self._warming_since)
+        return self._warming.total_s
 
-    def _prepared(self, task: asyncio.Task[None]) -> None:
-        self._warming = None
-        self._warmed_s, self._warming_since = self.warming_s, None
-        if not task.cancelled() and task.exception() is None:
-            self._warm = True
-            self._loading_since = None
-            self._used_at = self.now()
+    def _prepared(self) -> None:
+        self._warm = True
+        self._loading_since = None
+        self._used_at = self.now()
 
     async def stop(self) -> None:
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.gather(self._warming, return_exceptions=True)
+        await self._warming.stop()
 
     async def _prepare(self, http: Http) -> None:
         try:
             async with asyncio.timeout(LOAD_S):
                 await self._until_loaded(http)
                 await self.survey(http)
-                held = (
-                    self.silent and self.facts.loaded
-                )  # it hangs: loading what is already loaded would hang just as long
+                # it hangs: loading what is already loaded would hang just as long
+                held = self.silent and self.facts.loaded
                 if isinstance(self._wire, protocol.Ollama) and not held:
                     await self._preload(http, self._wire)
         except TimeoutError:
