@@ -14,7 +14,7 @@ import pytest
 
 from engine.metrics import errors
 from engine.store import series
-from tests.engine.routing.test_pipeline import FULL, Place, running
+from tests.engine.routing.place import FULL, Place, running
 from tests.fault_server import Api, FaultServer, Response, Say, body, content, refusal, reply
 
 pytestmark = pytest.mark.anyio

@@ -24,7 +24,7 @@ from engine.extraction.llm.refusals import fault, wait_s
 from engine.extraction.llm.retry import Accept, Again, GiveUp, Halve, Step, Tries, next_step
 from engine.plan.model import Llm
 from tests.engine.extraction.test_llm_faults import DOCUMENT, GOOD
-from tests.engine.routing.test_pipeline import FULL, running
+from tests.engine.routing.place import FULL, running
 from tests.fault_server import MODEL, Api, FaultServer, Response, body, content, refusal
 
 pytestmark = pytest.mark.anyio
