@@ -1,11 +1,15 @@
 """Shared by all tests: one async backend, and no trace of the developer's own settings."""
 
+import gc
 import os
 import signal
 import sys
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests import warm
 
 # the same examples everywhere and every time; a search for new ones is `--hypothesis-profile=search`
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
@@ -19,6 +23,36 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None) is not None:
 # a shell ignores SIGINT for what it starts with `&`, and every process below inherits that: tests that press Ctrl-C must not
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# nor a language of the developer's own, which decides how a process encodes what it prints
+for name in [name for name in os.environ if name.startswith("LC_")]:
+    del os.environ[name]
+os.environ["LANG"] = "C.UTF-8"
+warm.install()
+
+
+# the files that take longest, longest first: one that began last would keep everybody waiting
+LONGEST = (
+    "engine/trial/test_the_whole_test.py", "engine/server/test_raises.py", "engine/server/test_processes.py", "console/test_ssh.py",
+    "engine/worker/test_jobs.py", "engine/service/test_rollback_always.py", "console/test_people_verbs.py", "console/test_command_line.py",
+    "engine/messages/test_delivery.py", "engine/server/test_stepped_clock.py", "simulate/test_simulation.py", "engine/service/test_secrets.py",
+    "engine/server/test_put_back.py", "engine/rehearsal/test_kept.py", "console/test_snapshots.py", "engine/extraction/test_llm_faults.py",
+    "engine/server/test_replaced.py", "console/test_typing.py", "console/test_inbox.py", "console/test_look.py", "engine/gameday/test_played.py",
+    "engine/service/test_engine_log.py", "engine/service/test_lease.py", "console/terminal/test_terminal.py", "console/test_load.py",
+    "console/test_ssh_group.py", "console/test_plan_edits.py", "test_end_to_end.py", "test_plan_walk.py", "console/test_full_disk_processes.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are there to stay: the collector need not walk through them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 import pyte
 
+from tests import warm
+
 ROLLOUT = (sys.executable, "-c", "from console.cli import main; main()")
 ROOT = Path(__file__).parent.parent
 
@@ -71,18 +73,20 @@ class Terminal:
         }  # of the test, not the user's
         env |= {"TERM": "xterm-256color", "LANG": "C.UTF-8", **(environ or {})}
         self.began = time.monotonic()
-        self.pid = os.fork()
+        error = child_line if stderr is None else os.open(stderr, os.O_WRONLY | os.O_CREAT, 0o600)
+        files = (child_line, child_line, error)
+        self.pid = warm.start_on_terminal(command, env, str(cwd or Path.cwd()), files) or os.fork()
         if self.pid == 0:
             os.setsid()
             fcntl.ioctl(child_line, termios.TIOCSCTTY, 0)
-            for descriptor in (0, 1, 2):
-                os.dup2(child_line, descriptor)
-            if stderr is not None:
-                os.dup2(os.open(stderr, os.O_WRONLY | os.O_CREAT, 0o600), 2)
+            for number, file in enumerate(files):
+                os.dup2(file, number)
             os.closerange(3, 64)
             if cwd is not None:
                 os.chdir(cwd)
             os.execve(command[0], list(command), env)
+        if error != child_line:
+            os.close(error)
         self.line, self.child_line = line, child_line
 
     # -- what comes out ----------------------------------------------------------------------------------------------------

@@ -12,12 +12,13 @@ import pytest
 from engine.client.client import EngineClient
 from engine.server.rehearse import Rehearsal
 from engine.store.reader import Reader
+from tests import warm
 from tests.terminal import ROLLOUT, Terminal
 
 
 @pytest.fixture
 def terminal() -> Iterator[Terminal]:
-    with Terminal([*ROLLOUT, "rehearse", "--speed", "60"]) as made:
+    with warm.executed(), Terminal([*ROLLOUT, "rehearse", "--speed", "60"]) as made:
         yield made
 
 

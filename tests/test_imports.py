@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ PATHS = {
 }
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """Modules of ours that a file names, wherever in it."""
     found: set[str] = set()

@@ -9,20 +9,18 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.console import sshd
+from tests.console.sshd import SSH, SSHD
 from tests.engine.service.stage import Stage
 from tests.terminal import ROOT, Terminal
 
-SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-SSH = shutil.which("ssh")
 pytestmark = pytest.mark.skipif(
     SSHD is None or SSH is None or shutil.which("ssh-keygen") is None, reason="openssh is not installed"
 )
@@ -34,17 +32,11 @@ class Host:
 
     def __init__(self, folder: Path, stage: Stage) -> None:
         self.stage, self.folder = stage, folder
-        for name in ("host", "user"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
-        (folder / "authorized").write_text((folder / "user.pub").read_text())
+        sshd.make_keys(folder)
         programs = folder / "bin"
         programs.mkdir()
-        rollout = programs / "rollout"
-        rollout.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from console.cli import main; main()" "$@"\n')
-        rollout.chmod(0o755)
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = sock.getsockname()[1]
+        sshd.install_rollout(programs)
+        self.port = sshd.free_port()
         given = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
@@ -53,26 +45,14 @@ class Host:
             "XDG_STATE_HOME": str(folder / "state"),
             "LANG": "C.UTF-8",
         }
-        (folder / "config").write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
-            "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nPrintMotd no\nPrintLastLog no\n"
-            f"PidFile none\nSetEnv {' '.join(f'{name}={value}' for name, value in given.items())}\n"
-        )
+        sshd.write_config(folder, self.port, given)
         assert SSHD is not None
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stdout=log, stderr=log)
-        assert stage.until(self._listens, 10), (folder / "log").read_text()
-
-    def _listens(self) -> bool:
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+        assert stage.until(lambda: sshd.listens(self.port), 10), (folder / "log").read_text()
 
     def ssh(self, *words: str) -> list[str]:
-        assert SSH is not None
-        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "IdentitiesOnly=yes"]
-        given = [part for option in options for part in ("-o", option)]
-        where = ["-F", "none", "-p", str(self.port), "-i", str(self.folder / "user"), f"{getpass.getuser()}@127.0.0.1"]
-        return [SSH, *given, *where, *words]
+        return sshd.command(self.folder, self.port, getpass.getuser(), *words)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

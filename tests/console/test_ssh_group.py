@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,9 +23,10 @@ from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
 from engine.store.folder import Folder
 from engine.store.holders import holders
+from tests.console import sshd
+from tests.console.sshd import SSHD
 from tests.terminal import ROOT, Terminal
 
-SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 PEOPLE = {"anna": 64001, "ben": 64002, "cleo": 64003}
 GROUP, GID = "oncallers", 64010
 
@@ -47,10 +47,7 @@ class Host:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("host", "user"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
-        shutil.copyfile(folder / "user.pub", folder / "authorized")
-        (folder / "authorized").chmod(0o644)
+        sshd.make_keys(folder)
         people = "".join(f"{n}:*:{i}:{i}::{folder}/{n}:/bin/sh\n" for n, i in PEOPLE.items())
         groups = "".join(f"{n}:x:{i}:\n" for n, i in PEOPLE.items()) + f"{GROUP}:x:{GID}:anna,ben\n"
         for name, more in (("passwd", people), ("group", groups)):
@@ -67,18 +64,10 @@ class Host:
         (folder / "rollout.toml").chmod(0o644)
         (folder / "anna").chmod(0o755)
         self.store = Folder(folder / "anna" / "store", GROUP)
-        rollout = folder / "rollout"
-        rollout.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from console.cli import main; main()" "$@"\n')
-        rollout.chmod(0o755)
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = sock.getsockname()[1]
+        sshd.install_rollout(folder)
+        self.port = sshd.free_port()
         given = {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": ROOT, "ROLLOUT_PLAN": folder / "rollout.toml"}
-        (folder / "config").write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
-            "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPrintMotd no\nPrintLastLog no\nPidFile none\n"
-            f"SetEnv LANG=C.UTF-8 {' '.join(f'{name}={value}' for name, value in given.items())}\n"
-        )
+        sshd.write_config(folder, self.port, {"LANG": "C.UTF-8", **given})
         (folder / "start").write_text(
             f"set -e\nmount --bind {folder}/passwd /etc/passwd\nmount --bind {folder}/group /etc/group\n"
             f"{_opened(folder)}mkdir -p -m 755 /run/sshd\nexec {SSHD} -D -e -f {folder}/config\n"
@@ -88,20 +77,13 @@ class Host:
                 ["unshare", "-m", "sh", str(folder / "start")], stdout=log, stderr=log, start_new_session=True
             )
         end = time.monotonic() + 20
-        while not self._listens():
+        while not sshd.listens(self.port):
             assert time.monotonic() < end, (folder / "log").read_text()
             assert self.process.poll() is None, (folder / "log").read_text()
             time.sleep(0.05)
 
-    def _listens(self) -> bool:
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", self.port)) == 0
-
     def ssh(self, person: str, *words: str) -> list[str]:
-        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "IdentitiesOnly=yes"]
-        given = [part for option in options for part in ("-o", option)]
-        where = ["-F", "none", "-p", str(self.port), "-i", str(self.folder / "user"), f"{person}@127.0.0.1"]
-        return [shutil.which("ssh") or "ssh", *given, *where, *words]
+        return sshd.command(self.folder, self.port, person, *words)
 
     def run(self, person: str, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import bounds
 
-stats = pytest.importorskip("scipy.stats")
+scipy = pytest.importorskip("scipy")  # `stats` is loaded when it is first used, and not while tests are collected: 2 s
 
 COUNTS = [(0, 1), (1, 1), (0, 180), (0, 299), (1, 20), (17, 304), (94, 304), (5, 1_000), (800, 100_000)]
 
@@ -17,8 +17,8 @@ COUNTS = [(0, 1), (1, 1), (0, 180), (0, 299), (1, 20), (17, 304), (94, 304), (5,
 @pytest.mark.parametrize(("k", "n"), COUNTS)
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
 def test_clopper_pearson_agrees_with_the_oracle(k: int, n: int, confidence: float) -> None:
-    upper = 1.0 if k == n else stats.beta.ppf(confidence, k + 1, n - k)
-    lower = 0.0 if k == 0 else stats.beta.ppf(1 - confidence, k, n - k + 1)
+    upper = 1.0 if k == n else scipy.stats.beta.ppf(confidence, k + 1, n - k)
+    lower = 0.0 if k == 0 else scipy.stats.beta.ppf(1 - confidence, k, n - k + 1)
     assert bounds.rate_upper(k, n, confidence) == pytest.approx(upper, rel=1e-9)
     assert bounds.rate_lower(k, n, confidence) == pytest.approx(lower, rel=1e-9)
 
@@ -28,13 +28,13 @@ def test_clopper_pearson_agrees_with_the_oracle_on_random_counts() -> None:
     for _ in range(200):
         n = int(10 ** draw.uniform(0, 6))
         k = draw.randint(0, n - 1)
-        expected = stats.beta.ppf(0.95, k + 1, n - k)
+        expected = scipy.stats.beta.ppf(0.95, k + 1, n - k)
         assert bounds.rate_upper(k, n) == pytest.approx(expected, rel=1e-9), (k, n)
 
 
 @pytest.mark.parametrize(("k", "n"), COUNTS)
 def test_wilson_agrees_with_the_oracle(k: int, n: int) -> None:
-    interval = stats.binomtest(k, n).proportion_ci(0.9, method="wilson")
+    interval = scipy.stats.binomtest(k, n).proportion_ci(0.9, method="wilson")
     assert bounds.wilson_upper(k, n) == pytest.approx(interval.high, abs=1e-9)
     assert bounds.wilson_lower(k, n) == pytest.approx(interval.low, abs=1e-9)
 
@@ -42,13 +42,13 @@ def test_wilson_agrees_with_the_oracle(k: int, n: int) -> None:
 @pytest.mark.parametrize("degrees", [1, 2, 4, 19, 49, 1_000, 1_000_000])
 @pytest.mark.parametrize("p", [0.05, 0.5, 0.9, 0.95, 0.999])
 def test_students_t_agrees_with_the_oracle(degrees: int, p: float) -> None:
-    assert bounds.t_quantile(p, degrees) == pytest.approx(stats.t.ppf(p, degrees), rel=1e-9, abs=1e-12)
+    assert bounds.t_quantile(p, degrees) == pytest.approx(scipy.stats.t.ppf(p, degrees), rel=1e-9, abs=1e-12)
 
 
 def test_a_mean_is_bounded_by_students_t() -> None:
     sample = [1200.0, 900.0, 1900.0, 1400.0, 1100.0]
-    mean, variance = sum(sample) / 5, stats.tvar(sample)
-    low, high = stats.t.interval(0.9, 4, loc=mean, scale=math.sqrt(variance / 5))
+    mean, variance = sum(sample) / 5, scipy.stats.tvar(sample)
+    low, high = scipy.stats.t.interval(0.9, 4, loc=mean, scale=math.sqrt(variance / 5))
     assert bounds.mean_upper(mean, variance, 5) == pytest.approx(high, rel=1e-9)
     assert bounds.mean_lower(mean, variance, 5) == pytest.approx(low, rel=1e-9)
     assert bounds.mean_upper(mean, variance, 1) == math.inf

@@ -11,6 +11,7 @@ import importlib.util
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -44,7 +45,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._verify = httpx.create_ssl_context()
+        self._trust: ssl.SSLContext | None = None  # the authorities' certificates, 60 ms to read
+        self._bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nothing: for lanes that speak no TLS
         self._idle: dict[Origin, list[tuple[float, httpx.AsyncHTTPTransport]]] = {}
         self._all: set[httpx.AsyncHTTPTransport] = set()
         self._proxied: dict[httpx.AsyncHTTPTransport, Proxy] = {}
@@ -98,8 +100,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             proxy = proxy_for(origin)
         except UnusableProxy as why:
             raise ProxyFailure(str(why), may_pass=False) from None
+        secure = "https" in (origin[0], urlsplit(proxy.url).scheme if proxy else "")
         lane = httpx.AsyncHTTPTransport(
-            verify=self._verify,
+            verify=self._trusted() if secure else self._bare,
             proxy=proxy.url if proxy else None,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=1, keepalive_expiry=KEEP_IDLE_S),
         )
@@ -107,6 +110,11 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         if proxy is not None:
             self._proxied[lane] = proxy
         return lane
+
+    def _trusted(self) -> ssl.SSLContext:
+        if self._trust is None:
+            self._trust = httpx.create_ssl_context()
+        return self._trust
 
     async def _close(self, lane: httpx.AsyncHTTPTransport) -> None:
         self._all.discard(lane)

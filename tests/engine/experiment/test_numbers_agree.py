@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+import scipy  # its parts are loaded when they are first used, and not while tests are collected: 2 s
 
 from engine.experiment import effects, fixed, group_sequential, power, sequence, srm
 from engine.experiment.moments import Counts, Moments, Ratio
@@ -28,10 +28,10 @@ def moments(values: np.ndarray) -> Moments:
 
 @pytest.mark.parametrize(("control", "treatment"), ARMS)
 def test_t_tests_from_sums_are_those_of_the_plans_script_on_the_values(control, treatment):
-    plan = stats.ttest_ind(control, treatment)
+    plan = scipy.stats.ttest_ind(control, treatment)
     result = fixed.student(moments(control), moments(treatment))
     assert (result.statistic, result.p) == pytest.approx((plan.statistic, plan.pvalue), **exactly)
-    other = stats.ttest_ind(control, treatment, equal_var=False)
+    other = scipy.stats.ttest_ind(control, treatment, equal_var=False)
     result = fixed.welch(moments(control), moments(treatment))
     assert (result.statistic, result.p, result.dof) == pytest.approx(
         (other.statistic, other.pvalue, other.df), **exactly
@@ -46,14 +46,14 @@ def test_paired_test_from_the_sums_of_differences():
     rng = np.random.default_rng(7)
     first = rng.normal(10.0, 3.0, 80)
     second = first + rng.normal(0.2, 0.5, 80)
-    oracle = stats.ttest_rel(second, first)
+    oracle = scipy.stats.ttest_rel(second, first)
     result = fixed.paired(moments(second - first))
     assert (result.statistic, result.p) == pytest.approx((oracle.statistic, oracle.pvalue), rel=1e-9)
 
 
 @pytest.mark.parametrize(("n", "k", "m", "j"), RATES)
 def test_chi_square(n, k, m, j):
-    oracle = stats.chi2_contingency([[k, n - k], [j, m - j]], correction=False)
+    oracle = scipy.stats.chi2_contingency([[k, n - k], [j, m - j]], correction=False)
     result = fixed.chi_square(Counts(n, k), Counts(m, j))
     assert (result.statistic, result.p) == pytest.approx((oracle.statistic, oracle.pvalue), **exactly)
     assert result.exact_p is None
@@ -63,7 +63,7 @@ def test_chi_square(n, k, m, j):
 def test_few_expected_counts_warn_and_are_judged_by_fishers_exact_test():
     result = fixed.chi_square(Counts(200, 1), Counts(180, 6))
     assert "under 5" in result.warning
-    oracle = stats.fisher_exact([[1, 199], [6, 174]]).pvalue
+    oracle = scipy.stats.fisher_exact([[1, 199], [6, 174]]).pvalue
     assert result.judged_p == result.exact_p == pytest.approx(oracle, rel=1e-9)
     assert result.judged_p > result.p
 
@@ -79,8 +79,8 @@ def test_effect_sizes():
     t, root = d / math.sqrt(1 / a + 1 / b), math.sqrt(1 / a + 1 / b)
     from scipy.optimize import brentq
 
-    low = brentq(lambda shift: stats.nct.sf(t, a + b - 2, shift) - 0.025, t - 6, t + 6) * root
-    high = brentq(lambda shift: stats.nct.cdf(t, a + b - 2, shift) - 0.025, t - 6, t + 6) * root
+    low = brentq(lambda shift: scipy.stats.nct.sf(t, a + b - 2, shift) - 0.025, t - 6, t + 6) * root
+    high = brentq(lambda shift: scipy.stats.nct.cdf(t, a + b - 2, shift) - 0.025, t - 6, t + 6) * root
     assert (result.low, result.high) == pytest.approx((low, high), abs=2e-3)
     h = effects.standardised(Counts(400, 100), Counts(400, 140))
     assert h.estimate == pytest.approx(2 * math.asin(math.sqrt(0.35)) - 2 * math.asin(math.sqrt(0.25)))
@@ -98,10 +98,10 @@ def test_uplift_interval_covers_the_truth_as_often_as_it_states():
 
 @pytest.mark.parametrize(("n", "k"), [(20, 0), (20, 20), (20, 7), (5000, 40), (1, 1)])
 def test_proportion_intervals(n, k):
-    oracle = stats.binomtest(k, n).proportion_ci(method="wilson")
+    oracle = scipy.stats.binomtest(k, n).proportion_ci(method="wilson")
     result = effects.wilson(Counts(n, k))
     assert (result.low, result.high) == pytest.approx((oracle.low, oracle.high), abs=1e-9)
-    exact = stats.binomtest(k, n).proportion_ci(confidence_level=0.9, method="exact")
+    exact = scipy.stats.binomtest(k, n).proportion_ci(confidence_level=0.9, method="exact")
     result = effects.exact_bounds(Counts(n, k), 0.05)
     assert (result.low, result.high) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
@@ -159,7 +159,7 @@ def test_one_sided_width_never_undercuts_the_exact_half_normal_mixture():
             return prior * math.exp(strength * score - n * strength**2 / 2.0)
 
         peak = score / (n + rho**-2)
-        evalue = integrate.quad(mixed, 0.0, 20 * peak, points=[peak], epsabs=0, epsrel=1e-10, limit=400)[0]
+        evalue = scipy.integrate.quad(mixed, 0.0, 20 * peak, points=[peak], epsabs=0, epsrel=1e-10, limit=400)[0]
         assert evalue >= 1.0 / alpha * (1 - 1e-6)
         assert evalue < 1.3 / alpha
 
@@ -176,7 +176,7 @@ def test_rate_bounds_are_where_the_mixture_passes_one_over_alpha():
     result = sequence.rate_bounds(Counts(800, 3), 0.05, 0.01)
     a, b = 1.0, 99.0
     for edge in (result.low, result.high):
-        oracle = stats.betabinom(800, a, b).pmf(3) / stats.binom(800, edge).pmf(3)
+        oracle = scipy.stats.betabinom(800, a, b).pmf(3) / scipy.stats.binom(800, edge).pmf(3)
         assert oracle == pytest.approx(20.0, rel=1e-6)
     assert result.low < 3 / 800 < result.high
 
@@ -191,7 +191,7 @@ def test_obrien_fleming_constants_are_the_published_ones(looks, constant):
     assert result[-1].z == pytest.approx(constant, abs=6e-4)
     for bound in result:
         assert bound.z == pytest.approx(result[-1].z * math.sqrt(looks / bound.number), rel=1e-12)
-        assert bound.p == pytest.approx(2 * stats.norm.sf(bound.z), rel=1e-9)
+        assert bound.p == pytest.approx(2 * scipy.stats.norm.sf(bound.z), rel=1e-9)
 
 
 def test_obrien_fleming_crossing_probability_by_another_integrator():
@@ -200,7 +200,7 @@ def test_obrien_fleming_crossing_probability_by_another_integrator():
     cov = [[math.sqrt(min(s, t) / max(s, t)) for s in fractions] for t in fractions]
     heights = [bound.z for bound in bounds]
     below = [-z for z in heights]
-    normal = stats.multivariate_normal([0, 0, 0], cov, abseps=1e-7, releps=1e-7, maxpts=10**6)
+    normal = scipy.stats.multivariate_normal([0, 0, 0], cov, abseps=1e-7, releps=1e-7, maxpts=10**6)
     inside = normal.cdf(heights, lower_limit=below)
     assert 1.0 - inside == pytest.approx(0.05, abs=2e-5)
 
@@ -208,13 +208,13 @@ def test_obrien_fleming_crossing_probability_by_another_integrator():
 @pytest.mark.parametrize(("control", "treatment", "share"), [(2350, 2650, 0.5), (900, 100, 0.1), (1, 0, 0.5)])
 def test_split_p_is_scipys_chisquare(control, treatment, share):
     total = control + treatment
-    oracle = stats.chisquare([control, treatment], [total * (1 - share), total * share]).pvalue
+    oracle = scipy.stats.chisquare([control, treatment], [total * (1 - share), total * share]).pvalue
     assert srm.split_p(control, treatment, share) == pytest.approx(oracle, rel=1e-9)
 
 
 def test_split_e_value_is_the_beta_binomial_over_the_binomial():
     result = srm.sample_ratio(2350, 2650, 0.5)
-    oracle = stats.betabinom(5000, 150, 150).pmf(2650) / stats.binom(5000, 0.5).pmf(2650)
+    oracle = scipy.stats.betabinom(5000, 150, 150).pmf(2650) / scipy.stats.binom(5000, 0.5).pmf(2650)
     assert result.e_value == pytest.approx(oracle, rel=1e-6)
 
 
@@ -229,8 +229,8 @@ def test_documents_needed_for_fifteen_percent_at_eighty_percent_power():
 def test_power_is_that_of_the_noncentral_t_for_large_arms():
     n, shift = 700, 0.15
     noncentral = shift / math.sqrt(2 / n)
-    critical = stats.t.ppf(0.975, 2 * n - 2)
-    oracle = stats.nct.sf(critical, 2 * n - 2, noncentral) + stats.nct.cdf(-critical, 2 * n - 2, noncentral)
+    critical = scipy.stats.t.ppf(0.975, 2 * n - 2)
+    oracle = scipy.stats.nct.sf(critical, 2 * n - 2, noncentral) + scipy.stats.nct.cdf(-critical, 2 * n - 2, noncentral)
     assert power.power(shift, math.sqrt(2 / n)) == pytest.approx(oracle, abs=1e-3)
 
 
@@ -287,8 +287,8 @@ def test_rates_by_document_are_tested_as_scipy_tests_their_linearised_values_whe
         yes = rng.binomial(asked, rng.beta(20 * rate, 20 * (1 - rate), 300))
         arms.append(by_documents(yes, asked))
         linear.append((yes - yes.sum() / asked.sum() * asked) / asked.mean() + yes.sum() / asked.sum())
-    oracle = stats.ttest_ind(*linear, equal_var=False)
+    oracle = scipy.stats.ttest_ind(*linear, equal_var=False)
     result = fixed.by_document(*arms)
     assert (result.statistic, result.p) == pytest.approx((oracle.statistic, oracle.pvalue), rel=1e-9)
-    plain = stats.chi2_contingency([[a.yes, a.asked - a.yes] for a in arms], correction=False)
+    plain = scipy.stats.chi2_contingency([[a.yes, a.asked - a.yes] for a in arms], correction=False)
     assert fixed.plan_p(*arms) == pytest.approx(plain.pvalue, rel=1e-9)

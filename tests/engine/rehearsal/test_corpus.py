@@ -10,20 +10,26 @@ import pytest
 
 from engine.rehearsal import corpus
 
-ALL = list(corpus.documents())
+Every = list[corpus.SampleDocument]
 
 
-def test_a_python_installation_has_a_thousand_documents() -> None:
-    own = [document for document in ALL if document.id.startswith("python/")]
+@pytest.fixture(scope="module")
+def every() -> Every:
+    """Read here and not while tests are collected, which each process of the suite does."""
+    return list(corpus.documents())
+
+
+def test_a_python_installation_has_a_thousand_documents(every: Every) -> None:
+    own = [document for document in every if document.id.startswith("python/")]
     assert len(own) >= 1000  # without what happens to be installed
-    assert sum(len(document.text) for document in ALL) / len(ALL) > 500
+    assert sum(len(document.text) for document in every) / len(every) > 500
 
 
-def test_documents_are_distinct_and_of_bounded_length() -> None:
-    assert len({document.id for document in ALL}) == len(ALL)
-    assert len({" ".join(document.text.split()) for document in ALL}) == len(ALL)
-    assert all(50 <= len(document.text) <= 40_000 for document in ALL)
-    assert all(document.title and "\n" not in document.title and len(document.title) <= 200 for document in ALL)
+def test_documents_are_distinct_and_of_bounded_length(every: Every) -> None:
+    assert len({document.id for document in every}) == len(every)
+    assert len({" ".join(document.text.split()) for document in every}) == len(every)
+    assert all(50 <= len(document.text) <= 40_000 for document in every)
+    assert all(document.title and "\n" not in document.title and len(document.title) <= 200 for document in every)
 
 
 def test_the_seed_fixes_the_order() -> None:
@@ -34,8 +40,8 @@ def test_the_seed_fixes_the_order() -> None:
     assert {d.id for d in islice(corpus.documents(4), 50)} != {d.id for d in islice(corpus.documents(3), 50)}
 
 
-def test_neighbours_are_not_of_one_module() -> None:
-    modules = [document.id.split(".")[0] for document in ALL[:400]]
+def test_neighbours_are_not_of_one_module(every: Every) -> None:
+    modules = [document.id.split(".")[0] for document in every[:400]]
     same = sum(left == right for left, right in pairwise(modules))
     assert same < 0.15 * len(modules)
 
@@ -46,8 +52,8 @@ def test_nothing_is_imported_to_read_its_docstrings() -> None:
     assert output == "[]\n"
 
 
-def test_the_stream_repeats_a_share_unchanged_and_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "documents", lambda seed: iter(ALL[:100]))
+def test_the_stream_repeats_a_share_unchanged_and_never_ends(monkeypatch: pytest.MonkeyPatch, every: Every) -> None:
+    monkeypatch.setattr(corpus, "documents", lambda seed: iter(every[:100]))
     seen: dict[str, str] = {}
     repeats = 0
     taken = list(islice(corpus.stream(7), 2000))
@@ -58,13 +64,15 @@ def test_the_stream_repeats_a_share_unchanged_and_never_ends(monkeypatch: pytest
         seen[document.id] = document.text
     assert 0.25 < repeats / len(taken) < 0.35
     assert any(document.id.endswith("#5") for document in taken)
-    assert list(islice(corpus.stream(7, repeats=0), 100)) == ALL[:100]
+    assert list(islice(corpus.stream(7, repeats=0), 100)) == every[:100]
 
 
-def test_an_edited_version_is_another_text_with_the_same_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "documents", lambda seed: iter(ALL[:50]))
+def test_an_edited_version_is_another_text_with_the_same_beginning(
+    monkeypatch: pytest.MonkeyPatch, every: Every
+) -> None:
+    monkeypatch.setattr(corpus, "documents", lambda seed: iter(every[:50]))
     taken = {document.id: document for document in islice(corpus.stream(7, repeats=0), 100)}
-    for document in ALL[:50]:
+    for document in every[:50]:
         edited = taken[f"{document.id}#2"]
         assert edited.text != document.text
         assert edited.title == document.title

@@ -20,6 +20,7 @@ import pytest
 from engine.server import repeated
 from engine.server.connections import HEADERS_S, Room
 from engine.server.process import wait_until_up
+from tests import warm
 from tests.engine.service.stage import QUIET, Stage
 
 FEW_FILES = 1024  # what many systems allow a process
@@ -41,7 +42,8 @@ def many_files() -> Iterator[None]:
 @pytest.fixture
 def stage(tmp_path: Path, many_files: None) -> Iterator[Stage]:
     with Stage(tmp_path, QUIET) as made:
-        process = made.engine(wait=False)
+        with warm.executed():  # so that there is time for the next line
+            process = made.engine(wait=False)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES))  # before it counts its files
         assert wait_until_up(made.folder, process, 30.0) == ""
         assert made.until(lambda: made.reader.glance().pid == process.pid)

@@ -24,6 +24,7 @@ from engine.server.answers import answer, refuse
 from engine.server.http import Api
 from engine.server.openapi import described
 from engine.server.replays import KEPT_S, Replays
+from tests import warm
 from tests.engine.service.stage import TEXT, Stage
 
 TOKEN = "a-token-of-the-test"
@@ -136,7 +137,7 @@ def children(pid: int) -> set[int]:
 
 def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
-    with Stage(tmp_path, speed=None) as stage:
+    with warm.executed(), Stage(tmp_path, speed=None) as stage:  # its children are its own alone
         process = stage.engine()
         assert ask(stage, "POST", "/v1/extract:batch", {"documents": [{"id": "a", "text": TEXT}]}, {}).status == 200
         beside = children(process.pid)

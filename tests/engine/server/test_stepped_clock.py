@@ -34,7 +34,7 @@ class WallClock:
         with pytest.MonkeyPatch.context() as environ:
             environ.setenv("LD_PRELOAD", FAKETIME)
             environ.setenv("FAKETIME_TIMESTAMP_FILE", str(self._path))
-            environ.setenv("FAKETIME_NO_CACHE", "1")
+            environ.setenv("FAKETIME_CACHE_DURATION", "1")  # seconds; without it each look at the clock opens the file
             environ.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             yield
 

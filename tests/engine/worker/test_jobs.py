@@ -59,7 +59,8 @@ class Load:
     def workers(self) -> list[int]:
         pid = self.process.pid
         found = Path(f"/proc/{pid}/task/{pid}/children")
-        return [int(child) for child in found.read_text().split()] if found.exists() else []
+        children = [int(child) for child in found.read_text().split()] if found.exists() else []
+        return [child for child in children if b"console.upload.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def written(stage: Stage, name: str) -> Path:

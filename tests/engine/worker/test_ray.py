@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,11 +17,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
 from console.upload.driver import JobTrouble, Place, check, place_of
 from console.upload.ray_workers import authenticated
+from tests import warm
 from tests.engine.service.stage import COMMAND, Stage
 
 DOCUMENTS = 600
@@ -70,10 +73,18 @@ def test_a_cluster_without_a_token_is_refused_before_a_job_begins(monkeypatch: p
         check(Place(2, "127.0.0.1:6379"))
 
 
+class Cluster(NamedTuple):
+    environ: dict[str, str]
+    port: int
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The environment of a head that runs on a free port."""
     folder = tmp_path_factory.mktemp("ray")
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
     environ = {
         **os.environ,
         "RAY_AUTH_MODE": "token",
@@ -82,7 +93,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     }
     head = subprocess.Popen(
         [
-            str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port", "9381", "--num-cpus", "2", "--include-dashboard", "false",
+            str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port", str(port), "--num-cpus", "2", "--include-dashboard", "false",
             "--temp-dir", f"/tmp/ray-{os.getpid()}", "--object-store-memory", "80000000",
         ],
         env=environ, stdout=(folder / "head.log").open("wb"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
@@ -92,7 +103,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         assert time.monotonic() < until, log.read_text(errors="replace")
         time.sleep(0.2)
     assert head.poll() is None, log.read_text(errors="replace")
-    yield environ
+    yield Cluster(environ, port)
     head.send_signal(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         head.wait(30)
@@ -101,20 +112,23 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 @pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed: pip install 'rollout-console[ray]'")
-def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path: Path, cluster: dict[str, str]) -> None:
-    with Stage(tmp_path / "stage", speed=None) as stage:
+def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path: Path, cluster: Cluster) -> None:
+    with warm.executed(), Stage(tmp_path / "stage", speed=None) as stage:
         stage.engine()
         path = tmp_path / "documents.jsonl"
         rows = ({"id": f"d/{n}", "text": TEXT.format(n)} for n in range(DOCUMENTS))
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        on = ("--on", "ray://127.0.0.1:9381", "--workers", "2")
+        on = ("--on", f"ray://127.0.0.1:{cluster.port}", "--workers", "2")
         words = [*COMMAND, *stage._where, "load", "--json", *on]
 
         def stored() -> int:
             return int(stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM extraction").fetchone()[0]))
 
         first = subprocess.Popen(
-            [*words, "--method", "frequency", str(path)], env=cluster, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [*words, "--method", "frequency", str(path)],
+            env=cluster.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         assert stage.until(lambda: stored() > 20 or first.poll() is not None, 120)
         assert first.poll() is None, first.stdout and first.stdout.read()
@@ -122,7 +136,9 @@ def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path:
             os.kill(pid, signal.SIGKILL)
         first.kill()
         first.wait()
-        last = subprocess.run([*words, "--resume", "1"], env=cluster, capture_output=True, text=True, timeout=200)
+        last = subprocess.run(
+            [*words, "--resume", "1"], env=cluster.environ, capture_output=True, text=True, timeout=200
+        )
         assert last.returncode == 0, last.stdout + last.stderr
         with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
             counts = conn.execute("SELECT count(*), count(DISTINCT document_id) FROM extraction").fetchone()

@@ -1,0 +1,193 @@
+"""The side of the tests: `subprocess.Popen` that asks the server for the product's own processes."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import inspect
+import os
+import pickle
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.warm.request import MOST, Request
+
+ROOT = Path(__file__).parents[2]
+MAIN = "from console.cli import main; main()"
+MODULES = {
+    "console.upload.worker",
+    "engine.messages.deliver_worker",
+    "engine.rehearsal.llm_server",
+    "engine.server.process",
+}
+SCRIPT = str(Path(sys.executable).with_name("rollout"))
+LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_AS, resource.RLIMIT_CORE)
+OUR_LOCALES = {"", "C", "POSIX", "C.UTF-8", "C.utf8"}  # in all of them Python reads and writes UTF-8
+
+_real_start = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+_signature = inspect.signature(_real_start)
+_lock = threading.Lock()
+_line: socket.socket | None = None  # to the server
+_owner = 0
+_executed = 0
+
+
+@contextlib.contextmanager
+def executed() -> Iterator[None]:
+    """Every process started within is executed."""
+    global _executed
+    _executed += 1
+    try:
+        yield
+    finally:
+        _executed -= 1
+
+
+def install() -> None:
+    """From here on `subprocess` gets the product's processes from the server."""
+    global _owner
+    if sys.platform == "linux" and os.environ.get("ROLLOUT_TESTS_EXEC") != "1":
+        _owner = os.getpid()
+        subprocess.Popen._execute_child = _start  # type: ignore[attr-defined]
+
+
+def adopt(line: socket.socket) -> None:
+    """As `install`, in a process that the server made: its own children come from a server of its own."""
+    global _line, _owner
+    _line, _owner = line, os.getpid()
+    subprocess.Popen._execute_child = _start  # type: ignore[attr-defined]
+
+
+def _start(popen: Any, *given: Any) -> None:
+    asked = _signature.bind(popen, *given).arguments
+    if not _is_plain(asked) or not _is_ours(asked["args"], asked["env"]):
+        _real_start(popen, *given)
+        return
+    files = [
+        own if own != -1 else number
+        for number, own in enumerate((asked["p2cread"], asked["c2pwrite"], asked["errwrite"]))
+    ]
+    cwd = os.fspath(asked["cwd"]) if asked["cwd"] is not None else os.getcwd()
+    popen.pid = _ask(asked["args"], cwd, asked["env"], files, new_session=asked["start_new_session"])
+    popen._child_created = True
+    pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+    popen._close_pipe_fds(*(asked[name] for name in pipes))
+
+
+def start_on_terminal(argv: Sequence[str], environ: Mapping[str, str], cwd: str, files: Sequence[int]) -> int:
+    """A process in a session of its own whose terminal is `files[0]`; 0 where it must be executed."""
+    if not _is_ours(argv, environ) or not os.access(cwd, os.X_OK):
+        return 0
+    return _ask(argv, cwd, environ, files, new_session=True, terminal=True)
+
+
+def _is_plain(asked: Mapping[str, Any]) -> bool:
+    """Whether nothing is asked for that the server does not give."""
+    cwd = asked["cwd"]
+    return (
+        not asked["shell"]
+        and asked["executable"] is None
+        and asked["preexec_fn"] is None
+        and not asked["pass_fds"]
+        and asked["close_fds"]
+        and asked["umask"] == -1
+        and asked["process_group"] == -1
+        and asked["uid"] is asked["gid"] is asked["gids"] is None
+        and (cwd is None or os.access(cwd, os.X_OK))
+        and not isinstance(asked["args"], str | bytes | os.PathLike)
+    )
+
+
+def _is_ours(args: Sequence[Any], environ: Mapping[Any, Any] | None) -> bool:
+    if _executed or os.getpid() != _owner or os.geteuid() != os.getuid():
+        return False
+    words = [os.fspath(word) for word in args]
+    match words:
+        case [sys.executable, "-c", code, *_] if code == MAIN:
+            pass
+        case [sys.executable, "-P", "-m", module, *_] | [sys.executable, "-m", module, *_] if module in MODULES:
+            pass
+        case [script, *_] if script == SCRIPT and os.path.exists(SCRIPT):
+            pass
+        case _:
+            return False
+    env = os.environ if environ is None else environ
+    names = {os.fsdecode(name): os.fsdecode(value) for name, value in env.items()}
+    return all(_is_neutral(name, value) for name, value in names.items())
+
+
+def _is_neutral(name: str, value: str) -> bool:
+    """Whether a process's start, or an import, does not depend on this setting."""
+    if name in ("LANG", "LC_ALL", "LC_CTYPE"):
+        return value in OUR_LOCALES
+    if name in ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+        return True  # the server gives the first two; nothing is left to compile
+    if name.startswith("TEXTUAL_SNAPSHOT"):  # of the tests' own plugin
+        return True
+    return not name.startswith(("PYTHON", "TEXTUAL", "ESCDELAY", "LD_"))
+
+
+def _ask(
+    argv: Sequence[Any],
+    cwd: str,
+    environ: Mapping[Any, Any] | None,
+    files: Sequence[int],
+    *,
+    new_session: bool,
+    terminal: bool = False,
+) -> int:
+    env = os.environ if environ is None else environ
+    request = Request(
+        [os.fspath(word) for word in argv],
+        cwd,
+        {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
+        new_session,
+        terminal,
+        _umask(),
+        [int(number) for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN],
+        [int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])],
+        {limit: resource.getrlimit(limit) for limit in LIMITS},
+        os.getpriority(os.PRIO_PROCESS, 0),
+    )
+    with _lock:
+        line = _line_to_server()
+        message = pickle.dumps(request)
+        assert len(message) < MOST
+        line.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
+        answer = line.recv(64)
+    assert answer.isdigit(), f"the server of warm processes answered {answer!r}"
+    return int(answer)
+
+
+def _umask() -> int:
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1], 8) for line in status if line.startswith("Umask:"))
+
+
+def _line_to_server() -> socket.socket:
+    """The server is started when it is first needed, and ends with this process."""
+    global _line
+    if _line is None:
+        _line, its = pair()
+        room = "." * 8192  # its own command line, which is where its children's are written
+        command = [sys.executable, "-P", "-m", "tests.warm.server", str(its.fileno()), room]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+        environ |= {"LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        environ |= {"OPENBLAS_NUM_THREADS": "1", "ROLLOUT_TESTS_WARM": "1"}  # a process with threads may not fork
+        subprocess.Popen(command, cwd="/", env=environ, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()])
+        its.close()
+    return _line
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    both = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in both:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST)
+    return both
