@@ -1,8 +1,8 @@
 """The trees that correct the score of the best few candidates: ranking.json, made by tests/bench/train_ranking.py,
 compiled once.
 
-There are two sums of trees: short texts are ranked as an exhaustive index is, long ones as authors choose keywords.
-What the one wants costs the other; trees fitted on both gain little on either.
+There are two sums of trees: one ranks as an exhaustive index does, the other as authors choose keywords. Long texts
+have the second alone; short ones the first, and FLOOR of the second, since nothing in a text shows who will index it.
 
 A tree is [trait, threshold, where less or equal, where greater], a leaf is a number. A node costs a comparison: walked
 as data they would take ten times as long as the rest of the ranking.
@@ -21,7 +21,8 @@ from typing import Any, get_type_hints
 from engine.extraction.ranking import between
 from engine.extraction.traits import Context
 
-SHORT_TOKENS, LONG_TOKENS = 200, 450  # at which a text has the trees of the one or the other alone
+SHORT_TOKENS, LONG_TOKENS = 200, 450  # up to the one a text has all of the short trees, from the other on none
+FLOOR = 0.25  # of the long trees, in every text
 
 _UNITS = tuple(get_type_hints(Context).values())
 _FILE = json.loads(files("engine.extraction").joinpath("ranking.json").read_text("utf-8"))
@@ -62,8 +63,7 @@ long = compiled(_FILE["long"])
 def logits(known: Iterable[tuple[float, ...]], length: int) -> list[float]:
     """How much the score of each candidate grows, in an English text of `length` tokens."""
     share = between(length, SHORT_TOKENS, LONG_TOKENS)
-    if share == 0.0:
-        return list(starmap(short, known))
     if share == 1.0:
         return list(starmap(long, known))
-    return [short(*one) * (1.0 - share) + long(*one) * share for one in known]
+    of_short, of_long = 1.0 - share, FLOOR + (1.0 - FLOOR) * share
+    return [short(*one) * of_short + long(*one) * of_long for one in known]

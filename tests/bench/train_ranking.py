@@ -9,9 +9,12 @@ and 150 words. The file holds only thresholds and leaves, nothing of a text.
 
 LightGBM grows each tree on top of the log-linear score of ranking.py, over the best candidates of a document, for a
 random mixture of the kinds of sets; a leaf is the mean of what each kind asks for. There are two sums of trees.
-What an exhaustive index wants of a short text costs authors' keywords, and the reverse (Inspec alone: +2.4 on Inspec, -2.0
-on KDD; trees that all kinds agree on: +0.0 and +0.3), and a text does not show who will index it. So short texts follow
-Inspec, long ones the authors, readers and librarians of the other sets. Without --out nothing is written, and each set is
+What an exhaustive index wants of a short text costs authors' keywords, and the reverse, and a text does not show who will
+index it. So short texts follow Inspec and, by a quarter (trees.FLOOR), the authors, readers and librarians of the other
+sets; long ones these alone. F1@10 of sets that the fit has not seen, and the difference to no quarter with its 95 % interval:
+    Inspec 42.6 (-0.4: -0.9 to +0.2), KDD 12.2 (+0.4: +0.2 to +0.7), WWW 11.8 (+0.8: +0.5 to +1.1), theses' first 150 words 7.5
+    (+1.2: +0.5 to +1.9), wiki20's 6.4 (+0.9: -0.2 to +2.1). More features (place and rank among the candidates, words shared with
+    the first sentence, sentences), more trees, means of several fits, and monotone ones: within 0.4 on each. Without --out nothing is written, and each set is
 judged by trees that were fitted without it: for Inspec's validation part without it alone, else without its kind.
 """
 
@@ -33,7 +36,7 @@ from engine.extraction.ranking import weights
 from engine.extraction.traits import Context, context
 from tests.bench.bench_frequency import CUTS, Row, cut, distinct, f1, read, sets
 
-VERSION = "4"  # raise with every file that ranks otherwise: it is part of the method's name
+VERSION = "5"  # raise with every file that ranks otherwise: it is part of the method's name
 SEED = 1
 KINDS = {"inspec_training": "inspec", "inspec_validation": "inspec", "www": "www", "kdd": "kdd", "theses100": "theses", "wiki20": "wiki20"}  # fmt: skip
 FITTED_ON = {"short": {"inspec"}, "long": {"www", "kdd", "theses", "wiki20"}}  # kinds

@@ -132,10 +132,10 @@ def test_an_introduction_is_no_part_of_the_phrase_after_it() -> None:
     assert not [keyword for keyword in keywords.ranked if {"theory", "default", "practice"} & set(keyword.split())]
 
 
-def test_short_texts_have_trees_of_their_own_and_between_two_lengths_both_count() -> None:
+def test_short_texts_have_trees_of_their_own_and_a_share_of_those_of_long_texts() -> None:
     known = [Context._make([0.0] * len(Context._fields))]
     short, long = trees.logits(known, 50), trees.logits(known, 5_000)
-    assert short == [trees.short(*known[0])]
+    assert short == [trees.short(*known[0]) + trees.FLOOR * trees.long(*known[0])]
     assert long == [trees.long(*known[0])]
     assert min(short[0], long[0]) < trees.logits(known, 300)[0] < max(short[0], long[0])
 
