@@ -19,12 +19,14 @@ ASK = {"ollama": "/api/chat", "openai": "/chat/completions"}
 
 @dataclass(frozen=True)
 class Response:
-    """What goes over the wire. `drip_s`: silence before it; None as a status: the connection is cut instead."""
+    """What goes over the wire. `drip_s`: silence before it; None as a status: the connection is cut instead; `raw`: these
+    bytes alone, then the end of the connection."""
 
     body: bytes = b""
     status: int | None = 200
     headers: tuple[str, ...] = ()
     drip_s: float = 0.0
+    raw: bytes | None = None
 
 
 Say = Callable[[Api, dict[str, Any]], Response]
@@ -68,6 +70,22 @@ def refusal(status: int, sentence: str, **more: Any) -> Say:
     return say
 
 
+def raw(change: Callable[[bytes], bytes], text: Any = None, head: str = "HTTP/1.1 200 OK") -> Say:
+    """The whole answer, byte for byte: `change` of the JSON body; `head` is sent before it, if it has a status line."""
+
+    def say(api: Api, asked: dict[str, Any]) -> Response:
+        lines = f"{head}\r\n\r\n".encode() if head else b""
+        return Response(raw=lines + change(json.dumps(reply(api, text)).encode()))
+
+    return say
+
+
+def chunked(content: bytes, size: int = 37) -> bytes:
+    """In HTTP's chunks, with an extension and a trailer."""
+    parts = [content[at : at + size] for at in range(0, len(content), size)]
+    return b"".join(b"%x;x=1\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\nx-end: 1\r\n\r\n"
+
+
 @dataclass
 class FaultServer:
     api: Api = "openai"
@@ -107,6 +125,10 @@ class FaultServer:
                 response = self._answer(head, json.loads(asked or b"{}"))
                 await asyncio.sleep(response.drip_s)
                 if response.status is None:
+                    break
+                if response.raw is not None:
+                    writer.write(response.raw)
+                    await writer.drain()
                     break
                 lines = [f"HTTP/1.1 {response.status} X", f"content-length: {len(response.body)}", *response.headers]
                 writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + response.body)

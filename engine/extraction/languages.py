@@ -24,8 +24,11 @@ ENGLISH_SHARE = 0.05  # tables and lists of options have few, and English names 
 
 
 LISTED = (
-    "arabic", "dutch", "french", "german", "hindi", "italian", "polish", "portuguese", "russian", "spanish", "swedish",
+    "arabic", "czech", "danish", "dutch", "french", "german", "greek", "hindi", "hungarian", "italian", "polish",
+    "portuguese", "romanian", "russian", "spanish", "swedish", "turkish", "ukrainian",
 )  # fmt: skip
+# languages whose passages are looked for in English texts by words of ASCII too: others share more words with English
+_MIXED_IN = ("dutch", "french", "german", "italian", "polish", "portuguese", "spanish", "swedish")
 _LISTS = {name: word_lists(name) for name in LISTED}
 FUNCTION_WORDS: dict[str, frozenset[str]] = {name: lists["function_words"] for name, lists in _LISTS.items()}
 # What links two nouns to a term: base de données, base de datos, base di dati.
@@ -72,7 +75,7 @@ VERBS: dict[str, re.Pattern[str]] = {
 
 # in an English text with many of these, they belong to passages in another language
 PERHAPS_FOREIGN = (
-    frozenset(word for listed in FUNCTION_WORDS.values() for word in listed if word.isascii() and len(word) > 1)
+    frozenset(word for name in _MIXED_IN for word in FUNCTION_WORDS[name] if word.isascii() and len(word) > 1)
     - FUNCTION
 )
 # not English words: one in an English text belongs to a passage in another language

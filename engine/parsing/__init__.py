@@ -74,6 +74,14 @@ _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
 _README = re.compile(r"read[-_]?me\b", re.I)
 _MANUAL = re.compile(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
 _MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
+_SECTION = re.compile(
+    r"(?:key |main |core )?(?:features?|highlights|requirements|prerequisites|install(?:ation|ing)?|usage|examples?"
+    r"|about|(?:getting|get) started|quick ?start|description|background|status|motivation|table of contents|why\??"
+    r"|what is it\??"
+    r"|basic usage|setup|synopsis|documentation|support|build status)[:.!?]?",
+    re.I,
+)  # of a README, not of the project
+_TEXT_ENDINGS = frozenset((".md", ".mdx", ".markdown", ".rst", ".txt", ".adoc", ".asciidoc", ".html", ".org"))
 _OVERSTRUCK = re.compile(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underline as printer overstrikes
 _COLOUR = re.compile(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
@@ -92,7 +100,8 @@ def parse(text: str, name: str = "") -> Parsed:
     suffix = _suffix(name)
     text = _printed(text)
     kind = detect.detect(text, suffix)
-    if kind is Format.PLAIN and not _may_hold_boilerplate(text):
+    readme = bool(name) and _README.match(name.rsplit("/", 1)[-1])
+    if kind is Format.PLAIN and not readme and not _may_hold_boilerplate(text):
         return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text)
     return _parsed(text, kind, suffix, name)
 
@@ -185,14 +194,18 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
     if raw.format is Format.PLAIN and title.endswith("."):
         title = _words_of(name) or title
     changes = raw.format is Format.CHANGELOG
+    if changes and not raw.title and project:
+        title = f"{project} changelog"
     if raw.format in _MARKUP and changelog.is_changelog(title, blocks):
         blocks, changes = changelog.content(blocks), True
         if _GENERIC.fullmatch(title) or (project and changelog.is_kind(title)):
             numbered = any(map(str.isdigit, title)) or title.lower() == "unreleased"
             title = f"{project} changelog" if project else ("Changelog" if numbered else title)
+    if project and not changes and _README.match(base := name.rsplit("/", 1)[-1]):
+        title = _of_readme(title, base, project, blocks)
     if project and title and _GENERIC.fullmatch(title) and not changes:
         title = f"{project}: {title}"
-    title = " ".join(title.split())[:TITLE_CHARS]
+    title = " ".join(title.split())[:TITLE_CHARS].replace(" , ", ", ")
     headings = tuple(dict.fromkeys(block.text for block in blocks if block.kind == "heading"))[:MOST_HEADINGS]
     return Parsed(raw.format, title, _rendered(blocks), headings, raw.language, project)
 
@@ -250,6 +263,16 @@ def _of_text(raw: Raw, blocks: list[Block], stem: str) -> str:
         if raw.format is not Format.PLAIN:
             return heading(re.split(r"(?<=[.!?])\s", " ".join(start.text[:600].split()), maxsplit=1)[0])
     return line
+
+
+def _of_readme(title: str, base: str, project: str, blocks: list[Block]) -> str:
+    """The project's name where a README has only sections or sentences: "mutt: SMIME" of mutt/README.SMIME."""
+    first = blocks[0].text.split("\n") if blocks else [""]
+    sentence = bool(blocks) and blocks[0].kind == "text" and title == heading(first[0])
+    if not (_SECTION.fullmatch(title) or (sentence and (title.endswith((".", ",", ":")) or len(title) > 45))):
+        return title
+    subject = base.partition(".")[2]
+    return f"{project}: {subject}" if subject and f".{subject.lower()}" not in _TEXT_ENDINGS else project
 
 
 def _stem(name: str) -> str:

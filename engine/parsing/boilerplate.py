@@ -51,7 +51,7 @@ _LICENCE = re.compile(
 # every match contains one of these: searching for them is a hundred times faster
 _LEGAL_WORDS = (
     "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT",
-    "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse",
+    "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse", " part of",
 )  # fmt: skip
 _COPYRIGHT = re.compile(r"\W{0,4}(?:(?:portions )?copyright\b|copyright ?©|\(c\) ?(?:19|20)\d\d|© ?)", re.I)
 _FURNITURE = re.compile(

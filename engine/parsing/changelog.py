@@ -12,9 +12,17 @@ _TITLE = re.compile(
     r"|version history|upgrade notes|changements|änderungen|journal des modifications)\b",
     re.I,
 )
+_DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6}"
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+_DATE = (  # Tue Jan 17 18:53:00 CET 2023; 18 January 2023; Sep 14, 2026
+    rf"(?:(?:{_DAY}),? )?(?:\d{{1,2}}\.? (?:{_MONTH})|(?:{_MONTH}) +\d{{1,2}}),?"
+    r"(?: [\d:]{5,8})?(?: [A-Z]{2,5})? \d{4}"
+)
 _VERSION = re.compile(
     r"^\W{0,4}(?:(?:version|release|released|v|ver\.?|unreleased|next|upcoming|[\w.@/-]{1,40})\W{0,3}\s?)?(?:v"
     r"|r)?\d+(?:\.\d+|\.x){1,3}[\w.+-]{0,20}\b.{0,60}$"
+    r"|^\W{0,3}(?:new|changes|what'?s new) in (?:version |release )?v?\d+(?:\.\d+){0,3}\b.{0,40}$"
+    rf"|^\W{{0,3}}{_DATE}\b.{{0,60}}$"
     r"|^\W{0,3}(?:unreleased|next|upcoming|main|master|head|version \d+|\d{4}-\d\d-\d\d)\b.{0,50}$",
     re.I,
 )
@@ -60,11 +68,25 @@ _UPKEEP = re.compile(
     r"|update)(?:ed)? (?:(?:the|all|obsolete|applied|upstream|quilt) )*patch(?:es)?\b.{0,60}"
     r"|(?:bump|update|declare)?\W?standards-version.*|(?:bump|upgrade|update) debhelper.*"
     r"|(?:un)?released?\b.{0,40}|release date.{0,40}"
+    r"|(?:initially )?released? (?:on )?[a-z]{3,9}\.? \d{1,2},? \d{4}\b.{0,200}"
     r"|(?:no user-facing changes|version bump only for package).*|upload to unstable\W*|initial release.{0,60}"
     r"|date: .{0,30}",
     re.I,
 )
-_BY = re.compile(r"\s*\((?:[A-ZÀ-Þ][\w.'’-]+ ){1,3}[A-ZÀ-Þ][\w.'’-]+\)\s*$")
+_NAME = r"[A-ZÀ-Þ][\w.'’-]*[a-zß-ÿ'’.]"
+_PERSON = rf"{_NAME}(?: (?:(?:van|von|de|der|da|di|la|le)\s)?{_NAME}){{1,3}}"
+_PEOPLE = rf"{_PERSON}(?:(?:,? and |, ?| & ){_PERSON}){{0,8}}"
+_BY = re.compile(rf"\s*[(*\[_]{{1,2}}(?:{_PEOPLE}|by {_PEOPLE}|thanks,? {_PEOPLE})[)*\]_]{{1,2}}\s*\.?\s*$")
+# whom a change is owed to: names after such words, wherever they are
+_CREDIT = re.compile(
+    r"[\s,;.(]*\b(?i:thanks?(?: you)?,?(?: (?:to|go to|for the \w+ to))?"
+    r"|(?:patch|fix|report|contribution|pr|work|idea)(?:e?s)? (?:from|by|of|to)"
+    r"|(?:reported|contributed|submitted|suggested|found|spotted|noticed|provided|written|discovered"
+    r"|implemented|proposed|requested|pointed out|fixed|added|credits?) (?:by|to)|courtesy of|by|from|via)"
+    rf" {_PEOPLE}(?:\s*<[^<>\s]{{3,80}}>)?(?: (?:from|of|at) (?:[A-Z][\w.&-]*,? ?){{1,5}})?\)?(?=[\s.,;)]|$)"
+)
+# words that each entry may have
+_FIX = re.compile(r"\b(?:(?:bug[ -]?)?fix(?:es|ed|ing)?\b:?\s*|(?:see (?:the )?)?(?:full )?change ?logs?\b)", re.I)
 _REFERENCE = re.compile(
     r"^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*"
     r"|\s*\((?:[^()]{0,60}?(?:#\d+|GH-?\d+|\b[0-9a-f]{7,40}\b|pull request|issue|closes:? )[^()]{0,80})\)"
@@ -114,11 +136,13 @@ def content(blocks: Sequence[Block]) -> list[Block]:
 
 def change(text: str) -> str:
     """ "crash of the parser on empty input" of "Fix crash of the parser on empty input (#12)"."""
-    bare = _BY.sub("", _REFERENCE.sub("", text).strip())
-    if _UPKEEP.fullmatch(bare.rstrip(".")):
+    bare = _REFERENCE.sub("", text).strip()
+    if any(map(str.isupper, bare[1:])) and len(bare) < 4000:
+        bare = _CREDIT.sub("", _BY.sub("", bare))
+    if _UPKEEP.fullmatch(bare.strip("._* ")):
         return ""
     verb = _VERB.match(bare) if len(bare) < 2000 else None
-    return bare[verb.end() :].strip() if verb else bare
+    return _FIX.sub("", bare[verb.end() :] if verb else bare).strip()
 
 
 # -- Debian's and GNU's ------------------------------------------------------------------------------------------------
@@ -129,6 +153,7 @@ GNU = re.compile(
     r"|^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d .{5,40}<?\S+@\S+>?[ \t]*$",
     re.M,
 )
+DATED = re.compile(rf"^{_DATE}(?::|,| -)[ \t]*[A-Z][\w.-]{{1,30}}(?: [A-Z][\w.-]{{1,30}})?[ \t]*$", re.I | re.M)
 _SIGNED = re.compile(r"^ -- .{3,120}$")
 _ENTRY = re.compile(r"^[ \t]+(?:[*+-]|\[)[ \t]?(.*)$")
 _FILES = re.compile(r"^[\w./*,{} +-]{1,120}(?:\([^()]{0,200}\))?(?:, [\w./-]+(?: \([^()]{0,100}\))?)*:\s*")
@@ -148,7 +173,11 @@ def parse(text: str) -> Raw:
 
     for line in text.split("\n"):
         bare = line.strip()
-        if not bare or _SIGNED.match(line) or (line[0] not in " \t" and (DEBIAN.match(line) or GNU.match(line))):
+        if (
+            not bare
+            or _SIGNED.match(line)
+            or (line[0] not in " \t" and (DEBIAN.match(line) or GNU.match(line) or DATED.match(line)))
+        ):
             flush()
         elif started := _ENTRY.match(line):
             flush()

@@ -111,6 +111,8 @@ def detect(text: str, suffix: str = "") -> Format:
         return Format.LOG
     if "urgency=" in head and changelog.DEBIAN.search(head[:600]):
         return Format.CHANGELOG
+    if first.isdigit() and changelog.DATED.match(head.lstrip().split("\n", 1)[0]):
+        return Format.CHANGELOG
     if "@" in head and "\n\t" in head and changelog.GNU.match(head.lstrip()):
         return Format.CHANGELOG
     if "[Page " in text[:20_000] and memo.PAGE_END.search(text[:20_000]):

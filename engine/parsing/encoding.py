@@ -46,22 +46,43 @@ _LIKELY = [
     "cp1254",
     "cp1255",
     "cp1256",
+    "iso8859_6",
     "cp874",
+    "cp1257",
+    "cp850",
+    "cp852",
+    "mac_roman",
 ]
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fc]")
 _HAN = re.compile("[\u4e00-\u9fff]")
 _HANGUL = re.compile("[\uac00-\ud7a3]")
+_HANGUL_IN_WORD = re.compile("[a-z][\uac00-\ud7a3]|[\uac00-\ud7a3](?=[a-z])")
+_SIGN_IN_WORD = re.compile(r"[^\W\d_][“”„«»§©®°¿¡€×](?=[^\W\d_])")
+_HIGH = re.compile("(?s)(^|.)(?=([^\\x00-\\x7f]))")
 _MIXED = re.compile("[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")  # as Latin-1: letters of two alphabets in one word
 # the letters that make up more than half of a text
 _FREQUENT = {
-    "koi8_r": "оаеинтсрвлкмдпу", "koi8_u": "оаеинтсрвлкмдпуі", "cp1251": "оаеинтсрвлкмдпуі", "cp866": "оаеинтсрвлкмдпу",
+    "koi8_r": "оаеинтсрвлкмдпу", "koi8_u": "оаеинтсрвлкмдпуієї", "cp1251": "оаеинтсрвлкмдпуі",
+    "cp866": "оаеинтсрвлкмдпу",
     "iso8859_5": "оаеинтсрвлкмдпу", "cp1253": "αοιετσνηυρπκμλςάίόέή", "cp1255": "יוהלאמרתבשנדםק",
-    "cp1256": "اليمنوترهبعدفسقكة", "cp874": "านรอกเงมยลวดทสต่้ีัิ",
+    "cp1256": "اليمنوترهبعدفسقكة", "iso8859_6": "اليمنوترهبعدفسقكة", "cp874": "านรอกเงมยลวดทสต่้ีัิ",
 }  # fmt: skip
-_ACCENTED = {
-    "cp1252": "äöüßéèêàçñáíóúâîôûåøæœëïãõÄÖÜÉÀÇÅØ“”‘’–—…€«»°©®·", "cp1250": "ąęłńśźżćóčřěšžýáíéůúőűöüđţşăťďňŁŚŻŹŠČŘŽ",
-    "iso8859_2": "ąęłńśźżćóčřěšžýáíéůúőűöüđţşăťďňŁŚŻŹŠČŘŽ", "cp1254": "şığçöüİŞĞÖÜÇâî",
+# the accented letters of each language, by the encodings in which its texts are written
+_WESTERN = (
+    "äöüß", "éèàêçùâîôûëïœæ", "áéíóúñü", "ãõáéíóúâêôçà", "àèéìòù", "æøå", "åäöé", "ëïéüóè", "áðéíóúýþæö", "àèéíïòóúüç",
+)  # fmt: skip
+_CENTRAL = (
+    "áčďéěíňóřšťúůýž", "ąćęłńóśźż", "áéíóöőúüű", "ăâîşţ", "čćđšž", "áäčďéíĺľňóôŕšťúýž", "äöüß",
+)  # fmt: skip
+_ALPHABETS = {
+    "cp1252": _WESTERN, "cp850": _WESTERN, "mac_roman": _WESTERN, "cp1250": _CENTRAL, "iso8859_2": _CENTRAL,
+    "cp852": _CENTRAL, "cp1254": ("şığçöüâî",), "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
 }  # fmt: skip
+_ACCENTED = {name: tuple(frozenset(a + a.upper() + "İ" * ("ı" in a)) for a in of) for name, of in _ALPHABETS.items()}
+_SIGNS = frozenset("“”‘’–—…«»°§·©®×¿¡„€ºª№\u00a0")
+# before a rarer encoding is preferred, it must explain more of a text
+_RARER = {"cp1252": 0.0, "cp1250": 0.02, "cp1254": 0.02, "iso8859_2": 0.03, "cp1257": 0.03}
+_RAREST = 0.06
 
 
 class Decoded(NamedTuple):
@@ -185,10 +206,9 @@ def _likeness(text: str, encoding: str) -> float:
         common = sum(1 for letter in letters if _common(letter, codec))
         return 0.98 * common / total
     if encoding == "cp949":
-        return 0.99 * len(_HANGUL.findall(joined)) / total
+        return 0.99 * (len(_HANGUL.findall(joined)) - len(_HANGUL_IN_WORD.findall(text))) / total
     if encoding in _ACCENTED:
-        known = _ACCENTED[encoding]
-        return sum(1 for letter in letters if letter in known) / total - (0.0 if encoding == "cp1252" else 0.05)
+        return _accented(text, encoding)
     known = _FREQUENT[encoding]
     capitals = sum(1 for letter in letters if letter.isupper())
     later = 0.02 if encoding in ("koi8_u", "iso8859_5") else 0.0
@@ -197,6 +217,16 @@ def _likeness(text: str, encoding: str) -> float:
         - 0.3 * max(0, 3 * capitals - total) / total
         - later
     )
+
+
+def _accented(text: str, encoding: str) -> float:
+    """The share of letters outside ASCII that one language of the encoding has; a capital within a word is none."""
+    high = _HIGH.findall(text)
+    signs = sum(1 for _, letter in high if letter in _SIGNS) - len(_SIGN_IN_WORD.findall(text))
+    plain = [letter for before, letter in high if not (before.islower() and letter.isupper())]
+    most = max(sum(letter in alphabet for letter in plain) for alphabet in _ACCENTED[encoding])
+    weight = 0.8 if encoding in ("cp850", "cp852", "mac_roman") and signs > most else 1.0
+    return weight * (most + signs) / max(1, len(high)) - _RARER.get(encoding, _RAREST)
 
 
 def _common(letter: str, codec: str) -> bool:

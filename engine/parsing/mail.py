@@ -8,7 +8,10 @@ import re
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
 
-_REPLY = re.compile(r"^(?:\s*(?:re|fwd?|aw|wg|sv|vs|antw|rv|tr|ynt|回复|答复|转发|返信)(?:\[\d+\])?\s*[:：]\s*)+", re.I)
+_REPLY = re.compile(
+    r"^(?:\s*(?:re|fwd?|aw|wg|sv|vs|antw|rv|tr|ynt|i|r|rif|ref|res|enc|odp|pd|vl|вн|отв|на|fs|vá|továbbítás|回复|答复|转发|返信)(?:\[\d+\])?\s*[:：]\s*)+",
+    re.I,
+)
 _ATTRIBUTION = re.compile(
     r"^(?:on\b.{5,200}\bwrote:|am\b.{5,200}\bschrieb\b.{0,100}:|le\b.{5,200}\ba écrit\s?:"
     r"|el\b.{5,200}\bescribió:|.{2,120}\b(?:wrote|writes|schrieb|said):|\d{4}[-/年].{5,160}:"
@@ -23,20 +26,39 @@ _SEPARATOR = re.compile(
 )
 _FIELD_BELOW = re.compile(r"(?:sent|to|date|subject|cc|gesendet|an|datum|envoyé|à|enviado|para)\s?:", re.I)
 _SIGNATURE = re.compile(
-    r"^(?:-- ?|—|sent from my .{2,40}|sent via .{2,40}|get outlook for .{2,20}|unsubscribe.{0,80}"
+    r"^(?:-- ?|—|-{0,2} ?sent from my .{2,40}"
+    r"|-{0,2} ?(?:inviato da|envoyé (?:de|depuis)|enviado desde|von meinem) .{2,50}"
+    r"|отправлено с .{2,40}|sent via .{2,40}|get outlook for .{2,20}|unsubscribe.{0,80}"
     r"|you received this message because.{0,120}|to unsubscribe.{0,120})$",
     re.I,
 )
 _GREETING = re.compile(
     r"^(?:hi|hello|hey|dear|hallo|bonjour|good (?:morning|afternoon|evening)|liebe[r]?"
-    r"|guten tag)(?:[ ,][^.!?]{0,40})?[,!:.]?$",
+    r"|guten tag|sehr geehrte[rs]?|ciao|buon ?giorno|gentile|salve|hola|estimad[oa]s?|olá|prezad[oa]s?|beste|geachte"
+    r"|hej|здравствуйте|добрый день|уважаем\w+|dzień dobry|merhaba)(?:[ ,][^.!?]{0,40})?[,!:.]?$",
     re.I,
 )
 _CLOSING = re.compile(
     r"^(?:(?:best|kind|warm|many)?\s?(?:regards|wishes|thanks)|thanks(?: (?:a lot|again|in advance|so much))?"
     r"|cheers|sincerely(?: yours)?|yours(?: sincerely| truly)?"
-    r"|(?:mit )?(?:freundlichen|viele|besten?) gr(?:ü|ue)(?:ß|ss)en?|cordialement|thank you)[,.!]?$",
+    r"|(?:mit )?(?:freundlichen|viele|besten?) gr(?:ü|ue)(?:ß|ss)en?|cordialement|thank you"
+    r"|(?:bien )?(?:cordialement|à vous)|(?:distinti|cordiali|cari) saluti|saludos(?: cordiales)?|atentamente"
+    r"|atenciosamente|met vriendelijke groet(?:en)?|med v[äe]nlig(?:a)? h[äi]ls(?:ningar|en)|с уважением|z poważaniem"
+    r"|s pozdravem|saygılarımla|此致|敬具|よろしくお願いいたします|よろしくお願いします)[,.!。]?$",
     re.I,
+)
+_CONTACT = re.compile(
+    r"(?:\b(?:tel|fax|phone|mobile|mob|cell|telefon|téléphone|telefono|тел)\b|[☎📞])[.:]? ?[+(]?\d"
+    r"|\be-?mails?\b ?: ?\S+@"
+    r"|\bp\. ?iva\b|\bvat (?:no|id)\b|\+\d{2}[ \d()/-]{7,}",
+    re.I,
+)
+_NOTICE = re.compile(
+    r"\b(?:confidential(?:ity)?\b.{0,80}(?:intended|privileged|notice|recipient)|intended (?:solely|only) for"
+    r"|nota di riservatezza|vertraulich\w*.{0,80}bestimmt|confidentiel\w*.{0,80}destinataire|aviso legal"
+    r"|if you are not the intended recipient|this e-?mail (?:and any attachments )?(?:is|are|may)\b"
+    r".{0,40}confidential)",
+    re.I | re.S,
 )
 _FROM_LINE = re.compile(r"^From \S+ .{10,60}\n")
 
@@ -90,7 +112,18 @@ def _blocks(body: str) -> list[Block]:
     for paragraph in "\n".join(lines).split("\n\n"):
         if words := paragraph.strip():
             blocks.append(Block("text", words))
-    return blocks
+    return _without_card(blocks)
+
+
+def _without_card(blocks: list[Block]) -> list[Block]:
+    """Without the notice of confidentiality, and from the sender's address and telephone on, if text is above it."""
+    kept = [block for block in blocks if not _NOTICE.search(block.text[:400])]
+    for place, block in enumerate(kept):
+        if place and 2 * len(_CONTACT.findall(block.text)) >= block.text.count("\n") + 1:
+            return kept[:place]
+        if place and len(_CONTACT.findall(block.text)) >= 2 and len(block.text) < 600:
+            return kept[:place]
+    return kept or blocks
 
 
 def _own(body: str) -> tuple[list[str], list[str]]:
@@ -101,7 +134,7 @@ def _own(body: str) -> tuple[list[str], list[str]]:
     ended = False
     for place, line in enumerate(lines):
         bare = line.strip()
-        every.append(bare.lstrip("> ").strip())
+        every += [] if _SIGNATURE.match(bare) else [bare.lstrip("> ").strip()]
         if ended:
             continue
         if line.lstrip().startswith(">") or (bare.startswith("|") and bare.count("|") == 1):

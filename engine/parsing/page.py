@@ -51,10 +51,17 @@ _HEADING_TAG = re.compile(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
 _PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp)\b[^<>]{0,5000}>", re.I)
 _CODE_TAG = re.compile(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
 _ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
+# elements that contain others and whose end a page must write; any other is closed by the next of its kind
 _NESTING_TAG = re.compile(
-    r"<(/?)(?:div|span|section|article|main|nav|ul|ol|dl|table|blockquote|font|b|i|em|strong|a)\b", re.I
+    r"<(/?)(div|span|section|article|main|nav|ul|ol|dl|table|blockquote|font|b|i|u|s|em|strong|small|big|sub|sup|center"
+    r"|aside|header|footer|details|fieldset|form|figure|label|ins|del|mark|tt|code|object|template"
+    r"|[a-z]\w*-[\w-]{1,60})\b",
+    re.I,
 )
+_KEPT_TAG = frozenset(("nav", "main", "article", "header", "footer", "template"))  # they decide what is content
+_INLINE_TAG = re.compile(r"span|font|b|i|u|s|em|strong|small|big|sub|sup|label|ins|del|mark|tt|code", re.I)
 DEEPEST = 500
+FLATTENED = 50  # levels that are left of a page which is deeper than that
 _HEADING_MARK = "\ue000"  # a private character, which no page's own text keeps
 _VAGUE = re.compile(
     r"introduction|overview|examples?|usage|reference|description|options|notes|syntax|parameters|summary"
@@ -68,10 +75,8 @@ _LINKS = 0.8  # share of a list's words in links from which it is navigation
 def parse(page: str) -> Raw:
     from selectolax.lexbor import LexborHTMLParser
 
-    if (
-        _depth(page) > DEEPEST
-    ):  # not a page that people read: each search below an element would scan the rest of the page
-        return Raw(Format.HTML, _blocks(page), "", "")
+    if _depth(page) > DEEPEST:  # each search below an element would scan the rest of the page
+        page = _flattened(page)
     tree = LexborHTMLParser(page.replace(_HEADING_MARK, " "))
     declared = _declared(tree)
     language = _language(tree)
@@ -94,6 +99,27 @@ def _depth(page: str) -> int:
         depth = max(0, depth - 1) if tag[1] else depth + 1
         deepest = max(deepest, depth)
     return deepest
+
+
+def _flattened(page: str) -> str:
+    """The page without the tags of elements that are nested too deep; their text stays."""
+    kept: list[str] = []
+    at = depth = named = 0
+    for tag in _NESTING_TAG.finditer(page):
+        if tag.start() < at:
+            continue
+        depth += 0 if tag[1] else 1
+        deep = depth > FLATTENED
+        depth = max(0, depth - 1) if tag[1] else depth
+        name = tag[2].lower()
+        if deep and name in _KEPT_TAG:
+            named += 1
+            deep = named > FLATTENED
+        if deep:
+            kept += (page[at : tag.start()], "" if _INLINE_TAG.fullmatch(name) else "<br>")
+            end = page.find(">", tag.end())
+            at = end + 1 if end >= 0 else tag.end()
+    return "".join((*kept, page[at:]))
 
 
 def _declared(tree: LexborHTMLParser) -> str:

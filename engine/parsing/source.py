@@ -13,11 +13,12 @@ _EDITOR = re.compile(
     r"^\W*(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*"
     r"|type: ignore.*|prettier-ignore.*|usr/bin/.*|region\b.*|endregion\b.*"
     r"|@(?:flow|jsx|file|format|preserve|license|author|copyright|version|since|date).*|[=*#/-]{3,}.*"
-    r"|use strict.*)$",
+    r"|use strict.*|ignore)$",
     re.I,
 )
 _LEGAL = re.compile(
-    r"^\W*(?:spdx-|copyright\b|\(c\)|©|all rights reserved|licensed under|released under"
+    r"^\W*(?:spdx-|copyright\b|[\w .]{0,40}\bmay be (?:freely )?(?:distributed|used|copied) under\b"
+    r"|\(c\)|©|all rights reserved|licensed under|released under"
     r"|(?:mit|bsd|apache|isc)[ -]licensed?\b)",
     re.I,
 )
@@ -88,7 +89,7 @@ class _Reader:
 
     def _close_comment(self) -> None:
         for part in "\n".join(self._comment).strip("\n").split("\n\n"):
-            words = part.strip()
+            words = _without_legal(part).strip()
             if words and not _USELESS.fullmatch(words.rstrip(".")):
                 self.blocks.append(Block("text", words))
         self._comment.clear()
@@ -111,16 +112,29 @@ class _Reader:
         self._comment += [
             piece
             for piece in inside.split(end)[0].split("\n")
-            if not (_EDITOR.match(piece.strip()) or _TAGGED.match(piece.strip()) or _LEGAL.match(piece))
+            if not (_EDITOR.match(piece.strip()) or _TAGGED.match(piece.strip()))
         ]
         self._close_comment()
 
     def _noted(self, words: str) -> None:
-        """A line comment; one for an editor or a lawyer is dropped."""
+        """A line comment; one for an editor is dropped."""
         if not self._comment:
             self._close_code()
-        if not (_EDITOR.match(words.strip()) or _LEGAL.match(words)):
+        if not _EDITOR.match(words.strip()):
             self._comment.append(words)
+
+
+def _without_legal(paragraph: str) -> str:
+    """Without its lines for a lawyer; "" for the rest of a licence that such a line begins."""
+    lines = paragraph.split("\n")
+    legal = [place for place, line in enumerate(lines) if _LEGAL.match(line)]
+    if not legal:
+        return paragraph
+    from engine.parsing.boilerplate import is_licence
+
+    if len(lines) > len(legal) and is_licence("\n".join(lines[legal[-1] :])) and len(lines) - legal[-1] > 1:
+        return "\n".join(lines[: legal[0]])
+    return "\n".join(line for line in lines if not _LEGAL.match(line))
 
 
 def _title(blocks: list[Block]) -> str:
@@ -129,9 +143,17 @@ def _title(blocks: list[Block]) -> str:
 
     for block in blocks[:12]:
         if block.kind == "text" and not is_licence(block.text):
-            line = " ".join(_ADDRESS.sub("", block.text).split())
+            line = " ".join(_ADDRESS.sub("", _name_line(block.text)).split())
             first = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
             words = heading(first)[:200].rstrip(".")
             if len(words) > 2 and not _USELESS.fullmatch(words):
                 return words
     return ""
+
+
+def _name_line(text: str) -> str:
+    """The first line, where it stands alone as a name: the next begins with a capital or an address."""
+    first, _, rest = text.strip().partition("\n")
+    bare, below = first.strip(), rest.strip()
+    ended = below[:1].isupper() or below.startswith("http") or set(below.split("\n", 1)[0]) <= set("=-~* ")
+    return bare if 2 < len(bare) <= 60 and below and ended and bare[-1] not in ",;:(" and " the " not in bare else text

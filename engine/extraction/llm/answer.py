@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.extraction.llm import listing
+from engine.extraction.llm import listing, placeholders
 from engine.extraction.llm.failure import ErrorKind
 from engine.extraction.llm.surface import MOST_ITEMS
 from engine.text import clean_line
@@ -47,6 +47,20 @@ _CHANNEL = re.compile(
 )  # gpt-oss's own format, where the server leaves it in
 _LABEL = re.compile(r"([\w ]{2,40})[\"'*_]{0,3}\s{0,3}[:=]\s{0,10}$")
 _TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:end|start)_of_turn>|<eos>|\[/?INST\]|\ufeff|\x00", re.IGNORECASE)
+# where a model that does not stop begins the next turn
+_TURN = re.compile(
+    r"<\|(?:im_end|im_start|eot_id|eom_id|endoftext|end_of_text|end|start_header_id|user|end_response)\|>|</s>"
+    r"|<end_of_turn>|<eos>|(?<![\w\[])\[INST\]",
+    re.IGNORECASE,
+)
+_MADE_UP_TURN = re.compile(
+    r"[}\]`]\s*\n\s*(?:#+\s*)?(?:user|human|question|instruction|input|document(?: \d+)?|next document)\s*:",
+    re.IGNORECASE,
+)
+_ASSIGNED = re.compile(
+    r"(?:^|[\n,{])\s*[\"'*_:]{0,3}([\w ]{2,40}?)[\"'*_]{0,3}\s*(?:[:=：]|=>)\s*\[([^\[\]{}]{0,4000})\]"
+)
+_QUOTED = re.compile(r"\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'")
 _REFUSAL = re.compile(
     r"\b(?:i['’]?m (?:very |so |really )?sorry|i am sorry|i apologi[sz]e|sorry,"
     r"|i (?:can(?:no|['’])t|can not|won['’]t|will not|do not|don['’]t"
@@ -57,6 +71,7 @@ _REFUSAL = re.compile(
 )
 _NUMBERED = re.compile(r"\w{0,12}?_?\d{1,3}|primary|secondary|main|first|second|third")
 _TYPED = re.compile(r"\s*\"?([^,;\t|\"]{2,60}?)\"?\s*[,;\t]\s*\"?(\w{3,20})\"?\s*")
+_IN_SCHEMA = ("items", "enum", "examples", "default", "const", "value")
 _REPEATS = 10  # of one word in a row
 
 
@@ -145,7 +160,15 @@ def _answer(text: str) -> str:
             kept.clear()
             at = mark.end()
     kept += [] if thinking else [text[at:]]
-    return _TOKEN.sub("", "".join(kept))
+    return _TOKEN.sub("", _first_turn("".join(kept)))
+
+
+def _first_turn(text: str) -> str:
+    """Without what the model writes after the end of its answer: a turn of a user, and its answer to that."""
+    ends = (mark.start() for mark in _TURN.finditer(text) if text[: mark.start()].strip())
+    text = text[: next(ends, len(text))]
+    made_up = _MADE_UP_TURN.search(text)
+    return text[: made_up.start() + 1] if made_up else text
 
 
 def _read(text: str, depth: int = 0) -> Proposal | None:
@@ -167,6 +190,8 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
     if _ESCAPED.match(text) and (proposal := _read(text.replace('\\"', '"').replace("\\n", "\n"), depth + 1)):
         return proposal
     if json_in.broken_at is not None:
+        if (assigned := _assigned(text)).filled:
+            return assigned.proposal()
         mended = _mended(text[json_in.broken_at :])
         if mended is not None and mended.filled:
             return mended.proposal(cut=_is_cut(text[json_in.broken_at :]))
@@ -227,6 +252,18 @@ def _strict(text: str) -> _Json:
     return json_in
 
 
+def _assigned(text: str) -> _Lists:
+    """Two lists that are not JSON, each after its name: TOML, YAML's flow style."""
+    lists = _Lists()
+    for label, inside in _ASSIGNED.findall(text[:MENDED_CHARS]):
+        group = listing.group_of(label)
+        if group in ("descriptive", "technical"):
+            quoted = [one or other for one, other in _QUOTED.findall(inside)]
+            for item in quoted or inside.split(","):
+                lists.add(group, item.strip())
+    return lists if lists.descriptive and lists.technical else _Lists()
+
+
 def _label_before(text: str, at: int) -> str:
     """The group that a list's label names: `descriptive = ["connection pool"]`."""
     label = _LABEL.search(text[max(0, at - 60) : at])
@@ -271,9 +308,12 @@ def _collect(value: Any, group: str, lists: _Lists, depth: int) -> None:
         _collect_text(value, group, lists, depth)
     elif isinstance(value, list):
         lists.seen = True
+        scored = _scored(value)
         for item in value[:MOST_ITEMS]:
             if isinstance(item, str):
                 lists.add(group, item)
+            elif scored:
+                lists.add(group, next(iter(item)))
             elif isinstance(item, dict) and (named := listing.item_in(item)):
                 lists.add(listing.group_of(_kind(item)) or group, named)
             elif isinstance(item, dict | list):
@@ -284,6 +324,13 @@ def _collect(value: Any, group: str, lists: _Lists, depth: int) -> None:
         _collect_dict(value, group, lists, depth)
     elif group:
         lists.strange += value is not None
+
+
+def _scored(items: list[Any]) -> bool:
+    """Whether each item is an object of one keyword and its score: [{"connection pool": 0.9}, ...]."""
+    return len(items) >= 3 and all(
+        isinstance(item, dict) and len(item) == 1 and _is_number(next(iter(item.values()))) for item in items
+    )
 
 
 def _collect_text(value: str, group: str, lists: _Lists, depth: int) -> None:
@@ -302,30 +349,42 @@ def _collect_dict(value: dict[str, Any], group: str, lists: _Lists, depth: int) 
     names = {key: listing.group_of(key) for key in value}
     if (
         value.get("type") in ("object", "array", "string")
-        and {"properties", "items", "maxItems", "maxLength"} & value.keys()
+        and {"properties", "items", "maxItems", "maxLength", "description", "minItems", "uniqueItems"} & value.keys()
     ):
-        properties = value.get("properties")  # the schema; some models write the lists into it
-        for key, part in properties.items() if isinstance(properties, dict) else ():
-            if isinstance(part, list):
-                _collect(part, listing.group_of(key), lists, depth + 1)
+        _collect_schema(value, group, lists, depth)
         return
     known = [key for key in value if names[key]]
     if known:
         for key in known:
             _collect(value[key], names[key] if names[key] != "any" else group or "descriptive", lists, depth + 1)
         return
-    parts = [part for part in value.values() if isinstance(part, list | dict)]
+    parts = [part for part in value.values() if _holds_more(part)]
     if group:
         _collect_named(value, group, lists, depth)
     elif parts:  # under a name of its own: {"result": {...}}, {"Schlüsselwörter": [...]}
         for key, part in value.items():
-            if isinstance(part, dict | list) and not listing.is_aside(key):
+            if _holds_more(part) and not listing.is_aside(key):
                 _collect(part, "", lists, depth + 1)
+    elif len(value) >= 3 and all(isinstance(part, str) and listing.group_of(part) for part in value.values()):
+        for key, part in value.items():  # {"connection pool": "descriptive", ...}
+            lists.add(listing.group_of(part), key)
     elif len(value) >= 3 and all(_is_number(part) for part in value.values()):  # {"connection pool": 0.9, ...}
         for key in value:
             lists.add("", key)
     elif value and all(_NUMBERED.fullmatch(key) and isinstance(part, str) for key, part in value.items()):
         _collect_named(value, "descriptive", lists, depth)
+
+
+def _collect_schema(value: dict[str, Any], group: str, lists: _Lists, depth: int) -> None:
+    """The lists that some models write into the schema."""
+    for name in _IN_SCHEMA:
+        if group and isinstance(value.get(name), list):
+            _collect(value[name], group, lists, depth + 1)
+            return
+    properties = value.get("properties")
+    for key, part in properties.items() if isinstance(properties, dict) else ():
+        if isinstance(part, list) or (isinstance(part, dict) and "type" in part):
+            _collect(part, listing.group_of(key), lists, depth + 1)
 
 
 def _typed(text: str) -> _Lists:
@@ -354,6 +413,11 @@ def _collect_named(value: dict[str, Any], group: str, lists: _Lists, depth: int)
 
 def _kind(item: dict[str, Any]) -> str:
     return " ".join(str(item[key]) for key in item if key.lower() in ("type", "category", "kind", "class", "group"))
+
+
+def _holds_more(part: Any) -> bool:
+    """Whether it is a list, an object, or one of them encoded in a string."""
+    return isinstance(part, list | dict) or (isinstance(part, str) and part.lstrip()[:2] in ('{"', '["', "{\n", "[\n"))
 
 
 def _is_number(value: Any) -> bool:
@@ -438,6 +502,8 @@ def _without(text: str) -> Proposal:
         return flawed(ErrorKind.shape, f"the answer's JSON has no list of keywords, its keys are {keys}")
     if _REFUSAL.search(text[:300]):
         return flawed(ErrorKind.refused, "the model refuses")
+    if placeholders.is_form(text):
+        return flawed(ErrorKind.placeholder, "the model repeats the prompt's form instead of keywords")
     if json_in.broken_at is not None:
         return flawed(ErrorKind.garbled, "the answer's JSON is broken")
     return flawed(ErrorKind.prose, "the answer is prose, not keywords")

@@ -133,6 +133,8 @@ def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
         return
     if fault.kind is ErrorKind.timeout:
         window.late(slot.ticket, now)
+    elif fault.kind is ErrorKind.out_of_memory:  # fewer calls at once need less
+        window.busy(slot.ticket, now)
     else:
         window.drop(slot.ticket)
     if fault.retry == "at_once":  # an idle connection was closed: no evidence about the service

@@ -12,6 +12,7 @@ class ErrorKind(StrEnum):
     http = "http"  # an HTTP status without a kind of its own
     busy = "busy"  # 503 with a full queue, 429
     loading = "loading"  # the model is still loading: the document gave up waiting, and the service has not failed
+    out_of_memory = "out_of_memory"  # the server lacks memory for the model, or for this call
     not_loaded = "not_loaded"  # the model has been loading for longer than that may take
     model_missing = "model_missing"
     too_long = "too_long"  # the prompt does not fit the context, or was silently truncated
@@ -30,6 +31,7 @@ class ErrorKind(StrEnum):
     garbled = "garbled"  # JSON that is beyond repair
     shape = "shape"  # JSON without a list of keywords
     no_keywords = "no_keywords"  # the lists are there, and empty
+    placeholder = "placeholder"  # the prompt's form or example repeated: "keyword1", "...", "<keyword>"
     unfit = "unfit"  # nothing in the lists is a keyword: stop words, sentences, numbers
     ungrounded = "ungrounded"  # keywords, none of which the document supports
     breaker_open = "breaker_open"  # every server's breaker is open; nothing was sent
@@ -44,7 +46,7 @@ ANSWERS = frozenset(
     {
     ErrorKind.invalid, ErrorKind.not_chat, ErrorKind.bad_format, ErrorKind.empty, ErrorKind.thinking, ErrorKind.cut,
     ErrorKind.loop, ErrorKind.filtered, ErrorKind.refused, ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape,
-    ErrorKind.no_keywords, ErrorKind.unfit, ErrorKind.ungrounded,
+    ErrorKind.no_keywords, ErrorKind.placeholder, ErrorKind.unfit, ErrorKind.ungrounded,
 }
 )  # fmt: skip
 
@@ -60,6 +62,7 @@ RETRY: dict[ErrorKind, Retry] = {
     ErrorKind.transport: "soon",
     ErrorKind.http: "soon",
     ErrorKind.busy: "soon",
+    ErrorKind.out_of_memory: "soon",
     ErrorKind.loading: "soon",
     ErrorKind.not_loaded: "never",
     ErrorKind.model_missing: "never",
@@ -78,6 +81,7 @@ SERVICE = frozenset(
         ErrorKind.timeout,
         ErrorKind.transport,
         ErrorKind.http,
+        ErrorKind.out_of_memory,
         ErrorKind.proxy,
         ErrorKind.not_loaded,
         ErrorKind.model_missing,

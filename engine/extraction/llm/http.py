@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ANSWER_BYTES = 1 << 20  # an answer is a few kB; a server that never stops must not fill the memory
 CONNECT_S = 5.0
+_GZIP = b"\x1f\x8b"
 
 
 class HttpAnswer(Struct, frozen=True):
@@ -162,11 +163,20 @@ async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
         )
     unpack = None if encoding in ("", "identity") else zlib.decompressobj(wbits=47)  # either format, by its header
     body = bytearray()
+    begun = False
     try:
         async for part in response.aiter_raw():
+            begun = True
+            if unpack is None and not body and part.startswith(_GZIP):  # packed, without being declared
+                unpack = zlib.decompressobj(wbits=47)
             body += part if unpack is None else unpack.decompress(part, ANSWER_BYTES + 1 - len(body))
+            while unpack is not None and unpack.unused_data.startswith(_GZIP) and len(body) <= ANSWER_BYTES:
+                rest, unpack = unpack.unused_data, zlib.decompressobj(wbits=47)
+                body += unpack.decompress(rest, ANSWER_BYTES + 1 - len(body))
             if len(body) > ANSWER_BYTES:
                 raise Fault(ErrorKind.invalid, f"the answer is larger than {ANSWER_BYTES >> 10} KiB")
+        if unpack is not None and begun and not unpack.eof:
+            raise Fault(ErrorKind.invalid, f"the answer ends in the middle of its {encoding or 'gzip'} encoding")
     except zlib.error as error:
         raise Fault(ErrorKind.invalid, f"the answer's {encoding} encoding is broken: {error}") from None
     return bytes(body)

@@ -13,7 +13,7 @@ from operator import itemgetter
 
 from engine.extraction import chunks, grounding
 from engine.extraction.keywords import Keywords, stem_phrase
-from engine.extraction.llm import answer
+from engine.extraction.llm import answer, placeholders
 from engine.extraction.llm.failure import ErrorKind, Fault
 from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.surface import Surface
@@ -53,7 +53,7 @@ class PieceKeywords:
 
 def judge(reply: ModelReply, evidence: PieceEvidence) -> PieceKeywords:
     proposal = answer.parse(reply.text)
-    descriptive, technical = proposal.descriptive, proposal.technical
+    descriptive, technical = map(placeholders.without, (proposal.descriptive, proposal.technical))
     surfaced = evidence.surface.read(descriptive), evidence.surface.read(technical)
     grounded = [grounding.ground(one.items, evidence.ground) for one in surfaced]
     kept = sum(len(one.kept) for one in grounded)
@@ -84,6 +84,10 @@ def _useless(reply: ModelReply, proposal: answer.Proposal, items: Sequence[str],
         return Fault(reply.kind, reply.flaw + (f"; it begins {begins}" if reply.text.strip() else ""))
     if proposal.kind is not None:
         return Fault(proposal.kind, proposal.flaw + _because(reply))
+    if placeholders.all_of(proposal.descriptive + proposal.technical):
+        return Fault(
+            ErrorKind.placeholder, f"the model repeats the prompt's form instead of keywords; it begins {begins}"
+        )
     if dropped:
         some = ", ".join(f'"{item}"' for item in items[:3])
         return Fault(ErrorKind.ungrounded, f"the document supports none of the {dropped} keywords proposed: {some}")

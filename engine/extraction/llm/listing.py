@@ -32,12 +32,12 @@ _ASIDE = re.compile(
     r"|explanations?|rejected|excluded|ignored|usage"
     r"|messages?|choices|examples?|sources?|logs?)\b"
 )
-_BULLETED = re.compile(r"\s*(?:[-*+•‣◦▪●○·–—]|\(?\d{1,3}[.)\]:]|\[[ xX]\])\s+\S")
+_BULLETED = re.compile(r"\s*(?:\\item|[-*+•‣◦▪●○·–—]|\(?\d{1,3}[.)\]:]|\[[ xX]\])\s+\S")
 _LABEL = re.compile(r"^[\s#>*_\-•\d.)]*([^:：]{2,80}?)[*_ ]{0,4}[:：][*_ ]{0,4}(.*)$")
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s+|\*\*|__)([^:*_#]{2,60}?)(?:\*\*|__)?\s*:?\s*$")
 _HASHTAG = re.compile(r"(?<![\w#])#([^\W\d_][\w-]*)")
 _ELEMENT = re.compile(
-    r"<(keyword|kw|term|tag|item|li|phrase|descriptive|technical|topic)>\s*([^<>]{2,80}?)\s*</\1>", re.IGNORECASE
+    r"<(keyword|kw|term|tag|item|li|phrase|descriptive|technical|topic)>\s*([^<>]{2,2000}?)\s*</\1>", re.IGNORECASE
 )
 _PROSE_STARTS = (
     DETERMINERS
@@ -121,11 +121,12 @@ def read(text: str) -> tuple[list[str], list[str]]:
     lines = [
         line
         for line in text.splitlines()
-        if line.strip() and not re.fullmatch(r"\s*(?:`{3}.*|[-=*_|:+\s]{3,})\s*", line)
+        if line.strip() and not re.fullmatch(r"\s*(?:`{3}.*|[-=*_|:+\s]{3,}|\\(?:begin|end)\{.*)\s*", line)
     ]
     bullets = sum(bool(_BULLETED.match(line)) for line in lines)
     group, labelled, prose = "", False, 0
     plain: list[str] = []
+    columns: tuple[str, ...] = ()  # of the table, once its first row is read
     for line in lines:
         is_bullet = bool(_BULLETED.match(line))
         name, rest = _label(line)
@@ -134,8 +135,10 @@ def read(text: str) -> tuple[list[str], list[str]]:
             _add(lists, group, items_of(rest.rstrip(" .")))
         elif line.lstrip().startswith("|"):
             cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            if not group_of(cells[0]) and not is_item_key(cells[0]):
-                _add(lists, group_of(" ".join(cells[1:])) or group, cells[:1])
+            head_row = () if columns else _columns(cells)
+            columns = columns or head_row or ("",)
+            if not head_row:
+                _add_row(lists, cells, columns, group)
         elif (is_bullet and bullets > 1) or (is_bullet and labelled):
             item = unbulleted(line)
             prose += sentence_like(head(item).rstrip("."))
@@ -149,6 +152,25 @@ def read(text: str) -> tuple[list[str], list[str]]:
     if not labelled and not bullets and not lists["descriptive"]:
         _add(lists, "", _unlabelled(plain))
     return lists["descriptive"], lists["technical"]
+
+
+def _columns(cells: list[str]) -> tuple[str, ...]:
+    """The group of each column that holds keywords, "-" for others; () for a row that is not the head of a table."""
+    groups = tuple(group_of(cell) if len(cell.split()) <= 3 else "" for cell in cells)
+    if sum(group in ("descriptive", "technical") for group in groups) > 1:
+        return tuple(group or "-" for group in groups)
+    first = next((place for place, cell in enumerate(cells) if groups[place] or is_item_key(cell)), None)
+    if first is None or (first and re.search(r"\w\w", cells[0])):
+        return ()
+    return (*["-"] * first, "")
+
+
+def _add_row(lists: dict[str, list[str]], cells: list[str], columns: tuple[str, ...], group: str) -> None:
+    places = [place for place, column in enumerate(columns) if column != "-" and place < len(cells)]
+    rest = group_of(" ".join(cells[places[0] + 1 :])) if places else ""
+    for place in places:
+        named = columns[place] if len(places) > 1 else rest
+        _add(lists, named or group, cells[place : place + 1])
 
 
 def _label(line: str) -> tuple[str, str]:

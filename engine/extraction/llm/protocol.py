@@ -7,10 +7,12 @@ llama.cpp's server, vLLM.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.extraction.llm import refusals, responses, server_info
 from engine.extraction.llm.answer import first_words
@@ -21,6 +23,7 @@ from engine.extraction.llm.prompt import ANSWER_TOKENS, Prompt
 from engine.plan.model import Llm
 from engine.text import clean_line
 
+_NO_PATH = re.compile(r"unexpected endpoint|no such (?:endpoint|route)|unknown (?:endpoint|route)", re.IGNORECASE)
 KEEP_ALIVE_S = 1800  # how long an idle model stays loaded; Ollama's own 5m means a cold start after every quiet hour
 
 
@@ -166,27 +169,37 @@ class OpenAi:
 
 def _written(answer: HttpAnswer, config: Llm, wanted: str) -> tuple[list[dict[str, Any]], responses.Written]:
     """What the model wrote in an answer of 200. Raises Fault if it is an error, or not such an answer."""
-    if answer.status != 200:
+    if not 200 <= answer.status < 300:
         raise refusals.fault(answer, config)
     parts = responses.objects(answer.body)
     written = responses.written(parts)
     failed = next((part for part in parts if part.get("error")), None)
-    if failed is not None and not written.text.strip():
-        raise refusals.fault(HttpAnswer(_status_in(failed), msgspec.json.encode(failed), answer.retry_after), config)
-    if failed is not None:  # in the middle of a stream
-        raise refusals.fault(HttpAnswer(500, msgspec.json.encode(failed)), config)
+    if failed is not None:  # instead of an answer, or in the middle of a stream
+        raise _inside(answer, failed, config)
     if not written.known:
-        raise Fault(ErrorKind.not_chat, f"the server answered 200 with {responses.what(answer.body)}, not {wanted}")
+        raise Fault(
+            ErrorKind.not_chat, f"the server answered {answer.status} with {responses.what(answer.body)}, not {wanted}"
+        )
     if not written.text.strip() and written.refusal:
         raise Fault(ErrorKind.refused, f"the model refuses; it begins {first_words(written.refusal)}")
     return parts, written
 
 
+def _inside(answer: HttpAnswer, failed: dict[str, Any], config: Llm) -> Fault:
+    """The meaning of an error inside an answer of 200."""
+    status = _status_in(failed)
+    named = f"error {status}" if status else "an error"
+    error = HttpAnswer(status or 500, msgspec.json.encode(failed), answer.retry_after)
+    if not status and _NO_PATH.search(str(failed["error"])):
+        error = replace(error, status=404)
+    return refusals.fault(error, config, f"{answer.status} with {named}")
+
+
 def _status_in(failed: dict[str, Any]) -> int:
-    """The status that an error inside an answer of 200 names, else 500."""
+    """The status that an error inside an answer of 200 names, else 0."""
     error = failed["error"]
     code = responses.count(error.get("code") or error.get("status")) if isinstance(error, dict) else None
-    return code if code and 400 <= code <= 599 else 500
+    return code if code and 400 <= code <= 599 else 0
 
 
 def _end(written: responses.Written) -> tuple[str, ErrorKind | None]:

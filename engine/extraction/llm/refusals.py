@@ -19,10 +19,10 @@ PATIENCE_S = 60.0  # a longer wait is not a queue but a quota
 
 _MODEL = re.compile(
     r"model\b.{0,200}?\b(?:not found|does not exist|doesn't exist|not exist|no such|not available|not loaded"
-    r"|decommissioned|not supported here"
+    r"|decommissioned|not supported here|unloaded"
     r"|is not a valid model)|\bpull(?:ing)? (?:it|the model)|no models? (?:is |are )?loaded"
     r"|invalid model(?: name| id)?\b|unknown model"
-    r"|not a valid model|no such model|unable to access model"
+    r"|not a valid model|no such model|unable to access model|(?:don['’]t|do not) have access to the model"
     r"|no (?:route|router|endpoints?|deployments?|healthy deployments?)"
     r" (?:found )?for (?:requested )?model|deployment .{0,80}does not exist|model_not_found|deploymentnotfound",
     re.IGNORECASE | re.DOTALL,
@@ -39,8 +39,22 @@ _QUOTA = re.compile(
     r"insufficient_quota|exceeded your (?:current |monthly |daily )?(?:quota|limit)"
     r"|quota (?:is |was |has been )?(?:exceeded|exhausted|used up)|out of credits?"
     r"|insufficient (?:credits?|balance|funds)|billing (?:details|hard limit|limit)"
-    r"|(?:per|tokens|requests) (?:per )?(?:day|month)\b|daily (?:limit|quota)|monthly (?:limit|quota)"
+    r"|out of [\w ]{0,30}quota|free allocation|used up (?:your|the|all)"
+    r"|(?:per|tokens|requests)[ -](?:per )?(?:day|month)\b|daily (?:limit|quota)|monthly (?:limit|quota)"
     r"|budget (?:has been )?exceeded|exceeded.{0,20}budget|usage limit|credit balance",
+    re.IGNORECASE,
+)
+# of the graphics card or the machine, in the words of CUDA, ROCm, Metal, llama.cpp, Ollama, LM Studio, TGI
+_MEMORY = re.compile(
+    r"out[ _]of[ _]memory|outofmemory|\bOOM\b|(?:not enough|insufficient) (?:\w+ )?(?:memory|(?:system )?resources)"
+    r"|requires more (?:\w+ )?memory|more memory than|bad_?alloc|(?:can'?t|cannot|unable to|failed to) allocate"
+    r"|cudamalloc failed|alloc\w* (?:of )?(?:buffer|memory)\b.{0,60}\bfailed|failed to allocate|kv cache is full"
+    r"|greater than the maximum allowed buffer size|memory (?:is )?exhausted",
+    re.IGNORECASE,
+)
+_FILTER = re.compile(
+    r"content[ _-]?(?:filter|management polic|moderation)|responsibleaipolicy|input was flagged|flagged (?:by|for|as)"
+    r"|moderation|guardrail",
     re.IGNORECASE,
 )
 _LOADING = re.compile(r"loading|starting up|warming|still being loaded", re.IGNORECASE)
@@ -69,9 +83,10 @@ _UPSTREAM = re.compile(
 _EDGE_STATUS = frozenset({502, 504, *range(520, 531)})
 
 
-def fault(answer: HttpAnswer, config: Llm) -> Fault:
-    """The meaning of an HTTP answer that is not 200."""
+def fault(answer: HttpAnswer, config: Llm, called: str = "") -> Fault:
+    """The meaning of an HTTP answer that is not 200. `called`: how a message names its status, if not by number."""
     status = answer.status
+    called = called or str(status)
     if by_proxy(answer):
         return _of_proxy(answer, config)
     error = responses.error(answer.body)
@@ -79,24 +94,31 @@ def fault(answer: HttpAnswer, config: Llm) -> Fault:
     tail = f": {sentence}" if sentence else ""
     code = f"{error.get('type', '')} {error.get('code', '')} {error.get('status', '')}"
     words = f"{code} {sentence}"
-    kind, text = ErrorKind.http, f"the server answered {status}{tail}"
+    kind, text = ErrorKind.http, f"the server answered {called}{tail}"
     retry: Retry | None = None
     after = wait_s(answer, sentence)
     if status in (402, 429) or (status in (400, 403, 500, 503) and _QUOTA.search(words)):
-        return _limited(status, tail, words, after)
+        return _limited(status, f"{called}{tail}", words, after)
     if status == 413 or (400 <= status <= 500 and _LONG.search(words)):
-        kind, text = ErrorKind.too_long, f"the text does not fit the model's context ({status}{tail})"
+        kind, text = ErrorKind.too_long, f"the text does not fit the model's context ({called}{tail})"
     elif status in (400, 403, 404, 422, 500, 503) and _MODEL.search(words):
         kind, text = ErrorKind.model_missing, missing(config, sentence)
+    elif status >= 400 and _MEMORY.search(words):
+        kind, text = (
+            ErrorKind.out_of_memory,
+            (f"the server is out of memory ({called}{tail}); use a smaller model or context, or fewer calls at once"),
+        )
+    elif status in (400, 403, 422) and _FILTER.search(words):
+        kind, text, retry = ErrorKind.filtered, f"a content filter refuses the document ({called}{tail})", "never"
     elif status in (500, 503, 529) and _BUSY.search(sentence):
-        kind, text = ErrorKind.busy, f"the server's queue is full ({status}{tail})"
+        kind, text = ErrorKind.busy, f"the server's queue is full ({called}{tail})"
     elif status in (500, 503) and _LOADING.search(sentence):
-        kind, text = ErrorKind.loading, f"the server is loading the model ({status}{tail})"
+        kind, text = ErrorKind.loading, f"the server is loading the model ({called}{tail})"
     elif status == 500 and _FORMAT.search(sentence):
-        kind, text = ErrorKind.bad_format, f"the model's output did not fit the format ({status}{tail})"
+        kind, text = ErrorKind.bad_format, f"the model's output did not fit the format ({called}{tail})"
     elif status in (401, 403):
         retry = "never"
-        text = f"the server refuses the key ({status}{tail}); check the variable that [llm] api_key_env names"
+        text = f"the server refuses the key ({called}{tail}); check the variable that [llm] api_key_env names"
     elif status == 407:
         retry, text = (
             "never",
@@ -104,17 +126,17 @@ def fault(answer: HttpAnswer, config: Llm) -> Fault:
         )
     elif status in (404, 405):
         retry = "never"
-        text = f"the server has no {config.api} API at this address ({status}{tail}); check [llm] url and api"
+        text = f"the server has no {config.api} API at this address ({called}{tail}); check [llm] url and api"
     elif status < 500 and status != 408:
         retry = "never"
     return Fault(kind, text, retry=retry, after_s=after, context=responses.count(error.get("n_ctx")) or 0)
 
 
-def _limited(status: int, tail: str, words: str, after: float) -> Fault:
+def _limited(status: int, shown: str, words: str, after: float) -> Fault:
     """429: wait if the wait is short, otherwise the server is unusable until the limit is lifted."""
     if after <= PATIENCE_S and not _QUOTA.search(words) and status != 402:
-        return Fault(ErrorKind.busy, f"the server's queue is full ({status}{tail})", after_s=after)
-    return Fault(ErrorKind.quota, f"the quota is used up ({status}{tail})", after_s=after or QUOTA_S)
+        return Fault(ErrorKind.busy, f"the server's queue is full ({shown})", after_s=after)
+    return Fault(ErrorKind.quota, f"the quota is used up ({shown})", after_s=after or QUOTA_S)
 
 
 # -- a proxy in front --------------------------------------------------------------------------------------------------
@@ -125,12 +147,15 @@ def by_proxy(answer: HttpAnswer) -> bool:
     if responses.is_page(answer.body):
         return (
             answer.status in _EDGE_STATUS
+            or answer.status == 503
             or bool(_PROXY.search(answer.body))
             or bool(_PROXY.search(answer.server.encode()))
         )
     if answer.body.lstrip()[:1] == b"{":
         return (
-            answer.status in (502, 503, 504) and b"upstream" in answer.body.lower() and b'"choices"' not in answer.body
+            answer.status in (502, 503, 504)
+            and any(words in answer.body.lower() for words in (b"upstream", b"endpoint request timed out"))
+            and b'"choices"' not in answer.body
         )
     return answer.status in _EDGE_STATUS or (answer.status >= 500 and bool(_UPSTREAM.search(answer.body[:400])))
 

@@ -17,6 +17,11 @@ _TITLE = re.compile(rb"<(?:title|h1)[^>]{0,200}>\s*([^<]{1,200}?)\s*</(?:title|h
 _HTML = re.compile(
     rb"^\s*(?:<!doctype html|<html|<head|<body|<\?xml[^>]{0,100}>\s*<!doctype html|<center>|<h1)", re.IGNORECASE
 )
+_TEXTS = (
+    "response", "generated_text", "output_text", "completion", "content", "text", "output", "generation", "outputText",
+    "text_output", "delta",
+)  # fmt: skip
+_CHOICES = ("choices", "candidates", "outputs", "generations", "results", "predictions")
 _WRAPPERS = ("data", "result", "response", "output", "body", "completion")
 _CUT = frozenset(
     [
@@ -96,7 +101,7 @@ class Written:
 
 def body(answer: HttpAnswer) -> dict[str, Any]:
     """The JSON object of an answer of 200, else {}."""
-    parts = objects(answer.body) if answer.status == 200 else []
+    parts = objects(answer.body) if 200 <= answer.status < 300 else []
     return parts[0] if parts else {}
 
 
@@ -137,6 +142,8 @@ def _json(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
+    if body.startswith(b")]}'"):  # against being read as a script
+        return _json(body[4:].lstrip(b", \r\n"))
     if body[:1] in (b"d", b":", b"e", b"<", b""):  # a stream, a web page, nothing
         raise ValueError("not JSON")
     encoding = json.detect_encoding(body)
@@ -176,14 +183,19 @@ def written(parts: list[dict[str, Any]]) -> Written:
 def _add(part: dict[str, Any], whole: Written, depth: int) -> None:
     usage = part.get("usage") or part.get("usageMetadata")
     whole.usage = usage if isinstance(usage, dict) else whole.usage
-    choices = dicts(part, "choices") or dicts(part, "candidates") or dicts(part, "outputs")
-    if choices:
-        _add_choice(choices[0], whole)
+    for name in _CHOICES:
+        choices = dicts(part, name)
+        if choices and (name in _CHOICES[:3] or any(key in choices[0] for key in _TEXTS)):
+            _add_first(choices, whole)
+            return
+    turns = [one for one in dicts(part, "messages") if one.get("role") == "assistant"]
+    if turns:
+        _add_choice(turns[-1], whole)
         return
     if isinstance(part.get("message"), dict) or isinstance(part.get("delta"), dict):
         _add_choice(part, whole)
         return
-    for name in ("response", "generated_text", "output_text", "completion", "content", "text", "output"):
+    for name in _TEXTS:
         if name in part and (sentence := _text(part[name], whole)):
             whole.known = True
             whole.content += sentence
@@ -193,7 +205,11 @@ def _add(part: dict[str, Any], whole: Written, depth: int) -> None:
         whole.known = True
         whole.content += json.dumps(part)
         return
-    inner = next((part[name] for name in _WRAPPERS if isinstance(part.get(name), dict)), None)
+    if isinstance(part.get("predictions"), list) and (sentence := _text(part["predictions"], whole)):
+        whole.known = True
+        whole.content += sentence
+        return
+    inner = next((found for name in _WRAPPERS if (found := _inner(part.get(name)))), None)
     if inner is not None and depth < 3:
         _add(inner, whole, depth + 1)
     elif isinstance(part.get("response"), str) or isinstance(part.get("content"), str | list):
@@ -201,11 +217,30 @@ def _add(part: dict[str, Any], whole: Written, depth: int) -> None:
         _finish(part, whole)
 
 
+def _inner(value: Any) -> dict[str, Any] | None:
+    """An answer within an answer, as an object or encoded in a string."""
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        try:
+            value = _json(value.encode("utf-8", "replace"))
+        except ValueError:
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def _add_first(choices: list[dict[str, Any]], whole: Written) -> None:
+    """The first choice in which the model wrote something."""
+    before = len(whole.content) + len(whole.called) + len(whole.refusal)
+    for choice in choices:
+        _add_choice(choice, whole)
+        if len(whole.content) + len(whole.called) + len(whole.refusal) > before:
+            break
+
+
 def _add_choice(choice: dict[str, Any], whole: Written) -> None:
     whole.known = True
     message = choice.get("message") or choice.get("delta")
     message = message if isinstance(message, dict) else choice
-    for name in ("content", "text", "parts"):
+    for name in ("content", "text", "parts", "generated_text", "outputText", "data"):
         sentence = _text(message.get(name), whole) or _text(choice.get(name), whole)
         if sentence:
             whole.content += sentence
@@ -240,7 +275,8 @@ def _text(value: Any, whole: Written, depth: int = 0) -> str:
         return ""
     if isinstance(value, list):
         if value and all(isinstance(item, str) for item in value):
-            return "".join(value) if len(value) == 1 else json.dumps(value)
+            joined = "".join(value)  # of a model's tokens
+            return joined if len(value) == 1 or _raw(joined, 0)[1] > 0 else json.dumps(value)
         return "".join(_text(item, whole, depth + 1) for item in value)
     if not isinstance(value, dict):
         return ""
@@ -299,7 +335,7 @@ def _sentence(error: Any) -> str:
         sentence = next(
             (
                 error[name]
-                for name in ("message", "msg", "error", "detail", "title")
+                for name in ("message", "msg", "error", "detail", "title", "Message", "error_msg", "errorMessage")
                 if isinstance(error.get(name), str)
             ),
             None,

@@ -9,7 +9,14 @@ from engine.extraction.llm.failure import UNSENT, ErrorKind, Fault
 
 # Concern one server alone: another may do better.
 OF_THE_SERVER = frozenset(
-    {ErrorKind.quota, ErrorKind.model_missing, ErrorKind.proxy, ErrorKind.loading, ErrorKind.not_loaded}
+    {
+        ErrorKind.quota,
+        ErrorKind.model_missing,
+        ErrorKind.proxy,
+        ErrorKind.loading,
+        ErrorKind.not_loaded,
+        ErrorKind.out_of_memory,
+    }
 )
 PATIENT = frozenset({ErrorKind.busy, ErrorKind.loading})  # the server did no work for the document
 

@@ -30,7 +30,16 @@ ASIDE_S = 5.0  # for a question about the server itself
 LOAD_S = 300.0  # how long loading a model may take; after that it counts as a failure of the service
 PROVEN_S = 180.0  # a success this recent outweighs a failed probe
 NOT_OF_PARAMETERS = frozenset(
-    {ErrorKind.too_long, ErrorKind.quota, ErrorKind.busy, ErrorKind.loading, ErrorKind.proxy, ErrorKind.bad_format}
+    {
+        ErrorKind.too_long,
+        ErrorKind.quota,
+        ErrorKind.busy,
+        ErrorKind.loading,
+        ErrorKind.proxy,
+        ErrorKind.bad_format,
+        ErrorKind.out_of_memory,
+        ErrorKind.filtered,
+    }
 )
 MOST_DIALECTS = 12  # requests until one is accepted
 POLL_S = 0.5  # while a model loads
@@ -213,7 +222,7 @@ class Server:
                 self._address = self._address.bare()
                 refusal = answer
                 continue
-            if answer.status == 200:
+            if 200 <= answer.status < 300:
                 if guesses is not None:  # what was named is remembered already
                     self._dialect = used if not hot else replace(used, think=self._dialect.think)
                 return answer

@@ -22,7 +22,10 @@ LONGEST = 2_000  # characters of one item that are looked at
 PHRASE_WORDS = 4  # the prompt asks for 1 to 4; longer, with a verb in it, is a sentence
 _OCCURRENCES = 20  # of a keyword, to see how the document spells it
 
-_BULLET = re.compile(r"\s*(?:[-*+•‣◦▪●○·–—>→✓✔]+|[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)\]:]|\[[ xX]\])\s+")
+_BULLET = re.compile(r"\s*(?:\\item|[-*+•‣◦▪●○·–—>→✓✔]+|[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)\]:]|\[[ xX]\])\s+")
+_ORDINAL = re.compile(r"^\s*(?:[\u2460-\u24ff\u2776-\u2793]\s*|\\item\s+|\d{1,2}[.)](?=[^\W\d]))")
+_FOOTNOTE = re.compile(r"\s*(?:\[\d{1,3}\]|\(\d{1,3}\s?[x×]?\)|[\u00b9\u00b2\u00b3\u2070-\u2079]{1,3})$")
+_INVISIBLE = str.maketrans("", "", "\u200b\u2060\ufeff\u00ad")
 _HASH = re.compile(r"^#(?=[^\W\d_])")
 _TAGS = re.compile(r"</?[a-zA-Z][\w-]{0,20}(?:\s[^<>]{0,80})?/?>")
 _LINK = re.compile(r"!?\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
@@ -34,6 +37,7 @@ _AFTER = re.compile(r"\s+[-–—=|]{1,3}>?\s+|\s*(?:->|=>|→|—)\s*|:\s+|\s+[
 _JOINED = re.compile(r"\s*[;\n|、；，•·]\s*|\s*,(?!\d)\s*|(?<!\d),\s*|\s+/\s+")
 _ARTICLE = re.compile(r"^(?:the|an?|and|or)\s+(?=\S)", re.IGNORECASE)
 _EDGES = " \t\r\n\"'`“”‘’«»„‚*•·,;:=|"
+_STARS = " \t★☆⭐✓✔✅"
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">", "（": "）", "【": "】", "「": "」", "《": "》"}
 _MARKUP = "#*_`\"'(-+>• \t[“‘"
 _NOTHING = frozenset(
@@ -238,7 +242,8 @@ def _plain(raw: str) -> str:
     text = raw[:LONGEST]
     if "&" in text:
         text = html.unescape(text)
-    text = "".join(c for c in text if not "\ud800" <= c <= "\udfff") if not text.isascii() else text
+    if not text.isascii():
+        text = "".join(c for c in text.translate(_INVISIBLE) if not "\ud800" <= c <= "\udfff")
     return unicodedata.normalize("NFC", text)
 
 
@@ -262,6 +267,12 @@ def _forms(part: str) -> Iterator[str]:
             yield content
         elif label:
             yield label
+    starless = bare.rstrip(_STARS)
+    unmarked = _unwrapped(_FOOTNOTE.sub("", _ORDINAL.sub("", starless)))
+    if unmarked and unmarked != bare:
+        yield unmarked
+    if "_" in unmarked or "-" in unmarked:  # connection_pool, where the document writes it in two words
+        yield " ".join(re.split(r"[-_\s]+", unmarked)).strip()
 
 
 def _unwrapped(text: str) -> str:

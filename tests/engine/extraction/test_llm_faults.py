@@ -6,14 +6,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from engine.metrics import errors
 from engine.store import series
+from tests.engine.extraction import gateway_rows
+from tests.engine.extraction.gateway_rows import ALL, GOOD, D, Holds, Lacks, T, lines
 from tests.engine.routing.place import FULL, Place, running
 from tests.fault_server import Api, FaultServer, Response, Say, body, content, refusal, reply
 
@@ -26,23 +28,7 @@ The gateway keeps a connection pool per upstream server. Idle connections are cl
 `max_connections` are open at a time; both are read from gateway.yaml. Requests that fail are retried with exponential backoff and jitter.
 A circuit breaker stops traffic to an upstream that keeps failing. Latency and error rate are exported to Prometheus over HTTP/2 by tokio.
 """
-D = ["connection pool", "circuit breaker", "exponential backoff", "error rate", "idle connections", "jitter"]
-T = ["max_connections", "keepalive_timeout", "Prometheus", "HTTP/2", "tokio", "gateway.yaml"]
-ALL = [*D, *T]
 WANTED = {keyword.casefold() for keyword in ALL}
-GOOD = json.dumps({"descriptive": D, "technical": T})
-
-
-class Holds(NamedTuple):
-    """An answer that contains the keywords, in some form; `lost` of the twelve may be missing."""
-
-    name: str
-    say: Say
-    lost: int = 0
-
-
-def lines(mark: Callable[[int, str], str]) -> str:
-    return "\n".join(mark(number, keyword) for number, keyword in enumerate(ALL, 1))
 
 
 def stream(api: Api, text: str, events: bool) -> bytes:
@@ -169,15 +155,6 @@ HOLDS = [
 ]  # fmt: skip
 
 
-class Lacks(NamedTuple):
-    """An answer without keywords: how it is counted, and the part of its message that identifies it."""
-
-    name: str
-    say: Say
-    kind: str
-    shows: str
-
-
 REFUSAL = "I'm sorry, but I can't help with extracting keywords, tags, or topics."
 NGINX = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n<hr><center>nginx/1.25.3</center>\r\n</body>\r\n</html>\r\n"
 
@@ -206,7 +183,7 @@ LACKS = [
     Lacks("the word none", content('{"descriptive": "none", "technical": "n/a"}'), "unfit", "'none'"),
     Lacks("other JSON", content('{"title": "Connection pool", "summary": "The gateway keeps a connection pool"}'), "shape", "its keys are title, summary"),
     Lacks("the schema", content(json.dumps({"type": "object", "properties": {"descriptive": {"type": "array", "items": {"type": "string"}}}})), "shape", "repeats the JSON schema"),
-    Lacks("the example", content('{"descriptive": [...], "technical": [...]}'), "garbled", "the answer's JSON is broken"),
+    Lacks("the example", content('{"descriptive": [...], "technical": [...]}'), "placeholder", "repeats the prompt's form"),
     Lacks("JSON cut before a keyword", content('{"descriptive": ["connec', "length"), "cut", "is cut before its first keyword"),
     Lacks("JSON cut after one keyword", content('{"descriptive": ["connection pool", "circuit bre', "length"), "cut", "the answer was cut (finish_reason 'length')"),
     Lacks("a loop", content("pool " * 300, "length"), "loop", "the model repeats itself"),
@@ -217,7 +194,7 @@ LACKS = [
     Lacks("another API's JSON", body({"status": "ok"}), "not_chat", "{'status': 'ok'}"),
     Lacks("text", body(b"OK"), "not_chat", '200 with "OK"'),
     Lacks("the model's format", refusal(500, "The model produced output that does not match the expected peg-native format"), "bad_format", "did not fit the format"),
-    Lacks("an error in 200", body({"error": {"message": "CUDA out of memory", "code": 500}}), "http", "CUDA out of memory"),
+    Lacks("an error in 200", body({"error": {"message": "CUDA out of memory", "code": 500}}), "out_of_memory", "200 with error 500: CUDA out of memory"),
     Lacks("an error in a stream", broken_stream, "http", "an error was encountered while running the model"),
     Lacks("a crash", refusal(500, "llama runner process has terminated: exit status 2"), "http", "exit status 2"),
     Lacks("a wrong key", refusal(401, "Incorrect API key provided"), "http", "refuses the key (401: Incorrect API key"),
@@ -233,21 +210,21 @@ LACKS = [
 ]  # fmt: skip
 
 
-async def _stored(place: Place, server: FaultServer, name: str, say: Say) -> dict[str, Any]:
-    server.say = say
-    server.calls.clear()
-    answer = await place.extract(name, DOCUMENT + f"\nNumber {len(name)}.\n")
+async def _played(place: Place, server: FaultServer, rows: Sequence[Holds | Lacks]) -> list[dict[str, Any]]:
+    """What became of a document per row, each with a call of its own."""
+    played: list[dict[str, Any]] = []
+    for number, row in enumerate(rows):
+        server.say = row.say
+        server.calls.clear()
+        for held in place.engine.pool._servers:
+            held.breaker.succeeded()  # a quota takes a server out
+        answer = await place.extract(f"row-{number}", DOCUMENT + f"\nNumber {number}.\n")
+        played.append({"row": row, "answer": answer, "calls": len(server.calls)})
     await place.written()
-    error, message, short = place.records("error, message, short", f"document_id = '{name}'".replace("''", "'"))[-1]
-    llm = place.stored(name).llm or ()
-    return {
-        "answer": answer,
-        "error": error,
-        "message": message or "",
-        "short": short,
-        "llm": llm,
-        "calls": len(server.calls),
-    }
+    for number, one in enumerate(played):
+        error, message = place.records("error, message", f"document_id = 'row-{number}'")[-1]
+        one |= {"error": error, "message": message or "", "llm": place.stored(f"row-{number}").llm or ()}
+    return played
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -257,13 +234,12 @@ async def test_every_answer_that_holds_the_keywords_is_kept_with_one_call(api: A
         FaultServer(api) as server,
         running(tmp_path, server, FULL, api=api, breaker_failures=1000, cache_bytes=0, min_total=0) as place,
     ):  # type: ignore[arg-type]
-        for number, (name, say, missing) in enumerate(HOLDS):
-            row = await _stored(place, server, f"holds-{number}", say)
-            kept = {keyword.casefold() for keyword in row["llm"]}
-            if len(WANTED - kept) > missing or kept - WANTED or row["calls"] != 1 or row["error"]:
-                lost.append(
-                    f"{name}: {row['calls']} calls, {row['error']}, {row['message']}, without {WANTED - kept}, with {kept - WANTED}"
-                )
+        for one in await _played(place, server, [*HOLDS, *gateway_rows.HOLDS]):
+            kept = {keyword.casefold() for keyword in one["llm"]}
+            missing, extra = WANTED - kept, kept - WANTED
+            if len(missing) > one["row"].lost or extra or one["calls"] != 1 or one["error"]:
+                calls, error, message = one["calls"], one["error"], one["message"]
+                lost.append(f"{one['row'].name}: {calls} calls, {error}, {message}, without {missing}, with {extra}")
     assert not lost, "\n".join(lost)
 
 
@@ -273,22 +249,23 @@ async def test_of_answers_without_keywords_none_is_stored_and_each_has_its_own_t
 ) -> None:
     wrong: list[str] = []
     heard: dict[str, str] = {}
+    rows = [*LACKS, *gateway_rows.LACKS]
     async with (
         FaultServer(api) as server,
         running(tmp_path, server, FULL, api=api, breaker_failures=1000, cache_bytes=0, timeout_s=2.0) as place,
     ):  # type: ignore[arg-type]
-        for number, (name, say, kind, shows) in enumerate(LACKS):
-            row = await _stored(place, server, f"lacks-{number}", say)
-            heard.setdefault(row["message"], name)
-            if row["llm"] or row["error"] != kind or shows not in row["message"] or not row["answer"].fallback:
-                wrong.append(f"{name}: stored {row['llm']}, {row['error']}: {row['message']}")
+        for one in await _played(place, server, rows):
+            row = one["row"]
+            heard.setdefault(one["message"], row.name)
+            if one["llm"] or one["error"] != row.kind or row.shows not in one["message"] or not one["answer"].fallback:
+                wrong.append(f"{row.name}: stored {one['llm']}, {one['error']}: {one['message']}")
         now = place.engine.clock.now()
         counted = series.between(place.engine.conn, now - 600, now + 10, "treatment").kinds
     assert not wrong, "\n".join(wrong)
-    assert counted == dict(Counter(row.kind for row in LACKS if row.kind != "loading"))  # which is not an attempt
-    same = len(LACKS) - len(heard)
+    assert counted == dict(Counter(row.kind for row in rows if row.kind != "loading"))  # which is not an attempt
+    same = len(rows) - len(heard)
     assert same <= 2, heard  # nothing, white space and null are one
-    assert all("<" not in message or "<think>" in message for message in heard)
+    assert all("<" not in message or "<think>" in message or '"' in message for message in heard)
 
 
 LOADING = refusal(503, "Loading model", type="unavailable_error")

@@ -68,3 +68,31 @@ def test_a_false_declaration_does_not_spoil_unicode() -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes_are_some_text(raw: bytes) -> None:
     assert isinstance(decode(raw).text, str)
+
+
+# a sentence a language, in the code pages of DOS, Windows, ISO and the Macintosh that its files are written in
+PAGES = [
+    ("tr", "cp1254", "Sunucu bağlantı havuzunu açık tutar; her bağlantı süresi dolunca kapatılır ve çağrılar yeniden gönderilir.\n"),
+    ("cs", "cp1250 iso8859_2 cp852", "Server udržuje fond připojení; každé připojení se po určité době zavře a žádosti se pošlou znovu.\n"),
+    ("hu", "cp1250 iso8859_2", "A kiszolgáló kapcsolatkészletet tart fenn; minden kapcsolat lejár egy idő után, és a kérések újra elküldődnek.\n"),
+    ("ro", "cp1250 iso8859_2", "Serverul păstrează un grup de conexiuni; fiecare conexiune se închide după un timp şi cererile sînt trimise din nou, aţi văzut.\n"),
+    ("el", "cp1253 iso8859_7", "Ο διακομιστής κρατά μια δεξαμενή συνδέσεων και κάθε σύνδεση κλείνει μετά από λίγο.\n"),
+    ("he", "cp1255 iso8859_8", "השרת שומר מאגר חיבורים וכל חיבור נסגר אחרי זמן קצוב.\n"),
+    ("ar", "cp1256 iso8859_6", "يحتفظ الخادم بمجموعة من الاتصالات ويغلق كل اتصال بعد مهلة محددة.\n"),
+    ("lt", "cp1257 iso8859_13", "Serveris saugo jungčių telkinį; kiekviena jungtis po kurio laiko uždaroma, o žinutės siunčiamos iš naujo.\n"),
+    ("lv", "cp1257", "Serveris glabā savienojumu kopu; katrs savienojums pēc kāda laika tiek slēgts, un ziņojumi tiek sūtīti vēlreiz.\n"),
+    ("de", "cp1252 cp850 mac_roman", "Der Server hält einen Pool von Verbindungen; jede wird nach einer Weile geschlossen, dann öffnet er größere.\n"),
+    ("fr", "cp1252 cp850 mac_roman", "Le serveur garde un groupe de connexions; chaque connexion est fermée après un délai, et les requêtes échouées sont réessayées.\n"),
+    ("uk", "cp1251 koi8_u", "Сервер тримає пул з'єднань; кожне з'єднання закривається через певний час, і запити надсилаються знову.\n"),
+]  # fmt: skip
+
+
+def test_the_code_pages_of_a_language_s_files_are_guessed_and_named_as_a_guess() -> None:
+    wrong = []
+    for language, pages, sentence in PAGES:
+        for page in pages.split():
+            for text in (sentence, sentence * 20):
+                decoded = decode(text.encode(page))
+                if decoded.text != text or not decoded.guessed:
+                    wrong.append(f"{language} in {page}: {decoded.encoding} {decoded.text[:60]!r}")
+    assert not wrong, "\n".join(wrong)

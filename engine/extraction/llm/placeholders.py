@@ -1,0 +1,65 @@
+"""Recognises what a model repeats from a prompt in place of keywords: "keyword1", "...", "<keyword>", "string".
+
+Pure. Such words may occur in a document, which then supports them; they describe none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_NOUN = (
+    r"(?:key[ _-]?words?|key[ _-]?phrases?|phrases?|terms?|topics?|tags?|items?|words?|names?|labels?|entries|entry"
+    r"|concepts?|values?|elements?|strings?)"
+)
+_KIND = (
+    r"(?:descriptive|technical|technology|tech|another|other|first|second|third|next|last|final|some|your|more|actual"
+    r"|relevant|main)"
+)
+_PLACEHOLDER = re.compile(
+    rf"(?:(?:{_KIND}[ _-]+){{1,3}}{_NOUN}(?:[ _-]*(?:\d{{1,3}}|[a-zn]|here|goes here))?"
+    rf"|{_NOUN}[ _-]*(?:\d{{1,3}}|n|[a-c])|{_NOUN}[ _-]+(?:here|goes here|list)"
+    r"|(?:insert|add|put|enter|list|fill in|extract)(?:ed)?[ _-]+"
+    rf"(?:(?:the|your|a|any|more|{_KIND})[ _-]+){{0,2}}{_NOUN}(?:[ _-]+here)?"
+    rf"|(?:array|list|lists) of {_NOUN}|{_KIND}[ _-]*\d{{1,3}}"
+    r"|string|strings|str|text|placeholders?|example ?\d{0,2}|foo|bar|baz|lorem ipsum.{0,40}|tbd|todo|xxx+|abc|etc"
+    r"|(?:…|\.{2,}|_{2,}|-{2,}|\?+))",
+    re.IGNORECASE,
+)
+_BRACKETED = re.compile(r"(?:<([^<>]{1,60})>|\[([^\[\]]{1,60})\]|\{+([^{}]{1,60})\}+|\$\{?(\w{1,40})\}?|%(\w{1,40})%?)")
+_ALWAYS = re.compile(r"(?:…|\.{2,}|_{2,}|-{2,}|\?+)")
+_ALONE = frozenset(("string", "strings", "str", "text", "foo", "bar", "baz", "abc", "etc", "todo", "tbd"))
+_DOTS = re.compile(r"\[\s*[\"']?(?:\.\.\.|…)[\"']?\s*,?\s*\]")
+_EDGES = " \t\"'`“”‘’*,;:."
+
+
+def is_placeholder(item: str) -> bool:
+    """Whether an item has the place of a keyword and names none. What may be a document's own word is not one."""
+    bare = item.strip()
+    if _ALWAYS.fullmatch(bare):
+        return True
+    bracketed = _BRACKETED.fullmatch(bare)
+    inner = next((part for part in bracketed.groups() if part), "") if bracketed else bare
+    inner = inner.strip(_EDGES) or inner
+    if inner.casefold() in _ALONE and not bracketed:
+        return False
+    return _PLACEHOLDER.fullmatch(inner) is not None or (bracketed is not None and _names_the_place(inner))
+
+
+def without(items: Iterable[str]) -> tuple[str, ...]:
+    return tuple(item for item in items if not is_placeholder(item))
+
+
+def all_of(items: Iterable[str]) -> bool:
+    """Whether there are items, and each is a placeholder or a word that stands for one: "string", "foo"."""
+    kept = [item.strip(_EDGES) or item for item in items]
+    return bool(kept) and all(is_placeholder(item) or item.casefold() in _ALONE for item in kept)
+
+
+def is_form(text: str) -> bool:
+    """Whether a text is the prompt's own example: {"descriptive": [...], "technical": [...]}."""
+    return len(text) < 4000 and _DOTS.search(text) is not None
+
+
+def _names_the_place(inner: str) -> bool:
+    return re.search(rf"\b{_NOUN}\b", inner, re.IGNORECASE) is not None and len(inner.split()) <= 6
