@@ -220,7 +220,9 @@ def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
         return raw.logo
     if project and _README.match(name.rsplit("/", 1)[-1]):
         return project
-    return "" if raw.format is Format.LOG else _of_text(raw, blocks, stem)
+    if raw.format is Format.LOG:
+        return ""
+    return name.rsplit("/", 1)[-1] if raw.format is Format.SOURCE else _of_text(raw, blocks, stem)
 
 
 def _top(raw: Raw, blocks: list[Block]) -> int | None:

@@ -75,6 +75,16 @@ _FURNITURE = re.compile(
 _NAMES = re.compile(
     r"(?:[A-ZÀ-Þ][\w.'’-]{0,20} ){1,3}[A-ZÀ-Þ][\w'’-]{1,20}(?: \([^()]{1,40}\)| <[^<>]{1,60}>)?(?:,|;|\n| and |\.?$)"
 )
+# a bar that leads to translations: English | 简体中文 | Português Brasileiro
+_LANGUAGE = re.compile(
+    r"\b(?:english|deutsch|german|fran[çc]ais|french|espa[ñn]ol|spanish"
+    r"|portugu[êe]s(?: brasileiro| \(?(?:br|brasil)\)?)?"
+    r"|portuguese|brazilian portuguese|italiano|italian|nederlands|dutch|polski|polish|t[üu]rk[çc]e|turkish|svenska"
+    r"|magyar|[čc]e[šs]tina|rom[âa]n[ăa]|suomi|dansk|norsk|bahasa(?: indonesia)?|ti[ếe]ng vi[ệe]t|vietnamese|русский"
+    r"|russian|українська|ελληνικά|japanese|korean|(?:simplified |traditional )?chinese|العربية|فارسی|עברית|हिन्दी)\b"
+    r"|[简簡繁]体?中文|繁體中文|正體中文|中文(?:版|文档)?|日本語|한국어|ไทย",
+    re.I,
+)
 _CODED = re.compile(r"[A-Za-z0-9+/=_-]{60,}\s*")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 MINIFIED = 400  # characters of a line from which it may be a program's
@@ -91,12 +101,26 @@ def is_licence(text: str) -> bool:
     return _LICENCE.search(text[:4000]) is not None or (len(text) < 400 and _COPYRIGHT.match(text) is not None)
 
 
+def grants(text: str) -> bool:
+    """Whether it has the words of a licence, not only of a copyright."""
+    return _LICENCE.search(text[:4000]) is not None
+
+
 def is_people(text: str) -> bool:
     """A paragraph that is little more than six or more names separated by commas."""
     if len(text) > 20_000 or text.count(",") + text.count("\n") < 5:
         return False
     names = [match[0] for match in _NAMES.finditer(text)]
     return len(names) >= 6 and 10 * sum(map(len, names)) > 7 * len(text)
+
+
+def is_language_bar(text: str) -> bool:
+    """Whether a short paragraph holds little more than three or more names of languages."""
+    if len(text) > 600:
+        return False
+    names = _LANGUAGE.findall(text)
+    letters = sum(map(str.isalpha, text))
+    return len(names) >= 3 and 10 * sum(sum(map(str.isalpha, name)) for name in names) > 6 * letters
 
 
 def is_furniture(line: str) -> bool:
@@ -140,7 +164,10 @@ def without(blocks: Sequence[Block]) -> list[Block]:
                 continue
         elif (
             closed
-            or (block.kind != "code" and (is_licence(block.text) or is_people(block.text)))
+            or (
+                block.kind != "code"
+                and (is_licence(block.text) or is_people(block.text) or is_language_bar(block.text))
+            )
             or is_coded(block.text)
         ):
             continue

@@ -53,6 +53,18 @@ _CONTACT = re.compile(
     r"|\bp\. ?iva\b|\bvat (?:no|id)\b|\+\d{2}[ \d()/-]{7,}",
     re.I,
 )
+_NEWSLETTER = re.compile(
+    r"\b(?:view (?:this|it) .{0,30}\b(?:browser|online)"
+    r"|(?:can(?:no|')t|unable to|trouble) (?:see|view|read)\w* this (?:e-?mail|message)"
+    r"|unsubscribe|you (?:are receiving|received) this (?:e-?mail|message)|update your preferences|privacy policy"
+    r"|ne s['’]affiche pas correctement|version en ligne|se d[ée]sabonner|d[ée]sinscri\w+"
+    r"|(?:nicht|richtig|korrekt) (?:korrekt |richtig )?(?:angezeigt|dargestellt)|abbestellen"
+    r"|im browser (?:ansehen|öffnen|anzeigen)"
+    r"|(?:non|no) (?:si )?(?:visualizz\w+|ve[sz]?) (?:correttamente|correctamente)"
+    r"|cancella\w* l['’]iscrizione|darse de baja"
+    r"|отпис\w+|отказаться от (?:рассылки|подписки|получения)|退订|取消订阅|配信停止)",
+    re.I,
+)
 _NOTICE = re.compile(
     r"\b(?:confidential(?:ity)?\b.{0,80}(?:intended|privileged|notice|recipient)|intended (?:solely|only) for"
     r"|nota di riservatezza|vertraulich\w*.{0,80}bestimmt|confidentiel\w*.{0,80}destinataire|aviso legal"
@@ -77,8 +89,9 @@ def parse(text: str) -> Raw:
         if part is not None and part.get_content_type() == "text/html":
             from engine.parsing import page
 
-            html = page.parse(body)
-            return Raw(Format.MAIL, html.blocks, _subject(subject) or html.title, language)
+            html = page.parse(body, mail=True)
+            blocks = [block for block in html.blocks if not _is_newsletter(block)]
+            return Raw(Format.MAIL, blocks or html.blocks, _subject(subject) or html.title, language)
     except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # headers that the library cannot parse
         subject, body = _by_lines(text)
         language = ""
@@ -115,9 +128,13 @@ def _blocks(body: str) -> list[Block]:
     return _without_card(blocks)
 
 
+def _is_newsletter(block: Block) -> bool:
+    return len(block.text) < 400 and _NEWSLETTER.search(block.text) is not None
+
+
 def _without_card(blocks: list[Block]) -> list[Block]:
     """Without the notice of confidentiality, and from the sender's address and telephone on, if text is above it."""
-    kept = [block for block in blocks if not _NOTICE.search(block.text[:400])]
+    kept = [block for block in blocks if not (_NOTICE.search(block.text[:400]) or _is_newsletter(block))]
     for place, block in enumerate(kept):
         if place and 2 * len(_CONTACT.findall(block.text)) >= block.text.count("\n") + 1:
             return kept[:place]

@@ -72,7 +72,8 @@ _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _LINKS = 0.8  # share of a list's words in links from which it is navigation
 
 
-def parse(page: str) -> Raw:
+def parse(page: str, mail: bool = False) -> Raw:
+    """`mail`: short links in a row lead around a site, whatever they are called."""
     from selectolax.lexbor import LexborHTMLParser
 
     if _depth(page) > DEEPEST:  # each search below an element would scan the rest of the page
@@ -83,10 +84,10 @@ def parse(page: str) -> Raw:
     above = _above(tree)
     tree.strip_tags(_HIDDEN.split(","))
     _drop(tree, _AROUND)
-    _drop_link_tables(tree)
+    _drop_link_tables(tree, mail)
     body = _main(tree)
     blocks = _blocks(body.html or "" if body is not None else "")
-    title = _title(declared, blocks)
+    title = _without_number(_title(declared, blocks), blocks)
     if _VAGUE.fullmatch(title) and above:
         title = f"{above}: {title}"
     return Raw(Format.HTML, blocks, title, language)
@@ -150,7 +151,7 @@ def _drop(tree: LexborHTMLParser, selectors: str) -> None:
             node.decompose()
 
 
-def _drop_link_tables(tree: LexborHTMLParser) -> None:
+def _drop_link_tables(tree: LexborHTMLParser, mail: bool = False) -> None:
     """Lists and tables of site links: Prev, Up, Next; Home, Docs, Log in."""
     for node in tree.css("table, ul, ol, dl, div, p, header"):
         if node.parent is None or node.css_first("h1, h2, h3, table table, pre") is not None:
@@ -159,7 +160,11 @@ def _drop_link_tables(tree: LexborHTMLParser) -> None:
         if not 0 < len(words) <= 600:
             continue
         links = [" ".join(link.text(deep=True).split()) for link in node.css("a")]
-        if links and sum(map(len, links)) >= _LINKS * len(words.replace(" | ", "")) - 4 and _leads_around(links):
+        if (
+            links
+            and sum(map(len, links)) >= _LINKS * len(words.replace(" | ", "")) - 4
+            and (_leads_around(links) or (mail and len(links) >= 3 and max(map(len, links)) <= 30))
+        ):
             node.decompose()
 
 
@@ -232,6 +237,16 @@ def _title(declared: str, blocks: list[Block]) -> str:
     if len(heads) > 1 and len(parts) == 2 and _alike(heads[0], parts[0]):  # the site's heading, and one per chapter
         return declared
     return parts[0] if len(parts[0]) > 2 or len(parts) == 1 else " ".join(parts[:2])
+
+
+def _without_number(title: str, blocks: list[Block]) -> str:
+    """ "Completion System" of "20 Completion System", where its sections are 20.1, 20.2."""
+    number = re.match(r"(\d{1,3}) (?=[^\W\d])", title)
+    numbered = number and any(
+        block.text.startswith((f"{number[1]}.1 ", f"{number[1]}.2 ")) or f" {number[1]}.1 " in block.text[:200]
+        for block in blocks
+    )
+    return title[number.end() :] if number and numbered else title
 
 
 def _alike(heading: str, title: str) -> bool:

@@ -31,6 +31,12 @@ _STAR = re.compile(r"^[ \t]*\*+[ \t]?")
 _USELESS = re.compile(
     r"module (?:dependencies|exports|variables)|imports?|constants|globals?|types|helpers?|main|setup", re.I
 )
+_DEFINES = re.compile(
+    r"^(?:async )?(?:def|class|fn|func|function|struct|enum|impl|interface|trait|sub|module|namespace)\b"
+    r"|^\w[\w *]{0,80}\([^;{}]{0,400}\) ?\{"
+    r"|^(?:export )?(?:default )?(?:async )?(?:function|class)\b",
+    re.M,
+)
 _TAGGED = re.compile(
     r"^@(?:param|return|returns|throws|type|see|private|public|example|default|internal|deprecated)\b.*"
 )
@@ -130,9 +136,10 @@ def _without_legal(paragraph: str) -> str:
     legal = [place for place, line in enumerate(lines) if _LEGAL.match(line)]
     if not legal:
         return paragraph
-    from engine.parsing.boilerplate import is_licence
+    from engine.parsing.boilerplate import grants
 
-    if len(lines) > len(legal) and is_licence("\n".join(lines[legal[-1] :])) and len(lines) - legal[-1] > 1:
+    rest = "\n".join(lines[legal[-1] + 1 :])
+    if rest and grants("\n".join(lines[legal[-1] :])) and (rest.lstrip()[:1].islower() or grants(rest)):
         return "\n".join(lines[: legal[0]])
     return "\n".join(line for line in lines if not _LEGAL.match(line))
 
@@ -142,6 +149,8 @@ def _title(blocks: list[Block]) -> str:
     from engine.parsing.boilerplate import is_licence
 
     for block in blocks[:12]:
+        if block.kind == "code" and _DEFINES.search(block.text):
+            break  # the next comment is about a part of it
         if block.kind == "text" and not is_licence(block.text):
             line = " ".join(_ADDRESS.sub("", _name_line(block.text)).split())
             first = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]

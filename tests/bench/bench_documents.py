@@ -6,6 +6,9 @@
 judged_documents.json holds kinds, files, titles and a judgement for each keyword, no texts: "+" a librarian would sign it, "~" right but
 general or oddly cut, "-" junk. A keyword that was not judged yet is printed and counts as junk until it is: add it to the file. A document
 is good with at most one "-" and at least five "+" (or half of the few that it has), junk with four "-" or more, else so-so.
+
+Below it: the right titles as queries to the store's search, over all documents. How often the titled document comes first, and how often in
+the first ten, with the raw first line for a title as it once was; with the title of the parser; and with the file's name indexed beside it.
 """
 
 from __future__ import annotations
@@ -14,13 +17,19 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.extraction.frequency import extract
+from engine.extraction.keywords import Keywords
 from engine.parsing import parse
 from engine.parsing.encoding import decode
+from engine.store import database, documents
+from engine.store.documents import DocumentWrite
+from engine.store.folder import Folder
 
 JUDGED = Path(__file__).with_name("judged_documents.json")
 FIRST = 10
@@ -86,6 +95,82 @@ def judge(folder: Path, judged: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+class Titled(NamedTuple):
+    """A document as the store may know it: the title that a person gave it, the parser's, its raw first line."""
+
+    name: str
+    right: str
+    title: str
+    line: str
+    keywords: Keywords
+
+
+def titled(folder: Path, judged: list[dict[str, Any]]) -> list[Titled]:
+    rows = []
+    for entry in judged:
+        path = placed(folder, entry["file"])
+        if path is None or not entry["title_right"] or not entry["title"]:
+            continue
+        text = decode(path.read_bytes()).text
+        name = str(path.relative_to(folder))
+        document = parse(text, name)
+        line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+        rows.append(Titled(name, entry["title"], document.title, line[:300], extract(document)))
+    return rows
+
+
+def hits(rows: list[Titled], title: Callable[[Titled], str], names: bool) -> tuple[int, int]:
+    """(first, in the first ten) of the documents that their right titles find in a store of all of them."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Folder(Path(place) / "store")
+        folder.prepare()
+        database.create(folder)
+        conn = database.open_writer(folder, "NORMAL")
+        ids = [row.name if names else f"{number:05}" for number, row in enumerate(rows)]
+        documents.write(
+            conn,
+            [
+                DocumentWrite(
+                    id,
+                    title(row),
+                    "",
+                    "",
+                    0.0,
+                    "control",
+                    "frequency",
+                    row.keywords.ranked,
+                    row.keywords.technical,
+                    None,
+                    (),
+                    0,
+                    0,
+                )
+                for id, row in zip(ids, rows, strict=True)
+            ],
+        )
+        conn.commit()
+        first = ten = 0
+        for id, row in zip(ids, rows, strict=True):
+            answers = [document.id for document in documents.search(conn, row.right, FIRST)]
+            first += answers[:1] == [id]
+            ten += id in answers
+        conn.close()
+    return first, ten
+
+
+def searched(rows: list[Titled]) -> str:
+    ways: list[tuple[str, Callable[[Titled], str], bool]] = [
+        ("the raw first line as the title", lambda row: row.line, False),
+        ("the parser's title", lambda row: row.title, False),
+        ("the parser's title, and file names", lambda row: row.title, True),
+    ]
+    lines = [f"{len(rows)} right titles as queries{'':12}  first  in ten"]
+    for name, title, names in ways:
+        first, ten = hits(rows, title, names)
+        lines.append(f"{name:<36}  {first:5}  {ten:6}")
+    return "\n".join(lines)
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [f"{'kind':<10} files   good  so-so   junk | keywords: +     ~     - | titles right"]
     for kind in [*dict.fromkeys(row["kind"] for row in rows), "all"]:
@@ -108,7 +193,10 @@ def main() -> None:
     if given.fetch:
         fetch(given.fetch, kept["packages"])
     if given.data:
-        print(table(judge(given.data, kept["documents"])))
+        for number in (1, 2):
+            judged = [entry for entry in kept["documents"] if entry.get("set", 1) == number]
+            print(f"\nList {number}\n{table(judge(given.data, judged))}")
+        print("\n" + searched(titled(given.data, kept["documents"])))
 
 
 if __name__ == "__main__":

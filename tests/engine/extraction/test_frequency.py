@@ -345,6 +345,23 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
     assert not verbs & {word for keyword in extract(text).ranked for word in keyword.split()}
 
 
+@pytest.mark.parametrize(
+    ("text", "named", "function"),
+    [
+        ("Sunucu bağlantı havuzu için bir sınır tutar ve bu sınır için ayar gerekir. Bağlantı havuzu boş ise yeni bir bağlantı açılır.", "bağlantı havuzu", "bir için ve bu"),
+        ("Server udržuje fond připojení pro všechny žádosti a také pro zprávy. Fond připojení má limit, který není pevný.", "fond připojení", "pro všechny také který"),
+        ("A kiszolgáló és a kapcsolatkészlet között van egy átjáró, és ez az átjáró is korlátoz. Az átjáró nem zárja le a kapcsolatkészlet elemeit.", "kapcsolatkészlet", "és egy ez az nem"),
+        ("Сервер тримає пул з'єднань, який або росте, або якщо немає запитів, то він зменшується. Пул з'єднань є для шлюзу.", "пул", "який або якщо є"),
+        ("Ο διακομιστής κρατά τη δεξαμενή συνδέσεων και αν είναι άδεια, τότε είναι αργός. Η δεξαμενή συνδέσεων είναι για την πύλη.", "δεξαμενή συνδέσεων", "και αν είναι τότε"),
+        ("Serverul păstrează un grup de conexiuni pentru fiecare poartă și este închis dacă nu mai sunt cereri. Un grup de conexiuni are o limită.", "grup", "pentru și este dacă"),
+    ],
+)  # fmt: skip
+def test_function_words_of_more_languages_are_no_keywords(text: str, named: str, function: str) -> None:
+    ranked = [keyword.casefold() for keyword in extract(text).ranked]
+    assert any(named.casefold() in keyword or keyword in named.casefold() for keyword in ranked)
+    assert not set(function.casefold().split()) & {word for keyword in ranked for word in (keyword,)}
+
+
 def test_a_text_with_many_words_that_english_shares_is_in_its_own_language() -> None:
     keywords = extract(
         "To jest program do kopiowania plików na dysku. Na końcu jest lista opcji, a plik do zapisu jest podany po nazwie katalogu. "
