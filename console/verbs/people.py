@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,12 @@ from console.context import (
     write_text,
     wrote,
 )
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from engine.store.added import Added, Lack
+    from engine.store.log import Verification
 
 
 @click.group()
@@ -197,17 +204,12 @@ def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> No
 def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, head: str | None, as_json: bool) -> None:
     """The decision log, newest last."""
     if verify or head is not None:
-        from engine.store.log import verify as check
-
         noted = "" if head is None else head.strip().lower()
         if head is not None and not re.fullmatch("[0-9a-f]{8,64}", noted):
             raise click.UsageError(
                 f"{head!r} is not a head: give 8 to 64 hexadecimal digits, as `rollout backup` and --verify print them."
             )
-        result = context.reader.read(lambda conn: check(conn, noted))
-        if not result.ok:
-            fail(result.sentence, as_json, code="log_broken")
-        say(result, result.sentence, as_json)
+        _verify(context, noted, as_json)
         return
     import msgspec
 
@@ -217,6 +219,37 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
     lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
     body = [{**msgspec.to_builtins(row), "at": iso(row.at, ms=True)} for row in rows]
     say(body, "\n".join(lines) or "No decision matches.", as_json)
+
+
+def _verify(context: CliContext, noted: str, as_json: bool) -> None:
+    import msgspec
+
+    from engine.store.added import examine
+    from engine.store.database import one_moment
+    from engine.store.head_memory import recall
+    from engine.store.log import verify
+
+    def compared(conn: sqlite3.Connection) -> tuple[Verification, Lack | Added | None]:
+        with one_moment(conn):
+            checked = verify(conn, noted)
+            return checked, examine(conn, known) if checked.ok else None
+
+    known = None
+    result, finding = context.reader.read(compared)
+    while (latest := recall(context.folder.path)) != known:
+        known = latest  # an engine that decides meanwhile remembers it before it is in the log
+        result, finding = context.reader.read(compared)
+    if not result.ok:
+        fail(result.sentence, as_json, code="log_broken")
+    if finding is not None:
+        fail(f"The log is a chain of {result.decisions} decisions, but {finding.why}.", as_json, code="log_broken")
+    if known is None:
+        outside = "This user's engine remembers nothing of it: a log that was replaced or continued would pass too."
+    else:
+        outside = f"It has decision {known.rev}, the last that this user's engine remembers, and no raise after it."
+    sentence = f"{result.sentence} {outside}"
+    body = {**msgspec.to_builtins(result), "sentence": sentence, "remembered": known is not None}
+    say(body, sentence, as_json)
 
 
 @click.command()

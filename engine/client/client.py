@@ -14,6 +14,7 @@ import shlex
 import socket
 import time
 import uuid
+from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct, structs
@@ -180,6 +181,19 @@ class EngineClient:
         if to_stage is None and not done:
             self._disarm(ways)
         result = self._push(request_id, reason, seen, to_stage, pressed, ways)
+        if result is None and (there := self._moved_to()) is not None:
+            ways.append(f"the engine of {self.folder.path} runs on {there}, where that folder was moved")
+            elsewhere = EngineClient(Folder(there), self.plan)
+            elsewhere._disarm(ways)
+            result = elsewhere._push(request_id, reason, seen, None, pressed, ways) or RollbackResult(
+                False,
+                f"Not certain: {self.folder.path} was moved to {there} under its engine, which does not answer. The "
+                f"armed file there is removed. Stop that engine: rollout --store {shlex.quote(str(there))} stop",
+                tuple(ways),
+                request_id,
+                None,
+                "silent",
+            )
         if result is None:
             if to_stage is not None:
                 self._disarm(ways)
@@ -256,6 +270,13 @@ class EngineClient:
         return RollbackResult(
             True, sentence, tuple(ways), ask.request_id, rev, engine, instead=instead, leases_end_s=lasting
         )
+
+    def _moved_to(self) -> Path | None:
+        """Where the store's folder is that a live engine of this user took this one for; None if it was not moved."""
+        from engine.store import running
+
+        pid = running.process_of(self.folder.path)
+        return running.moved_to(self.folder.path, pid) if pid else None
 
     def _still_held(self) -> int:
         """The process that holds a removed or replaced lock file of this store; 0 for none. Its engine still

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from engine.client.client import EngineClient
+from engine.store import running
 from engine.store.folder import Folder
 from engine.store.holders import holders, is_ours
 
@@ -48,6 +49,8 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
         pass
     except (ValueError, http.client.HTTPException):
         return Whereabouts("other_version", pid=pid, why="it answers in a format that this version does not know")
+    if (lives := running.process_of(folder.path)) and (there := running.moved_to(folder.path, lives)) is not None:
+        return _elsewhere(folder, Folder(there), lives, timeout_s)
     held, hidden = holders(folder)
     if held:
         return Whereabouts("silent", pid=held[0], why="it does not answer")
@@ -61,6 +64,15 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
     if not os.path.isdir("/proc/self/fd"):
         return Whereabouts("unknown", why="this system does not show which process has a file open")
     return Whereabouts("none")
+
+
+def _elsewhere(folder: Folder, there: Folder, pid: int, timeout_s: float) -> Whereabouts:
+    """The engine of a folder that was moved away under it."""
+    moved = f"the folder {folder.path} was moved to {there.path} under process {pid}, whose engine runs"
+    try:
+        return Whereabouts("running", view_of(EngineClient(there), timeout_s), pid, moved)
+    except (OSError, ValueError, http.client.HTTPException):
+        return Whereabouts("silent", pid=pid, why=f"{moved} and does not answer")
 
 
 def view_of(client: EngineClient, timeout_s: float = ASK_S) -> View | None:

@@ -50,7 +50,9 @@ class DocumentApi:
 
     def application(self) -> ASGIApp:
         handlers: Any = {Exception: self.broken, ClientDisconnect: _left, HTTPException: _unknown}
-        return NamedRequests(Starlette(routes=self.routes(), exception_handlers=handlers))
+        served = Starlette(routes=self.routes(), exception_handlers=handlers)
+        served.router.redirect_slashes = False  # it would lead to whatever address the Host header names
+        return NamedRequests(served)
 
     # -- around every route --------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ from engine.server import binding, repeated
 from engine.server.guard import Guard
 from engine.server.simulation import Simulation, refuse_a_rehearsals
 from engine.service import sd_notify
+from engine.store import running
 from engine.store.folder import Folder, Lock, StoreError
 from engine.text import reason_of
 
@@ -234,6 +235,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             engine.director = simulation.director if simulation is not None else None
             if world is None:
                 memory.remember(plan_path, folder.path, os.getpid())
+                running.note(folder.path)
             await engine.open(address=binding.url(tcp))
             await ControlLoop(engine).start()
             await lifecycle.started(engine)

@@ -50,6 +50,7 @@ from engine.service.proof import Proof
 from engine.service.restorable import Restorable, RestorableCount
 from engine.store import database, lease, log, ownership, plans
 from engine.store.folder import Folder
+from engine.store.head_memory import HeadMemory
 from engine.store.log import Outcome
 from engine.store.reader import decision_view
 from engine.store.writer import Writer
@@ -111,6 +112,7 @@ class Engine:
         self.feedback_limit = RateLimiter()
         self.raising = asyncio.Lock()  # held while the armed file is made and a raise recorded
         self.state = State()
+        self.heads: HeadMemory | None = None  # None in a rehearsal
         self.address = ""
         self.token = 0
         self.clean_start = True  # the previous engine ended cleanly
@@ -157,6 +159,9 @@ class Engine:
             self.started = self.clock.now()
         self.trust, self.verified = log.trusted(self.conn)
         self.state = self.trust.head.state
+        if not self.rehearsal:
+            self.heads = HeadMemory(self.folder.path)
+            self.trust.before_commit = self.heads.before
         pins = plans.known(self.conn, self.plan, self.state)
         if pins is not None and (why := misplaced(self.plan, pins, self.state.stage)):
             self.plan, self.misplaced = plans.in_force(self.conn, self.plan, pins), why
@@ -250,6 +255,8 @@ class Engine:
             done = self.writer.write(lease.ended)
             await asyncio.wait_for(asyncio.wrap_future(done), 2.0)
         await asyncio.to_thread(self.writer.stop)
+        if self.heads is not None:
+            await asyncio.to_thread(self.heads.close)
         if self.switch.shut and (kept := self.writer.files.set_aside()) is not None:
             journal.info("Changes from this engine's log that were not carried over are kept in %s.", kept)
         self.conn.close()

@@ -20,9 +20,12 @@ from engine.routing.switch import TAKEN_OVER
 from engine.service import pinning, retention, rollback, sd_notify, snapshot
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.escalation import Escalation
+from engine.service.integrity import Integrity
 from engine.service.notifier import Mailing
+from engine.service.remembering import Remembering
 from engine.service.trials import Trials
-from engine.store import future, head_memory, lease, live, log, ownership, plans
+from engine.store import future, lease, live, log, ownership, plans
+from engine.store.added import Added, Lack
 from engine.text import clean_line, percent, spoken
 from engine.view.model import ProofView
 
@@ -48,7 +51,8 @@ class ControlLoop:
         self._more_to_retain = False
         self._removed_at: float | None = None
         self._wall_s: float | None = None  # offset of the wall clock from the machine's, as last seen
-        self._remembered = -1  # rev of the last head kept outside the store
+        self._remembering = Remembering(engine)
+        self._integrity = Integrity(engine)
         self._trials = Trials(engine)
         self._pending: deque[tuple[Ask, Callable[[State], Decision | None]]] = deque()
         self._flushing: asyncio.Task[None] | None = None
@@ -92,7 +96,8 @@ class ControlLoop:
         self._accept_armed_file()
         if not engine.verified.ok:
             await self._alarm(engine.verified.sentence)
-        lack = None if engine.rehearsal else head_memory.lacks(engine.conn, engine.folder.path)
+        finding = self._remembering.compare()
+        lack = finding if isinstance(finding, Lack) else None
         if engine.state.rev == 0:
             ask = engine.ask()
             await engine.commit(ask, lambda state: pinning.begins(engine, ask))
@@ -100,7 +105,9 @@ class ControlLoop:
             await self._number_on(lack)
         await self._mend_future()
         await rollback.apply_intents(engine)
-        if not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
+        if isinstance(finding, Added):
+            await self._remembering.disown(finding)
+        elif not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
             await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
         elif engine.state.percent_bp and engine.from_backup:
             await rollback.roll_back(engine, engine.ask("a restored backup carries an old percentage"))
@@ -128,7 +135,7 @@ class ControlLoop:
         if not engine.rolled_back() and engine.state.stage > 0:
             engine.switch.armed = engine.folder.armed_stamp()
 
-    async def _number_on(self, lack: head_memory.Lack) -> None:
+    async def _number_on(self, lack: Lack) -> None:
         """Give the log of another past an epoch that was never in use: a console that saw the state before must not
         act on this one."""
         ask = self._engine.ask()
@@ -188,6 +195,7 @@ class ControlLoop:
             return
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
+        self._integrity.heed()
         await self._watch_row()
         await self._watch_armed_file()
         await self._watch_clock()
@@ -202,7 +210,7 @@ class ControlLoop:
         sd_notify.tell(sd_notify.ALIVE)
         self._trials.tick()
         self._publish()
-        self._remember_head()
+        self._remembering.keep()
 
     async def _watch_plan(self) -> None:
         while True:
@@ -412,15 +420,6 @@ class ControlLoop:
         self._trials.clock_was_set(ask.at)
         engine.writer.later(lambda conn: future.bring_back(conn, ask.at))
         engine.monitor.observations.complained(engine.state)
-
-    def _remember_head(self) -> None:
-        """Outside the store, so that the next start sees a log that was cut or replaced."""
-        engine, head = self._engine, self._engine.trust.head
-        if head.rev != self._remembered and not engine.rehearsal and not engine.trust.broken:
-            self._remembered = head.rev
-            engine.background(
-                asyncio.to_thread(head_memory.keep, engine.folder.path, head.rev, head.hash, head.state.epoch)
-            )
 
     def _publish(self) -> None:
         engine = self._engine

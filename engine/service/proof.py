@@ -19,6 +19,7 @@ from engine.clock import Clock
 from engine.cluster.lease import Version
 from engine.cluster.leases import Leases
 from engine.plan.durations import iso
+from engine.rollout.state import State
 from engine.routing.pipeline import Pipeline, Routed
 from engine.routing.switch import Switch
 from engine.text import counted, percent, took
@@ -52,6 +53,7 @@ class Proof:
         target_bp: int,
         pressed: float | None = None,
         request: str = "",
+        leads_to: State,
     ) -> None:
         self._pipeline = pipeline
         self._switch = switch
@@ -66,6 +68,7 @@ class Proof:
         self._raised_to: int | None = None  # before it was observed
         self.target_bp = target_bp
         self.request = request  # digest of the request that it proves
+        self.leads_to = leads_to  # the state once it is recorded
         self.view = ProofView(
             rev=0,
             at=clock.now(),

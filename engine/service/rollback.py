@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from engine.rollout import control
 from engine.rollout.control import note
-from engine.rollout.state import DOWN, Actor, Ask, Decision, Refusal, State
+from engine.rollout.state import DOWN, Actor, Ask, Decision, Refusal, State, transition
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.proof import Proof
 from engine.store import log
@@ -161,8 +161,9 @@ async def roll_back(
     if (known := engine.proofs.get(ask.request_id)) is not None:  # sent again, and in force: see `own_id`
         return None, known
     decide: Decide = automatic or (lambda state: control.roll_back(engine.plan, state, ask, to_stage, how))
-    made = decide(engine.state)
-    target = engine.state.percent_bp if made is None else made.percent_bp
+    before = _expected(engine)
+    made = decide(before)
+    target = before.percent_bp if made is None else made.percent_bp
     proof = Proof(
         engine.pipeline,
         engine.switch,
@@ -175,6 +176,7 @@ async def roll_back(
         target_bp=target,
         pressed=_possible(engine, pressed),
         request=ask.request,
+        leads_to=before if made is None else transition(before, made),
     )
     engine.switch.cap(ask.request_id, target)
     proof.effect(engine.calls_ended)
@@ -203,6 +205,12 @@ async def roll_back(
     return (recording.result() if recording.done() else None), proof
 
 
+def _expected(engine: Engine) -> State:
+    """The state that the last rollback leads to, though it is not recorded yet: the next one is decided on it."""
+    last = engine.proof
+    return last.leads_to if last is not None and engine.switch.pending and not last.view.rev else engine.state
+
+
 def _possible(engine: Engine, pressed: float | None) -> float | None:
     """A plausible time of the key press: not in the future, nor from before the machine booted."""
     return pressed if pressed is not None and 0 <= engine.clock.real() - pressed < DAY_S else None
@@ -221,6 +229,10 @@ async def _record(
         await asyncio.to_thread(_leave_intent, engine, ask)
         return None  # the cap stays in this process, whatever the row has
     proof.recorded(outcome.state.rev, committed[-1])
+    if outcome.state.percent_bp < proof.target_bp:  # something was decided in between
+        engine.pipeline.cancel_calls()
+        if outcome.state.percent_bp == 0:
+            disarm(engine)
     engine.switch.clear_cap(ask.request_id)
     if engine.switch.armed_file == "foreign":
         path = shlex.quote(str(engine.folder.armed))

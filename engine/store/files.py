@@ -31,9 +31,10 @@ class Files:
     def __init__(self, folder: Folder) -> None:
         self._paths = {name: os.path.join(folder.path, name) if name else str(folder.path) for name in WHAT}
         self._known = {name: self._stamp(name) for name in WHAT}
-        self._written = self._content()
+        self._written, self._ctime_known = self._content(), self._ctime()
         self._log_bytes = self._size_of_log()
         self.overwritten = ""
+        self.touched = False  # the database file was changed in a way that its size and time of change do not show
 
     def differs(self) -> str:
         """Which file changed, as the start of a sentence; "" while none has."""
@@ -49,15 +50,22 @@ class Files:
             raise Replaced(self.overwritten)
 
     def check_content(self) -> None:
-        """The same, and also that no other program wrote the database file since this engine's last transaction."""
+        """The same, and also that no other program wrote the database file since this engine's last transaction.
+
+        Its time of change can be set back. The kernel's own time of the last change (ctime) can't, but a backup program
+        moves it too, so that alone only asks for a look (`touched`).
+        """
         self.check()
-        if self._content() != self._written:
+        content, ctime = self._content(), self._ctime()
+        self.touched = self.touched or ctime != self._ctime_known
+        self._ctime_known = ctime
+        if content != self._written:
             self.overwritten = f"the database {self._paths['store.db']} was overwritten by another program"
             raise Replaced(self.overwritten)
 
     def wrote(self) -> None:
         """This engine's own transaction has ended; it may have checkpointed its log into the database file."""
-        self._written = self._content()
+        self._written, self._ctime_known = self._content(), self._ctime()
         self._log_bytes = self._size_of_log()
 
     def set_aside(self) -> Path | None:
@@ -100,3 +108,9 @@ class Files:
         except OSError:
             return None
         return status.st_size, status.st_mtime_ns
+
+    def _ctime(self) -> int:
+        try:
+            return os.stat(self._paths["store.db"]).st_ctime_ns
+        except OSError:
+            return 0

@@ -1,68 +1,146 @@
 """The head of the log as this user's engine wrote it last, kept in the user's state folder: out of reach of whoever may
-write only the store. A log that was cut or replaced while no engine ran can be a valid chain; it lacks this decision.
+write only the store.
+
+A log that was cut or replaced while no engine ran can be a valid chain; it lacks this decision. One that was continued
+can be too; it has decisions beyond this one that no engine recorded. Therefore every decision that gives something away
+(see `rollout.beyond`) is noted here, on the disk, before it is committed: as `coming`, because the commit may fail.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import sqlite3
+import queue
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
 
-UNREMEMBERED = 10  # epochs that may have passed since the last tick that remembered one
+from engine import files
+from engine.rollout.beyond import gives
+from engine.rollout.state import Decision, Refusal
+from engine.store import state_folder
+from engine.store.trust import Head
+
 ERRORS = (OSError, RuntimeError, msgspec.MsgspecError)  # RuntimeError: a user without a home
+WAIT_S = 2.0  # a state folder on a network can hang; a rollback's record may wait behind a raise
 
 
 class RememberedHead(msgspec.Struct, frozen=True):
+    """`coming` may have been committed after decision `rev`, or not. `rev` is 0 before the first decision."""
+
     store: str
     rev: int
     hash: str
     epoch: int = 0  # memories of older versions have none
+    coming_rev: int = 0
+    coming_hash: str = ""
 
 
-class Lack(msgspec.Struct, frozen=True):
-    """The log lacks the remembered head: `why` as a clause. `epochs_used`: no higher epoch was in use."""
-
-    why: str
-    epochs_used: int
-
-
-def keep(store: Path, rev: int, digest: str, epoch: int) -> None:
-    """Best effort: where the folder cannot be written, only this memory is lost."""
+def recall(store: Path) -> RememberedHead | None:
+    """What is remembered of the store at this path, wherever a link in it leads; None when nothing is."""
     with contextlib.suppress(*ERRORS):
-        path = _place(store)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        of_older_versions = state_folder.place(os.path.realpath(store), "heads", "")
+        for path in (*places(store), of_older_versions):
+            with contextlib.suppress(*ERRORS):
+                return msgspec.json.decode(files.read(path, 10_000).content, type=RememberedHead)
+    return None
+
+
+def places(store: Path) -> tuple[Path, ...]:
+    """RuntimeError for a user without a home."""
+    return state_folder.places(store, "heads")
+
+
+class HeadMemory:
+    """One engine's. All writes happen in one thread, in order, so that none waits for a folder that hangs."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self.known = recall(store)
+        self.distrusted = False  # the log is not the remembered one, and nothing has been recorded about it yet
+        self.problem = ""  # why the last write failed
+        self._rev = 0  # of the newest decision written, committed or coming
+        self._writes: queue.SimpleQueue[tuple[RememberedHead, Future[str]] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._late: Future[str] | None = None
+
+    def before(self, head: Head, decision: Decision, coming: Head) -> Refusal | None:
+        """In the writer's thread, before the commit: whether the decision may be made. `head` is the one before it."""
+        if not gives(head.state, decision, coming.state):
+            return None
+        person = decision.actor.kind == "person"
+        if self.distrusted:
+            return _UNRECORDED if person else None
+        why = self._note(head, coming)
+        if not why or not person or self.known is None:
+            return None
+        return Refusal(
+            f"Not done: the engine first notes the decision outside the store, in {self.folder}, and cannot ({why}). A "
+            "later start would not trust it. Make that folder writable, then decide again.",
+            "not_noted",
+        )
+
+    def keep(self, head: Head) -> None:
+        """After the commit; does not wait."""
+        if not self.distrusted:
+            self._put(RememberedHead(os.path.realpath(self._store), head.rev, head.hash, head.state.epoch))
+
+    def close(self) -> None:
+        """Wait for what is being written, for a moment."""
+        if self._thread is not None:
+            self._writes.put(None)
+            self._thread.join(WAIT_S)
+
+    def _note(self, head: Head, coming: Head) -> str:
+        if self._late is not None and not self._late.done():
+            return "it does not answer"
+        place = os.path.realpath(self._store)
+        written = self._put(RememberedHead(place, head.rev, head.hash, head.state.epoch, coming.rev, coming.hash))
         try:
-            os.write(descriptor, msgspec.json.encode(RememberedHead(str(store.resolve()), rev, digest, epoch)))
-        finally:
-            os.close(descriptor)
-        os.replace(part, path)
+            return written.result(WAIT_S)
+        except TimeoutError:
+            self._late = written
+            return "it does not answer"
+
+    def _put(self, remembered: RememberedHead) -> Future[str]:
+        future: Future[str] = Future()
+        self._writes.put((remembered, future))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="heads", daemon=True)
+            self._thread.start()
+        return future
+
+    def _run(self) -> None:
+        while (work := self._writes.get()) is not None:
+            remembered, future = work
+            rev = max(remembered.rev, remembered.coming_rev)
+            why = "" if rev < self._rev else self._write(remembered)  # else: looked up before a newer one was noted
+            if not why:
+                self._rev = max(self._rev, rev)
+            self.problem = why
+            future.set_result(why)
+
+    def _write(self, remembered: RememberedHead) -> str:
+        try:
+            for path in places(self._store):
+                state_folder.write(path, msgspec.json.encode(remembered), durable=True)
+        except ERRORS as error:
+            return getattr(error, "strerror", None) or str(error)
+        self.known = remembered
+        return ""
+
+    @property
+    def folder(self) -> str:
+        try:
+            return str(places(self._store)[0].parent)
+        except RuntimeError:
+            return f"{state_folder.SHOWN}/heads"
 
 
-def lacks(conn: sqlite3.Connection, store: Path) -> Lack | None:
-    """What is wrong with a log that does not contain the remembered head; None if it does, or none is known."""
-    try:
-        known = msgspec.json.decode(_place(store).read_bytes()[:10_000], type=RememberedHead)
-    except ERRORS:
-        return None
-    if known.store != str(store.resolve()):
-        return None
-    row = conn.execute("SELECT hash FROM decision WHERE rev = ?", (known.rev,)).fetchone()
-    if row is not None and row[0] == known.hash:
-        return None
-    why = (
-        f"the log was cut or replaced while no engine ran: it does not contain decision {known.rev} "
-        f"({known.hash[:12]}), the last that this user's engine recorded"
-    )
-    return Lack(why, known.epoch + UNREMEMBERED)
-
-
-def _place(store: Path) -> Path:
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    name = hashlib.sha256(str(store.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return home / "rollout" / "heads" / f"{name}.json"
+_UNRECORDED = Refusal(
+    "Not done: the log is not the one that this user's engine wrote, and that is not recorded yet. Check the store, "
+    "then decide again.",
+    "not_noted",
+)

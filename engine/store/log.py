@@ -29,6 +29,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 _state = msgspec.json.Decoder(State)
 _decision = msgspec.json.Decoder(Decision)
 GENESIS = "0" * 64
+MOST_EPOCHS = 1 << 53  # JSON's integers; a rollout counts a few hundred, and SQLite must hold the next one too
 
 
 class Fenced(Exception):
@@ -116,6 +117,9 @@ def commit(
         if within is not None:
             within(conn, head.rev)
         if trust is not None:
+            if trust.before_commit and (refusal := trust.before_commit(trust.head, decision, head)):
+                conn.execute("ROLLBACK")
+                return Outcome(before, before, None, refusal)
             trust.announce(head)
         conn.execute("COMMIT")
         if trust is not None:
@@ -168,7 +172,7 @@ def _continued(conn: sqlite3.Connection, fallback: State) -> State:
             state = transition(state, _decision.decode(body))
     except (msgspec.MsgspecError, TypeError):
         state = fallback
-    return replace(state, rev=rev, epoch=max(epoch, state.epoch))
+    return replace(state, rev=rev, epoch=min(max(epoch, state.epoch), MOST_EPOCHS))
 
 
 def _unfounded(before: State, decision: Decision, untrue: str) -> Refusal | None:
@@ -405,6 +409,8 @@ def _verify(conn: sqlite3.Connection, head: str) -> Verification:
             after.epoch,
             decision.request_id,
         ]
+        if after.epoch > MOST_EPOCHS:
+            return _broken(count, prev, f"decision {rev} leads to an impossible epoch")
         if columns != logged:
             return _broken(count, prev, f"decision {rev}'s columns do not match its body")
         prev, state = digest, after

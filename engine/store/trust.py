@@ -8,10 +8,11 @@ settles it after; readers in other threads see one consistent value.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 from msgspec import Struct
 
-from engine.rollout.state import State
+from engine.rollout.state import Decision, Refusal, State
 
 QUERY = (
     "SELECT percent_bp, epoch, rev, state, (SELECT max(rev) FROM decision), (SELECT token FROM lease WHERE id = 1) "
@@ -42,6 +43,7 @@ class Trust:
         self._row = head.row
         self.broken = broken
         self.differs = ""  # the difference that was seen, until a decision of this engine corrects the row
+        self.before_commit: Callable[[Head, Decision, Head], Refusal | None] | None = None  # may refuse a decision
 
     @property
     def head(self) -> Head:

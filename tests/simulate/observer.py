@@ -53,6 +53,7 @@ class Observer:
         self.asked: dict[str, tuple[str, int]] = {}  # request id -> (kind, epoch seen)
         self.removals: list[int] = []  # revs at which a person removed the armed file while the LLM was on
         self.troubled_at = -1e12  # calendar seconds: when something was last wrong with servers, disk, engine or users
+        self.well_at = -1e12  # calendar seconds: when a server last answered a document as it should
         self.ticked_at = 0.0  # the machine's seconds: when the engine's last tick ended
         self.documents: dict[str, str] = {}  # document id -> digest of the text last acknowledged
         self.unanswered: dict[str, set[str]] = {}  # digests of texts that were sent and not acknowledged
@@ -65,7 +66,7 @@ class Observer:
         self._raised_from = -1  # the latest epoch from which a raise was made
         self._raising: dict[str, int] = {}  # request id of a raise under way -> the epoch its person saw
         self._on_no_disk = False  # the last rollback was answered, and its record is on no disk
-        self._swap = (-math.inf, 0)  # when the store was last replaced, and the stage until then
+        self._swap = (-math.inf, 0, 0)  # when the store was last replaced; the stage and basis points until then
         self._last_request = 0
         self._cut = 0  # LLM requests up to this number were cut by a rollback
         self._arms: dict[tuple[str, int], str] = {}  # of a document in an epoch, as it was last routed
@@ -138,10 +139,11 @@ class Observer:
         self.holds("no LLM request without a live monitor", age_s <= self._lease_s, f"{what}: {age_s:.0f} s")
         state = self._read(log.read_state)
         self.holds("no LLM request in Preparation", state.stage > 0, what)
-        if not request.document or state.stage in self._shadowed or self._shadowed_before_the_swap():
+        stage_before, bp_before = self._before_it_sees_the_swap()
+        if not request.document or state.stage in self._shadowed or stage_before in self._shadowed:
             return
         bucket = buckets.bucket(state.pins.salt, request.document)
-        limit = FULL_BP if asked else min(state.percent_bp, self._limit_bp)
+        limit = FULL_BP if asked else min(max(state.percent_bp, bp_before), self._limit_bp)
         over = f"{what}: bucket {bucket}, {limit / 100:g} %"
         self.holds("no document beyond the percentage reaches the LLM", bucket < limit, over)
         if view is not None and view.rev == state.rev:
@@ -166,8 +168,13 @@ class Observer:
 
     def routed(self, document_id: str, arm: str, permit: Permit) -> None:
         """Between two changes of the percentage a document may fall back to frequency (the armed file is gone), but
-        never move to the LLM. After a lapse of the lease it returns: nothing changed."""
+        never move to the LLM.
+
+        During a lapse of the lease the percentage in force is 0, whatever is decided: it falls and returns within one
+        epoch, and documents follow it. What must hold then is that none goes to the LLM.
+        """
         if permit.decided_bp and not permit.percent_bp and "not evaluated" in permit.why:
+            self.holds("no document goes to the LLM in a lapse", arm == "control", repr(document_id))
             return
         was = self._arms.get((document_id, permit.epoch), arm)
         self._arms[document_id, permit.epoch] = arm
@@ -180,19 +187,26 @@ class Observer:
     # -- the disk ------------------------------------------------------------------------------------------------------
 
     def power_lost(self, armed: bool) -> None:
-        """No document and no decision that was acknowledged is gone. A rollback that was answered while the disk
-        stalled, and never reached it, may be gone with the removal of the armed file."""
+        """No document and no decision that was acknowledged is gone.
+
+        A rollback in force is another thing than a recorded one, and its answer names which it is (`answered_down` holds
+        that). A disk that answers nothing takes neither the row nor the removal of the armed file, so after a power cut
+        what was durable is in force: no program can do better, and to hold the answer back until the disk works would
+        leave people without one exactly then. Only if the armed file is there again has that happened.
+        """
         if armed and self._on_no_disk:
             self._silent, self._limit_bp, self._cut = False, FULL_BP, 0
         self._on_no_disk = False
 
     def before_swap(self) -> None:
         """The engine obeys what it has read until its next look at the files."""
-        self._swap = (self._now(), self._read(log.read_state).stage)
+        state = self._read(log.read_state)
+        self._swap = (self._now(), state.stage, state.percent_bp)
 
-    def _shadowed_before_the_swap(self) -> bool:
-        at, stage = self._swap
-        return stage in self._shadowed and self._now() - at <= NOTICED_S
+    def _before_it_sees_the_swap(self) -> tuple[int, int]:
+        """(stage, basis points) that may still be in force though another database is there; (-1, 0) later."""
+        at, stage, percent_bp = self._swap
+        return (stage, percent_bp) if self._now() - at <= NOTICED_S else (-1, 0)
 
     def swapped(self) -> None:
         """What the backup has is all that can be asked of it; what is acknowledged from now on must be in it."""

@@ -62,10 +62,11 @@ def _one_decision(observer: Observer, row: log.Row) -> None:
         f"rev {row.rev}: {made.sentence}",
     )
     # in a time lapse hours pass while a few documents are on their way, so blindness proves nothing here
+    # nor do documents that failed when something was wrong, if none was answered since: they are the latest evidence
     calm_h = (made.at - observer.troubled_at) / 3600
     observer.holds(
         "a healthy service is not rolled back",
-        trigger == "blind" or calm_h * 3600 < RECENT_S,
+        trigger == "blind" or calm_h * 3600 < RECENT_S or observer.well_at < observer.troubled_at,
         f"rev {row.rev}: {made.sentence}; nothing was wrong for {calm_h:.1f} h",
     )
 

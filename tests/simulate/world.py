@@ -231,6 +231,8 @@ class World:
 
     def _answered(self, request: Request) -> None:
         self.observer.llm_answered(request.number)
+        if self.servers.mood == "healthy" and request.document:
+            self.observer.well_at = self.clock.now()
 
     # -- what an observer reads ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from engine.rollout.state import Actor, Decision, State
-from engine.store import database, head_memory, lease, log
+from engine.store import added, database, head_memory, lease, log
 from engine.store.folder import Folder
 from engine.store.reader import Reader
 from tests.engine.service.stage import Stage
@@ -73,7 +73,7 @@ def test_without_a_memory_there_is_nothing_to_compare(tmp_path: Path) -> None:
         stage.climb(2)
         time.sleep(1.0)
         stopped(stage)
-        head_memory._place(stage.folder.path).unlink()
+        head_memory.places(stage.folder.path)[0].unlink()
         forged(stage, 2500)
         stage.engine()
         assert stage.percent_bp == 2500
@@ -92,7 +92,7 @@ def test_an_epoch_that_was_seen_never_comes_back_with_an_older_copy(tmp_path: Pa
         assert stage.client.command("resume", reason="looked", epoch=stage.view.epoch).ok
         assert stage.client.rollback("as a test").ok
         seen = stage.reader.glance().state.epoch
-        remembered = head_memory._place(stage.folder.path)
+        remembered = head_memory.places(stage.folder.path)[0]
         assert stage.until(lambda: f'"epoch":{seen}' in remembered.read_text())
         stopped(stage)
         shutil.copy(copy, stage.folder.database)
@@ -103,7 +103,7 @@ def test_an_epoch_that_was_seen_never_comes_back_with_an_older_copy(tmp_path: Pa
         stage.engine()
         assert stage.view.epoch > seen
         (row,) = stage.reader.log(1, kind="epoch")
-        assert f"epochs continue above {seen + head_memory.UNREMEMBERED}" in row.sentence
+        assert f"epochs continue above {seen + added.UNREMEMBERED}" in row.sentence
         for epoch in range(seen + 1):
             assert not stage.client.command("promote", reason="seen before", override=True, epoch=epoch).ok
         assert stage.cli("log", "--verify").returncode == 0

@@ -254,6 +254,19 @@ async def test_a_trigger_s_rollback_beats_a_promotion_that_lands_in_between(tmp_
         assert not c.stage.folder.is_armed()
 
 
+async def test_a_rollback_is_decided_on_what_the_one_before_it_leads_to(tmp_path: Path) -> None:
+    """Twice "to stage 3" is to stage 3, then to 0 %: calls end and the armed file goes with it, not a tick later."""
+    async with Clocked(tmp_path) as c:
+        await c.climb(4)
+        both = [rollback.roll_back(c.engine, c.engine.ask("one stage down", ALICE), to_stage=3) for _ in range(2)]
+        (_, to_25), (_, to_0) = await asyncio.gather(*both)
+        assert (to_25.target_bp, to_0.target_bp) == (2500, 0)
+        assert not c.stage.folder.is_armed()
+        await c.settled(lambda: not c.engine.switch.pending)
+        assert c.engine.state.percent_bp == 0
+        assert [row.decision.percent_bp for row in log.rows(c.engine.conn) if row.decision.kind in DOWN] == [0, 2500]
+
+
 async def test_a_trigger_s_to_zero_waits_for_no_smaller_rollback_that_the_store_does_not_take(tmp_path: Path) -> None:
     async with Clocked(tmp_path, {"trigger_settings.probe_every": "100ms"}) as c:
         await c.climb(3)

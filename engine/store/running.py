@@ -1,0 +1,71 @@
+"""Which process runs the engine of the store at a path, even when that folder was moved away under it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from engine import files
+from engine.store import state_folder
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+ERRORS = (OSError, RuntimeError, ValueError, IndexError, msgspec.MsgspecError)  # RuntimeError: a user without a home
+
+
+class Running(msgspec.Struct, frozen=True):
+    """`began`: boot and clock tick of the process's start, so that a later process with this number is not taken for
+    it."""
+
+    store: str
+    pid: int
+    began: str
+
+
+def note(store: Path) -> None:
+    """This process runs the store's engine. Best effort: without it, a moved folder is harder to find."""
+    with contextlib.suppress(*ERRORS):
+        running = Running(os.path.realpath(store), os.getpid(), _began(os.getpid()))
+        for path in state_folder.places(store, "running"):
+            state_folder.write(path, msgspec.json.encode(running), durable=False)
+
+
+def process_of(store: Path) -> int:
+    """The live process that this user started for the store at this path; 0 when there is none."""
+    with contextlib.suppress(*ERRORS):
+        for path in state_folder.places(store, "running"):
+            with contextlib.suppress(*ERRORS):
+                known = msgspec.json.decode(files.read(path, 10_000).content, type=Running)
+                if known.began == _began(known.pid):
+                    return known.pid
+    return 0
+
+
+def moved_to(store: Path, pid: int) -> Path | None:
+    """Where the folder is that this process holds, when that is not the one at the store's path."""
+    here = _identity(store)
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                held = Path(os.readlink(entry.path))
+                if held.name == "lock" and (there := _identity(held.parent)) is not None and there != here:
+                    return held.parent
+    return None
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _began(pid: int) -> str:
+    """OSError or IndexError when there is no such process; a zombie is none."""
+    state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if state in "ZX":
+        raise ProcessLookupError(pid)
+    return f"{BOOT.read_text().strip()} {rest[18]}"
