@@ -66,6 +66,7 @@ class Console(Keys):
         if self.terminal is not None:
             self.ending = escape.Ending(self.terminal.restore_now)
             self.terminal.ended = self._hung_up
+            self.terminal.ending = self.ending
             escape.on_signals(self._loop_here, self._leave_by_signal, self.ending)
         self.write(escape.SAVE_TITLE)
         self.set_interval(READ_EVERY_S, self._read_soon)

@@ -27,7 +27,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from console.terminal.diff import Frame
-from console.terminal.escape import ABANDON, PIXEL_MOUSE_OFF, RESTORE_TITLE, alive, erases_in_colour
+from console.terminal.escape import ABANDON, PIXEL_MOUSE_OFF, RESTORE_TITLE, Ending, alive, erases_in_colour
 
 MOST_WAITING = 64 * 1024  # bytes; several whole screens
 LEAVE_S = 0.15  # how long the last bytes may take on exit
@@ -56,7 +56,9 @@ class PatientDriver(LinuxDriver):
         self._lost = False
         self.gone = False  # hung up
         self.ended: Callable[[], None] = lambda: None  # called in another thread when the terminal is gone
+        self.ending: Ending | None = None
         self._paused = False  # by SIGTSTP, after which SIGCONT starts the screen again
+        self._pausing = False  # on the way there
         self._turn = threading.Lock()  # Textual's input thread writes too, when a query is answered
         app.terminal = self
 
@@ -136,25 +138,37 @@ class PatientDriver(LinuxDriver):
     # -- stopped and continued -----------------------------------------------------------------------------------------
 
     def _sigtstp_application(self, *_: object) -> None:
-        """Never stop on a terminal that is gone: its SIGCONT has come already, and nothing would wake the process."""
+        """Stop only if a SIGCONT is still to come: not on a terminal that is gone, not when one came as the screen was
+        left, and not once the console ends. Nothing would wake the process."""
         if self.gone or not alive(self.fileno):
             self._hung_up()
             return
-        self._paused = True
+        if self._leaves:
+            return
+        self._paused = self._pausing = True
         if self._auto_restart:
             self.suspend_application_mode()
             self._must_signal_resume = True
-        if alive(self.fileno):
-            os.kill(os.getpid(), signal.SIGSTOP)
-        else:
+        if not alive(self.fileno):
             self._hung_up()
+        elif self._pausing and not self._leaves:
+            self._pausing = False
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif not self._leaves:
+            self._sigcont_application()
+
+    @property
+    def _leaves(self) -> bool:
+        return self.ending is not None and self.ending.begun
 
     def _sigcont_application(self, *_: object) -> None:
         """The kernel sends SIGCONT with a closed terminal's SIGHUP, and anyone may send one. Restart the screen only if
         it was stopped; otherwise two threads would read the keys, and one would never end."""
-        if self.gone:
+        if self.gone or self._leaves:
             return
-        if self._paused and self._auto_restart:
+        if self._pausing:  # this interrupts `_sigtstp_application`, which starts the screen again
+            self._pausing = False
+        elif self._paused and self._auto_restart:
             self._paused = False
             super()._sigcont_application()
         else:  # stopped by SIGSTOP, which can't be caught: others may have written on the terminal meanwhile

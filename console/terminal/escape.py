@@ -135,17 +135,20 @@ class Ending:
     """
 
     def __init__(self, restore: Callable[[], None]) -> None:
+        self.begun = False
         self._read, self._write = os.pipe()
         threading.Thread(target=self._watch, args=(restore,), name="ending", daemon=True).start()
 
     def begin(self, code: int) -> None:
         """Start the countdown; `code` is the exit code if it runs out. The kernel's timer comes last: it also ends a
         process that hangs in Python's own shutdown, when no thread runs any more."""
+        self.begun = True
         signal.setitimer(signal.ITIMER_REAL, KILLED_S)
         os.write(self._write, bytes([code]))
 
     def call_off(self) -> None:
         """Cancel the countdown: the screen has ended cleanly, and what follows may take longer."""
+        self.begun = False
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         os.write(self._write, bytes([0]))
 

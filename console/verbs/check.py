@@ -229,7 +229,9 @@ def _may_ask(context: CliContext) -> bool:
         state, rolled_back = context.reader.read(lambda conn: (log.read_state(conn), log.rolled_back(conn)))
     except StoreError:
         return context.folder.is_armed()
-    return context.folder.is_armed() or (state.stage == 0 and not rolled_back)
+    if rolled_back or context.folder.has_intents():  # whatever lies under the armed file's name now
+        return False
+    return context.folder.is_armed() or state.stage == 0
 
 
 async def _llm(context: CliContext, report: Say) -> None:

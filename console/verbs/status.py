@@ -127,7 +127,8 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
         time.sleep(0.05)
         answer = whereabouts.ask(context.folder, *known, timeout_s=PATIENCE_S)
     if (view := answer.view) is not None:
-        state = glance.state if glance is not None else State()
+        of_view = State(epoch=view.epoch, rev=view.rev, stage=view.stage, percent_bp=view.percent_bp)
+        state = glance.state if glance is not None else of_view
         return Glance(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
     if glance is not None and glance.view is not None:
         armed = not context.folder.is_surely_out()

@@ -183,11 +183,11 @@ class EngineClient:
         result = self._push(request_id, reason, seen, to_stage, pressed, ways)
         if result is None and (there := self._moved_to()) is not None:
             ways.append(f"the engine of {self.folder.path} runs on {there}, where that folder was moved")
-            elsewhere = EngineClient(Folder(there), self.plan)
-            elsewhere._disarm(ways)
-            result = elsewhere._push(request_id, reason, seen, None, pressed, ways) or RollbackResult(
+            self.folder = Folder(there)  # what is asked after this (the proof) goes to that engine too
+            self._disarm(ways)
+            result = self._push(request_id, reason, seen, None, pressed, ways) or RollbackResult(
                 False,
-                f"Not certain: {self.folder.path} was moved to {there} under its engine, which does not answer. The "
+                f"Not certain: the store's folder was moved to {there} under its engine, which does not answer. The "
                 f"armed file there is removed. Stop that engine: rollout --store {shlex.quote(str(there))} stop",
                 tuple(ways),
                 request_id,

@@ -61,11 +61,13 @@ def whoami() -> Actor:
 def peer(uid: int, pid: int, claimed: str, ssh: str, terminal: str) -> Actor:
     """Who is at the other end of the socket: the kernel's uid and, behind root, the login it came from.
 
-    If the kernel knows no login, root gets the name it claims (`sudo`'s), but remains root: approvals count uids.
+    Another account keeps its name and rights and carries the login, which approvals count (`sudo -u bo`). If the kernel
+    knows no login, root gets the name it claims (`sudo`'s), but remains root.
     """
-    if uid != 0:
-        return Actor(name_of(uid), uid, "person", ssh, terminal)
     behind = login_uid(pid)
+    if uid != 0:
+        other = behind is not None and behind not in (0, uid)
+        return Actor(name_of(uid), uid, "person", ssh, terminal, login=behind if other and behind else -1)
     if behind:
         return Actor(name_of(behind), behind, "person", ssh, terminal)
     return Actor(claimed or name_of(uid), uid, "person", ssh, terminal)

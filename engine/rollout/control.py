@@ -321,12 +321,13 @@ def people(state: State) -> int:
 def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
     """One person's approval of the next step; no one approves twice, under whatever name."""
     who = ask.actor.name
-    if ask.actor.uid in state.approvers:
-        known = state.approvals[state.approvers.index(ask.actor.uid)]
-        as_whom = "" if known == who else f" (as {known}: the same uid {ask.actor.uid})"
+    if ask.actor.person in state.approvers:
+        known = state.approvals[state.approvers.index(ask.actor.person)]
+        same = "uid" if ask.actor.uid == ask.actor.person else "login, uid"
+        as_whom = "" if known == who else f" (as {known}: the same {same} {ask.actor.person})"
         sentence = f"{who} has approved this step already{as_whom}; another person must, from their own login."
         return Refusal(sentence, "same_person")
-    if ask.actor.uid == ROOT and state.approvers:
+    if ask.actor.person == ROOT and state.approvers:
         return Refusal(
             f"Not counted: this approval comes from root, who may be {' or '.join(state.approvals)} again "
             "(sudo). Another person must approve, from their own login and without sudo.",

@@ -33,6 +33,12 @@ class Actor(Struct, frozen=True):
     ssh: str = ""
     terminal: str = ""
     account: str = ""  # "" where it is `name`
+    login: int = -1  # the uid that the session logged in as, where it is another (`sudo -u`, `su`)
+
+    @property
+    def person(self) -> int:
+        """The uid that approvals count: whoever logged in, whatever account they act as."""
+        return self.uid if self.login < 0 else self.login
 
     @property
     def where(self) -> str:
@@ -152,7 +158,7 @@ def transition(state: State, decision: Decision) -> State:
     if fresh:
         approvals, approvers = (), ()
     elif decision.approval:
-        approvals, approvers = (*approvals, decision.approval), (*approvers, decision.actor.uid)
+        approvals, approvers = (*approvals, decision.approval), (*approvers, decision.actor.person)
     undo = state.undo
     if fresh or decision.locked:
         undo = decision.undo

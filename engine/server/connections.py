@@ -185,7 +185,7 @@ class Connection(H11Protocol):
 
 
 class _Parser(h11.Connection):
-    """Refuses a body in tiny chunks, which costs the loop a thousand times what it costs the sender."""
+    """Refuses a body of two lengths, and one in tiny chunks: the loop pays a thousand times what the sender does."""
 
     def __init__(self, role: type[h11.SERVER]) -> None:
         super().__init__(role)
@@ -200,6 +200,9 @@ class _Parser(h11.Connection):
                 raise h11.RemoteProtocolError("the body comes in tiny chunks")
         elif type(event) is h11.Request:
             self._pieces = self._bytes = 0
+            names = {name for name, _ in event.headers}
+            if b"content-length" in names and b"transfer-encoding" in names:  # a proxy may go by the other one
+                raise h11.RemoteProtocolError("the body has two lengths")
         return event
 
 

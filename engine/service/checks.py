@@ -16,7 +16,7 @@ from engine.plan.model import Check, Plan
 from engine.rehearsal import record
 from engine.service import drill
 from engine.service.engine import Engine
-from engine.store import backup, database
+from engine.store import backup, database, ownership
 from engine.text import clean_line, percent
 from engine.triggers.attempts import changed_and_not_replayed, latest
 from engine.triggers.backtest import Attempt, Inject, backtest
@@ -95,6 +95,8 @@ async def _backup(engine: Engine, check: Check) -> CheckResult:
     target = folder / f"store-{iso(engine.clock.now()).replace(':', '')}.db"
 
     def take() -> CheckResult:
+        if why := ownership.make_private(folder):
+            return CheckResult(False, f"No backup: {why}.")
         report = backup.take(engine.folder, target)
         if report.ok:
             for old in sorted(folder.glob("store-*.db"))[:-KEPT_BACKUPS]:

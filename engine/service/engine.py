@@ -244,9 +244,7 @@ class Engine:
         """Finish what is in flight (the servers have drained), write it, and mark the shutdown as clean."""
         self.stopping = True
         await self.pipeline.drain(2.0)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         await self.monitor.probing.stop()
         await self.applier.stop()
         await self.post.stop()
@@ -259,8 +257,14 @@ class Engine:
             await asyncio.to_thread(self.heads.close)
         if self.switch.shut and (kept := self.writer.files.set_aside()) is not None:
             journal.info("Changes from this engine's log that were not carried over are kept in %s.", kept)
+        await self._end_tasks()  # what was started meanwhile: nothing may read a closed store
         self.conn.close()
         ownership.give_back(self.folder.path)
+
+    async def _end_tasks(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task whose failure is logged and shown, never silent."""

@@ -38,6 +38,23 @@ def make_folder(path: Path) -> None:
             os.chown(made, *owner, follow_symlinks=False)
 
 
+def make_private(path: Path) -> str:
+    """Create a folder inside the store's for this user alone; why what lies there is not one, "" if it is.
+
+    A member of the store's group could make it first, as a link to any folder of the engine's user.
+    """
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        status, owner = os.lstat(path), os.stat(path.parent).st_uid
+    except OSError as error:
+        return f"{path} cannot be made ({error.strerror})"
+    own = stat.S_ISDIR(status.st_mode) and status.st_uid in (os.geteuid(), owner)
+    if own and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return ""
+    return f"{path} is not a folder of {name_of(os.geteuid())} alone; move it away"
+
+
 def give(descriptor: int, folder: Path) -> None:
     """Give a file that root opened, and owns, to the folder's owner."""
     if os.geteuid() != ROOT:

@@ -40,6 +40,17 @@ def test_behind_root_is_the_login_that_the_kernel_remembers(monkeypatch: pytest.
     assert (actor.name, actor.uid) == (identity.name_of(65534), 65534)
 
 
+def test_another_account_s_login_is_whom_approvals_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`sudo -u nobody`, by root's own login too: that one is no person."""
+    monkeypatch.setattr(identity, "login_uid", lambda pid: 1000)
+    actor = identity.peer(65534, 1, "", "", "")
+    assert (actor.name, actor.uid, actor.person) == (identity.name_of(65534), 65534, 1000)
+    assert identity.peer(1000, 1, "", "", "").login == -1
+    for nobody in (None, 0):
+        monkeypatch.setattr(identity, "login_uid", lambda pid, login=nobody: login)
+        assert identity.peer(65534, 1, "", "", "").person == 65534
+
+
 def test_root_without_a_login_takes_the_name_given_and_stays_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identity, "login_uid", lambda pid: None)
     assert identity.peer(0, 1, "alice", "", "") == Actor("alice", 0)

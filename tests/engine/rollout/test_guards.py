@@ -397,6 +397,8 @@ def test_root_may_be_any_of_those_who_approved(uids: tuple[int, ...], people: in
         ((ALICE,), ALICE, False, "alice has approved this step already; another"),
         ((ALICE,), Actor("al", 1000), False, "(as alice: the same uid 1000)"),
         ((ALICE, BO), Actor("b", 1001), False, "(as bo: the same uid 1001)"),
+        ((ALICE,), Actor("bo", 1001, login=1000), False, "(as alice: the same login, uid 1000)"),
+        ((Actor("bo", 1001, login=1000),), ALICE, False, "(as bo: the same uid 1000)"),
         ((ALICE,), ROOT, False, "may be alice again"),
         ((ROOT,), ROOT, False, "approved this step already"),
     ],
@@ -404,7 +406,7 @@ def test_root_may_be_any_of_those_who_approved(uids: tuple[int, ...], people: in
 def test_each_login_approves_once_and_root_only_first(
     by: tuple[Actor, ...], actor: Actor, taken: bool, words: str
 ) -> None:
-    state = at_stage(2, approvers=tuple(a.uid for a in by), approvals=tuple(a.name for a in by))
+    state = at_stage(2, approvers=tuple(a.person for a in by), approvals=tuple(a.name for a in by))
     outcome = control.approve(PLAN, state, ask(actor=actor))
     assert isinstance(outcome, Decision) is taken
     assert words in outcome.sentence

@@ -24,6 +24,7 @@ from tests.engine.service.stage import QUIET, TEXT, Stage, as_nobody
 JSON = {"Content-Type": "application/json"}
 TOKEN = "a-token-of-the-test"
 DOCUMENT = {"id": "one", "text": TEXT}
+KNOWN = ("/v1/extract", "/v1/feedback", "/v1/status", "/v1/decisions", "/metrics", "/healthz", "/openapi.json", "/")
 COMPLAINT = {"kind": "complaint", "text": "wrong keywords", "id": "ticket-1"}
 
 
@@ -342,6 +343,15 @@ def test_what_a_rollback_states_in_its_reason_does_not_keep_it_from_acting(tmp_p
         assert stage.reader.log(1, kind="rollback")[0].reason.isprintable()
 
 
+def test_no_path_leads_elsewhere(stage: Stage) -> None:
+    """A redirect goes to the address that the Host header names."""
+    paths = (*KNOWN, "/v1/feedback/", "/v1/extract/", "/v1/extract:batch/", "/v1/status/", "/metrics/", "/live/", "//")
+    for path in (*paths, "/v1//status", "/v1/documents", "/v1/worker/x/", "/v1/control/rollback/", "/v1/status%2f"):
+        for method in ("GET", "POST", "PUT", "OPTIONS", "TRACE", "FOO"):
+            status, _ = ask(stage, method, path, {} if method == "POST" else None)
+            assert status in (200, 400, 401, 403, 404, 405, 422), (method, path)
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -353,6 +363,9 @@ def test_what_a_rollback_states_in_its_reason_does_not_keep_it_from_acting(tmp_p
         b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
         b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n{}",
         b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        # two lengths: what comes after the shorter one is no second request
+        b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
         + b"1\r\n \r\n" * 100_000,
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
@@ -369,5 +382,6 @@ def test_invalid_http_is_answered_once_and_closed(stage: Stage, raw: bytes) -> N
         except ConnectionError:
             pass  # closed while it still sent
     assert output == b"" or output.startswith((b"HTTP/1.1 4", b"HTTP/1.1 421")), output
+    assert output.count(b"HTTP/1.1 ") <= 1
     assert b"Traceback" not in output
     assert stage.client.request("GET", "/healthz")[0] == 200

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from engine.rollout.state import Actor, Decision, State
 from engine.store import added, database, head_memory, lease, log
@@ -64,6 +67,67 @@ def test_a_chain_forged_while_no_engine_runs_goes_to_zero(tmp_path: Path) -> Non
         assert "the log was cut or replaced while no engine ran" in row.reason
         assert stage.until(lambda: any("cut or replaced" in text for _, text in stage.view.events))
         assert not stage.folder.is_armed()
+
+
+def added_without_an_engine(stage: Stage, kind: str, at: int, percent_bp: int, **more: Any) -> None:
+    """A decision with a right hash, and the control row that follows."""
+    conn = database.open_writer(stage.folder, "FULL")
+    state = log.read_state(conn)
+    decision = Decision(
+        kind, Actor("alice"), "", at, percent_bp, time.time(), f"f{state.rev}", f"alice: {kind}", **more
+    )
+    conn.execute("BEGIN IMMEDIATE")
+    log.append(conn, state, decision)
+    conn.execute("COMMIT")
+    assert log.verify(conn).ok
+    conn.close()
+
+
+def test_a_raise_that_no_engine_recorded_is_not_in_force(tmp_path: Path) -> None:
+    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+        stage.engine()
+        stage.climb(2)
+        os.kill(stage.pid, signal.SIGKILL)  # with nothing but the promotion noted
+        assert stage.until(lambda: not stage.folder.is_locked())
+        stage.engine()
+        assert stage.percent_bp == 1000
+        assert "no raise after it" in stage.cli("log", "--verify").stdout
+        stopped(stage)
+        added_without_an_engine(stage, "approve", 2, 1000, approval="bo")
+        added_without_an_engine(stage, "ceiling", 2, 1000, ceiling_bp=10_000)
+        added_without_an_engine(stage, "promote", 3, 2500)
+        verified = stage.cli("log", "--verify")
+        assert verified.returncode == 1
+        assert "no engine of this user recorded decisions" in verified.stderr
+        stage.engine()
+        assert stage.until(lambda: stage.view.effective_bp == 0 and stage.percent_bp == 0)
+        assert not stage.folder.is_armed()
+        assert any("ALARM: no engine of this user" in text for _, text in stage.view.events)
+        state = stage.reader.state()
+        assert (state.stage, state.approvers, state.undo, state.setback) == (1, (), None, None)
+        assert "promote to 25 % as alice" in state.locked
+        fields = {"epoch": state.epoch, "override": True, "reason": "climbing in a test"}
+        assert not stage.client.command("promote", **fields).ok
+        assert stage.client.command("resume", reason="the store's group was cleaned up", epoch=state.epoch).ok
+        stage.climb(2)
+        stopped(stage)
+        assert stage.client.rollback("without an engine").ok
+        stage.engine()  # which lowers, and is taken over
+        assert stage.percent_bp == 0
+        assert not any("ALARM" in text for _, text in stage.view.events)
+        assert not stage.reader.state().locked
+        moved = stage.folder.path.rename(tmp_path / "moved")
+        answers: list[str] = []
+
+        def is_at_zero() -> bool:
+            status = stage.cli("status")
+            answers.append(status.stdout + status.stderr)
+            return "was replaced" in status.stdout
+
+        assert stage.until(is_at_zero)
+        assert not any("not running" in words for words in answers), "it lives"
+        rolled_back = stage.cli("rollback")
+        assert f"runs on {moved}" in rolled_back.stdout + rolled_back.stderr
 
 
 def test_without_a_memory_there_is_nothing_to_compare(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from console.plan_commands import localized
 from console.terminal.escape import keep
 from engine import files
 from engine.service.apply import Applier
-from engine.store import backup, database
+from engine.store import backup, database, ownership
 from tests.engine.service.stage import QUIET, Stage
 
 SECRET = "no one may change this"
@@ -143,6 +143,21 @@ def test_a_backup_and_a_kept_screen_follow_no_planted_link(
     os.mkfifo(tmp_path / "now.txt")
     assert keep("a screen") == tmp_path / "now.txt"
     assert target.read_text() == SECRET
+
+
+def test_a_folder_that_someone_else_made_is_not_the_engine_s(tmp_path: Path) -> None:
+    """Automatic backups go to `backups`, and old ones there are deleted."""
+    store, elsewhere = tmp_path / "store", tmp_path / "elsewhere"
+    store.mkdir()
+    elsewhere.mkdir()
+    assert ownership.make_private(store / "backups") == ownership.make_private(store / "backups") == ""
+    (store / "backups").chmod(0o770)
+    assert "move it away" in ownership.make_private(store / "backups")
+    (store / "backups").rmdir()
+    for plant in (lambda path: path.symlink_to(elsewhere), os.mkfifo, lambda path: path.touch()):
+        plant(store / "backups")
+        assert "move it away" in ownership.make_private(store / "backups")
+        (store / "backups").unlink()
 
 
 @pytest.mark.anyio
