@@ -164,3 +164,14 @@ def test_the_memory_is_found_by_the_path_that_leads_to_the_folder_too(tmp_path: 
     assert remembered is not None
     assert (remembered.rev, os.path.basename(remembered.store)) == (7, "one")
     assert head_memory.recall(tmp_path / "two") is None
+
+
+def test_an_epoch_that_no_rollout_reaches_breaks_the_chain_and_stops_no_rollback(conn: sqlite3.Connection) -> None:
+    """JSON has no such integer, so no one could raise from there; and SQLite has none after it."""
+    far = Decision("rollback", ALICE, "", 1, 0, 1100.0, "far", "alice rolled back", epochs_used=(1 << 63) - 2)
+    log.append(conn, log.read_state(conn), far)
+    trust, checked = log.trusted(conn)
+    assert "decision 4 leads to an impossible epoch" in checked.sentence
+    assert trust.broken
+    down = replace(far, request_id="down", epochs_used=None)
+    assert log.commit(conn, "down", lambda state: down, trust=trust).decision is not None
