@@ -20,7 +20,7 @@ class Attention:
         self._write = write
         self._now = now
         self._title = ""
-        self._said = ""  # the last announced state, "" while all is well
+        self._announced = ""  # the last announced state, "" while all is well
         self._rang = float("-inf")
         self._due: set[tuple[str, float]] = set()  # announced monitoring
 
@@ -35,12 +35,12 @@ class Attention:
             self._title = title
             self._write(escape.title(title))
         state, sentence = _grave(sight, v)
-        if state and state != self._said:
+        if state and state != self._announced:
             if self._now() - self._rang < QUIET_S:
                 return
             self._rang = self._now()
             self._write(escape.notification(f"{v.environment}: {sentence}"))
-        self._said = state
+        self._announced = state
         due = {(r.id, r.due): r.text for r in v.reminders if r.overdue}
         new = [text for which, text in due.items() if which not in self._due]
         self._due = set(due)

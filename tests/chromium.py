@@ -69,12 +69,12 @@ class Chromium:
             assert more, "Chromium ended"
             self._rest += more
         one, _, self._rest = self._rest.partition(b"\0")
-        said: dict[str, Any] = json.loads(one)
-        if said.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
-            self.messages.append(json.dumps(said["params"]))
-        if said.get("method") == "Network.requestWillBeSent":
-            self.requests.append(said["params"]["request"]["url"])
-        return said
+        event: dict[str, Any] = json.loads(one)
+        if event.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
+            self.messages.append(json.dumps(event["params"]))
+        if event.get("method") == "Network.requestWillBeSent":
+            self.requests.append(event["params"]["request"]["url"])
+        return event
 
     def size(self, width: int, height: int, mobile: bool = False) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)

@@ -34,18 +34,18 @@ Say = Callable[[Api, dict[str, Any]], Response]
 
 def reply(api: Api, content: Any, finish: Any = "stop", **message: Any) -> dict[str, Any]:
     """A whole answer as an object. `message`: more fields of the message."""
-    said = {"role": "assistant", "content": content, **message}
+    output = {"role": "assistant", "content": content, **message}
     if api == "ollama":
         return {
             "model": MODEL,
-            "message": said,
+            "message": output,
             "done": True,
             "done_reason": finish,
             "prompt_eval_count": 300,
             "eval_count": 60,
         }
     return {
-        "choices": [{"index": 0, "message": said, "finish_reason": finish}],
+        "choices": [{"index": 0, "message": output, "finish_reason": finish}],
         "usage": {"prompt_tokens": 300, "completion_tokens": 60},
     }
 

@@ -147,8 +147,8 @@ class Terminal:
 
     def press(self, *keys: str) -> None:
         """One key after the other, at a person's pace: bursts look like a paste."""
-        for each in keys:
-            self.send(each)
+        for item in keys:
+            self.send(item)
             self.read(0.1)
 
     def type(self, text: str) -> None:

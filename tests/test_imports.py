@@ -20,14 +20,14 @@ PATHS = {
 @cache
 def imported(path: Path) -> set[str]:
     """Modules of ours that a file names, wherever in it."""
-    found: set[str] = set()
+    results: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            results |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-            found.add(node.module)
-    return found & PATHS.keys()
+            results |= {f"{node.module}.{alias.name}" for alias in node.names}
+            results.add(node.module)
+    return results & PATHS.keys()
 
 
 def graph(package: str) -> dict[str, set[str]]:

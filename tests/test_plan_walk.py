@@ -52,15 +52,17 @@ class Line:
 
 def lines_of(plan: str) -> list[Line]:
     """Each command of each fenced block below a stage's heading; a line that ends in a backslash continues."""
-    found: list[Line] = []
+    matches: list[Line] = []
     for number, section in re.findall(r"^### Stage (\d):.*?\n(.*?)(?=^### Stage|^## )", plan, re.S | re.M):
         for kind, block in re.findall(r"^```(bash|python)\n(.*?)^```", section, re.S | re.M):
             if kind == "python":
-                found.append(Line(int(number), block, True))
+                matches.append(Line(int(number), block, True))
                 continue
             whole = block.replace("\\\n", " ")
-            found += [Line(int(number), text.strip()) for text in whole.splitlines() if text.strip() and text[0] != "#"]
-    return found
+            matches += [
+                Line(int(number), text.strip()) for text in whole.splitlines() if text.strip() and text[0] != "#"
+            ]
+    return matches
 
 
 LINES = lines_of(COPY.read_text(encoding="utf-8"))
@@ -94,9 +96,9 @@ class Walk:
 
     @property
     def view(self) -> View:
-        found = self.reader.glance().view
-        assert found is not None
-        return found
+        matches = self.reader.glance().view
+        assert matches is not None
+        return matches
 
     def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
@@ -193,20 +195,20 @@ def test_each_command_line_of_the_plan_works(walk: Walk, line: Line) -> None:
     if line.text.startswith("export "):
         assert line.text in result.out.splitlines()
     elif "jq '.[]" in line.text:
-        assert all(each["file"] and each["keywords"] for each in stream(result.out))
+        assert all(entry["file"] and entry["keywords"] for entry in stream(result.out))
     elif "| jq '.keyword_extraction." in line.text and ">>" not in line.text:
         assert isinstance(json.loads(result.out), int | float | dict | None)
 
 
 def stream(text: str) -> list[dict[str, object]]:
     """The values that jq printed one after the other."""
-    decoder, found = json.JSONDecoder(), []
+    decoder, matches = json.JSONDecoder(), []
     while text := text.strip():
         value, end = decoder.raw_decode(text)
-        found.append(value)
+        matches.append(value)
         text = text[end:]
-    assert found
-    return found
+    assert matches
+    return matches
 
 
 def test_the_files_that_the_plan_names_have_the_keys_it_reads(walk: Walk) -> None:

@@ -27,7 +27,7 @@ def test_no_test_writes_rows_that_the_product_should_write() -> None:
         if path == Path(__file__):
             continue
         for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            found = WRITES.search(text)
-            if found and found[1] not in ALLOWED.get(name, set()):
-                wrong.append(f"{name}:{line} writes into {found[1]}; call the product's own function")
+            results = WRITES.search(text)
+            if results and results[1] not in ALLOWED.get(name, set()):
+                wrong.append(f"{name}:{line} writes into {results[1]}; call the product's own function")
     assert not wrong, "\n".join(wrong)

@@ -41,14 +41,14 @@ def library() -> Any:
 
 def ranges(file: BinaryIO) -> list[tuple[int, int]]:
     """(first row, row after the last) of each part: a row group, or a piece of a large one."""
-    found: list[tuple[int, int]] = []
+    results: list[tuple[int, int]] = []
     metadata = library().parquet.ParquetFile(file).metadata
     start = 0
     for group in range(metadata.num_row_groups):
         end = start + metadata.row_group(group).num_rows
-        found += [(first, min(first + PART_ROWS, end)) for first in range(start, end, PART_ROWS)]
+        results += [(first, min(first + PART_ROWS, end)) for first in range(start, end, PART_ROWS)]
         start = end
-    return found
+    return results
 
 
 def rows(file: BinaryIO, start: int = 0, end: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:

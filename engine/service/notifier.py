@@ -31,14 +31,14 @@ class Mailing:
         row = engine.conn.execute(
             "SELECT max(rev) FROM decision WHERE at < ?", (engine.clock.now() - LOOK_BACK_S,)
         ).fetchone()
-        self._told = int(row[0] or 0)
+        self._reported = int(row[0] or 0)
         self._looked = -math.inf
 
     async def look(self) -> None:
         engine = self._engine
         if engine.view is None:
             return
-        if engine.state.rev > self._told:
+        if engine.state.rev > self._reported:
             await self._decisions()
         await self._ended()
         if engine.clock.real() - self._looked >= LOOK_S / (20.0 if engine.rehearsal else 1.0):
@@ -47,7 +47,7 @@ class Mailing:
 
     async def _decisions(self) -> None:
         engine = self._engine
-        for row in log.rows(engine.conn, after=self._told, newest=False):
+        for row in log.rows(engine.conn, after=self._reported, newest=False):
             d = row.decision
             if d.kind in DOWN and not self._proven(row.rev, d.at):
                 return
@@ -59,7 +59,7 @@ class Mailing:
                 for message in schedule.called_for(engine.plan, kind, d.stage, moved):
                     if message.automatic:
                         await self._queue(message, f"{message.id} {row.rev}", row.rev)
-            self._told = row.rev
+            self._reported = row.rev
 
     async def _ended(self) -> None:
         """Log that a message was delivered or given up, once that is known."""

@@ -123,7 +123,7 @@ def until_quiet(terminal: Terminal, quiet_s: float, most_s: float = 2.0) -> None
 
 def session(peer: Peer, columns: int, rows: int, deep: bool) -> dict[str, float]:
     """One start to end; figures by name. `deep`: switches and keys too."""
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     with Terminal(peer.command, rows=rows, columns=columns) as terminal:
         wait(lambda: terminal.read(0.1) and re.search(peer.painted.encode(), terminal.raw))
         until_quiet(terminal, 1.2, 6.0)
@@ -132,21 +132,21 @@ def session(peer: Peer, columns: int, rows: int, deep: bool) -> dict[str, float]
                 at = first_time(terminal, pattern)
                 if at is None:
                     raise SystemExit(f"{peer.name} never showed {pattern!r}:\n{terminal.text}")
-                found[name] = at
+                results[name] = at
         mark, cpu, began = len(terminal.chunks), cpu_s(terminal.pid), time.monotonic()
         while time.monotonic() - began < LIVE_S:
             terminal.read(0.25)
         took = time.monotonic() - began
-        found["live CPU %"] = (cpu_s(terminal.pid) - cpu) / took * 100
-        found["live B/s"] = bytes_of(terminal, mark) / took
-        found["RSS MB"] = rss_mb(terminal.pid)
+        results["live CPU %"] = (cpu_s(terminal.pid) - cpu) / took * 100
+        results["live B/s"] = bytes_of(terminal, mark) / took
+        results["RSS MB"] = rss_mb(terminal.pid)
         if deep:
-            switches(terminal, found)
-            echoes(terminal, found)
-    return found
+            switches(terminal, results)
+            echoes(terminal, results)
+    return results
 
 
-def switches(terminal: Terminal, found: dict[str, float]) -> None:
+def switches(terminal: Terminal, results: dict[str, float]) -> None:
     spent, sizes = [], []
     for key in "234781234781":
         until_quiet(terminal, 0.15)
@@ -156,11 +156,11 @@ def switches(terminal: Terminal, found: dict[str, float]) -> None:
         if len(terminal.chunks) > mark:
             spent.append((terminal.chunks[-1].at - began) * 1000)
             sizes.append(bytes_of(terminal, mark))
-    found["switch ms"] = statistics.median(spent)
-    found["switch KB"] = statistics.median(sizes) / 1000
+    results["switch ms"] = statistics.median(spent)
+    results["switch KB"] = statistics.median(sizes) / 1000
 
 
-def echoes(terminal: Terminal, found: dict[str, float], keys: int = 60) -> None:
+def echoes(terminal: Terminal, results: dict[str, float], keys: int = 60) -> None:
     terminal.send("3")
     until_quiet(terminal, 0.3)
     spent = []
@@ -172,8 +172,8 @@ def echoes(terminal: Terminal, found: dict[str, float], keys: int = 60) -> None:
             terminal.read(0.002)
         spent.append((terminal.chunks[-1].at - began) * 1000)
     spent.sort()
-    found["echo p50 ms"] = statistics.median(spent)
-    found["echo p95 ms"] = spent[int(len(spent) * 0.95)]
+    results["echo p50 ms"] = statistics.median(spent)
+    results["echo p95 ms"] = spent[int(len(spent) * 0.95)]
 
 
 # -- the verbs ---------------------------------------------------------------------------------------------------------------
@@ -262,11 +262,11 @@ def main() -> None:
                 for _ in range(given.runs):  # in turns, so that a drifting machine drifts for all
                     for peer in (ours, *peers):
                         runs.setdefault(peer.name, []).append(session(peer, columns, rows, peer is ours))
-                found = {name: medians(each) for name, each in runs.items()}
-                table(f"{columns}x{rows}, {WORKERS} workers extracting, medians of {given.runs}", found)
+                results = {name: medians(item) for name, item in runs.items()}
+                table(f"{columns}x{rows}, {WORKERS} workers extracting, medians of {given.runs}", results)
                 for peer in peers[1:]:
                     print(
-                        f"first paint over {peer.name}'s: {found['rollout']['paint ms'] / found[peer.name]['paint ms']:.2f}"
+                        f"first paint over {peer.name}'s: {results['rollout']['paint ms'] / results[peer.name]['paint ms']:.2f}"
                     )
             loader.stdin.close()  # type: ignore[union-attr]
         verbs(place, given.runs)

@@ -143,11 +143,11 @@ def crew(stage: Stage, folder: Path, job: int, count: int) -> Iterator[list[subp
         str(stage.plan_path),
     ]
     with (folder / "workers.log").open("ab") as output:
-        found = [subprocess.Popen(command, env=environ, stdout=output, stderr=output) for _ in range(count)]
+        results = [subprocess.Popen(command, env=environ, stdout=output, stderr=output) for _ in range(count)]
     try:
-        yield found
+        yield results
     finally:
-        for one in found:
+        for one in results:
             one.kill()
             one.wait()
 

@@ -74,7 +74,7 @@ def placed(folder: Path, path: str) -> Path | None:
     """The file, whatever the version of its package."""
     source, package, rest = path.split("/", 2)
     plain = package if source == "deb" else package.rsplit("-", 1)[0] + "-*"
-    return next((found for found in sorted(folder.glob(f"{source}/{plain}/{rest}"))), None)
+    return next((results for results in sorted(folder.glob(f"{source}/{plain}/{rest}"))), None)
 
 
 def judge(folder: Path, judged: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -77,10 +77,10 @@ class Run:
 
     def end(self) -> str:
         out, _ = self.process.communicate(timeout=300)
-        found = json.loads(out)
+        matches = json.loads(out)
         documents, records, doubled = self.stored()
         lost = self.documents - documents
-        state = f"{found.get('state')}, counted {found['llm'] + found['frequency']}"
+        state = f"{matches.get('state')}, counted {matches['llm'] + matches['frequency']}"
         return f"{self.name}: {lost} lost, {doubled} doubled, {records} records of {self.documents} ({state})"
 
 

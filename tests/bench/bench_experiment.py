@@ -109,11 +109,11 @@ def share(hits: np.ndarray) -> str:
 
 
 def simulate(draw, runs: int, per_hour: int, uplift: float, seed: int, binary: bool = False) -> dict[str, np.ndarray]:
-    rng, found = np.random.default_rng(seed), []
+    rng, results = np.random.default_rng(seed), []
     chunk = max(1, 4_000_000 // (HOURS * per_hour))
     for begin in range(0, runs, chunk):
-        found.append(crossed(Looks(draw, rng, min(chunk, runs - begin), per_hour, uplift), binary))
-    return {rule: np.concatenate([part[rule] for part in found]) for rule in found[0]}
+        results.append(crossed(Looks(draw, rng, min(chunk, runs - begin), per_hour, uplift), binary))
+    return {rule: np.concatenate([part[rule] for part in results]) for rule in results[0]}
 
 
 def false_positives(runs: int) -> Rows:
@@ -146,11 +146,11 @@ def power_at_fifteen(runs: int) -> Rows:
 def splits(runs: int) -> Rows:
     rng = np.random.default_rng(3)
     counts = rng.binomial(5000, 0.53, runs)
-    found = np.array([srm.sample_ratio(5000 - int(k), int(k), final=True).mismatch for k in counts])
+    results = np.array([srm.sample_ratio(5000 - int(k), int(k), final=True).mismatch for k in counts])
     p = np.array([srm.split_p(5000 - int(k), int(k), 0.5) for k in counts])
     rows: Rows = [
         ("53/47 at n = 5000, one look: chi-square p < 0.001", share(p < 0.001), "83 % by theory"),
-        ("53/47 at n = 5000, one look: chi-square or e-value", share(found), "found"),
+        ("53/47 at n = 5000, one look: chi-square or e-value", share(results), "found"),
     ]
     weeks = runs // 2
     for name, truth, wanted in (("true split", 0.5, "<= 1 %"), ("53/47", 0.53, "")):
@@ -373,20 +373,20 @@ def stored(sizes: tuple[int, ...]) -> Rows:
             conn.execute("COMMIT")
             clicks = []
             for i in range(200):
-                said = feedback.read(
+                output = feedback.read(
                     {"kind": "impression", "document": f"documents/{i}.md", "source": f"u{i}"}, "bench", DAY
                 )
-                assert not isinstance(said, str)
+                assert not isinstance(output, str)
                 begin = time.perf_counter()
-                feedback.store(conn, said)
+                feedback.store(conn, output)
                 clicks.append((time.perf_counter() - begin) * 1e6)
             reader = database.open_reader(folder)
-            found = []
+            results = []
             for _ in range(9):
                 begin = time.perf_counter()
                 standing(reader, 6.9 * DAY)
-                found.append((time.perf_counter() - begin) * 1000)
-            times[size] = median(found)
+                results.append((time.perf_counter() - begin) * 1000)
+            times[size] = median(results)
             reader.close()
             conn.close()
             joins = f"{spent / size * 1e6:.1f} us"
@@ -418,11 +418,11 @@ def search_cost() -> Rows:
         documents.append(SearchedDocument(f"docs/{i}.md", " ".join(words[:5]), text, llm, tuple(rng.sample(words, 12))))
     begin = time.perf_counter()
     queries = known_items(documents, most=2000)
-    found = search_quality(documents, queries)
+    results = search_quality(documents, queries)
     spent = time.perf_counter() - begin
     return [
         (
-            f"search quality, {len(documents)} documents x {found.queries} queries x 2 methods",
+            f"search quality, {len(documents)} documents x {results.queries} queries x 2 methods",
             f"{spent:.1f} s",
             "a few seconds",
         )

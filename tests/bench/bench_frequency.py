@@ -64,8 +64,8 @@ def gold_rows(path: Path) -> list[GoldRow]:
 
 
 def sets(folder: Path) -> dict[str, Path]:
-    found = sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")])
-    return {path.name.removesuffix(".gz").removesuffix(".jsonl"): path for path in found}
+    results = sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")])
+    return {path.name.removesuffix(".gz").removesuffix(".jsonl"): path for path in results}
 
 
 # -- quality ---------------------------------------------------------------------------------------------------------------------
@@ -73,8 +73,8 @@ def sets(folder: Path) -> dict[str, Path]:
 
 def f1(gold: Sequence[frozenset[str]], ranked: Sequence[Sequence[str]], cut: int) -> float:
     """Micro F1 in percent of the first `cut` of each document's stemmed keywords."""
-    right = sum(phrase in wanted for wanted, found in zip(gold, ranked, strict=True) for phrase in found[:cut])
-    given = sum(len(found[:cut]) for found in ranked)
+    right = sum(phrase in wanted for wanted, results in zip(gold, ranked, strict=True) for phrase in results[:cut])
+    given = sum(len(results[:cut]) for results in ranked)
     wanted = sum(map(len, gold))
     return 200 * right / (given + wanted) if given + wanted else 0.0
 
@@ -96,7 +96,7 @@ def quality(data: dict[str, Path], most: int) -> list[list[str]]:
         for method, rank in [("ours", None), *methods.items()]:
             if method == "YAKE" and words > peers.YAKE_WORDS:
                 continue
-            scores = ours if rank is None else counted(rows, [distinct(found) for found in rank(texts)])
+            scores = ours if rank is None else counted(rows, [distinct(results) for results in rank(texts)])
             line = [name if rank is None else "", str(len(rows)), f"{words:,.0f}", method]
             for k in CUTS:
                 bounds = gold.resampled(scores[k])
@@ -114,7 +114,7 @@ def quality(data: dict[str, Path], most: int) -> list[list[str]]:
 
 def counted(rows: Sequence[Row], ranked: Sequence[Sequence[str]]) -> dict[int, list[gold.KeywordCounts]]:
     """By cut: counts of each document."""
-    return {k: [gold.counts(row.gold, found, k) for row, found in zip(rows, ranked, strict=True)] for k in CUTS}
+    return {k: [gold.counts(row.gold, results, k) for row, results in zip(rows, ranked, strict=True)] for k in CUTS}
 
 
 # -- speed -----------------------------------------------------------------------------------------------------------------------

@@ -44,9 +44,9 @@ class Caller:
     def post(self, path: str, body: object) -> bytes:
         self.connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
         response = self.connection.getresponse()
-        said = response.read()
-        assert response.status == 200, said
-        return said
+        output = response.read()
+        assert response.status == 200, output
+        return output
 
 
 def single(address: str, documents: list[dict[str, str]]) -> None:
@@ -58,8 +58,8 @@ def single(address: str, documents: list[dict[str, str]]) -> None:
 def batched(address: str, documents: list[dict[str, str]]) -> None:
     caller = Caller(address)
     for start in range(0, len(documents), BATCH):
-        said = caller.post("/v1/extract:batch", {"documents": documents[start : start + BATCH]})
-        lines = [json.loads(line) for line in said.splitlines()]
+        output = caller.post("/v1/extract:batch", {"documents": documents[start : start + BATCH]})
+        lines = [json.loads(line) for line in output.splitlines()]
         assert sorted(line["index"] for line in lines) == list(range(len(documents[start : start + BATCH])))
         assert all(line["ok"] for line in lines)
 

@@ -63,8 +63,8 @@ def documents(count: int) -> list[str]:
 
 
 def counters(url: str) -> dict[str, int]:
-    found: dict[str, int] = httpx.get(f"{url}/counters", trust_env=False).json()
-    return found
+    results: dict[str, int] = httpx.get(f"{url}/counters", trust_env=False).json()
+    return results
 
 
 async def ours(urls: tuple[str, ...], count: int, kill: subprocess.Popen[str] | None = None) -> dict[str, Any]:

@@ -60,9 +60,9 @@ def extraction(rng: random.Random, at: float, number: int, epoch: int = 7) -> Ex
 
 
 def opened(folder: Path) -> sqlite3.Connection:
-    found = Folder(folder)
-    database.create(found)
-    return database.open_writer(found, "NORMAL")
+    results = Folder(folder)
+    database.create(results)
+    return database.open_writer(results, "NORMAL")
 
 
 # -- recording ---------------------------------------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ def main() -> None:
         )
         print("|---" * (len(cases) + 1) + "|")
         for name, work in WORK.items():
-            found = timed(work, stores, given.repeat if work is not raw_week else 3)
-            cells = [f"{ms:.2f} ({ms / found[0]:.2f})" for ms in found]
+            results = timed(work, stores, given.repeat if work is not raw_week else 3)
+            cells = [f"{ms:.2f} ({ms / results[0]:.2f})" for ms in results]
             print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
         cold = [statistics.median(first_time(store) for _ in range(9)) for store in stores]
         print(

@@ -78,11 +78,11 @@ def main() -> None:
             cpu.append((time.thread_time() - worked) * 1000)
             assert shown.engine.documents_per_min, "the moment shows nothing"
         worst = sorted(spent)
-        found = {
+        results = {
             "rows": given.rows, "moments": given.moments, "load": round(os.getloadavg()[0], 1), "p50_ms": round(statistics.median(spent), 1),
             "p95_ms": round(worst[int(0.95 * len(worst))], 1), "max_ms": round(worst[-1], 1), "cpu_p50_ms": round(statistics.median(cpu), 1), "cpu_max_ms": round(max(cpu), 1), "bound_ms": BOUND_MS,
         }  # fmt: skip
-        print(json.dumps(found))
+        print(json.dumps(results))
         if max(statistics.median(spent), max(cpu)) > BOUND_MS:  # the worst wall time is that of other programs, too
             raise SystemExit(f"reading a moment costs more than {BOUND_MS:g} ms")
     finally:

@@ -73,10 +73,10 @@ def main(count: int) -> None:
             assert timed("dry run", "restore", dry_run=True)["documents"] == count
             assert timed("restore", "restore")["documents"] == count
             began = time.perf_counter()
-            found = stage.reader.documents("plain")
+            results = stage.reader.documents("plain")
             times["served at once"].append(time.perf_counter() - began)
-            assert found
-            assert all(each.keywords[0].startswith("plain") for each in found)
+            assert results
+            assert all(item.keywords[0].startswith("plain") for item in results)
             assert timed("undo", "undo_restore")["documents"] == count
     print(f"{count} documents; seconds, median of {ROUNDS}; target of a restore: 2 s for 100 000\n")
     for name, values in {**times, "bare UPDATE, the floor": floors}.items():

@@ -318,7 +318,7 @@ def per_week(found: list[Quiet | float | None], holds: bool = False) -> tuple[fl
 
 
 def median(found: list[Quiet | float | None]) -> float:
-    known = [each for each in found if isinstance(each, float)]
+    known = [item for item in found if isinstance(item, float)]
     return statistics.median(known) if known else math.nan
 
 
@@ -327,8 +327,8 @@ def minutes(value: float) -> str:
 
 
 def share_down(found: list[Quiet | float | None]) -> str:
-    known = [each for each in found if isinstance(each, float)]
-    return f"{100 * sum(math.isfinite(each) for each in known) / max(1, len(known)):.0f} %"
+    known = [item for item in found if isinstance(item, float)]
+    return f"{100 * sum(math.isfinite(item) for item in known) / max(1, len(known)):.0f} %"
 
 
 def not_later(guarded: list[Quiet | float | None], literal: list[Quiet | float | None]) -> float:
@@ -367,14 +367,14 @@ def print_cells(chosen: Iterable[Cell], found: Found) -> None:
         key = (cell.kind, cell.mode, cell.per_min, cell.what)
         if cell.kind.startswith("quiet"):
             by = sum((part.lowered for part in found[key] if isinstance(part, Quiet)), Counter[str]())
-            said = f"{per_week(found[key])[1]} false rollbacks a week {dict(by)}, {per_week(found[key], holds=True)[1]} holds"
+            output = f"{per_week(found[key])[1]} false rollbacks a week {dict(by)}, {per_week(found[key], holds=True)[1]} holds"
         else:
-            known = sorted(each for each in found[key] if isinstance(each, float))
-            said = f"median {minutes(median(found[key]))} min, p95 {minutes(known[int(0.95 * len(known))])}, {share_down(found[key])} of {len(known)} runs"
+            known = sorted(item for item in found[key] if isinstance(item, float))
+            output = f"median {minutes(median(found[key]))} min, p95 {minutes(known[int(0.95 * len(known))])}, {share_down(found[key])} of {len(known)} runs"
             literal = found.get((cell.kind, "literal", cell.per_min, cell.what))
             if literal is not None and cell.kind == "critical" and cell.mode != "literal":
-                said += f"; not later than literal + 1 min in {100 * not_later(found[key], literal):.2f} %"
-        print(f"{cell.name:<22} {cell.mode:<8} {said}")
+                output += f"; not later than literal + 1 min in {100 * not_later(found[key], literal):.2f} %"
+        print(f"{cell.name:<22} {cell.mode:<8} {output}")
 
 
 def print_who(found: Found) -> None:

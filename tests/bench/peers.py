@@ -92,21 +92,21 @@ def _model() -> Any:
 
 def available() -> tuple[dict[str, Ranker], list[str]]:
     """The peers that can run here, and a sentence for each that cannot."""
-    found: dict[str, Ranker] = {}
+    results: dict[str, Ranker] = {}
     missing = []
     if has("sklearn"):
-        found["TF-IDF"] = tfidf
+        results["TF-IDF"] = tfidf
     else:
         missing.append("TF-IDF: scikit-learn is not installed (pip install -e '.[bench]').")
     if has("yake"):
-        found["YAKE"] = yake
+        results["YAKE"] = yake
     else:
         missing.append("YAKE is not installed (pip install -e '.[bench]').")
     if has("pke", "spacy", "nltk", "networkx") and any(map(has, MODELS)):
-        found["PositionRank"] = by_pke("PositionRank")
-        found["MultipartiteRank"] = by_pke("MultipartiteRank")
+        results["PositionRank"] = by_pke("PositionRank")
+        results["MultipartiteRank"] = by_pke("MultipartiteRank")
     else:
         missing.append(
             "PositionRank, MultipartiteRank: pke or a spaCy model is not installed; see tests/bench/peers.py."
         )
-    return found, missing
+    return results, missing

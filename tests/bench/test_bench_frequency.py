@@ -28,10 +28,14 @@ def test_sets_are_read_packed_or_not_and_documents_without_gold_left_out(tmp_pat
     (tmp_path / "plain.jsonl").write_text(body)
     (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(body.encode()))
 
-    found = bench.sets(tmp_path)
+    results = bench.sets(tmp_path)
 
-    assert list(found) == ["packed", "plain"]
-    assert bench.read(found["packed"]) == bench.read(found["plain"]) == [bench.Row("1", "queues", frozenset({"queue"}))]
+    assert list(results) == ["packed", "plain"]
+    assert (
+        bench.read(results["packed"])
+        == bench.read(results["plain"])
+        == [bench.Row("1", "queues", frozenset({"queue"}))]
+    )
 
 
 def test_texts_of_exactly_so_many_words() -> None:

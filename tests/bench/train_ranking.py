@@ -70,15 +70,15 @@ def corpus(folder: Path) -> dict[str, list[Row]]:
 
 
 def case(row: Row) -> Case | None:
-    found = phrases(tokenise(prose(sample(row.text))))
-    if found.language != ENGLISH:
+    results = phrases(tokenise(prose(sample(row.text))))
+    if results.language != ENGLISH:
         return None
-    ranked, _ = best(found, weights(len(found.kinds)), english=True)
+    ranked, _ = best(results, weights(len(results.kinds)), english=True)
     top = ranked[:RESCORED]
     right = [stem_phrase(rated[2]) in row.gold for rated in top]
     if not any(right):
         return None
-    return Case(context(top, ranked, found.spans, found.kinds), [-rated[0] for rated in top], right)
+    return Case(context(top, ranked, results.spans, results.kinds), [-rated[0] for rated in top], right)
 
 
 def kind(name: str) -> str:

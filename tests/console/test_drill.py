@@ -247,7 +247,7 @@ async def test_a_click_selects_a_row_and_another_opens_it() -> None:
 def test_workers_follow_the_servers_with_what_each_does() -> None:
     sentence = "worker 812-ab12cd on db-1 is silent; its lease ends 12:00"
     worker = WorkerView("812-ab12cd", "db-1", 812, "silent", 1000, 3, NOW, sentence)
-    found = servers.lines(msgspec.structs.replace(NORMAL, workers=(worker,)), [], NOW)
-    assert [line.cells[0][0] for line in found] == ["ollama-1", "ollama-2", "812-ab12cd"]
-    assert found[-1].cells[1] == ("worker, silent", "bad")
-    assert found[-1].about == sentence
+    results = servers.lines(msgspec.structs.replace(NORMAL, workers=(worker,)), [], NOW)
+    assert [line.cells[0][0] for line in results] == ["ollama-1", "ollama-2", "812-ab12cd"]
+    assert results[-1].cells[1] == ("worker, silent", "bad")
+    assert results[-1].about == sentence

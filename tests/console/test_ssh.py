@@ -85,13 +85,13 @@ def descendants(pid: int, name: str = "") -> list[int]:
                 continue
             comm, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :].split()
             parents.setdefault(int(rest[1]), []).append((int(entry.name), comm))
-    found, left = [], [pid]
+    results, left = [], [pid]
     while left:
         for child, comm in parents.get(left.pop(), ()):
             left.append(child)
             if not name or comm.startswith(name):
-                found.append(child)
-    return found
+                results.append(child)
+    return results
 
 
 @pytest.fixture(scope="module")

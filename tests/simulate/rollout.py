@@ -150,10 +150,10 @@ def _drain(loop: VirtualLoop) -> None:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
+    results: BaseException = group
+    while isinstance(results, BaseExceptionGroup):
+        results = results.exceptions[0]
+    return results
 
 
 def shortest(result: Result, tries: int = 150) -> Result:

@@ -16,14 +16,14 @@ from engine.store.jobs import Job
 
 
 def whole(files: list[str], root: Path) -> list[tuple[str, str, str]]:
-    found = [source for name in files for source in sources.documents(name, id_under(root, name))]
-    return [(source.id, source.text, source.trouble) for source in found]
+    results = [source for name in files for source in sources.documents(name, id_under(root, name))]
+    return [(source.id, source.text, source.trouble) for source in results]
 
 
 def cut(files: list[str], root: Path) -> list[tuple[str, str, str]]:
     job = Job(1, 0.0, "running", "a", "docs", str(root), "auto", "live")
-    found = [source for part in parts.parts(files) for source in parts.documents(job, part)]
-    return [(source.id, source.text, source.trouble) for source in found]
+    results = [source for part in parts.parts(files) for source in parts.documents(job, part)]
+    return [(source.id, source.text, source.trouble) for source in results]
 
 
 @settings(max_examples=60, deadline=None)

@@ -43,9 +43,9 @@ def bucket() -> str:
 
 def read(job_parts: list[JobPart]) -> list[str]:
     job = Job(1, 0.0, "running", "a", "s", "/nowhere", "auto", "live")
-    found = [document for part in job_parts for document in parts.documents(job, part)]
-    assert not [document.trouble for document in found if document.trouble]
-    return [document.id for document in found]
+    results = [document for part in job_parts for document in parts.documents(job, part)]
+    assert not [document.trouble for document in results if document.trouble]
+    return [document.id for document in results]
 
 
 def test_a_folder_and_a_glob_at_a_url_give_their_documents(bucket: str) -> None:

@@ -77,8 +77,8 @@ def test_timeouts_and_latencies_of_a_starved_engine_are_no_evidence_but_refusals
     assert isinstance(clock, ManualClock)
 
     def window() -> tuple[int, int, int]:
-        found = monitor.observations.recent.at(clock.monotonic()).windows[600.0]
-        return found.n, found.k, found.fresh
+        results = monitor.observations.recent.at(clock.monotonic()).windows[600.0]
+        return results.n, results.k, results.fresh
 
     monitor.observations.add(attempt("timeout"))
     assert window() == (1, 1, 1), "an engine that keeps up believes its clock"

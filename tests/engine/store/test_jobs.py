@@ -42,9 +42,9 @@ def begun(conn: sqlite3.Connection, kind: str = "live", parts: int = 4) -> jobs.
     number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", kind)
     jobs.add_parts(conn, number, 0, [JobPart((FilePiece(f"/{n}"),)) for n in range(parts)])
     jobs.move(conn, number, "running", None)
-    found = jobs.find(conn, number)
-    assert found is not None
-    return found
+    results = jobs.find(conn, number)
+    assert results is not None
+    return results
 
 
 def test_batches_that_repeat_overlap_and_arrive_in_any_order_write_each_document_once(conn: sqlite3.Connection) -> None:
@@ -80,9 +80,9 @@ def test_the_last_part_ends_the_job_and_a_stopped_job_stays_stopped(conn: sqlite
     job = begun(conn, parts=2)
     assert not jobs.end_part(conn, job.id, PartEnded("w", job.id, 1, failed=2, troubles={"why": ["a"]}), 2.0)
     assert jobs.end_part(conn, job.id, PartEnded("w", job.id, 0), 3.0)
-    found = jobs.find(conn, job.id)
-    assert found is not None
-    assert (found.state, found.ended) == ("done", 3.0)
+    results = jobs.find(conn, job.id)
+    assert results is not None
+    assert (results.state, results.ended) == ("done", 3.0)
     assert (jobs.tally(conn, job.id).failed, jobs.troubles(conn, job.id)) == (2, {"why": ["a"]})
     other = begun(conn, parts=1)
     jobs.move(conn, other.id, "stopped", 4.0)

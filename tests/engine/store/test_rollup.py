@@ -32,16 +32,16 @@ def parts(bucket: Bucket) -> dict[str, object]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(found=records, cut=st.integers(1, 20))
+@given(rows=records, cut=st.integers(1, 20))
 def test_every_level_sums_to_the_raw_rows_however_they_were_batched(
-    folder: Folder, found: list[Extraction], cut: int
+    folder: Folder, rows: list[Extraction], cut: int
 ) -> None:
     conn = database.open_writer(folder, "NORMAL")
     conn.execute("BEGIN IMMEDIATE")
-    for start in range(0, len(found), cut):
-        insert_and_fold(conn, found[start : start + cut])
+    for start in range(0, len(rows), cut):
+        insert_and_fold(conn, rows[start : start + cut])
     for arm in ("treatment", "control"):
-        expected = parts(Bucket.of(r for r in found if r.arm == arm))
+        expected = parts(Bucket.of(r for r in rows if r.arm == arm))
         for level in (*LEVELS, ALL):
             merged = Bucket.merged(b for _, b in series.buckets(conn, level, 0, T0 + DAY, arm))
             assert parts(merged) == expected
