@@ -27,7 +27,9 @@ def override(terminal: Terminal) -> None:
     terminal.press("o")
     terminal.until("why past the gate")
     terminal.type("walked by a test")
-    terminal.press("\r", "y")
+    terminal.press("\r")
+    terminal.until("▸  stay at")  # the keys go to the answers now, on a slow machine a moment later
+    terminal.press("y")
 
 
 def test_from_preparation_to_an_automatic_and_a_manual_rollback(terminal: Terminal) -> None:
