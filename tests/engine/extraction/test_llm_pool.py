@@ -316,7 +316,7 @@ async def test_when_one_of_several_dies_no_document_is_lost_and_it_is_probed_bac
     async with (
         StubLlm(slots=4, latency_s=0.02) as one,
         StubLlm(slots=4, latency_s=0.02) as two,
-        pool_of(one, two, breaker_failures=3, breaker_open_s=30.0, timeout_s=20.0) as pool,
+        pool_of(one, two, breaker_failures=3, breaker_open_s=600.0, timeout_s=60.0, max_wait_s=200.0) as pool,
     ):
         running = asyncio.create_task(several(pool, 400))
         await until(lambda: one.counters.served > 10 and two.counters.served > 10)
@@ -330,7 +330,7 @@ async def test_when_one_of_several_dies_no_document_is_lost_and_it_is_probed_bac
         assert health.breaker == "closed"
         assert health.last_error == ""
         await two.start()
-        await pool.probe()  # it answers: the next call may try it, long before the 30 s are over
+        await pool.probe()  # it answers: the next call may try it, long before the ten minutes are over
         served = two.counters.served
         await several(pool, 30)
         assert two.counters.served > served
