@@ -81,7 +81,7 @@ def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(s
     assert folder.opened <= 4
 
     os.kill(stage.pid, signal.SIGKILL)
-    assert stage.until(lambda: not stage.folder.is_locked(), 5)
+    assert stage.until(lambda: not stage.folder.is_locked())
     with pytest.raises(OSError, match=r"No such file|refused"):
         client.extract({"id": "kept/first", "text": TEXT})
     stage.engine()

@@ -394,7 +394,7 @@ def test_a_store_that_is_gone_is_a_message_and_comes_back(tmp_path: Path, how: s
             if how == "replaced":
                 store.mkdir()
                 (store / "store.db").write_bytes(b"this is not a database at all" * 100)
-            terminal.until("NO STORE", seconds=5)
+            terminal.until("NO STORE")
             if how == "replaced":
                 (store / "store.db").unlink()
                 for left in store.iterdir():
@@ -420,7 +420,7 @@ def test_an_engine_of_another_version_is_a_message(tmp_path: Path) -> None:
             made.engine.send_signal(signal.SIGSTOP)
             with sqlite3.connect(made.folder.database) as conn:
                 conn.execute("UPDATE live SET body = ?", (b'{"at": "of another shape"}',))
-            terminal.until("differ in version", seconds=5)
+            terminal.until("differ in version")
     finally:
         made.engine.send_signal(signal.SIGCONT)
         made.engine.terminate()

@@ -67,4 +67,4 @@ def test_weeks_without_an_engine_leave_a_trace_and_bring_the_rollout_back_held(
             (sentence,) = rows(stage, "hold")
             assert "no engine ran for 21d" in sentence
             assert "returns at 25 %" in sentence
-            assert stage.until(lambda: "no engine ran for 21d" in stage.cli("status").stdout, 5)  # in the next view
+            assert stage.until(lambda: "no engine ran for 21d" in stage.cli("status").stdout)  # in the next view

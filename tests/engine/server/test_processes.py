@@ -215,7 +215,7 @@ def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(stage
         stage.engine()
         assert stage.reader.read(log.verify).ok
     os.kill(stage.pid, signal.SIGKILL)
-    assert stage.until(lambda: not stage.folder.is_locked(), 5)
+    assert stage.until(lambda: not stage.folder.is_locked())
 
 
 def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: Stage) -> None:

@@ -125,7 +125,7 @@ class Stage:
         """The log, oldest first."""
         return [row.decision.kind for row in self.reader.read(lambda conn: list(log.every(conn)))]
 
-    def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> bool:
+    def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> bool:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if holds():
@@ -200,7 +200,7 @@ def kill_mid_write(stage: Stage) -> int:
     going.clear()
     for one in clients:
         one.join()
-    assert stage.until(lambda: not stage.folder.is_locked(), 5)
+    assert stage.until(lambda: not stage.folder.is_locked())
 
     def check(conn: sqlite3.Connection) -> None:
         for name, keywords in kept.items():
