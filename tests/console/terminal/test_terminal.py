@@ -22,6 +22,7 @@ from engine.plan.load import default_plan_text, load_plan
 from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from engine.store.reader import Reader
+from tests.machine import crowd
 from tests.terminal import ROLLOUT, SlowTerminal, Terminal
 
 LEAVES_WITHIN_S = 0.5
@@ -40,11 +41,6 @@ MODES = {
     "kitty keys": (rb"\x1b\[>\d+u", rb"\x1b\[<u"),
     "title": (rb"\x1b\[22;2t", rb"\x1b\[23;2t"),
 }
-
-
-def crowd() -> float:
-    """How many want each core: 1 on a quiet machine, where the bounds hold to the letter."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1) + 0.5)
 
 
 class Place:

@@ -17,6 +17,7 @@ from engine import files
 from engine.service.apply import Applier
 from engine.store import backup, database, ownership
 from tests.engine.service.stage import QUIET, Stage
+from tests.machine import crowd
 
 SECRET = "no one may change this"
 
@@ -58,7 +59,7 @@ def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(tmp
         assert stage.percent_bp > 0
         assert "rollback" not in stage.kinds()
         assert stage.client.rollback("with rubbish in the folder").ok
-        assert stage.until(lambda: stage.percent_bp == 0, 5)
+        assert stage.until(lambda: stage.percent_bp == 0, 5 * crowd())
     assert target.read_text() == SECRET
 
 

@@ -24,6 +24,7 @@ from engine.service import rollback
 from engine.store import database, log
 from tests.engine.service.clocked import ALICE, Clocked
 from tests.engine.service.stage import TEXT, Stage
+from tests.machine import crowd
 
 # -- one engine ---------------------------------------------------------------------------------------------------------------
 
@@ -68,7 +69,7 @@ def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_
                 break
             first = standby
         assert min(took) < 2.0
-        assert stage.until(lambda: stage.percent_bp == 0, 3)
+        assert stage.until(lambda: stage.percent_bp == 0, 3 * crowd())
         assert "resume is safe" in stage.reader.log(5, kind="rollback")[0].reason
         assert not stage.folder.is_armed()
 
@@ -103,10 +104,10 @@ def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage:
     os.kill(process.pid, signal.SIGCONT)
     for one in asking:
         one.join()
-    assert stage.until(lambda: "lease" in stage.kinds(), 5)
+    assert stage.until(lambda: "lease" in stage.kinds(), 5 * crowd())
     assert "every router was at 0 %" in stage.reader.log(20, kind="lease")[0].sentence
     assert stage.percent_bp == 10_000  # it is not a rollback
-    assert stage.until(lambda: stage.view.effective_bp == 10_000, 5)
+    assert stage.until(lambda: stage.view.effective_bp == 10_000, 5 * crowd())
 
 
 def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_view_and_not_a_frozen_engine(
