@@ -28,6 +28,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from types import CodeType, ModuleType
 
+import apprise
+
 from engine.extraction import frequency
 from engine.plan import load
 from tests.warm import client
@@ -39,7 +41,7 @@ PR_GET_TID_ADDRESS = 40
 STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 # what the product imports where it first needs it
 LATE = (
-    "anyio._backends._asyncio", "apprise", "asyncio", "concurrent.futures.thread", "curses", "h11", "httpcore", "httpx", "multiprocessing",
+    "anyio._backends._asyncio", "asyncio", "concurrent.futures.thread", "curses", "h11", "httpcore", "httpx", "multiprocessing",
     "plotext", "pty", "sqlite_utils", "ssl", "textual.drivers.linux_driver", "tomllib", "unittest",
 )  # fmt: skip
 HEAVY = ("engine.worker",)  # needs what is not always installed
@@ -50,6 +52,7 @@ def main() -> None:
     paths = [path for path in sys.path if path not in os.environ["PYTHONPATH"].split(os.pathsep)]
     _import_all()
     load.parse_plan(load.default_plan_text())  # reads the model's types, which is half of a plan's loading
+    apprise.Apprise().add("json://localhost")  # loads its hundred plugins
     frequency.extract("Paper ledgers list the harbour tolls.")  # compiles the trees of the ranking
     gc.collect()
     gc.freeze()  # a child's collector does not copy these pages
