@@ -26,6 +26,9 @@ MODULES = {
     "engine.messages.deliver_worker",
     "engine.rehearsal.llm_server",
     "engine.server.process",
+    "tests.console.hostile",
+    "tests.console.show",
+    "tests.engine.worker.caller",
 }
 SCRIPT = str(Path(sys.executable).with_name("rollout"))
 LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_AS, resource.RLIMIT_CORE)
