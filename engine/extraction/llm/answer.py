@@ -13,8 +13,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.extraction.llm import listing, placeholders
+from engine.extraction.llm import listing, model_text, placeholders
 from engine.extraction.llm.failure import ErrorKind
+from engine.extraction.llm.json_values import DEEPEST, collect, decoded, merge
+from engine.extraction.llm.proposal import KeywordLists, Proposal
 from engine.extraction.llm.surface import MOST_ITEMS
 from engine.text import clean_line
 
@@ -22,11 +24,9 @@ MOST_CHARS = 200_000
 MENDED_CHARS = 8_000  # json-repair takes time by the square of the brackets; an answer is a tenth of this
 MENDED_BRACKETS = 200
 STARTS = 40  # brackets at which JSON may begin
-DEEPEST = 6
 QUOTED_CHARS = 60
 OPENING_CHARS = 200
 
-_DECODER = json.JSONDecoder(strict=False)
 _LIST = re.compile(r'"(\w{1,40})"\s*:\s*\[')
 _STRING = re.compile(r'\s*("(?:[^"\\]|\\.){0,5000}")\s*([,\]])', re.DOTALL)
 _START = re.compile(r"[{\[]")
@@ -36,27 +36,7 @@ _MENDABLE = re.compile(
 )
 _ESCAPED = re.compile(r'[^{\[]*[{\[]\s*\\+"')  # JSON whose quotes are escaped
 _EQUALS = re.compile(r"(?<=[\"'\w])\s*(?:=>|=|：)\s*(?=[\[{\"'])")
-_THINKING = r"(?:[\w-]{1,20}:)?(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad)"
-_MARK = re.compile(
-    rf"(?P<end></{_THINKING}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)|<{_THINKING}>|\[THINK\]|◁think▷"
-    r"|<\|begin_of_thought\|>",
-    re.IGNORECASE,
-)
-_CHANNEL = re.compile(
-    r"<\|channel\|>\s*(\w{1,20})[^<]{0,100}<\|message\|>"
-)  # gpt-oss's own format, where the server leaves it in
 _LABEL = re.compile(r"([\w ]{2,40})[\"'*_]{0,3}\s{0,3}[:=]\s{0,10}$")
-_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:end|start)_of_turn>|<eos>|\[/?INST\]|\ufeff|\x00", re.IGNORECASE)
-# where a model that does not stop begins the next turn
-_TURN = re.compile(
-    r"<\|(?:im_end|im_start|eot_id|eom_id|endoftext|end_of_text|end|start_header_id|user|end_response)\|>|</s>"
-    r"|<end_of_turn>|<eos>|(?<![\w\[])\[INST\]",
-    re.IGNORECASE,
-)
-_MADE_UP_TURN = re.compile(
-    r"[}\]`]\s*\n\s*(?:#+\s*)?(?:user|human|question|instruction|input|document(?: \d+)?|next document)\s*:",
-    re.IGNORECASE,
-)
 _ASSIGNED = re.compile(
     r"(?:^|[\n,{])\s*[\"'*_:]{0,3}([\w ]{2,40}?)[\"'*_]{0,3}\s*(?:[:=：]|=>)\s*\[([^\[\]{}]{0,4000})\]"
 )
@@ -69,55 +49,8 @@ _REFUSAL = re.compile(
     r"|es tut mir leid|je suis désolé|lo siento|抱歉|对不起)",
     re.IGNORECASE,
 )
-_NUMBERED = re.compile(r"\w{0,12}?_?\d{1,3}|primary|secondary|main|first|second|third")
 _TYPED = re.compile(r"\s*\"?([^,;\t|\"]{2,60}?)\"?\s*[,;\t]\s*\"?(\w{3,20})\"?\s*")
-_IN_SCHEMA = ("items", "enum", "examples", "default", "const", "value")
 _REPEATS = 10  # of one word in a row
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """The model's proposal, unchecked. `kind` and `flaw` explain why it is not a whole answer (None and "" if it is);
-    `strange` counts items that are not strings; `cut`: the text ends in the middle; `whole`: it is JSON that was
-    closed."""
-
-    descriptive: tuple[str, ...] = ()
-    technical: tuple[str, ...] = ()
-    flaw: str = ""
-    kind: ErrorKind | None = None
-    strange: int = 0
-    cut: bool = False
-    whole: bool = False
-
-    @property
-    def count(self) -> int:
-        return len(self.descriptive) + len(self.technical)
-
-
-@dataclass(slots=True)
-class _Lists:
-    """Lists of keywords collected so far; `seen`: there was a place for keywords, even an empty one."""
-
-    descriptive: list[str] = field(default_factory=list)
-    technical: list[str] = field(default_factory=list)
-    strange: int = 0
-    seen: bool = False
-
-    @property
-    def filled(self) -> bool:
-        return bool(self.descriptive or self.technical)
-
-    def add(self, group: str, item: str) -> None:
-        items = self.technical if group == "technical" else self.descriptive
-        self.seen = True
-        if len(items) < MOST_ITEMS and item.strip():
-            items.append(item)
-
-    def proposal(self, cut: bool = False) -> Proposal:
-        lists = tuple(self.descriptive), tuple(self.technical)
-        if cut:
-            return Proposal(*lists, "the answer's JSON is cut", ErrorKind.cut, self.strange, True)
-        return Proposal(*lists, strange=self.strange, whole=True)
 
 
 def parse(text: str) -> Proposal:
@@ -125,7 +58,7 @@ def parse(text: str) -> Proposal:
     text = text[:MOST_CHARS]
     if not text.strip():
         return Proposal(flaw="the answer is empty", kind=ErrorKind.empty)
-    answer = _answer(text)
+    answer = model_text.answer_in(text)
     if not answer.strip():
         return Proposal(
             flaw=f"the model spent the whole answer on thinking; it begins {first_words(text)}", kind=ErrorKind.thinking
@@ -143,34 +76,6 @@ def first_words(text: str) -> str:
     return '"' + clean_line(text, QUOTED_CHARS).replace('"', "'") + '"'
 
 
-def _answer(text: str) -> str:
-    """The model's text outside its thinking, without chat-template marks."""
-    channels = list(_CHANNEL.finditer(text))
-    if channels:
-        text = text[channels[-1].end() :] if channels[-1][1].lower() == "final" else text[: channels[0].start()]
-    kept: list[str] = []
-    at, thinking = 0, False
-    for mark in _MARK.finditer(text):
-        if mark["end"] is None:
-            kept += [] if thinking else [text[at : mark.start()]]
-            thinking = True
-        elif thinking:
-            at, thinking = mark.end(), False
-        else:  # the template wrote the beginning into the prompt
-            kept.clear()
-            at = mark.end()
-    kept += [] if thinking else [text[at:]]
-    return _TOKEN.sub("", _first_turn("".join(kept)))
-
-
-def _first_turn(text: str) -> str:
-    """Without what the model writes after the end of its answer: a turn of a user, and its answer to that."""
-    ends = (mark.start() for mark in _TURN.finditer(text) if text[: mark.start()].strip())
-    text = text[: next(ends, len(text))]
-    made_up = _MADE_UP_TURN.search(text)
-    return text[: made_up.start() + 1] if made_up else text
-
-
 def _read(text: str, depth: int = 0) -> Proposal | None:
     """The keywords in the text; None when it contains none."""
     if depth > DEEPEST:
@@ -178,7 +83,7 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
     if "&quot;" in text:
         text = html.unescape(text)
     if text.lstrip().startswith('"'):  # JSON within a JSON string
-        inner, _ = _decoded(text, text.index('"'))
+        inner, _ = decoded(text, text.index('"'))
         if isinstance(inner, str) and (proposal := _read(inner, depth + 1)):
             return proposal
     json_in = _strict(text)
@@ -214,7 +119,7 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
 class _Json:
     """The lists of all complete JSON values in a text, and where broken or truncated JSON begins."""
 
-    lists: _Lists = field(default_factory=_Lists)
+    lists: KeywordLists = field(default_factory=KeywordLists)
     value: Any = None  # the first object
     broken_at: int | None = None
     cut_at: int | None = None
@@ -230,7 +135,7 @@ def _strict(text: str) -> _Json:
     while (start := _START.search(text, at)) and tried < STARTS:
         tried += 1
         at = start.start()
-        value, end = _decoded(text, at)
+        value, end = decoded(text, at)
         if end > at:
             if isinstance(value, dict):
                 json_in.value = json_in.value or value
@@ -239,7 +144,7 @@ def _strict(text: str) -> _Json:
                 or any(isinstance(item, str | dict | list) for item in value)
                 or text.strip() == "[]"
             ):
-                _merge(json_in.lists, value, _label_before(text, at))
+                merge(json_in.lists, value, _label_before(text, at))
             at = end
         elif end < 0:  # an unfinished object: what is in it is a part
             json_in.cut_at = at
@@ -252,16 +157,16 @@ def _strict(text: str) -> _Json:
     return json_in
 
 
-def _assigned(text: str) -> _Lists:
+def _assigned(text: str) -> KeywordLists:
     """Two lists that are not JSON, each after its name: TOML, YAML's flow style."""
-    lists = _Lists()
+    lists = KeywordLists()
     for label, inside in _ASSIGNED.findall(text[:MENDED_CHARS]):
         group = listing.group_of(label)
         if group in ("descriptive", "technical"):
             quoted = [one or other for one, other in _QUOTED.findall(inside)]
             for item in quoted or inside.split(","):
                 lists.add(group, item.strip())
-    return lists if lists.descriptive and lists.technical else _Lists()
+    return lists if lists.descriptive and lists.technical else KeywordLists()
 
 
 def _label_before(text: str, at: int) -> str:
@@ -271,125 +176,9 @@ def _label_before(text: str, at: int) -> str:
     return "" if group == "any" else group
 
 
-def _decoded(text: str, at: int) -> tuple[Any, int]:
-    """The value that begins there and where it ends; `at` when it is broken, -1 when the text ends within it."""
-    try:
-        return _DECODER.raw_decode(text, at)
-    except json.JSONDecodeError as error:
-        end = len(text.rstrip())
-        within_escape = error.msg.startswith("Invalid \\") and error.pos + 6 >= end
-        ended = within_escape or error.pos >= end or error.msg.startswith("Unterminated string")
-        return None, -1 if ended else at
-    except (ValueError, RecursionError):
-        return None, -1
-
-
-def _merge(lists: _Lists, value: Any, group: str) -> None:
-    """A later object replaces an earlier one's list: models correct themselves, or write one object per list or
-    keyword."""
-    fresh = _Lists()
-    if isinstance(value, dict) and (named := listing.item_in(value, strict=True)):
-        lists.add(listing.group_of(_kind(value)), named)
-        return
-    if isinstance(value, list) and not group and lists.descriptive and not lists.technical:
-        group = "technical"  # two lists, in the order that was asked for
-    _collect(value, group, fresh, 0)
-    lists.seen = lists.seen or fresh.seen
-    lists.strange += fresh.strange
-    lists.descriptive = fresh.descriptive or lists.descriptive
-    lists.technical = fresh.technical or lists.technical
-
-
-def _collect(value: Any, group: str, lists: _Lists, depth: int) -> None:
-    """Keywords in a JSON value. `group`: whose they are, "" outside any known name."""
-    if depth > DEEPEST:
-        return
-    if isinstance(value, str):
-        _collect_text(value, group, lists, depth)
-    elif isinstance(value, list):
-        lists.seen = True
-        scored = _scored(value)
-        for item in value[:MOST_ITEMS]:
-            if isinstance(item, str):
-                lists.add(group, item)
-            elif scored:
-                lists.add(group, next(iter(item)))
-            elif isinstance(item, dict) and (named := listing.item_in(item)):
-                lists.add(listing.group_of(_kind(item)) or group, named)
-            elif isinstance(item, dict | list):
-                _collect(item, group, lists, depth + 1)
-            else:
-                lists.strange += 1
-    elif isinstance(value, dict):
-        _collect_dict(value, group, lists, depth)
-    elif group:
-        lists.strange += value is not None
-
-
-def _scored(items: list[Any]) -> bool:
-    """Whether each item is an object of one keyword and its score: [{"connection pool": 0.9}, ...]."""
-    return len(items) >= 3 and all(
-        isinstance(item, dict) and len(item) == 1 and _is_number(next(iter(item.values()))) for item in items
-    )
-
-
-def _collect_text(value: str, group: str, lists: _Lists, depth: int) -> None:
-    if value.lstrip()[:1] in ("{", "["):
-        inner, end = _decoded(value, len(value) - len(value.lstrip()))
-        if end > 0:
-            _collect(inner, group, lists, depth + 1)
-            return
-    if group:
-        lists.seen = True
-        for item in listing.items_of(value):
-            lists.add(group, item)
-
-
-def _collect_dict(value: dict[str, Any], group: str, lists: _Lists, depth: int) -> None:
-    names = {key: listing.group_of(key) for key in value}
-    if (
-        value.get("type") in ("object", "array", "string")
-        and {"properties", "items", "maxItems", "maxLength", "description", "minItems", "uniqueItems"} & value.keys()
-    ):
-        _collect_schema(value, group, lists, depth)
-        return
-    known = [key for key in value if names[key]]
-    if known:
-        for key in known:
-            _collect(value[key], names[key] if names[key] != "any" else group or "descriptive", lists, depth + 1)
-        return
-    parts = [part for part in value.values() if _holds_more(part)]
-    if group:
-        _collect_named(value, group, lists, depth)
-    elif parts:  # under a name of its own: {"result": {...}}, {"Schlüsselwörter": [...]}
-        for key, part in value.items():
-            if _holds_more(part) and not listing.is_aside(key):
-                _collect(part, "", lists, depth + 1)
-    elif len(value) >= 3 and all(isinstance(part, str) and listing.group_of(part) for part in value.values()):
-        for key, part in value.items():  # {"connection pool": "descriptive", ...}
-            lists.add(listing.group_of(part), key)
-    elif len(value) >= 3 and all(_is_number(part) for part in value.values()):  # {"connection pool": 0.9, ...}
-        for key in value:
-            lists.add("", key)
-    elif value and all(_NUMBERED.fullmatch(key) and isinstance(part, str) for key, part in value.items()):
-        _collect_named(value, "descriptive", lists, depth)
-
-
-def _collect_schema(value: dict[str, Any], group: str, lists: _Lists, depth: int) -> None:
-    """The lists that some models write into the schema."""
-    for name in _IN_SCHEMA:
-        if group and isinstance(value.get(name), list):
-            _collect(value[name], group, lists, depth + 1)
-            return
-    properties = value.get("properties")
-    for key, part in properties.items() if isinstance(properties, dict) else ():
-        if isinstance(part, list) or (isinstance(part, dict) and "type" in part):
-            _collect(part, listing.group_of(key), lists, depth + 1)
-
-
-def _typed(text: str) -> _Lists:
+def _typed(text: str) -> KeywordLists:
     """A table of keywords and their kinds without a frame: connection pool,descriptive."""
-    lists = _Lists()
+    lists = KeywordLists()
     lines = [line for line in text.splitlines() if line.strip()][: MOST_ITEMS + 1]
     rows = [(match[1], listing.group_of(match[2])) for match in map(_TYPED.fullmatch, lines) if match]
     if len(rows) >= 2 and len(rows) == len(lines):
@@ -399,34 +188,9 @@ def _typed(text: str) -> _Lists:
     return lists
 
 
-def _collect_named(value: dict[str, Any], group: str, lists: _Lists, depth: int) -> None:
-    """An object in place of a list: its values if they are lists or its keys are numbers, otherwise its keys."""
-    lists.seen = True
-    for key, part in list(value.items())[:MOST_ITEMS]:
-        if isinstance(part, list):
-            _collect(part, group, lists, depth + 1)
-        elif isinstance(part, str) and _NUMBERED.fullmatch(key):
-            lists.add(group, part)
-        else:
-            lists.add(group, key)
-
-
-def _kind(item: dict[str, Any]) -> str:
-    return " ".join(str(item[key]) for key in item if key.lower() in ("type", "category", "kind", "class", "group"))
-
-
-def _holds_more(part: Any) -> bool:
-    """Whether it is a list, an object, or one of them encoded in a string."""
-    return isinstance(part, list | dict) or (isinstance(part, str) and part.lstrip()[:2] in ('{"', '["', "{\n", "[\n"))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _saved(text: str) -> _Lists:
+def _saved(text: str) -> KeywordLists:
     """The complete strings of the lists in JSON that is cut."""
-    lists = _Lists()
+    lists = KeywordLists()
     for opening in _LIST.finditer(text):
         group = listing.group_of(opening[1])
         at, count = opening.end(), 0
@@ -451,7 +215,7 @@ def _unquoted(literal: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _mended(text: str) -> _Lists | None:
+def _mended(text: str) -> KeywordLists | None:
     """The lists of JSON with mistakes: Python's quotes, trailing commas, comments, missing brackets."""
     text = text[:MENDED_CHARS]
     if len(_START.findall(text)) > MENDED_BRACKETS:
@@ -462,8 +226,8 @@ def _mended(text: str) -> _Lists | None:
         value = json_repair.loads(_EQUALS.sub(": ", text), skip_json_loads=True)
     except (ValueError, RecursionError, IndexError, TypeError):
         return None
-    lists = _Lists()
-    _collect(value, "", lists, 0)
+    lists = KeywordLists()
+    collect(value, "", lists, 0)
     if lists.filled and _is_cut(text):  # its last item may be a part of one
         last = lists.technical or lists.descriptive
         last.pop()

@@ -15,6 +15,7 @@ from engine.extraction import chunks, grounding
 from engine.extraction.keywords import Keywords, stem_phrase
 from engine.extraction.llm import answer, placeholders
 from engine.extraction.llm.failure import ErrorKind, Fault
+from engine.extraction.llm.proposal import Proposal
 from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.surface import Surface
 from engine.extraction.words import TECHNOLOGIES, TECHNOLOGIES_BY_NAME
@@ -74,7 +75,7 @@ def judge(reply: ModelReply, evidence: PieceEvidence) -> PieceKeywords:
     return PieceKeywords(*lists, kept + dropped, dropped, flaw, cut)
 
 
-def _useless(reply: ModelReply, proposal: answer.Proposal, items: Sequence[str], dropped: int) -> Fault:
+def _useless(reply: ModelReply, proposal: Proposal, items: Sequence[str], dropped: int) -> Fault:
     """Why an answer without a usable keyword has none."""
     begins = answer.first_words(reply.text)
     if not reply.text.strip() and reply.thought:

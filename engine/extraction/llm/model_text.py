@@ -1,0 +1,53 @@
+"""What a model answered within what it wrote: without its thinking, chat-template marks and made-up next turns."""
+
+from __future__ import annotations
+
+import re
+
+_THINKING = r"(?:[\w-]{1,20}:)?(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad)"
+_MARK = re.compile(
+    rf"(?P<end></{_THINKING}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)|<{_THINKING}>|\[THINK\]|◁think▷"
+    r"|<\|begin_of_thought\|>",
+    re.IGNORECASE,
+)
+# gpt-oss's own format, where the server leaves it in
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w{1,20})[^<]{0,100}<\|message\|>")
+_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:end|start)_of_turn>|<eos>|\[/?INST\]|\ufeff|\x00", re.IGNORECASE)
+# where a model that does not stop begins the next turn
+_TURN = re.compile(
+    r"<\|(?:im_end|im_start|eot_id|eom_id|endoftext|end_of_text|end|start_header_id|user|end_response)\|>|</s>"
+    r"|<end_of_turn>|<eos>|(?<![\w\[])\[INST\]",
+    re.IGNORECASE,
+)
+_MADE_UP_TURN = re.compile(
+    r"[}\]`]\s*\n\s*(?:#+\s*)?(?:user|human|question|instruction|input|document(?: \d+)?|next document)\s*:",
+    re.IGNORECASE,
+)
+
+
+def answer_in(text: str) -> str:
+    """The model's text outside its thinking, without chat-template marks."""
+    channels = list(_CHANNEL.finditer(text))
+    if channels:
+        text = text[channels[-1].end() :] if channels[-1][1].lower() == "final" else text[: channels[0].start()]
+    kept: list[str] = []
+    at, thinking = 0, False
+    for mark in _MARK.finditer(text):
+        if mark["end"] is None:
+            kept += [] if thinking else [text[at : mark.start()]]
+            thinking = True
+        elif thinking:
+            at, thinking = mark.end(), False
+        else:  # the template wrote the beginning into the prompt
+            kept.clear()
+            at = mark.end()
+    kept += [] if thinking else [text[at:]]
+    return _TOKEN.sub("", _first_turn("".join(kept)))
+
+
+def _first_turn(text: str) -> str:
+    """Without what the model writes after the end of its answer: a turn of a user, and its answer to that."""
+    ends = (mark.start() for mark in _TURN.finditer(text) if text[: mark.start()].strip())
+    text = text[: next(ends, len(text))]
+    made_up = _MADE_UP_TURN.search(text)
+    return text[: made_up.start() + 1] if made_up else text
