@@ -29,6 +29,7 @@ from engine.extraction.languages import (
     FUNCTION_WORDS,
     LINKS,
     NOT_ENGLISH,
+    PARTICIPLES,
     PERHAPS_FOREIGN,
     VERB_FORMS,
     VERBS,
@@ -337,7 +338,7 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
     kinds = "".join(map(Known(kind).__getitem__, tokens))
     fold = Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
     if spoken in LINKS:
-        return _romance(tokens, kinds, LINKS[spoken], fold, eliding=spoken in ELIDING)
+        return _romance(tokens, kinds, spoken, fold)
     spans: list[Span] = []
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()
@@ -349,14 +350,13 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
     return spans
 
 
-def _romance(
-    tokens: list[str], kinds: str, links: frozenset[str], fold: Callable[[str], str], *, eliding: bool
-) -> list[Span]:
+def _romance(tokens: list[str], kinds: str, spoken: str, fold: Callable[[str], str]) -> list[Span]:
     """The noun phrase of Romance languages: a noun, its adjectives, and one or two more such by links: base de datos
     distribuida.
 
     A noun after a noun may be a verb that is in no list: it belongs to the phrase only if the pair recurs.
     """
+    links, eliding, participles = LINKS[spoken], spoken in ELIDING, PARTICIPLES.get(spoken, frozenset[str]())
     pairs = Counter(pair for pair in pairwise(map(str.lower, tokens)))
     letters = []
     before = previous = ""
@@ -378,5 +378,7 @@ def _romance(
             run[0] = _ELIDED.sub("", run[0])
         while run and run[-1].lower() in links:
             run.pop()
+        if len(run) == 1 and run[0].lower() in participles:
+            continue
         spans.append((tuple(map(fold, run)), " ".join(run), start))
     return spans

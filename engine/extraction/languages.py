@@ -54,6 +54,27 @@ def _present(language: str) -> frozenset[str]:
     return frozenset(made)
 
 
+_PARTICIPLE = {
+    "spanish": {"ar": "ad", "er": "id", "ir": "id"},
+    "portuguese": {"ar": "ad", "er": "id", "ir": "id"},
+    "italian": {"are": "at", "ire": "it"},
+}
+_ITS_FORMS = {"italian": ("o", "a", "i", "e")}
+
+
+def _participles(language: str) -> frozenset[str]:
+    """Of the listed verbs, which follow a noun as adjectives do and are no keyword alone: usado, especificada."""
+    made = set[str]()
+    for verb in _LISTS[language]["verbs"]:
+        for ending, participle in _PARTICIPLE[language].items():
+            if verb.endswith(ending):
+                stem = verb.removesuffix(ending) + participle
+                made.update(stem + form for form in _ITS_FORMS.get(language, ("o", "a", "os", "as")))
+    return frozenset(made) - _LISTS[language]["participle_nouns"]
+
+
+PARTICIPLES = {language: _participles(language) for language in _PARTICIPLE}
+
 # verbs in forms that end a phrase
 VERB_FORMS = {language: _present(language) for language in _PRESENT}
 
@@ -64,7 +85,8 @@ VERBS: dict[str, re.Pattern[str]] = {
         r"|erse|irse|arlo|arla|ó)|\w{3,}(?<!m)ando"
     ),
     "portuguese": re.compile(
-        r"\w{4,}mente|\w{2,}(?:endo|indo|aram|eram|iram|avam?|ariam?|eriam?|iriam?|ará|erá|irá|arão|erão|irão|ou)|\w{3,}(?<!m)ando"
+        r"\w{4,}mente|\w{2,}(?:endo|indo|aram|eram|iram|avam?|ariam?|eriam?|iriam?|ará|erá|irá|arão|erão|irão|ou"
+        r"|eceu|rreu|ndeu|tiu|niu|giu)|\w{3,}-(?:se|lo|la|los|las|lhes?)|\w{3,}(?<!m)ando"
     ),
     "french": re.compile(r"\w{2,}(?:aient|èrent|erait|eront|issent|issant)"),
     "italian": re.compile(r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|erebbe)"),

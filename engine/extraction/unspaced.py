@@ -8,22 +8,25 @@ from typing import NamedTuple
 CJK = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]+")
 _KATAKANA = "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}"
 _IDEOGRAPHS = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+_IDEOGRAPH = re.compile(_IDEOGRAPHS)
 _CJK_WORDS = re.compile(f"{_KATAKANA}|{_IDEOGRAPHS}+")
 # A Japanese compound of both scripts is one term: データ構造, データベース管理システム
 _MIXED = re.compile(f"(?:{_KATAKANA}|{_IDEOGRAPHS}+)+")
 _CLAUSE = re.compile(f"{_IDEOGRAPHS}{{3}}")
 LONGEST_COMPOUND = 4  # parts
+_SUFFIXES, _WHILE = "化進用的性", "中時後前毎等"
 # What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
 # conjunctions of one character, unless they are part of a content word (并 ends one, 并发 does not).
 _PARTICLES = re.compile(
     "通过|通過|如果|使用|进行|進行|以及|或者|因为|所以|但是|而且|需要|例如|没有|一个|一种|每个|各个|某个|其他|其中|同时|通常|已经|为了|由于|根据"
-    "|关于|能够|提出|表明|本文|之间|之后|之前|以上|以下|以便|包括|主要|用于|基于|称为|可以|可用|場合|可能|必要|几"
-    "|[的了是在和与及而但为从到于被把也都就这那其之我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或]"
+    "|因此|此外|关于|能够|提出|表明|本文|之间|之后|之前|以上|以下|以便|包括|主要|用于|基于|称为|可以|可用|場合|可能|必要|几"
+    "|[的了是在和与及而但为从到于被把也都就这那其之此我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或]"
     "|个(?!人)|以(?!太)|不(?!同)|有(?!效|限)|对(?!象|比|话|称|齐)|對(?!象|話)|将(?!来)|將(?!來)|(?<![未将])来(?!源|自)"
     "|过(?!程|滤|期|载|拟)|過(?!程)|(?<![方定面导双])向(?!量)"
-    "|(?<![路自理])由|并(?![发行])|更(?!新)|最(?![优大小终])|可(?!靠|视)|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
+    "|(?<![路自理])由|并(?![发行])|更(?!新)|后(?![端台缀门续置])|最(?![优大小终])|可(?!靠|视)|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
 )
 LONGEST_PIECE = 8  # characters
+PLACES = 20  # of a piece, at which its edges are looked at
 
 
 class Piece(NamedTuple):
@@ -50,7 +53,8 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
             if not foreign and len(run) > 2:
                 runs.append((run, at))
     for size in range(2, LONGEST_PIECE + 1):
-        runs = [(run, at) for run, at in runs if len(run) > size]
+        # a run of up to six characters was counted as a whole above
+        runs = [(run, at) for run, at in runs if len(run) > size or len(run) == size > 6]
         for run, at in runs:
             for i in range(len(run) - size + 1):
                 part = run[i : i + size]
@@ -70,7 +74,26 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
     ]
     kept = _with_compounds(text, kept)
     kept.sort(key=lambda piece: (-piece.times * len(piece.text), piece.at))
-    return kept[:most]
+    return [piece for piece in kept[: 2 * most] if not _is_cut(piece.text, text, counts)][:most]
+
+
+def _is_cut(piece: str, text: str, counts: dict[str, int]) -> bool:
+    """Whether it begins or ends inside words: 户信息 of 用户信息 and 账户信息. There, the pairs of characters
+    across its edge are more frequent than the pair inside."""
+    if len(piece) < 3 or not _IDEOGRAPH.match(piece) or not _IDEOGRAPH.match(piece[-1]):
+        return False
+    before, after = set[str](), set[str]()
+    at = text.find(piece)
+    for _ in range(PLACES):
+        if at < 0:
+            break
+        before.add(text[at - 1] if at else "")
+        after.add(text[at + len(piece) : at + len(piece) + 1])
+        at = text.find(piece, at + 1)
+    head, tail = counts.get(piece[:2], 0), counts.get(piece[-2:], 0)
+    across_head = [counts.get(char + piece[0], 0) if _IDEOGRAPH.match(char) else 0 for char in before]
+    across_tail = [counts.get(piece[-1] + char, 0) if _IDEOGRAPH.match(char) else 0 for char in after]
+    return (min(across_head) > 1 and sum(across_head) > head) or (min(across_tail) > 1 and sum(across_tail) > tail)
 
 
 def _with_compounds(text: str, kept: list[Piece]) -> list[Piece]:
@@ -78,6 +101,8 @@ def _with_compounds(text: str, kept: list[Piece]) -> list[Piece]:
     compounds: dict[str, Piece] = {}
     within: dict[str, int] = {}
     for match in _MIXED.finditer(text):
+        if match[0][0] in _SUFFIXES or match[0][-1] in _WHILE:  # of a word in other letters; ログイン中
+            continue
         parts = _CJK_WORDS.findall(match[0])
         # three and more ideographs beside katakana may be a clause
         if not 2 <= len(parts) <= LONGEST_COMPOUND or any(_CLAUSE.match(part) for part in parts):

@@ -175,6 +175,39 @@ def test_words_as_long_as_their_document_are_not_remembered() -> None:
     assert kept < 2_000_000
 
 
+def test_no_chinese_keyword_begins_or_ends_inside_a_word() -> None:
+    text = (
+        "命令删除用户。系统删除用户，并更新用户信息。账户信息很重要，用户信息也很重要。读取账户信息。删除账户。"
+        "手册页层次结构可以配置。每个手册页层次结构都有索引。加密后的密码，加密后的文件。"
+    )
+    keywords = extract(text).ranked
+    assert {"用户信息", "账户信息", "手册页层次结构", "加密"} <= set(keywords)
+    assert not {"户信息", "除用户", "册页层次结构", "手册页层次结", "加密后"} & set(keywords)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms", "single"),
+    [
+        (
+            "O comando usado lê os arquivos compactados. A opção especificada será usada quando o arquivo estiver compactado. Deve-se "
+            "usar a linha de comando, e ocorreu um erro na entrada padrão.",
+            {"arquivos compactados", "linha de comando"},
+            {"usado", "usada", "especificada", "será", "estiver", "compactado", "ocorreu", "Deve-se"},
+        ),
+        (
+            "El fichero usado está en el disco. La opción será usada por el sistema, y los archivos comprimidos podrían ser leídos. "
+            "Consulte la base de datos; el resultado es un número.",
+            {"archivos comprimidos", "base de datos", "resultado"},
+            {"usado", "usada", "será", "podrían", "Consulte"},
+        ),
+    ],
+)
+def test_a_participle_alone_is_no_keyword(text: str, terms: set[str], single: set[str]) -> None:
+    keywords = set(extract(text).ranked)
+    assert terms <= keywords
+    assert not single & keywords
+
+
 def test_a_japanese_compound_of_both_scripts_is_one_keyword() -> None:
     text = "データ構造は、データを格納するための方法である。分散システムでは合意アルゴリズムが重要である。分散システムの障害検出。"
     terms = [piece.text for piece in pieces(text)]
