@@ -55,6 +55,10 @@ def use(start: Start | None) -> None:
     _start = start
 
 
+def in_use() -> bool:
+    return _start is not None
+
+
 def span(name: str, **attributes: Value) -> AbstractContextManager[Span]:
     return _NOTHING if _start is None else _start(name, attributes, None)
 

@@ -72,14 +72,23 @@ class Leases:
 
     async def renew(self, report: LeaseRenewal, salt: str) -> Grant:
         """TooMany, or OSError when the leases' mark in the store's folder cannot be made."""
+        if not self._remembered and not report.leaving:
+            await asyncio.to_thread(self._remember)
+            self._remembered = True
+        return self._renew(report, salt)
+
+    def renew_again(self, report: LeaseRenewal, salt: str) -> Grant | None:
+        """The grant of a worker whose lease lasts, without waiting for anything; None for any other, which is for
+        `renew`."""
+        known = self._remembered and not report.leaving and self.lives(report.worker)
+        return self._renew(report, salt) if known else None
+
+    def _renew(self, report: LeaseRenewal, salt: str) -> Grant:
         if report.leaving:
             self._leases.pop(report.worker, None)
             return self.grant(salt)
         if report.worker not in self._leases and len(self._live()) >= MOST_WORKERS:
             raise TooMany(f"{MOST_WORKERS:,} workers hold a lease already; that is the most one engine watches over.")
-        if not self._remembered:
-            await asyncio.to_thread(self._remember)
-            self._remembered = True
         grant = self.grant(salt)
         clean = replace(report, worker=clean_line(report.worker, 100), host=clean_line(report.host, 100))
         self._leases[report.worker] = granted(self._leases.get(report.worker), clean, grant, self._clock.real())

@@ -63,7 +63,10 @@ class Lender:
                 self._learn(window, lent.setdefault(use.url, deque()), use)
         for url, window in windows.items():
             self._resize(window, lent.setdefault(url, deque()), self._share(worker, url, window))
-        return {url: len(tickets) for url, tickets in lent.items()}
+        shares = {url: len(tickets) for url, tickets in lent.items()}
+        if not any(shares.values()) and not any(wanted.values()):  # idle: the others' shares are the same without it
+            del self._lent[worker], self._wanted[worker]
+        return shares
 
     def end(self, living: Callable[[str], bool]) -> None:
         """Take back the places of workers without a lease."""
@@ -88,6 +91,8 @@ class Lender:
 
     def _share(self, worker: str, url: str, window: LendableWindow) -> int:
         """An equal part of what the engine leaves, and what others do not want of theirs."""
+        if not self._wanted[worker].get(url):
+            return 0
         out = sum(len(lent.get(url, ())) for lent in self._lent.values())
         left = max(0, window.limit - (window.in_flight - out) - min(self._waiting(), window.limit // 2))
         askers = sorted((wanted.get(url, 0), name) for name, wanted in self._wanted.items())

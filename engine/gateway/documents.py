@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any
@@ -20,8 +20,9 @@ from msgspec.structs import replace
 
 from engine.clock import Clock
 from engine.measures.record import Extraction
-from engine.routing.pipeline import KEPT_WITHIN_S, MethodAsked
-from engine.routing.ports import Overtaken
+from engine.routing.pipeline import KEPT_WITHIN_S
+from engine.routing.ports import Overtaken, all_of
+from engine.routing.reading import MethodAsked
 from engine.store.documents import DocumentWrite
 from engine.store.jobs import OVERTAKEN
 from engine.worker.line import EngineConnection, EngineRefused
@@ -83,6 +84,9 @@ class EngineStore:
         self._chars += chars
         self._more.set()
         return future
+
+    def append_all(self, items: Sequence[tuple[Extraction, DocumentWrite | None]]) -> Future[None]:
+        return all_of([self.append(record, document) for record, document in items])
 
     def later(self, job: Callable[[sqlite3.Connection], Any]) -> None:
         """Jobs beside documents are the engine's own: the cache."""

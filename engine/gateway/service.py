@@ -10,7 +10,7 @@ import asyncio
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -19,8 +19,8 @@ from engine.measures.record import Extraction
 from engine.plan.model import Plan
 from engine.routing import reading
 from engine.routing.made import Extracted
-from engine.routing.pipeline import KEPT_WITHIN_S, MethodAsked
-from engine.routing.reading import TITLE_LIMIT, ReadDocument
+from engine.routing.pipeline import KEPT_WITHIN_S
+from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
 from engine.text import clean_line, percent
 from engine.worker.core import SteadyClock
 from engine.worker.leased import LeasedPipeline
@@ -98,6 +98,14 @@ class Gateway:
         elif not self._alone or method == "llm":
             raise OSError(f"{why}; send the document again")
         return await self._unstored(document_id, text, title, why, read)
+
+    async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]:
+        """The same for the documents of a batch; what `extract` raises is the document's result."""
+        if len({one.method for one in documents}) == 1 and not self._alone and not self.unattached():
+            ASKED.set(documents[0].method)
+            return await self.pipeline.extract_many(documents)
+        several = (self.extract(one.id, one.read.text, one.read.title, one.method, True, one.read) for one in documents)
+        return await asyncio.gather(*several, return_exceptions=True)
 
     async def _unstored(
         self, document_id: str, text: str, title: str, why: str, read: ReadDocument | None

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -25,9 +26,11 @@ from engine.routing import buckets, reading
 from engine.routing.calls import Calls, Cancelled
 from engine.routing.made import Extracted, Made
 from engine.routing.ports import Obeyed, Overtaken, Store
-from engine.routing.reading import TITLE_LIMIT, ReadDocument, Readers
+from engine.routing.readers import Readers
+from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument, UnreadDocument
 from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit
+from engine.store.documents import DocumentWrite
 from engine.store.folder import StoreError
 from engine.text import clean_block, clean_line, counted, normal, unfit_id
 
@@ -38,14 +41,15 @@ INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that the
 
 BULK_AGAIN_S = 5.0  # when rejected bulk work may be retried
 
-MethodAsked = Literal["auto", "llm", "frequency"]
+
+Arm = Literal["treatment", "control"]
 
 
 class Route(Struct, frozen=True):
     """Where a document goes at the percentage in force now."""
 
     bucket: int
-    arm: Literal["treatment", "control"]
+    arm: Arm
     permit: Permit
 
 
@@ -186,9 +190,58 @@ class Pipeline:
             raise OSError(f"{why}; send the document again when that is resolved")
         return clean_block(normal(text), TEXT_LIMIT)
 
-    async def read_many(self, documents: Sequence[tuple[str, str, str]]) -> list[ReadDocument]:
-        """(id, text, title) of admitted documents, read in other processes."""
+    @property
+    def permit(self) -> Permit:
+        """What is in force now."""
+        return self._switch.read()
+
+    async def read(self, document_id: str, text: str, title: str) -> ReadDocument:
+        """A document, admitted and read here."""
+        return await self._read(document_id, self.admitted(document_id, text), clean_line(title, TITLE_LIMIT))
+
+    async def read_many(self, documents: Sequence[UnreadDocument]) -> list[ReadDocument]:
+        """Admitted documents, read in other processes."""
         return await self.readers.read(documents, self.budget)
+
+    async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]:
+        """What `extract` gives for each, in their order; or what it raises. The documents that stay on the frequency
+        arm are routed in one step of the loop and stored in one transaction. The others go their own way, and each
+        reads the switch for itself."""
+        if tracing.in_use():  # each document has a span of its own
+            return await asyncio.gather(*map(self._extract_bulk, documents), return_exceptions=True)
+        permit, state = self._switch.read(), self._state()
+        together: list[tuple[int, Made]] = []
+        alone: list[tuple[int, BulkDocument]] = []
+        for place, document in enumerate(documents):
+            if document.method != "frequency":
+                if document.method == "llm" or self.route(document.id, permit).arm == "treatment":
+                    alone.append((place, document))
+                    continue
+                self._count("control")
+            made = self._made(document.id, document.read, "control", permit, state, bulk=True)
+            together.append((place, made.serve("frequency", made.plain, ms=document.read.ms)))
+        results: list[Extracted | BaseException] = [OSError()] * len(documents)
+        self.active += len(together)
+        try:
+            stored, others = await asyncio.gather(
+                self._keep_all([made for _, made in together]),
+                asyncio.gather(*(self._extract_bulk(document) for _, document in alone), return_exceptions=True),
+                return_exceptions=True,
+            )
+        finally:
+            self.active -= len(together)
+        for place, made in together:
+            results[place] = made.extracted() if stored is None else stored
+            if stored is None and permit.shadow and documents[place].method == "auto" and self._in_shadow(made, state):
+                self.shadows.start(made)
+        assert isinstance(others, list)
+        for (place, _), result in zip(alone, others, strict=True):
+            results[place] = result
+        return results
+
+    def _extract_bulk(self, document: BulkDocument) -> Coroutine[Any, Any, Extracted]:
+        read = document.read
+        return self.extract(document.id, read.text, read.title, document.method, bulk=True, read=read)
 
     async def _extract(
         self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: ReadDocument | None
@@ -198,7 +251,7 @@ class Pipeline:
         if read is None:
             read = await self._read(document_id, text, title)
         frequency_ms = (self._clock.real() - started) * 1000 if made_here else read.ms
-        document, plain = read.parsed, read.plain
+        plain = read.plain
         route = self.route(document_id)
         permit, arm = route.permit, route.arm
         state = self._state()
@@ -215,10 +268,7 @@ class Pipeline:
         if method == "auto":
             self._count(arm)
         bucket = route.bucket if method == "auto" else None
-        title = document.title or document_id
-        made = Made(
-            document_id, text, document.content, title, arm, plain, state.stage, permit.epoch, state.rev, bulk=bulk
-        )
+        made = self._made(document_id, read, arm, permit, state, bulk)
         if arm == "treatment":
             self._bulk += bulk
             try:
@@ -235,9 +285,25 @@ class Pipeline:
             self.shadows.start(made)
         return made
 
-    def route(self, document_id: str) -> Route:
-        """The only place that assigns a document to an arm; a rollback's proof sends its probes through here too."""
-        permit = self._switch.read()
+    def _made(self, document_id: str, read: ReadDocument, arm: Arm, permit: Permit, state: State, bulk: bool) -> Made:
+        title = read.title or document_id
+        return Made(
+            document_id,
+            read.text,
+            read.content,
+            title,
+            arm,
+            read.plain,
+            state.stage,
+            permit.epoch,
+            state.rev,
+            bulk=bulk,
+        )
+
+    def route(self, document_id: str, permit: Permit | None = None) -> Route:
+        """The only place that assigns a document to an arm; a rollback's proof sends its probes through here too.
+        `permit`: as the switch was read in this step of the loop."""
+        permit = permit or self._switch.read()
         bucket = buckets.bucket(self._plan.salt, document_id)
         return Route(bucket, buckets.arm_of(bucket, permit.percent_bp), permit)
 
@@ -339,11 +405,20 @@ class Pipeline:
         return buckets.in_shadow(self._plan.salt, made.id, shadow_bp) and not self._too_short(made.content)
 
     async def _keep(self, made: Made) -> None:
-        now = self._clock.now()
+        await self._stored(self._writer.append(*self._observed(made, self._clock.now())))
+
+    async def _keep_all(self, several: Sequence[Made]) -> None:
+        if several:
+            now = self._clock.now()
+            await self._stored(self._writer.append_all([self._observed(made, now) for made in several]))
+
+    def _observed(self, made: Made, now: float) -> tuple[Extraction, DocumentWrite]:
         record = made.record(now)
         self._observe(record)
-        document = made.write(now, keep_text=self._plan.store.texts == "keep")
-        stored = asyncio.wrap_future(self._writer.append(record, document))
+        return record, made.write(now, keep_text=self._plan.store.texts == "keep")
+
+    async def _stored(self, committed: Future[None]) -> None:
+        stored = asyncio.wrap_future(committed)
         try:
             with tracing.span("store commit"):
                 async with asyncio.timeout(self._kept_within_s):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
@@ -16,6 +16,27 @@ class Overtaken(Exception):
     """A store's answer: the percentage fell meanwhile, and frequency keywords are stored. The message is a phrase."""
 
 
+def all_of(several: Sequence[Future[None]]) -> Future[None]:
+    """Done when all of them are; the first failure is its own. They end in one thread."""
+    whole: Future[None] = Future()
+    left = len(several)
+
+    def ended(one: Future[None]) -> None:
+        nonlocal left
+        left -= 1
+        if whole.done():
+            return
+        if one.cancelled() or (error := one.exception()) is None:
+            if not left:
+                whole.set_result(None)
+        else:
+            whole.set_exception(error)
+
+    for one in several:
+        one.add_done_callback(ended)
+    return whole
+
+
 class Store(Protocol):
     """Where a pipeline's documents go: the store's writer, or a worker's batches."""
 
@@ -24,6 +45,7 @@ class Store(Protocol):
     @property
     def problem(self) -> str: ...
     def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]: ...
+    def append_all(self, items: Sequence[tuple[Extraction, DocumentWrite | None]]) -> Future[None]: ...
     def later(self, job: Callable[[sqlite3.Connection], Any]) -> None: ...
 
 

@@ -11,12 +11,12 @@ import msgspec
 from msgspec import Struct, structs
 
 from engine.routing.made import Extracted
-from engine.routing.pipeline import Busy, MethodAsked, Pipeline, Refused, Unusable
-from engine.routing.reading import TITLE_LIMIT, ReadDocument
+from engine.routing.pipeline import Busy, Pipeline, Refused, Unusable
+from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
 from engine.text import clean_line
 
-CHUNK = 20  # documents per step and per turn of the loop: a rollback never waits for more
+CHUNK = 50  # documents per step and per turn of the loop: a rollback never waits for more
 CHUNK_BYTES = 400_000  # and at most about this much text
 CHUNKS_AHEAD = 16  # with their answers in memory; more wait until the client reads some
 STORE_AGAIN_S = 5.0
@@ -62,6 +62,7 @@ class Extractor(Protocol):
         bulk: bool = False,
         read: ReadDocument | None = None,
     ) -> Extracted: ...
+    async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]: ...
 
 
 class Batch:
@@ -116,20 +117,21 @@ class Batch:
                 lines.append(_problem(index, msgspec.UNSET, refusal_of(error)))
         given = [(request.id, request.text, clean_line(request.title, TITLE_LIMIT)) for _, request in asked]
         reads = await self._extractor.pipeline.read_many(given)
-        made = (self._one(index, request, read) for (index, request), read in zip(asked, reads, strict=True))
-        return lines + await asyncio.gather(*made)
+        documents = [
+            BulkDocument(request.id, request.method, read) for (_, request), read in zip(asked, reads, strict=True)
+        ]
+        results = await self._extractor.extract_many(documents)
+        return lines + [
+            self._line(index, request.id, done) for (index, request), done in zip(asked, results, strict=True)
+        ]
 
-    async def _one(self, index: int, request: ExtractRequest, read: ReadDocument) -> Line:
-        try:
-            made = await self._extractor.extract(
-                request.id, request.text, request.title, request.method, bulk=True, read=read
-            )
-        except (Busy, Refused, OSError) as error:
-            return _problem(index, request.id, refusal_of(error))
-        except Exception as error:
-            self._extractor.trouble(error)
-            return _problem(index, request.id, HttpRefusal(500, "internal", self._extractor.failed.format("document")))
-        return DocumentLine(**structs.asdict(made), index=index)
+    def _line(self, index: int, document_id: str, result: Extracted | BaseException) -> Line:
+        if isinstance(result, Extracted):
+            return DocumentLine(**structs.asdict(result), index=index)
+        if isinstance(result, Busy | Refused | OSError):
+            return _problem(index, document_id, refusal_of(result))
+        self._extractor.trouble(result)
+        return _problem(index, document_id, HttpRefusal(500, "internal", self._extractor.failed.format("document")))
 
 
 def _problem(index: int, document_id: str | msgspec.UnsetType, why: HttpRefusal) -> ProblemLine:

@@ -22,6 +22,8 @@ import h11
 import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from engine.server.renewals import Renewals
+
 HEADERS_S = 10.0  # from the first byte, or from the connection, to the end of the headers
 BODY_S = 60.0  # from there to the end of the body
 TAKEN_S = 30.0  # an answer the client does not read for this long is abandoned
@@ -86,15 +88,23 @@ class Room:
 
 
 class Connection(H11Protocol):
-    """Any client of the engine. `admits` inspects the transport and returns "" or a sentence that refuses it."""
+    """Any client of the engine. `admits` inspects the transport and returns "" or a sentence that refuses it. Requests
+    that `renewals` answers do not reach the application."""
 
     def __init__(
-        self, *given: Any, room: Room, admits: Callable[[Any], str] = lambda transport: "", **more: Any
+        self,
+        *given: Any,
+        room: Room,
+        admits: Callable[[Any], str] = lambda transport: "",
+        renewals: Renewals | None = None,
+        **more: Any,
     ) -> None:
         super().__init__(*given, **more)
         self.conn = _Parser(h11.SERVER)
         self.room = room
         self._admits = admits
+        self._renewals = renewals
+        self._begun = b""  # of a renewal: its head arrived without its body
         self.phase: Phase = "request"
         self._deadline: asyncio.TimerHandle | None = None
         self._untaken: asyncio.TimerHandle | None = None
@@ -122,8 +132,37 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._renewals is not None:
+            data, self._begun = self._begun + data, b""
+            if self._is_between_requests and self._renews(self._renewals, data):
+                return
         super().data_received(data)
         self._follow("request")
+
+    @property
+    def _is_between_requests(self) -> bool:
+        conn = self.conn
+        return conn.our_state is h11.IDLE and conn.their_state is h11.IDLE and not conn.trailing_data[0]
+
+    def _renews(self, renewals: Renewals, data: bytes) -> bool:
+        """Whether this was, or may become, a renewal."""
+        length = renewals.length(data)
+        if length is None or self.transport.is_closing():
+            return False
+        if len(data) < length:
+            self._begun = data
+            self._wait_for("body")
+            return True
+        answer = renewals.answer(data)
+        if answer is None:
+            return False
+        self._unset_keepalive_if_required()
+        self.transport.write(answer)
+        if self._deadline is not None:  # each renewal has one of its own
+            self._deadline.cancel()
+            self._deadline = None
+        self._wait_for("idle")
+        return True
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -291,19 +291,23 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     from engine.server.connections import Connection, outsider, rooms
     from engine.server.http import application
     from engine.server.listeners import DRAIN_CALLS_S, DRAIN_S, Listeners
+    from engine.server.renewals import Renewals
+    from engine.server.workers import renewed
 
     def admits(transport: Any) -> str:
         return outsider(folder.path, transport.get_extra_info("socket"))
 
     tcp_room, unix_room = rooms()
     private = application(engine, unix_room)
-    unix = partial(Connection, room=unix_room, admits=admits)
+    renews = partial(renewed, engine)
+    unix = partial(Connection, room=unix_room, admits=admits, renewals=Renewals(renews, None))
     http = plan.http
     guard = Guard(http.host, secret(os.environ, http.token_env), http.metrics == "open", http.page == "open")
     listeners = Listeners()
     listen = partial(listeners.serve, private, protocol=unix)
     listen(folder.listen())
-    listeners.serve(application(engine, tcp_room, guard), tcp, partial(Connection, room=tcp_room))
+    public = partial(Connection, room=tcp_room, renewals=Renewals(renews, guard))
+    listeners.serve(application(engine, tcp_room, guard), tcp, public)
     log.info("engine up: %s and %s", folder.socket, engine.address)
     sd_notify.tell(sd_notify.READY, f"STATUS=engine up at {engine.address}")
     looking = asyncio.create_task(_listen_again(engine, folder, listen))

@@ -26,7 +26,7 @@ class NamedRequests:
             await self._app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        name = given if _FIT.fullmatch(given) else uuid.uuid4().hex.encode()
+        name = fit_name(given) or uuid.uuid4().hex.encode()
 
         if not scope["path"].startswith(TRACED):
             ORIGIN.set(Origin(name.decode()))
@@ -37,6 +37,11 @@ class NamedRequests:
             ORIGIN.set(Origin(name.decode(), span.trace_id))
             span.note(request_id=name.decode())
             await self._app(scope, receive, _named(send, name))
+
+
+def fit_name(given: bytes) -> bytes:
+    """The caller's own name for a request, b"" if it is none."""
+    return given if _FIT.fullmatch(given) else b""
 
 
 def _named(send: Send, name: bytes) -> Send:

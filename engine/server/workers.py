@@ -56,7 +56,7 @@ class Workers:
             return refuse(409, error.code, str(error))
 
     async def _lease(self, body: bytes) -> Response:
-        engine, report = self._engine, msgspec.json.decode(body, type=LeaseRenewal)
+        engine, report = self._engine, _renewals.decode(body)
         if not report.leaving and (why := mismatch(report.identity, engine.identity())) is not None:
             return refuse(409, why.code, why.sentence)
         try:
@@ -90,5 +90,19 @@ class Workers:
             return refuse(503, "store", f"Not stored: {error}.", retry_after_s=1.0)
 
 
+def renewed(engine: Engine, body: bytes) -> bytes | None:
+    """The answer to a renewal that is granted without waiting; None for any other, which is the route's."""
+    try:
+        report = _renewals.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    if mismatch(report.identity, engine.identity()) is not None:
+        return None
+    grant = engine.leases.renew_again(report, engine.plan.salt)
+    return None if grant is None else _encoder.encode(grant)
+
+
+_encoder = msgspec.json.Encoder()
+_renewals = msgspec.json.Decoder(LeaseRenewal)
 _batches = msgspec.json.Decoder(WorkerBatch)
 _documents = msgspec.json.Decoder(DocumentBatch)

@@ -18,7 +18,7 @@ import sqlite3
 import traceback
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -38,8 +38,8 @@ from engine.plan.model import Plan
 from engine.plan.pins import misplaced
 from engine.rollout.control import note
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State
-from engine.routing.pipeline import Extracted, MethodAsked, Pipeline
-from engine.routing.reading import ReadDocument
+from engine.routing.pipeline import Extracted, Pipeline
+from engine.routing.reading import BulkDocument, MethodAsked, ReadDocument
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
 from engine.service.feedback import RateLimiter
@@ -321,6 +321,13 @@ class Engine:
         if self.switch.shut:
             raise OSError(self.switch.shut)
         return await self.pipeline.extract(document_id, text, title, method, bulk, read)
+
+    async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]:
+        """The same for the documents of a batch; what `extract` raises is the document's result."""
+        if self.stopping or self.switch.shut:
+            why = self.switch.shut or "the engine is stopping; send the document again"
+            return [OSError(why) for _ in documents]
+        return await self.pipeline.extract_many(documents)
 
     def terms(self) -> Terms:
         """What routers obey, for workers outside the engine. A stopping engine grants nothing."""

@@ -187,16 +187,19 @@ def written(conn: sqlite3.Connection, job: int, number: int) -> tuple[str, ...]:
 def keep(conn: sqlite3.Connection, job: Job, items: Iterable[ExtractedItem]) -> list[ExtractedItem]:
     """Store what is new of them, inside the caller's transaction; return it. A back-fill's records are kept raw and
     are in no bucket, so no gate, bake or figure counts them. Of a job whose keywords go elsewhere only the counts."""
-    new: list[ExtractedItem] = []
-    closed: dict[int, bool] = {}
+    parts: dict[int, dict[str, ExtractedItem]] = {}
     for item in items:
-        if item.part not in closed:
-            row = conn.execute("SELECT done FROM job_part WHERE job = ? AND part = ?", (job.id, item.part)).fetchone()
-            closed[item.part] = row is None or bool(row[0])
-        if closed[item.part]:
+        parts.setdefault(item.part, {}).setdefault(item.key, item)
+    new: list[ExtractedItem] = []
+    for number, unwritten in parts.items():
+        row = conn.execute("SELECT done FROM job_part WHERE job = ? AND part = ?", (job.id, number)).fetchone()
+        if row is None or row[0]:
             continue
-        if conn.execute("INSERT OR IGNORE INTO job_key VALUES (?,?,?)", (job.id, item.part, item.key)).rowcount:
-            new.append(item)
+        known = f"SELECT key FROM job_key WHERE job = ? AND part = ? AND key IN ({','.join('?' * len(unwritten))})"
+        for (name,) in conn.execute(known, (job.id, number, *unwritten)).fetchall():
+            del unwritten[name]
+        conn.executemany("INSERT INTO job_key VALUES (?,?,?)", [(job.id, number, name) for name in unwritten])
+        new += unwritten.values()
     if new:
         records = [item.record for item in new]
         if not job.output:

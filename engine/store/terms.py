@@ -27,7 +27,7 @@ _TERM = re.compile(
     rf"|(?P<word>(?:(?![{_UNSPACED}])[^\W_][{_MARKS}]*)+)"
 )
 _SIGNS = {"c++": "cplusplus", "c#": "csharp", "f#": "fsharp", "j#": "jsharp", ".net": "dotnet"}
-_ASCII_WORD = re.compile(r"[a-z0-9]+")
+_ASCII_SPACES = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256))
 _ASCII_SIGN = re.compile(r"c\+\+|[cfj]#|\.net")
 MOST_TERMS = 32  # of a query
 
@@ -47,9 +47,13 @@ def indexed(text: str) -> str:
     """A text as it is stored in the index."""
     if text.isascii():  # most are, and no rule below for other scripts applies
         lower = text.lower()
-        if not _ASCII_SIGN.search(lower):
-            return " ".join(_ASCII_WORD.findall(lower))
+        if not (_may_be_sign(lower) and _ASCII_SIGN.search(lower)):
+            return b" ".join(lower.encode().translate(_ASCII_SPACES).split()).decode()
     return " ".join(terms(text))
+
+
+def _may_be_sign(lower: str) -> bool:
+    return "+" in lower or "#" in lower or ".net" in lower
 
 
 def queried(text: str) -> list[str]:

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
@@ -27,7 +27,8 @@ from engine.store.rollup import insert_and_fold
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], Any]
-Waiting = tuple[Extraction, DocumentWrite | None, Future[None]]
+Item = tuple[Extraction, DocumentWrite | None]
+Waiting = tuple[Sequence[Item], Future[None]]  # written and acknowledged together
 
 BATCH_S = 0.05
 BATCH_MAX = 200
@@ -52,6 +53,7 @@ class Writer:
         self.replaced: Callable[[str], None] = lambda why: None
         self._control: deque[tuple[Job, Future[Any], bool]] = deque()
         self._records: deque[Waiting] = deque()
+        self._pending = 0  # extractions in `_records`
         self._bulk: deque[tuple[Job, Future[Any]]] = deque()
         self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
         self._wake = threading.Condition()
@@ -98,13 +100,13 @@ class Writer:
 
     @property
     def pending(self) -> int:
-        return len(self._records)
+        return self._pending
 
     def waiting(self) -> Future[None] | None:
         """Done when every extraction given to the writer so far is committed (or refused); None when none is
         waiting."""
         with self._wake:
-            return self._records[-1][2] if self._records else None
+            return self._records[-1][1] if self._records else None
 
     def control(self, job: Callable[[sqlite3.Connection], T], insist: bool = False) -> Future[T]:
         """Run `job(conn)` before anything else, on the durable connection; it begins and commits its own transaction.
@@ -132,15 +134,20 @@ class Writer:
 
     def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
         """Store one extraction; the future is done when it is committed."""
+        return self.append_all([(record, document)])
+
+    def append_all(self, items: Sequence[Item]) -> Future[None]:
+        """Store extractions in one transaction; the future is done when it is committed."""
         future: Future[None] = Future()
         with self._wake:
-            if len(self._records) >= PENDING_MAX:
+            if self._pending >= PENDING_MAX:
                 future.set_exception(
                     OSError(f"the store is not taking writes ({self.problem or 'overloaded'}); try again")
                 )
                 return future
-            self._records.append((record, document, future))
-            if len(self._records) >= BATCH_MAX or len(self._records) == 1:
+            self._records.append((items, future))
+            self._pending += len(items)
+            if self._pending >= BATCH_MAX or len(self._records) == 1:
                 self._wake.notify()
         return future
 
@@ -187,7 +194,7 @@ class Writer:
             return 0.0
         if not (self._records or self._jobs) or self._given_up:
             return None
-        if self._stopping or len(self._records) >= BATCH_MAX:
+        if self._stopping or self._pending >= BATCH_MAX:
             return 0.0
         return max(0.0, self._batch_at - now)
 
@@ -195,7 +202,7 @@ class Writer:
         """Do what is due: one control job, else one batch."""
         with self._wake:
             job = self._control.popleft() if self._control else None
-            first = self._stopping or len(self._records) >= BATCH_MAX or time.monotonic() >= self._batch_at
+            first = self._stopping or self._pending >= BATCH_MAX or time.monotonic() >= self._batch_at
             waits = bool(self._records or self._jobs) and first and not self._given_up
             bulk = self._bulk.popleft() if job is None and self._bulk and not waits else None
         self._began = time.monotonic()
@@ -273,7 +280,7 @@ class Writer:
 
     def _run_batch(self) -> bool:
         with self._wake:
-            batch = [self._records.popleft() for _ in range(min(len(self._records), BATCH_MAX))]
+            batch = self._take()
             jobs = list(self._jobs)
             self._jobs.clear()
         conn = self._durable if batch else self._fast  # what is acknowledged is on the disk
@@ -281,12 +288,12 @@ class Writer:
             trouble = self._here(conn, lambda conn: self._write_batch(conn, batch, jobs))
         except Replaced as error:
             self._problem = f"not recorded: {error}"
-            for _, _, future in batch:
+            for _, future in batch:
                 _fail(future, OSError(str(error)))
             return False
         except Fenced as error:
             self.fenced, self._problem = True, str(error)
-            for _, _, future in batch:
+            for _, future in batch:
                 _fail(future, error)
             return False
         except sqlite3.OperationalError as error:
@@ -294,28 +301,39 @@ class Writer:
             self._failing_since = self._failing_since or time.monotonic()
             with self._wake:
                 self._records.extendleft(reversed(batch))
+                self._pending += sum(len(items) for items, _ in batch)
                 self._jobs.extendleft(reversed(jobs))
             return False
         except Exception as error:
             self._problem = f"a batch could not be written: {error}"
             self._failing_since = None
-            for _, _, future in batch:
+            for _, future in batch:
                 _fail(future, error)
             return True
         self._problem = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
         self._failing_since = None
-        for _, _, future in batch:
+        for _, future in batch:
             _done(future, None)
         return True
+
+    def _take(self) -> list[Waiting]:
+        """Of what waits, the next transaction's: about BATCH_MAX extractions. With the lock held."""
+        batch: list[Waiting] = []
+        size = 0
+        while self._records and size < BATCH_MAX:
+            batch.append(self._records.popleft())
+            size += len(batch[-1][0])
+        self._pending -= size
+        return batch
 
     def _write_batch(self, conn: sqlite3.Connection, batch: list[Waiting], jobs: list[Job]) -> list[Exception]:
         """What went wrong beside the documents."""
         begin(conn, self._token)
         counting: list[Job] = []
         if batch:
-            records = [record for record, _, _ in batch]
+            records = [record for items, _ in batch for record, _ in items]
             insert_and_fold(conn, records)
-            documents.write(conn, [document for _, document, _ in batch if document is not None])
+            documents.write(conn, [document for items, _ in batch for _, document in items if document is not None])
             counting = [lambda conn: self._counted(conn, records)]
         trouble = [error for job in (*counting, *jobs) if (error := _aside(conn, job))]
         conn.execute("COMMIT")

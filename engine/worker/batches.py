@@ -10,7 +10,7 @@ import contextvars
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,8 +19,9 @@ from msgspec.structs import replace
 
 from engine.clock import Clock
 from engine.measures.record import Extraction
+from engine.routing.ports import all_of
 from engine.store.documents import DocumentWrite
-from engine.store.jobs import ExtractedItem, as_frequency
+from engine.store.jobs import ExtractedItem, as_frequency, key
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, BatchReceipt, WorkerBatch
 
@@ -29,7 +30,7 @@ GATHER_S = 0.2  # how long a document waits for others to travel with
 AGAIN_S = 0.3
 POST_S = 30.0  # for the engine to commit a batch
 
-PLACE: contextvars.ContextVar[tuple[int, str]] = contextvars.ContextVar("place")  # (part, key) of the document
+PART: contextvars.ContextVar[int] = contextvars.ContextVar("part")  # of the document, in its task
 
 
 class Batches:
@@ -58,14 +59,17 @@ class Batches:
 
     def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
         """The cache is the engine's: a worker has none, so it was not asked."""
-        part, key = PLACE.get()
         future: Future[None] = Future()
         if self.collected is not None and document is not None:
             document = replace(document, text="")  # nobody stores it
-        item = ExtractedItem(part, key, 0.0, replace(record, lookup=False), document, self._starved(record))
+        name = key(record.document_id, document.digest if document is not None else "")
+        item = ExtractedItem(PART.get(), name, 0.0, replace(record, lookup=False), document, self._starved(record))
         self._waiting.append((item, self._clock.real(), future))
         self._more.set()
         return future
+
+    def append_all(self, items: Sequence[tuple[Extraction, DocumentWrite | None]]) -> Future[None]:
+        return all_of([self.append(record, document) for record, document in items])
 
     def later(self, job: Callable[[sqlite3.Connection], Any]) -> None:
         """Jobs beside documents are the engine's own: the cache."""

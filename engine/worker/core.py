@@ -13,9 +13,10 @@ import msgspec
 from engine.clock import SystemClock
 from engine.plan.model import Plan
 from engine.routing.pipeline import Refused
+from engine.routing.reading import BulkDocument
 from engine.store.jobs import ExtractedItem, Job, JobPart, PartEnded, key
 from engine.text import clean_line, digest
-from engine.worker.batches import KEPT_S, PLACE, Batches
+from engine.worker.batches import KEPT_S, PART, Batches
 from engine.worker.leased import LeasedPipeline
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import PartGrant, PartRequest
@@ -80,6 +81,7 @@ class Worker:
         self._batches = Batches(name, job, line(), self._clock, lambda record: self._leased.starved(record))
         self._api_key = api_key
         self._room = asyncio.Semaphore(max(1, min(AT_ONCE, plan.llm.max_waiting)))
+        self._room_together = asyncio.Semaphore(AT_ONCE // AHEAD_DOCUMENTS)
         self._why_ended = ""
 
     async def run(self) -> None:
@@ -130,10 +132,14 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             documents = self._read(job, part)
             while some := await asyncio.to_thread(_some, documents):
-                for source in some:
-                    if (name := self._key(source, tally)) and name not in written:
+                new = [source for source in some if (name := self._key(source, tally)) and name not in written]
+                if self._makes_no_call(job):
+                    await self._room_together.acquire()
+                    group.create_task(self._extract_together(job, number, new, tally))
+                else:
+                    for source in new:
                         await self._room.acquire()
-                        group.create_task(self._extract(job, number, name, source, tally))
+                        group.create_task(self._extract(job, number, source, tally))
         if self._batches.collected is not None and self._write is not None:
             items = self._batches.collected.pop(number, [])
             await asyncio.to_thread(self._write, job, number, items)
@@ -152,8 +158,27 @@ class Worker:
             tally.skip(source.id, str(refused))
             return ""
 
-    async def _extract(self, job: Job, number: int, name: str, source: PartDocument, tally: _Tally) -> None:
-        PLACE.set((number, name))  # of this task
+    def _makes_no_call(self, job: Job) -> bool:
+        """Whether documents that start now are all extracted by frequency; at a percentage each goes its own way."""
+        return job.method == "frequency" or (job.method == "auto" and not self._pipeline.permit.percent_bp)
+
+    async def _extract_together(self, job: Job, number: int, sources: list[PartDocument], tally: _Tally) -> None:
+        PART.set(number)  # of this task
+        try:
+            documents = [
+                BulkDocument(source.id, job.method, await self._pipeline.read(source.id, source.text, source.title))
+                for source in sources
+            ]
+            for source, result in zip(sources, await self._pipeline.extract_many(documents), strict=True):
+                if isinstance(result, Refused):
+                    tally.skip(source.id, str(result))
+                elif isinstance(result, BaseException):
+                    raise result
+        finally:
+            self._room_together.release()
+
+    async def _extract(self, job: Job, number: int, source: PartDocument, tally: _Tally) -> None:
+        PART.set(number)  # of this task
         try:
             await self._pipeline.extract(source.id, source.text, source.title, job.method, bulk=True)
         except Refused as refused:

@@ -36,9 +36,10 @@ class EngineConnection:
         if why := unfit(place, token):
             raise ValueError(why)
         self._place = place
-        self._headers = {"Content-Type": "application/json"}
+        self._host = urlsplit(place).netloc.rpartition("@")[2] or "localhost"
+        self._fields = "Content-Type: application/json\r\n"
         if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+            self._fields += f"Authorization: Bearer {token}\r\n"
         self._kept: http.client.HTTPConnection | None = None
 
     @property
@@ -67,11 +68,16 @@ class EngineConnection:
     def _exchange(self, path: str, body: bytes, timeout_s: float) -> bytes:
         connection = self._kept = self._kept or self._connection()
         connection.timeout = timeout_s
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout_s)
-        connection.request("POST", path, body, self._headers)
-        response = connection.getresponse()
-        answer = response.read()
+        if connection.sock is None:
+            connection.connect()
+        connection.sock.settimeout(timeout_s)
+        head = f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\n{self._fields}Content-Length: {len(body)}\r\n\r\n"
+        connection.sock.sendall(head.encode("latin-1") + body)  # in one piece, so that the engine wakes up once
+        with http.client.HTTPResponse(connection.sock, method="POST") as response:
+            response.begin()
+            answer = response.read()
+        if response.will_close:
+            self.close()
         if response.status >= 400:
             raise _refusal(response.status, answer)
         return answer

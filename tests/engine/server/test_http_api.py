@@ -18,7 +18,6 @@ import pytest
 from starlette.responses import Response
 
 from engine.routing.pipeline import Extracted
-from engine.routing.reading import Readers
 from engine.server import wire
 from engine.server.answers import answer, refuse
 from engine.server.http import Api
@@ -100,30 +99,6 @@ def test_a_client_that_leaves_a_batch_leaves_an_engine_that_works(stage: Stage) 
     connection.getresponse().read(100)
     connection.close()
     assert ask(stage, "POST", "/v1/extract", {"id": "after", "text": TEXT}).status == 200
-
-
-def test_counting_in_other_processes_gives_what_counting_here_gives_and_outlives_a_dead_worker() -> None:
-    from engine.extraction.keywords import Budget
-
-    budget, documents = Budget(15, 8, 10), [(f"{n}.md", f"# Title {n}\n\n{TEXT}", "") for n in range(4)]
-
-    async def both() -> None:
-        beside, here = Readers(workers=1), Readers(workers=0)
-        try:
-            first = await beside.read(documents, budget)
-            assert [(r.parsed, r.plain) for r in first] == [
-                (r.parsed, r.plain) for r in await here.read(documents, budget)
-            ]
-            assert beside._pool is not None
-            for process in list(beside._pool._processes.values()):
-                process.kill()
-                process.join()
-            assert len(await beside.read(documents, budget)) == 4
-            assert len(await beside.read(documents, budget)) == 4
-        finally:
-            beside.close()
-
-    asyncio.run(both())
 
 
 def children(pid: int) -> set[int]:

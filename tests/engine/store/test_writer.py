@@ -79,6 +79,20 @@ def test_what_could_not_be_written_waits_and_is_written_what_rides_along_include
     assert writer.problem == ""
 
 
+def test_what_is_given_together_is_written_together(folder: Folder, writer: Writer) -> None:
+    batches: list[list[str]] = []
+    writer._counted = lambda conn, records: batches.append([record.document_id for record in records])
+    blocker = database.open_writer(folder, "NORMAL", 5.0)
+    blocker.execute("BEGIN EXCLUSIVE")
+    many = [writer.append_all([(record(f"{n}/{m}"), None) for m in range(30)]) for n in range(20)]
+    blocker.close()
+    for future in many:
+        future.result(30)
+    assert (writer.pending, count(folder, "extraction")) == (0, 600)
+    assert sum(len({name.split("/")[0] for name in batch}) for batch in batches) == 20  # no group is in two
+    assert max(map(len, batches)) < 240
+
+
 def test_a_store_that_hangs_without_an_error_is_a_problem_too(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.store.writer.STUCK_S", 0.05)
     answers = threading.Event()

@@ -1,0 +1,73 @@
+"""Renewals of workers' leases, answered before the HTTP parser and the routes: with 50 workers they are 170 requests a
+second, and the ordinary way costs a hundred times what a renewal is.
+
+Only the plain case is taken: a whole request as a worker sends it, which the ordinary route would grant. Everything
+else, and every refusal, is the ordinary route's.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+
+from engine.server.guard import Guard
+from engine.server.request_names import fit_name
+
+START = b"POST /v1/worker/lease HTTP/1.1\r\n"
+LARGEST = 16 * 1024  # of a whole request; a renewal has a few hundred bytes
+_HEADER = re.compile(rb"([A-Za-z0-9-]+): ?([\x21-\x7e][\x20-\x7e]*)")
+_SIZE = re.compile(rb"\r\ncontent-length: ?([0-9]{1,5})\r\n", re.I)
+_ORDINARY = frozenset(["transfer-encoding", "connection", "expect", "upgrade", "content-encoding"])
+
+
+def headers_of(head: bytes) -> dict[str, str] | None:
+    """The header fields of a request whose only framing is its content-length; None for any other."""
+    fields: dict[str, str] = {}
+    for line in head.split(b"\r\n"):
+        match = _HEADER.fullmatch(line)
+        if match is None:
+            return None
+        name = match[1].decode().lower()
+        if name in fields or name in _ORDINARY:
+            return None
+        fields[name] = match[2].decode().rstrip()
+    return fields
+
+
+class Renewals:
+    """Of one listener. `renewed` gives the answer to a renewal's body, or None; `guard` filters TCP."""
+
+    def __init__(self, renewed: Callable[[bytes], bytes | None], guard: Guard | None) -> None:
+        self._renewed = renewed
+        self._guard = guard
+
+    def length(self, data: bytes) -> int | None:
+        """How long this request is in bytes; None if it is not for this way."""
+        if not data.startswith(START) or len(data) > LARGEST:
+            return None
+        end = data.find(b"\r\n\r\n")
+        size = _SIZE.search(data, 0, end + 2) if end > 0 else None
+        whole = end + 4 + int(size[1]) if size is not None else 0
+        return whole if len(data) <= whole <= LARGEST else None
+
+    def answer(self, data: bytes) -> bytes | None:
+        """The answer to a whole request; None if the ordinary route has to give it."""
+        head, _, body = data[len(START) :].partition(b"\r\n\r\n")
+        fields = headers_of(head)
+        if fields is None or not self._admits(fields):
+            return None
+        grant = self._renewed(body)
+        if grant is None:
+            return None
+        name = fit_name(fields.get("x-request-id", "").encode()) or uuid.uuid4().hex.encode()
+        return (
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\n\r\n%b"
+            % (len(grant), name, grant)
+        )
+
+    def _admits(self, fields: Mapping[str, str]) -> bool:
+        guard = self._guard
+        if guard is None:
+            return True
+        return guard.knows(fields) and guard.denies("POST", "/v1/worker/lease", fields) is None

@@ -1,0 +1,65 @@
+"""Readers beside the engine: the same keywords, and no document lost to a killed or hung one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from engine.extraction.keywords import Budget
+from engine.routing.readers import Readers
+from engine.routing.reading import ReadDocument, read_all
+
+BUDGET = Budget(15, 8, 10)
+TEXT = "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. " * 4
+DOCUMENTS = [(f"{n}.md", f"# Title {n}\n\n{TEXT}", "") for n in range(4)]
+
+
+def compared(documents: list[ReadDocument]) -> list[tuple[object, ...]]:
+    return [(r.text, r.title, r.content, r.plain) for r in documents]
+
+
+def test_a_reader_gives_what_counting_here_gives_and_its_death_or_hang_costs_no_document() -> None:
+    here = compared(read_all(DOCUMENTS, BUDGET))
+
+    async def use() -> None:
+        readers = Readers(most=1)
+        try:
+            assert compared(await readers.read(DOCUMENTS, BUDGET)) == here
+            (first,) = readers.pids
+            os.kill(first, signal.SIGKILL)
+            several = await asyncio.gather(*(readers.read(DOCUMENTS, BUDGET) for _ in range(5)))
+            assert all(compared(one) == here for one in several)
+            (second,) = readers.pids
+            assert second != first
+
+            os.kill(second, signal.SIGSTOP)
+            readers._hung_s = 0.2
+            assert compared(await readers.read(DOCUMENTS, BUDGET)) == here
+            assert readers.pids == []
+        finally:
+            readers.close()
+
+    asyncio.run(use())
+
+
+def test_readers_end_when_nothing_was_read_for_a_while() -> None:
+    async def use() -> None:
+        readers = Readers(most=1, idle_s=0.0)
+        await readers.read(DOCUMENTS[:1], BUDGET)
+        async with asyncio.timeout(60):
+            while readers.pids:  # noqa: ASYNC110 — nothing announces the end
+                await asyncio.sleep(0.01)
+
+    asyncio.run(use())
+
+
+def test_a_reader_that_cannot_be_started_leaves_the_counting_to_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.routing.readers.sys.executable", "/nonexistent/python")
+
+    async def use() -> list[ReadDocument]:
+        return await Readers(most=2).read(DOCUMENTS, BUDGET)
+
+    assert compared(asyncio.run(use())) == compared(read_all(DOCUMENTS, BUDGET))
