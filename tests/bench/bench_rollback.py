@@ -77,6 +77,30 @@ def fsyncs(folder: Path, count: int = 20) -> list[float]:
     return out
 
 
+def commits(rounds: int) -> tuple[list[float], list[float]]:
+    """(key to commit of each rollback, the disk's own time for a small durable append), ms, sorted; with busy workers."""
+    spawn = multiprocessing.get_context("spawn")
+    took: list[float] = []
+    floor: list[float] = []
+    with tempfile.TemporaryDirectory() as root, Stage(Path(root), speed=1.0) as stage:
+        stage.engine()
+        stage.climb(5)
+        ending = spawn.Event()
+        busy = spawn.Process(target=work, args=(stage.folder.path, ending))
+        busy.start()
+        for _ in range(rounds):
+            assert stage.until(lambda: stage.view.engine.in_flight >= WORKERS // 2, 30)
+            result = stage.client.rollback("measured")
+            assert result.ok
+            took.append(stage.proof(result.request_id, recorded=True)["recorded_ms"])
+            floor += fsyncs(Path(root))
+            assert stage.client.command("undo_rollback", epoch=stage.reader.state().epoch).ok
+        ending.set()
+        busy.join(10)
+        busy.kill()
+    return sorted(took), sorted(floor)
+
+
 def main(rounds: int, folder: str | None) -> None:
     spawn = multiprocessing.get_context("spawn")
     found: dict[str, list[float]] = {name: [] for name in ("key to the file gone", *TARGET_MS, "key to proof")}
