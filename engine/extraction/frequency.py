@@ -26,8 +26,6 @@ from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
 
-# stored and pinned with the model and the prompt: a different ranking is a different control arm
-NAME = f"frequency {trees.VERSION}"
 RESCORED = 20  # candidates the trees correct
 FEW, FEW_OF_LITTLE = (
     5,

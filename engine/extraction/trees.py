@@ -11,23 +11,19 @@ as data they would take ten times as long as the rest of the ranking.
 from __future__ import annotations
 
 import ast
-import json
 import math
 from collections.abc import Callable, Iterable
-from importlib.resources import files
 from itertools import starmap
 from typing import Any, get_type_hints
 
 from engine.extraction.ranking import between
+from engine.extraction.ranking_file import DATA
 from engine.extraction.traits import Context
 
 SHORT_TOKENS, LONG_TOKENS = 200, 450  # up to the one a text has all of the short trees, from the other on none
 FLOOR = 0.25  # of the long trees, in every text
 
 _UNITS = tuple(get_type_hints(Context).values())
-_FILE = json.loads(files("engine.extraction").joinpath("ranking.json").read_text("utf-8"))
-
-VERSION: str = _FILE["version"]  # raised with every file that changes the ranking
 
 
 def compiled(trees: list[Any]) -> Callable[..., float]:
@@ -56,8 +52,8 @@ def compiled(trees: list[Any]) -> Callable[..., float]:
     return made
 
 
-short = compiled(_FILE["short"])
-long = compiled(_FILE["long"])
+short = compiled(DATA["short"])
+long = compiled(DATA["long"])
 
 
 def logits(known: Iterable[tuple[float, ...]], length: int) -> list[float]:
