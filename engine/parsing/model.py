@@ -65,7 +65,7 @@ class Parsed(Struct, frozen=True):
     @property
     def content(self) -> str:
         """What a method reads: the title, and the body below it."""
-        if self.title in self.body[: len(self.title) + 40]:  # true of most texts: a quick check
+        if self.title.removesuffix("…") in self.body[: len(self.title) + 40]:  # true of most texts: a quick check
             return self.body
         title = _letters(self.title)
         if not title or title in _letters(self.body[: 3 * len(self.title) + 100]):

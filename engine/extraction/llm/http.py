@@ -69,12 +69,15 @@ class Http:
         self._gate = gate or RequestGuard(lambda: True)
         self._redactor = redactor or Redactor([api_key or ""])
         self._urls: dict[str, httpx.URL] = {}  # parsing one is a tenth of a call
+        self._pool = ConnectionPool(now)
         self._client = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(None, connect=min(CONNECT_S, connect_s)),
-            transport=ConnectionPool(now),
+            transport=self._pool,
             follow_redirects=False,
         )
+        self._headers = self._client.headers.raw  # its own, such as Accept, and the given ones
+        self._extensions = {"timeout": self._client.timeout.as_dict()}
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -104,13 +107,16 @@ class Http:
 
         from engine.extraction.llm.transport import ProxyFailure, StaleConnection
 
-        headers = {"content-type": "application/json"} if body is not None else {}
+        headers = [(b"content-type", b"application/json")] if body is not None else []
         if user:
-            headers["authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+            headers.append((b"authorization", b"Basic " + base64.b64encode(user.encode())))
         try:
             parsed = self._urls.get(url) or self._urls.setdefault(url, httpx.URL(url))
-            request = self._client.build_request(method, parsed, content=body, headers=headers)
-            response = await self._client.send(request, stream=True)
+            names = [name for name, _ in headers]
+            headers += [(name, value) for name, value in self._headers if name.lower() not in names]
+            request = httpx.Request(method, parsed, headers=headers, content=body, extensions=dict(self._extensions))
+            # past the client's cookies, redirects and authentication, none of which apply: a quarter of a call
+            response = await self._pool.handle_async_request(request)
             try:
                 _refuse_redirect(response, self._redactor)
                 content = await _read(response, self._redactor)

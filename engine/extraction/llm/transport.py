@@ -50,8 +50,11 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._idle: dict[Origin, list[tuple[float, httpx.AsyncHTTPTransport]]] = {}
         self._all: set[httpx.AsyncHTTPTransport] = set()
         self._proxied: dict[httpx.AsyncHTTPTransport, Proxy] = {}
+        self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._closed:
+            raise RuntimeError("the pool's connections are closed")
         origin = (request.url.scheme, request.url.host, request.url.port)
         idle = self._idle.setdefault(origin, [])
         while idle and idle[0][0] < self._now() - KEEP_IDLE_S:
@@ -85,12 +88,11 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             else:
                 await self._close(lane)
 
-        stream = _Stream(response.stream, free)
-        return httpx.Response(
-            response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
-        )
+        response.stream = _Stream(response.stream, free)
+        return response
 
     async def aclose(self) -> None:
+        self._closed = True
         for lane in tuple(self._all):
             await self._close(lane)
         self._idle.clear()
