@@ -40,6 +40,8 @@ def unfit_id(name: str, limit: int) -> str:
         return f"it has {len(name):,} characters, at most {limit} are taken"
     if name != name.strip():
         return "it begins or ends with a space"
+    if name.isascii() and name.isprintable():
+        return ""
     odd = next((char for char in name if char != " " and (char.isspace() or _UNSAFE.match(char))), "")
     return f"it holds the invisible character U+{ord(odd):04X} at place {name.index(odd) + 1}" if odd else ""
 
