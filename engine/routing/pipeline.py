@@ -197,6 +197,7 @@ class Pipeline:
 
     async def read(self, document_id: str, text: str, title: str) -> ReadDocument:
         """A document, admitted and read here."""
+        await self._prepared()
         return await self._read(document_id, self.admitted(document_id, text), clean_line(title, TITLE_LIMIT))
 
     async def read_many(self, documents: Sequence[UnreadDocument]) -> list[ReadDocument]:
@@ -246,6 +247,8 @@ class Pipeline:
     async def _extract(
         self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: ReadDocument | None
     ) -> Made:
+        if read is None:
+            await self._prepared()
         started = self._clock.real()
         made_here = read is None
         if read is None:
@@ -325,6 +328,11 @@ class Pipeline:
         """For both methods: the plan's limits on the LLM's answer apply to frequency keywords too."""
         llm = self._plan.llm
         return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
+
+    async def _prepared(self) -> None:
+        """With the first document."""
+        if not reading.is_prepared():
+            await asyncio.to_thread(reading.prepare)
 
     async def _read(self, document_id: str, text: str, title: str) -> ReadDocument:
         """The document in a text, and its keywords by frequency."""

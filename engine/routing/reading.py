@@ -1,7 +1,7 @@
 """Reads a document: its title, what both methods read, and its keywords by frequency. Pure.
 
-The parsers and the ranking are imported on first use, because compiling their patterns takes a quarter of an engine's
-start; `prepare` imports them.
+The parsers and the ranking are imported with the first document, because compiling their patterns takes a quarter of an
+engine's start. `prepare` does it, in a thread where a loop must not wait.
 """
 
 from __future__ import annotations
@@ -45,9 +45,18 @@ class BulkDocument(Struct, frozen=True):
     read: ReadDocument
 
 
+_prepared = False
+
+
+def is_prepared() -> bool:
+    return _prepared
+
+
 def prepare() -> None:
-    """What `read` needs is ready after this. In a thread of an engine that has just started."""
+    """What `read` needs is ready after this."""
+    global _prepared
     read("", "", "", Budget())
+    _prepared = True
 
 
 def read(name: str, text: str, title: str, budget: Budget) -> ReadDocument:

@@ -310,29 +310,17 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     listeners.serve(application(engine, tcp_room, guard), tcp, public)
     log.info("engine up: %s and %s", folder.socket, engine.address)
     sd_notify.tell(sd_notify.READY, f"STATUS=engine up at {engine.address}")
-    preparing = asyncio.create_task(_prepare(engine))
     looking = asyncio.create_task(_listen_again(engine, folder, listen))
     waiting = asyncio.create_task(ending.wait())
     await asyncio.wait([waiting, looking, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
     sd_notify.tell(sd_notify.ENDING)
     waiting.cancel()
     looking.cancel()
-    preparing.cancel()
     engine.ends()
     if unfinished := await listeners.stop(DRAIN_CALLS_S):
         engine.pipeline.cancel_calls("ended with the engine")  # their documents are finished by frequency
         await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S)
     folder.stop_listening()
-
-
-async def _prepare(engine: Engine) -> None:
-    """What the first document needs, while nothing waits for it."""
-    from engine.routing import reading
-
-    try:
-        await asyncio.to_thread(reading.prepare)
-    except Exception as error:
-        engine.trouble(error)
 
 
 async def _listen_again(engine: Engine, folder: Folder, listen: Callable[[socket.socket], None]) -> None:

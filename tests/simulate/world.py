@@ -261,6 +261,8 @@ class _Loop(ControlLoop):
         self._world.observer.ticked_at = self._world.loop.time()
 
 
+reading.prepare()  # or the first rollout of a process takes a step more than the others
+
 # pure, and the documents of every rollout have the same texts
 _read = lru_cache(maxsize=4096)(reading.read)
 _indexed = lru_cache(maxsize=16_384)(terms.indexed)

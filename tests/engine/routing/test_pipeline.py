@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +16,8 @@ from msgspec.structs import replace
 from engine.extraction.cache import cache_key
 from engine.measures.bucket import Bucket
 from engine.plan.model import Llm, Plan
-from engine.routing.pipeline import Busy
+from engine.routing.pipeline import Busy, Refused
+from engine.routing.reading import BulkDocument, read_all
 from engine.server.connections import Room
 from engine.server.http import application
 from engine.store import documents, series
@@ -324,6 +327,36 @@ async def test_a_document_that_waited_does_not_outrun_a_percentage_that_was_lowe
         methods = [answer.method for answer in await asyncio.gather(first, *waiting)]
         assert methods.count("llm") <= 6
         assert len(stub.documents) - sent == methods.count("llm")
+
+
+async def test_the_documents_of_a_batch_go_where_each_goes_alone(tmp_path: Path) -> None:
+    async with StubLlm() as stub, running(tmp_path, stub, CANARY) as place:
+        pipeline = place.engine.pipeline
+        drawn = {name: pipeline.route(name).arm for name in (f"d{n}" for n in range(500))}
+        treated = [name for name in drawn if drawn[name] == "treatment"][:3]
+        names = [name for name in drawn if drawn[name] == "control"][:20]
+        names[5:5] = treated
+        reads = await asyncio.to_thread(read_all, [(name, text(name), "") for name in names], pipeline.budget)
+
+        async def batch(method: Any) -> list[Any]:
+            sent = [BulkDocument(name, method, read) for name, read in zip(names, reads, strict=True)]
+            return await place.engine.extract_many(sent)
+
+        before = pipeline.routed
+        answers = await batch("auto")
+        assert [answer.id for answer in answers] == names
+        assert [answer.id for answer in answers if answer.method == "llm"] == treated
+        assert (pipeline.routed.llm - before.llm, pipeline.routed.frequency - before.frequency) == (3, 20)
+        assert place.records("count(*)", "arm = 'control' AND method = 'frequency' AND NOT attempted") == [(20,)]
+        assert all(place.stored(answer.id).keywords == answer.keywords for answer in answers)
+        await place.roll_back()
+        assert {answer.method for answer in await batch("auto")} == {"frequency"}
+        assert {type(answer) for answer in await batch("llm")} == {Refused}
+        full: Future[None] = Future()
+        full.set_exception(OSError("the disk is full"))
+        place.engine.writer.append_all = lambda items: full  # type: ignore[method-assign]
+        assert {str(answer) for answer in await batch("frequency")} == {"the disk is full"}
+        assert len(stub.documents) == 3
 
 
 # shadow
