@@ -357,6 +357,3 @@ async def test_the_documents_of_a_batch_go_where_each_goes_alone(tmp_path: Path)
         place.engine.writer.append_all = lambda items: full  # type: ignore[method-assign]
         assert {str(answer) for answer in await batch("frequency")} == {"the disk is full"}
         assert len(stub.documents) == 3
-
-
-# shadow
