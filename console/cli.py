@@ -50,7 +50,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "feedback": ("feedback", "Record a complaint, rating, click or impression, or import a file."),
     "notify": ("people", "Preview or send the plan's messages."),
     "due": ("people", "This stage's monitoring: what is due; tick it off."),
-    "run": ("people", "List the plan's commands for this stage, or run one and log its output."),
+    "run": ("run", "List the plan's commands for this stage, or run one and log its output."),
     "report": ("people", "The whole rollout as Markdown or one HTML file."),
     "note": ("people", "Add to the report: what went well, a lesson, an action item."),
     "log": ("people", "The decision log: show, filter, verify."),

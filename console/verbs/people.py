@@ -11,18 +11,7 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import (
-    CliContext,
-    Failed,
-    fail,
-    json_option,
-    refuse,
-    say,
-    send_command,
-    write_prose,
-    write_text,
-    wrote,
-)
+from console.context import CliContext, fail, json_option, refuse, say, send_command, write_prose, write_text, wrote
 
 if TYPE_CHECKING:
     import sqlite3
@@ -133,64 +122,6 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
     if not result:
         lines.append("No monitoring is planned for this stage.")
     say([{**msgspec.to_builtins(r), "due": iso(r.due)} for r in result], "\n".join(lines), as_json)
-
-
-@click.command()
-@click.argument("number", type=click.IntRange(1), required=False)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-@click.pass_obj
-def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> None:
-    """List the plan's commands for this stage, or run NUMBER here after confirmation. Its output goes to the log."""
-    import asyncio
-
-    from console.plan_commands import localized, surroundings
-    from engine import shell
-
-    view, plan = context.reader.glance().view, context.plan
-    stage = plan.stages[view.stage if view else 0] if view is None or view.stage < len(plan.stages) else None
-    result = stage.commands if stage is not None else ()
-    if number is None:
-        listed = [{"number": n, "text": c.text, "run": c.run} for n, c in enumerate(result, 1)]
-        lines = [f"{n:>3} {c.text}\n      {c.run.strip()}" for n, c in enumerate(result, 1)]
-        say(listed, "\n".join(lines) or "The plan has no commands for this stage.", as_json)
-        return
-    if number > len(result):
-        fail(
-            f"There is no command {number}; this stage has {len(result)}. `rollout run` lists them.",
-            as_json,
-            code="no_command",
-        )
-    command = result[number - 1]
-    line = localized(command.run.strip(), plan, view.engine.address if view else "")
-    click.echo(f"$ {line}", err=True)
-    try:
-        wanted = yes or click.confirm("Run it here?", err=True)
-    except click.Abort:  # no terminal to ask on
-        wanted = False
-    if not wanted:
-        raise Failed("Not run; --yes skips the question.")
-    heard = None if as_json else (lambda text: click.echo(text, nl=False))
-    environ = surroundings(plan, context.folder.path)
-    done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))
-    kept = context.client.command(
-        "ran",
-        command=command.run,
-        text=command.text,
-        line=line,
-        exit=done.exit,
-        ms=done.ms,
-        ended=done.ended,
-        output=done.output,
-    )
-    where = "kept in the log" if kept.ok else f"not kept: {kept.sentence}"
-    say(
-        {"exit": done.exit, "ms": done.ms, "output": done.output, "kept": kept.ok},
-        f"It {done.sentence}; {where}",
-        as_json,
-    )
-    if not done.ok:
-        raise SystemExit(1)
 
 
 @click.command()

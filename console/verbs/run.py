@@ -1,0 +1,71 @@
+"""`rollout run`: the plan's commands for the current stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from console.context import CliContext, Failed, fail, json_option, say
+
+if TYPE_CHECKING:
+    from engine.plan.model import MonitoringCommand
+
+
+@click.command()
+@click.argument("number", type=click.IntRange(1), required=False)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> None:
+    """List the plan's commands for this stage, or run NUMBER here after confirmation. Its output goes to the log."""
+    view, plan = context.reader.glance().view, context.plan
+    stage = plan.stages[view.stage if view else 0] if view is None or view.stage < len(plan.stages) else None
+    commands = stage.commands if stage is not None else ()
+    if number is None:
+        listed = [{"number": n, "text": c.text, "run": c.run} for n, c in enumerate(commands, 1)]
+        lines = [f"{n:>3} {c.text}\n      {c.run.strip()}" for n, c in enumerate(commands, 1)]
+        say(listed, "\n".join(lines) or "The plan has no commands for this stage.", as_json)
+        return
+    if number > len(commands):
+        why = f"There is no command {number}; this stage has {len(commands)}. `rollout run` lists them."
+        fail(why, as_json, code="no_command")
+    _run(context, commands[number - 1], view.engine.address if view else "", yes, as_json)
+
+
+def _run(context: CliContext, command: MonitoringCommand, address: str, yes: bool, as_json: bool) -> None:
+    """Ask, run it here, and keep its output in the log."""
+    import asyncio
+
+    from console.plan_commands import localized, surroundings
+    from engine import shell
+
+    line = localized(command.run.strip(), context.plan, address)
+    click.echo(f"$ {line}", err=True)
+    try:
+        wanted = yes or click.confirm("Run it here?", err=True)
+    except click.Abort:  # no terminal to ask on
+        wanted = False
+    if not wanted:
+        raise Failed("Not run; --yes skips the question.", "aborted")
+    heard = None if as_json else (lambda text: click.echo(text, nl=False))
+    environ = surroundings(context.plan, context.folder.path)
+    done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))
+    kept = context.client.command(
+        "ran",
+        command=command.run,
+        text=command.text,
+        line=line,
+        exit=done.exit,
+        ms=done.ms,
+        ended=done.ended,
+        output=done.output,
+    )
+    where = "kept in the log" if kept.ok else f"not kept: {kept.sentence}"
+    say(
+        {"exit": done.exit, "ms": done.ms, "output": done.output, "kept": kept.ok},
+        f"It {done.sentence}; {where}",
+        as_json,
+    )
+    if not done.ok:
+        raise SystemExit(1)
