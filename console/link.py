@@ -21,7 +21,7 @@ from engine.measures.record import SeenArm
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan
 from engine.rollout.state import State
-from engine.store.documents import Document
+from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Glance, Reader
 from engine.text import percent
@@ -79,7 +79,9 @@ class Link(Protocol):
     def curves(
         self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: str = "treatment"
     ) -> dict[str, list[float | None]]: ...
-    def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]: ...
+    def documents(
+        self, text: str = "", limit: int = 50, method: str | None = None, order: DocumentOrder = ""
+    ) -> list[Document]: ...
     def document(self, document_id: str) -> Document | None: ...
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T: ...
     def command(self, kind: str, /, **fields: Any) -> Reply: ...
@@ -314,8 +316,10 @@ class StoreLink:
     ) -> dict[str, list[float | None]]:
         return self.reader.curves(metrics, window_s, points, end, cast(SeenArm, arm))
 
-    def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
-        return self.reader.documents(text, limit, method)
+    def documents(
+        self, text: str = "", limit: int = 50, method: str | None = None, order: DocumentOrder = ""
+    ) -> list[Document]:
+        return self.reader.documents(text, limit, method, order)
 
     def document(self, document_id: str) -> Document | None:
         return self.reader.document(document_id)

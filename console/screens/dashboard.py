@@ -228,7 +228,8 @@ class Dashboard(Page):
             blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
             c.put(x + 17, y, words.bake(gate), "dim", width - 17)
             y, rows = y + 1, rows - 1
-        lines = gate_lines(v) or [("✔", "ok", "everything is met: 2 opens the gate, p promotes")]
+        promotes = ", p promotes" if self.acts else ""
+        lines = gate_lines(v) or [("✔", "ok", f"everything is met: 2 opens the gate{promotes}")]
         fits = lines if len(lines) <= rows else lines[: max(0, rows - 1)]
         for row, (sign, style, text) in enumerate(fits):
             c.spans(x, y + row, [(f"{sign} ", style), (text, "text")], width)

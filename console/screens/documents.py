@@ -16,10 +16,11 @@ from console.screens.rows import Rows, draw
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, paragraphs
-from engine.store.documents import Document
+from engine.store.documents import Document, DocumentOrder
 from engine.text import clean_block, clean_line
 from engine.view.model import View
 
+MOST = 200  # documents listed
 FILTERS: tuple[str | None, ...] = (None, "llm", "frequency")
 
 
@@ -29,12 +30,13 @@ class Documents(Ordered):
     ABOUT: ClassVar[str] = "search documents, compare both methods' keywords, restore"
     PROMPT: ClassVar[str] = "search titles and keywords"
     ENTER: ClassVar[str] = "open"
-    ORDERS: ClassVar[tuple[Order, ...]] = (
+    ORDERS: ClassVar[tuple[Order, ...]] = (  # the store sorts, so that the list begins with the first of all documents
         Order(),  # newest first
-        Order("title", lambda d: (d.title or d.id).lower()),
-        Order("most LLM keywords", lambda d: len(d.llm or d.shadow or ()), largest=True),
-        Order("served by", lambda d: (d.method, d.title)),
+        Order("title"),
+        Order("most LLM keywords", largest=True),
+        Order("served by"),
     )
+    STORE_ORDERS: ClassVar[tuple[DocumentOrder, ...]] = ("", "title", "llm_keywords", "method")
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("enter", "open", "the document: both lists, its request, its text"),
@@ -73,8 +75,9 @@ class Documents(Ordered):
     def wanted(self) -> Any:
         at = self.documents[self.rows.at].id if self.rows.at < len(self.documents) else ""
         v = self.sight.view
-        # a list must not jump under the cursor: reread it for other words, after a restore, or every 10 s at its top
-        beat = int(v.at // max(10.0, 10 * v.speed)) if v and self.rows.at == 0 else 0
+        # a list must not jump under the cursor: reread it for other words, after a restore, or every 10 s at the top of
+        # the newest; another order reads every document
+        beat = int(v.at // max(10.0, 10 * v.speed)) if v and self.rows.at == 0 and not self.order else 0
         return (
             (self.text_wanted, FILTERS[self.method], self.order),
             at,
@@ -89,10 +92,7 @@ class Documents(Ordered):
         if same and before[2] == restored and beat in (0, before[1]):
             matches = self.documents
         else:
-            matches = self.console.link.documents(text, 200, method)
-            if method and text.strip():
-                matches = [d for d in matches if d.method == method]
-            matches = self.ORDERS[order].sort(matches)
+            matches = self.console.link.documents(text, MOST, method, self.STORE_ORDERS[order])
         # keep the cursor on its document, or at the top of a growing list
         place = next((i for i, d in enumerate(matches) if d.id == at), 0) if same and not beat else 0
         chosen = self.console.link.document(matches[place].id) if matches else None

@@ -67,6 +67,8 @@ class IncidentPage(FetchingPage):
         self.series: dict[str, list[float | None]] = {}
 
     def hints(self) -> tuple[Hint, ...]:
+        if self.incident is None:
+            return (("esc", "back", "app.back"),)
         return (
             *ways_back(self.sight.view),
             ("v", "proof, why", "app.proof"),
@@ -127,11 +129,8 @@ class IncidentPage(FetchingPage):
             c.put(last.x, last.y + row, line, style, last.width)
 
     def _foot(self, incident: Incident, width: int) -> list[tuple[str, str]]:
-        cause = (
-            f"Cause: {incident.cause}"
-            if incident.cause
-            else "No cause is written yet (e on the gate, or w on the proof)."
-        )
+        where = " (e on the gate, or w on the proof)" if self.acts else ""
+        cause = f"Cause: {incident.cause}" if incident.cause else f"No cause is written yet{where}."
         resumed = (
             f"Resumed after {format_duration(incident.resumed - incident.decided)}."
             if incident.resumed

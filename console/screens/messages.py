@@ -20,6 +20,7 @@ from console.widgets.canvas import Canvas, columns, paragraphs
 from engine.messages.draft import Draft
 from engine.messages.outbox import Delivery
 from engine.messages.overview import Overview, draft, overview
+from engine.messages.schedule import goes_out_alone
 from engine.plan.model import Message
 from engine.view.model import View
 
@@ -80,7 +81,6 @@ class Messages(Ordered, Work):
     def _row(self, message: Message, v: View) -> MessageRow:
         last = self.seen.latest.get(message.id) if self.seen else None
         due = self.seen is not None and message.id in self.seen.due
-        timed = message.when in ("daily", "weekly") and not self.console.plan.notify.daily_at
         status = "due" if due else ""
         if last is not None:
             status = f"{status + ', last ' if status else ''}{last.state} {words.hour(last.at, v.at)}"
@@ -88,7 +88,7 @@ class Messages(Ordered, Work):
                 status += ": a rehearsal sends nothing" if v.rehearsal else ": no address to send it to"
             elif last.error and last.state != "sent":
                 status += f": {last.error}"
-        how = "automatic" if message.automatic and not timed else "by key"
+        how = "automatic" if goes_out_alone(self.console.plan, message) else "by key"
         return MessageRow(message, last, due, how, status or "not sent yet")
 
     def _selected(self, v: View) -> Message | None:

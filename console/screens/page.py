@@ -68,8 +68,12 @@ class Page(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A read-only console does not bind what acts, nor does a moment in the past; its keys are hidden and
         ignored."""
-        acting = action.removeprefix("app.") in ACTING
-        return not (acting and (self.console.read_only or self.cursor is not None))
+        return self.acts or action.removeprefix("app.") not in ACTING
+
+    @property
+    def acts(self) -> bool:
+        """Whether its acting keys work; else nothing on the screen offers them."""
+        return not self.console.read_only and self.cursor is None
 
     # -- painting ------------------------------------------------------------------------------------------------------
 

@@ -213,14 +213,23 @@ class Review(FetchingPage):
         texts = [
             ("Two lists of keywords beside their document: which one is better, and is a list flawed?", "text"),
             *((f"· {look}", "dim") for look in looks),
-            (f"d draws {size} recent LLM documents, the same for every reviewer.", "text"),
-            ("D draws a blind sample: the lists in random order, without names.", "text"),
+            *self._how_to_draw(size),
             (f"So far: {v.judged.get('quality_score', 'nothing reviewed in this stage')}.", "strong"),
         ]
         checklist.paragraphs(c, inner, texts)
         self._search(c, v, measured)
         if c.width >= blocks.BOXED:
             self._drawn_from(c, v, blocks.below(area, read.height))
+
+    def _how_to_draw(self, size: int) -> list[Span]:
+        if not self.acts:
+            return [
+                (f"A sample has {size} recent LLM documents. A read-only console can't draw one.", "text")
+            ]
+        return [
+            (f"d draws {size} recent LLM documents, the same for every reviewer.", "text"),
+            ("D draws a blind sample: the lists in random order, without names.", "text"),
+        ]
 
     def _drawn_from(self, c: Canvas, v: View, area: Area) -> None:
         """A sample's pool: the latest LLM documents, without their keywords, which would spoil a blind sample."""
@@ -238,7 +247,9 @@ class Review(FetchingPage):
         if area.height < 3:
             return
         x, y, width, rows = blocks.panel(c, area, "search quality, measured automatically")
-        measured = v.judged.get("search_improvement", "Not measured yet; runs automatically, or now with m.")
+        measured = v.judged.get(
+            "search_improvement", f"Not measured yet; runs automatically{', or now with m' if self.acts else ''}."
+        )
         used = c.block(x, y, width, min(3, rows), measured, "strong" if "search_improvement" in v.judged else "text")
         asked = "Searches each method's keywords for titles and headings; MRR is the mean of 1 / the document's rank."
         used += c.block(x, y + used, width, max(0, min(3, rows - used - 1)), asked, "dim")

@@ -115,12 +115,13 @@ def judge(condition: Condition, facts: GateFacts) -> ConditionView:
     judged = sample.value if bound is None else bound
     met = _compare(judged, condition.op, condition.value)
     shown = figure(condition, sample, bound, facts)
+    inside = bound is not None and _compare(sample.value, condition.op, condition.value)
     if met and sample.n < (fewest := least(condition)):
         return _too_few(condition, sample, fewest, facts)
     if met:
         return _view(condition, facts, True, sample, bound, name, "", None)
     left, eta = _to_go(condition, sample, facts) if facts.forecast else ("", None)
-    return _view(condition, facts, False, sample, bound, name, f"{condition.text}: {shown}{left}", eta)
+    return _view(condition, facts, False, sample, bound, name, f"{condition.text}: {shown}{left}", eta, inside)
 
 
 def bound_of(condition: Condition, sample: Ok) -> tuple[float | None, str]:
@@ -199,7 +200,8 @@ def _rate_to_go(condition: Condition, k: int, n: int, facts: GateFacts) -> tuple
     upper, target, sure = condition.op in ("<", "<="), condition.value, condition.confidence
     inside = _compare(k / n, condition.op, target) if n else False
     if upper and 0 < target < 1:
-        text, eta = _more("more clean documents" if k else "more documents", _short(k, n, target, sure), facts)
+        clean = GateFacts() if k and not inside else facts  # errors have to stop first: no one knows when
+        text, eta = _more("more clean documents" if k else "more documents", _short(k, n, target, sure), clean)
         if not k:
             return text, eta
         needed = _at_this_rate(lambda m: bounds.rate_upper(round(k / n * m), m, sure) < target, n) if inside else None
@@ -253,6 +255,7 @@ def _view(
     name: str,
     missing: str,
     eta: float | None,
+    unproven: bool = False,
 ) -> ConditionView:
     if met is None and not condition.required:
         missing = ""
@@ -268,6 +271,7 @@ def _view(
         missing,
         eta,
         condition.metric,
+        unproven,
     )
 
 

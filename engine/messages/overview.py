@@ -16,7 +16,7 @@ from engine.view.model import View
 
 
 class Overview(Struct, frozen=True):
-    """`latest`: each message's last delivery; `due`: ids due in this stage, day or week."""
+    """`latest`: each message's last delivery; `due`: ids of those that a person has to send now."""
 
     latest: Mapping[str, Delivery]
     due: frozenset[str]
@@ -29,11 +29,9 @@ def overview(conn: sqlite3.Connection, plan: Plan, view: View) -> Overview:
     for delivery in recent:
         latest.setdefault(delivery.message, delivery)
     last = outbox.last_queued(conn)
-    due = schedule.suggested(plan, view.stage, view.entered_at, last) | schedule.regular_due(
-        plan, view.stage, view.at, last
-    )
+    due = schedule.due(plan, view.stage, view.entered_at, view.at, last)
     open_ = tuple(d for d in recent if d.state in ("waiting", "failed"))
-    return Overview(latest, frozenset(due), open_)
+    return Overview(latest, frozenset(message.id for message in due), open_)
 
 
 def draft(conn: sqlite3.Connection, plan: Plan, view: View, message: Message, about: int | None = None) -> Draft:

@@ -86,8 +86,20 @@ def called_for(plan: Plan, kind: str, stage: int, moved: bool) -> list[Message]:
     return messages
 
 
-def suggested(plan: Plan, stage: int, entered: float, last: Mapping[str, float]) -> set[str]:
-    """Messages for this stage that were not queued since it began: the screen marks them as due."""
+def goes_out_alone(plan: Plan, message: Message) -> bool:
+    """Whether the engine sends it. An automatic daily or weekly message without a time of day waits for a person."""
+    return message.automatic and (message.when not in ("daily", "weekly") or bool(plan.notify.daily_at))
+
+
+def due(plan: Plan, stage: int, entered: float, now: float, last: Mapping[str, float]) -> tuple[Message, ...]:
+    """Messages that a person has to send now, in the plan's order: the inbox and the messages' screen show these.
+    `last`: when each was last queued."""
+    wanted = _of_stage(plan, stage, entered, last) | _of_days(plan, stage, now, last)
+    return tuple(m for m in plan.messages if m.id in wanted and not goes_out_alone(plan, m))
+
+
+def _of_stage(plan: Plan, stage: int, entered: float, last: Mapping[str, float]) -> set[str]:
+    """Messages for this stage that were not queued since it began."""
     wanted = {
         m.id
         for m in plan.messages
@@ -99,8 +111,8 @@ def suggested(plan: Plan, stage: int, entered: float, last: Mapping[str, float])
     return {name for name in wanted if last.get(name, -1.0) < entered}
 
 
-def regular_due(plan: Plan, stage: int, now: float, last: Mapping[str, float]) -> set[str]:
-    """Daily and weekly messages not sent for a day or a week; those that are not automatic are sent with a key."""
+def _of_days(plan: Plan, stage: int, now: float, last: Mapping[str, float]) -> set[str]:
+    """Daily and weekly messages not sent for a day or a week."""
     spans = {"daily": DAY, "weekly": 7 * DAY}
     return {
         m.id

@@ -80,7 +80,7 @@ class GateKeeper:
         if self._facts is not None and self._clock.real() - self._facts_at < FACTS_EVERY_S:
             return self._facts
         bucket = self._evidence(state)
-        per_min = self._observations.live.at(self._clock.monotonic()).per_min
+        per_min = self._observations.live.at(self._clock.monotonic()).seen_per_min
         samples = self._samples(state, bucket)
         samples["negative_impacts"], impacts = gate_facts.negative(self._conn, state)
         self._facts = conditions.GateFacts(

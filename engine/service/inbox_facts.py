@@ -15,14 +15,11 @@ from engine.view.model import EngineView, ProofView
 
 
 def messages_due(engine: Engine) -> tuple[Message, ...]:
-    """Messages of the plan that a person sends: those that go out on their own are not waited for."""
+    """Messages of the plan that wait for a person to send them."""
     plan, state = engine.plan, engine.state
     if not plan.messages:
         return ()
-    last = outbox.last_queued(engine.conn)
-    due = schedule.suggested(plan, state.stage, state.entered_at, last)
-    due |= schedule.regular_due(plan, state.stage, engine.clock.now(), last)
-    return tuple(m for m in plan.messages if m.id in due and not m.automatic)
+    return schedule.due(plan, state.stage, state.entered_at, engine.clock.now(), outbox.last_queued(engine.conn))
 
 
 def messages_waiting(due: tuple[Message, ...]) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ def process(engine: Engine) -> EngineView:
         engine.token,
         "stopping" if engine.stopping else "active",
         engine.monitor.observations.documents_per_min(),
-        engine.monitor.observations.recent.at(engine.clock.monotonic()).per_min,
+        engine.monitor.observations.recent.at(engine.clock.monotonic()).seen_per_min,
         engine.pipeline.in_flight,
         engine.writer.pending,
         engine.address,

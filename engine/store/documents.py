@@ -10,7 +10,7 @@ import random
 import re
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -58,6 +58,15 @@ class Document(Struct, frozen=True):
     llm_stage: int | None
     restored: bool
     text: str = ""
+
+
+DocumentOrder = Literal["", "title", "llm_keywords", "method"]
+_TITLE = "lower(CASE d.title WHEN '' THEN d.id ELSE d.title END), d.id"
+_ORDERS: dict[DocumentOrder, str] = {  # of every document, not of the latest; "" is the list's own order
+    "title": _TITLE,
+    "llm_keywords": f"coalesce(json_array_length(coalesce(d.llm, d.shadow), '$[0]'), 0) DESC, {_TITLE}",
+    "method": f"d.method, {_TITLE}",
+}
 
 
 _packed = msgspec.json.Decoder(tuple[tuple[str, ...], tuple[str, ...]])
@@ -248,16 +257,22 @@ def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
 
 
 def recent(
-    conn: sqlite3.Connection, method: str | None = None, limit: int = 50, since: float = 0.0, text: bool = False
+    conn: sqlite3.Connection,
+    method: str | None = None,
+    limit: int = 50,
+    since: float = 0.0,
+    text: bool = False,
+    order: DocumentOrder = "",
 ) -> list[Document]:
-    """Latest documents first, of one served method or of both."""
+    """Latest documents first, or in another order; of one served method or of both."""
     join = "LEFT JOIN document_text t ON t.document_id = d.id" if text else ""
     column = "t.text" if text else "''"
     where, given = ("d.updated >= ?", [since])
     if method:
         where, given = where + " AND d.method = ?", [since, method]  # type: ignore[list-item]
     rows = conn.execute(
-        f"SELECT {COLUMNS}, {column} FROM document d {join} WHERE {where} ORDER BY d.updated DESC, d.id LIMIT ?",
+        f"SELECT {COLUMNS}, {column} FROM document d {join} WHERE {where} "
+        f"ORDER BY {_ORDERS.get(order, 'd.updated DESC, d.id')} LIMIT ?",
         (*given, limit),
     ).fetchall()
     return [document_of(row, row[11] or "") for row in rows]
@@ -273,18 +288,24 @@ def paired(conn: sqlite3.Connection, limit: int) -> list[Document]:
     return [document_of(row, row[11] or "") for row in rows]
 
 
-def search(conn: sqlite3.Connection, query: str, limit: int = 20) -> list[Document]:
-    """Full-text search over titles, names and served keywords. First documents with every word, then those with every
-    word as `did_you_mean` corrects it, then those with some of the words or words that start with them. Any text is a
-    valid query; one without a word returns nothing."""
+def search(
+    conn: sqlite3.Connection, query: str, limit: int = 20, order: DocumentOrder = "", method: str | None = None
+) -> list[Document]:
+    """Full-text search over titles, names and served keywords, of one served method or of both. First documents with
+    every word, then those with every word as `did_you_mean` corrects it, then those with some of the words or words
+    that start with them; with an `order`, all of these in that order. Any text is a valid query; one without a word
+    returns nothing."""
     words = queried(query)
     if not words:
         return []
-    results = _matching(conn, " ".join(words), limit)
+    if order:
+        every = [*words, *queried(did_you_mean(conn, query))]
+        return _matching(conn, " OR ".join(map(_begun, every)), limit, order, method)
+    results = _matching(conn, " ".join(words), limit, method=method)
     if not results and (meant := did_you_mean(conn, query)):
-        results = _matching(conn, " ".join(queried(meant)), limit)
+        results = _matching(conn, " ".join(queried(meant)), limit, method=method)
     if len(results) < limit:
-        some = _matching(conn, " OR ".join(map(_begun, words)), limit + len(results))
+        some = _matching(conn, " OR ".join(map(_begun, words)), limit + len(results), method=method)
         known = {document.id for document in results}
         results += [document for document in some if document.id not in known]
     return results[:limit]
@@ -323,8 +344,10 @@ def _nearest(conn: sqlite3.Connection, word: str) -> str:
     return ""
 
 
-def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document]:
-    """Ranked by bm25: a title word weighs four times a keyword, a name word twice."""
+def _matching(
+    conn: sqlite3.Connection, terms: str, limit: int, order: DocumentOrder = "", method: str | None = None
+) -> list[Document]:
+    """Ranked by bm25, unless in another order: a title word weighs four times a keyword, a name word twice."""
     rows = conn.execute(
         f"""
         SELECT {COLUMNS}, m.rank FROM (
@@ -332,9 +355,10 @@ def _matching(conn: sqlite3.Connection, terms: str, limit: int) -> list[Document
               FROM document_fts WHERE document_fts MATCH ?
             UNION ALL
             SELECT rowid, bm25(document_fts, 4.0, 2.0, 0.0, 1.0), 'llm' FROM document_fts WHERE document_fts MATCH ?
-        ) m JOIN document d ON d.rowid = m.r AND d.method = m.served ORDER BY m.rank, d.id LIMIT ?
+        ) m JOIN document d ON d.rowid = m.r AND d.method = m.served
+        WHERE d.method = coalesce(?, d.method) ORDER BY {_ORDERS.get(order, "m.rank, d.id")} LIMIT ?
         """,
-        ("{title name frequency} : (" + terms + ")", "{title name llm} : (" + terms + ")", limit),
+        ("{title name frequency} : (" + terms + ")", "{title name llm} : (" + terms + ")", method, limit),
     ).fetchall()
     return [document_of(row) for row in rows]
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from engine.measures.record import SeenArm
 from engine.rollout.state import State
 from engine.store import database, documents, log
-from engine.store.documents import Document
+from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
 from engine.view.model import DecisionView, View
 
@@ -155,9 +155,13 @@ class Reader:
         series = self.read(lambda conn: series_of(conn, metrics, end - window_s, end, points, arm))
         return {metric: [value for _, value in curve] for metric, curve in series.items()}
 
-    def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
+    def documents(
+        self, text: str = "", limit: int = 50, method: str | None = None, order: DocumentOrder = ""
+    ) -> list[Document]:
         def query(conn: sqlite3.Connection) -> list[Document]:
-            return documents.search(conn, text, limit) if text.strip() else documents.recent(conn, method, limit)
+            if text.strip():
+                return documents.search(conn, text, limit, order, method)
+            return documents.recent(conn, method, limit, order=order)
 
         return self.read(query)
 

@@ -2,7 +2,8 @@
 
 Timers count only watched time: the interval between two evaluations counts when both were in breach and at most one
 lease apart (after a longer gap the lease had expired and routers ran at 0 %). What cannot be judged pauses a timer: it
-neither advances nor resets. A change of percentage (a new epoch) resets all timers.
+neither advances nor resets. A lower percentage (a new epoch) resets all timers; a higher one pauses them, see
+`Timers.changed`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def evaluate(
     """One evaluation. `timers` are those of the last one (after a restart: `timers.restored()`)."""
     dt = _watched(timers, moment, settings.lease_s)
     if timers.epoch != moment.epoch:
-        timers, dt = Timers(moment.monotonic, moment.epoch), 0.0
+        timers, dt = timers.changed(moment.monotonic, moment.epoch, moment.percent_bp), 0.0
     blind_s = _blind_time(timers, evidence, moment, dt)
     blind = bool(blind_s) and blind_s >= settings.blind_after_s
     before = timers.rules
@@ -49,6 +50,7 @@ def evaluate(
             {judgement.rule.id: _latched(judgement) for judgement in judged},
             blind_s,
             step_down,
+            moment.percent_bp,
         ),
         (*(judgement.rule.id for judgement in firing), *((BLIND,) if step_down else ())),
         (*fired, *((BLIND,) if step_down and not timers.blind_fired else ())),

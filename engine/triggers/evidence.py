@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from engine.plan.model import Metric
 from engine.text import counted
@@ -65,10 +65,19 @@ class Timers(Struct, frozen=True):
     rules: dict[str, Timer] = {}
     blind_s: float = 0.0
     blind_fired: bool = False
+    percent_bp: int = 0  # in force at that evaluation
 
     def restored(self) -> Timers:
         """The timers after a restart: unchanged, but the time in between does not count."""
-        return Timers(None, self.epoch, self.rules, self.blind_s, self.blind_fired)
+        return structs.replace(self, at=None)
+
+    def changed(self, at: float, epoch: int, percent_bp: int) -> Timers:
+        """The timers under another percentage, which judges its own documents only. A raise keeps what a breach has
+        lasted, or promoting during an alert would postpone its rollback; the first judgement without a breach clears
+        it."""
+        raised = 0 < self.percent_bp < percent_bp
+        kept = {name: Timer(timer.held_s) for name, timer in self.rules.items() if timer.held_s} if raised else {}
+        return Timers(at, epoch, kept)
 
 
 # Silence this many mean gaps long is not chance: e^-7, once in a thousand gaps.

@@ -52,7 +52,8 @@ class Attempts(Struct, frozen=True):
     clean_in_row: int
     clean_s: float  # since the last failure, or since the start without one
     levels: dict[Design, Level]
-    per_min: float  # LLM documents a minute, over the last hour
+    per_min: float  # LLM documents a minute over the last hour, with one assumed at the start: what detectors expect
+    seen_per_min: float  # the same, without any assumption
 
 
 class RecentAttempts:
@@ -82,7 +83,7 @@ class RecentAttempts:
         self._failures = self._clean = self._burst = 0
         self._burst_end = t
         self._first_failure = self._last_failure = t
-        self._rate_at, self._per_min = -math.inf, 0.0
+        self._rate_at, self._per_min, self._seen_per_min = -math.inf, 0.0, 0.0
         self._caps: list[tuple[Cusum, float]] = [(cusum, math.inf) for cusum in self._cusums.values()]
         for cusum in self._cusums.values():
             cusum.reset()
@@ -134,7 +135,7 @@ class RecentAttempts:
         """
         span = max(0.0, min(HOUR, t - self._start))
         n = self._attempts.window(t, span).n if span else 0
-        self._rate_at, self._per_min = t, (n + 1) / (span + 60) * 60
+        self._rate_at, self._per_min, self._seen_per_min = t, (n + 1) / (span + 60) * 60, n / (span + 60) * 60
         high = early_threshold(self._per_min) + CAP, target_threshold(self._per_min) + CAP
         self._caps = [(cusum, high[0] if self._around[design] else high[1]) for design, cusum in self._cusums.items()]
 
@@ -168,6 +169,7 @@ class RecentAttempts:
             clean_s=max(0.0, t - self._last_failure),
             levels={design: cusum.level(t) for design, cusum in self._cusums.items()},
             per_min=self._per_min,
+            seen_per_min=self._seen_per_min,
         )
 
 

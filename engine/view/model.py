@@ -66,6 +66,7 @@ class ConditionView(Struct, frozen=True):
     missing: str
     eta_s: float | None
     metric: str = ""
+    unproven: bool = False  # the figure meets the target; only its bound does not: more samples can prove it
 
 
 class ItemView(Struct, frozen=True):

@@ -15,7 +15,7 @@ from engine.client.client import Reply, RollbackResult
 from engine.plan.durations import iso
 from engine.plan.load import load_plan
 from engine.plan.model import Plan
-from engine.store.documents import Document
+from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
 from engine.store.schema import migrate
 from engine.view.model import (  # fmt: skip
@@ -393,7 +393,9 @@ class FakeLink:
             out.append(value)
         return out
 
-    def documents(self, text: str = "", limit: int = 50, method: str | None = None) -> list[Document]:
+    def documents(
+        self, text: str = "", limit: int = 50, method: str | None = None, order: DocumentOrder = ""
+    ) -> list[Document]:
         return [d for d in self.docs if text.lower() in f"{d.title} {' '.join(d.keywords)}".lower()][:limit]
 
     def document(self, document_id: str) -> Document | None:

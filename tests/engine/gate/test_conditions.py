@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from console.widgets import checklist
 from engine.gate import conditions
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Condition
@@ -33,6 +34,16 @@ def test_it_shows_how_many_more_documents_and_how_long() -> None:
     view = judged(rate(0, 180))
     assert "0/180 errors: at most 1.65 %" in view.missing
     assert "119 more documents, about 1h 59m" in view.missing
+
+
+def test_a_figure_within_its_target_is_unproven_and_one_beyond_it_is_missed() -> None:
+    few, beyond = judged(rate(0, 180), per_min=0.0), judged(rate(9, 180))
+    assert (few.met, few.unproven, few.eta_s) == (False, True, None)
+    assert (beyond.met, beyond.unproven, beyond.eta_s) == (False, False, None)
+    assert "errors must stop" in beyond.missing
+    assert "about" not in beyond.missing  # no one knows when they stop
+    assert checklist.sign(few)[0] == "○"
+    assert checklist.sign(beyond)[0] == "✖"
 
 
 def test_at_confidence_one_half_the_figure_itself_is_judged() -> None:

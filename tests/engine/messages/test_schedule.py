@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.messages.draft import render
-from engine.messages.schedule import called_for, last_time, regular
+from engine.messages.schedule import called_for, due, goes_out_alone, last_time, regular
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Message, Plan
@@ -64,6 +64,16 @@ def test_stages_without_the_message_get_none() -> None:
 
 def test_without_a_time_nothing_goes_out_automatically() -> None:
     assert regular(plan(at=""), 2, 0.0, MONDAY_9, {}) == []
+
+
+def test_what_is_not_sent_automatically_is_due_for_a_person() -> None:
+    waits = plan(at="")
+    names = {message.id for message in due(waits, 2, MONDAY_9, MONDAY_9, {})}
+    assert {"daily_summary", "slack_update", "weekly_meeting"} <= names
+    sent = dict.fromkeys(names, MONDAY_9 + 1)
+    assert due(waits, 2, MONDAY_9, MONDAY_9 + HOUR, sent) == ()
+    for each in (waits, PLAN):  # none is both due for a person and sent by the engine
+        assert not any(goes_out_alone(each, message) for message in due(each, 2, MONDAY_9, MONDAY_9, {}))
 
 
 @given(

@@ -159,3 +159,17 @@ def _drawn(draw: random.Random, batch: int) -> DocumentWrite:
     made = written(f"d{draw.randint(0, 6)}", draw.choice("ab"), draw.choice("xy"), draw.choice([None, "l", "m"]), batch)
     shadow = made.llm is not None and draw.random() < 0.3
     return replace(made, digest=draw.choice("vw"), text=draw.choice("st"), shadow=shadow)
+
+
+def test_a_list_in_another_order_begins_with_the_first_of_all_documents(conn: sqlite3.Connection) -> None:
+    every = documents.recent(conn, limit=1000)
+    by_title = sorted(every, key=lambda d: ((d.title or d.id).lower(), d.id))
+    assert [d.id for d in documents.recent(conn, limit=2, order="title")] == [d.id for d in by_title[:2]]
+    longest = max(len(d.llm or d.shadow or ()) for d in every)
+    assert len(documents.recent(conn, limit=1, order="llm_keywords")[0].llm or ()) == longest > 0
+    assert [d.method for d in documents.recent(conn, limit=1000, order="method")] == sorted(d.method for d in every)
+    matching = {d.id for d in documents.search(conn, "retry", 100)}
+    titles = [(d.title or d.id).lower() for d in documents.search(conn, "retry", 100, "title")]
+    assert titles == sorted(titles)
+    assert {d.id for d in documents.search(conn, "retry", 100, "title")} == matching
+    assert {d.method for d in documents.search(conn, "retry", 100, "title", "llm")} == {"llm"}

@@ -199,3 +199,14 @@ def test_of_two_equal_steps_blindness_counts_as_critical() -> None:
 def test_old_figures_are_blindness_and_name_their_age() -> None:
     stale = Evidence(Stale(95.0))
     assert "the latest figure is 1m 35s old" in judge(stale, Timers(99.0, 1, blind_s=BLIND_AFTER)).blind_detail
+
+
+@pytest.mark.parametrize(
+    ("before_bp", "sample", "held"),
+    [(1000, BAD, 50.0), (1000, NoData(), 50.0), (1000, GOOD, 0.0), (5000, BAD, 0.0), (0, BAD, 0.0)],
+)
+def test_a_raise_does_not_restart_the_countdown_of_a_breach(before_bp: int, sample: Any, held: float) -> None:
+    """Promoting during an alert would otherwise postpone its rollback. A lower percentage is judged afresh."""
+    result = judge(of(sample), after(Timer(50.0, True), epoch=0, percent_bp=before_bp))
+    assert result.timers.rules[RULE.id].held_s == held
+    assert result.timers.percent_bp == 2500
