@@ -14,12 +14,13 @@ import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.color import Color, blend_rgb
-from rich.console import Console
+from rich.color import Color, ColorSystem, blend_rgb
 from rich.style import Style
-from textual.theme import BUILTIN_THEMES, Theme
+
+if TYPE_CHECKING:
+    from textual.theme import Theme
 
 
 class Tones(NamedTuple):
@@ -195,6 +196,8 @@ def _mono() -> dict[str, Style]:
 
 def theme(name: str) -> Theme:
     """The same theme for Textual's own widgets: inputs, the palette, notices."""
+    from textual.theme import BUILTIN_THEMES, Theme
+
     if name in ("terminal", "mono"):
         return replace(BUILTIN_THEMES["ansi-dark"], name=f"console-{name}")
     t = TONES[name]
@@ -251,6 +254,15 @@ def remember(key: str, value: str) -> None:
         return
 
 
+def color_system() -> ColorSystem:
+    """The colours of this terminal, by the rules of `rich.console.Console`, which takes longer to import than the first
+    frame to draw."""
+    if os.environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
+        return ColorSystem.TRUECOLOR
+    kind = os.environ.get("TERM", "").strip().lower().rpartition("-")[2]
+    return ColorSystem.EIGHT_BIT if kind in ("256color", "kitty") else ColorSystem.STANDARD
+
+
 def choose(asked: str | None) -> str:
     """The initial theme: the option, else no colour under NO_COLOR, else the remembered choice.
 
@@ -261,6 +273,6 @@ def choose(asked: str | None) -> str:
     if os.environ.get("NO_COLOR"):
         return "mono"
     kept = recall("theme", "dark")
-    if kept not in ("terminal", "mono") and Console(force_terminal=True).color_system not in ("256", "truecolor"):
+    if kept not in ("terminal", "mono") and color_system() is ColorSystem.STANDARD:
         return "terminal"
     return kept if kept in NAMES else "dark"

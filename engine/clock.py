@@ -9,7 +9,6 @@ There are three readings, for three meanings of "time":
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -49,6 +48,8 @@ class SystemClock:
         return _machine()
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # not for the first frame of the console
+
         await asyncio.sleep(seconds)
 
 
@@ -87,6 +88,8 @@ class LapseClock:
         return _machine()
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # not for the first frame of the console
+
         await asyncio.sleep(seconds / self._speed)
 
 
@@ -120,6 +123,8 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         self._elapsed += seconds
+        import asyncio  # not for the first frame of the console
+
         await asyncio.sleep(0)
 
 

@@ -28,6 +28,7 @@ from console.screens.rows import Rows
 from console.series_cache import SeriesCache
 from console.terminal import escape
 from console.terminal.driver import PatientDriver, Redraw
+from console.terminal.first_frame import FirstFrame
 from console.terminal.output_filter import OutputFilter
 from console.terminal.type_ahead import KeyGuard
 from console.travel import Travel
@@ -61,8 +62,11 @@ class Base(App[int]):
         ascii_only: bool = False,
         theme: str = "dark",
         typed_before: Sequence[str] = (),
+        first: FirstFrame | None = None,
     ) -> None:
-        """`typed_before`: keys typed before the first paint, by Textual's names; they are reported, not acted on."""
+        """`typed_before`: keys typed before the first paint, by Textual's names; they are reported, not acted on.
+        `first`: what is on the terminal already; keys typed since then act."""
+        self.first = first
         super().__init__(driver_class=PatientDriver)
         self.link = link
         self.plan = plan
@@ -75,6 +79,7 @@ class Base(App[int]):
         self.ending: escape.Ending | None = None  # once there is a screen
         self._sanitizer = OutputFilter(ascii_only)
         self.key_guard = KeyGuard()
+        self.key_guard.ready = first is not None
         self._unheard = [*typed_before]
         self.poller = Poller(link)
         self.series_cache = SeriesCache(link)
@@ -207,21 +212,7 @@ class Base(App[int]):
 
     def limits(self, metric: str) -> list[tuple[float, str]]:
         """Trigger thresholds on a metric, with labels for the plot."""
-        pairs = [
-            (value, t.action.value)
-            for t in self.plan.triggers
-            if t.metric == metric and t.enabled
-            for value in (t.above, t.below)
-            if value is not None
-        ]
-        return [
-            (
-                value,
-                f"{words.figure(metric, value).replace('.0 ', ' ').replace('.00 ', ' ')} → "
-                f"{words.ACTION.get(action, action)}",
-            )
-            for value, action in sorted(pairs)
-        ]
+        return words.limits(self.plan, metric)
 
     def _ran(self, running: CommandRun) -> None:
         """A plan command has ended."""

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.style import Style
+if TYPE_CHECKING:
+    from rich.style import Style
 
-from console.link import Link, Sight
-from console.plan_commands import CommandRunner
-from console.rollback_attempt import RollbackAttempt
-from console.screens.rows import Rows
-from console.series_cache import SeriesCache
-from console.travel import Travel
-from engine.client.client import Reply
-from engine.plan.model import Plan
-from engine.view.model import HandoverView
+    from console.link import Link, Sight
+    from console.plan_commands import CommandRunner
+    from console.rollback_attempt import RollbackAttempt
+    from console.screens.rows import Rows
+    from console.series_cache import SeriesCache
+    from console.travel import Travel
+    from engine.client.client import Reply
+    from engine.plan.model import Plan
+    from engine.view.model import HandoverView
 
 
-class AppApi(Protocol):
+class PaintApi(Protocol):
+    """What it takes to paint one."""
+
     link: Link
-    plan: Plan
     series_cache: SeriesCache
     rehearsal: bool
 
@@ -30,16 +32,8 @@ class AppApi(Protocol):
 
     read_only: bool
     ascii_only: bool
-    palette: dict[str, Style]
     notice: tuple[str, str] | None  # a sentence above the footer and its style
-    notices: Sequence[tuple[float, str, str]]  # recent notices: time, sentence, style
     since: float  # when the user last looked, in the engine's epoch seconds; 0 = never
-    attempt: RollbackAttempt | None  # the last rollback by this console
-    runner: CommandRunner  # of the plan's commands
-    texts: dict[str, str]  # drafts, by purpose
-    places: dict[str, Rows]  # cursors of lists, kept while their screens are closed
-    orders: dict[str, int]  # how each list is sorted, by screen
-
     travel: Travel
 
     @property
@@ -56,6 +50,20 @@ class AppApi(Protocol):
 
     @property
     def who(self) -> str: ...
+
+    def limits(self, metric: str) -> list[tuple[float, str]]:
+        """Trigger thresholds on a metric, with labels for the plot."""
+
+
+class AppApi(PaintApi, Protocol):
+    plan: Plan
+    palette: dict[str, Style]
+    notices: Sequence[tuple[float, str, str]]  # recent notices: time, sentence, style
+    attempt: RollbackAttempt | None  # the last rollback by this console
+    runner: CommandRunner  # of the plan's commands
+    texts: dict[str, str]  # drafts, by purpose
+    places: dict[str, Rows]  # cursors of lists, kept while their screens are closed
+    orders: dict[str, int]  # how each list is sorted, by screen
 
     @property
     def briefing(self) -> tuple[float, float, bool]:
@@ -81,8 +89,5 @@ class AppApi(Protocol):
 
     def restore(self) -> None:
         """Serve frequency keywords again where the LLM wrote."""
-
-    def limits(self, metric: str) -> list[tuple[float, str]]:
-        """Trigger thresholds on a metric, with labels for the plot."""
 
     def push_screen(self, screen: Any, callback: Any = None, /) -> Any: ...

@@ -223,9 +223,7 @@ class Review(FetchingPage):
 
     def _how_to_draw(self, size: int) -> list[Span]:
         if not self.acts:
-            return [
-                (f"A sample has {size} recent LLM documents. A read-only console can't draw one.", "text")
-            ]
+            return [(f"A sample has {size} recent LLM documents. A read-only console can't draw one.", "text")]
         return [
             (f"d draws {size} recent LLM documents, the same for every reviewer.", "text"),
             ("D draws a blind sample: the lists in random order, without names.", "text"),

@@ -66,6 +66,7 @@ class Frame:
         self._at = self._style = None
 
     def diff(self, data: str) -> str:
+        """What to send of it."""
         out: list[str] = []
         x = y = 0
         rest: tuple[int, int] | None = None  # the cursor's resting place, for the terminal's own pop-ups

@@ -13,7 +13,6 @@ import os
 import select
 import selectors
 import signal
-import sys
 import termios
 import threading
 import time
@@ -26,8 +25,10 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from console.terminal import escape
 from console.terminal.diff import Frame
-from console.terminal.escape import ABANDON, PIXEL_MOUSE_OFF, RESTORE_TITLE, Ending, alive, erases_in_colour
+from console.terminal.escape import ABANDON, ENTER, PIXEL_MOUSE_OFF, RESTORE_TITLE, Ending, alive, erases_in_colour
+from console.terminal.first_frame import FirstFrame
 
 MOST_WAITING = 64 * 1024  # bytes; several whole screens
 LEAVE_S = 0.15  # how long the last bytes may take on exit
@@ -51,7 +52,8 @@ class PatientDriver(LinuxDriver):
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._terminal = -1
-        self._frame = Frame(erases_in_colour())
+        self._first: FirstFrame | None = app.first  # on the screen already: what equals it is not sent
+        self._frame = self._first.frame if self._first is not None else Frame(erases_in_colour())
         self._waiting = bytearray()
         self._lost = False
         self.gone = False  # hung up
@@ -74,6 +76,10 @@ class PatientDriver(LinuxDriver):
             self._frame.forget()
 
     def write(self, data: str) -> None:
+        if self._first is not None and data == ENTER:
+            first, self._first = self._first, None
+            if first.take():
+                return  # it would clear the first frame
         with self._turn:
             if len(self._waiting) > MOST_WAITING:
                 self._waiting[:] = ABANDON.encode()
@@ -194,7 +200,7 @@ class PatientDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Runs at the start, and again when a stopped console resumes."""
-        self._terminal = _open_terminal()
+        self._terminal = escape.open_terminal()
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
@@ -220,17 +226,3 @@ class PatientDriver(LinuxDriver):
         with contextlib.suppress(OSError):
             os.close(self._terminal)
         self._terminal = -1
-
-
-def _open_terminal() -> int:
-    """Our own descriptor of the terminal: O_NONBLOCK applies to the open file, and the shell shares the inherited
-    one."""
-    error = sys.__stderr__
-    assert error is not None
-    names = ["/dev/tty"]
-    with contextlib.suppress(OSError):
-        names.insert(0, os.ttyname(error.fileno()))
-    for name in names:
-        with contextlib.suppress(OSError):
-            return os.open(name, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
-    return os.dup(error.fileno())  # another user's terminal, as after su: keep the inherited, blocking one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import os
@@ -18,14 +17,19 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.files import write_whole
 from engine.text import clean_line
 
+if TYPE_CHECKING:
+    import asyncio
+
 PIXEL_MOUSE_OFF = "\x1b[?1016l"
 LEAVES_S = 0.3  # how long a console may take to end after a signal before it is killed
 KILLED_S = 0.45  # and then killed
+ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"  # the alternate screen
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 ABANDON = "\x18\x1b[0m"  # ends a truncated sequence
 SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
@@ -202,6 +206,11 @@ def _typed_before(before: list[Any]) -> str:
     raw[3] &= ~(termios.ICANON | termios.ECHO)
     raw[6][termios.VMIN], raw[6][termios.VTIME] = 0, 0
     termios.tcsetattr(0, termios.TCSANOW, raw)
+    return typed_now()
+
+
+def typed_now() -> str:
+    """What waits on the terminal, read and gone."""
     typed = os.read(0, 4096) if select.select([0], [], [], 0)[0] else b""
     termios.tcflush(0, termios.TCIFLUSH)
     return typed.decode("utf-8", "replace")
@@ -221,3 +230,17 @@ def left_as_found() -> Iterator[str]:
     finally:
         with contextlib.suppress(termios.error, OSError, ValueError):
             termios.tcsetattr(0, termios.TCSANOW, before)
+
+
+def open_terminal() -> int:
+    """Our own descriptor of the terminal: O_NONBLOCK applies to the open file, and the shell shares the inherited
+    one."""
+    error = sys.__stderr__
+    assert error is not None
+    names = ["/dev/tty"]
+    with contextlib.suppress(OSError):
+        names.insert(0, os.ttyname(error.fileno()))
+    for name in names:
+        with contextlib.suppress(OSError):
+            return os.open(name, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.dup(error.fileno())  # another user's terminal, as after su: keep the inherited, blocking one

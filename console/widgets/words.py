@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from engine.plan.durations import clock, format_duration, iso
+from engine.plan.model import Plan
 from engine.plan.vocabulary import METRICS
 from engine.text import percent, rate_percent
 from engine.view.model import GateView, Gauge, Health, ServerView, TriggerView, View
@@ -171,6 +172,21 @@ def acts(t: TriggerView, brief: bool = False) -> str:
 def passed(t: TriggerView) -> float:
     """The elapsed share of that countdown, 0..1."""
     return t.held_s / t.for_s if t.for_s else 1.0
+
+
+def limits(plan: Plan, metric: str) -> list[tuple[float, str]]:
+    """The trigger thresholds on a metric, with labels for the plot: "5 % → 0 %"."""
+    pairs = [
+        (value, t.action.value)
+        for t in plan.triggers
+        if t.metric == metric and t.enabled
+        for value in (t.above, t.below)
+        if value is not None
+    ]
+    return [
+        (value, f"{figure(metric, value).replace('.0 ', ' ').replace('.00 ', ' ')} → {ACTION.get(action, action)}")
+        for value, action in sorted(pairs)
+    ]
 
 
 ACTION = {

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from console.app import Console
 from console.link import Pulse, Sight
 from console.screens.ask import QuestionDialog
-from console.screens.dashboard import gate_lines
 from console.screens.inbox import Inbox
+from console.screens.live import gate_lines
 from console.tasks import KEYS
 from console.verbs.status import lines
 from console.widgets import waiting

@@ -82,9 +82,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def attached(terminal: Terminal) -> None:
-    """Painted, and a moment later: keys that come before the first paint are dropped."""
+    """Painted, and the screen that follows the first frame has set its modes, the last of them in answer to queries."""
     terminal.until("STAGE")
+    end = time.monotonic() + 30
+    while b"\x1b[?2004h" not in terminal.raw and time.monotonic() < end:
+        terminal.read()
     terminal.read(0.4)
+    assert terminal.raw.count(b"\x1b[?1049h") == 1, "the first frame was cleared"
 
 
 def left_on(raw: bytes) -> list[str]:
@@ -119,6 +123,17 @@ def test_a_signal_restores_the_terminal_and_leaves_the_engine(place: Place, numb
         ends_well(terminal, began)
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + number
     assert place.engine_lives()
+
+
+def test_a_signal_before_the_screen_is_ready_restores_the_terminal(place: Place) -> None:
+    """The first frame is up, and what continues on it is still being imported."""
+    with place.console() as terminal:
+        terminal.until("STAGE")
+        os.kill(terminal.pid, signal.SIGTERM)
+        assert terminal.ended(10.0)
+        assert left_on(terminal.raw) == []
+        assert termios.tcgetattr(terminal.child_line) == terminal.found
+        assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + signal.SIGTERM
 
 
 def test_quitting_restores_the_terminal_and_states_that_the_engine_keeps_running(place: Place) -> None:

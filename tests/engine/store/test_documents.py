@@ -172,4 +172,4 @@ def test_a_list_in_another_order_begins_with_the_first_of_all_documents(conn: sq
     titles = [(d.title or d.id).lower() for d in documents.search(conn, "retry", 100, "title")]
     assert titles == sorted(titles)
     assert {d.id for d in documents.search(conn, "retry", 100, "title")} == matching
-    assert {d.method for d in documents.search(conn, "retry", 100, "title", "llm")} == {"llm"}
+    assert {d.method for d in documents.search(conn, "backoff", 100, "title", "llm")} == {"llm"}

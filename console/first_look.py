@@ -1,0 +1,143 @@
+"""The first frame, drawn before the screen's library is imported, which takes most of the start: whoever types
+`rollout` reads the figures meanwhile. The library then continues on the same frame.
+
+Keys pressed while it is up wait on the line and act once the screen is ready, because they were pressed by someone who
+saw it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator
+from itertools import groupby
+from types import FrameType
+from typing import NoReturn
+
+from rich.color import ColorSystem
+from rich.style import Style
+
+from console import last_look, themes
+from console.link import Link, Sight
+from console.people import People
+from console.screens.live import Live
+from console.series_cache import SeriesCache
+from console.terminal import escape
+from console.terminal.diff import Frame
+from console.terminal.first_frame import FirstFrame
+from console.travel import Travel
+from console.widgets import words
+from console.widgets.canvas import Canvas
+from engine.plan.model import Plan
+from engine.view.model import HandoverView
+
+
+class Onlooker:
+    """What a screen needs from the app to be painted once."""
+
+    notice: tuple[str, str] | None = None
+
+    def __init__(self, link: Link, plan: Plan, *, rehearsal: bool, read_only: bool, ascii_only: bool) -> None:
+        self.link, self.rehearsal, self.read_only, self.ascii_only = link, rehearsal, read_only, ascii_only
+        self.live = link.look()
+        self.series_cache = SeriesCache(link)
+        self.travel = Travel(link, plan)
+        self.since = 0.0 if rehearsal else last_look.recall(link)
+        self._plan = plan
+
+    @property
+    def sight(self) -> Sight:
+        return self.live
+
+    @property
+    def who(self) -> str:
+        return self.link.who
+
+    @property
+    def shows_faults(self) -> bool:
+        return bool(self.live.view and self.live.view.rehearsal)
+
+    @property
+    def handover(self) -> HandoverView | None:
+        return People(self.link).handover(self.live.view) if self.live.view is not None else None
+
+    def limits(self, metric: str) -> list[tuple[float, str]]:
+        return words.limits(self._plan, metric)
+
+
+class FirstLook(Live):
+    def __init__(self, onlooker: Onlooker) -> None:
+        self._onlooker = onlooker
+
+    @property
+    def console(self) -> Onlooker:
+        return self._onlooker
+
+
+@contextlib.contextmanager
+def shown(onlooker: Onlooker, theme: str) -> Iterator[FirstFrame | None]:
+    """Draw it; None where there is nothing to draw yet. The screen that takes it restores the terminal when it ends; if
+    none does, this does."""
+    sight, size = onlooker.live, _size()
+    if sight.view is None or sight.pulse.state == "starting" or size is None:
+        yield None
+        return
+    canvas = FirstLook(onlooker).canvas(size.columns, size.lines)
+    frame = Frame(escape.erases_in_colour())
+    system = None if theme == "mono" else themes.color_system()
+    out = escape.ENTER + escape.HIDE_CURSOR + frame.diff(text(canvas, themes.palette(theme), system))
+    handlers = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    first = FirstFrame(frame, size, escape.typed_now())
+    try:
+        if not _written(out.encode("utf-8", "replace")):
+            frame.forget()
+        yield first
+    finally:
+        if not first.taken:
+            _written((escape.ABANDON + escape.SHOW_CURSOR + escape.LEAVE).encode())
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is _end:
+                signal.signal(number, handler)
+
+
+def _size() -> os.terminal_size | None:
+    try:
+        size = os.get_terminal_size(2)
+    except OSError:
+        return None
+    return size if size.columns and size.lines else None
+
+
+def text(canvas: Canvas, palette: dict[str, Style], system: ColorSystem | None) -> str:
+    """The canvas as a terminal takes it, in the sequences that Textual writes."""
+    plain = palette["text"]
+    out = []
+    for y, (chars, styles) in enumerate(zip(canvas.chars, canvas.styles, strict=True)):
+        out.append(f"\x1b[{y + 1};1H")
+        x = 0
+        for name, run in groupby(styles):
+            end = x + len(list(run))
+            out.append(palette.get(name, plain).render("".join(chars[x:end]), color_system=system))
+            x = end
+    return "".join(out)
+
+
+def _written(data: bytes) -> bool:
+    """Whether the terminal took it all, within a moment: a line that stalls must not stop the start."""
+    until, terminal = time.monotonic() + escape.LEAVES_S, escape.open_terminal()
+    try:
+        while data and select.select([], [terminal], [], max(0.0, until - time.monotonic()))[1]:
+            with contextlib.suppress(BlockingIOError):
+                data = data[os.write(terminal, data) :]
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+    return not data
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

@@ -1,0 +1,287 @@
+"""What the Live screen shows: stage, health, tripped triggers, and what happens next without intervention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+
+from console.screens.painting import Painting
+from console.widgets import blocks, checklist, curves, gauges, logs, waiting, words
+from console.widgets.blocks import Area, Hint
+from console.widgets.canvas import Canvas, Span, columns, wrapped
+from console.widgets.tasks import KEY_WIDTH, tasks
+from engine.view.model import Gauge, View
+
+NEXT = "what happens next"
+STALE = "may be stale"
+WAITING = "waiting for you"
+
+
+class Live(Painting):
+    NUMBER: ClassVar[int] = 1
+    TRAVELS: ClassVar[bool] = True
+
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        if c.width < 78 or c.height < 22:
+            self._small(c, v, y)
+        elif c.width < 120 or c.height < 36:
+            self._normal(c, v, y)
+        else:
+            self._large(c, v, y)
+
+    def hints(self) -> tuple[Hint, ...]:
+        v = self.sight.view
+        out: list[Hint] = []
+        if v and v.undo_until is not None and v.undo_until > v.at:
+            out.append(("u", "undo the rollback", "app.undo"))
+        if v and v.rollback is not None and v.health in ("rolled_back", "locked"):
+            out += [("v", "proof, restore", "app.proof"), ("2", "the way up", "app.go(2)")]
+        if self.size_shown[1] >= 36:
+            out += [("Y", "copy this screen for the incident channel", "app.copy_screen")]
+        return tuple(out)
+
+    @property
+    def old(self) -> bool:
+        return not self.sight.fresh
+
+    # -- 80x24 ---------------------------------------------------------------------------------------------------------
+
+    def _normal(self, c: Canvas, v: View, y: int) -> None:
+        y += blocks.percent_bar(c, y, v)
+        y += gauges.gauges(c, y, v, old=self.old)
+        gauges.evidence_line(c, y, v)
+        y += 1
+        bottom = c.height - 1 - bool(self.hints())
+        log_rows = 4 if c.height < 28 else 6
+        next_rows = 5 if c.height < 28 else 7
+        plot_rows = bottom - y - log_rows - next_rows
+        if plot_rows < curves.LEAST_ROWS:  # a banner or a note above takes from the log, not the curves
+            taken = min(curves.LEAST_ROWS - plot_rows, log_rows - 2)
+            log_rows, plot_rows = log_rows - taken, plot_rows + taken
+        (left, lw), (right, rw) = columns(c.width - 2, (1, 1))
+        if self._has_curves(v):
+            self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))
+            self._curve(c, v, "latency_mean", Area(1 + right, y, rw, plot_rows))
+        else:
+            self._waiting(c, v, Area(1, y, c.width - 2, plot_rows))
+        y += plot_rows
+        self._next(c, v, Area(1 + left, y, lw, next_rows))
+        beside = Area(1 + right, y, rw, next_rows)
+        self._waiting(c, v, beside) if self._has_curves(v) else self._gate(c, v, beside)
+        y += next_rows
+        self._log(c, v, Area(1, y, c.width - 2, bottom - y))
+
+    def _has_curves(self, v: View) -> bool:
+        """Before the first LLM document there is nothing to plot, and people look for the gate."""
+        series = self.console.series_cache.series.get("error_rate", ())
+        return v.percent_bp > 0 or any(value is not None for value in series)
+
+    def _next(self, c: Canvas, v: View, area: Area) -> None:
+        stale = not self.sight.fresh and self.sight.pulse.state not in ("dead", "frozen")  # those two are worded below
+        x, y, width, rows = blocks.panel(c, area, NEXT, STALE if stale else "", "warn")
+        lines = list(v.next)
+        if self.sight.pulse.state == "dead":
+            lines = ["nothing: no engine is running, so nothing is extracted, judged or sent"]
+        elif self.sight.pulse.state == "frozen":
+            lines = ["nothing until the engine wakes; see above for what stops meanwhile"]
+        if v.why_effective:
+            lines.insert(0, f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}")
+        worst = words.worst(v)
+        if worst is not None and worst.for_s:
+            act = f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}"
+            timer = f"{words.acts(worst, brief=True)} "
+            cells = min(12, width - cell_len(timer + act) - 1)
+            if cells >= 4:
+                blocks.meter(c, x, y, cells, words.passed(worst), "bad")
+            at = x + cells + 1 if cells >= 4 else x
+            c.spans(at, y, [(timer, "bad+"), (act, "strong")], x + width - at)
+            lines = [line for line in lines if worst.id not in line]
+            y, rows = y + 1, rows - 1
+            if worst.acts_by and worst.fires_in_s and rows > len(lines):
+                c.put(x + 2, y, f"that is the {worst.acts_by}", "dim", width - 2)
+                y, rows = y + 1, rows - 1
+        blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "no automatic change is due")
+
+    def _waiting(self, c: Canvas, v: View, area: Area) -> None:
+        """What must I do, with its key: the same list as the inbox (!)."""
+        todo = waiting.rows(self.sight, self.console.rehearsal)
+        inner = blocks.panel(c, area, WAITING, f"{len(todo)}" if todo else "", "warn+")
+        if not todo and not waiting.listed(self.sight):
+            blocks.bullets(c, inner, v.waiting, "○", "warn", waiting.empty(self.sight))
+            return
+        tasks(c, inner, todo, waiting.empty(self.sight))
+
+    def _log(self, c: Canvas, v: View, area: Area) -> None:
+        title, since = "log", self.console.since
+        fresh = sum(at > since for at, _, _ in logs.lines(v)) if since else 0
+        if fresh:
+            title = f"since you left {words.ago(since, v.at)}: {fresh} new"
+        logs.tail(c, blocks.panel(c, area, title), v, since)
+
+    def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
+        now = {
+            "error_rate": words.rate(v.error_rate.value),
+            "latency_mean": words.ms(v.latency.value),
+            "cache_hit_rate": words.rate(v.cache.value, 0),
+            "llm_documents": f"{v.engine.llm_per_min:.1f}",
+        }[metric]
+        self.curve(c, v, metric, area, now)
+
+    # -- 120x36 and up -------------------------------------------------------------------------------------------------
+
+    def _large(self, c: Canvas, v: View, y: int) -> None:
+        y += blocks.percent_bar(c, y, v)
+        y += gauges.gauges(c, y, v, large=True, old=self.old)
+        gauges.evidence_line(c, y, v)
+        y += 1
+        bottom = c.height - 2
+        if c.width < 200:
+            log_rows = min(len(logs.lines(v)) + 2, max(6, (bottom - y) // 4))
+            (left, lw), (right, rw) = columns(c.width - 2, (5, 4), 1)
+            main = bottom - y - log_rows
+            if self._has_curves(v):
+                self._curves(c, v, Area(1 + left, y, lw, main), ("error_rate", "latency_mean"), 1)
+            else:
+                self._waiting(c, v, Area(1 + left, y, lw, main))
+            self._side(c, v, Area(1 + right, y, rw, main), triggers=True, inbox=self._has_curves(v))
+            self._log(c, v, Area(1, y + main, c.width - 2, log_rows))
+            return
+        (left, lw), (middle, mw), (right, rw) = columns(c.width - 2, (6, 4, 4), 1)
+        self._curves(
+            c,
+            v,
+            Area(1 + left, y, lw, bottom - y),
+            ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents"),
+            2,
+        )
+        self._side(c, v, Area(1 + middle, y, mw, bottom - y), triggers=False, inbox=True)
+        triggers, log = blocks.stack(Area(1 + right, y, rw, bottom - y), (len(v.triggers) + 2, 0))
+        self._triggers(c, v, triggers)
+        self._log(c, v, log)
+
+    def _curves(self, c: Canvas, v: View, area: Area, metrics: Sequence[str], across: int) -> None:
+        for metric, spot in zip(metrics, blocks.grid(area, len(metrics), across), strict=True):
+            self._curve(c, v, metric, spot)
+
+    def _side(self, c: Canvas, v: View, area: Area, triggers: bool, inbox: bool) -> None:
+        todo = waiting.rows(self.sight, self.console.rehearsal)
+        lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in todo) or 1
+        wanted = [
+            len(v.next) + 3,
+            min(lines + 2, area.height // 2) if inbox else 0,
+            len(v.triggers) + 2 if triggers else 0,
+            0,
+        ]
+        upcoming, mine, running, gate = blocks.stack(area, wanted)
+        if gate.height < 4:  # a single line of the gate is useless
+            wanted[1 if inbox else 0] += max(0, gate.height)
+            upcoming, mine, running, gate = blocks.stack(area, wanted)
+        self._next(c, v, upcoming)
+        if inbox:
+            self._waiting(c, v, mine)
+        if triggers:
+            self._triggers(c, v, running)
+        if gate.height >= 4:
+            self._gate(c, v, gate)
+
+    def _triggers(self, c: Canvas, v: View, area: Area) -> None:
+        """One line per trigger: mark, name, its timer while it runs, the sentence."""
+        running = sum(t.verdict == "breach" for t in v.triggers)
+        x, y, width, rows = blocks.panel(
+            c, area, "triggers", f"{running} running" if running else "none running", "bad+" if running else "dim"
+        )
+        for row, t in enumerate(v.triggers[:rows]):
+            sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
+            live = t.verdict == "breach"
+            if t.fired:
+                sign, style = "▼", "bad"
+            c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
+            timer = f"{words.acts(t, brief=True)}  " if live and t.for_s else ""
+            text = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
+            for cut in (": ", " ("):  # the rest is secondary, and useless if cut
+                text = text if cell_len(text) <= width - 19 or live else text.split(cut)[0]
+            c.spans(x + 19, y + row, [(timer, "bad+"), (text, "text" if live else "dim")], width - 19)
+
+    def _gate(self, c: Canvas, v: View, area: Area) -> None:
+        """What the next stage still needs, in the gate screen's order."""
+        gate = v.gate
+        goal = f"the way to {words.short(gate.next_name)}" if gate.next_name else "the way to stable"
+        x, y, width, rows = blocks.panel(
+            c, area, f"{goal} · 2 opens the gate" if area.width > 44 else goal, f"{gate.met} of {gate.total} met"
+        )
+        if gate.bake_s and rows > 3:  # the band has it too
+            blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
+            c.put(x + 17, y, words.bake(gate), "dim", width - 17)
+            y, rows = y + 1, rows - 1
+        promotes = ", p promotes" if self.acts else ""
+        lines = gate_lines(v) or [("✔", "ok", f"everything is met: 2 opens the gate{promotes}")]
+        fits = lines if len(lines) <= rows else lines[: max(0, rows - 1)]
+        for row, (sign, style, text) in enumerate(fits):
+            c.spans(x, y + row, [(f"{sign} ", style), (text, "text")], width)
+        if len(fits) < len(lines) and rows > 0:
+            c.put(x + 2, y + rows - 1, f"and {len(lines) - len(fits)} more", "dim", width)
+
+    # -- below 80x24: what matters, down to 40x10 ----------------------------------------------------------------------
+
+    def _small(self, c: Canvas, v: View, y: int) -> None:
+        bottom = c.height - 1 - bool(self.hints())
+        if c.width < 46:  # no room in the header
+            bottom -= 1
+            c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])
+        error, latency = words.gauges(v)
+        lines: list[list[Span]] = [
+            _gauge_line(words.of_arm("error rate", error), error, words.rate(error.value)),
+            _coming(v),
+            _gauge_line(words.of_arm("latency", latency), latency, words.ms(latency.value)),
+            _gauge_line("cache hits", v.cache, words.rate(v.cache.value, 0)),
+            *(
+                [(f"{row.key or '○'} ", "key"), (row.text, "text")]
+                for row in waiting.rows(self.sight, self.console.rehearsal)[:2]
+            ),
+        ]
+        for line in lines[: max(0, bottom - y)]:
+            c.spans(1, y, line, c.width - 2)
+            y += 1
+        if bottom - y >= 2:
+            self._log(c, v, Area(1, y, c.width - 2, bottom - y))
+
+
+def gate_lines(v: View) -> list[tuple[str, str, str]]:
+    """(mark, style, text): the conditions with what each lacks, then what else is missing. The checklist is only
+    counted: its open items are listed under what waits for you."""
+    done = sum(i.state == "done" for i in v.gate.items)
+    whole = done == len(v.gate.items)
+    items = (
+        [(*words.mark(True if whole else None), f"checklist: {done} of {len(v.gate.items)} done")]
+        if v.gate.items
+        else []
+    )
+    out = [(*checklist.sign(n), f"{n.text}: {checklist.lacks(n) or n.sentence}") for n in v.gate.conditions]
+    rest = [("○", "warn", text) for text in v.gate.others]
+    return [*out, *items, *rest]
+
+
+def _gauge_line(name: str, g: Gauge, value: str) -> list[Span]:
+    sign, style = words.mark(g.ok)
+    return [
+        (f"{name:<11}", "dim"),
+        (f"{sign} ", style),
+        (value, gauges.value_style(g)),
+        (f"  {words.target(g)}  {gauges.evidence(g)}", "dim"),
+    ]
+
+
+def _coming(v: View) -> list[Span]:
+    """What the system does next without intervention, in one line."""
+    worst = words.worst(v)
+    if v.why_effective:
+        return [(f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}", "bad")]
+    if worst is not None and worst.fires_in_s is not None:
+        act = words.ACTION.get(worst.action, worst.action)
+        return [
+            (f"→ {act} {words.acts(worst, brief=True)}", "bad+"),
+            (f"  {worst.id}{f', {worst.acts_by}' if worst.acts_by else ''}", "text"),
+        ]
+    return [("→ ", "accent"), (v.next[0] if v.next else "no automatic change is due", "text")]

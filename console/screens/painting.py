@@ -1,0 +1,129 @@
+"""What a screen looks like: header, health, its own part, footer, from the latest sight. It knows nothing of Textual,
+so that the first frame needn't wait for it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from console.link import Sight
+from console.screens.app_api import PaintApi
+from console.terminal.type_ahead import ACTING
+from console.travel import STEPS
+from console.widgets import blocks, curves, waiting
+from console.widgets.blocks import Area, Hint
+from console.widgets.canvas import Canvas, fit, wrapped
+from engine.view.model import View
+
+
+class Painting:
+    """Subclasses paint below the header and above the footer."""
+
+    NUMBER: ClassVar[int] = 0
+    TRAVELS: ClassVar[bool] = (
+        False  # through time: shows the moment that the cursor is at; other screens always show now
+    )
+    size_shown = (80, 24)  # of the last canvas
+
+    @property
+    def console(self) -> PaintApi:
+        raise NotImplementedError
+
+    @property
+    def sight(self) -> Sight:
+        return self.console.sight if self.TRAVELS else self.console.live
+
+    def may(self, action: str) -> bool:
+        """Whether this action's key does anything here."""
+        return self.acts or action.removeprefix("app.") not in ACTING
+
+    @property
+    def acts(self) -> bool:
+        """Whether its acting keys work; else nothing on the screen offers them."""
+        return not self.console.read_only and self.cursor is None
+
+    def paint(self, c: Canvas, v: View, y: int) -> None:
+        """Everything below row `y`; the last row is the footer's, the one above it the hints'."""
+        raise NotImplementedError
+
+    def hints(self) -> tuple[Hint, ...]:
+        """Keys of this screen, for the row above the footer; the most useful first."""
+        return ()
+
+    def area(self, c: Canvas, y: int) -> Area:
+        """The paintable area: from row `y` to the hints, with a one-cell margin on both sides."""
+        return Area(1, y, c.width - 2, max(0, c.height - 2 - y))
+
+    def curve(self, c: Canvas, v: View, metric: str, area: Area, now: str = "") -> None:
+        """A metric of the last hour (or what the window is), with the plan's thresholds and the changes of the
+        percentage."""
+        if area.height < curves.LEAST_ROWS:
+            return
+        history = self.console.series_cache
+        curves.curve(
+            c,
+            area,
+            curves.Chart(
+                curves.MEASURES[metric],
+                history.series.get(metric, ()),
+                history.grid,
+                history.window_text,
+                self.console.limits(metric),
+                now,
+                curves.marks(v.log),
+                "no data in this window" if metric in history.series else "reading …",
+                history.control.get(metric, ()),
+                self.cursor,
+            ),
+        )
+
+    @property
+    def step_s(self) -> float:
+        """How far the cursor moves at a time."""
+        return self.console.series_cache.window_s / STEPS
+
+    @property
+    def cursor(self) -> float | None:
+        """The moment that this screen shows; None while that is now."""
+        return self.console.travel.at if self.TRAVELS else None
+
+    def canvas(self, width: int, height: int) -> Canvas:
+        """Paint the whole screen as it is now, at this size."""
+        app, self.size_shown = self.console, (width, height)
+        c = Canvas(width, height, app.ascii_only)
+        blocks.header(
+            c, self.sight if self.sight.view is not None else app.live, app.who, app.read_only, app.link.terminal
+        )
+        y = 1
+        if app.travel.at is not None:
+            y += blocks.as_of(c, y, app.travel.at, app.live, self.TRAVELS, app.travel.busy)
+        y += blocks.banner(c, y, self.sight)
+        if self.NUMBER == 1 and app.handover is not None:
+            y += blocks.handover(c, y, app.handover, app.live)
+        v = self.sight.view
+        if v is not None:
+            y += blocks.problems(c, y, v)
+        if v is None:
+            self.nothing(c, y)
+        else:
+            self.paint(c, v, y + blocks.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
+        hints = tuple(hint for hint in self.hints() if self.may(hint[2].partition("(")[0]))
+        blocks.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.sight, app.rehearsal))
+        if app.notice:
+            self._say(c, *app.notice, bool(hints))
+        return c
+
+    def nothing(self, c: Canvas, y: int) -> None:
+        sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
+        y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
+        c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
+        c.spans(2, y + 2, [("R", "key"), (" goes to 0 % anyway; it needs no figures", "dim")], c.width - 4)
+
+    def _say(self, c: Canvas, sentence: str, style: str, hints: bool) -> None:
+        most = 2 if style == "bar" else max(1, c.height // 5)  # show refusals in full
+        lines = wrapped(sentence, c.width - 2)
+        if len(lines) > most:
+            lines = [*lines[: most - 1], fit(f"{lines[most - 1]} …", c.width - 2)]
+        top = c.height - 1 - bool(hints) - len(lines)  # the keys stay readable
+        for i, line in enumerate(lines):
+            c.fill(0, top + i, c.width, style)
+            c.put(1, top + i, line, style)
