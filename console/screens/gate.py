@@ -60,8 +60,9 @@ class Gate(Page):
                 out.append(("c", "check", "check_item"))
         if v.gate.approvals_needed > 1:  # if one approval is enough, promoting approves
             out.append(("a", "approve", "approve"))
-        out.append(("p", "promote", "promote"))
-        if v.gate.missing:
+        if not v.gate.blocked:  # nothing overrides what blocks it; the keys still say why
+            out.append(("p", "promote", "promote"))
+        if v.gate.missing and not v.gate.blocked:
             out.append(("o", "override", "override"))
         out.append(("e", "resume", "resume") if v.held or v.locked or v.resumes else ("H", "hold", "hold"))
         return tuple(out)

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from console.screens.fetching import Searching
 from console.screens.page import LIST_KEYS, Hint, Page, key, shown
 from console.widgets.canvas import Canvas, wrapped
-from engine.text import clean_line
+from engine.text import clean_line, counted
 from engine.view.model import View
 
 RUNBOOKS = (
@@ -79,7 +79,7 @@ class Help(Searching):
             c.put(1, area.y + row, text, style, area.width)
         left = len(lines) - self.top - area.height
         if left > 0 and c.width - x > 16:
-            c.right(c.width - 1, y, f"{left} lines more", "dim")
+            c.right(c.width - 1, y, f"{counted(left, 'line')} more", "dim")
         if not lines:
             c.put(1, area.y, "No match on this page; esc in the search (/) shows everything.", "dim")
 

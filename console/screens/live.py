@@ -81,13 +81,7 @@ class Live(Painting):
     def _next(self, c: Canvas, v: View, area: Area) -> None:
         stale = not self.sight.fresh and self.sight.pulse.state not in ("dead", "frozen")  # those two are worded below
         x, y, width, rows = blocks.panel(c, area, NEXT, STALE if stale else "", "warn")
-        lines = list(v.next)
-        if self.sight.pulse.state == "dead":
-            lines = ["nothing: no engine is running, so nothing is extracted, judged or sent"]
-        elif self.sight.pulse.state == "frozen":
-            lines = ["nothing until the engine wakes; see above for what stops meanwhile"]
-        if v.why_effective:
-            lines.insert(0, f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}")
+        lines = self._upcoming(v)
         worst = words.worst(v)
         if worst is not None and worst.for_s:
             act = f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}"
@@ -103,6 +97,16 @@ class Live(Painting):
                 c.put(x + 2, y, f"that is the {worst.acts_by}", "dim", width - 2)
                 y, rows = y + 1, rows - 1
         blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "no automatic change is due")
+
+    def _upcoming(self, v: View) -> list[str]:
+        lines = list(v.next)
+        if self.sight.pulse.state == "dead":
+            lines = ["nothing: no engine is running, so nothing is extracted, judged or sent"]
+        elif self.sight.pulse.state == "frozen":
+            lines = ["nothing until the engine wakes; see above for what stops meanwhile"]
+        if v.why_effective:
+            lines.insert(0, f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}")
+        return lines
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
         """What must I do, with its key: the same list as the inbox (!)."""
@@ -169,7 +173,7 @@ class Live(Painting):
         todo = waiting.rows(self.sight, self.console.rehearsal)
         lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in todo) or 1
         wanted = [
-            len(v.next) + 3,
+            len(self._upcoming(v)) + 3,
             min(lines + 2, area.height // 2) if inbox else 0,
             len(v.triggers) + 2 if triggers else 0,
             0,

@@ -106,11 +106,20 @@ class Painting:
             self.nothing(c, y)
         else:
             self.paint(c, v, y + blocks.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
-        hints = tuple(hint for hint in self.hints() if self.may(hint[2].partition("(")[0]))
+        hints = self.keys_now()
         blocks.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.sight, app.rehearsal))
         if app.notice:
             self._say(c, *app.notice, bool(hints))
         return c
+
+    def keys_now(self) -> tuple[Hint, ...]:
+        """The hints whose keys do something now: without an engine only R and what starts one act."""
+        hints = tuple(hint for hint in self.hints() if self.may(hint[2].partition("(")[0]))
+        app = self.console
+        if app.live.pulse.state != "dead" or app.rehearsal or app.read_only:
+            return hints
+        passive = (hint for hint in hints if hint[2].removeprefix("app.").partition("(")[0] not in ACTING)
+        return (("E", "start the engine", "app.start_engine"), *passive)
 
     def nothing(self, c: Canvas, y: int) -> None:
         sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."

@@ -20,7 +20,7 @@ from engine.plan.durations import iso
 from engine.report import RolloutReport, gather, html
 from engine.report.markdown import METRICS, PROMPTS, QUESTIONS
 from engine.report.timeline import duration
-from engine.text import percent
+from engine.text import counted, percent
 from engine.view.model import View
 
 Lines = list[tuple[str, str]]  # text, style
@@ -115,7 +115,7 @@ class Report(Work):
         _put(c, area, lines[self.top :])
         left = len(lines) - self.top - area.height
         if left > 0 and c.width >= 50:
-            c.right(end, noted, f" {left} lines more ", "dim")
+            c.right(end, noted, f" {counted(left, 'line')} more ", "dim")
 
     def action_move(self, by: int) -> None:
         self.top = max(0, self.top + by)

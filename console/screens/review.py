@@ -101,7 +101,7 @@ class Review(FetchingPage):
             return (
                 ("d", "draw a sample", "draw(False)"),
                 ("D", "draw one, blind", "draw(True)"),
-                ("m", "search", "measure"),
+                ("m", "measure search quality", "measure"),
             )
         if self.summing:
             return (

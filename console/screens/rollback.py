@@ -53,6 +53,8 @@ class Rollback(Page):
 
     def hints(self) -> tuple[Hint, ...]:
         v, out = self.sight.view, ways_back(self.sight.view)
+        if v is not None and v.rollback is None and self.console.attempt is None:
+            return (*out, ("esc", "back to Live", "app.back"))
         if v and v.restore and v.restore.undoable:
             out.append(("T", "undo the restore", "undo_restore"))
         return (*out, ("w", "write why", "why"), ("i", "incident", "app.incident"), ("esc", "back to Live", "app.back"))
@@ -71,6 +73,12 @@ class Rollback(Page):
             proof, back = blocks.stack(area, (len(_facts(last)) + 1 if last else 0, 0))
             self._proof(c, last, proof)
             self._back(c, v, back)
+            return
+        if attempt is None and last is None:
+            people = contacts.rows(c, self.console.plan.contacts) + 1
+            back, whom = blocks.stack(area, (max(8, area.height - people), 0))
+            self._back(c, v, back)
+            contacts.panel(c, whom, self.console.plan.contacts)
             return
         (left, lw), (right, rw) = columns(area.width, (1, 1), 2 if c.width < blocks.BOXED else 1)
         ways, proof = blocks.stack(Area(area.x + left, y, lw, area.height), (6 if self.console.attempt else 0, 0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import BindingType
 
 from console import explain
@@ -133,8 +134,9 @@ class Triggers(Ordered):
         meanwhile."""
         rows = 0
         if t.verdict != "locked":
-            rule = f"{t.text} → {words.ACTION.get(t.action, t.action)}; {self._figures(t)}"
-            rows = c.block(area.x, area.y, area.width, 1, rule, "text")
+            rule = f"{t.text} → {words.ACTION.get(t.action, t.action)}"
+            whole = f"{rule}; {self._figures(t)}"  # its figures are in the sentence too
+            rows = c.block(area.x, area.y, area.width, 1, whole if cell_len(whole) <= area.width else rule, "text")
         c.block(area.x, area.y + rows, area.width, max(1, area.height - rows), t.sentence, "dim")
 
     def _figures(self, t: TriggerView) -> str:

@@ -42,7 +42,7 @@ def rows(sight: Sight, rehearsal: bool = False) -> list[WaitingRow]:
     v = sight.view
     out: list[WaitingRow] = []
     if sight.pulse.state == "dead" and not rehearsal:
-        out.append(WaitingRow("E", "start the engine: nothing is extracted, judged or sent", "", "app.start_engine"))
+        out.append(WaitingRow("E", "start the engine: nothing runs", "", "app.start_engine"))
     if v is not None:
         failed = {item.id for item in v.gate.items if item.state == "failed"}
         out += [_row(task, v, failed) for task in v.inbox or ()]
