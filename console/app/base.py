@@ -103,6 +103,7 @@ class Base(App[int]):
         self._fast: Timer | None = None  # polls more often until a rollback is proven
         self._asked: Worker[None] | None = None  # the command in progress
         self._repaint_due = False
+        self._reads: set[asyncio.Task[None]] = set()  # polls in progress
         for name in themes.NAMES:
             self.register_theme(themes.theme(name))
         self.theme = f"console-{theme}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 
@@ -18,8 +19,16 @@ class ViewReading(Base):
     """Nothing here waits in the key loop: a store that hangs must not block R."""
 
     def _read_soon(self) -> None:
-        """Not awaited by the key loop: a poll that hangs must not block R."""
-        self.run_worker(self._read(), exit_on_error=False, group="reading")
+        """Not awaited by the key loop: a poll that hangs must not block R. A task, because a worker's messages cost as
+        much as painting; an error is for the next poll, as with a worker."""
+        task = asyncio.get_running_loop().create_task(self._read())
+        self._reads.add(task)
+        task.add_done_callback(self._read_done)
+
+    def _read_done(self, task: asyncio.Task[None]) -> None:
+        self._reads.discard(task)
+        if not task.cancelled():
+            task.exception()  # retrieved, or asyncio writes it over the screen
 
     async def _read(self) -> None:
         if self.terminal is not None:
