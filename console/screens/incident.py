@@ -15,7 +15,7 @@ from console.screens.rollback import ways_back
 from console.screens.rows import Rows, draw_whole
 from console.widgets import blocks, curves, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, fit, wrapped
+from console.widgets.canvas import Canvas, wrapped
 from console.widgets.timegrid import ZOOMS, Grid
 from engine.plan.durations import format_duration, iso
 from engine.report import timeline
@@ -158,9 +158,7 @@ class IncidentPage(FetchingPage):
         curves.curve(c, area, chart)
 
     def _rows(self, c: Canvas, area: Area, v: View, incident: Incident) -> None:
-        inner = blocks.panel(
-            c, area, fit(f"what happened: {incident.what}", area.width - 12), f"{len(incident.happened)} moments", "dim"
-        )
+        inner = blocks.panel(c, area, "what happened", f"{len(incident.happened)} moments", "dim")
 
         def line(index: int, y: int, height: int) -> None:
             h = incident.happened[index]

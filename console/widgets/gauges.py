@@ -139,7 +139,7 @@ def _fact(s: ServerView, detail: Detail) -> str:
 
 
 def evidence_line(c: Canvas, y: int, v: View) -> None:
-    """The attribution, and beside it as much about the LLM servers as fits."""
+    """The attribution in full, and beside it as much about the LLM servers as fits, always one that is down."""
     beside = cell_len(v.attribution) + 5 if v.attribution else 2
     for detail in DETAILS:
         parts = servers(v, detail)
@@ -148,6 +148,9 @@ def evidence_line(c: Canvas, y: int, v: View) -> None:
             break
     if not v.attribution:
         c.spans(1, y, parts, c.width - 2)
+        return
+    if beside + need > c.width and all(server.up for server in v.servers):
+        c.put(1, y, v.attribution, "text", c.width - 2)  # servers that answer are no news
         return
     left = max(c.width - need - 5, c.width // 3)
     c.put(1, y, v.attribution, "text", left)

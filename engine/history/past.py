@@ -82,7 +82,7 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
         health=health,
         health_sentence=sentence,
         attribution=attribution.of_errors(bucket, series.between(conn, start - DAY, start)),
-        servers=servers_at(conn, plan, at),
+        servers=servers_at(conn, plan, at, [server.url for server in shown.servers] if shown.rehearsal else ()),
         triggers=rules.triggers,
         matrix=headlines.matrix(plan, rules.triggers),
         next=headlines.what_next(state, rules.triggers, gate, rules.blind, None, at),
@@ -147,11 +147,16 @@ def _window(conn: sqlite3.Connection, at: float) -> tuple[float, float]:
     raise AssertionError("hourly buckets are kept forever")
 
 
+class _Server(Struct, frozen=True):
+    url: str
+
+
 class _Shown(Struct, frozen=True):
     """The parts of the engine's last view that do not change over time."""
 
     rehearsal: bool = False
     speed: float = 1.0
+    servers: tuple[_Server, ...] = ()  # a rehearsal's own: its plan names others
 
 
 def _shown(conn: sqlite3.Connection) -> _Shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from engine.plan.durations import format_duration, iso
@@ -15,8 +16,9 @@ MOST_CALLS = 4000  # of the window, newest first: the evidence for each server's
 PROBED_S = 86400.0  # an older probe says nothing
 
 
-def servers_at(conn: sqlite3.Connection, plan: Plan, at: float) -> tuple[ServerView, ...]:
-    """From the window's calls and failed probes: a server that was neither called nor failed a probe is unknown."""
+def servers_at(conn: sqlite3.Connection, plan: Plan, at: float, named: Sequence[str] = ()) -> tuple[ServerView, ...]:
+    """From the window's calls and failed probes: a server that was neither called nor failed a probe is unknown.
+    `named`: the URLs to list; else the plan's."""
     calls = conn.execute(
         "SELECT server, count(*), sum(error IS NOT NULL), avg(CASE WHEN error IS NULL THEN ms - queue_ms END) FROM ("
         "SELECT server, error, ms, queue_ms FROM extraction WHERE at > ? AND at <= ? AND (attempted OR "
@@ -24,7 +26,7 @@ def servers_at(conn: sqlite3.Connection, plan: Plan, at: float) -> tuple[ServerV
         (at - WINDOW_S, at, MOST_CALLS),
     ).fetchall()
     seen = {row[0]: row[1:] for row in calls}
-    urls = list(dict.fromkeys([*plan.llm.urls, *seen]))
+    urls = list(dict.fromkeys([*(named or plan.llm.urls), *seen]))
     return tuple(_server(conn, plan, number, url, seen.get(url), at) for number, url in enumerate(urls, 1))
 
 
