@@ -130,7 +130,7 @@ class IncidentPage(FetchingPage):
 
     def _foot(self, incident: Incident, width: int) -> list[tuple[str, str]]:
         where = " (e on the gate, or w on the proof)" if self.acts else ""
-        cause = f"Cause: {incident.cause}" if incident.cause else f"No cause is written yet{where}."
+        cause = f"Cause: {incident.cause.rstrip('. ')}." if incident.cause else f"No cause is written yet{where}."
         resumed = (
             f"Resumed after {format_duration(incident.resumed - incident.decided)}."
             if incident.resumed

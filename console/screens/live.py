@@ -53,7 +53,7 @@ class Live(Painting):
         y += gauges.gauges(c, y, v, old=self.old)
         gauges.evidence_line(c, y, v)
         y += 1
-        bottom = c.height - 1 - bool(self.hints())
+        bottom = c.height - 1 - bool(self.keys_now())
         log_rows = 4 if c.height < 28 else 6
         next_rows = 5 if c.height < 28 else 7
         plot_rows = bottom - y - log_rows - next_rows
@@ -230,7 +230,7 @@ class Live(Painting):
     # -- below 80x24: what matters, down to 40x10 ----------------------------------------------------------------------
 
     def _small(self, c: Canvas, v: View, y: int) -> None:
-        bottom = c.height - 1 - bool(self.hints())
+        bottom = c.height - 1 - bool(self.keys_now())
         if c.width < 46:  # no room in the header
             bottom -= 1
             c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])
