@@ -122,8 +122,9 @@ class Painting:
         return (("E", "start the engine", "app.start_engine"), *passive)
 
     def nothing(self, c: Canvas, y: int) -> None:
-        sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
-        y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
+        if not blocks.warned(c, self.sight):
+            sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
+            y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
         c.spans(2, y + 2, [("R", "key"), (" goes to 0 % anyway; it needs no figures", "dim")], c.width - 4)
 

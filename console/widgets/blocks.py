@@ -123,14 +123,27 @@ def handover(c: Canvas, y: int, note: HandoverView, live: Sight) -> int:
     return len(lines)
 
 
-def banner(c: Canvas, y: int, sight: Sight) -> int:
-    """A warning that the figures are stale, and what to do. Returns the rows used."""
+def _warning(c: Canvas, sight: Sight) -> list[str]:
     pulse = sight.pulse
     if pulse.state in ("well", "late"):
-        return 0
-    style = "caution" if pulse.state == "starting" else "alarm"
+        return []
     word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[pulse.state]
-    lines = wrapped(f"{word}  {pulse.sentence.removeprefix('No engine: ')}", c.width - 2)[: 1 if c.height < 16 else 2]
+    return wrapped(f"{word}  {pulse.sentence.removeprefix('No engine: ')}", c.width - 2)
+
+
+def _most(c: Canvas) -> int:
+    return 1 if c.height < 16 else 2
+
+
+def warned(c: Canvas, sight: Sight) -> bool:
+    """Whether the banner has the whole sentence."""
+    return 0 < len(_warning(c, sight)) <= _most(c)
+
+
+def banner(c: Canvas, y: int, sight: Sight) -> int:
+    """A warning that the figures are stale, and what to do. Returns the rows used."""
+    lines, style = _warning(c, sight), "caution" if sight.pulse.state == "starting" else "alarm"
+    lines = lines[: _most(c)]
     for row, line in enumerate(lines):
         c.fill(0, y + row, c.width, style)
         c.put(1, y + row, line, style)
