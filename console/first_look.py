@@ -80,7 +80,7 @@ class FirstLook(Live):
 @contextlib.contextmanager
 def shown(onlooker: Onlooker, theme: str) -> Iterator[FirstFrame | None]:
     """Draw it; None where there is nothing to draw yet. The screen that takes it restores the terminal when it ends; if
-    none does, this does."""
+    none does, this does. Runs in the main thread, which signals interrupt."""
     sight, size = onlooker.live, _size()
     if sight.view is None or sight.pulse.state == "starting" or size is None:
         yield None
