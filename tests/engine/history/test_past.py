@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from engine.history.decided import NothingKept
 from engine.history.past import view_at
 from engine.rollout.state import ENGINE
 from engine.service import probes
+from engine.store import live
 from engine.store.rollup import retain
 from engine.triggers import history
 from engine.triggers.wording import Reading
-from engine.view.model import View
+from engine.view.model import ServerView, View
 from tests.engine.report.history import BO, DAY, HOUR, START, History, incident, whole
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.stage import TEXT
@@ -115,6 +118,16 @@ def test_servers_are_known_by_the_calls_they_answered_and_the_probes_they_failed
     probes.writes([(h.at - 10, url, False, None, "connection refused")])(h.conn)
     server = at(h, h.at).servers[0]
     assert (server.up, server.error) == (False, "connection refused")
+
+
+def test_a_rehearsal_s_past_lists_its_own_servers_not_the_plan_s() -> None:
+    h = History()
+    h.up()
+    own = "http://127.0.0.1:4711"
+    server = ServerView("ollama-1", own, True, "up", 0, 0.0, None, 0, "")
+    shown = replace(at(h, h.at), rehearsal=True, servers=(server,))
+    live.write(h.conn, h.at, msgspec.json.encode(shown))
+    assert [server.url for server in at(h, h.at).servers] == [own]
 
 
 @pytest.mark.anyio
