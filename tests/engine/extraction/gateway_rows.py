@@ -459,7 +459,7 @@ INSTEAD = [
 
 
 def patient(row: Lacks) -> Lacks:
-    """A busy server that asks for more time than a document has: it gives up at once, and the table is quick."""
+    """A busy or loading server that asks for more time than a document has: it gives up at once, and the table is quick."""
 
     def say(api: Api, asked: dict[str, Any]) -> Response:
         response = row.say(api, asked)
@@ -467,7 +467,12 @@ def patient(row: Lacks) -> Lacks:
             response if response.raw is not None else replace(response, headers=(*response.headers, "retry-after: 30"))
         )
 
-    return row._replace(say=say) if row.kind == "busy" else row
+    return row._replace(say=say) if row.kind in ("busy", "loading") else row
+
+
+def of(api: Api, rows: list[Holds]) -> list[Holds]:
+    """Half of the rows that concern the text alone, and not how an API carries it."""
+    return rows[("ollama", "openai").index(api) :: 2]
 
 
 LACKS = [patient(row) for row in INSTEAD]

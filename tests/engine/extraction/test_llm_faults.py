@@ -234,7 +234,8 @@ async def test_every_answer_that_holds_the_keywords_is_kept_with_one_call(api: A
         FaultServer(api) as server,
         running(tmp_path, server, FULL, api=api, breaker_failures=1000, cache_bytes=0, min_total=0) as place,
     ):  # type: ignore[arg-type]
-        for one in await _played(place, server, [*HOLDS, *gateway_rows.HOLDS]):
+        rows = [*HOLDS, *gateway_rows.of(api, gateway_rows.IN_TEXT), *gateway_rows.IN_BODY, *gateway_rows.ON_THE_WIRE]
+        for one in await _played(place, server, rows):
             kept = {keyword.casefold() for keyword in one["llm"]}
             missing, extra = WANTED - kept, kept - WANTED
             if len(missing) > one["row"].lost or extra or one["calls"] != 1 or one["error"]:
@@ -249,10 +250,10 @@ async def test_of_answers_without_keywords_none_is_stored_and_each_has_its_own_t
 ) -> None:
     wrong: list[str] = []
     heard: dict[str, str] = {}
-    rows = [*LACKS, *gateway_rows.LACKS]
+    rows = [*map(gateway_rows.patient, LACKS), *gateway_rows.LACKS]
     async with (
         FaultServer(api) as server,
-        running(tmp_path, server, FULL, api=api, breaker_failures=1000, cache_bytes=0, timeout_s=2.0) as place,
+        running(tmp_path, server, FULL, api=api, breaker_failures=1000, cache_bytes=0, timeout_s=20.0) as place,
     ):  # type: ignore[arg-type]
         for one in await _played(place, server, rows):
             row = one["row"]
