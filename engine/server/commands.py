@@ -19,6 +19,7 @@ from engine.rollout.control import not_below
 from engine.rollout.state import Actor, Ask
 from engine.server.requests import data, decisions, evidence, feedback, jobs, people, process
 from engine.service import rollback
+from engine.service.access import may_promote
 from engine.service.engine import REASON_LIMIT, Engine
 from engine.store import log
 from engine.text import clean_line, digest, percent
@@ -71,27 +72,6 @@ REQUESTS: Mapping[str, Handler] = {
 RESTRICTED = frozenset({"promote", "approve", "resume", "undo_rollback", "ceiling", "adopt_plan", "sign", "revoke"})
 
 
-def may_promote(engine: Engine, actor: Actor) -> bool:
-    """`[access]` may limit raising to names or to a unix group; by default anyone who can open the store may."""
-    access = engine.plan.access
-    if not access.promote and not access.group:
-        return True
-    account = actor.account or actor.name
-    if account in access.promote:
-        return True
-    if access.group:
-        import grp
-        import os
-        import pwd
-
-        try:
-            group = grp.getgrnam(access.group).gr_gid
-            return group in os.getgrouplist(account, pwd.getpwnam(account).pw_gid)
-        except KeyError:
-            return False
-    return False
-
-
 async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> Reply:
     """The answer to a request, whatever happens to it."""
     ask = _ask_of(engine, kind, fields, actor)
@@ -104,7 +84,7 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
         if handler is None:
             known = ", ".join(sorted(REQUESTS))
             return Reply(False, f"Unknown request {clean_line(kind, 40)!r}. Known: {known}, rollback.")
-        if kind in RESTRICTED and not may_promote(engine, actor):
+        if kind in RESTRICTED and not may_promote(engine.plan, actor):
             allowed = ", ".join(engine.plan.access.promote) or f"group {engine.plan.access.group}"
             return Reply(False, f"{actor.name} may not {kind}: [access] allows {allowed}. Anyone may roll back: R.")
         return await handler(engine, fields, ask)

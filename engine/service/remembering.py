@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from engine.rollout.beyond import disown
 from engine.service import rollback
+from engine.service.access import may_run_an_engine
 from engine.service.engine import REASON_LIMIT, Engine
 from engine.store.added import Added, Lack, examine
+from engine.store.head_memory import of_others
+from engine.store.ownership import name_of
 from engine.store.state_folder import SHOWN
 from engine.text import clean_line
 
@@ -27,16 +30,27 @@ class Remembering:
                 f"place before, or {SHOWN} was lost. Its {engine.state.rev} decisions are taken over as they are."
             )
         finding = examine(engine.conn, engine.heads.known)
+        if finding is not None and (uid := self._vouches()) is not None:
+            engine.event(f"{name_of(uid)}'s engine ran on this store last; it recorded every raise in the log.")
+            finding = None
         engine.heads.distrusted = finding is not None
         self._distrusted_rev = engine.trust.head.rev
         return finding
+
+    def _vouches(self) -> int | None:
+        """The user whose engine recorded the log up to here, and who may have raised."""
+        engine = self._engine
+        for uid, known in of_others(engine.folder.path):
+            if may_run_an_engine(engine.plan, engine.folder, uid) and examine(engine.conn, known) is None:
+                return uid
+        return None
 
     async def disown(self, added: Added) -> None:
         """Take back what decisions gave that no engine recorded."""
         engine = self._engine
         engine.event(
-            f"ALARM: {added.why}. Another user's engine ran on this store, or someone wrote to it while no engine ran. "
-            "0 % is in force. Find out which, check plan and ceiling, then resume with the cause."
+            f"ALARM: {added.why}. Someone wrote to the store while no engine ran, or an engine ran on another machine "
+            "or as another user. 0 % is in force. Find out which, check plan and ceiling, then resume with the cause."
         )
         ask = engine.ask(clean_line(added.why, REASON_LIMIT))
         await rollback.roll_back(engine, ask, automatic=lambda state: disown(engine.plan, added.known, state, ask))

@@ -12,10 +12,12 @@ import contextlib
 import os
 import queue
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from engine import files
 from engine.rollout.beyond import gives
@@ -51,6 +53,13 @@ def recall(store: Path) -> RememberedHead | None:
 def places(store: Path) -> tuple[Path, ...]:
     """RuntimeError for a user without a home."""
     return state_folder.places(store, "heads")
+
+
+def of_others(store: Path) -> Iterator[tuple[int, RememberedHead]]:
+    """(uid, what) other users' engines remember of it. Whether they may is for the caller to judge."""
+    for uid, content in state_folder.others(store, "heads"):
+        with contextlib.suppress(msgspec.MsgspecError):
+            yield uid, msgspec.json.decode(content, type=RememberedHead)
 
 
 class HeadMemory:
@@ -129,6 +138,10 @@ class HeadMemory:
         except ERRORS as error:
             return getattr(error, "strerror", None) or str(error)
         self.known = remembered
+        with contextlib.suppress(OSError):
+            if state_folder.shows(self._store):
+                shown = state_folder.shown_by(self._store, "heads", os.geteuid())
+                state_folder.show(shown, msgspec.json.encode(replace(remembered, store="")))
         return ""
 
     @property

@@ -5,9 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pwd
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
+from engine import files
+
 SHOWN = "~/.local/state/rollout"
+SHARED = Path("/var/tmp")  # sticky: a folder there belongs to whoever owns it
 MACHINE = Path("/etc/machine-id")  # homes are shared between machines, stores are not
 
 
@@ -31,12 +37,60 @@ def place(path: str, what: str, machine: str) -> Path:
     return home / "rollout" / what / f"{name}.json"
 
 
-def write(path: Path, content: bytes, durable: bool) -> None:
+def shown_by(store: Path, what: str, uid: int) -> Path:
+    """The file by which this user's engine shows another user's what it knows of a store that both may run."""
+    own = places(store, what)[0]
+    return SHARED / f"rollout-{uid}" / f"{what}-{own.name}"
+
+
+def shows(store: Path) -> bool:
+    """Whether engines of several users may run on it."""
+    status = os.stat(store)
+    return bool(status.st_mode & stat.S_IWGRP) or status.st_uid != os.geteuid()
+
+
+def show(path: Path, content: bytes) -> None:
+    """Best effort. Nothing is written into a folder that someone else made under this user's name."""
+    with contextlib.suppress(OSError):
+        with contextlib.suppress(FileExistsError):
+            path.parent.mkdir()
+            path.parent.chmod(0o755)  # whatever the umask
+        if _is_of(path.parent, os.geteuid()):
+            write(path, content, durable=True, mode=0o644)
+
+
+def others(store: Path, what: str) -> Iterator[tuple[int, bytes]]:
+    """(uid, content) of what other users' engines show of this store, and for root what its owner's remembers."""
+    with contextlib.suppress(OSError, RuntimeError):
+        owner = os.stat(store).st_uid
+        files_of: list[tuple[int, Path]] = []
+        for folder in SHARED.glob("rollout-*"):
+            uid = folder.name.removeprefix("rollout-")
+            if uid.isascii() and uid.isdigit() and int(uid) != os.geteuid() and _is_of(folder, int(uid)):
+                files_of.append((int(uid), shown_by(store, what, int(uid))))
+        if os.geteuid() == 0 != owner:
+            with contextlib.suppress(KeyError):
+                home = Path(pwd.getpwuid(owner).pw_dir) / ".local" / "state" / "rollout"
+                files_of.append((owner, home / what / places(store, what)[0].name))
+        for uid_, path in files_of:
+            with contextlib.suppress(OSError):
+                kept = files.read(path, 10_000)
+                if kept.owner == uid_:
+                    yield uid_, kept.content
+
+
+def _is_of(folder: Path, uid: int) -> bool:
+    status = os.lstat(folder)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == uid and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def write(path: Path, content: bytes, durable: bool, mode: int = 0o600) -> None:
     """Replace a file as a whole. OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
+        os.fchmod(descriptor, mode)
         os.write(descriptor, content)
         if durable:
             os.fsync(descriptor)

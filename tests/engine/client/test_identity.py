@@ -8,17 +8,17 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from engine.client import identity
 from engine.plan.load import default_plan_text, parse_plan
-from engine.plan.model import Access
+from engine.plan.model import Access, Plan
 from engine.rollout import control
 from engine.rollout.state import Actor, Ask, Decision, Refusal, State, transition
 from engine.server import commands
+from engine.service.access import may_promote
 
 PLAN = parse_plan(default_plan_text())
 
@@ -92,8 +92,8 @@ def test_one_uid_under_two_names_is_one_person() -> None:
 # -- who may ----------------------------------------------------------------------------------------------------------------------
 
 
-def engine(access: Access) -> Any:
-    return SimpleNamespace(plan=replace(PLAN, access=access))
+def plan(access: Access) -> Plan:
+    return replace(PLAN, access=access)
 
 
 @pytest.fixture
@@ -105,20 +105,20 @@ def group() -> Iterator[tuple[str, str]]:
 
 
 def test_by_default_everyone_may_who_can_open_the_store() -> None:
-    assert commands.may_promote(engine(Access()), Actor("anyone", 4711))
+    assert may_promote(plan(Access()), Actor("anyone", 4711))
 
 
 def test_names_limit_the_way_up() -> None:
     access = Access(promote=("alice",))
-    assert commands.may_promote(engine(access), Actor("alice", 1000))
-    assert not commands.may_promote(engine(access), Actor("bo", 1001))
+    assert may_promote(plan(access), Actor("alice", 1000))
+    assert not may_promote(plan(access), Actor("bo", 1001))
 
 
 def test_a_unix_group_limits_the_way_up(group: tuple[str, str]) -> None:
     name, member = group
-    assert commands.may_promote(engine(Access(group=name)), Actor(member, 1))
-    assert not commands.may_promote(engine(Access(group=name)), Actor("no-such-user", 4711))
-    assert not commands.may_promote(engine(Access(group="no-such-group")), Actor(member, 1))
+    assert may_promote(plan(Access(group=name)), Actor(member, 1))
+    assert not may_promote(plan(Access(group=name)), Actor("no-such-user", 4711))
+    assert not may_promote(plan(Access(group="no-such-group")), Actor(member, 1))
 
 
 def test_what_is_limited_is_every_way_up_and_never_the_way_down() -> None:

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.plan.load import default_plan_text, parse_plan
+from engine.plan.settings import Access
 from engine.rollout.state import ENGINE, Actor, Decision, State, Undo
 from engine.rollout.way_back import Setback
-from engine.store import database, head_memory, log
+from engine.service.access import may_run_an_engine
+from engine.store import database, head_memory, log, state_folder
 from engine.store.added import Added, Lack, examine
 from engine.store.folder import Folder
 from engine.store.head_memory import HeadMemory, RememberedHead
@@ -175,3 +178,32 @@ def test_an_epoch_that_no_rollout_reaches_breaks_the_chain_and_stops_no_rollback
     assert trust.broken
     down = replace(far, request_id="down", epochs_used=None)
     assert log.commit(conn, "down", lambda state: down, trust=trust).decision is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of another user take root")
+def test_what_another_user_s_engine_remembers_is_theirs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, store = tmp_path / "shared", tmp_path / "store"
+    monkeypatch.setattr(state_folder, "SHARED", shared)
+    shared.mkdir()
+    store.mkdir(0o700)
+    head = Head(7, "a" * 64, State(epoch=3), "")
+    for mode in (0o700, 0o770):  # a private store is no one else's business
+        store.chmod(mode)
+        memory = HeadMemory(store)
+        memory.keep(head)
+        memory.close()
+        assert state_folder.shown_by(store, "heads", 0).exists() is (mode == 0o770)
+    (shared / "rollout-0").rename(shared / "rollout-65534")
+    theirs = state_folder.shown_by(store, "heads", 65534)
+    assert list(head_memory.of_others(store)) == []  # root's file under another's name
+    for path in (theirs, theirs.parent):
+        os.chown(path, 65534, 65534)
+    assert [(uid, known.rev, known.store) for uid, known in head_memory.of_others(store)] == [(65534, 7, "")]
+    plan = parse_plan(default_plan_text())
+    folder = Folder(store)
+    assert not may_run_an_engine(plan, folder, 65534)  # anyone may make such a file
+    os.chown(store, 0, 65534)
+    assert may_run_an_engine(plan, folder, 65534)
+    assert not may_run_an_engine(replace(plan, access=Access(promote=("alice",))), folder, 65534)
+    theirs.parent.chmod(0o777)
+    assert list(head_memory.of_others(store)) == []
