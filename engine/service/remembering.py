@@ -24,26 +24,32 @@ class Remembering:
         engine = self._engine
         if engine.heads is None or engine.trust.broken:
             return None
-        if engine.heads.known is None and engine.state.rev:
-            engine.event(
-                "Nothing outside the store confirms its log: this user has not run it on this machine and in this "
-                f"place before, or {SHOWN} was lost. Its {engine.state.rev} decisions are taken over as they are."
-            )
         finding = examine(engine.conn, engine.heads.known)
-        if finding is not None and (uid := self._vouches()) is not None:
-            engine.event(f"{name_of(uid)}'s engine ran on this store last; it recorded every raise in the log.")
-            finding = None
+        if finding is not None or engine.heads.known is None:
+            finding = self._by_others(finding)
         engine.heads.distrusted = finding is not None
         self._distrusted_rev = engine.trust.head.rev
         return finding
 
-    def _vouches(self) -> int | None:
-        """The user whose engine recorded the log up to here, and who may have raised."""
+    def _by_others(self, finding: Lack | Added | None) -> Lack | Added | None:
+        """The same by what engines of other users remember, if they may have raised. The latest one to run vouches for
+        the log; where this user remembers nothing, theirs counts."""
         engine = self._engine
-        for uid, known in of_others(engine.folder.path):
-            if may_run_an_engine(engine.plan, engine.folder, uid) and examine(engine.conn, known) is None:
-                return uid
-        return None
+        found = {
+            uid: examine(engine.conn, known)
+            for uid, known in of_others(engine.folder.path)
+            if may_run_an_engine(engine.plan, engine.folder, uid)
+        }
+        last = next((uid for uid, one in found.items() if one is None), None)
+        if last is not None:
+            engine.event(f"{name_of(last)}'s engine ran on this store last; it recorded every raise in the log.")
+            return None
+        if finding is None and not found and engine.state.rev:
+            engine.event(
+                "Nothing outside the store confirms its log: this user has not run it on this machine and in this "
+                f"place before, or {SHOWN} was lost. Its {engine.state.rev} decisions are taken over as they are."
+            )
+        return finding or next(iter(found.values()), None)
 
     async def disown(self, added: Added) -> None:
         """Take back what decisions gave that no engine recorded."""
