@@ -18,7 +18,7 @@ from textual.containers import Vertical
 from textual.dom import DOMNode
 
 from console import themes
-from console.screens import page as page_module
+from console.screens import painting
 from console.screens.ask import QuestionDialog
 from console.widgets import blocks, words
 from console.widgets.blocks import Hint
@@ -82,7 +82,7 @@ _seen: dict[str, list[Seen]] = {}
 async def seen(state: str, monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
     """All screens in one state; walked through once, for a walk takes half a second."""
     if state not in _seen:
-        monkeypatch.setattr(page_module, "Canvas", Recording)
+        monkeypatch.setattr(painting, "Canvas", Recording)
         async with console(state).run_test(size=(80, 24)) as pilot:
             _seen[state] = [
                 Seen(name, [cast(Recording, page.canvas(*size)) for size in sizes(state + name)], page.hints())
