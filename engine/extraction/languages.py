@@ -63,7 +63,7 @@ _ITS_FORMS = {"italian": ("o", "a", "i", "e")}
 
 
 def _participles(language: str) -> frozenset[str]:
-    """Of the listed verbs, which follow a noun as adjectives do and are no keyword alone: usado, especificada."""
+    """Of the listed verbs, which follow a noun as adjectives do and are not keywords alone: usado, especificada."""
     made = set[str]()
     for verb in _LISTS[language]["verbs"]:
         for ending, participle in _PARTICIPLE[language].items():

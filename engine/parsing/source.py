@@ -161,7 +161,7 @@ def _title(blocks: list[Block]) -> str:
 
 
 def _name_line(text: str) -> str:
-    """The first line, where it stands alone as a name: the next begins with a capital or an address."""
+    """The first line, if it is only a name: the next begins with a capital or an address."""
     first, _, rest = text.strip().partition("\n")
     bare, below = first.strip(), rest.strip()
     ended = below[:1].isupper() or below.startswith("http") or set(below.split("\n", 1)[0]) <= set("=-~* ")
