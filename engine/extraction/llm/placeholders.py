@@ -8,27 +8,36 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_NOUN = (
-    r"(?:key[ _-]?words?|key[ _-]?phrases?|phrases?|terms?|topics?|tags?|items?|words?|names?|labels?|entries|entry"
-    r"|concepts?|values?|elements?|strings?)"
+_OURS = r"(?:key[ _-]?words?|key[ _-]?phrases?|phrases?|terms?|topics?|concepts?)"  # what the prompt asks for
+_ANY = (
+    r"(?:key[ _-]?words?|key[ _-]?phrases?|phrases?|terms?|topics?|concepts?|tags?|items?|words?|names?|labels?|entries"
+    r"|entry|values?|elements?|strings?)"
 )
 _KIND = (
     r"(?:descriptive|technical|technology|tech|another|other|first|second|third|next|last|final|some|your|more|actual"
     r"|relevant|main)"
 )
 _PLACEHOLDER = re.compile(
-    rf"(?:(?:{_KIND}[ _-]+){{1,3}}{_NOUN}(?:[ _-]*(?:\d{{1,3}}|[a-zn]|here|goes here))?"
-    rf"|{_NOUN}[ _-]*(?:\d{{1,3}}|n|[a-c])|{_NOUN}[ _-]+(?:here|goes here|list)"
+    rf"(?:(?:{_KIND}[ _-]+){{1,3}}(?:{_OURS}|{_ANY}[ _-]*(?:\d{{1,3}}|here|goes here))"
+    r"(?:[ _-]*(?:\d{1,3}|[a-zn]|here))?"
+    rf"|{_ANY}[ _-]*\d{{1,3}}|{_OURS}[ _-]*(?:n|[a-c])|{_ANY}[ _-]+(?:here|goes here)"
     r"|(?:insert|add|put|enter|list|fill in|extract)(?:ed)?[ _-]+"
-    rf"(?:(?:the|your|a|any|more|{_KIND})[ _-]+){{0,2}}{_NOUN}(?:[ _-]+here)?"
-    rf"|(?:array|list|lists) of {_NOUN}|{_KIND}[ _-]*\d{{1,3}}"
-    r"|string|strings|str|text|placeholders?|example ?\d{0,2}|foo|bar|baz|lorem ipsum.{0,40}|tbd|todo|xxx+|abc|etc"
-    r"|(?:…|\.{2,}|_{2,}|-{2,}|\?+))",
+    rf"(?:(?:the|your|a|any|more|{_KIND})[ _-]+){{0,2}}{_OURS}(?:[ _-]+here)?"
+    rf"|(?:array|list|lists) of {_OURS}|(?:descriptive|technical)[ _-]*\d{{1,3}}"
+    r"|example ?\d{1,2}|lorem ipsum.{0,40}|xxx+)",
     re.IGNORECASE,
 )
+_A_NAME = re.compile(r"Word \d")  # of a product
 _BRACKETED = re.compile(r"(?:<([^<>]{1,60})>|\[([^\[\]]{1,60})\]|\{+([^{}]{1,60})\}+|\$\{?(\w{1,40})\}?|%(\w{1,40})%?)")
 _ALWAYS = re.compile(r"(?:…|\.{2,}|_{2,}|-{2,}|\?+)")
-_ALONE = frozenset(("string", "strings", "str", "text", "foo", "bar", "baz", "abc", "etc", "todo", "tbd"))
+# a document may be about these; alone in both lists they are the form of an answer
+_ALONE = frozenset(
+    (
+        "string", "strings", "str", "text", "foo", "bar", "baz", "abc", "etc", "todo", "tbd", "placeholder",
+        "placeholders", "example",
+        "array of strings", "list of strings", "keyword", "keywords", "phrase", "term", "topic", "value",
+    )
+)  # fmt: skip
 _DOTS = re.compile(r"\[\s*[\"']?(?:\.\.\.|…)[\"']?\s*,?\s*\]")
 _EDGES = " \t\"'`“”‘’*,;:."
 
@@ -41,9 +50,9 @@ def is_placeholder(item: str) -> bool:
     bracketed = _BRACKETED.fullmatch(bare)
     inner = next((part for part in bracketed.groups() if part), "") if bracketed else bare
     inner = inner.strip(_EDGES) or inner
-    if inner.casefold() in _ALONE and not bracketed:
-        return False
-    return _PLACEHOLDER.fullmatch(inner) is not None or (bracketed is not None and _names_the_place(inner))
+    if bracketed:
+        return inner.casefold() in _ALONE or _PLACEHOLDER.fullmatch(inner) is not None or _names_the_place(inner)
+    return inner.casefold() not in _ALONE and _PLACEHOLDER.fullmatch(inner) is not None and not _A_NAME.match(inner)
 
 
 def without(items: Iterable[str]) -> tuple[str, ...]:
@@ -62,4 +71,4 @@ def is_form(text: str) -> bool:
 
 
 def _names_the_place(inner: str) -> bool:
-    return re.search(rf"\b{_NOUN}\b", inner, re.IGNORECASE) is not None and len(inner.split()) <= 6
+    return re.search(rf"\b{_OURS}\b", inner, re.IGNORECASE) is not None and len(inner.split()) <= 6

@@ -48,7 +48,7 @@ _QUOTA = re.compile(
 _MEMORY = re.compile(
     r"out[ _]of[ _]memory|outofmemory|\bOOM\b|(?:not enough|insufficient) (?:\w+ )?(?:memory|(?:system )?resources)"
     r"|requires more (?:\w+ )?memory|more memory than|bad_?alloc|(?:can'?t|cannot|unable to|failed to) allocate"
-    r"|cudamalloc failed|alloc\w* (?:of )?(?:buffer|memory)\b.{0,60}\bfailed|failed to allocate|kv cache is full"
+    r"|cudamalloc failed|alloc\w* (?:of )?(?:buffer|memory)\b.{0,60}\bfailed|failed to allocate"
     r"|greater than the maximum allowed buffer size|memory (?:is )?exhausted",
     re.IGNORECASE,
 )

@@ -209,7 +209,7 @@ def _add(part: dict[str, Any], whole: Written, depth: int) -> None:
         whole.known = True
         whole.content += sentence
         return
-    inner = next((found for name in _WRAPPERS if (found := _inner(part.get(name)))), None)
+    inner = next(filter(None, (_inner(part.get(name)) for name in _WRAPPERS)), None)
     if inner is not None and depth < 3:
         _add(inner, whole, depth + 1)
     elif isinstance(part.get("response"), str) or isinstance(part.get("content"), str | list):

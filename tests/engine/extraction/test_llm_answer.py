@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.extraction.frequency import extract
 from engine.extraction.grounding import Ground
 from engine.extraction.keywords import Budget
+from engine.extraction.llm import placeholders
 from engine.extraction.llm.answer import MOST_ITEMS, parse
 from engine.extraction.llm.failure import ErrorKind
 from engine.extraction.llm.judge import PieceEvidence, PieceKeywords, judge, merged
@@ -188,3 +189,25 @@ def test_an_error_in_place_of_an_answer_is_quoted() -> None:
     proposal = parse('{"error": "model overloaded, try later"}')
     assert proposal.count == 0
     assert "model overloaded" in proposal.flaw
+
+
+def test_what_a_document_may_be_about_is_no_placeholder() -> None:
+    kept = (
+        "first name", "last name", "list item", "list of strings", "Next 13", "Word 97", "string", "placeholder", "insert element",
+        "name server", "value list", "text", "C", "n-gram", "<label>", "key-value store", "keyword extraction", "long-term storage",
+        "tag manager", "topic model", "terms of service", "concept drift", "word2vec", "3.11", "--flag",
+    )  # fmt: skip
+    assert placeholders.without(kept) == kept
+    assert not placeholders.all_of(("string", "first name"))
+
+
+def test_what_stands_for_a_keyword_is_a_placeholder() -> None:
+    dropped = (
+        "keyword1", "keyword 2", "keyword_3", "Keyword A", "...", "…", "<keyword>", "[keyword]", "{{keyword}}", "<keyword 1>", "$keyword",
+        "term1", "topic n", "first keyword", "your keyword here", "descriptive keyword 1", "technical_keyword_2", "insert keyword here",
+        "item 1", "value2", "phrase here", "technical 1", "<your keyword here>", "example 2", "list of keywords", "___",
+    )  # fmt: skip
+    assert placeholders.without(dropped) == ()
+    assert all(
+        placeholders.all_of((word, word)) for word in ("string", "foo", "text", "placeholder", "array of strings")
+    )
