@@ -100,15 +100,19 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
         mended = _mended(text[json_in.broken_at :])
         if mended is not None and mended.filled:
             return mended.proposal(cut=_is_cut(text[json_in.broken_at :]))
-    if not json_in.any:
-        if "\\n" in text and "\n" not in text.strip():  # escaped once too often
-            text = text.replace("\\n", "\n")
-        if (typed := _typed(text)).filled:
-            return typed.proposal()
-        descriptive, technical = listing.read(text)
-        least = 3 if _REFUSAL.search(text[:300]) else 1
-        if len(descriptive) + len(technical) >= least:
-            return Proposal(tuple(descriptive), tuple(technical))
+    return None if json_in.any else _read_plain(text)
+
+
+def _read_plain(text: str) -> Proposal | None:
+    """The keywords in a text without JSON."""
+    if "\\n" in text and "\n" not in text.strip():  # escaped once too often
+        text = text.replace("\\n", "\n")
+    if (typed := _typed(text)).filled:
+        return typed.proposal()
+    descriptive, technical = listing.read(text)
+    least = 3 if _REFUSAL.search(text[:300]) else 1
+    if len(descriptive) + len(technical) >= least:
+        return Proposal(tuple(descriptive), tuple(technical))
     return None
 
 

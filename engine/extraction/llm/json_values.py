@@ -14,6 +14,7 @@ DEEPEST = 6
 
 _DECODER = json.JSONDecoder(strict=False)
 _NUMBERED = re.compile(r"\w{0,12}?_?\d{1,3}|primary|secondary|main|first|second|third")
+_OF_SCHEMA = {"properties", "items", "maxItems", "maxLength", "description", "minItems", "uniqueItems"}
 _IN_SCHEMA = ("items", "enum", "examples", "default", "const", "value")
 
 
@@ -92,26 +93,30 @@ def _collect_text(value: str, group: str, lists: KeywordLists, depth: int) -> No
 
 
 def _collect_dict(value: dict[str, Any], group: str, lists: KeywordLists, depth: int) -> None:
-    names = {key: listing.group_of(key) for key in value}
-    if (
-        value.get("type") in ("object", "array", "string")
-        and {"properties", "items", "maxItems", "maxLength", "description", "minItems", "uniqueItems"} & value.keys()
-    ):
+    if value.get("type") in ("object", "array", "string") and _OF_SCHEMA & value.keys():
         _collect_schema(value, group, lists, depth)
         return
+    names = {key: listing.group_of(key) for key in value}
     known = [key for key in value if names[key]]
     if known:
         for key in known:
             collect(value[key], names[key] if names[key] != "any" else group or "descriptive", lists, depth + 1)
         return
-    parts = [part for part in value.values() if _holds_more(part)]
     if group:
         _collect_named(value, group, lists, depth)
-    elif parts:  # under a name of its own: {"result": {...}}, {"Schlüsselwörter": [...]}
+    elif any(
+        map(_holds_more, value.values())
+    ):  # under a name of its own: {"result": {...}}, {"Schlüsselwörter": [...]}
         for key, part in value.items():
             if _holds_more(part) and not listing.is_aside(key):
                 collect(part, "", lists, depth + 1)
-    elif len(value) >= 3 and all(isinstance(part, str) and listing.group_of(part) for part in value.values()):
+    else:
+        _collect_flat(value, lists, depth)
+
+
+def _collect_flat(value: dict[str, Any], lists: KeywordLists, depth: int) -> None:
+    """An object without a known name and without lists: its keys are keywords, or its values."""
+    if len(value) >= 3 and all(isinstance(part, str) and listing.group_of(part) for part in value.values()):
         for key, part in value.items():  # {"connection pool": "descriptive", ...}
             lists.add(listing.group_of(part), key)
     elif len(value) >= 3 and all(_is_number(part) for part in value.values()):  # {"connection pool": 0.9, ...}
