@@ -199,10 +199,14 @@ class Marking(App[None]):
     def _keywords(self, c: Canvas, area: Area, across: int) -> None:
         inner = blocks.panel(c, area, "keywords you would search by", "proposals of both methods, mixed", "dim")
         places = columns(inner.width, (1,) * across)
-        first = max(0, self.cursor // across - inner.height + 1) * across
-        for n, keyword in enumerate(self.document.proposals[first : first + across * inner.height]):
-            x, width = places[n % across]
+        page = max(1, across * inner.height)
+        first = self.cursor // page * page
+        shown = self.document.proposals[first : first + page]
+        rows = max(1, -(-len(shown) // across))  # down one column, then the next: the down key moves down
+        for n, keyword in enumerate(shown):
+            column, row = divmod(n, rows)
+            x, width = places[column]
             kept = keyword in self.document.kept
             sign, style = ("✔", "ok") if kept else ("·", "text")
             here = first + n == self.cursor
-            c.put(inner.x + x, inner.y + n // across, f"{sign} {keyword}", "tab" if here else style, width)
+            c.put(inner.x + x, inner.y + row, f"{sign} {keyword}", "tab" if here else style, width)

@@ -48,6 +48,18 @@ async def test_keywords_are_kept_added_and_saved_at_each_key(size: tuple[int, in
     assert [row.id for row in read_gold(saved[-1].encode(), "gold")] == ["a.md"]
 
 
+async def test_the_down_key_moves_down_a_column() -> None:
+    document = Marked("a.md", ("worker pool", "the system", "retry", "pool size"), (), False)
+    app = Marking((document,), TEXTS, lambda _: "")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("j", "space")
+        await pilot.pause(0.1)
+        (first,) = [line for line in text(app).splitlines() if "· worker pool" in line]
+        (second,) = [line for line in text(app).splitlines() if "✔" in line]
+        assert "retry" in first
+        assert second.index("the system") == first.index("worker pool")
+
+
 async def test_a_file_that_takes_no_writes_is_reported_on_the_screen() -> None:
     app = Marking(started(DRAFT, "draft", b"", "gold"), TEXTS, lambda d: "NOT SAVED: the disk is full.")
     async with app.run_test(size=(80, 24)) as pilot:
