@@ -84,7 +84,7 @@ def _serve(line: socket.socket, paths: Sequence[str]) -> Callable[[], None] | No
         if not message:
             return None
         request: Request = pickle.loads(message)
-        child = _fork()
+        child = _fork()  # -1 where the kernel does not let it
         if child == 0:
             line.close()
             if request.new_session:
@@ -129,7 +129,6 @@ def _fork() -> int:
     child: int = _python.syscall(CLONE, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
     if child != 0:
         _python.PyOS_AfterFork_Parent()
-        assert child > 0, os.strerror(ctypes.get_errno())
         return child
     _python.PyOS_AfterFork_Child()
     if address:
