@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from textual.binding import BindingType
 
 from console import explain
 from console.screens.ask import QuestionDialog
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
+from console.upload.referenced import text_of
 from console.widgets import blocks, checklist, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
@@ -28,6 +30,8 @@ from engine.store.documents import Document
 from engine.view.model import View
 
 LATEST = 80  # documents listed before a sample is drawn
+
+GONE = "The text is no longer in the store."
 
 
 class Review(FetchingPage):
@@ -61,6 +65,7 @@ class Review(FetchingPage):
         self.at = 0
         self.document: Document | None = None
         self.compared: DocumentComparison | None = None
+        self.textless = ""  # why the document shows no text
         self.flaws: dict[Side, set[Flaw]] = {}
         self._kept: dict[tuple[int, str], dict[Side, set[Flaw]]] = {}  # unsent marks, by sample and document
         self.side: Side = "first"  # the list that r, i and n mark
@@ -142,11 +147,13 @@ class Review(FetchingPage):
         if sample is not None and sample.id != self._placed:
             mine = {j.document for j in judged if j.reviewer == self.console.who}
             at = next((i for i, one in enumerate(sample.documents) if one.document not in mine), 0)
-        document = compared = None
+        document, compared, why = None, None, ""
         if sample is not None and at < len(sample.documents):
             one = sample.documents[at]
             document = self.console.link.read(lambda conn: documents.get(conn, one.document))
-            text = document.text if document is not None else ""
+            text, why = text_of(document) if document is not None else ("", GONE)
+            if document is not None:
+                document = replace(document, text=text)
             rows = [ExportRow(side, one.document, "", text) for side in (one.llm, one.frequency)]
             compared = compare(rows[:1], rows[1:]).documents[0]
 
@@ -158,7 +165,7 @@ class Review(FetchingPage):
             self.sample, self.judged = sample, judged
             if fresh or at == self.at:
                 moved = fresh or self.document is None or document is None or self.document.id != document.id
-                self.at, self.document, self.compared = at, document, compared
+                self.at, self.document, self.compared, self.textless = at, document, compared, why
                 if moved:
                     self._open()
             if fresh and sample is not None:
@@ -302,8 +309,8 @@ class Review(FetchingPage):
         self.top = max(0, min(self.top, len(lines) - rows))
         place = f"{self.top + 1}-{min(len(lines), self.top + rows)} of {len(lines)}" if len(lines) > rows else ""
         inner = blocks.panel(c, frame, shown.document, place, "dim")
-        if self.document is None:
-            c.put(inner.x, inner.y, "The text is no longer in the store.", "warn", inner.width)
+        if not text:
+            c.block(inner.x, inner.y, inner.width, inner.height, self.textless or GONE, "warn")
         for row, line in enumerate(lines[self.top : self.top + inner.height]):
             c.put(inner.x, inner.y + row, line, "text", inner.width)
 

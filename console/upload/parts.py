@@ -9,6 +9,7 @@ from pathlib import Path
 
 from console.upload import remote, sources
 from console.upload.root import id_under
+from engine.store.documents import TextSource
 from engine.store.jobs import FilePiece, Job, JobPart
 from engine.worker.core import PartDocument
 
@@ -99,4 +100,8 @@ def documents(job: Job, part: JobPart) -> Iterator[PartDocument]:
         called = "" if remote.is_remote(piece.path) else id_under(root, piece.path)
         span = (piece.start, piece.end, piece.line) if piece.end else None
         for source in sources.documents(piece.path, called, span):
-            yield PartDocument(source.id, source.text, source.title, source.trouble)
+            yield PartDocument(source.id, source.text, source.title, source.trouble, _place(piece.path, source))
+
+
+def _place(path: str, source: sources.Source) -> TextSource:
+    return TextSource(path, *source.span) if source.span is not None else TextSource(path)

@@ -39,7 +39,7 @@ _ENDING = re.compile(
 
 class Source(NamedTuple):
     """A document to load, or why it can't be (`trouble`). `size`: bytes of its input; `named`: the input gave its id;
-    `encoding`: set if it was guessed."""
+    `encoding`: set if it was guessed; `span`: where in its file it is, if it is not the whole."""
 
     id: str
     title: str = ""
@@ -48,6 +48,7 @@ class Source(NamedTuple):
     size: int = 0
     named: bool = False
     encoding: str = ""
+    span: tuple[int, int, int] | None = None
 
 
 def is_lines(path: str) -> bool:
@@ -246,7 +247,7 @@ def _of_parquet(path: str, file: BinaryIO, span: Span | None) -> Iterator[Source
 
     try:
         for number, row in parquet.rows(file, *(span[:2] if span else ())):
-            yield of_row(f"{path}:{number + 1}", row)
+            yield of_row(f"{path}:{number + 1}", row)._replace(span=(number, number + 1, 1))
     except parquet.NoParquet as error:
         yield Source(path, trouble=str(error).rstrip("."))
     except Exception as error:  # pyarrow's errors are of many kinds
@@ -262,6 +263,7 @@ def _of_range(path: str, file: BinaryIO, span: Span) -> Iterator[Source]:
             pass
     while (at := file.tell()) < end and (line := file.readline(SIZE_LIMIT + 1)):
         for source in _of_lines(path, io.BytesIO(), line):
+            source = source._replace(span=(at, at + len(line), 0))
             yield source if source.named else source._replace(id=f"{path}@{at}")
         while len(line) > SIZE_LIMIT and not line.endswith(b"\n"):
             if not (line := file.readline(SIZE_LIMIT)):
@@ -269,9 +271,10 @@ def _of_range(path: str, file: BinaryIO, span: Span) -> Iterator[Source]:
 
 
 def _of_lines(path: str, file: BinaryIO, first: bytes = b"", span: Span | None = None) -> Iterator[Source]:
-    number = 0
+    number = at = 0
     if span is not None:
-        file.seek(span[0])
+        at = span[0]
+        file.seek(at)
         number = span[2] - 1
     line = first or file.readline(SIZE_LIMIT + 1)
     while line:
@@ -280,6 +283,7 @@ def _of_lines(path: str, file: BinaryIO, first: bytes = b"", span: Span | None =
         if len(line) > SIZE_LIMIT:
             yield Source(name, trouble=f"a line longer than {SIZE_LIMIT // 1_000_000} MB", size=len(line))
             while line and not line.endswith(b"\n"):
+                at += len(line)
                 line = file.readline(SIZE_LIMIT)
         elif line.strip():
             read = decode(line)
@@ -288,7 +292,9 @@ def _of_lines(path: str, file: BinaryIO, first: bytes = b"", span: Span | None =
             except (ValueError, RecursionError) as error:
                 yield Source(name, trouble=_broken(error), size=len(line))
             else:
-                yield of_row(name, row)._replace(size=len(line), encoding=_guess(read))
+                place = (at, at + len(line), number) if not is_packed(path) else None
+                yield of_row(name, row)._replace(size=len(line), encoding=_guess(read), span=place)
+        at += len(line)
         if span is not None and file.tell() >= span[1]:
             return
         line = file.readline(SIZE_LIMIT + 1)

@@ -97,6 +97,18 @@ def _snippet(text: str, words: list[str], around: int = 60) -> str:
     return clean_line(("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else ""), 4 * around)
 
 
+def _text(context: CliContext, d: Document) -> str:
+    """Its text, from where it is if the store does not keep it; "" if it cannot be had."""
+    stored = d if d.text else context.reader.document(d.id)
+    return _text_of(stored)[0] if stored is not None else ""
+
+
+def _text_of(document: Document) -> tuple[str, str]:
+    from console.upload.referenced import text_of
+
+    return text_of(document)
+
+
 # -- one document ------------------------------------------------------------------------------------------------------
 
 
@@ -118,11 +130,13 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
     if d is None:
         fail(f"There is no document {clean_line(id)!r}. `rollout query` finds ids.", as_json, code="no_document")
     assert d is not None
+    text, why = _text_of(d) if with_text else ("", "")
     row: dict[str, Any] = {
         "id": d.id, "title": d.title, "arm": d.arm, "method": d.method, "keywords": d.keywords,
         "technical": d.technical, "frequency": d.frequency, "llm": d.llm, "shadow": d.shadow, "updated": iso(d.updated),
         "llm_at": None if d.llm_at is None else iso(d.llm_at), "llm_stage": d.llm_stage, "restored": d.restored,
-        "text_kept": bool(d.text), **({"text": d.text} if with_text else {}),
+        "text_kept": bool(d.text), "source": None if d.source is None else d.source.uri,
+        **({"text": text} if with_text else {}),
     }  # fmt: skip
     lines = [
         f"{d.id}  [{d.method}]  {clean_line(d.title, TITLE)}",
@@ -130,7 +144,7 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
         f"  frequency: {', '.join(d.frequency)}",
         *([f"  llm: {', '.join(d.llm)} (stage {d.llm_stage})"] if d.llm is not None else []),
         *([f"  shadow: {', '.join(d.shadow)}"] if d.shadow is not None else []),
-        *(["", d.text or "The text is not kept."] if with_text else []),
+        *(["", text or why] if with_text else []),
     ]
     say(row, "\n".join(lines), as_json)
 
@@ -204,7 +218,7 @@ def export(
             "keywords": list((d.llm or ()) if method == "llm" else d.frequency),
             "arm": d.arm,
             "updated": iso(d.updated),
-            **({"text": d.text} if text else {}),
+            **({"text": _text(context, d)} if text else {}),
         }
         for d in hits
     ]

@@ -243,11 +243,12 @@ class StoreSettings(Part, frozen=True):
         8.0
     )
     texts: Annotated[
-        Literal["keep", "none"],
+        Literal["keep", "reference", "none"],
         Doc(
-            "Whether a document's full text is stored (keep) or its keywords and title alone (none), which takes "
-            "half the space. It counts from a document's next extraction on. Without the text there are no snippets, "
-            "and search quality and reviews leave the document out."
+            "Whether a document's full text is stored (keep), its file or URL (reference: `load --on` alone knows it), "
+            "or its keywords and title alone (none); the last two take half the space. It counts from a document's "
+            "next extraction on. Without the text there are no snippets and search quality leaves the document out; "
+            "`documents show`, `export --text` and reviews read a referenced text where it is."
         ),
     ] = "keep"
     text_days: Annotated[

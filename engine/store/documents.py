@@ -21,9 +21,19 @@ TEXT_LIMIT = 100_000
 SOUGHT = 200  # ids in one query
 
 
+class TextSource(Struct, frozen=True):
+    """Where a text was read: a file or URL, and of JSON lines the bytes, of Parquet the rows, from `start` to before
+    `end` (0: the whole file); `line` is the number of the first line there, 0 where lines are not counted."""
+
+    uri: str
+    start: int = 0
+    end: int = 0
+    line: int = 1
+
+
 class DocumentWrite(Struct, frozen=True):
     """What an extraction stores with its document. Keywords are ranked, best first; `technical` is a subset. `text` is
-    "" where texts are not kept."""
+    "" where texts are not kept; `source` is where it was read, in a store that keeps that instead."""
 
     id: str
     title: str
@@ -39,10 +49,11 @@ class DocumentWrite(Struct, frozen=True):
     stage: int
     epoch: int
     shadow: bool = False
+    source: TextSource | None = None
 
 
 class Document(Struct, frozen=True):
-    """A stored document. `keywords` are the ones served now."""
+    """A stored document. `keywords` are the ones served now; `digest` is its text's."""
 
     id: str
     title: str
@@ -58,6 +69,8 @@ class Document(Struct, frozen=True):
     llm_stage: int | None
     restored: bool
     text: str = ""
+    digest: str = ""
+    source: TextSource | None = None
 
 
 DocumentOrder = Literal["", "title", "llm_keywords", "method"]
@@ -101,6 +114,8 @@ _TEXT = (
     "INSERT INTO document_text VALUES (?, ?) ON CONFLICT(document_id) DO UPDATE SET text = excluded.text "
     "WHERE text <> excluded.text"
 )
+
+_SOURCE = "INSERT OR REPLACE INTO document_source VALUES (?, ?, ?, ?, ?)"
 
 
 def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
@@ -153,6 +168,7 @@ def _insert(conn: sqlite3.Connection, new: dict[int, DocumentWrite]) -> None:
         ],
     )
     conn.executemany(_TEXT, [(d.id, d.text[:TEXT_LIMIT]) for d in new.values() if d.text])
+    conn.executemany(_SOURCE, [_place(d, d.source) for d in new.values() if d.source is not None])
     conn.executemany(_INDEX, [_entry(rowid, d) for rowid, d in new.items()])
     new.clear()
 
@@ -169,8 +185,16 @@ def _update(conn: sqlite3.Connection, rowid: int, d: DocumentWrite) -> None:
         conn.execute(_TEXT, (d.id, d.text[:TEXT_LIMIT]))
     else:  # that of an earlier version would be wrong
         conn.execute("DELETE FROM document_text WHERE document_id = ?", (d.id,))
+    if d.source is not None:
+        conn.execute(_SOURCE, _place(d, d.source))
+    else:
+        conn.execute("DELETE FROM document_source WHERE document_id = ?", (d.id,))
     conn.execute("DELETE FROM document_fts WHERE rowid = ?", (rowid,))
     conn.execute(_INDEX, _entry(rowid, d))
+
+
+def _place(d: DocumentWrite, source: TextSource) -> tuple[str, str, int, int, int]:
+    return d.id, source.uri, source.start, source.end, source.line
 
 
 def _entry(rowid: int, d: DocumentWrite) -> tuple[int, str, str, str, str]:
@@ -185,6 +209,7 @@ def delete(conn: sqlite3.Connection, id: str) -> bool:
         return False
     conn.execute("DELETE FROM document_fts WHERE rowid = ?", row[0])
     conn.execute("DELETE FROM document_text WHERE document_id = ?", (id,))
+    conn.execute("DELETE FROM document_source WHERE document_id = ?", (id,))
     conn.execute("UPDATE review_document SET title = '', llm = '[]', frequency = '[]' WHERE document_id = ?", (id,))
     return True
 
@@ -225,7 +250,7 @@ def index_again(conn: sqlite3.Connection) -> None:
 COLUMNS = "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shadow, d.llm_at, d.llm_stage, d.restore_id"
 
 
-def document_of(row: tuple[Any, ...], text: str = "") -> Document:
+def document_of(row: tuple[Any, ...], text: str = "", digest: str = "", source: TextSource | None = None) -> Document:
     frequency = _unpack(row[5]) or ((), ())
     llm = _unpack(row[6])
     shadow = _unpack(row[7])
@@ -245,15 +270,21 @@ def document_of(row: tuple[Any, ...], text: str = "") -> Document:
         row[9],
         row[10] is not None,
         text,
+        digest,
+        source,
     )
 
 
 def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
     row = conn.execute(
-        f"SELECT {COLUMNS}, t.text FROM document d LEFT JOIN document_text t ON t.document_id = d.id WHERE d.id = ?",
+        f"SELECT {COLUMNS}, t.text, d.digest, s.uri, s.start, s.end, s.line FROM document d LEFT JOIN document_text t "
+        "ON t.document_id = d.id LEFT JOIN document_source s ON s.document_id = d.id WHERE d.id = ?",
         (document_id,),
     ).fetchone()
-    return document_of(row, row[11] or "") if row else None
+    if row is None:
+        return None
+    source = TextSource(*row[13:]) if row[13] is not None else None
+    return document_of(row, row[11] or "", row[12], source)
 
 
 def recent(

@@ -380,6 +380,18 @@ def job_output(db: Database) -> None:
     _run(db, "ALTER TABLE job ADD COLUMN output TEXT NOT NULL DEFAULT '';")
 
 
+@migrations()
+def document_source(db: Database) -> None:
+    """Where a document's text is, for stores that keep no texts but where they came from."""
+    _run(
+        db,
+        """
+        CREATE TABLE document_source (document_id TEXT PRIMARY KEY, uri TEXT NOT NULL, start INTEGER NOT NULL,
+            end INTEGER NOT NULL, line INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     applied = _applied(conn)

@@ -10,7 +10,7 @@ import contextvars
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from engine.clock import Clock
 from engine.measures.record import Extraction
 from engine.routing.ports import all_of
-from engine.store.documents import DocumentWrite
+from engine.store.documents import DocumentWrite, TextSource
 from engine.store.jobs import ExtractedItem, as_frequency, key
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, BatchReceipt, WorkerBatch
@@ -31,6 +31,8 @@ AGAIN_S = 0.3
 POST_S = 30.0  # for the engine to commit a batch
 
 PART: contextvars.ContextVar[int] = contextvars.ContextVar("part")  # of the document, in its task
+NOWHERE: Mapping[str, TextSource] = {}
+SOURCES = contextvars.ContextVar("sources", default=NOWHERE)  # where the documents of this task were read, by id
 
 
 class Batches:
@@ -60,6 +62,8 @@ class Batches:
     def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
         """The cache is the engine's: a worker has none, so it was not asked."""
         future: Future[None] = Future()
+        if document is not None and (source := SOURCES.get().get(document.id)) is not None:
+            document = replace(document, source=source)
         if self.collected is not None and document is not None:
             document = replace(document, text="")  # nobody stores it
         name = key(record.document_id, document.digest if document is not None else "")

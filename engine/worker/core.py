@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -14,9 +14,10 @@ from engine.clock import SystemClock
 from engine.plan.model import Plan
 from engine.routing.pipeline import Refused
 from engine.routing.reading import BulkDocument
+from engine.store.documents import TextSource
 from engine.store.jobs import ExtractedItem, Job, JobPart, PartEnded, key
 from engine.text import clean_line, digest
-from engine.worker.batches import KEPT_S, PART, Batches
+from engine.worker.batches import KEPT_S, NOWHERE, PART, SOURCES, Batches
 from engine.worker.leased import LeasedPipeline
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import PartGrant, PartRequest
@@ -40,6 +41,7 @@ class PartDocument(NamedTuple):
     text: str
     title: str = ""
     trouble: str = ""
+    source: TextSource | None = None
 
 
 class SteadyClock(SystemClock):
@@ -158,12 +160,19 @@ class Worker:
             tally.skip(source.id, str(refused))
             return ""
 
+    def _sources(self, documents: Sequence[PartDocument]) -> Mapping[str, TextSource]:
+        """Where their texts are, by id, for a store that keeps that."""
+        if self._plan.store.texts != "reference":
+            return NOWHERE
+        return {document.id: document.source for document in documents if document.source is not None}
+
     def _makes_no_call(self, job: Job) -> bool:
         """Whether documents that start now are all extracted by frequency; at a percentage each goes its own way."""
         return job.method == "frequency" or (job.method == "auto" and not self._pipeline.permit.percent_bp)
 
     async def _extract_together(self, job: Job, number: int, sources: list[PartDocument], tally: _Tally) -> None:
         PART.set(number)  # of this task
+        SOURCES.set(self._sources(sources))
         try:
             documents = [
                 BulkDocument(source.id, job.method, await self._pipeline.read(source.id, source.text, source.title))
@@ -179,6 +188,7 @@ class Worker:
 
     async def _extract(self, job: Job, number: int, source: PartDocument, tally: _Tally) -> None:
         PART.set(number)  # of this task
+        SOURCES.set(self._sources([source]))
         try:
             await self._pipeline.extract(source.id, source.text, source.title, job.method, bulk=True)
         except Refused as refused:

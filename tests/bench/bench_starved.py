@@ -52,7 +52,7 @@ def watched(stage: Stage, seconds: float, act: Iterable[None]) -> tuple[list[str
     end = time.monotonic() + seconds
     for _ in act:
         with contextlib.suppress(Exception):  # a view that does not come in time is no finding
-            lag = stage.view.engine.lag or lag
+            lag = next((why for why in stage.view.engine.problems if "own loop" in why), lag)
         if time.monotonic() > end:
             break
     return stage.kinds()[before:], lag

@@ -1,0 +1,106 @@
+"""A store that keeps where a text is: the text comes from there while it is the same, and the reason if it is not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from console.upload import parts, sources
+from console.upload.referenced import NOT_KEPT, text_of
+from engine.store import database, documents
+from engine.store.documents import Document, DocumentWrite
+from engine.store.folder import Folder
+from engine.store.jobs import Job
+from engine.text import digest, normal
+
+ROWS = [{"id": f"d/{n}", "text": f"Broker {n} keeps an offset."} for n in range(5)]
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> sqlite3.Connection:
+    folder = Folder(tmp_path / "store")
+    folder.prepare()
+    database.create(folder)
+    return database.open_writer(folder, "NORMAL")
+
+
+def stored(conn: sqlite3.Connection, *paths: str) -> list[Document]:
+    """What a job stores of these files with `texts = "reference"`, read back."""
+    job = Job(1, 0.0, "running", "a", "s", "/", "auto", "live")
+    names = []
+    for part in parts.parts(sources.files(paths)):
+        for made in parts.documents(job, part):
+            made_digest = digest(normal(made.text))
+            write = DocumentWrite(
+                made.id,
+                "",
+                "",
+                made_digest,
+                0.0,
+                "control",
+                "frequency",
+                ("k",),
+                (),
+                None,
+                (),
+                0,
+                1,
+                source=made.source,
+            )
+            documents.write(conn, [write])
+            names.append(made.id)
+    return [found for name in names if (found := documents.get(conn, name)) is not None]
+
+
+def test_a_line_a_file_a_page_and_a_compressed_row_are_read_where_they_are(
+    conn: sqlite3.Connection, tmp_path: Path
+) -> None:
+    lines = [json.dumps(row) + "\n" for row in ROWS]
+    (tmp_path / "rows.jsonl").write_text("".join(lines[:3]))
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress("".join(lines[3:]).encode()))
+    (tmp_path / "one.md").write_text("The scheduler assigns tasks.\n")
+    (tmp_path / "page.html").write_text("<html><body><main><p>A page about brokers.</p></main></body></html>")
+    found = stored(conn, *(str(tmp_path / name) for name in ("rows.jsonl", "packed.jsonl.gz", "one.md", "page.html")))
+    texts = [text_of(document) for document in found]
+    assert [text for text, _ in texts[:5]] == [row["text"] for row in ROWS]
+    assert "assigns tasks" in texts[5][0]
+    assert "A page about brokers" in texts[6][0]
+    assert all(why == "" for _, why in texts)
+    place = found[1].source
+    assert place is not None
+    assert (tmp_path / "rows.jsonl").read_bytes()[place.start : place.end].decode() == lines[1]
+
+
+def test_a_text_that_changed_or_is_gone_is_named_and_never_shown(conn: sqlite3.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "one.md"
+    path.write_text("The scheduler assigns tasks.")
+    (found,) = stored(conn, str(path))
+    path.write_text("Something else entirely.")
+    assert text_of(found) == ("", f"The text was at {path}, which has changed since.")
+    path.unlink()
+    text, why = text_of(found)
+    assert text == ""
+    assert why == f"The text is at {path}, which cannot be read: No such file or directory."
+    assert text_of(replace(found, source=None)) == ("", NOT_KEPT)
+
+
+def test_another_extraction_replaces_the_place_and_a_deletion_removes_it(
+    conn: sqlite3.Connection, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.md"
+    path.write_text("The scheduler assigns tasks.")
+    (found,) = stored(conn, str(path))
+    assert found.source is not None
+    plain = DocumentWrite(found.id, "", "", "x", 0.0, "control", "frequency", ("k",), (), None, (), 0, 1)
+    documents.write(conn, [plain])
+    after = documents.get(conn, found.id)
+    assert after is not None
+    assert after.source is None, "a text that came over HTTP has no place"
+    stored(conn, str(path))
+    documents.delete(conn, found.id)
+    assert conn.execute("SELECT count(*) FROM document_source").fetchone() == (0,)
