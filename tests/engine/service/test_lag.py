@@ -16,7 +16,7 @@ from engine.service.monitor import Monitor
 from engine.store import database
 from engine.store.folder import Folder
 from engine.store.writer import Writer
-from engine.worker.batches import PLACE, Batches
+from engine.worker.batches import PART, Batches
 from engine.worker.line import EngineConnection
 from tests.engine.service.stage import Stage
 
@@ -136,7 +136,7 @@ def test_what_a_starved_worker_measured_is_no_evidence_in_a_back_fill_either(mon
 async def test_a_worker_sends_with_each_document_whether_its_own_loop_was_late() -> None:
     starved = [True]
     batches = Batches("w", 1, EngineConnection("/nowhere"), ManualClock(), lambda record: starved[0])
-    PLACE.set((0, "key"))
+    PART.set(0)
     batches.append(attempt("timeout"))
     starved[0] = False
     batches.append(attempt("timeout"))
