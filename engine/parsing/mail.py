@@ -90,7 +90,7 @@ def parse(text: str) -> Raw:
             from engine.parsing import page
 
             html = page.parse(body, mail=True)
-            blocks = [block for block in html.blocks if not _is_newsletter(block)]
+            blocks = _without_menu([block for block in html.blocks if not _is_newsletter(block)])
             return Raw(Format.MAIL, blocks or html.blocks, _subject(subject) or html.title, language)
     except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # headers that the library cannot parse
         subject, body = _by_lines(text)
@@ -128,6 +128,25 @@ def _blocks(body: str) -> list[Block]:
     return _without_card(blocks)
 
 
+def _is_name(block: Block) -> bool:
+    """A few words and no sentence: above an address, its owner."""
+    return len(block.text.split()) <= 12 and not re.search(r"[.!?:,;](?:\s|$)", block.text.replace("Dr.", ""))
+
+
+def _without_menu(blocks: list[Block]) -> list[Block]:
+    """Without three or more paragraphs of a word or two in a row: what leads around the sender's site."""
+    kept: list[Block] = []
+    run: list[Block] = []
+    for block in (*blocks, None):
+        if block is not None and len(block.text.split()) <= 2 and block.text[-1].isalpha():
+            run.append(block)
+            continue
+        kept += run if len(run) < 3 else []
+        run = []
+        kept += [] if block is None else [block]
+    return kept or blocks
+
+
 def _is_newsletter(block: Block) -> bool:
     return len(block.text) < 400 and _NEWSLETTER.search(block.text) is not None
 
@@ -135,11 +154,12 @@ def _is_newsletter(block: Block) -> bool:
 def _without_card(blocks: list[Block]) -> list[Block]:
     """Without the notice of confidentiality, and from the sender's address and telephone on, if text is above it."""
     kept = [block for block in blocks if not (_NOTICE.search(block.text[:400]) or _is_newsletter(block))]
+    kept = _without_menu(kept)
     for place, block in enumerate(kept):
         if place and 2 * len(_CONTACT.findall(block.text)) >= block.text.count("\n") + 1:
-            return kept[:place]
+            return kept[: place - (place > 1 and _is_name(kept[place - 1]))]
         if place and len(_CONTACT.findall(block.text)) >= 2 and len(block.text) < 600:
-            return kept[:place]
+            return kept[: place - (place > 1 and _is_name(kept[place - 1]))]
     return kept or blocks
 
 
