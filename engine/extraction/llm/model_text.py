@@ -45,9 +45,14 @@ def answer_in(text: str) -> str:
     return _TOKEN.sub("", _first_turn("".join(kept)))
 
 
+def _is_whole(before: str) -> bool:
+    """Whether a turn may end here: not before it has begun, and not inside a list or an object."""
+    return bool(before) and (before[-1] in "}]`" or not re.search(r"[{\[]\s*[\"'{\[]", before))
+
+
 def _first_turn(text: str) -> str:
     """Without what the model writes after the end of its answer: a turn of a user, and its answer to that."""
-    ends = (mark.start() for mark in _TURN.finditer(text) if text[: mark.start()].strip())
+    ends = (mark.start() for mark in _TURN.finditer(text) if _is_whole(text[: mark.start()].strip()))
     text = text[: next(ends, len(text))]
     made_up = _MADE_UP_TURN.search(text)
     return text[: made_up.start() + 1] if made_up else text

@@ -103,6 +103,7 @@ IN_TEXT = [
     Holds("before </s> and a next turn", content(GOOD + '</s>[INST] Again [/INST] {"descriptive": ["wrong turn"], "technical": ["Fortran"]}')),
     Holds("before <|eot_id|> and a next turn", content(GOOD + '<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n{"descriptive": ["wrong"], "technical": []}')),
     Holds("before a made-up user", content(GOOD + '\n\nUser: and this one?\nAssistant: {"descriptive": ["wrong turn"], "technical": ["Fortran"]}')),
+    Holds("with a template's marks inside", content(json.dumps({"descriptive": ["<|im_end|>", "</s>", *D], "technical": [*T, "[INST]"]}))),
     Holds("twice", content(f"{GOOD}\n{GOOD}\n{GOOD}")),
     # calls written as text
     Holds("in Qwen's <tool_call>", content(f'<tool_call>\n{{"name": "keywords", "arguments": {GOOD}}}\n</tool_call>')),
