@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from itertools import groupby
 from types import FrameType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from rich.color import ColorSystem
 from rich.style import Style
@@ -35,6 +35,13 @@ from engine.plan.model import Plan
 from engine.view.model import HandoverView
 
 
+class Cells(NamedTuple):
+    """The terminal's size; 0 where it is unknown."""
+
+    width: int
+    height: int
+
+
 class Onlooker:
     """What a screen needs from the app to be painted once."""
 
@@ -42,7 +49,7 @@ class Onlooker:
 
     def __init__(self, link: Link, plan: Plan, *, rehearsal: bool, read_only: bool, ascii_only: bool) -> None:
         self.link, self.rehearsal, self.read_only, self.ascii_only = link, rehearsal, read_only, ascii_only
-        self.live = link.look()
+        self.live, self.size = link.look(), _size()
         self.series_cache = SeriesCache(link)
         self.travel = Travel(link, plan)
         self.since = 0.0 if rehearsal else last_look.recall(link)
@@ -81,11 +88,11 @@ class FirstLook(Live):
 def shown(onlooker: Onlooker, theme: str) -> Iterator[FirstFrame | None]:
     """Draw it; None where there is nothing to draw yet. The screen that takes it restores the terminal when it ends; if
     none does, this does. Runs in the main thread, which signals interrupt."""
-    sight, size = onlooker.live, _size()
-    if sight.view is None or sight.pulse.state == "starting" or size is None:
+    sight, size = onlooker.live, onlooker.size
+    if sight.view is None or sight.pulse.state == "starting" or not (size.width and size.height):
         yield None
         return
-    canvas = FirstLook(onlooker).canvas(size.columns, size.lines)
+    canvas = FirstLook(onlooker).canvas(*size)
     frame = Frame(escape.erases_in_colour())
     system = None if theme == "mono" else themes.color_system()
     out = escape.ENTER + escape.HIDE_CURSOR + frame.diff(text(canvas, themes.palette(theme), system))
@@ -103,12 +110,11 @@ def shown(onlooker: Onlooker, theme: str) -> Iterator[FirstFrame | None]:
                 signal.signal(number, handler)
 
 
-def _size() -> os.terminal_size | None:
+def _size() -> Cells:
     try:
-        size = os.get_terminal_size(2)
+        return Cells(*os.get_terminal_size(2))
     except OSError:
-        return None
-    return size if size.columns and size.lines else None
+        return Cells(0, 0)
 
 
 def text(canvas: Canvas, palette: dict[str, Style], system: ColorSystem | None) -> str:

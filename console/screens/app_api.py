@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from engine.view.model import HandoverView
 
 
+class Extent(Protocol):
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+
 class PaintApi(Protocol):
     """What it takes to paint one."""
 
@@ -33,6 +40,11 @@ class PaintApi(Protocol):
     read_only: bool
     ascii_only: bool
     notice: tuple[str, str] | None  # a sentence above the footer and its style
+
+    @property
+    def size(self) -> Extent:
+        """Of the terminal, in cells."""
+
     since: float  # when the user last looked, in the engine's epoch seconds; 0 = never
     travel: Travel
 

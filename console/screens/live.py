@@ -38,7 +38,7 @@ class Live(Painting):
             out.append(("u", "undo the rollback", "app.undo"))
         if v and v.rollback is not None and v.health in ("rolled_back", "locked"):
             out += [("v", "proof, restore", "app.proof"), ("2", "the way up", "app.go(2)")]
-        if self.size_shown[1] >= 36:
+        if self.console.size.height >= 36:
             out += [("Y", "copy this screen for the incident channel", "app.copy_screen")]
         return tuple(out)
 

@@ -22,7 +22,6 @@ class Painting:
     TRAVELS: ClassVar[bool] = (
         False  # through time: shows the moment that the cursor is at; other screens always show now
     )
-    size_shown = (80, 24)  # of the last canvas
 
     @property
     def console(self) -> PaintApi:
@@ -88,7 +87,7 @@ class Painting:
 
     def canvas(self, width: int, height: int) -> Canvas:
         """Paint the whole screen as it is now, at this size."""
-        app, self.size_shown = self.console, (width, height)
+        app = self.console
         c = Canvas(width, height, app.ascii_only)
         blocks.header(
             c, self.sight if self.sight.view is not None else app.live, app.who, app.read_only, app.link.terminal

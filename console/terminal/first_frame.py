@@ -10,7 +10,7 @@ from console.terminal.diff import Frame
 class FirstFrame:
     """`typed`: keys that came before it, which must not act."""
 
-    def __init__(self, frame: Frame, size: os.terminal_size, typed: str = "") -> None:
+    def __init__(self, frame: Frame, size: tuple[int, int], typed: str = "") -> None:
         self.frame, self.typed = frame, typed
         self.taken = False  # the screen's driver continues on it, and restores the terminal at the end
         self._size = size
@@ -18,7 +18,7 @@ class FirstFrame:
     def take(self) -> bool:
         """Continue on it; False if it has to be drawn again, because the terminal has another size now."""
         self.taken = True
-        with_size = os.get_terminal_size(2) == self._size
+        with_size = tuple(os.get_terminal_size(2)) == tuple(self._size)
         if not with_size:
             self.frame.forget()
         return with_size

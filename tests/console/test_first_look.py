@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -48,7 +47,7 @@ async def test_the_screen_continues_on_the_same_frame(state: str) -> None:
 def test_keys_act_once_a_frame_was_seen() -> None:
     link = FakeLink("normal")
     assert not Console(link, PLAN).key_guard.ready
-    assert Console(link, PLAN, first=FirstFrame(Frame(), os.terminal_size((80, 24)))).key_guard.ready
+    assert Console(link, PLAN, first=FirstFrame(Frame(), (80, 24))).key_guard.ready
 
 
 def test_a_read_only_look_offers_nothing_that_acts() -> None:
