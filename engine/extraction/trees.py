@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from itertools import starmap
 from typing import Any, get_type_hints
 
@@ -22,6 +22,7 @@ from engine.extraction.traits import Context
 
 SHORT_TOKENS, LONG_TOKENS = 200, 450  # up to the one a text has all of the short trees, from the other on none
 FLOOR = 0.25  # of the long trees, in every text
+FEW = 10  # candidates of a short text that are all shown: their order is not worth twice the time
 
 _UNITS = tuple(get_type_hints(Context).values())
 
@@ -56,10 +57,12 @@ short = compiled(DATA["short"])
 long = compiled(DATA["long"])
 
 
-def logits(known: Iterable[tuple[float, ...]], length: int) -> list[float]:
+def logits(known: Sequence[tuple[float, ...]], length: int) -> list[float]:
     """How much the score of each candidate grows, in an English text of `length` tokens."""
     share = between(length, SHORT_TOKENS, LONG_TOKENS)
     if share == 1.0:
         return list(starmap(long, known))
+    if share == 0.0 and len(known) <= FEW:
+        return list(starmap(short, known))
     of_short, of_long = 1.0 - share, FLOOR + (1.0 - FLOOR) * share
     return [short(*one) * of_short + long(*one) * of_long for one in known]

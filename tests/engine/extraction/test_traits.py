@@ -133,10 +133,12 @@ def test_an_introduction_is_no_part_of_the_phrase_after_it() -> None:
 
 
 def test_short_texts_have_trees_of_their_own_and_a_share_of_those_of_long_texts() -> None:
-    known = [Context._make([0.0] * len(Context._fields))]
+    few = [Context._make([0.0] * len(Context._fields))]
+    known = few * (trees.FEW + 1)
     short, long = trees.logits(known, 50), trees.logits(known, 5_000)
-    assert short == [trees.short(*known[0]) + trees.FLOOR * trees.long(*known[0])]
-    assert long == [trees.long(*known[0])]
+    assert short == [trees.short(*known[0]) + trees.FLOOR * trees.long(*known[0])] * len(known)
+    assert long == [trees.long(*known[0])] * len(known)
+    assert trees.logits(few, 50) == [trees.short(*few[0])]
     assert min(short[0], long[0]) < trees.logits(known, 300)[0] < max(short[0], long[0])
 
 
