@@ -199,7 +199,7 @@ def test_a_copied_decision_reaches_the_clipboard_at_the_other_end(host: Host) ->
         terminal.until("STAGE 0")
         terminal.read(1.0)
         terminal.press("8")
-        terminal.until("the engine started")
+        terminal.until("the engine started", "y copy the line")  # the first is on the live screen too
         terminal.press("y")
         terminal.until("OSC 52")
         sent = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)\x07", terminal.raw)
