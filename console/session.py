@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from console import first_look, themes
+from console import themes
 from console.context import Manner
 from console.link import StoreLink
 from console.terminal import escape
@@ -31,7 +31,7 @@ def run(
         print(why)
         return 1
     with escape.left_as_found() as typed:
-        shows = {"read_only": manner.read_only, "ascii_only": manner.ascii_only or escape.ascii_only()}
+        shows: dict[str, Any] = {"read_only": manner.read_only, "ascii_only": manner.ascii_only or escape.ascii_only()}
         theme = themes.choose(manner.theme)
         if game is not None:
             from console.gameday import GameConsole
@@ -40,13 +40,10 @@ def run(
             app.run(mouse=manner.mouse)
         else:
             link = StoreLink(folder, plan, manner.goes_by)
-            onlooker = first_look.Onlooker(link, plan, rehearsal=rehearsal, **shows)
-            with first_look.shown(onlooker, theme) as first:
-                from console.app import Console
+            from console.app import Console
 
-                before = key_names(typed + (first.typed if first is not None else ""))
-                app = Console(link, plan, rehearsal=rehearsal, theme=theme, typed_before=before, first=first, **shows)
-                app.run(mouse=manner.mouse)
+            app = Console(link, plan, rehearsal=rehearsal, theme=theme, typed_before=key_names(typed), **shows)
+            app.run(mouse=manner.mouse)
     passing = rehearsal or game is not None
     if passing and app.ending is not None:
         app.ending.call_off()  # its engine and store end after the screen, which takes a moment

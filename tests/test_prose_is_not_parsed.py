@@ -38,7 +38,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "engine/server/http.py": ("uid:",),  # the name of a peer on the unix socket
     "console/app/keys.py": ("app.",),  # names of Textual actions
     "console/app/going.py": ("app.",),
-    "console/screens/page.py": ("app.",),
+    "console/screens/painting.py": ("app.",),
     "console/screens/palette.py": ("app.", "go(", "move("),
     "console/verbs/status.py": ("trigger ",),  # a topic, which the verb itself composes as a key
     "console/widgets/blocks.py": ("No engine: ",),  # shortens the sentence beside a label; decides nothing
