@@ -16,7 +16,7 @@ from console.context import CliContext, fail, json_option, refuse, say, send_com
 if TYPE_CHECKING:
     import sqlite3
 
-    from engine.store.added import Added, Lack
+    from engine.service.witnesses import Testimony
     from engine.store.log import Verification
 
 
@@ -155,31 +155,36 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
 def _verify(context: CliContext, noted: str, as_json: bool) -> None:
     import msgspec
 
-    from engine.store.added import examine
+    from engine.service.witnesses import confirm
     from engine.store.database import one_moment
     from engine.store.head_memory import recall
     from engine.store.log import verify
+    from engine.store.ownership import name_of
 
-    def compared(conn: sqlite3.Connection) -> tuple[Verification, Lack | Added | None]:
+    plan = context.plan_or_none
+
+    def compared(conn: sqlite3.Connection) -> tuple[Verification, Testimony | None]:
         with one_moment(conn):
             checked = verify(conn, noted)
-            return checked, examine(conn, known) if checked.ok else None
+            return checked, confirm(conn, plan, context.folder, known) if checked.ok else None
 
     known = None
-    result, finding = context.reader.read(compared)
+    result, seen = context.reader.read(compared)
     while (latest := recall(context.folder.path)) != known:
         known = latest  # an engine that decides meanwhile remembers it before it is in the log
-        result, finding = context.reader.read(compared)
-    if not result.ok:
+        result, seen = context.reader.read(compared)
+    if seen is None:
         fail(result.sentence, as_json, code="log_broken")
-    if finding is not None:
-        fail(f"The log is a chain of {result.decisions} decisions, but {finding.why}.", as_json, code="log_broken")
-    if known is None:
-        outside = "This user's engine remembers nothing of it: a log that was replaced or continued would pass too."
+    if seen.finding is not None:
+        fail(f"The log is a chain of {result.decisions} decisions, but {seen.finding.why}.", as_json, code="log_broken")
+    if seen.witness is None:
+        outside = "No engine's memory of it was found: a log that was replaced or continued would pass too."
     else:
-        outside = f"It has decision {known.rev}, the last that this user's engine remembers, and no raise after it."
+        outside = (
+            f"{name_of(seen.witness)}'s engine noted its last raise outside the store, and there is no raise after it."
+        )
     sentence = f"{result.sentence} {outside}"
-    body = {**msgspec.to_builtins(result), "sentence": sentence, "remembered": known is not None}
+    body = {**msgspec.to_builtins(result), "sentence": sentence, "remembered": seen.witness is not None}
     say(body, sentence, as_json)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from engine.rollout.beyond import disown
 from engine.service import rollback
-from engine.service.access import may_run_an_engine
 from engine.service.engine import REASON_LIMIT, Engine
-from engine.store.added import Added, Lack, examine
-from engine.store.head_memory import of_others
+from engine.service.witnesses import confirm
+from engine.store.added import Added, Lack
 from engine.store.ownership import name_of
 from engine.store.state_folder import SHOWN
 from engine.text import clean_line
@@ -24,32 +25,19 @@ class Remembering:
         engine = self._engine
         if engine.heads is None or engine.trust.broken:
             return None
-        finding = examine(engine.conn, engine.heads.known)
-        if finding is not None or engine.heads.known is None:
-            finding = self._by_others(finding)
-        engine.heads.distrusted = finding is not None
-        self._distrusted_rev = engine.trust.head.rev
-        return finding
-
-    def _by_others(self, finding: Lack | Added | None) -> Lack | Added | None:
-        """The same by what engines of other users remember, if they may have raised. The latest one to run vouches for
-        the log; where this user remembers nothing, theirs counts."""
-        engine = self._engine
-        found = {
-            uid: examine(engine.conn, known)
-            for uid, known in of_others(engine.folder.path)
-            if may_run_an_engine(engine.plan, engine.folder, uid)
-        }
-        last = next((uid for uid, one in found.items() if one is None), None)
-        if last is not None:
-            engine.event(f"{name_of(last)}'s engine ran on this store last; it recorded every raise in the log.")
-            return None
-        if finding is None and not found and engine.state.rev:
+        seen = confirm(engine.conn, engine.plan, engine.folder, engine.heads.known)
+        if seen.witness is not None and seen.witness != os.geteuid():
+            engine.event(
+                f"{name_of(seen.witness)}'s engine ran on this store last; it recorded every raise in the log."
+            )
+        elif seen.witness is None and seen.finding is None and engine.state.rev:
             engine.event(
                 "Nothing outside the store confirms its log: this user has not run it on this machine and in this "
                 f"place before, or {SHOWN} was lost. Its {engine.state.rev} decisions are taken over as they are."
             )
-        return finding or next(iter(found.values()), None)
+        engine.heads.distrusted = seen.finding is not None
+        self._distrusted_rev = engine.trust.head.rev
+        return seen.finding
 
     async def disown(self, added: Added) -> None:
         """Take back what decisions gave that no engine recorded."""

@@ -1,0 +1,39 @@
+"""Whose memory outside the store confirms a log: this user's, or that of another user whose engine may have raised."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from msgspec import Struct
+
+from engine.plan.model import Plan
+from engine.service.access import may_run_an_engine
+from engine.store.added import Added, Lack, examine
+from engine.store.folder import Folder
+from engine.store.head_memory import RememberedHead, of_others
+
+
+class Testimony(Struct, frozen=True):
+    """`witness`: uid of the user whose memory has the log's last raise. Without one and without a finding, no memory
+    was found."""
+
+    finding: Lack | Added | None
+    witness: int | None
+
+
+def confirm(conn: sqlite3.Connection, plan: Plan | None, folder: Folder, known: RememberedHead | None) -> Testimony:
+    """Compare a log whose chain verifies with `known`, what this user remembers. The user whose engine ran last
+    confirms it; where this user remembers nothing, the others' memories count. Without a plan, no other's does."""
+    finding = examine(conn, known)
+    if finding is None and known is not None:
+        return Testimony(None, os.geteuid())
+    others = {
+        uid: examine(conn, theirs)
+        for uid, theirs in of_others(folder.path)
+        if plan is not None and may_run_an_engine(plan, folder, uid)
+    }
+    witness = next((uid for uid, one in others.items() if one is None), None)
+    if witness is not None:
+        return Testimony(None, witness)
+    return Testimony(finding or next(iter(others.values()), None), None)
