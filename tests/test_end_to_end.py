@@ -28,7 +28,7 @@ def override(terminal: Terminal) -> None:
     terminal.until("why past the gate")
     terminal.type("walked by a test")
     terminal.press("\r")
-    terminal.until("▸  stay at")  # the keys go to the answers now, on a slow machine a moment later
+    terminal.until("▸  stay")  # the keys go to the answers now, on a slow machine a moment later
     terminal.press("y")
 
 

@@ -77,7 +77,7 @@ def _start(popen: Any, *given: Any) -> None:
         own if own != -1 else number
         for number, own in enumerate((asked["p2cread"], asked["c2pwrite"], asked["errwrite"]))
     ]
-    cwd = os.fspath(asked["cwd"]) if asked["cwd"] is not None else os.getcwd()
+    cwd = os.path.abspath(os.curdir if asked["cwd"] is None else os.fsdecode(asked["cwd"]))  # the server has its own
     pid = _ask(asked["args"], cwd, asked["env"], files, new_session=asked["start_new_session"])
     if not pid:
         _real_start(popen, *given)

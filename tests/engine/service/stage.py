@@ -109,6 +109,8 @@ class Stage:
 
     @property
     def view(self) -> View:
+        """The first comes a moment after an engine is up."""
+        self.until(lambda: self.reader.glance().view is not None)
         result = self.reader.glance().view
         assert result is not None
         return result
