@@ -165,10 +165,10 @@ def test_an_epoch_that_was_seen_never_comes_back_with_an_older_copy(tmp_path: Pa
         stage.reader.close()  # a copy made in this process would drop the locks of its connection
         shutil.copy(stage.folder.database, copy)
         stage.engine()
-        assert stage.client.command("hold", reason="looking", epoch=stage.view.epoch).ok
-        assert stage.client.command("resume", reason="looked", epoch=stage.view.epoch).ok
+        assert stage.client.command("hold", reason="looking", epoch=stage.epoch).ok
+        assert stage.client.command("resume", reason="looked", epoch=stage.epoch).ok
         assert stage.client.rollback("as a test").ok
-        seen = stage.reader.glance().state.epoch
+        seen = stage.epoch
         remembered = head_memory.places(stage.folder.path)[0]
         assert stage.until(lambda: f'"epoch":{seen}' in remembered.read_text())
         stopped(stage)
@@ -178,13 +178,13 @@ def test_an_epoch_that_was_seen_never_comes_back_with_an_older_copy(tmp_path: Pa
         stage.reader.close()
         stage.reader = Reader(stage.folder)
         stage.engine()
-        assert stage.view.epoch > seen
+        assert stage.epoch > seen
         (row,) = stage.reader.log(1, kind="epoch")
         assert f"epochs continue above {seen + added.UNREMEMBERED}" in row.sentence
         for epoch in range(seen + 1):
             assert not stage.client.command("promote", reason="seen before", override=True, epoch=epoch).ok
         assert stage.cli("log", "--verify").returncode == 0
-        now = stage.view.epoch
+        now = stage.epoch
         stopped(stage)
         stage.engine()  # once is enough
-        assert stage.view.epoch == now
+        assert stage.epoch == now

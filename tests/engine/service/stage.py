@@ -120,6 +120,11 @@ class Stage:
         return self.reader.glance().pid
 
     @property
+    def epoch(self) -> int:
+        """Of the last decision; the view's comes a moment later."""
+        return self.reader.state().epoch
+
+    @property
     def percent_bp(self) -> int:
         return self.reader.state().percent_bp
 
