@@ -1,8 +1,8 @@
 """The first frame, drawn before the screen's library is imported, which takes most of the start: whoever types
 `rollout` reads the figures meanwhile. The library then continues on the same frame.
 
-Keys pressed while it is up wait on the line and act once the screen is ready, because they were pressed by someone who
-saw it.
+Keys pressed while it is up are read with their times and act once the screen is ready, because whoever pressed them saw
+it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
+import termios
 import time
 from collections.abc import Iterator
 from itertools import groupby
@@ -28,15 +30,20 @@ from console.series_cache import SeriesCache
 from console.terminal import escape
 from console.terminal.diff import Frame
 from console.terminal.first_frame import FirstFrame
+from console.terminal.first_keys import FirstKeys
 from console.travel import Travel
 from console.widgets import words
 from console.widgets.canvas import Canvas
 from engine.plan.model import Plan
+from engine.store.folder import StoreError
 from engine.view.model import HandoverView
+
+START = escape.ENTER + escape.HIDE_CURSOR + escape.PASTES_MARKED
+END = escape.PASTES_UNMARKED + escape.SHOW_CURSOR + escape.LEAVE
 
 
 class Cells(NamedTuple):
-    """The terminal's size; 0 where it is unknown."""
+    """The terminal's size."""
 
     width: int
     height: int
@@ -49,7 +56,7 @@ class Onlooker:
 
     def __init__(self, link: Link, plan: Plan, *, rehearsal: bool, read_only: bool, ascii_only: bool) -> None:
         self.link, self.rehearsal, self.read_only, self.ascii_only = link, rehearsal, read_only, ascii_only
-        self.live, self.size = link.look(), _size()
+        self.live, self.size = link.look(), Cells(*shutil.get_terminal_size())  # as Textual finds it
         self.series_cache = SeriesCache(link)
         self.travel = Travel(link, plan)
         self.since = 0.0 if rehearsal else last_look.recall(link)
@@ -89,32 +96,37 @@ def shown(onlooker: Onlooker, theme: str) -> Iterator[FirstFrame | None]:
     """Draw it; None where there is nothing to draw yet. The screen that takes it restores the terminal when it ends; if
     none does, this does. Runs in the main thread, which signals interrupt."""
     sight, size = onlooker.live, onlooker.size
-    if sight.view is None or sight.pulse.state == "starting" or not (size.width and size.height):
+    if sight.view is None or sight.pulse.state == "starting":
         yield None
         return
-    canvas = FirstLook(onlooker).canvas(*size)
+    try:
+        canvas = FirstLook(onlooker).canvas(*size)
+    except (StoreError, OSError):  # the screen reads it again and reports that
+        yield None
+        return
     frame = Frame(escape.erases_in_colour())
     system = None if theme == "mono" else themes.color_system()
-    out = escape.ENTER + escape.HIDE_CURSOR + frame.diff(text(canvas, themes.palette(theme), system))
+    out = START + frame.diff(text(canvas, themes.palette(theme), system))
     handlers = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    first = FirstFrame(frame, size, escape.typed_now())
+    first = FirstFrame(frame, size)
     try:
+        escape.keys_only()
         if not _written(out.encode("utf-8", "replace")):
             frame.forget()
+            first.seen = False
+        first.typed = escape.typed_now()
+        first.keys = FirstKeys(0)
         yield first
     finally:
+        if first.keys is not None:
+            first.keys.stop()
         if not first.taken:
-            _written((escape.ABANDON + escape.SHOW_CURSOR + escape.LEAVE).encode())
+            _written((escape.ABANDON + END).encode())
+            with contextlib.suppress(termios.error):
+                termios.tcflush(0, termios.TCIFLUSH)  # not for the shell
         for number, handler in handlers.items():
             if signal.getsignal(number) is _end:
                 signal.signal(number, handler)
-
-
-def _size() -> Cells:
-    try:
-        return Cells(*os.get_terminal_size(2))
-    except OSError:
-        return Cells(0, 0)
 
 
 def text(canvas: Canvas, palette: dict[str, Style], system: ColorSystem | None) -> str:

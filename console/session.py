@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from console import themes
+from console import first_look, themes
 from console.context import Manner
 from console.link import StoreLink
 from console.terminal import escape
@@ -22,6 +22,17 @@ SIGNALLED = 128  # higher exit codes: ended by a signal
 GONE_S = 0.3  # a busy engine forgets the console 15 s after its last sign of life
 
 
+def _run(app: Console, manner: Manner) -> None:
+    """Whatever interrupts the screen while it starts, its modes are reset, and its thread does not hold up the end."""
+    try:
+        app.run(mouse=manner.mouse)
+    except BaseException:
+        if app.terminal is not None:
+            app.terminal.exit_event.set()
+            app.terminal.restore_now()
+        raise
+
+
 def run(
     folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False, game: Game | None = None, again: str = "rollout"
 ) -> int:
@@ -31,7 +42,7 @@ def run(
         print(why)
         return 1
     with escape.left_as_found() as typed:
-        shows: dict[str, Any] = {"read_only": manner.read_only, "ascii_only": manner.ascii_only or escape.ascii_only()}
+        shows = {"read_only": manner.read_only, "ascii_only": manner.ascii_only or escape.ascii_only()}
         theme = themes.choose(manner.theme)
         if game is not None:
             from console.gameday import GameConsole
@@ -40,10 +51,13 @@ def run(
             app.run(mouse=manner.mouse)
         else:
             link = StoreLink(folder, plan, manner.goes_by)
-            from console.app import Console
+            onlooker = first_look.Onlooker(link, plan, rehearsal=rehearsal, **shows)
+            with first_look.shown(onlooker, theme) as first:
+                from console.app import Console
 
-            app = Console(link, plan, rehearsal=rehearsal, theme=theme, typed_before=key_names(typed), **shows)
-            app.run(mouse=manner.mouse)
+                before = key_names(typed + (first.typed if first is not None else ""))
+                app = Console(link, plan, rehearsal=rehearsal, theme=theme, typed_before=before, first=first, **shows)
+                _run(app, manner)
     passing = rehearsal or game is not None
     if passing and app.ending is not None:
         app.ending.call_off()  # its engine and store end after the screen, which takes a moment

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import re
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.filter import LineFilter, NoColor
 from textual.timer import Timer
@@ -65,7 +66,7 @@ class Base(App[int]):
         first: FirstFrame | None = None,
     ) -> None:
         """`typed_before`: keys typed before the first paint, by Textual's names; they are reported, not acted on.
-        `first`: what is on the terminal already; keys typed since then act."""
+        `first`: what is on the terminal already; keys typed since then act, once there is a screen to act on."""
         self.first = first
         super().__init__(driver_class=PatientDriver)
         self.link = link
@@ -79,7 +80,8 @@ class Base(App[int]):
         self.ending: escape.Ending | None = None  # once there is a screen
         self._sanitizer = OutputFilter(ascii_only)
         self.key_guard = KeyGuard()
-        self.key_guard.ready = first is not None
+        self.key_guard.ready = first is not None and first.seen
+        self._held: deque[events.Key] | None = deque() if self.key_guard.ready else None  # until the first paint
         self._unheard = [*typed_before]
         self.poller = Poller(link)
         self.series_cache = SeriesCache(link)

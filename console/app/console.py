@@ -72,13 +72,13 @@ class Console(Keys):
         self.set_interval(READ_EVERY_S, self._read_soon)
         self.call_after_refresh(self._first_painted)
 
-    def _first_painted(self) -> None:
+    async def _first_painted(self) -> None:
         self.key_guard.ready = True
         if dropped := report_dropped(self._unheard):
             self.say(*dropped, seconds=UNHEARD_S)
         self.attention.notice(self.live)
         self.run_worker(self._after_paint(), exit_on_error=False)
-        self._ask_name()
+        await self._release()
 
     async def _after_paint(self) -> None:
         await in_background(plot.load)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+
 from textual import events
 from textual.binding import Binding
 from textual.screen import ModalScreen
@@ -9,16 +12,28 @@ from textual.screen import ModalScreen
 from console.app.together import Together
 from console.terminal.type_ahead import ACTING, GRACE_S
 
+APART_S = 0.06  # between held keys, at most
+
+
+def next_burst(keys: deque[events.Key]) -> list[events.Key]:
+    """Take the first key off, and what came within GRACE_S of the one before: they are judged together."""
+    burst = [keys.popleft()]
+    while keys and keys[0].time - burst[-1].time <= GRACE_S:
+        burst.append(keys.popleft())
+    return burst
+
 
 class Keys(Together):
     """Type-ahead, pastes and read-only consoles; see `console.terminal.type_ahead`."""
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
-            focused = self.focused
+            if self._held is not None:  # typed under the first frame
+                self._held.append(event)
+                return
             if not self.key_guard.ready:
                 self._unheard.append(event.key)
-            typing = focused is not None and focused.check_consume_key(event.key, event.character)
+            typing = self._typing(event)
             match self.key_guard.take(event.character, event.time, typing):
                 case "drop":
                     return
@@ -32,6 +47,35 @@ class Keys(Together):
         await super().on_event(event)
         if isinstance(event, events.Resize):  # intermediate sizes are not reported, and what they cut off is lost
             self.call_later(self.action_redraw)
+
+    @property
+    def holds_keys(self) -> bool:
+        """Whether keys wait for the first paint, or for those before them."""
+        return self._held is not None
+
+    def _typing(self, event: events.Key) -> bool:
+        return self.focused is not None and self.focused.check_consume_key(event.key, event.character)
+
+    async def _release(self) -> None:
+        """Judge the held keys by the times at which they were typed, and let them act one after the other: the screen
+        that a key opens must be there for the next one."""
+        if not self._held:
+            self._held = None
+            self._ask_name()  # not before: R would be text of the question
+            return
+        burst, deliberate = next_burst(self._held), []
+        for event in burst:
+            typing = self._typing(event)
+            verdict = self.key_guard.take(event.character, event.time, typing)
+            event.time, typed_at = time.monotonic(), event.time
+            if verdict == "wait":
+                deliberate.append(event)
+            elif verdict == "take" and (typing or not self._refused_as_read_only(event.key)):
+                await super().on_event(event)
+        for event in deliberate:
+            await self._after_grace(event)
+        gap = self._held[0].time - typed_at if self._held else 0.0
+        self.set_timer(min(max(gap, GRACE_S), APART_S), self._release)
 
     async def _after_grace(self, event: events.Key) -> None:
         match self.key_guard.resolve_deliberate(event.character or ""):

@@ -18,8 +18,10 @@ import threading
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
+from textual import constants
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
@@ -53,6 +55,7 @@ class PatientDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._terminal = -1
         self._first: FirstFrame | None = app.first  # on the screen already: what equals it is not sent
+        self._first_keys = self._first.keys if self._first is not None else None
         self._frame = self._first.frame if self._first is not None else Frame(erases_in_colour())
         self._waiting = bytearray()
         self._lost = False
@@ -120,6 +123,7 @@ class PatientDriver(LinuxDriver):
         parser, decode = XTermParser(self._debug), getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
+            self._process_first_keys(parser, decode)
             while not self.exit_event.is_set():
                 if selector.select(0.1):
                     try:
@@ -136,6 +140,18 @@ class PatientDriver(LinuxDriver):
         with contextlib.suppress(EOFError, ParseError):
             for _ in parser.feed(""):
                 pass
+
+    def _process_first_keys(self, parser: XTermParser, decode: Callable[[bytes], str]) -> None:
+        """What was typed under the first frame, with the times at which it was typed."""
+        reads = self._first_keys.stop() if self._first_keys is not None else []
+        for read, following in zip_longest(reads, reads[1:]):
+            incoming = [*parser.feed(decode(read.data))]
+            if following and read.data.endswith(b"\x1b") and following.at - read.at > constants.ESCAPE_DELAY:
+                time.sleep(constants.ESCAPE_DELAY)  # the parser's clock: Escape alone, no key with Alt
+                incoming += parser.tick()
+            for event in incoming:
+                event.time = read.at
+                self.process_message(event)
 
     def _hung_up(self) -> None:
         self.gone = True

@@ -30,6 +30,7 @@ LEAVES_S = 0.3  # how long a console may take to end after a signal before it is
 KILLED_S = 0.45  # and then killed
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"  # the alternate screen
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+PASTES_MARKED, PASTES_UNMARKED = "\x1b[?2004h", "\x1b[?2004l"  # bracketed paste
 ABANDON = "\x18\x1b[0m"  # ends a truncated sequence
 SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
@@ -207,6 +208,15 @@ def _typed_before(before: list[Any]) -> str:
     raw[6][termios.VMIN], raw[6][termios.VTIME] = 0, 0
     termios.tcsetattr(0, termios.TCSANOW, raw)
     return typed_now()
+
+
+def keys_only() -> None:
+    """Every key arrives as a key, as while the screen is up: the line neither interprets nor translates any."""
+    raw = termios.tcgetattr(0)
+    raw[0] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
+    raw[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
+    raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
+    termios.tcsetattr(0, termios.TCSANOW, raw)
 
 
 def typed_now() -> str:

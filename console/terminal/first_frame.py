@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 
 from console.terminal.diff import Frame
+from console.terminal.first_keys import FirstKeys
 
 
 class FirstFrame:
-    """`typed`: keys that came before it, which must not act."""
+    """`typed`: keys that came before it, which must not act. `keys`: those that came under it, which act."""
 
-    def __init__(self, frame: Frame, size: tuple[int, int], typed: str = "") -> None:
-        self.frame, self.typed = frame, typed
+    def __init__(self, frame: Frame, size: tuple[int, int], *, typed: str = "", keys: FirstKeys | None = None) -> None:
+        self.frame, self.typed, self.keys = frame, typed, keys
+        self.seen = True  # False: the terminal did not accept it, so keys are typed blind
         self.taken = False  # the screen's driver continues on it, and restores the terminal at the end
         self._size = size
 
     def take(self) -> bool:
         """Continue on it; False if it has to be drawn again, because the terminal has another size now."""
         self.taken = True
-        with_size = tuple(os.get_terminal_size(2)) == tuple(self._size)
+        with_size = tuple(shutil.get_terminal_size()) == tuple(self._size)
         if not with_size:
             self.frame.forget()
         return with_size

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 
 import pytest
 from rich.color import ColorSystem
+from textual import events
 
 from console import first_look, themes
 from console.app import Console
 from console.first_look import FirstLook, Onlooker
 from console.terminal.diff import Frame
 from console.terminal.first_frame import FirstFrame
+from console.terminal.first_keys import FirstKeys
 from tests.console.samples import PLAN, FakeLink
+from tests.console.test_rollback_key import settled
 from tests.console.walking import ready
 
 pytestmark = pytest.mark.anyio
@@ -44,10 +50,76 @@ async def test_the_screen_continues_on_the_same_frame(state: str) -> None:
         assert (ours[:8], ours[-1]) == (theirs[:8], theirs[-1])  # between them are curves, which are read later
 
 
-def test_keys_act_once_a_frame_was_seen() -> None:
-    link = FakeLink("normal")
-    assert not Console(link, PLAN).key_guard.ready
-    assert Console(link, PLAN, first=FirstFrame(Frame(), (80, 24))).key_guard.ready
+def test_each_read_has_its_time() -> None:
+    ours, theirs = os.pipe()
+    keys = FirstKeys(ours)
+    for number, data in enumerate((b"2", b"\x1b[B", b"R"), start=1):
+        os.write(theirs, data)
+        until = time.monotonic() + 10
+        while len(keys.reads) < number and time.monotonic() < until:
+            time.sleep(0.001)
+    reads = keys.stop()
+    os.write(theirs, b"q")
+    assert [read.data for read in reads] == [b"2", b"\x1b[B", b"R"]
+    assert sorted(reads) == reads
+    assert keys.stop() == []
+    assert os.read(ours, 10) == b"q", "the screen reads what comes after"
+
+
+class Typed(Console):
+    """`typed`: keys and the seconds at which they were typed, before the first paint."""
+
+    typed: Sequence[tuple[str, float]] = ()
+    number: int | None = None  # of the screen at the end
+
+    def on_load(self) -> None:
+        super().on_load()
+        for key, at in self.typed:
+            event = events.Key(key, key)
+            event.time = 1000.0 + at
+            self.post_message(event)
+
+
+async def after(
+    typed: Sequence[tuple[str, float]], state: str = "normal", *, seen: bool = True
+) -> tuple[Typed, FakeLink]:
+    """The app once the keys that were typed under its first frame are through."""
+    link, first = FakeLink(state), FirstFrame(Frame(), (80, 24))
+    first.seen = seen
+    app = Typed(link, PLAN, first=first)
+    app.typed = typed
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.key_guard.ready and not app.holds_keys)
+        await settled(pilot, lambda: app.page is not None and app.page.is_mounted)
+        await pilot.pause(0.1)
+        app.number = app.page.NUMBER if app.page is not None else None
+    return app, link
+
+
+@pytest.mark.parametrize(
+    ("typed", "rollbacks", "number"),
+    [
+        ([("R", 0.0)], 1, None),
+        ([("2", 0.0), ("8", 0.2), ("3", 0.4)], 0, 3),
+        ([("R", 0.0), ("x", 0.2), ("y", 0.4), ("z", 0.6)], 1, None),
+        ([("3", 0.0), ("R", 0.3)], 1, None),
+        ([(key, 0.0) for key in "LONG RANT"], 0, None),
+        ([*((key, 0.0) for key in "FOUR"), ("8", 0.3)], 0, 8),
+        ([*((key, 0.0) for key in "3RU"), ("j", 0.003), ("8", 0.3)], 0, 8),
+    ],
+)
+async def test_keys_under_the_first_frame_act_as_they_would_a_moment_later(
+    typed: Sequence[tuple[str, float]], rollbacks: int, number: int | None
+) -> None:
+    app, link = await after(typed)
+    assert len(link.rollbacks) == rollbacks
+    assert number in (None, app.number)
+
+
+async def test_a_frame_that_the_terminal_did_not_take_was_not_seen() -> None:
+    app, link = await after([("R", 0.0)], seen=False)
+    assert link.rollbacks == []
+    assert "R was pressed before" in str(app.notice)
 
 
 def test_a_read_only_look_offers_nothing_that_acts() -> None:

@@ -85,7 +85,7 @@ def attached(terminal: Terminal) -> None:
     """Painted, and the screen that follows the first frame has set its modes, the last of them in answer to queries."""
     terminal.until("STAGE")
     end = time.monotonic() + 30
-    while b"\x1b[?2004h" not in terminal.raw and time.monotonic() < end:
+    while b"\x1b[?7l" not in terminal.raw and time.monotonic() < end:
         terminal.read()
     terminal.read(0.4)
     assert terminal.raw.count(b"\x1b[?1049h") == 1, "the first frame was cleared"
@@ -134,6 +134,16 @@ def test_a_signal_before_the_screen_is_ready_restores_the_terminal(place: Place)
         assert left_on(terminal.raw) == []
         assert termios.tcgetattr(terminal.child_line) == terminal.found
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + signal.SIGTERM
+
+
+def test_keys_before_the_screen_is_ready_act_one_after_the_other(place: Place) -> None:
+    with place.console() as terminal:
+        terminal.until("STAGE")
+        terminal.type("38qq")  # back from the log, and out
+        assert terminal.ended(30.0)
+        assert left_on(terminal.raw) == []
+        assert termios.tcgetattr(terminal.child_line) == terminal.found
+        assert terminal.status == 0
 
 
 def test_quitting_restores_the_terminal_and_states_that_the_engine_keeps_running(place: Place) -> None:
