@@ -77,7 +77,7 @@ class Console(Keys):
         if dropped := report_dropped(self._unheard):
             self.say(*dropped, seconds=UNHEARD_S)
         self.attention.notice(self.live)
-        self.run_worker(self._after_paint(), exit_on_error=False)
+        self.run_worker(self._after_paint, exit_on_error=False)  # a coroutine would warn where q comes first
         await self._release()
 
     async def _after_paint(self) -> None:
