@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.worker import Worker
 
 from console import last_look
 from console.app.keys import Keys
@@ -17,10 +18,7 @@ from console.daemon_call import in_background
 from console.poller import READ_EVERY_S
 from console.screens.dashboard import Dashboard
 from console.terminal import escape
-from console.terminal.type_ahead import report_dropped
 from console.widgets import plot
-
-UNHEARD_S = 20.0
 
 
 class Console(Keys):
@@ -74,10 +72,10 @@ class Console(Keys):
 
     async def _first_painted(self) -> None:
         self.key_guard.ready = True
-        if dropped := report_dropped(self._unheard):
-            self.say(*dropped, seconds=UNHEARD_S)
+        self._report_unheard()
         self.attention.notice(self.live)
-        self.run_worker(self._after_paint, exit_on_error=False)  # a coroutine would warn where q comes first
+        # not as a coroutine, which warns if q ends the app before it starts
+        _: Worker[None] = self.run_worker(self._after_paint, exit_on_error=False)
         await self._release()
 
     async def _after_paint(self) -> None:

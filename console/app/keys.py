@@ -10,9 +10,10 @@ from textual.binding import Binding
 from textual.screen import ModalScreen
 
 from console.app.together import Together
-from console.terminal.type_ahead import ACTING, GRACE_S
+from console.terminal.type_ahead import ACTING, GRACE_S, report_dropped
 
 APART_S = 0.06  # between held keys, at most
+UNHEARD_S = 20.0
 
 
 def next_burst(keys: deque[events.Key]) -> list[events.Key]:
@@ -61,6 +62,7 @@ class Keys(Together):
         that a key opens must be there for the next one."""
         if not self._held:
             self._held = None
+            self._report_unheard()
             self._ask_name()  # not before: R would be text of the question
             return
         burst, deliberate = next_burst(self._held), []
@@ -68,7 +70,9 @@ class Keys(Together):
             typing = self._typing(event)
             verdict = self.key_guard.take(event.character, event.time, typing)
             event.time, typed_at = time.monotonic(), event.time
-            if verdict == "wait":
+            if verdict != "drop" and self._acts_unseen(event, typing):
+                self._unheard.append(event.key)
+            elif verdict == "wait":
                 deliberate.append(event)
             elif verdict == "take" and (typing or not self._refused_as_read_only(event.key)):
                 await super().on_event(event)
@@ -76,6 +80,18 @@ class Keys(Together):
             await self._after_grace(event)
         gap = self._held[0].time - typed_at if self._held else 0.0
         self.set_timer(min(max(gap, GRACE_S), APART_S), self._release)
+
+    def _report_unheard(self) -> None:
+        if dropped := report_dropped(self._unheard):
+            self.say(*dropped, seconds=UNHEARD_S)
+        self._unheard.clear()
+
+    def _acts_unseen(self, event: events.Key, typing: bool) -> bool:
+        """Whether a held key would act on a screen that one before it opened: it was typed without seeing that. R acts
+        on every screen, if not as text."""
+        if self.screen is self.screen_stack[0] or event.key in ("f9", "escape") or (event.key == "R" and not typing):
+            return False
+        return typing or isinstance(self.screen, ModalScreen) or self._is_acting(event.key)
 
     async def _after_grace(self, event: events.Key) -> None:
         match self.key_guard.resolve_deliberate(event.character or ""):
@@ -90,16 +106,20 @@ class Keys(Together):
 
     def _refused_as_read_only(self, name: str) -> bool:
         """Whether a read-only console disables this key because of what it does; it then shows why."""
+        acting = self.read_only and self._is_acting(name)
+        if acting:
+            self.say("This console is read-only: only R acts. Open it without --read-only to change things.", "caution")
+        return acting
+
+    def _is_acting(self, name: str) -> bool:
+        """Whether this key changes something here."""
         page = self.page
-        if not self.read_only or page is None or isinstance(self.screen, ModalScreen):
+        if page is None or isinstance(self.screen, ModalScreen):
             return False
         bound = next(
             (b for b in (*page.bindings(), *self.BINDINGS) if isinstance(b, Binding) and name in b.key.split(",")), None
         )
-        acting = bound is not None and bound.action.removeprefix("app.").partition("(")[0] in ACTING
-        if acting:
-            self.say("This console is read-only: only R acts. Open it without --read-only to change things.", "caution")
-        return acting
+        return bound is not None and bound.action.removeprefix("app.").partition("(")[0] in ACTING
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         past = self.page is not None and self.page.cursor is not None

@@ -44,11 +44,11 @@ class FirstKeys:
 
     def stop(self) -> list[Read]:
         """What was read; the second time, nothing. From here on, someone else may read the terminal."""
-        if self._wake >= 0:
-            os.write(self._wake, b".")
+        wake, self._wake = self._wake, -1
+        if wake >= 0:
+            os.write(wake, b".")
             self._thread.join()
-            os.close(self._wake)
+            os.close(wake)
             os.close(self._wakes)
-            self._wake = -1
         reads, self.reads = self.reads, []
         return reads

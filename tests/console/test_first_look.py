@@ -116,6 +116,14 @@ async def test_keys_under_the_first_frame_act_as_they_would_a_moment_later(
     assert number in (None, app.number)
 
 
+async def test_nothing_is_confirmed_on_a_screen_that_was_not_seen() -> None:
+    """Typed under the first frame: 2 opens the gate, p would ask there, y would confirm."""
+    app, link = await after([("2", 0.0), ("p", 0.3), ("y", 0.6)], "ready")
+    assert link.asked == []
+    assert app.number == 2
+    assert "were ignored" in str(app.notice)
+
+
 async def test_a_frame_that_the_terminal_did_not_take_was_not_seen() -> None:
     app, link = await after([("R", 0.0)], seen=False)
     assert link.rollbacks == []
