@@ -63,7 +63,8 @@ class Keys(Together):
         if not self._held:
             self._held = None
             self._report_unheard()
-            self._ask_name()  # not before: R would be text of the question
+            if self.attempt is None and len(self.screen_stack) == 1:  # the question would hide what they opened
+                self._ask_name()  # not before: R would be text of the question
             return
         burst, deliberate = next_burst(self._held), []
         for event in burst:
