@@ -69,11 +69,13 @@ class Keeper:
         self._stopping = False
         self._lapsed = True  # the end of the lease has been acted on
         self._granted = threading.Event()
+        self._renewing: threading.Thread | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        for work in (self._renew_for_ever, self._watch_for_ever):
-            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+        self._renewing = threading.Thread(target=self._renew_for_ever, name="renew_for_ever", daemon=True)
+        self._renewing.start()
+        threading.Thread(target=self._watch_for_ever, name="watch_for_ever", daemon=True).start()
 
     def stop(self) -> None:
         """Give the lease back; nothing may be called from here on."""
@@ -81,6 +83,8 @@ class Keeper:
         with self._lock:
             self.held = Held(self.held.version, self.held.terms, -math.inf, "this worker is stopping")
         self._soon.set()
+        if self._renewing is not None:
+            self._renewing.join(lease.LEASE_S)  # a renewal that arrived after the return would bring the lease back
         report = msgspec.structs.replace(self._report(), leaving=not self._calls())
         try:
             self._line().post("/v1/worker/lease", msgspec.json.encode(report), RENEW_S)
