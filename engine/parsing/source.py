@@ -13,7 +13,7 @@ _EDITOR = re.compile(
     r"^\W*(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*"
     r"|type: ignore.*|prettier-ignore.*|usr/bin/.*|region\b.*|endregion\b.*"
     r"|@(?:flow|jsx|file|format|preserve|license|author|copyright|version|since|date).*|[=*#/-]{3,}.*"
-    r"|use strict.*|ignore)$",
+    r"|use strict.*|source(?:mapping)?url=.*|ignore)$",
     re.I,
 )
 _LEGAL = re.compile(
@@ -88,8 +88,10 @@ class _Reader:
         self._close_code()
 
     def _close_code(self) -> None:
+        from engine.parsing.boilerplate import is_coded
+
         joined = "\n".join(self._code).strip("\n")
-        if joined.strip():
+        if joined.strip() and not is_coded(joined):  # a minified program has no names of its own
             self.blocks.append(Block("code", joined))
         self._code.clear()
 

@@ -99,6 +99,7 @@ def test_markdown(text: str, expected: list[tuple[str, str]]) -> None:
         ("#!/bin/sh\n# the pool\nopen", ".sh", [(TEXT, "the pool"), (CODE, "open")]),
         ("# vim: set x\n# Copyright X\n# the pool", ".sh", [(TEXT, "the pool")]),
         ("// the pool\nopen", ".js", [(TEXT, "the pool"), (CODE, "open")]),
+        ("// the pool\n" + "let a=1;" * 200 + "\n//# sourceMappingURL=pool.js.map", ".js", [(TEXT, "the pool")]),
         ("// the pool\nopen", ".py", [(CODE, "// the pool\nopen")]),
         ("/* the pool */\nopen", ".js", [(TEXT, "the pool"), (CODE, "open")]),
         ("/**\n * the pool\n * @param x\n * keeps\n */", ".js", [(TEXT, "the pool\nkeeps")]),
