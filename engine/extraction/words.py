@@ -84,9 +84,6 @@ AFTER_IN = _LISTS["after_in"]
 JOINING = _LISTS["joining"]
 RELATIVE = _LISTS["relative"]
 
-# after a plural these are nouns: systems design
-AFTER_PLURALS = _LISTS["after_plurals"]
-
 _VERBAL = ("izes", "ises", "ifies", "ize", "ify")
 _NOT_VERBAL = _LISTS["not_verbal"]
 
