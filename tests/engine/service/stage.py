@@ -109,8 +109,13 @@ class Stage:
 
     @property
     def view(self) -> View:
-        """The first comes a moment after an engine is up."""
-        self.until(lambda: self.reader.glance().view is not None)
+        """Of the last engine to take the lease; its first comes a moment after it is up."""
+
+        def its_own() -> bool:
+            glance = self.reader.glance()
+            return glance.view is not None and glance.view.engine.token == glance.token
+
+        self.until(its_own)
         result = self.reader.glance().view
         assert result is not None
         return result
