@@ -66,7 +66,7 @@ class Terminal:
         self._fed = 0
         line, child_line = pty.openpty()
         fcntl.ioctl(child_line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.found = termios.tcgetattr(child_line)  # the line's settings, to compare with afterwards
+        self.line_settings = termios.tcgetattr(child_line)  # the line's settings, to compare with afterwards
         env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(ROOT)}
         env |= {
             name: os.environ[name] for name in ("XDG_CONFIG_HOME",) if name in os.environ

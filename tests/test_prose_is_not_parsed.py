@@ -110,10 +110,10 @@ def searches(tree: ast.Module) -> list[Search]:
     ]
 
 
-def prose(found: Iterable[Search], known: Mapping[str, str]) -> list[tuple[int, str]]:
+def prose(sought: Iterable[Search], known: Mapping[str, str]) -> list[tuple[int, str]]:
     return [
         (search.line, text)
-        for search in found
+        for search in sought
         for text in [*search.literals, *(known[name] for name in search.names if name in known)]
         if is_prose(text)
     ]
@@ -132,10 +132,10 @@ def test_no_sentence_is_parsed() -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         files[str(path.relative_to(ROOT))] = searches(tree), constants(tree)
     named = {name: text for _, own in files.values() for name, text in own.items()}  # which others may import
-    for name, (found, own) in files.items():
+    for name, (sought, own) in files.items():
         if name.startswith(FOREIGN):
             continue
-        for line, text in prose(found, named | own):
+        for line, text in prose(sought, named | own):
             if text not in ALLOWED.get(name, ()):
                 wrong.append(f"{name}:{line} looks for {text!r}; put a field or a code beside the sentence")
     assert not wrong, "\n".join(wrong)

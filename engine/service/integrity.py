@@ -46,9 +46,9 @@ def _damage(engine: Engine) -> str:
     except StoreError as error:
         return str(error)
     try:
-        (found,) = conn.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            return " ".join(str(found).split())
+        (problem,) = conn.execute("PRAGMA quick_check(1)").fetchone()
+        if problem != "ok":
+            return " ".join(str(problem).split())
         checked = log.verify(conn)
         return "" if checked.chain else checked.sentence
     except sqlite3.DatabaseError as error:

@@ -36,16 +36,16 @@ def examine(conn: sqlite3.Connection, known: RememberedHead | None) -> Lack | Ad
     """What is wrong with a log whose chain verifies; None if nothing is, or nothing is remembered."""
     if known is None:
         return None
-    state, at_head, last, found = State(), State(), 0, known.rev == 0
+    state, at_head, last, contains_head = State(), State(), 0, known.rev == 0
     added: list[Row] = []
     for row in log.every(conn):
         after = transition(state, row.decision)
         if (row.rev, row.hash) in ((known.rev, known.hash), (known.coming_rev, known.coming_hash)):
-            found, last, added, at_head = True, row.rev, [], after
-        elif row.rev > last and found and (added or gives(state, row.decision, after)):
+            contains_head, last, added, at_head = True, row.rev, [], after
+        elif row.rev > last and contains_head and (added or gives(state, row.decision, after)):
             added.append(row)
         state = after
-    if not found:
+    if not contains_head:
         return Lack(
             f"the log was cut or replaced while no engine ran: it does not contain decision {known.rev} "
             f"({known.hash[:12]}), the last that this user's engine recorded",

@@ -139,11 +139,11 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
 
 
 def _rowids(conn: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    rowids: dict[str, int] = {}
     for first in range(0, len(ids), SOUGHT):
         some = ids[first : first + SOUGHT]
-        found.update(conn.execute(f"SELECT id, rowid FROM document WHERE id IN ({','.join('?' * len(some))})", some))
-    return found
+        rowids.update(conn.execute(f"SELECT id, rowid FROM document WHERE id IN ({','.join('?' * len(some))})", some))
+    return rowids
 
 
 def _insert(conn: sqlite3.Connection, new: dict[int, DocumentWrite]) -> None:

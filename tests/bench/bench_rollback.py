@@ -43,10 +43,10 @@ def work(folder: Path, ending: Event) -> None:
             client.request("POST", "/v1/extract", {"id": name, "text": f"{TEXT} {name}"}, 30.0)
 
     threads = [threading.Thread(target=loop, args=(n,)) for n in range(WORKERS)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def route(path: Path, answers: Connection, ending: Event) -> None:
@@ -103,7 +103,7 @@ def commits(rounds: int) -> tuple[list[float], list[float]]:
 
 def main(rounds: int, folder: str | None) -> None:
     spawn = multiprocessing.get_context("spawn")
-    found: dict[str, list[float]] = {name: [] for name in ("key to the file gone", *TARGET_MS, "key to proof")}
+    measured: dict[str, list[float]] = {name: [] for name in ("key to the file gone", *TARGET_MS, "key to proof")}
     floor: list[float] = []
     cancelled = 0
     with tempfile.TemporaryDirectory(dir=folder) as root, Stage(Path(root), speed=1.0) as stage:
@@ -128,12 +128,14 @@ def main(rounds: int, folder: str | None) -> None:
             assert not proof["overdue"]
             committed = key + proof["recorded_ms"] / 1000
             cancelled += proof["cancelled"]
-            found["key to the file gone"].append((t_armed - key) * 1000)
-            found["key to commit"].append((committed - key) * 1000)
-            found["commit to last LLM call started"].append(max(0.0, proof["last_call"] - wall - committed) * 1000)
-            found["commit to last LLM call ended"].append(max(0.0, proof["last_call_ended"] - wall - committed) * 1000)
-            found["commit to a second process's routing"].append(max(0.0, t_row - committed) * 1000)
-            found["key to proof"].append(proof["effective_ms"])
+            measured["key to the file gone"].append((t_armed - key) * 1000)
+            measured["key to commit"].append((committed - key) * 1000)
+            measured["commit to last LLM call started"].append(max(0.0, proof["last_call"] - wall - committed) * 1000)
+            measured["commit to last LLM call ended"].append(
+                max(0.0, proof["last_call_ended"] - wall - committed) * 1000
+            )
+            measured["commit to a second process's routing"].append(max(0.0, t_row - committed) * 1000)
+            measured["key to proof"].append(proof["effective_ms"])
             floor += fsyncs(Path(root))
             reply = stage.client.command("undo_rollback", epoch=stage.reader.state().epoch)
             assert reply.ok, reply.sentence
@@ -143,13 +145,13 @@ def main(rounds: int, folder: str | None) -> None:
             helper.kill()
     print(f"{rounds} rollbacks, {WORKERS} workers, {cancelled} calls ended in flight; milliseconds\n")
     print(f"{'':<38}{'p50':>8}{'p99':>8}{'max':>8}   target p99")
-    for name, values in {**found, "raw fdatasync of 4 KiB, same disk": floor}.items():
+    for name, values in {**measured, "raw fdatasync of 4 KiB, same disk": floor}.items():
         ranked = sorted(values)
         p99 = ranked[min(len(ranked) - 1, int(len(ranked) * 0.99))]
         target = f"{TARGET_MS[name]:>6}  {'met' if p99 <= TARGET_MS[name] else 'MISSED'}" if name in TARGET_MS else ""
         print(f"{name:<38}{ranked[len(ranked) // 2]:>8.2f}{p99:>8.2f}{ranked[-1]:>8.2f}   {target}")
     load = os.getloadavg()[0]
-    ratio = sorted(found["key to commit"])[rounds // 2] / sorted(floor)[len(floor) // 2]
+    ratio = sorted(measured["key to commit"])[rounds // 2] / sorted(floor)[len(floor) // 2]
     print(
         f"\nkey to commit is {ratio:.1f} times the raw fdatasync (medians); load average {load:.1f} on {os.cpu_count()} processors"
     )

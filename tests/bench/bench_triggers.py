@@ -253,7 +253,7 @@ def run(job: Job) -> Quiet | float | None:
 # -- the tables ----------------------------------------------------------------------------------------------------------
 
 Key = tuple[str, str, float, float]
-Found = dict[Key, list[Quiet | float | None]]
+Results = dict[Key, list[Quiet | float | None]]
 
 
 class Cell(NamedTuple):
@@ -308,8 +308,8 @@ def jobs_of(chosen: Iterable[Cell], weeks: float, runs: float, every_tick: bool)
     return sorted(made, key=lambda job: -job.seconds * max(job.per_min, 5.0))
 
 
-def per_week(found: list[Quiet | float | None], holds: bool = False) -> tuple[float, str]:
-    parts = [part for part in found if isinstance(part, Quiet)]
+def per_week(results: list[Quiet | float | None], holds: bool = False) -> tuple[float, str]:
+    parts = [part for part in results if isinstance(part, Quiet)]
     weeks = sum(part.seconds for part in parts) / WEEK_S
     count = sum(part.holds if holds else part.lowered.total() for part in parts)
     low = float(stats.gamma.ppf(0.025, count)) / weeks if count else 0.0  # Garwood's exact Poisson interval
@@ -317,8 +317,8 @@ def per_week(found: list[Quiet | float | None], holds: bool = False) -> tuple[fl
     return count / weeks, f"{count / weeks:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def median(found: list[Quiet | float | None]) -> float:
-    known = [item for item in found if isinstance(item, float)]
+def median(results: list[Quiet | float | None]) -> float:
+    known = [item for item in results if isinstance(item, float)]
     return statistics.median(known) if known else math.nan
 
 
@@ -326,8 +326,8 @@ def minutes(value: float) -> str:
     return "never" if math.isinf(value) else f"{value:.1f}" if value < 20 else f"{value:.0f}"
 
 
-def share_down(found: list[Quiet | float | None]) -> str:
-    known = [item for item in found if isinstance(item, float)]
+def share_down(results: list[Quiet | float | None]) -> str:
+    known = [item for item in results if isinstance(item, float)]
     return f"{100 * sum(math.isfinite(item) for item in known) / max(1, len(known)):.0f} %"
 
 
@@ -336,51 +336,51 @@ def not_later(guarded: list[Quiet | float | None], literal: list[Quiet | float |
     return sum(g <= e + 1.0 for g, e in pairs) / max(1, len(pairs))
 
 
-def print_errors(found: Found) -> None:
+def print_errors(results: Results) -> None:
     print(
         "| rule | LLM docs/min | false rollbacks/week at 0.8 % | at 1 % | holds/week at 0.8 % | 6 % | 10 % | 30 % | 100 %, min | blip |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for per_min in TRAFFIC:
         for mode in MODES:
-            cells = [per_week(found["quiet", mode, per_min, rate])[1] for rate in (HEALTHY, 0.01)]
-            cells.append(f"{per_week(found['quiet', mode, per_min, HEALTHY], holds=True)[0]:.2f}")
-            cells += [minutes(median(found["fault", mode, per_min, rate])) for rate in FAULTS]
-            cells.append(share_down(found["blip", mode, per_min, 0.0]))
+            cells = [per_week(results["quiet", mode, per_min, rate])[1] for rate in (HEALTHY, 0.01)]
+            cells.append(f"{per_week(results['quiet', mode, per_min, HEALTHY], holds=True)[0]:.2f}")
+            cells += [minutes(median(results["fault", mode, per_min, rate])) for rate in FAULTS]
+            cells.append(share_down(results["blip", mode, per_min, 0.0]))
             name = f"**{mode}**" if mode == "guarded" else mode
             print(f"| {name} | {per_min:g} | " + " | ".join(cells) + " |")
 
 
-def print_times(found: Found) -> None:
+def print_times(results: Results) -> None:
     print(
         "\n| latency: rule | LLM docs/min | false/week at 1.2 s | at 1.8 s | 3.3 s | 4.5 s | 9 s, min |\n|---|---|---|---|---|---|---|"
     )
     for per_min in (1.0, 10.0):
         for mode in MODES[:3]:
-            cells = [per_week(found["quiet-ms", mode, per_min, ms])[1] for ms in (1200.0, 1800.0)]
-            cells += [minutes(median(found["slow", mode, per_min, ms])) for ms in (3300.0, 4500.0, 9000.0)]
+            cells = [per_week(results["quiet-ms", mode, per_min, ms])[1] for ms in (1200.0, 1800.0)]
+            cells += [minutes(median(results["slow", mode, per_min, ms])) for ms in (3300.0, 4500.0, 9000.0)]
             print(f"| {mode} | {per_min:g} | " + " | ".join(cells) + " |")
 
 
-def print_cells(chosen: Iterable[Cell], found: Found) -> None:
+def print_cells(chosen: Iterable[Cell], results: Results) -> None:
     for cell in chosen:
         key = (cell.kind, cell.mode, cell.per_min, cell.what)
         if cell.kind.startswith("quiet"):
-            by = sum((part.lowered for part in found[key] if isinstance(part, Quiet)), Counter[str]())
-            output = f"{per_week(found[key])[1]} false rollbacks a week {dict(by)}, {per_week(found[key], holds=True)[1]} holds"
+            by = sum((part.lowered for part in results[key] if isinstance(part, Quiet)), Counter[str]())
+            output = f"{per_week(results[key])[1]} false rollbacks a week {dict(by)}, {per_week(results[key], holds=True)[1]} holds"
         else:
-            known = sorted(item for item in found[key] if isinstance(item, float))
-            output = f"median {minutes(median(found[key]))} min, p95 {minutes(known[int(0.95 * len(known))])}, {share_down(found[key])} of {len(known)} runs"
-            literal = found.get((cell.kind, "literal", cell.per_min, cell.what))
+            known = sorted(item for item in results[key] if isinstance(item, float))
+            output = f"median {minutes(median(results[key]))} min, p95 {minutes(known[int(0.95 * len(known))])}, {share_down(results[key])} of {len(known)} runs"
+            literal = results.get((cell.kind, "literal", cell.per_min, cell.what))
             if literal is not None and cell.kind == "critical" and cell.mode != "literal":
-                output += f"; not later than literal + 1 min in {100 * not_later(found[key], literal):.2f} %"
+                output += f"; not later than literal + 1 min in {100 * not_later(results[key], literal):.2f} %"
         print(f"{cell.name:<22} {cell.mode:<8} {output}")
 
 
-def print_who(found: Found) -> None:
+def print_who(results: Results) -> None:
     """Which rules are behind the false rollbacks of the guarded plan."""
     by: Counter[str] = Counter()
-    for (kind, mode, per_min, rate), parts in found.items():
+    for (kind, mode, per_min, rate), parts in results.items():
         if kind == "quiet" and mode == "guarded" and rate == HEALTHY:
             for part in parts:
                 if isinstance(part, Quiet):
@@ -391,21 +391,21 @@ def print_who(found: Found) -> None:
     )
 
 
-def verdicts(found: Found) -> list[tuple[bool, str]]:
+def verdicts(results: Results) -> list[tuple[bool, str]]:
     out = []
     for per_min in TRAFFIC:
-        rate, text = per_week(found["quiet", "guarded", per_min, HEALTHY])
+        rate, text = per_week(results["quiet", "guarded", per_min, HEALTHY])
         out.append(
             (rate <= FALSE_MUST, f"false rollbacks a week at 0.8 %, {per_min:g}/min: {text}, at most {FALSE_MUST}")
         )
     for (rate, per_min), most in MUST.items():
-        took = median(found["fault", "guarded", per_min, rate])
+        took = median(results["fault", "guarded", per_min, rate])
         out.append(
             (took <= most, f"minutes to see {rate * 100:g} %, {per_min:g}/min: {minutes(took)}, at most {most:g}")
         )
     for per_min in (10.0, 100.0):
         for rate in FAULTS:
-            pair = [found["critical", mode, per_min, rate] for mode in ("guarded", "literal")]
+            pair = [results["critical", mode, per_min, rate] for mode in ("guarded", "literal")]
             share = not_later(*pair)
             text = f"error_critical not later than literal + 1 min, {rate * 100:g} %, {per_min:g}/min: {share * 100:.2f} % of {len(pair[0])} runs"
             out.append((share == 1.0, text))
@@ -435,23 +435,23 @@ def main() -> int:
     began = time.perf_counter()
     quick = 0.02 if given.quick else 1.0
     work = jobs_of(chosen, given.weeks * quick, given.runs * quick, given.every_tick)
-    found: Found = {}
+    results: Results = {}
     with multiprocessing.Pool(given.jobs) as pool:
         for job, result in zip(work, pool.imap(run, work, chunksize=1), strict=True):
-            found.setdefault((job.kind, job.mode, job.per_min, job.what), []).append(result)
+            results.setdefault((job.kind, job.mode, job.per_min, job.what), []).append(result)
     spent = f"\n{len(work)} simulations in {time.perf_counter() - began:.0f} s, {given.jobs} processes"
     if given.cell:
-        print_cells(chosen, found)
+        print_cells(chosen, results)
         print(spent)
         return 0
-    print_errors(found)
-    print_times(found)
-    print_who(found)
-    own = per_week(found["quiet-critical", "literal", 10.0, HEALTHY])[1]
+    print_errors(results)
+    print_times(results)
+    print_who(results)
+    own = per_week(results["quiet-critical", "literal", 10.0, HEALTHY])[1]
     print(
         f"critical, literal: {own} false rollbacks a week at 0.8 %, 10/min, by error_critical alone: what is never later has at least as many"
     )
-    judged = verdicts(found)
+    judged = verdicts(results)
     print("\n" + "\n".join(f"{'ok  ' if good else 'MISS'} {text}" for good, text in judged))
     print(spent)
     if given.quick:

@@ -42,14 +42,14 @@ def store() -> History:
     return h
 
 
-def found(h: History) -> Incident:
+def latest(h: History) -> Incident:
     last = timeline.latest(h.conn, h.plan)
     assert last is not None
     return last
 
 
 def test_the_timeline_has_everything_in_order() -> None:
-    last = found(store())
+    last = latest(store())
     kinds = [h.kind for h in last.happened]
     assert kinds[:4] == ["first", "seen", "look", "complaint"]
     assert kinds.index("fired") < kinds.index("proof")
@@ -65,7 +65,7 @@ def test_the_timeline_has_everything_in_order() -> None:
 
 
 def test_what_it_cost_is_counted_from_its_documents() -> None:
-    last = found(store())
+    last = latest(store())
     assert "24 of 120 LLM calls failed" in last.cost
     assert "1 complaint from users" in last.cost
 
@@ -73,7 +73,7 @@ def test_what_it_cost_is_counted_from_its_documents() -> None:
 def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:
     h = store()
     h.conn.execute("DELETE FROM extraction")
-    last = found(h)
+    last = latest(h)
     assert "no longer kept" in last.cost or "not known" in last.cost
     assert " 0 of 0" not in last.cost
 
@@ -84,7 +84,7 @@ def test_the_report_and_the_screen_tell_the_same() -> None:
     from engine.report.markdown import markdown
 
     h = store()
-    story, last = gather(h.conn, h.plan), found(h)
+    story, last = gather(h.conn, h.plan), latest(h)
     assert story.incidents[-1] == last
     for text in (markdown(story), html(story)):
         assert "bo opened a console" in text
@@ -99,7 +99,7 @@ def test_marks_are_one_cell_each() -> None:
 
 
 def test_the_chart_holds_the_whole_incident() -> None:
-    last = found(store())
+    last = latest(store())
     grid = grid_around(last, last.decided + DAY)
     assert grid.start <= last.happened[0].at
     assert grid.end >= last.decided + 60

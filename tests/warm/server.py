@@ -67,9 +67,9 @@ def _import_all() -> None:
     for name in LATE:
         _import(name)
     for package in ("engine", "console"):
-        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            if not found.name.endswith("__main__") and not found.name.startswith(HEAVY):
-                _import(found.name)
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if not module.name.endswith("__main__") and not module.name.startswith(HEAVY):
+                _import(module.name)
 
 
 def _import(name: str) -> None:

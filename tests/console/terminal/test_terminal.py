@@ -111,7 +111,7 @@ def ends_well(terminal: Terminal, began: float) -> None:
     assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
     assert modes_set(terminal.raw) == set(MODES), "the test must see each mode set before it can see it reset"
     assert left_on(terminal.raw) == []
-    assert termios.tcgetattr(terminal.child_line) == terminal.found
+    assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -132,7 +132,7 @@ def test_a_signal_before_the_screen_is_ready_restores_the_terminal(place: Place)
         os.kill(terminal.pid, signal.SIGTERM)
         assert terminal.ended(10.0)
         assert left_on(terminal.raw) == []
-        assert termios.tcgetattr(terminal.child_line) == terminal.found
+        assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + signal.SIGTERM
 
 
@@ -142,7 +142,7 @@ def test_keys_before_the_screen_is_ready_act_one_after_the_other(place: Place) -
         terminal.type("38qq")  # back from the log, and out
         assert terminal.ended(30.0)
         assert left_on(terminal.raw) == []
-        assert termios.tcgetattr(terminal.child_line) == terminal.found
+        assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
         assert terminal.status == 0
 
 

@@ -54,7 +54,7 @@ def stored(conn: sqlite3.Connection, *paths: str) -> list[Document]:
             )
             documents.write(conn, [write])
             names.append(made.id)
-    return [found for name in names if (found := documents.get(conn, name)) is not None]
+    return [document for name in names if (document := documents.get(conn, name)) is not None]
 
 
 def test_a_line_a_file_a_page_and_a_compressed_row_are_read_where_they_are(
@@ -65,13 +65,13 @@ def test_a_line_a_file_a_page_and_a_compressed_row_are_read_where_they_are(
     (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress("".join(lines[3:]).encode()))
     (tmp_path / "one.md").write_text("The scheduler assigns tasks.\n")
     (tmp_path / "page.html").write_text("<html><body><main><p>A page about brokers.</p></main></body></html>")
-    found = stored(conn, *(str(tmp_path / name) for name in ("rows.jsonl", "packed.jsonl.gz", "one.md", "page.html")))
-    texts = [text_of(document) for document in found]
+    kept = stored(conn, *(str(tmp_path / name) for name in ("rows.jsonl", "packed.jsonl.gz", "one.md", "page.html")))
+    texts = [text_of(document) for document in kept]
     assert [text for text, _ in texts[:5]] == [row["text"] for row in ROWS]
     assert "assigns tasks" in texts[5][0]
     assert "A page about brokers" in texts[6][0]
     assert all(why == "" for _, why in texts)
-    place = found[1].source
+    place = kept[1].source
     assert place is not None
     assert (tmp_path / "rows.jsonl").read_bytes()[place.start : place.end].decode() == lines[1]
 
@@ -79,14 +79,14 @@ def test_a_line_a_file_a_page_and_a_compressed_row_are_read_where_they_are(
 def test_a_text_that_changed_or_is_gone_is_named_and_never_shown(conn: sqlite3.Connection, tmp_path: Path) -> None:
     path = tmp_path / "one.md"
     path.write_text("The scheduler assigns tasks.")
-    (found,) = stored(conn, str(path))
+    (document,) = stored(conn, str(path))
     path.write_text("Something else entirely.")
-    assert text_of(found) == ("", f"The text was at {path}, which has changed since.")
+    assert text_of(document) == ("", f"The text was at {path}, which has changed since.")
     path.unlink()
-    text, why = text_of(found)
+    text, why = text_of(document)
     assert text == ""
     assert why == f"The text is at {path}, which cannot be read: No such file or directory."
-    assert text_of(replace(found, source=None)) == ("", NOT_KEPT)
+    assert text_of(replace(document, source=None)) == ("", NOT_KEPT)
 
 
 def test_another_extraction_replaces_the_place_and_a_deletion_removes_it(
@@ -94,13 +94,13 @@ def test_another_extraction_replaces_the_place_and_a_deletion_removes_it(
 ) -> None:
     path = tmp_path / "one.md"
     path.write_text("The scheduler assigns tasks.")
-    (found,) = stored(conn, str(path))
-    assert found.source is not None
-    plain = DocumentWrite(found.id, "", "", "x", 0.0, "control", "frequency", ("k",), (), None, (), 0, 1)
+    (document,) = stored(conn, str(path))
+    assert document.source is not None
+    plain = DocumentWrite(document.id, "", "", "x", 0.0, "control", "frequency", ("k",), (), None, (), 0, 1)
     documents.write(conn, [plain])
-    after = documents.get(conn, found.id)
+    after = documents.get(conn, document.id)
     assert after is not None
     assert after.source is None, "a text that came over HTTP has no place"
     stored(conn, str(path))
-    documents.delete(conn, found.id)
+    documents.delete(conn, document.id)
     assert conn.execute("SELECT count(*) FROM document_source").fetchone() == (0,)

@@ -72,8 +72,8 @@ def test_what_is_not_sent_automatically_is_due_for_a_person() -> None:
     assert {"daily_summary", "slack_update", "weekly_meeting"} <= names
     sent = dict.fromkeys(names, MONDAY_9 + 1)
     assert due(waits, 2, MONDAY_9, MONDAY_9 + HOUR, sent) == ()
-    for each in (waits, PLAN):  # none is both due for a person and sent by the engine
-        assert not any(goes_out_alone(each, message) for message in due(each, 2, MONDAY_9, MONDAY_9, {}))
+    for schedule in (waits, PLAN):  # none is both due for a person and sent by the engine
+        assert not any(goes_out_alone(schedule, message) for message in due(schedule, 2, MONDAY_9, MONDAY_9, {}))
 
 
 @given(

@@ -24,9 +24,9 @@ class Process:
             [*COMMAND, "--latency-ms=10", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self.popen.stdout is not None
-        self.said = json.loads(self.popen.stdout.readline())
-        self.url = f"http://127.0.0.1:{self.said['port']}"
-        self.control = f"http://127.0.0.1:{self.said['control']}"
+        self.announced = json.loads(self.popen.stdout.readline())
+        self.url = f"http://127.0.0.1:{self.announced['port']}"
+        self.control = f"http://127.0.0.1:{self.announced['control']}"
         self.client = httpx.Client(timeout=10.0, trust_env=False, verify=False)
 
     def body(self, text: str, **more: Any) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def count(stage: Stage, table: str) -> int:
         return int(conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def says(stage: Stage) -> float:
+def engine_time(stage: Stage) -> float:
     """What the engine's wall clock reads."""
     return stage.view.at
 
@@ -91,13 +91,13 @@ def test_a_machine_s_clock_two_months_ahead_deletes_nothing_and_is_logged(tmp_pa
         assert stage.until(lambda: count(stage, "extraction") >= 20)
         raw, rolled = count(stage, "extraction"), count(stage, "rollup")
         wall.set(60 * DAY)
-        assert stage.until(lambda: says(stage) > time.time() + 59 * DAY)
+        assert stage.until(lambda: engine_time(stage) > time.time() + 59 * DAY)
         store(stage, "while the clock is wrong")
         time.sleep(12)  # several rounds of retention
         assert (kept := count(stage, "extraction")) > raw
         assert count(stage, "rollup") >= rolled
         wall.set(0)
-        assert stage.until(lambda: says(stage) < time.time() + 60)
+        assert stage.until(lambda: engine_time(stage) < time.time() + 60)
         time.sleep(3)
         assert count(stage, "extraction") == kept
         assert stage.kinds().count("clock") == 2

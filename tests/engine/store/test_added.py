@@ -84,10 +84,10 @@ def test_what_only_an_engine_decides_is_seen_though_rollbacks_follow_it(
     remembered = known(conn)
     add(conn, kind, **{"stage": 3, "percent_bp": 2500, **more})
     add(conn, "rollback", 1, 0)
-    found = examine(conn, remembered)
-    assert isinstance(found, Added)
-    assert (found.known.stage, found.known.percent_bp) == (3, 2500)
-    assert f"decisions 4 to 5 of the log ({kind} to" in found.why
+    finding = examine(conn, remembered)
+    assert isinstance(finding, Added)
+    assert (finding.known.stage, finding.known.percent_bp) == (3, 2500)
+    assert f"decisions 4 to 5 of the log ({kind} to" in finding.why
     assert examine(conn, known(conn)) is None  # an engine that has recorded them knows them
 
 
@@ -102,9 +102,9 @@ def test_what_happens_without_an_engine_or_must_not_wait_is_no_finding(conn: sql
 
 
 def test_a_log_without_the_remembered_head_lacks_it(conn: sqlite3.Connection) -> None:
-    found = examine(conn, replace(known(conn), hash="0" * 64))
-    assert isinstance(found, Lack)
-    assert "it does not contain decision 3" in found.why
+    finding = examine(conn, replace(known(conn), hash="0" * 64))
+    assert isinstance(finding, Lack)
+    assert "it does not contain decision 3" in finding.why
 
 
 def test_a_raise_is_remembered_before_it_is_committed_and_whether_or_not_it_is(

@@ -58,8 +58,8 @@ class Load:
     @property
     def workers(self) -> list[int]:
         pid = self.process.pid
-        found = Path(f"/proc/{pid}/task/{pid}/children")
-        children = [int(child) for child in found.read_text().split()] if found.exists() else []
+        listing = Path(f"/proc/{pid}/task/{pid}/children")
+        children = [int(child) for child in listing.read_text().split()] if listing.exists() else []
         return [child for child in children if b"console.upload.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
@@ -105,13 +105,13 @@ def latest(stage: Stage) -> int:
 def test_a_load_stores_every_document_once_and_both_methods_take_part(stage: Stage, llm: Llm) -> None:
     folder = written(stage, "plain")
     load = Load(stage, "--root", str(stage.root), str(folder))
-    found = load.end()
-    assert found["ok"], found
-    assert found["llm"] + found["frequency"] == DOCUMENTS
-    assert 0.3 * DOCUMENTS < found["llm"] < 0.7 * DOCUMENTS, "half of them are on the LLM arm"
-    assert found["fallback"] == 0
+    outcome = load.end()
+    assert outcome["ok"], outcome
+    assert outcome["llm"] + outcome["frequency"] == DOCUMENTS
+    assert 0.3 * DOCUMENTS < outcome["llm"] < 0.7 * DOCUMENTS, "half of them are on the LLM arm"
+    assert outcome["fallback"] == 0
     assert stored(stage, "plain") == (DOCUMENTS, DOCUMENTS)
-    assert stage.until(lambda: stage.view.error_rate.n >= found["llm"]), "live work is evidence"
+    assert stage.until(lambda: stage.view.error_rate.n >= outcome["llm"]), "live work is evidence"
     assert llm.counters["most_at_once"] <= 3 * 8, "the workers share one window"
     assert llm.counters["turned_away"] == 0
 
@@ -120,8 +120,8 @@ def test_a_back_fill_protects_and_is_no_evidence(stage: Stage) -> None:
     folder = written(stage, "old")
     assert stage.until(lambda: stage.view.error_rate.n > 0)
     n, methods = stage.view.error_rate.n, dict(stage.view.methods)
-    found = Load(stage, "--as", "backfill", "--root", str(stage.root), str(folder)).end()
-    assert found["ok"], found
+    outcome = Load(stage, "--as", "backfill", "--root", str(stage.root), str(folder)).end()
+    assert outcome["ok"], outcome
     assert stored(stage, "old") == (DOCUMENTS, DOCUMENTS)
     time.sleep(2.2)
     assert stage.view.error_rate.n <= n
@@ -141,8 +141,8 @@ def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_n
     engine.kill()
     engine.wait()
     stage.engine()
-    found = load.end()
-    assert found["state"] == "done", found
+    outcome = load.end()
+    assert outcome["state"] == "done", outcome
     assert stored(stage, "killed") == (DOCUMENTS, DOCUMENTS)
 
 
@@ -155,8 +155,8 @@ def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(stage: St
     load.process.communicate()
     assert stage.until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers), 5.0)
     assert stored(stage, "driver")[0] < DOCUMENTS
-    found = Load(stage, "--resume", str(latest(stage))).end()
-    assert found["ok"], found
+    outcome = Load(stage, "--resume", str(latest(stage))).end()
+    assert outcome["ok"], outcome
     assert stored(stage, "driver") == (DOCUMENTS, DOCUMENTS)
 
 
@@ -178,11 +178,11 @@ def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(sta
             "SELECT count(*) FROM document WHERE id LIKE 'fallen/%' AND method = 'llm'"
         ).fetchone()
     )
-    found = load.end()
-    assert found["ok"], found
+    outcome = load.end()
+    assert outcome["ok"], outcome
     assert stored(stage, "fallen") == (documents, documents)
     assert llm.counters["calls"] == calls, "no call after the proof"
-    assert found["llm"] == by_llm[0], "an answer that arrives after the fall is stored as frequency"
+    assert outcome["llm"] == by_llm[0], "an answer that arrives after the fall is stored as frequency"
 
 
 @pytest.mark.skipif(not HAS_PYARROW, reason="pip install 'rollout-console[parquet]'")
@@ -199,15 +199,15 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     assert stage.until(lambda: any(out.glob("*.parquet")), 60.0) or load.process.poll() is not None
     load.process.kill()
     load.process.communicate()
-    found = Load(stage, "--resume", str(latest(stage))).end()
-    assert found["ok"], found
+    outcome = Load(stage, "--resume", str(latest(stage))).end()
+    assert outcome["ok"], outcome
     rows = [row for path in out.glob("keywords-*.parquet") for row in parquet.read_table(path).to_pylist()]
     ids = [row["id"] for row in rows]
     assert sorted(ids) == sorted(set(ids))
     assert len(ids) == DOCUMENTS
     assert all(row["keywords"] and row["frequency"] for row in rows)
     by_llm = sum(row["method"] == "llm" for row in rows)
-    assert (found["llm"], found["frequency"]) == (by_llm, DOCUMENTS - by_llm), "the job counts what the files hold"
+    assert (outcome["llm"], outcome["frequency"]) == (by_llm, DOCUMENTS - by_llm), "the job counts what the files hold"
     assert stored(stage, "parquet") == (0, 0), "nothing of it is in the store"
     assert not list(out.glob(".*")), "no unfinished file stays"
     job = json.loads(stage.cli("jobs", "--json").stdout)["jobs"][0]
@@ -224,7 +224,7 @@ def test_a_stopped_job_ends_its_workers(stage: Stage) -> None:
     number = stage.reader.read(lambda conn: conn.execute("SELECT max(id) FROM job").fetchone()[0])
     assert stage.client.command("job_stop", job=number).ok
     assert stage.cli("jobs", "stop", str(number)).returncode == 0, "once more changes nothing"
-    found = load.end(20.0)
-    assert not found["ok"]
-    assert "was stopped" in found["sentence"]
+    outcome = load.end(20.0)
+    assert not outcome["ok"]
+    assert "was stopped" in outcome["sentence"]
     assert stage.cli("jobs", "stop", "4711").returncode == 1
