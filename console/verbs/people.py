@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     from engine.service.witnesses import Testimony
-    from engine.store.log import Verification
+    from engine.store.verification import Verification
 
 
 @click.group()
@@ -158,8 +158,8 @@ def _verify(context: CliContext, noted: str, as_json: bool) -> None:
     from engine.service.witnesses import confirm
     from engine.store.database import one_moment
     from engine.store.head_memory import recall
-    from engine.store.log import verify
     from engine.store.ownership import name_of
+    from engine.store.verification import verify
 
     plan = context.plan_or_none
 

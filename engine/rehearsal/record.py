@@ -38,14 +38,15 @@ class Passed(Struct, frozen=True):
     def sentence(self) -> str:
         who = clean_line(self.who, 60)
         return (
-            f"{who} passed a rehearsal on {iso(self.at)} (by a trigger: {clean_line(self.automatic, 160)} By "
-            f"hand: {clean_line(self.by_hand, 160)})"
+            f"{who} passed a rehearsal on {iso(self.at)} (by a trigger: {clean_line(self.automatic, 160)} "
+            f"Manually: {clean_line(self.by_hand, 160)})"
         )
 
 
 def passed(conn: sqlite3.Connection, who: str, at: float) -> Passed | None:
     """The record for a rehearsal's store; None while one of the two proofs is missing."""
     from engine.store import log
+    from engine.store.verification import verify
 
     lowered = {rev for (rev,) in conn.execute("SELECT rev FROM decision WHERE percent_from > percent_to").fetchall()}
     proofs: dict[bool, str] = {}
@@ -55,7 +56,7 @@ def passed(conn: sqlite3.Connection, who: str, at: float) -> Passed | None:
             proofs[bool(proof.get("automatic"))] = str(proof.get("sentence", ""))
     if len(proofs) < 2:
         return None
-    verified = log.verify(conn)
+    verified = verify(conn)
     return Passed(at, who, proofs[True], proofs[False], verified.decisions, verified.head) if verified.ok else None
 
 

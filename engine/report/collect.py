@@ -35,6 +35,7 @@ from engine.report.timeline import Spent, Visit
 from engine.store import log, series
 from engine.store.database import one_moment
 from engine.store.log import Row
+from engine.store.verification import verify
 from engine.text import clean_block, clean_line
 
 HEADINGS = (
@@ -302,7 +303,7 @@ def _span(length: float) -> float:
 
 
 def _appendix(conn: sqlite3.Connection, plan: Plan, rows: list[Row], began: float | None, at: float) -> Appendix:
-    verified = log.verify(conn)
+    verified = verify(conn)
     days = max(1, round((at - (began or at)) / 86400 + 0.5))
     versions = (
         ("rollout", _version()),

@@ -21,6 +21,7 @@ from engine.routing.switch import Switch
 from engine.store import database, lease, log
 from engine.store.folder import Folder
 from engine.store.trust import Trust
+from engine.store.verification import verify
 
 LIMIT_S = 5.0
 
@@ -73,7 +74,7 @@ def _drill(folder: Folder, plan: Plan) -> Drill:
         effective, recorded = _press(folder, plan, switch, writer, trust)
         if effective is None:
             return Drill(None, recorded, f"a router did not read 0 % within {LIMIT_S:g} s")
-        if log.read_state(writer).percent_bp != 0 or not log.verify(writer).ok:
+        if log.read_state(writer).percent_bp != 0 or not verify(writer).ok:
             return Drill(effective, recorded, "the drill's log does not lead to 0 %")
         return Drill(effective, recorded)
     finally:

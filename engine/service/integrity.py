@@ -6,8 +6,9 @@ import asyncio
 import sqlite3
 
 from engine.service.engine import Engine
-from engine.store import database, log
+from engine.store import database
 from engine.store.folder import StoreError
+from engine.store.verification import verify
 
 
 class Integrity:
@@ -49,7 +50,7 @@ def _damage(engine: Engine) -> str:
         (problem,) = conn.execute("PRAGMA quick_check(1)").fetchone()
         if problem != "ok":
             return " ".join(str(problem).split())
-        checked = log.verify(conn)
+        checked = verify(conn)
         return "" if checked.chain else checked.sentence
     except sqlite3.DatabaseError as error:
         return "" if database.is_locked(error) else str(error)

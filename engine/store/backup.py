@@ -10,8 +10,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from engine.store import database, log
+from engine.store import database
 from engine.store.folder import Folder, StoreError
+from engine.store.verification import verify
 from engine.text import reason_of
 
 
@@ -46,7 +47,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
             copy.execute(f"PRAGMA user_version={database.FROM_BACKUP}")  # a restored backup starts with the LLM off
             copy.execute("PRAGMA journal_mode=DELETE")  # one self-contained file
             (integrity,) = copy.execute("PRAGMA quick_check").fetchone()
-            verified = log.verify(copy)
+            verified = verify(copy)
         finally:
             copy.close()
         if integrity != "ok" or not verified.ok:

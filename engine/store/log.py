@@ -7,7 +7,6 @@ refused, except for a rollback, which is always carried out.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,15 +20,13 @@ from engine.plan.durations import iso
 from engine.rollout.state import DOWN, Decision, Refusal, State, transition, unlawful
 from engine.store.database import one_moment
 from engine.store.trust import Head, Trust
-from engine.text import percent
+from engine.store.verification import GENESIS, MOST_EPOCHS, Verification, chain, stored_state, verify
 
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder(order="sorted")
 _state = msgspec.json.Decoder(State)
 _decision = msgspec.json.Decoder(Decision)
-GENESIS = "0" * 64
-MOST_EPOCHS = 1 << 53  # JSON's integers; a rollout counts a few hundred, and SQLite must hold the next one too
 
 
 class Fenced(Exception):
@@ -95,24 +92,10 @@ def commit(
     begin(conn, token)
     try:
         before, untrue = _before(conn, trust)
-        known = find(conn, request_id)
-        if known is not None and known.request == request and not _needed_again(known, before):
+        decision = _to_record(before, untrue, find(conn, request_id), decide, request)
+        if isinstance(decision, Outcome):
             conn.execute("ROLLBACK")
-            return Outcome(before, before, known)
-        decision = decide(before)
-        if known is not None:
-            if not isinstance(decision, Decision) or decision.kind not in DOWN:
-                conn.execute("ROLLBACK")
-                return Outcome(before, before, None, _used(known))
-            decision = replace(decision, request_id=uuid.uuid4().hex)
-        if isinstance(decision, Decision):
-            refusal = unlawful(before, decision) or _unfounded(before, decision, untrue)
-        else:
-            refusal = decision
-        if refusal is not None or not isinstance(decision, Decision):
-            conn.execute("ROLLBACK")
-            return Outcome(before, before, None, refusal)
-        decision = replace(decision, request=request)
+            return decision
         head = _append(conn, before, decision)
         if within is not None:
             within(conn, head.rev)
@@ -131,6 +114,29 @@ def commit(
         if conn.in_transaction:
             conn.execute("ROLLBACK")
         raise
+
+
+def _to_record(
+    before: State,
+    untrue: str,
+    known: Decision | None,
+    decide: Callable[[State], Decision | Refusal | None],
+    request: str,
+) -> Decision | Outcome:
+    """The decision to record, or the outcome of a request that records nothing. `known` is what the log has under its
+    id."""
+    if known is not None and known.request == request and not _needed_again(known, before):
+        return Outcome(before, before, known)
+    decision = decide(before)
+    if known is not None:
+        if not isinstance(decision, Decision) or decision.kind not in DOWN:
+            return Outcome(before, before, None, _used(known))
+        decision = replace(decision, request_id=uuid.uuid4().hex)
+    if not isinstance(decision, Decision):
+        return Outcome(before, before, None, decision)
+    if refusal := unlawful(before, decision) or _unfounded(before, decision, untrue):
+        return Outcome(before, before, None, refusal)
+    return replace(decision, request=request)
 
 
 def find(conn: sqlite3.Connection, request_id: str) -> Decision | None:
@@ -156,7 +162,7 @@ def _before(conn: sqlite3.Connection, trust: Trust | None) -> tuple[State, str]:
         untrue = trust.broken or trust.differs or trust.untrue(conn)
         return (trust.head.state, "") if not untrue else (_continued(conn, trust.head.state), untrue)
     row = conn.execute("SELECT rev, epoch, percent_bp FROM control WHERE id = 1").fetchone() or (0, 0, 0)
-    state = _stored(conn) or State()
+    state = stored_state(conn) or State()
     last = conn.execute("SELECT rev, epoch, percent_to FROM decision ORDER BY rev DESC LIMIT 1").fetchone() or (0, 0, 0)
     if row == last == (state.rev, state.epoch, state.percent_bp):
         return state, ""
@@ -242,10 +248,6 @@ def trusted(conn: sqlite3.Connection) -> tuple[Trust, Verification]:
         trust = Trust(head, "" if checked.chain else checked.sentence)
         trust.differs = checked.sentence
         return trust, checked
-
-
-def chain(prev: str, rev: int, body: str) -> str:
-    return hashlib.sha256(f"{prev}\n{rev}\n{body}".encode()).hexdigest()
 
 
 def rows(
@@ -356,93 +358,6 @@ def every(conn: sqlite3.Connection) -> Iterator[Row]:
     while page := rows(conn, after=after, limit=500, newest=False):
         yield from page
         after = page[-1].rev
-
-
-class Verification(Struct, frozen=True):
-    """Whether the log is complete and leads to the stored state."""
-
-    ok: bool
-    decisions: int
-    head: str
-    sentence: str
-    chain: bool = True  # whether every hash follows, regardless of the control row
-
-
-def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
-    """Check the numbering, every link of the chain, that columns match bodies, and that a replay gives the stored
-    state.
-
-    A log truncated together with the state is still a valid chain. To detect that, pass `head`, a hash noted earlier
-    (this function and every backup report it): it must occur in the log. Runs in one read transaction, so an engine
-    may write meanwhile.
-    """
-    with one_moment(conn):
-        return _verify(conn, head)
-
-
-def _verify(conn: sqlite3.Connection, head: str) -> Verification:
-    prev, state, count, seen = GENESIS, State(), 0, not head
-    for rev, body, was, digest, *columns in conn.execute(
-        "SELECT rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id "
-        "FROM decision ORDER BY rev"
-    ):
-        count += 1
-        if rev != count:
-            return _broken(count, prev, f"decision {count} is missing: after {count - 1} comes {rev}")
-        if was != prev or chain(prev, rev, body) != digest:
-            return _broken(
-                count, prev, f"decision {rev} was changed or moved: its hash does not follow from the one before"
-            )
-        try:
-            decision = _decision.decode(body)
-        except msgspec.MsgspecError:
-            return _broken(count, prev, f"decision {rev} cannot be read")
-        after = transition(state, decision)
-        logged = [
-            decision.at,
-            decision.kind,
-            decision.actor.name,
-            decision.reason,
-            decision.stage,
-            state.percent_bp,
-            decision.percent_bp,
-            after.epoch,
-            decision.request_id,
-        ]
-        if after.epoch > MOST_EPOCHS:
-            return _broken(count, prev, f"decision {rev} leads to an impossible epoch")
-        if columns != logged:
-            return _broken(count, prev, f"decision {rev}'s columns do not match its body")
-        prev, state = digest, after
-        seen = seen or digest.startswith(head)
-    if not seen:
-        return _broken(
-            count, prev, f"no decision has the hash {head[:16]}: the log was truncated or rewritten since it was noted"
-        )
-    row = conn.execute("SELECT rev, epoch, percent_bp FROM control WHERE id = 1").fetchone() or (0, 0, 0)
-    if _stored(conn) != state or row != (state.rev, state.epoch, state.percent_bp):
-        return Verification(
-            False,
-            count,
-            prev,
-            f"The log is a chain of {count} decisions, but the stored state does not match it (the row has "
-            f"revision {row[0]}, epoch {row[1]}, {percent(row[2])}; the log leads to {state.rev}, {state.epoch}, "
-            f"{percent(state.percent_bp)}): rows are missing at its end, or the state was changed.",
-        )
-    return Verification(
-        True, count, prev, f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}."
-    )
-
-
-def _stored(conn: sqlite3.Connection) -> State | None:
-    try:
-        return read_state(conn)
-    except msgspec.MsgspecError:
-        return None
-
-
-def _broken(count: int, prev: str, what: str) -> Verification:
-    return Verification(False, count, prev, f"The log is broken: {what}.", chain=False)
 
 
 def json_body(value: Any) -> str:
