@@ -1,33 +1,28 @@
-"""The engine's control loop: startup, then once a second triggers, switch and view."""
+"""The engine's control loop: once a second triggers, switch and view."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sqlite3
-from collections import deque
-from collections.abc import Callable
 
 import msgspec
 
-from engine.client.identity import whoami
 from engine.cluster.lag import BEAT_S
-from engine.plan.environment import PERCENTAGE, ceiling
-from engine.rollout.control import note, set_ceiling
-from engine.rollout.corrections import clock_step, in_the_future, renumber
+from engine.rollout.control import note
+from engine.rollout.corrections import clock_step
 from engine.rollout.state import Ask, Decision, State
 from engine.routing.switch import TAKEN_OVER
-from engine.service import pinning, retention, rollback, sd_notify, snapshot
-from engine.service.engine import REASON_LIMIT, Engine, machine_time
+from engine.service import pinning, retention, rollback, sd_notify, snapshot, startup
+from engine.service.deferred import DeferredRecords
+from engine.service.engine import Engine, machine_time
 from engine.service.escalation import Escalation
 from engine.service.integrity import Integrity
 from engine.service.notifier import Mailing
 from engine.service.remembering import Remembering
 from engine.service.trials import Trials
-from engine.store import future, lease, live, log, ownership, plans
-from engine.store.added import Added, Lack
-from engine.text import clean_line, percent, spoken
-from engine.view.model import ProofView
+from engine.store import future, lease, live, ownership
+from engine.text import spoken
 
 TICK_S = 1.0
 LAPSED_TICK_S = 0.25
@@ -36,7 +31,6 @@ CLOCK_STEP_S = 2.0
 REMOVAL_GRACE_S = 2.0
 MAIL_S = 1.0
 PLAN_S = 2.0  # interval between two checks of the plan file
-RETRY_S = 1.0
 LEASES_S = 0.02  # interval between two looks at what workers may do
 OBSERVATIONS = ("blind", "seen")  # log rows about what the monitor sees
 
@@ -54,14 +48,12 @@ class ControlLoop:
         self._remembering = Remembering(engine)
         self._integrity = Integrity(engine)
         self._trials = Trials(engine)
-        self._pending: deque[tuple[Ask, Callable[[State], Decision | None]]] = deque()
-        self._flushing: asyncio.Task[None] | None = None
+        self.deferred = DeferredRecords(engine)
 
     async def start(self) -> None:
         """Process what was left over, start the parts, tick once, and keep ticking in the background."""
         engine = self._engine
-        self._recall_proof()
-        await self._settle()
+        await startup.settle(engine, self._remembering, self.deferred)
         engine.applier.catch_up(engine.environment())
         await asyncio.to_thread(engine.folder.lay_ballast)
         self._retention = retention.Retention(engine.clock, engine.conn)
@@ -81,81 +73,6 @@ class ControlLoop:
         engine.background(self._watch_plan())
         engine.background(self._watch_leases())
         engine.background(self._beat())
-
-    def _recall_proof(self) -> None:
-        """The last rollback's proof, shown until there is another."""
-        engine = self._engine
-        row = log.last(engine.conn, ("proof",))
-        if row is not None:
-            with contextlib.suppress(msgspec.ValidationError):
-                engine.last_proof = msgspec.convert(row.decision.evidence, ProofView)
-
-    async def _settle(self) -> None:
-        """What must be true before the first document: intents applied, the switch consistent, the log started."""
-        engine = self._engine
-        self._accept_armed_file()
-        if not engine.verified.ok:
-            await self._alarm(engine.verified.sentence)
-        finding = self._remembering.compare()
-        lack = finding if isinstance(finding, Lack) else None
-        if engine.state.rev == 0:
-            ask = engine.ask()
-            await engine.commit(ask, lambda state: pinning.begins(engine, ask))
-        if lack is not None:
-            await self._number_on(lack)
-        await self._mend_future()
-        await rollback.apply_intents(engine)
-        if isinstance(finding, Added):
-            await self._remembering.disown(finding)
-        elif not engine.clean_start and engine.state.percent_bp and engine.plan.store.resume == "safe":
-            await rollback.roll_back(engine, engine.ask("the engine ended uncleanly and [store] resume is safe"))
-        elif engine.state.percent_bp and engine.from_backup:
-            await rollback.roll_back(engine, engine.ask("a restored backup carries an old percentage"))
-        elif engine.state.percent_bp and lack is not None:
-            await rollback.roll_back(engine, engine.ask(lack.why))
-        elif engine.state.percent_bp and engine.switch.armed is None:
-            await rollback.roll_back(engine, engine.ask("the armed file was removed while no engine ran"))
-        await self._pin()
-        if lack is not None:
-            engine.event(f"{lack.why[0].upper()}{lack.why[1:]}. A restored backup and a new store look the same.")
-        if not engine.clean_start:
-            engine.event("The previous engine ended uncleanly; nothing acknowledged is lost.")
-        await self._record_ceiling()
-        limits = ceiling(engine.environ)
-        if limits.percent_bp is not None and limits.percent_bp < engine.state.percent_bp:
-            engine.event(
-                f"The environment caps the percentage at {percent(limits.percent_bp)}; decided is "
-                f"{percent(engine.state.percent_bp)}."
-            )
-
-    def _accept_armed_file(self) -> None:
-        """Accept a file the previous engine left in place. One that outlived a rollback, or appeared after it, permits
-        nothing."""
-        engine = self._engine
-        if not engine.rolled_back() and engine.state.stage > 0:
-            engine.switch.armed = engine.folder.armed_stamp()
-
-    async def _number_on(self, lack: Lack) -> None:
-        """Give the log of another past an epoch that was never in use: a console that saw the state before must not
-        act on this one."""
-        ask = self._engine.ask()
-        sentence = f"{lack.why}; epochs continue above {lack.epochs_used}, and approvals and evidence start again"
-        await self._record_later(ask, lambda state: renumber(state, ask, sentence, lack.epochs_used))
-
-    async def _record_ceiling(self) -> None:
-        """Record the environment's ceiling. A higher one counts only if it is exported explicitly and raises nothing in
-        force (the plan's `export` and restart before a promotion). Otherwise a person raises it (`rollout ceiling`)."""
-        engine = self._engine
-        environment_bp, recorded_bp = engine.switch.ceiling_bp, engine.state.ceiling_bp
-        exported = PERCENTAGE in engine.environ and engine.state.percent_bp <= recorded_bp
-        if environment_bp < recorded_bp or (environment_bp > recorded_bp and exported):
-            ask = engine.ask(f"{PERCENTAGE}={environment_bp / 100:g}", whoami())
-            await engine.commit(ask, lambda state: set_ceiling(state, ask, environment_bp, state.epoch, ""))
-        elif environment_bp > recorded_bp:
-            engine.event(
-                f"The recorded ceiling is {percent(recorded_bp)}, and the environment now allows "
-                f"{percent(environment_bp)}: `rollout ceiling {environment_bp / 100:g}` raises it."
-            )
 
     async def _run(self) -> None:
         engine = self._engine
@@ -236,33 +153,11 @@ class ControlLoop:
                 engine.folder.unmark_workers()
             await asyncio.sleep(LEASES_S if engine.leases.any else TICK_S)
 
-    async def _mend_future(self) -> None:
-        """Move back what was dated in the future while the machine's clock was ahead (cool-downs, complaints,
-        messages); it would otherwise be the newest until then."""
-        engine = self._engine
-        if engine.rehearsal:
-            return
-        ask, moved = engine.ask(), 0
-        with contextlib.suppress(sqlite3.OperationalError):  # retried at the next start
-            moved = await asyncio.wrap_future(engine.writer.write(lambda conn: future.bring_back(conn, ask.at)))
-        decision = in_the_future(engine.plan, engine.state, ask, moved)
-        if decision is not None:
-            engine.event(spoken(decision.sentence))
-            await self._record_later(ask, lambda state: in_the_future(engine.plan, state, ask, moved))
-
-    async def _pin(self) -> None:
-        """Record which plan the rollout runs under, and what changed in it since the last start."""
-        engine = self._engine
-        ask, plan = engine.ask(), engine.file_plan
-        engine.writer.later(lambda conn: plans.keep(conn, plan, ask.at))
-        if (decide := pinning.at_start(engine, ask)) is not None:
-            await self._record_later(ask, decide)
-
     async def _look_at_model(self) -> None:
         ask = self._engine.ask()
-        decide = None if self._pending else pinning.model_change(self._engine, ask)
+        decide = None if self.deferred.waiting else pinning.model_change(self._engine, ask)
         if decide is not None:
-            await self._record_later(ask, decide)
+            await self.deferred.record(ask, decide)
 
     async def _apply_triggers(self) -> None:
         """Evaluate the triggers and carry out the result, decided again inside the transaction that records it."""
@@ -278,39 +173,19 @@ class ControlLoop:
 
         if decision.kind in OBSERVATIONS:
             engine.event(spoken(decision.sentence))
-            await self._record_later(
+            await self.deferred.record(
                 ask, lambda state: note(state, ask, decision.kind, decision.sentence, decision.evidence)
             )
-            if decision.kind == "blind" and self._pending and engine.writer.problem:
+            if decision.kind == "blind" and self.deferred.waiting and engine.writer.problem:
                 engine.background(self._alert_past_the_store(decision))
         elif decision.kind != "trigger":
-            await self._record_later(ask, decide)
+            await self.deferred.record(ask, decide)
         elif engine.switch.would_lower(decision.percent_bp):
             await rollback.roll_back(engine, ask, automatic=decide)
 
     async def _alert_past_the_store(self, decision: Decision) -> None:
         if await self._mailing.past_the_queue(decision.kind, decision.sentence):
             decision.evidence["told"] = True  # so that no second message is sent once it is recorded
-
-    async def _record_later(self, ask: Ask, decide: Callable[[State], Decision | None]) -> None:
-        """Record a decision that does not lower the percentage, retrying in the background, so that a stuck store
-        cannot stop the loop (and expire the lease)."""
-        self._pending.append((ask, decide))
-        if self._flushing is None or self._flushing.done():
-            self._flushing = self._engine.background(self._flush_pending())
-        await asyncio.wait([self._flushing], timeout=rollback.ANSWER_S)
-
-    async def _flush_pending(self) -> None:
-        while self._pending:
-            ask, decide = self._pending[0]
-            try:
-                await self._engine.commit(ask, decide)
-            except sqlite3.OperationalError:
-                await asyncio.sleep(RETRY_S)
-                continue
-            except Exception as error:  # a retry would fail too, and others are queued behind it
-                self._engine.trouble(error)
-            self._pending.popleft()
 
     def _is_replaced(self) -> bool:
         """Whether the files under this engine are not the ones it opened. If so it stays at 0 % and writes nothing
@@ -352,13 +227,7 @@ class ControlLoop:
         engine = self._engine
         differs = engine.trust.check(engine.conn, engine.token)
         if differs and not engine.switch.pending:
-            await self._alarm(differs)
-
-    async def _alarm(self, what: str) -> None:
-        """Roll back; recording that also corrects the row."""
-        engine = self._engine
-        engine.event(f"ALARM: {what}. Someone with write access to the store changed it; 0 % is in force.")
-        await rollback.roll_back(engine, engine.ask(clean_line(f"the store was changed: {what}", REASON_LIMIT)))
+            await rollback.alarm(self._engine, differs)
 
     async def _watch_armed_file(self) -> None:
         """When the armed file is gone, no call is sent any more and those in flight end now, even at 0 %. A command
@@ -401,7 +270,7 @@ class ControlLoop:
         )
         self._engine.event(spoken(sentence))
         ask = self._engine.ask()
-        await self._record_later(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age_s}))
+        await self.deferred.record(ask, lambda state: note(state, ask, "lease", sentence, {"age_s": age_s}))
 
     async def _watch_clock(self) -> None:
         """Handles a change of the wall clock, by a person or NTP. Timers use the monotonic clock; end times are
@@ -415,7 +284,7 @@ class ControlLoop:
             return
         ask = engine.ask()
         engine.event(spoken(clock_step(engine.state, ask, step).sentence))
-        await self._record_later(ask, lambda state: clock_step(state, ask, step))
+        await self.deferred.record(ask, lambda state: clock_step(state, ask, step))
         engine.monitor.clock_was_set(ask.at)
         self._trials.clock_was_set(ask.at)
         engine.writer.later(lambda conn: future.bring_back(conn, ask.at))

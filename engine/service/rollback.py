@@ -29,10 +29,10 @@ from engine.store.folder import Intent
 from engine.store.log import Outcome
 from engine.text import clean_line
 
-# how long a rollback's answer waits for its record; after that an intent file is written first, so that a kill
+# how long a rollback's answer waits for its record; after that an intent file is written first, so that a kill does not
+# lose who pressed R and why
 ANSWER_S = 0.05
-# does not lose who pressed and why
-INTENT_S = 0.05  # and how long it waits for that file: a console waits 0.2 s for the answer
+INTENT_S = 0.05  # how long the answer waits for that file: a console waits 0.2 s for the answer
 PROOFS = 32
 SETTLE_S = 1.0  # how long a raise waits for a rollback's record before it is refused
 LEFT = "left while the engine did not answer"
@@ -203,6 +203,12 @@ async def roll_back(
         [recording, engine.background(_keep_intent(engine, ask, recording))], timeout=INTENT_S, return_when=FIRST
     )
     return (recording.result() if recording.done() else None), proof
+
+
+async def alarm(engine: Engine, what: str) -> None:
+    """Roll back because the store was changed; recording that also corrects the control row."""
+    engine.event(f"ALARM: {what}. Someone with write access to the store changed it; 0 % is in force.")
+    await roll_back(engine, engine.ask(clean_line(f"the store was changed: {what}", REASON_LIMIT)))
 
 
 def _expected(engine: Engine) -> State:

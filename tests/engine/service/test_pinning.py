@@ -77,7 +77,7 @@ async def restarted(root: Path, *edits: Edit) -> AsyncIterator[Clocked]:
     plan = load_plan(c.stage.plan_path)
     c.engine.plan = c.engine.file_plan = plan
     async with c:
-        await c.settled(lambda: not c.loop._pending)  # a busy machine records a moment later
+        await c.settled(lambda: not c.loop.deferred.waiting)  # a busy machine records a moment later
         yield c
 
 
