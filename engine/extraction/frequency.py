@@ -3,7 +3,8 @@ raises.
 
 Candidates are phrases (see candidates) and parts that two phrases share. A log-linear score ranks them by their traits;
 trees then correct the best few by how they compare with each other (see traits, ranking, trees). A general single word
-such as "ability" is a keyword only where the text keeps returning to it or has little else.
+such as "ability" is a keyword only where the text keeps returning to it or has little else. A title has few phrases, so
+parts of them are keywords too: of "stable feature selection" also "feature selection".
 
 All of up to 15 keywords may be descriptive: a text about ideas has no technical terms, and the control arm must not be
 weaker for it.
@@ -21,17 +22,15 @@ from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, ROMANCE, SHORT_TOKENS, weights
-from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, of_vague, scores
+from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, of_vague, scores, shorter
 from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
 
 RESCORED = 20  # candidates the trees correct
-FEW, FEW_OF_LITTLE = (
-    5,
-    10,
-)  # vague words fill the list up to this many keywords, and up to this many in a text with little else
-LITTLE = 60  # tokens of such a text
+LITTLE = 60  # tokens of a text that has few phrases: their parts fill the list up to FEW_OF_LITTLE
+TITLE = 30  # tokens of a text that is hardly more than a title: single words fill the list, too
+FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words fill the list, and up to which parts do
 
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
 
@@ -59,9 +58,12 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None
     english = read.language == ENGLISH
     ranked, vague = _scored(read, english=english and not elsewhere)
     ranked = sorted(words + ranked) if words else ranked
-    few = min(budget.total, FEW_OF_LITTLE if len(tokens) < LITTLE else FEW)
+    title = len(tokens) < TITLE
+    parts = []
+    if english and not words and len(tokens) < LITTLE:
+        parts = shorter([rated[3] for rated in ranked], singles=title)
     least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 else 1
-    chosen = _chosen(ranked, vague, budget, few, quoted, english, least)
+    chosen = _chosen(ranked, parts, vague, budget, quoted, english, least, FEW_OF_LITTLE if title else FEW)
     return _shown(chosen, read.spans, quoted, english)
 
 
@@ -103,22 +105,33 @@ def _of_piece(piece: Piece) -> Rated:
 
 
 def _chosen(
-    ranked: list[Rated], vague: list[Vague], budget: Budget, few: int, quoted: frozenset[str], english: bool, least: int
+    ranked: list[Rated],
+    parts: list[Candidate],
+    vague: list[Vague],
+    budget: Budget,
+    quoted: frozenset[str],
+    english: bool,
+    least: int,
+    few: int,
 ) -> list[tuple[Candidate, bool]]:
     """The best, without repeats: other spellings, or a part of a better keyword that occurs alone fewer than `least`
-    times; and whether each is technical. Vague words come last and only fill the list up to `few`.
+    times; and whether each is technical. `parts` only fill the list up to FEW_OF_LITTLE, then vague words up to `few`.
     """
     chosen: list[tuple[Candidate, bool]] = []
     keys: set[Words] = set()
     covered: set[Words] = set()  # every part of what is chosen
     technical = descriptive = 0
-    first_vague = len(ranked)
+    first_part, first_vague = len(ranked), len(ranked) + len(parts)
     root = _ROOTS.__getitem__
-    for place, candidate in enumerate(chain([rated[3] for rated in ranked], map(of_vague, vague))):
+    for place, candidate in enumerate(chain([rated[3] for rated in ranked], parts, map(of_vague, vague))):
         words = candidate.words
-        if len(chosen) >= (few if place >= first_vague and candidate.text not in quoted else budget.total):
+        many = len(chosen)
+        if many >= budget.total:
             break
-        if candidate.alone < least and words in covered:
+        if place >= first_part and many >= (FEW_OF_LITTLE if place < first_vague else few):
+            if candidate.text not in quoted:
+                break
+        elif place < first_part and candidate.alone < least and words in covered:
             continue
         key = tuple(map(root, words)) if english else words
         if key in keys:

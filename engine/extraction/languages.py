@@ -120,7 +120,9 @@ def language(words: Sequence[str]) -> str | None:
         key=lambda pair: pair[1],
     )
     shared = FUNCTION & FUNCTION_WORDS[name]  # do, to, on are Polish too
-    if most > sum(word in FUNCTION and word not in shared for word in low) and most >= LISTED_SHARE * total:
+    only_english = sum(word in FUNCTION and word not in shared for word in low)
+    # some of its words are not English: "for" alone, in a title, is no sign of Danish
+    if most > max(only_english, english - only_english) and most >= LISTED_SHARE * total:
         return name
     plain = sum(map(str.isascii, low))
     if english >= LISTED_SHARE * total or (plain >= 0.97 * total and (english >= ENGLISH_SHARE * total or total < 25)):

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words
@@ -133,6 +134,28 @@ def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate]
 def of_vague(one: Vague) -> Candidate:
     less, at, text, words, last, within = one
     return candidate(words, text, at, last, -less, within)
+
+
+def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
+    """Shorter keywords of an English text that has few: of each phrase its last two words, then other two neighbours,
+    then, if `singles`, its words that are not general; in the order of the text. Some may be `phrases` themselves."""
+    made: list[tuple[int, int, Candidate]] = []
+    for words, text, at, last, alone, within, *_ in phrases:
+        size = len(words)
+        if size == 1:
+            continue
+        surface = text.split()
+        for width in (2, 1) if singles else (2,):
+            for i in range(size - width + 1 if width < size else 0):
+                part = words[i : i + width]
+                if width == 1 and part[0] in GENERAL:
+                    continue
+                one = candidate(part, " ".join(surface[i : i + width]), at + i, last + i, 0, alone + within)
+                if one.ends not in _NO_END and one.begins not in _NO_BEGINNING:
+                    order = 2 if width == 1 else int(i + width < size)
+                    made.append((order, at + i, one))
+    made.sort(key=itemgetter(0, 1))
+    return [one for _, _, one in made]
 
 
 def _parts(found: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.extraction.candidates import MAX_CHARS
 from engine.extraction.frequency import extract
 from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, stem_phrase
+from engine.extraction.languages import ENGLISH, language
 from engine.parsing import parse
 
 WORDS = st.sampled_from(
@@ -406,6 +407,24 @@ seconds, and the on-call engineer reads the incident timeline. Feature flags dec
 targeting rules for each request, and a kill switch turns a feature off without a new build. Database migrations need expand and contract
 steps, because two schema versions serve requests at the same time. Chaos experiments inject latency into service dependencies to show
 whether circuit breakers and retry budgets work. """
+
+
+def test_a_title_gives_parts_of_its_phrases_and_a_paragraph_does_not() -> None:
+    title = "Consensus group stable feature selection for gene expression"
+    keywords = extract(title).ranked
+    assert set(keywords[:2]) == {"consensus group stable feature selection", "gene expression"}, "phrases first"
+    assert {"feature selection", "consensus group", "gene"} <= set(keywords)
+    assert not {"selection for gene", "stable", "group"} & set(keywords), "not across phrases, nor general words"
+    more = "The method ranks markers of tumours, tests replicates of arrays and reports intervals for patients in cohorts. "
+    assert "feature selection" not in extract(f"{title}. {more * 4}").ranked
+    assert len(extract(title, limit=3).ranked) == 3
+
+
+def test_a_title_whose_only_function_word_is_of_other_languages_too_is_english() -> None:
+    title = ["Stable", "feature", "selection", "{}", "gene", "expression"]
+    for word in ("for", "in", "over", "do"):
+        assert language([word if token == "{}" else token for token in title]) == ENGLISH, word
+    assert language(["Sikkerhedskopiering", "for", "samtlige", "brugere", "og", "grupper"]) == "danish"
 
 
 def test_stems_agree_with_the_evaluation_of_the_literature() -> None:
