@@ -117,7 +117,9 @@ def _is_ours(args: Sequence[Any], environ: Mapping[Any, Any] | None) -> bool:
         return False
     words = [os.fspath(word) for word in args]
     match words:
-        case [sys.executable, "-c", code, *_] if code == MAIN:
+        case [sys.executable, "-c", code, *_] if code == MAIN or code.endswith(
+            f"\n{MAIN}"
+        ):  # a test's own lines before it
             pass
         case [sys.executable, "-P", "-m", module, *_] | [sys.executable, "-m", module, *_] if module in MODULES:
             pass

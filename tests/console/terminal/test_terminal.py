@@ -5,9 +5,11 @@ Real processes on real pseudo-terminals, one engine for all.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+import sqlite3
 import stat
 import subprocess
 import termios
@@ -22,6 +24,7 @@ from engine.plan.load import default_plan_text, load_plan
 from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from engine.store.reader import Reader
+from tests import warm
 from tests.machine import crowd
 from tests.terminal import ROLLOUT, SlowTerminal, Terminal
 
@@ -58,13 +61,14 @@ class Place:
     ) -> Terminal:
         """The console on this place's engine; `program` runs before it in the same process."""
         command = list(ROLLOUT)
-        command[2] = f"{program}\n{command[2]}"
+        if program:
+            command[2] = f"{program}\n{command[2]}"
         environ = {"XDG_CONFIG_HOME": str(self.root / "config"), **more.pop("environ", {})}  # type: ignore[dict-item]
         return terminal([*command, *options], cwd=self.root, environ=environ, **more)  # type: ignore[arg-type]
 
     def engine_lives(self) -> bool:
         before = Reader(self.folder).glance().heartbeat
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while time.monotonic() < end:
             if Reader(self.folder).glance().heartbeat > before:
                 return self.engine.poll() is None
@@ -107,7 +111,7 @@ def modes_set(raw: bytes) -> set[str]:
 
 
 def ends_well(terminal: Terminal, began: float) -> None:
-    assert terminal.ended(5.0)
+    assert terminal.ended(30)
     assert time.monotonic() - began < LEAVES_WITHIN_S * crowd()
     assert modes_set(terminal.raw) == set(MODES), "the test must see each mode set before it can see it reset"
     assert left_on(terminal.raw) == []
@@ -127,20 +131,20 @@ def test_a_signal_restores_the_terminal_and_leaves_the_engine(place: Place, numb
 
 def test_a_signal_before_the_screen_is_ready_restores_the_terminal(place: Place) -> None:
     """The first frame is up, and what continues on it is still being imported."""
-    with place.console() as terminal:
+    with warm.executed(), place.console() as terminal:
         terminal.until("STAGE")
         os.kill(terminal.pid, signal.SIGTERM)
-        assert terminal.ended(10.0)
+        assert terminal.ended(30)
         assert left_on(terminal.raw) == []
         assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + signal.SIGTERM
 
 
 def test_keys_before_the_screen_is_ready_act_one_after_the_other(place: Place) -> None:
-    with place.console() as terminal:
+    with warm.executed(), place.console() as terminal:
         terminal.until("STAGE")
         terminal.type("38qq")  # back from the log, and out
-        assert terminal.ended(30.0)
+        assert terminal.ended(30)
         assert left_on(terminal.raw) == []
         assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
         assert terminal.status == 0
@@ -158,8 +162,8 @@ def test_quitting_restores_the_terminal_and_states_that_the_engine_keeps_running
 
 
 def test_keys_typed_while_it_starts_are_reported_and_dropped(place: Place) -> None:
-    """On the line itself, before anybody reads it: the unfinished line too."""
-    with place.console() as terminal:
+    """On the line itself, before anyone reads it: the unfinished line too."""
+    with warm.executed(), place.console() as terminal:
         terminal.send("ls\nR")
         terminal.until("STAGE", "R was pressed before this screen was ready and IGNORED")
         assert "ROLLING BACK" not in terminal.text
@@ -172,7 +176,7 @@ def test_a_hung_up_line_ends_the_console_and_nothing_spins(place: Place, ignored
         attached(terminal)
         began = time.monotonic()
         terminal.hang_up()
-        while time.monotonic() - began < 5 and terminal.status is None:
+        while time.monotonic() - began < 30 and terminal.status is None:
             pid, status = os.waitpid(terminal.pid, os.WNOHANG)
             terminal.status = status if pid else None
             time.sleep(0.01)
@@ -206,7 +210,7 @@ def test_a_console_ends_with_its_terminal_whatever_the_order_of_signals(
                 terminal.hang_up()
             else:
                 os.kill(terminal.pid, number)
-        while time.monotonic() - began < 10 and terminal.status is None:
+        while time.monotonic() - began < 30 and terminal.status is None:
             if None not in numbers:
                 terminal.read(0)
             pid, status = os.waitpid(terminal.pid, os.WNOHANG)
@@ -221,7 +225,7 @@ def test_a_stopped_console_returns_the_terminal_and_resumes_where_it_was(place: 
     with place.console() as terminal:
         attached(terminal)
         os.kill(terminal.pid, signal.SIGTSTP)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while left_on(terminal.raw) and time.monotonic() < end:
             terminal.read()
         assert left_on(terminal.raw) in ([], ["title"])
@@ -231,7 +235,7 @@ def test_a_stopped_console_returns_the_terminal_and_resumes_where_it_was(place: 
         terminal.press("3")
         terminal.until("error_critical")
         terminal.press("q", "q")
-        assert terminal.ended(5)
+        assert terminal.ended(30)
         assert left_on(terminal.raw) == []
 
 
@@ -269,13 +273,17 @@ def test_a_line_that_stalls_freezes_no_key_and_recovers(place: Place) -> None:
         for number in range(60):  # far more than a pseudo-terminal's buffer and the driver's queue hold
             terminal.send("3" if number % 2 else "8")
             time.sleep(0.035)
-        time.sleep(0.5)  # not a part of the lump
-        terminal.send("R")
-        end = time.monotonic() + 5
-        while Reader(place.folder).glance().state.rev == known and time.monotonic() < end:
-            time.sleep(0.02)
-        assert Reader(place.folder).glance().state.rev > known
-        terminal.until("PROVEN", "what was done", "STAGE 0", seconds=5)
+        acted = False
+        for _ in range(5):  # a busy machine may read R in one lump with the keys before it, as if pasted: once more
+            time.sleep(0.5)
+            terminal.send("R")
+            end = time.monotonic() + 6
+            while not (acted := Reader(place.folder).glance().state.rev > known) and time.monotonic() < end:
+                time.sleep(0.02)
+            if acted:
+                break
+        assert acted
+        terminal.until("PROVEN", "what was done", "STAGE 0")
         terminal.press("1")
         terminal.until("error rate", "latency", "what happens next")
 
@@ -288,7 +296,7 @@ def test_a_line_that_stalls_does_not_keep_the_console_from_ending(place: Place) 
             time.sleep(0.02)
         began = time.monotonic()
         os.kill(terminal.pid, signal.SIGTERM)
-        while terminal.status is None and time.monotonic() - began < 5:
+        while terminal.status is None and time.monotonic() - began < 30:
             pid, status = os.waitpid(terminal.pid, os.WNOHANG)
             terminal.status = status if pid else None
             time.sleep(0.01)
@@ -310,14 +318,14 @@ def test_on_a_slow_late_line_each_screen_comes_and_a_rollback_is_proven_within_s
         ):
             pressed = time.monotonic()
             terminal.press(key)
-            terminal.until(words, seconds=10)
+            terminal.until(words)
             assert time.monotonic() - pressed < 2.0 * crowd()
         pressed = time.monotonic()
         terminal.press("R")
-        terminal.until("PROVEN", "what was done", seconds=10)
+        terminal.until("PROVEN", "what was done")
         assert time.monotonic() - pressed < 3.0 * crowd()
         terminal.press("q", "q")
-        assert terminal.ended(5)
+        assert terminal.ended(30)
     assert place.engine_lives()
 
 
@@ -329,7 +337,7 @@ def test_a_frozen_engine_is_reported_within_two_seconds_of_silence(place: Place)
             terminal.until("process", "stopped", seconds=2 * crowd())
         finally:
             place.engine.send_signal(signal.SIGCONT)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while "stopped" in terminal.text and time.monotonic() < end:
             terminal.read()
         assert "stopped" not in terminal.text
@@ -383,7 +391,7 @@ def test_the_c_locale_gets_ascii(place: Place) -> None:
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": ""}], ids=["dumb", "unset"])
 def test_a_terminal_without_a_screen_is_pointed_to_the_verbs(place: Place, environ: dict[str, str]) -> None:
     with place.console(environ=environ) as terminal:
-        assert terminal.ended(5)
+        assert terminal.ended(30)
         assert "rollout status --watch" in terminal.raw.decode()
         assert b"\x1b" not in terminal.raw
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 1
@@ -391,7 +399,7 @@ def test_a_terminal_without_a_screen_is_pointed_to_the_verbs(place: Place, envir
 
 def test_standard_error_in_a_file_does_not_blank_the_screen(place: Place, tmp_path: Path) -> None:
     with place.console(stderr=tmp_path / "log") as terminal:
-        assert terminal.ended(5)
+        assert terminal.ended(30)
         assert "standard error" in terminal.raw.decode() + (tmp_path / "log").read_text()
 
 
@@ -422,7 +430,7 @@ def test_a_store_that_is_gone_is_a_message_and_comes_back(tmp_path: Path, how: s
                     left.unlink()
                 store.rmdir()
             moved.rename(store)
-            end = time.monotonic() + 5
+            end = time.monotonic() + 30
             while "NO STORE" in terminal.text and time.monotonic() < end:
                 terminal.read()
             assert "NO STORE" not in terminal.text
@@ -431,18 +439,14 @@ def test_a_store_that_is_gone_is_a_message_and_comes_back(tmp_path: Path, how: s
         made.engine.wait(15)
 
 
-def test_an_engine_of_another_version_is_a_message(tmp_path: Path) -> None:
-    import sqlite3
-
-    made = Place(tmp_path)
-    try:
-        with made.console() as terminal:
-            attached(terminal)
-            made.engine.send_signal(signal.SIGSTOP)
-            with sqlite3.connect(made.folder.database) as conn:
+def test_an_engine_of_another_version_is_a_message(place: Place) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        place.engine.send_signal(signal.SIGSTOP)
+        try:
+            with contextlib.closing(sqlite3.connect(place.folder.database)) as conn, conn:
                 conn.execute("UPDATE live SET body = ?", (b'{"at": "of another shape"}',))
             terminal.until("differ in version")
-    finally:
-        made.engine.send_signal(signal.SIGCONT)
-        made.engine.terminate()
-        made.engine.wait(15)
+        finally:
+            place.engine.send_signal(signal.SIGCONT)
+    assert place.engine_lives()
