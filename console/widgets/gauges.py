@@ -133,7 +133,7 @@ def _fact(s: ServerView, detail: Detail) -> str:
         reason = words.reason(s)
         return f"{reason}, {s.state}" if reason and detail.next else reason or s.state
     speed = words.ms(s.latency_ms) if s.latency_ms is not None else s.state
-    calls = f" {s.in_flight}/{s.window:.0f}" if detail.calls else ""
+    calls = f" {s.in_flight}/{s.window:.0f}" if detail.calls and s.window else ""  # none is known of the past
     calls += f" {s.learnt}" if detail.calls and s.learnt else ""
     return f"{speed}{calls}" if detail.speed else ""
 

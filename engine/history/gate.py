@@ -14,7 +14,7 @@ from engine.gate.report import gate_view
 from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.quality import review
-from engine.rollout import control
+from engine.rollout import control, way_back
 from engine.rollout.calendar import blocked_until
 from engine.rollout.state import Decision, State
 from engine.store import log, series
@@ -24,9 +24,12 @@ from engine.view.model import GateView, ItemView
 _decision = msgspec.json.Decoder(Decision)
 
 
-def samples_at(conn: sqlite3.Connection, state: State, at: float) -> dict[str, Sample]:
-    """Measurements from the last change of percentage up to the moment, and people's judgements by then."""
+def samples_at(conn: sqlite3.Connection, plan: Plan, state: State, at: float) -> dict[str, Sample]:
+    """Measurements from the last change of percentage up to the moment, on the way back only the recent ones, and
+    people's judgements by then."""
     began = log.began(conn, state.epoch) or state.changed_at
+    if (back := control.returns(plan, state)) is not None:
+        began = max(began, at - way_back.evidence_s(plan, back))
     bucket = series.between(conn, began - 10, at, since_epoch=state.epoch)
     since = state.entered_at
     reviewed = review.verdict(conn, state.stage, since, at)
@@ -50,7 +53,7 @@ def gate_at(
     items = _items(conn, plan, state)
     stage = control.gate_stage(plan, state)
     asked = stage.bake_s if stage else 0.0
-    began = state.entered_at if control.returns(plan, state) is None else state.changed_at
+    began = state.entered_at if control.returns(plan, state) is None else _return_began(conn, state)
     began = began or log.first_at(conn) or 0.0  # no one promoted into the first stage
     baked = min(asked, max(0.0, at - began))
     negative, impacts = facts.negative(conn, state, at)
@@ -60,6 +63,16 @@ def gate_at(
     blocked = _blocked(plan, state, blind, at)
     report = conditions.assess(stage, known, items, baked, control.people(state), blocked)
     return gate_view(plan, state, report, items, baked, asked)
+
+
+def _return_began(conn: sqlite3.Connection, state: State) -> float:
+    """When the bake of the way back began: with the cause of the rollback, which unlocks it if a trigger acted."""
+    if (setback := state.setback) is None:
+        return state.changed_at
+    query = "SELECT min(at) FROM decision WHERE rev > ? AND rev <= ? AND kind = ?"
+    kind = "resume" if setback.why else "reason"
+    (at,) = conn.execute(query, (setback.rev, state.rev, kind)).fetchone()
+    return float(at) if at is not None else state.changed_at
 
 
 def _blocked(plan: Plan, state: State, blind: str, at: float) -> tuple[str, ...]:

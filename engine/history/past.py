@@ -60,7 +60,7 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
     shadow = headlines.shadow_gauges(bucket, wanted, window_s) if bucket.shadow_n else ()
     rules = recorded(conn, plan, log.locked_by(conn, state), at)
     reminders = due(conn, stage, state, at)
-    samples = samples_at(conn, state, at)
+    samples = samples_at(conn, plan, state, at)
     gate = gate_at(conn, plan, state, samples, rules.blind, at)
     health, sentence = _health(conn, state, bucket, gauges, shadow, rules, at)
     shown = _shown(conn)
@@ -75,7 +75,7 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
         engine=_engine(bucket, window_s, rules.unwatched),
         effective_bp=state.in_force_bp,
         why_effective=_why_effective(state),
-        armed=state.percent_bp > 0,
+        armed=state.percent_bp > 0 or bool(bucket.shadow_n),  # shadow answers prove it was there
         held=state.held,
         blind=rules.blind,
         undo_until=None,

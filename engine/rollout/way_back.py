@@ -26,6 +26,7 @@ MEASURED_BY = {
     "cache_hit_rate": ("error_rate",),
     "grounded_rate": ("grounded_rate", "error_rate"),
 }
+LEAST_EVIDENCE_S = 3600.0
 ANYTHING = ("error_rate", "latency_mean")  # a person's rollback, complaints: only words describe what failed
 
 
@@ -68,6 +69,12 @@ def evidence(plan: Plan, setback: Setback) -> tuple[Condition, ...]:
 def rebake_s(stage: Stage) -> float:
     """Watched seconds that fresh evidence must cover; never more than the stage's own bake."""
     return min(stage.bake_s, max(stage.rebake * stage.bake_s, stage.rebake_least_s))
+
+
+def evidence_s(plan: Plan, setback: Setback) -> float:
+    """How far back the evidence of a return reaches at most, so that the failures that the rollback answered do not
+    count against what came after the fix."""
+    return max(rebake_s(plan.stages[min(setback.stage, plan.last_stage)]), LEAST_EVIDENCE_S)
 
 
 def target(plan: Plan, setback: Setback | None, stage: int, percent_bp: int) -> tuple[int, int] | None:

@@ -90,15 +90,14 @@ class GateKeeper:
         return self._facts
 
     def _evidence(self, state: State) -> Bucket:
-        """What a gate judges: everything since the last change of percentage. On the way back what is as old as the
-        bake asks for at most, so that the failures that a rollback answered do not count against what came after the
-        mend."""
+        """What a gate judges: everything since the last change of percentage; on the way back only what is recent."""
         back = control.returns(self._plan, state)
         if back is None:
             return series.since_change(self._conn, state.epoch)
         now = self._clock.now()
-        span = way_back.rebake_s(self._plan.stages[min(back.stage, self._plan.last_stage)])
-        return series.between(self._conn, now - max(span, 3600.0), now + 10, since_epoch=state.epoch)
+        return series.between(
+            self._conn, now - way_back.evidence_s(self._plan, back), now + 10, since_epoch=state.epoch
+        )
 
     def _stability(self, state: State) -> Stability | None:
         """Reads hours of buckets, so it is read only every half a minute and extended in between."""

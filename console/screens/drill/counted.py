@@ -14,13 +14,13 @@ from console.widgets import words
 from engine.gate.samples import GateSample, has_samples, samples
 from engine.metrics.requests import Counted as CountedRequests
 from engine.metrics.requests import Scope
+from engine.rollout.way_back import LEAST_EVIDENCE_S
 from engine.view.model import ConditionView, View
 
 COUNTED: dict[str, CountedRequests] = {
     "error_rate": "attempts", "error_creep": "attempts", "latency_mean": "timed", "latency_p95": "timed",
     "cache_hit_rate": "lookups", "grounded_rate": "grounding", "documents": "served",
 }  # fmt: skip
-SHORTEST_S = 3600.0  # of evidence on the short way back
 
 
 class Counted(Listing):
@@ -77,7 +77,7 @@ def behind(condition: ConditionView, v: View) -> Page | None:
         in_shadow = not v.percent_bp
         since = v.changed_at
         if v.gate.returns:
-            since = max(since, v.at - max(v.gate.bake_s, SHORTEST_S))
+            since = max(since, v.at - max(v.gate.bake_s, LEAST_EVIDENCE_S))
         scope = Scope(since, v.at, counted, since_epoch=v.epoch, shadow=in_shadow)
         return Requests(f"{condition.text} · {condition.sentence}", lambda: scope)
     return Counted(condition.text, condition.metric) if has_samples(condition.metric) else None

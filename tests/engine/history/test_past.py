@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from engine.history.decided import NothingKept
 from engine.history.past import view_at
+from engine.measures.record import Extraction
 from engine.rollout.state import ENGINE
 from engine.service import probes
 from engine.store import live
-from engine.store.rollup import retain
+from engine.store.rollup import insert_and_fold, retain
 from engine.triggers import history
 from engine.triggers.wording import Reading
 from engine.view.model import ServerView, View
@@ -152,3 +153,23 @@ async def test_it_shows_what_the_engine_showed(tmp_path: Path) -> None:
         (c.value, c.n, c.met) for c in then.gate.conditions
     ]
     assert again.methods["frequency"] == then.methods["frequency"]
+
+
+def test_the_way_back_bakes_from_the_cause_on_and_forgets_what_the_rollback_answered() -> None:
+    h = History()
+    h.up()
+    h.up("the canary", ("everything",))
+    incident(h)  # ends with the cause, two hours after the rollback
+    resumed = h.at
+    h.wait(6 * HOUR)
+    soon, later = at(h, resumed + 60), at(h, resumed + 5 * HOUR)
+    assert (soon.gate.returns, soon.gate.baked_s) == (True, 60.0)
+    assert later.gate.baked_s == 5 * HOUR
+
+
+def test_shadow_answers_prove_that_the_armed_file_was_there() -> None:
+    h = History()
+    h.up()
+    assert not at(h, h.at).armed
+    insert_and_fold(h.conn, [Extraction(h.at, "a", "shadow", "llm", 1, h.state.epoch, shadow=True, attempted=True)])
+    assert at(h, h.at + 10).armed
