@@ -107,7 +107,7 @@ def shown(onlooker: Onlooker, theme: str) -> Iterator[FirstFrame | None]:
     frame = Frame(escape.erases_in_colour())
     system = None if theme == "mono" else themes.color_system()
     out = START + frame.diff(text(canvas, themes.palette(theme), system))
-    handlers = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handlers = {number: signal.signal(number, _end) for number in escape.ENDS}
     first = FirstFrame(frame, size)
     try:
         escape.keys_only()

@@ -52,7 +52,7 @@ class GameLink(StoreLink):
         if pulse.state != "dead":
             return pulse
         return replace(
-            pulse, sentence=f"No engine: process {glance.pid} ended. No document is extracted. E starts one."
+            pulse, sentence=f"No engine: process {glance.pid} ended. No document is extracted.", remedy="E starts one."
         )
 
 

@@ -32,6 +32,9 @@ T = TypeVar("T")
 LATE_S = 1.6  # the engine's heartbeat comes about once a second
 SILENT_S = 5.0
 ASK_S = 0.3
+START = "E starts one; in a shell, `rollout` does."
+IN_SHELL = "`rollout` in a shell starts one."
+REHEARSE = "q ends this rehearsal, `rollout rehearse` starts another."
 OTHER_VERSION = (
     "NOT CERTAIN what is in force: the engine runs and answers in a format that this version does not know; use the "
     "version that it was started with"
@@ -39,11 +42,14 @@ OTHER_VERSION = (
 
 
 class Pulse(Struct, frozen=True):
-    """Whether the engine is alive, as seen from here. `sentence` is empty while all is well."""
+    """Whether the engine is alive, as seen from here. `sentence` is empty while all is well; `remedy` is what to do in
+    this console, `in_shell` what to do without its keys."""
 
     state: Literal["well", "late", "frozen", "dead", "starting", "gone"]
     sentence: str = ""
     age_s: float = 0.0
+    remedy: str = ""
+    in_shell: str = ""
 
 
 class Sight(Struct, frozen=True):
@@ -111,14 +117,9 @@ def judge(
         return Pulse("starting", "The engine has started; its first figures come in a moment.", age)
     if process == "ended":
         stops = _stops("its lease runs out", lease_s - age, armed)
-        again = (
-            "q ends this rehearsal, `rollout rehearse` starts another."
-            if rehearsal
-            else "E starts one; in a shell, `rollout` does."
-        )
-        return Pulse(
-            "dead", f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}. {again}", age
-        )
+        remedy, in_shell = (REHEARSE, "`rollout rehearse` starts another.") if rehearsal else (START, IN_SHELL)
+        ended = f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}."
+        return Pulse("dead", ended, age, remedy, in_shell)
     if process == "stopped":
         # the heartbeat is a row of the store: on a full disk it ended before the engine was stopped
         stops = f"NOT CERTAIN what is in force; LLM calls end within {format_duration(lease_s)} of the stop"

@@ -73,6 +73,6 @@ def run(
             f"The engine keeps running: {words.stage(v)}, {words.percent(v.effective_bp)}, process {v.engine.pid}. "
             f"`{again}` reattaches. {ends}"
             if app.sight.fresh
-            else app.sight.pulse.sentence
+            else f"{app.sight.pulse.sentence} {app.sight.pulse.in_shell}".strip()
         )
     return code

@@ -284,7 +284,8 @@ class Gate(Page):
 
     def _may(self, v: View) -> bool:
         if not self.sight.fresh:
-            self.console.refuse_text("Not now: these figures are stale. " + self.sight.pulse.sentence)
+            pulse = self.sight.pulse
+            self.console.refuse_text(f"Not now: these figures are stale. {pulse.sentence} {pulse.remedy}".strip())
             return False
         if v.gate.blocked:
             self.console.refuse_text("Not now: " + "; ".join(v.gate.blocked) + ".")

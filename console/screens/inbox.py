@@ -43,7 +43,7 @@ class Inbox(Ordered):
         return self.console.places.setdefault(self.TITLE, Rows())
 
     def _tasks(self) -> list[WaitingRow]:
-        every = waiting.rows(self.sight, self.console.rehearsal)
+        every = self.todo
         tasks = self.sorted_by.sort([row for row in every if matches(self.text_wanted, row.text)])
         self.rows.hold(
             [(row.action, row.task.kind, row.task.id) if row.task else (row.action, "", "") for row in tasks]
@@ -89,7 +89,7 @@ class Inbox(Ordered):
 
     def _hidden(self, tasks: list[WaitingRow]) -> int:
         """How many the filter hides."""
-        return len(waiting.rows(self.sight, self.console.rehearsal)) - len(tasks)
+        return len(self.todo) - len(tasks)
 
     def _empty(self, hidden: int) -> str:
         """Never "go back to sleep" because of a filter."""
@@ -101,7 +101,10 @@ class Inbox(Ordered):
         def line(index: int, y: int, height: int) -> None:
             row = tasks[index]
             c.put(area.x, y, row.key or "○", "key" if row.key else "warn")
-            c.block(area.x + 3, y, area.width - 3, height, row.text, "text")
+            if height == 1:
+                c.put(area.x + 3, y, row.text, "text", area.width - 3)
+            else:
+                c.block(area.x + 3, y, area.width - 3, height, row.text, "text")
             if row.when:
                 c.put(area.x + 3, y, row.when, "warn+", area.width - 3)
 

@@ -71,7 +71,7 @@ class IncidentPage(FetchingPage):
             return (("esc", "back", "app.back"),)
         return (
             *ways_back(self.sight.view),
-            ("v", "proof, why", "app.proof"),
+            ("v", "proof, why" if self.acts else "proof", "app.proof"),
             ("enter", "go to that moment", ""),
             ("Y", "copy", "app.copy_screen"),
             ("esc", "leave", "app.back"),

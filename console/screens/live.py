@@ -37,7 +37,7 @@ class Live(Painting):
         if v and v.undo_until is not None and v.undo_until > v.at:
             out.append(("u", "undo the rollback", "app.undo"))
         if v and v.rollback is not None and v.health in ("rolled_back", "locked"):
-            out += [("v", "proof, restore", "app.proof"), ("2", "the way up", "app.go(2)")]
+            out += [("v", "proof, restore" if self.acts else "proof", "app.proof"), ("2", "way back up", "app.go(2)")]
         if self.console.size.height >= 36:
             out += [("Y", "copy this screen for the incident channel", "app.copy_screen")]
         return tuple(out)
@@ -110,7 +110,7 @@ class Live(Painting):
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
         """What must I do, with its key: the same list as the inbox (!)."""
-        todo = waiting.rows(self.sight, self.console.rehearsal)
+        todo = self.todo
         inner = blocks.panel(c, area, WAITING, f"{len(todo)}" if todo else "", "warn+")
         if not todo and not waiting.listed(self.sight):
             blocks.bullets(c, inner, v.waiting, "○", "warn", waiting.empty(self.sight))
@@ -170,7 +170,7 @@ class Live(Painting):
             self._curve(c, v, metric, spot)
 
     def _side(self, c: Canvas, v: View, area: Area, triggers: bool, inbox: bool) -> None:
-        todo = waiting.rows(self.sight, self.console.rehearsal)
+        todo = self.todo
         lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in todo) or 1
         wanted = [
             len(self._upcoming(v)) + 3,
@@ -240,10 +240,7 @@ class Live(Painting):
             _coming(v),
             _gauge_line(words.of_arm("latency", latency), latency, words.ms(latency.value)),
             _gauge_line("cache hits", v.cache, words.rate(v.cache.value, 0)),
-            *(
-                [(f"{row.key or '○'} ", "key"), (row.text, "text")]
-                for row in waiting.rows(self.sight, self.console.rehearsal)[:2]
-            ),
+            *([(f"{row.key or '○'} ", "key"), (row.text, "text")] for row in self.todo[:2]),
         ]
         for line in lines[: max(0, bottom - y)]:
             c.spans(1, y, line, c.width - 2)

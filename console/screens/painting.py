@@ -12,6 +12,7 @@ from console.travel import STEPS
 from console.widgets import blocks, curves, waiting
 from console.widgets.blocks import Area, Hint
 from console.widgets.canvas import Canvas, fit, wrapped
+from console.widgets.waiting import WaitingRow
 from engine.view.model import View
 
 
@@ -76,6 +77,11 @@ class Painting:
         )
 
     @property
+    def todo(self) -> list[WaitingRow]:
+        """What waits for a person, as this console can offer it."""
+        return waiting.rows(self.sight, self.console.rehearsal, self.console.read_only)
+
+    @property
     def step_s(self) -> float:
         """How far the cursor moves at a time."""
         return self.console.series_cache.window_s / STEPS
@@ -95,7 +101,7 @@ class Painting:
         y = 1
         if app.travel.at is not None:
             y += blocks.as_of(c, y, app.travel.at, app.live, self.TRAVELS, app.travel.busy)
-        y += blocks.banner(c, y, self.sight)
+        y += blocks.banner(c, y, self.sight, not app.read_only)
         if self.NUMBER == 1 and app.handover is not None:
             y += blocks.handover(c, y, app.handover, app.live)
         v = self.sight.view
@@ -121,7 +127,7 @@ class Painting:
         return (("E", "start the engine", "app.start_engine"), *passive)
 
     def nothing(self, c: Canvas, y: int) -> None:
-        if not blocks.warned(c, self.sight):
+        if not blocks.warned(c, self.sight, not self.console.read_only):
             sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
             y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)

@@ -40,6 +40,7 @@ LEAVE = (  # what Textual writes on exit, and the title
     + "\x1b[<u\x1b[?1049l\x1b[?25h"
     "\x1b[?1004l" + RESTORE_TITLE
 )
+ANSWERS = ("\x1b[?2048h", "\x1b[?1016h")  # modes that Textual's input thread sets when the terminal answers a query
 
 
 class Redraw(Message):
@@ -64,7 +65,8 @@ class PatientDriver(LinuxDriver):
         self.ending: Ending | None = None
         self._paused = False  # by SIGTSTP, after which SIGCONT starts the screen again
         self._pausing = False  # on the way there
-        self._turn = threading.Lock()  # Textual's input thread writes too, when a query is answered
+        self._left = False  # the modes are reset; a late answer must not set them again
+        self._turn = threading.RLock()  # Textual's input thread writes too; a signal may stop the screen amid a write
         app.terminal = self
 
     @property
@@ -84,6 +86,8 @@ class PatientDriver(LinuxDriver):
             if first.take():
                 return  # it would clear the first frame
         with self._turn:
+            if self._left and data in ANSWERS:
+                return
             if len(self._waiting) > MOST_WAITING:
                 self._waiting[:] = ABANDON.encode()
                 self._lost = True
@@ -208,6 +212,7 @@ class PatientDriver(LinuxDriver):
         """Restore the terminal without waiting for anything, as the process ends."""
         if self._terminal < 0:
             return
+        self._left = True
         with contextlib.suppress(OSError):
             os.write(self._terminal, ABANDON.encode() + LEAVE.encode())
         if self.attrs_before is not None:
@@ -216,12 +221,14 @@ class PatientDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Runs at the start, and again when a stopped console resumes."""
+        self._left = False
         self._terminal = escape.open_terminal()
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
         """Drop pending frames; keep what restores the terminal."""
         with self._turn:
+            self._left = True
             if self._waiting:
                 self._waiting[:] = ABANDON.encode()
             self._frame.forget()

@@ -25,6 +25,7 @@ from engine.text import clean_line
 if TYPE_CHECKING:
     import asyncio
 
+ENDS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # they end a console; Ctrl+C is a key and sends none
 PIXEL_MOUSE_OFF = "\x1b[?1016l"
 LEAVES_S = 0.3  # how long a console may take to end after a signal before it is killed
 KILLED_S = 0.45  # and then killed
@@ -171,10 +172,10 @@ class Ending:
 
 
 def on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None], ending: Ending) -> None:
-    """SIGTERM and SIGHUP end the console and restore the terminal; the engine keeps running.
+    """SIGTERM, SIGHUP and SIGINT end the console and restore the terminal; the engine keeps running.
 
     A hung-up terminal is first replaced by /dev/null, because reads and writes would spin or block on it. Python
-    handles both signals, not the event loop, which may be what hangs.
+    handles them, not the event loop, which may be what hangs.
     """
 
     def end(number: int, _frame: object) -> None:
@@ -188,8 +189,8 @@ def on_signals(loop: asyncio.AbstractEventLoop, leave: Callable[[int], None], en
             loop.call_soon_threadsafe(leave, 128 + number)
 
     with contextlib.suppress(ValueError):  # not in the main thread: a test
-        signal.signal(signal.SIGTERM, end)
-        signal.signal(signal.SIGHUP, end)
+        for number in ENDS:
+            signal.signal(number, end)
 
 
 def alive(descriptor: int) -> bool:

@@ -123,26 +123,28 @@ def handover(c: Canvas, y: int, note: HandoverView, live: Sight) -> int:
     return len(lines)
 
 
-def _warning(c: Canvas, sight: Sight) -> list[str]:
+def _warning(c: Canvas, sight: Sight, acts: bool) -> list[str]:
+    """`acts`: this console's keys act, so that they are offered."""
     pulse = sight.pulse
     if pulse.state in ("well", "late"):
         return []
     word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[pulse.state]
-    return wrapped(f"{word}  {pulse.sentence.removeprefix('No engine: ')}", c.width - 2)
+    remedy = pulse.remedy if acts else pulse.in_shell
+    return wrapped(f"{word}  {pulse.sentence.removeprefix('No engine: ')} {remedy}".strip(), c.width - 2)
 
 
 def _most(c: Canvas) -> int:
     return 1 if c.height < 16 else 2
 
 
-def warned(c: Canvas, sight: Sight) -> bool:
+def warned(c: Canvas, sight: Sight, acts: bool) -> bool:
     """Whether the banner has the whole sentence."""
-    return 0 < len(_warning(c, sight)) <= _most(c)
+    return 0 < len(_warning(c, sight, acts)) <= _most(c)
 
 
-def banner(c: Canvas, y: int, sight: Sight) -> int:
+def banner(c: Canvas, y: int, sight: Sight, acts: bool) -> int:
     """A warning that the figures are stale, and what to do. Returns the rows used."""
-    lines, style = _warning(c, sight), "caution" if sight.pulse.state == "starting" else "alarm"
+    lines, style = _warning(c, sight, acts), "caution" if sight.pulse.state == "starting" else "alarm"
     lines = lines[: _most(c)]
     for row, line in enumerate(lines):
         c.fill(0, y + row, c.width, style)
@@ -219,7 +221,7 @@ def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
     if v.stable:
         return
     bake = f" · {words.bake(gate)}" if gate.bake_s else ""
-    text = "gate open: 2 promotes" if gate.open else f"gate {gate.met} of {gate.total}"
+    text = "gate open (2)" if gate.open else f"gate {gate.met} of {gate.total}"
     for full in (text + bake, text):
         if c.width - 1 - cell_len(full) >= x:
             c.right(c.width - 1, y, full, style)

@@ -27,8 +27,9 @@ def tasks(c: Canvas, area: Area, rows: Sequence[WaitingRow], empty: str) -> None
     given = heights([len(lines) for lines in texts], room)
     for row, height in zip(rows, given, strict=False):
         c.put(x, y, row.key or "○", "key" if row.key else "warn")
-        text, style = row.text, "text"
-        used = c.block(x + KEY_WIDTH, y, width - KEY_WIDTH, height, text, style)
+        if height == 1:  # cut within a word, where it must be cut: the more the better
+            c.put(x + KEY_WIDTH, y, row.text, "text", width - KEY_WIDTH)
+        used = 1 if height == 1 else c.block(x + KEY_WIDTH, y, width - KEY_WIDTH, height, row.text, "text")
         if row.when:
             c.put(x + KEY_WIDTH, y, row.when, "warn+", width - KEY_WIDTH)
         if row.action:

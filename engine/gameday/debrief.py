@@ -26,7 +26,6 @@ ACTS = frozenset({"rollback", "trigger", "hold", "resume", "promote", "ack", "un
 THIN = 0.5  # a slice with less than this share of the usual documents lost the rest
 MOST = 80
 HIDDEN = frozenset({"fault", "kill", "fill"})  # what no record of the store shows
-SHOWN_OTHERWISE = frozenset({"message", "complaint"})
 
 
 class Debrief(Struct, frozen=True):
@@ -176,8 +175,7 @@ def _moments(
     conn: sqlite3.Connection, scenario: Scenario, shift: Shift, rows: list[Row], moments: tuple[JournalEntry, ...]
 ) -> tuple[Happened, ...]:
     """Oldest first: what went wrong (hidden until now), what became visible, who looked, what was done."""
-    decided = [row for row in rows if row.decision.kind not in SHOWN_OTHERWISE]
-    out = [h for h in incident.between(conn, shift.began, shift.ended, decided) if h.kind != "message"]
+    out = [h for h in incident.between(conn, shift.began, shift.ended, rows) if h.kind != "message"]
     screens = ""
     for moment in moments:
         if moment.kind == "step" and scenario.steps[moment.step].deed in HIDDEN:

@@ -19,6 +19,8 @@ MOST = 60  # rows
 AFTER_S = 3600.0  # how long an incident that no one resumed is followed
 BEFORE_S = 600.0  # how far back to look if its beginning is unknown
 SKIPPED = frozenset({"proof", "check", "sign", "start", "stop"})
+OTHERWISE = frozenset({"message", "complaint"})  # decisions of these kinds have rows of their own here
+KEPT = {"kept": "kept, not sent", "waiting": "waiting to be sent", "failed": "FAILED"}
 
 
 def happened(conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row]) -> tuple[Happened, ...]:
@@ -38,7 +40,7 @@ def between(
     out += [*_looks(conn, start, end), *_messages(conn, start, end)]
     for row in rows:
         d = row.decision
-        if start <= d.at <= end and d.kind not in SKIPPED:
+        if start <= d.at <= end and d.kind not in SKIPPED | OTHERWISE:
             why = f": {clean_line(d.reason, 200)}" if d.reason and d.reason not in d.sentence else ""
             kind = "fired" if d.kind == "trigger" else "decision"
             out.append(Happened(d.at, kind, f"{clean_line(d.sentence, 300)}{why}"))
@@ -142,4 +144,6 @@ def _messages(conn: sqlite3.Connection, start: float, end: float) -> list[Happen
     rows = conn.execute(
         "SELECT at, message, state FROM outbox WHERE at >= ? AND at <= ? ORDER BY at LIMIT 20", (start, end)
     ).fetchall()
-    return [Happened(at, "message", f"message {clean_line(name, 40)}: {state}") for at, name, state in rows]
+    return [
+        Happened(at, "message", f"message {clean_line(name, 40)}: {KEPT.get(state, state)}") for at, name, state in rows
+    ]

@@ -35,9 +35,13 @@ def inbox_facts(
     to_review, review_of = _to_review(engine)
     # a rollback that was undone, or that later promotions have passed, needs no explanation any more
     unexplained = proof is not None and not proof.automatic and not proof.reason and proof.rev == state.last_rev
+    locked_by = log.locked_by(engine.conn, state)
+    held_by, held_why = log.held_by(engine.conn, state)
     return inbox.InboxFacts(
-        alarm="" if acknowledged(engine) else monitor.alarm,
-        locked_by=log.locked_by(engine.conn, engine.state),
+        alarm="" if acknowledged(engine) else f"{locked_by} fired" if locked_by else monitor.alarm,
+        locked_by=locked_by,
+        held_by=held_by,
+        held_why=held_why,
         misplaced=engine.misplaced,
         plan_changed=engine.plan_watch.sentence,
         blind=monitor.verdict.blind,

@@ -315,6 +315,15 @@ def locked_by(conn: sqlite3.Connection, state: State) -> str:
     return str(row.decision.evidence.get("trigger", "")) if row is not None else ""
 
 
+def held_by(conn: sqlite3.Connection, state: State) -> tuple[str, str]:
+    """(the trigger or the person that holds promotion in this state, the person's reason); "" where it is unknown."""
+    row = last(conn, ("hold",), before=state.rev + 1) if state.held else None
+    if row is None or row.decision.held != state.held:
+        return "", ""
+    trigger = str(row.decision.evidence.get("trigger", ""))
+    return (trigger, "") if trigger else (row.decision.actor.name, row.decision.reason)
+
+
 def reason_of(conn: sqlite3.Connection, rev: int) -> str:
     """The reason that was given for a decision after it, the newest one; "" for none."""
     row = conn.execute(

@@ -23,6 +23,8 @@ class InboxFacts(Struct, frozen=True):
 
     alarm: str = ""  # an alarm that no one has acknowledged yet
     locked_by: str = ""  # the trigger that locked promotion
+    held_by: str = ""  # the trigger or the person that holds promotion
+    held_why: str = ""  # the person's reason
     misplaced: str = ""
     plan_changed: str = ""
     blind: str = ""
@@ -76,16 +78,25 @@ def _locks(state: State, facts: InboxFacts) -> list[TaskView]:
     if state.locked:
         out.append(
             TaskView(
-                "resume", f"resume with the cause: {_what_fired(state, facts)}", "gate", not_before=state.cooldown_until
+                "resume",
+                f"resume: {_what_fired(state, facts)}; needs the cause",
+                "gate",
+                not_before=state.cooldown_until,
             )
         )
     if state.held:
-        out.append(TaskView("release", f"resume, or keep holding: {state.held}", "gate"))
+        out.append(TaskView("release", _hold(state, facts), "gate"))
     if facts.unarmed and not state.locked and not state.held:
         out.append(TaskView("resume", "resume: no LLM calls until then, so nothing is measured", "gate", "armed"))
     if facts.unexplained:
         out.append(TaskView("reason", "record why it was rolled back", "rollback", str(facts.unexplained)))
     return out
+
+
+def _hold(state: State, facts: InboxFacts) -> str:
+    if not facts.held_by:
+        return f"release the hold: {state.held}"
+    return f"release {facts.held_by}'s hold: {facts.held_why}" if facts.held_why else f"release hold by {facts.held_by}"
 
 
 def _what_fired(state: State, facts: InboxFacts) -> str:

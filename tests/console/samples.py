@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from console.link import Pulse, Sight, corrected
+from console.link import IN_SHELL, START, Pulse, Sight, corrected
 from engine.client.client import Reply, RollbackResult
 from engine.plan.durations import iso
 from engine.plan.load import load_plan
@@ -227,7 +227,7 @@ LOCKED = replace(
     triggers=tuple(replace(t, verdict="locked", sentence=f"locked: {FIRED}", fired=t.id == "error_critical") for t in CALM), next=("locked 18:00, then e (resume)", "only a person raises the percentage"),
     gate=replace(GATE, blocked=(f"locked; resume with the cause, not before {iso(NOW + 1080)}. {FIRED}",)),
     cooldown_until=NOW + 1080, rollback=replace(PROVEN, actor="error_critical", automatic=True), waiting=("write the cause and resume (2), possible in 18:00",),
-    inbox=(TaskView("resume", "resume with the cause: error_critical fired", "gate", not_before=NOW + 1080), TaskView("complaint", "read 2 complaints about search quality", "log", "complaints", due=NOW - 700)),
+    inbox=(TaskView("resume", "resume: error_critical fired; needs the cause", "gate", not_before=NOW + 1080), TaskView("complaint", "read 2 complaints about search quality", "log", "complaints", due=NOW - 700)),
     log=(DecisionView(42, NOW - 720, "trigger", "engine", "the engine", "error_critical", 1, 1000, 0, 8, f"error_critical took 10 % to 0 %: {FIRED[22:]}"), *LOG),
 )  # fmt: skip
 HELD = replace(
@@ -236,7 +236,7 @@ HELD = replace(
     health_sentence="held by bo: waiting for the search team",
     held="bo: waiting for the search team",
     gate=replace(GATE, blocked=("held by bo: waiting for the search team",)),
-    inbox=(TaskView("release", "resume, or keep holding: bo: waiting for the search team", "gate"), *INBOX),
+    inbox=(TaskView("release", "release bo's hold: waiting for the search team", "gate"), *INBOX),
 )
 IDLE = replace(
     NORMAL, health="idle", health_sentence="prepare: 9 items to sign, no documents yet", stage=0, stage_name="Pre-Rollout Preparation", stage_percent_bp=0, percent_bp=0, effective_bp=0,
@@ -290,8 +290,10 @@ STATES: dict[str, tuple[View | None, Pulse]] = {
         NORMAL,
         Pulse(
             "dead",
-            "No engine: process 4242 ended, last heartbeat 12s ago; its lease runs out in 18s. E starts one; in a shell, `rollout` does.",
+            "No engine: process 4242 ended, last heartbeat 12s ago; its lease runs out in 18s.",
             12.0,
+            START,
+            IN_SHELL,
         ),
     ),
     "frozen": (

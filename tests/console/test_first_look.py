@@ -131,4 +131,14 @@ async def test_a_frame_that_the_terminal_did_not_take_was_not_seen() -> None:
 
 
 def test_a_read_only_look_offers_nothing_that_acts() -> None:
-    assert "p promotes" not in FirstLook(onlooker("ready", read_only=True)).canvas(160, 48).text()
+    offers = {
+        "ready": ("p the gate is open",),
+        "locked": ("restore", "e 18:00"),
+        "dead": ("E starts one", "E start the engine"),
+    }
+    for state, words in offers.items():
+        for size in ((80, 24), (160, 48)):
+            may, may_not = (FirstLook(onlooker(state, read_only)).canvas(*size).text() for read_only in (False, True))
+            assert all(word not in may_not for word in words), state
+            assert any(word in may for word in words), "the test must see it offered"
+    assert "`rollout` in a shell starts one" in FirstLook(onlooker("dead", True)).canvas(160, 48).text()

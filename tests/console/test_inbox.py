@@ -117,7 +117,7 @@ async def test_the_count_is_on_every_screen(state: str, size: tuple[int, int]) -
 async def test_live_shows_tasks_with_their_keys_and_sleep_without() -> None:
     async with console("locked").run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)
-        assert "e 18:00 left · resume with the cause" in live(app)
+        assert "e 18:00 left · resume: error_critical" in live(app)
     async with console("sleep").run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)
         assert waiting.SLEEP in live(app)
@@ -192,7 +192,9 @@ async def test_a_notice_leaves_the_keys_free_goes_by_a_key_and_is_kept() -> None
 
 def test_status_names_the_key_and_counts_what_it_leaves_out() -> None:
     shown = [line.sentence for line in lines(LOCKED, "running")]
-    assert any("resume with the cause" in s and "(possible in 18:00, key e)" in s for s in shown)
+    assert any(
+        "resume: error_critical fired; needs the cause" in s and "(possible in 18:00, key e)" in s for s in shown
+    )
     many = replace(NORMAL, inbox=tuple(TaskView("item", f"sign: {n}", "gate", str(n)) for n in range(8)))
     assert "Waiting for you: 3 more; the key ! lists them." in [line.sentence for line in lines(many, "running")]
     assert "Waiting for you: nothing." in [line.sentence for line in lines(SLEEP, "running")]
@@ -213,7 +215,7 @@ async def test_the_header_states_who_has_the_alarm_and_k_takes_it() -> None:
         await until(pilot, lambda: "alice has it" in live(app).splitlines()[0])
 
 
-WIDE = {"live": ("locked 18:00, then e (resume)", "resume with the cause: error_critical fired"), "gate": (LOCKED.gate.blocked[0],),
+WIDE = {"live": ("locked 18:00, then e (resume)", "resume: error_critical fired; needs the cause"), "gate": (LOCKED.gate.blocked[0],),
         "triggers": ("FIRED: locked; e on the gate (2) resumes", f"locked: {FIRED}")}  # fmt: skip
 
 

@@ -61,6 +61,7 @@ def test_the_timeline_has_everything_in_order() -> None:
     assert "bo opened a console (pts/3)" in text
     assert "complaint: nothing found" in text
     assert "message rollback: sent" in text
+    assert text.count("message rollback") == 1, "its delivery is in the log too"
     assert [h.at for h in last.happened] == sorted(h.at for h in last.happened)
 
 

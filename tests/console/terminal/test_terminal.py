@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from console.terminal import escape
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
 from engine.server.process import spawn, wait_until_up
@@ -118,7 +119,7 @@ def ends_well(terminal: Terminal, began: float) -> None:
     assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", escape.ENDS)
 def test_a_signal_restores_the_terminal_and_leaves_the_engine(place: Place, number: signal.Signals) -> None:
     with place.console() as terminal:
         attached(terminal)
@@ -127,6 +128,20 @@ def test_a_signal_restores_the_terminal_and_leaves_the_engine(place: Place, numb
         ends_well(terminal, began)
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + number
     assert place.engine_lives()
+
+
+def test_an_answer_that_comes_as_the_console_ends_sets_no_mode_again(place: Place) -> None:
+    """A terminal at the end of a slow line answers the first frame's queries when the modes are reset already."""
+    with place.console(answers=False) as terminal:
+        terminal.until("STAGE")
+        end = time.monotonic() + 30
+        while b"\x1b[?2048$p" not in terminal.raw and time.monotonic() < end:
+            terminal.read()
+        os.kill(terminal.pid, signal.SIGTERM)
+        while not terminal.ended(0.02):
+            with contextlib.suppress(OSError):
+                terminal.send("\x1b[?2048;2$y")
+        assert left_on(terminal.raw) == []
 
 
 def test_a_signal_before_the_screen_is_ready_restores_the_terminal(place: Place) -> None:

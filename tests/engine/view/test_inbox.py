@@ -38,6 +38,19 @@ def test_a_lock_states_from_when_it_can_be_resumed() -> None:
     assert "error_critical fired" in task.sentence
 
 
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        (InboxFacts(held_by="error_creep"), "release hold by error_creep"),
+        (InboxFacts(held_by="bo", held_why="wait"), "release bo's hold: wait"),
+        (InboxFacts(), "release the hold: bo: wait"),
+    ],
+)
+def test_a_hold_names_who_holds(facts: InboxFacts, sentence: str) -> None:
+    (task,) = inbox.tasks(replace(CANARY, held="bo: wait"), PLAN, SHUT, (), facts)
+    assert task.sentence == sentence
+
+
 def test_the_most_pressing_comes_first() -> None:
     facts = InboxFacts(
         blind="blind for 2m", problems=("the disk is full",), unexplained=7, complaints=2, complained_at=5.0, to_review=8,
