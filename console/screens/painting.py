@@ -78,8 +78,9 @@ class Painting:
 
     @property
     def todo(self) -> list[WaitingRow]:
-        """What waits for a person, as this console can offer it."""
-        return waiting.rows(self.sight, self.console.rehearsal, self.console.read_only)
+        """What waits for a person; without the keys that do nothing here."""
+        every = waiting.rows(self.sight, self.console.rehearsal)
+        return [row if self.may(row.action.partition("(")[0]) else row._replace(key="", action="") for row in every]
 
     @property
     def step_s(self) -> float:

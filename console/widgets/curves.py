@@ -91,15 +91,23 @@ def curve(c: Canvas, area: Area, chart: Chart) -> None:
         _one(c, plotted, chart, top)
     known = any(v is not None for v in chart.series) or any(v is not None for _, line in chart.lines for v in line)
     if not known:
-        size = min(cell_len(chart.empty) + 2, plotted.width - 1)
-        c.fill(plotted.x + 1, y + rows // 2, size, "dim")  # a threshold may run there
-        c.put(plotted.x + 1, y + rows // 2, f" {chart.empty} ", "dim", size)
+        _empty(c, plotted, chart.empty)
     for at, sign in chart.marks:
         if chart.grid.start <= at <= chart.grid.end:
             _mark(c, plotted, column_of(chart.grid, at, plotted), sign)
     if axis_row:
         _axis(c, plotted, y + rows, chart.grid)
     _cursor(c, plotted, chart)
+
+
+def _empty(c: Canvas, area: Area, text: str) -> None:
+    """Why there is no curve, in the row nearest to the middle that no threshold's label is in."""
+    size, middle = min(cell_len(text) + 2, area.width - 1), area.height // 2
+    rows = sorted(range(area.height), key=lambda row: abs(row - middle))
+    free = (row for row in rows if "limit" not in c.styles[area.y + row][area.x : area.x + area.width])
+    row = area.y + next(free, middle)
+    c.fill(area.x + 1, row, size, "dim")
+    c.put(area.x + 1, row, f" {text} ", "dim", size)
 
 
 def column_of(grid: Grid, at: float, area: Area) -> int:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from console.link import Sight
 from console.tasks import KEYS
-from console.terminal.type_ahead import ACTING
 from console.widgets import words
 from engine.plan.durations import clock
 from engine.view.model import TaskView, View
@@ -34,17 +33,12 @@ class WaitingRow(NamedTuple):
     tasks: int = 1  # how many are behind this row
 
     @property
-    def acts(self) -> bool:
-        """Whether its key does something, rather than show a screen."""
-        return self.action.removeprefix("app.").partition("(")[0] in ACTING
-
-    @property
     def text(self) -> str:
         return f"{self.when} · {self.sentence}" if self.when else self.sentence
 
 
-def rows(sight: Sight, rehearsal: bool = False, read_only: bool = False) -> list[WaitingRow]:
-    """What waits for a person, most pressing first. A read-only console offers no key that acts."""
+def rows(sight: Sight, rehearsal: bool = False) -> list[WaitingRow]:
+    """What waits for a person, most pressing first."""
     v = sight.view
     out: list[WaitingRow] = []
     if sight.pulse.state == "dead" and not rehearsal:
@@ -52,7 +46,7 @@ def rows(sight: Sight, rehearsal: bool = False, read_only: bool = False) -> list
     if v is not None:
         failed = {item.id for item in v.gate.items if item.state == "failed"}
         out += [_row(task, v, failed) for task in v.inbox or ()]
-    return [row._replace(key="", action="") if row.acts else row for row in out] if read_only else out
+    return out
 
 
 def folded(rows: Sequence[WaitingRow], spare: int = 0) -> list[WaitingRow]:
