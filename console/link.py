@@ -32,9 +32,9 @@ T = TypeVar("T")
 LATE_S = 1.6  # the engine's heartbeat comes about once a second
 SILENT_S = 5.0
 ASK_S = 0.3
-START = "E starts one; in a shell, `rollout` does."
+STARTS_ONE = "E starts one; in a shell, `rollout` does."
 IN_SHELL = "`rollout` in a shell starts one."
-REHEARSE = "q ends this rehearsal, `rollout rehearse` starts another."
+STARTS_REHEARSAL = "q ends this rehearsal, `rollout rehearse` starts another."
 OTHER_VERSION = (
     "NOT CERTAIN what is in force: the engine runs and answers in a format that this version does not know; use the "
     "version that it was started with"
@@ -117,7 +117,9 @@ def judge(
         return Pulse("starting", "The engine has started; its first figures come in a moment.", age)
     if process == "ended":
         stops = _stops("its lease runs out", lease_s - age, armed)
-        remedy, in_shell = (REHEARSE, "`rollout rehearse` starts another.") if rehearsal else (START, IN_SHELL)
+        remedy, in_shell = (
+            (STARTS_REHEARSAL, "`rollout rehearse` starts another.") if rehearsal else (STARTS_ONE, IN_SHELL)
+        )
         ended = f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}."
         return Pulse("dead", ended, age, remedy, in_shell)
     if process == "stopped":

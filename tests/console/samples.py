@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from console.link import IN_SHELL, START, Pulse, Sight, corrected
+from console.link import IN_SHELL, STARTS_ONE, Pulse, Sight, corrected
 from engine.client.client import Reply, RollbackResult
 from engine.plan.durations import iso
 from engine.plan.load import load_plan
@@ -292,7 +292,7 @@ STATES: dict[str, tuple[View | None, Pulse]] = {
             "dead",
             "No engine: process 4242 ended, last heartbeat 12s ago; its lease runs out in 18s.",
             12.0,
-            START,
+            STARTS_ONE,
             IN_SHELL,
         ),
     ),
