@@ -7,6 +7,7 @@ them. `guard` decides who may use TCP, `connections` how much.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from engine.server.guard import Guard
 from engine.server.wire import Health, StoredDocument
 from engine.server.workers import Workers
 from engine.service.engine import Engine
-from engine.store import documents, log
+from engine.store import database, documents, log
 from engine.store.documents import Document
 from engine.store.reader import decision_view
 from engine.text import clean_block, clean_line
@@ -168,6 +169,14 @@ class Api(DocumentApi):
     async def metrics(self, request: Request) -> Response:
         body, kind = self.engine.metrics(request.headers.get("accept", "*/*"))
         return Response(body, media_type=kind)
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        """A damaged store is no fault of the engine's."""
+        damage = database.damaged(self.engine.folder, error) if isinstance(error, sqlite3.Error) else ""
+        if not damage:
+            return await super().broken(request, error)
+        self.engine.event(damage)
+        return refuse(503, "store", damage)
 
     # -- the page ------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from engine.server import binding, repeated
 from engine.server.guard import Guard
 from engine.server.simulation import Simulation, refuse_a_rehearsals
 from engine.service import sd_notify
-from engine.store import running
+from engine.store import database, running
 from engine.store.folder import Folder, Lock, StoreError
 from engine.text import reason_of
 
@@ -152,7 +152,8 @@ def run(
     except (StoreError, PlanError, EnvironmentProblem) as error:  # errors a person can fix
         _last_word(str(error), apart)
     except (OSError, sqlite3.Error) as error:
-        _last_word(f"The engine cannot run: {reason_of(error)}.", apart, error)
+        why = database.damaged(folder, error) if isinstance(error, sqlite3.Error) else ""
+        _last_word(why or f"The engine cannot run: {reason_of(error)}.", apart, error)
     except Exception as error:  # our own fault: no setting explains it
         sentence = (
             f"The engine has an internal fault ({type(error).__name__}); your settings are not the cause. "
@@ -275,9 +276,10 @@ def _load_all() -> None:
     import uvicorn.protocols.http.h11_impl
 
     import engine.server.http
-    import engine.store.schema
+    from engine.store import own_schema
 
-    log.debug("loaded %s", (uvicorn.protocols.http.h11_impl, engine.server.http, engine.store.schema))
+    own_schema.expected(own_schema.KNOWN)
+    log.debug("loaded %s", (uvicorn.protocols.http.h11_impl, engine.server.http, own_schema))
 
 
 def _end_when_closed(loop: asyncio.AbstractEventLoop, end: Callable[[str], None]) -> None:

@@ -119,6 +119,7 @@ class Engine:
         self.seen_before: float | None = None  # when the previous engine was last alive, by the machine's clock
         self.evaluated_before: float | None = None  # the same by its calendar, as the log has it
         self.from_backup = False  # the store is a restored backup
+        self.altered = ""  # what had been put into its schema when it was opened
         self.end_cause = ""  # why a person or another engine ends this one
         self.started = clock.now()
         self.events: deque[tuple[float, str]] = deque(maxlen=50)
@@ -148,7 +149,8 @@ class Engine:
     async def open(self, address: str = "") -> None:
         """Open the store and create the parts; nothing runs yet. StoreError when the store cannot be used."""
         self.address = address
-        self.from_backup = await asyncio.to_thread(database.create, self.folder)
+        created = await asyncio.to_thread(database.create, self.folder)
+        self.from_backup, self.altered = created.from_backup, created.altered
         self.clean_start = self._take_token()
         self.conn = database.open_reader(self.folder)
         if isinstance(self.clock, LapseClock):  # a kept rehearsal continues where it was: its log never runs backwards

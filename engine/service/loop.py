@@ -223,8 +223,10 @@ class ControlLoop:
         self._engine.writer.replaced = replaced
 
     async def _watch_row(self) -> None:
-        """If the control row or the last decision is not what this engine recorded, go to 0 % and log why."""
+        """If the schema, the control row or the last decision is not what this engine made, go to 0 % and log why."""
         engine = self._engine
+        while engine.writer.altered:
+            await rollback.alarm(engine, engine.writer.altered.popleft())
         differs = engine.trust.check(engine.conn, engine.token)
         if differs and not engine.switch.pending:
             await rollback.alarm(self._engine, differs)

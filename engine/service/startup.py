@@ -28,6 +28,8 @@ async def settle(engine: Engine, remembering: Remembering, deferred: DeferredRec
     _accept_armed_file(engine)
     if not engine.verified.ok:
         await rollback.alarm(engine, engine.verified.sentence)
+    if engine.altered:
+        await rollback.alarm(engine, engine.altered)
     finding = remembering.compare()
     lack = finding if isinstance(finding, Lack) else None
     if engine.state.rev == 0:

@@ -13,7 +13,7 @@ import shlex
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from engine.files import is_regular_or_absent
 from engine.store.folder import Folder, StoreError
@@ -27,9 +27,16 @@ HELD_MIB = 4 * LOG_MIB  # it restarts long before this, unless a reader holds an
 FROM_BACKUP = 1  # `user_version` of a copy made by `rollout backup`, until an engine opens it
 
 
-def create(folder: Folder, busy_s: float = 5.0) -> bool:
-    """Create or migrate the database. True when it is a restored backup; the armed file belongs to another state then
-    and is removed first. Only for the holder of the lock. StoreError when the file is not usable."""
+class Created(NamedTuple):
+    """`altered`: what was put into its schema and is dropped, as a phrase; "" for nothing."""
+
+    from_backup: bool
+    altered: str
+
+
+def create(folder: Folder, busy_s: float = 5.0) -> Created:
+    """Create or migrate the database. The armed file of a restored backup belongs to another state and is removed
+    first. Only for the holder of the lock. StoreError when the file is not usable."""
     from engine.store.schema import migrate  # only the holder of the lock needs it
 
     folder.prepare()
@@ -39,10 +46,11 @@ def create(folder: Folder, busy_s: float = 5.0) -> bool:
         _refuse_planted(folder)
         conn = sqlite3.connect(folder.database, timeout=busy_s, isolation_level=None)
         try:
-            restored: bool = conn.execute("PRAGMA user_version").fetchone()[0] == FROM_BACKUP
+            restored = _is_from_backup(conn, folder)
             if restored:
                 folder.disarm()
             conn.execute("PRAGMA journal_mode=WAL")
+            altered = _mend_schema(conn, folder)
             migrate(conn)
             if restored:
                 conn.execute("PRAGMA user_version=0")
@@ -58,7 +66,45 @@ def create(folder: Folder, busy_s: float = 5.0) -> bool:
         raise StoreError(
             damaged(folder, error) or folder.why_closed() or f"The store {folder.database} cannot be opened: {error}."
         ) from None
-    return restored
+    return Created(restored, altered)
+
+
+def _is_from_backup(conn: sqlite3.Connection, folder: Folder) -> bool:
+    """StoreError for a database that is not a store, or one with a mark that this version does not know."""
+    (version,) = conn.execute("PRAGMA user_version").fetchone()
+    (program,) = conn.execute("PRAGMA application_id").fetchone()
+    names = {name for (name,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()}
+    if program or (names and "_sqlite_migrations" not in names):
+        raise StoreError(
+            f"{folder.database} is a database of another program, not a store. Nothing was changed. Move it away, or "
+            "point --store, or [store] path, at another folder."
+        )
+    if version not in (0, FROM_BACKUP):
+        raise StoreError(
+            f"The store {folder.database} has the mark user_version = {version}, which this version does not know: a "
+            "newer version of the rollout console wrote it. Install that version, or restore a backup from before it. "
+            "Rollback still works."
+        )
+    return bool(version == FROM_BACKUP)
+
+
+def _mend_schema(conn: sqlite3.Connection, folder: Folder) -> str:
+    """Before anything is written: what was planted would act on it."""
+    from engine.store import own_schema
+
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        altered = own_schema.mend(conn)
+        conn.execute("COMMIT")
+    except own_schema.TablesDiffer as differ:
+        raise StoreError(
+            f"The store {folder.database} was changed by another program ({differ}). Rollback still works. Move the "
+            "file away and restore the last `rollout backup`."
+        ) from None
+    finally:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+    return altered
 
 
 def _refuse_planted(folder: Folder) -> None:

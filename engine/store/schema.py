@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -33,6 +33,18 @@ def migrations() -> Callable[[Step], Step]:
         return step
 
     return mark
+
+
+class _Plain:
+    """A database as the steps see it."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self.conn = conn
+
+
+def run(step: Step, conn: sqlite3.Connection) -> None:
+    """One step alone, without a record of it."""
+    step(cast("Database", _Plain(conn)))
 
 
 def _run(db: Database, script: str) -> None:
@@ -394,15 +406,15 @@ def document_source(db: Database) -> None:
 
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
-    applied = _applied(conn)
+    done = applied(conn)
     known = [step.__name__ for step in steps]
-    if unknown := [name for name in applied if name not in known]:
+    if unknown := [name for name in done if name not in known]:
         raise StoreError(
             f"The store was written by a newer version of the rollout console (it has {', '.join(unknown)}, which "
             "this version does not support). Install that version again, or restore a backup from before it. "
             "Rollback still works."
         )
-    if set(applied) == set(known):
+    if set(done) == set(known):
         return
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
@@ -416,10 +428,10 @@ def migrate(conn: sqlite3.Connection) -> None:
 def of_another_version(conn: sqlite3.Connection) -> str:
     """Why a query of this version fails on the store of a running engine; "" if both have the same tables. Read
     only."""
-    known, applied = {step.__name__ for step in steps}, set(_applied(conn))
-    if known == applied:
+    known, done = {step.__name__ for step in steps}, set(applied(conn))
+    if known == done:
         return ""
-    if applied - known:
+    if done - known:
         return (
             "The running engine is of a newer version than this console and keeps this in another form. Install that "
             "version here, or use its console. R works in both."
@@ -430,7 +442,7 @@ def of_another_version(conn: sqlite3.Connection) -> str:
     )
 
 
-def _applied(conn: sqlite3.Connection) -> list[str]:
+def applied(conn: sqlite3.Connection) -> list[str]:
     """The names of the steps that the database has, as sqlite-utils keeps them."""
     table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
     if conn.execute(table).fetchone() is None:

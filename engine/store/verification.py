@@ -46,6 +46,8 @@ def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
 
 
 def _verify(conn: sqlite3.Connection, head: str) -> Verification:
+    from engine.store.own_schema import difference  # a rollback starts without it
+
     prev, state, count, seen = GENESIS, State(), 0, not head
     for rev, body, was, digest, *columns in conn.execute(
         "SELECT rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id "
@@ -93,6 +95,14 @@ def _verify(conn: sqlite3.Connection, head: str) -> Verification:
             f"The log is a chain of {count} decisions, but the stored state does not match it (the row has "
             f"revision {row[0]}, epoch {row[1]}, {percent(row[2])}; the log leads to {state.rev}, {state.epoch}, "
             f"{percent(state.percent_bp)}): rows are missing at its end, or the state was changed.",
+        )
+    if altered := difference(conn):
+        return Verification(
+            False,
+            count,
+            prev,
+            f"The log is a chain of {count} decisions, but someone changed the database's schema: {altered.phrase}. An "
+            "engine that starts drops what was added; what it did until then stays.",
         )
     return Verification(
         True, count, prev, f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}."

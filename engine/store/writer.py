@@ -23,7 +23,9 @@ from engine.store.documents import DocumentWrite
 from engine.store.files import Files, Replaced
 from engine.store.folder import Folder
 from engine.store.log import Fenced, begin
+from engine.store.own_schema import TablesDiffer
 from engine.store.rollup import insert_and_fold
+from engine.store.schema_watch import SchemaWatch
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], Any]
@@ -65,6 +67,8 @@ class Writer:
         self._failing_since: float | None = None  # when a batch was first refused, monotonic seconds
         self._began: float | None = None  # when the current write began, monotonic seconds
         self.fenced = False
+        self.altered: deque[str] = deque()  # what was put into the schema and dropped, for the loop to report
+        self._schema = SchemaWatch(token)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -269,6 +273,7 @@ class Writer:
         try:
             self.files.check_content()
             try:
+                self._keep_schema(conn)
                 result = _alone(conn, job)
             finally:
                 self.files.wrote()
@@ -277,6 +282,15 @@ class Writer:
             self.replaced(str(error))
             raise
         return result
+
+    def _keep_schema(self, conn: sqlite3.Connection) -> None:
+        """Drop what someone put into it before it acts on this job. Replaced when tables are not ours any more."""
+        try:
+            if altered := self._schema.mend(conn):
+                self.altered.append(altered)
+        except TablesDiffer as differ:
+            self.files.overwritten = f"the database was changed by another program ({differ})"
+            raise Replaced(self.files.overwritten) from None
 
     def _run_batch(self) -> bool:
         with self._wake:
@@ -305,10 +319,11 @@ class Writer:
                 self._jobs.extendleft(reversed(jobs))
             return False
         except Exception as error:
-            self._problem = f"a batch could not be written: {error}"
+            damage = database.damaged(self._folder, error) if isinstance(error, sqlite3.Error) else ""
+            self._problem = damage or f"a batch could not be written: {error}"
             self._failing_since = None
             for _, future in batch:
-                _fail(future, error)
+                _fail(future, OSError(damage.rstrip(".")) if damage else error)
             return True
         self._problem = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
         self._failing_since = None

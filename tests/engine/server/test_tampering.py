@@ -118,3 +118,23 @@ def test_no_raise_on_a_row_that_differs(stage: Stage) -> None:
     assert not reply.ok, reply.sentence
     assert stage.until(lambda: stage.reader.read(log.verify).ok)
     assert stage.percent_bp == 0
+
+
+def test_a_planted_trigger_is_dropped_before_it_acts_and_is_an_alarm(stage: Stage) -> None:
+    blocks = "CREATE TRIGGER blocks BEFORE INSERT ON decision BEGIN SELECT RAISE(ABORT, 'no'); END"
+    stage.climb(2)
+    change(stage, blocks)
+    assert stage.until(lambda: stage.percent_bp == 0)
+    assert "trigger blocks was added" in stage.reader.log(1, kind="rollback")[0].reason
+    assert stage.until(lambda: any("ALARM: trigger blocks" in sentence for _, sentence in stage.view.events))
+    stage.climb(2)
+    stage.processes[-1].kill()
+    stage.processes[-1].wait()
+    change(stage, blocks)
+    verified = stage.cli("log", "--verify")
+    assert verified.returncode == 1
+    assert "trigger blocks was added" in verified.stderr
+    stage.engine()
+    assert stage.percent_bp == 0
+    assert "trigger blocks was added" in stage.reader.log(1, kind="rollback")[0].reason
+    assert stage.cli("log", "--verify").returncode == 0

@@ -51,10 +51,14 @@ def test_the_newest_decisions_are_read_once_until_there_is_another(conn: sqlite3
 
 
 def behind_the_triggers(conn: sqlite3.Connection, *statements: str) -> None:
-    for name in ("i", "u", "d"):
-        conn.execute(f"DROP TRIGGER decision_is_append_only_{name}")
+    """By someone who puts the triggers back afterwards."""
+    own = conn.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in own:
+        conn.execute(f"DROP TRIGGER {name}")
     for statement in statements:
         conn.execute(statement)
+    for _, sql in own:
+        conn.execute(sql)
 
 
 @pytest.mark.parametrize(
