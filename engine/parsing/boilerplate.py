@@ -45,9 +45,8 @@ _LICENCE = re.compile(
     r"|spdx-(?:license-identifier|filecopyrighttext)"
     r"|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
     r"|permission to use, copy, modify|this document has been placed in the public domain"
-    r"|you should have received a copy of the",
-    re.I,
-)
+    r"|you should have received a copy of the"
+)  # of a text in small letters: a search that ignores case takes five times as long
 # every match contains one of these: searching for them is a hundred times faster
 _LEGAL_WORDS = (
     "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT",
@@ -98,12 +97,12 @@ def is_section(heading: str) -> bool:
 def is_licence(text: str) -> bool:
     if not any(map(text.__contains__, _LEGAL_WORDS)):
         return False
-    return _LICENCE.search(text[:4000]) is not None or (len(text) < 400 and _COPYRIGHT.match(text) is not None)
+    return _LICENCE.search(text[:4000].lower()) is not None or (len(text) < 400 and _COPYRIGHT.match(text) is not None)
 
 
 def grants(text: str) -> bool:
     """Whether it has the words of a licence, not only of a copyright."""
-    return _LICENCE.search(text[:4000]) is not None
+    return _LICENCE.search(text[:4000].lower()) is not None
 
 
 def is_people(text: str) -> bool:

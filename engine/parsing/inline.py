@@ -25,10 +25,11 @@ _AUTOLINK = re.compile(r"<(?:https?|mailto|ftp):[^<>\s]{1,500}>|<[\w.+-]{1,60}@[
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
 _ATTRIBUTES = re.compile(r"[ \t]*\{[:#.][^{}\n]{0,100}\}")  # {#anchor .class}, {: .note}
 _TEMPLATE = re.compile(r"\{\{[^{}\n]{0,300}\}\}|\{%[^{}\n]{0,300}%\}|\{/\*[^\n]{0,300}\*/\}")
-_SHORTCODE = re.compile(r"(?<![\w:]):[a-z][a-z0-9_+-]{1,40}:(?![\w:])")  # :rocket:
-_STRESS = re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![\w*])|~~")
-_STRESSED_WORDS = re.compile(r"(?<!\w)__([^\s_][^_\n]{0,200}\s[^_\n]{0,200})__(?!\w)")  # not __init__
-_UNDERSCORED = re.compile(r"(?<!\w)_([A-Za-z][^_\n]{0,100})_(?!\w)")
+# Each begins with its mark and looks back from there: searching for a mark is ten times as fast as for what is before.
+_SHORTCODE = re.compile(r":(?<![\w:]:)[a-z][a-z0-9_+-]{1,40}:(?![\w:])")  # :rocket:
+_STRESS = re.compile(r"[*~](?:(?<=\*)(?:(?<![\w*]\*)\*{0,2}(?=[^\s*])|(?<=[^\s*]\*)\*{0,2}(?![\w*]))|(?<=~)~)")
+_STRESSED_WORDS = re.compile(r"__(?<!\w__)([^\s_][^_\n]{0,200}\s[^_\n]{0,200})__(?!\w)")  # not __init__
+_UNDERSCORED = re.compile(r"_(?<!\w_)([A-Za-z][^_\n]{0,100})_(?!\w)")
 _CODE_MARKS = re.compile(r"(`{1,2})[ ]?([^`\n]{1,200}?)[ ]?\1")
 _PICTURES = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+")
 _LOGO = re.compile(r"\s*\b(?:logo(?:type)?|banner|icon|image|header|screenshot|badge)\b.*$", re.I)

@@ -10,6 +10,7 @@ import tracemalloc
 import pytest
 
 from engine.extraction import prose
+from engine.extraction.candidates import tokenise
 from engine.extraction.frequency import extract
 from engine.extraction.unspaced import pieces
 
@@ -214,3 +215,24 @@ def test_a_japanese_compound_of_both_scripts_is_one_keyword() -> None:
     assert {"データ構造", "分散システム", "合意アルゴリズム"} <= set(terms)
     assert not {"構造", "システム", "分散", "合意"} & set(terms)  # they occur inside a compound alone
     assert "データ" in terms
+
+
+def test_tokens_are_the_same_whether_chunks_are_looked_up_or_the_whole_text_is_read() -> None:
+    """A tab anywhere makes tokenise read the whole text with one expression; without, chunks between white space are looked up."""
+    draw = random.Random(8)
+    pieces_of_text = [
+        *"ab Z1.,;:!?)('\"`-_/@&#+=*<>é’中",
+        "\n",
+        "\n",
+        " \n ",
+        "\n\n",
+        "\xa0",
+        "--flag",
+        " .NET",
+        "max_conn",
+        "a-\nb",
+        "x = 1",
+    ]
+    for _ in range(3000):
+        text = "".join(draw.choices(pieces_of_text, k=draw.randrange(16))) + " end"
+        assert tokenise(text) == tokenise(f"{text}\t")[:-1], text
