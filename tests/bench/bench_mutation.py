@@ -106,6 +106,31 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)",
         "0 -> 1",
     ): "only the lookups are read",
+    (
+        "engine/triggers/rules.py",
+        "window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)",
+        "0.0 -> 1.0",
+    ): "only the lookups are read",
+    (
+        "engine/triggers/rules.py",
+        "calls, span = (known.failures_in_row, known.failures_span_s) if known else (0, 0.0)",
+        "0.0 -> 1.0",
+    ): "no call has failed, so no span is read",
+    (
+        "engine/rollout/state.py",
+        "login: int = -1  # the uid that the session logged in as, where it is another (`sudo -u`, `su`)",
+        "1 -> 2",
+    ): "every uid below 0 is none",
+    (
+        "engine/gate/conditions.py",
+        "needed = _at_this_rate(lambda m: bounds.rate_lower(int(k / n * m), m, sure) > target, n)",
+        "bounds.rate_lower(int(k / n * m), m, sure) > target -> bounds.rate_lower(int(k / n * m), m, sure) >= target",
+    ): "no bound of whole counts is the target to the last bit",
+    (
+        "engine/gate/conditions.py",
+        "needed = _at_this_rate(lambda m: bounds.rate_upper(round(k / n * m), m, sure) < target, n) if inside else None",
+        "bounds.rate_upper(round(k / n * m), m, sure) < target -> bounds.rate_upper(round(k / n * m), m, sure) <= target",
+    ): "no bound of whole counts is the target to the last bit",
 }
 
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {

@@ -105,7 +105,9 @@ def test_a_count_that_does_not_fit_its_n_has_no_bound() -> None:
         (rate(0, 298), 2.0, "; 1 more documents, about 30s", 30.0),
         (rate(0, 179), 1.0, "; 120 more documents, about 2h", 7200.0),
         (rate(1, 400), 0.0, "; 73 more clean documents (73 at the current error rate)", None),
+        (rate(1, 400), 1.0, "; 73 more clean documents, about 1h 13m (73 at the current error rate)", 4380.0),
         (rate(5, 200), 0.0, " more clean documents, and errors must stop", None),
+        (rate(5, 200), 1.0, " more clean documents, and errors must stop", None),
     ],
 )
 def test_an_error_rate_shows_how_many_more_documents(
@@ -115,6 +117,15 @@ def test_an_error_rate_shows_how_many_more_documents(
     assert view.met is False
     assert view.missing.endswith(missing)
     assert view.eta_s == eta
+
+
+def test_only_a_figure_whose_bound_misses_the_target_is_unproven() -> None:
+    assert [judged(ERRORS, rate(*of)).unproven for of in ((0, 400), (0, 5), (1, 400), (5, 200))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_the_documents_that_are_reported_as_missing_are_enough_and_one_less_is_not() -> None:

@@ -39,6 +39,7 @@ def test_a_state_begins_with_nothing_decided_and_no_ceiling() -> None:
     assert (new.held, new.locked, new.last_rev, new.restart_rev, new.ceiling_bp) == ("", "", 0, 0, 10_000)
     assert not decision().override
     assert Actor("x").uid == -1
+    assert [Actor("x", 1000, login=login).person for login in (-1, 0, 1, 1001)] == [1000, 0, 1, 1001]
 
 
 def test_a_note_changes_nothing_but_the_number_of_decisions() -> None:

@@ -128,7 +128,8 @@ def test_how_many_clean_documents_end_a_breach(n: int, k: int, resets: str) -> N
 
 
 def test_a_threshold_of_zero_is_reset_by_no_number_of_documents() -> None:
-    assert composed(of(replace(CRITICAL, above=0.0), windows=window(CRITICAL, 100, 5)).resets) == ""
+    for k in (5, 100):
+        assert composed(of(replace(CRITICAL, above=0.0), windows=window(CRITICAL, 100, k)).resets) == ""
 
 
 @pytest.mark.parametrize(("over", "convinced"), [(0.0, False), (0.01, True)])
@@ -143,6 +144,8 @@ def test_a_window_convinces_only_with_its_cusum(over: float, convinced: bool) ->
 def test_an_absent_cusum_and_a_fallback_need_no_second_opinion() -> None:
     assert of(CRITICAL, windows=window(CRITICAL, 100, 20)).convinced
     assert of(CRITICAL, windows=window(CRITICAL, 19, 5), levels={FEW: level(0.0)}).convinced
+    healthy = of(HIGH, windows=window(HIGH, 100, 2), levels={PROOF: level(0.0)})
+    assert (healthy.breach, healthy.convinced, composed(healthy.why)) == (False, True, "")
 
 
 @pytest.mark.parametrize("mode", ["guarded", "early"])
@@ -159,6 +162,8 @@ def test_the_early_detectors_act_above_their_thresholds(mode: Mode) -> None:
     assert acts(CRITICAL, full, {EARLY: level(early + 0.01)}) == "cusum"
     assert acts(CRITICAL, thin, {FEW: level(few)}) == ""
     assert acts(CRITICAL, thin, {FEW: level(few + 0.01)}) == "cusum-few"
+    twenty = window(CRITICAL, 20, 0)
+    assert acts(CRITICAL, twenty, {FEW: level(few + 0.01)}) == ("cusum-few" if mode == "early" else "")
     assert acts(CRITICAL, thin, {FEW: level(few + 0.01, 100, 5)}) == ""  # 5 % is not above 5 %
     assert acts(CRITICAL, full, {FEW: level(few + 0.01)}) == ("cusum-few" if mode == "early" else "")
     high = window(HIGH, 100, 2)
@@ -193,6 +198,7 @@ def test_a_fault_is_fresh_for_a_minute_or_five_documents(clean_s: float, clean: 
         (4, 19, 4, 300.0, True),
         (4, 19, 4, 300.1, False),  # not in the window
         (5, 40, 4, 61.0, True),
+        (5, 41, 6, 61.0, True),  # 1 of 36 others
         (5, 40, 7, 61.0, False),  # 2 of 35 others are above 5 % too
     ],
 )
@@ -277,6 +283,7 @@ def test_the_early_mean_is_of_twenty_calls_in_guarded_modes_above_a_threshold() 
     assert of(SLOW, "literal", windows=full, slow=calls(20, 3500.0)).early is None
     assert of(replace(SLOW, above=None, below=100.0), windows=full, slow=calls(20, 3500.0)).early is None
     assert of(SLOW, windows=full, slow=calls(20, 3000.0)).early is False
+    assert of(SLOW, windows=full, slow=calls(20, 3000.05)).early is True  # alike, so their mean is certain
     single = replace(SETTINGS, min_n=1)
     finding = find(SLOW, single, Evidence(seen(slow=calls(1, 3000.5))))
     assert finding.early is True  # one call has no deviation
@@ -298,6 +305,13 @@ def test_the_cache_needs_twenty_lookups(mode: Mode, lookups: int, hits: int, bre
         assert composed(finding.resets) == "the rate is 10 % or more"
         assert (finding.value, finding.n, finding.k) == (hits / lookups, lookups, hits)
     assert of(CACHE).breach is None
+
+
+def test_what_resets_a_rule_with_a_threshold_of_zero_is_zero() -> None:
+    mean = of(replace(SLOW, above=0.0), windows={SLOW.for_s: calls(20, 2000.0)})
+    assert composed(mean.resets) == "the mean is 0 ms or less"
+    rate = of(replace(CACHE, below=0.0), windows=window(CACHE, 0, 0, lookups=20, hits=1))
+    assert composed(rate.resets) == "the rate is 0 % or more"
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------
@@ -330,6 +344,7 @@ def test_a_service_is_unavailable_by_calls_or_by_probes(
     assert composed(finding.text).startswith(text)
     assert finding.value == (0.0 if breach else 1.0)
     assert finding.n == (100 if not breach else failures or probes)
+    assert finding.k == (failures or probes or None)
 
 
 def test_without_calls_the_probes_are_what_is_known() -> None:
