@@ -36,6 +36,7 @@ class Clocked:
         # the test moves the clock in jumps while the loop keeps up; without a beat nothing is late
         self.engine.monitor.lag.beat = lambda now: None  # type: ignore[method-assign]
         await self.loop.start()
+        await self._recorded()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -58,9 +59,15 @@ class Clocked:
         for _ in range(round(seconds / step)):
             self.clock.advance(step)
             await self.loop.tick()
+            await self._recorded()
+
+    async def _recorded(self) -> None:
+        """What the loop decided is in the log, unless the store refuses it: on a busy machine a tick does not wait for
+        that."""
+        await self.settled(lambda: not self.loop.deferred.waiting or self.engine.writer.problem)
 
     async def settled(self, holds: Callable[[], object]) -> None:
-        for _ in range(500):
+        for _ in range(3000):
             if holds():
                 return
             await asyncio.sleep(0.01)
