@@ -8,6 +8,7 @@ difference with the fewest moves and colour changes. Everything else (titles, mo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, groupby
 from typing import NamedTuple
@@ -45,6 +46,15 @@ PLAIN = Style(frozenset(), "", "")
 _UNKNOWN: Cell = ("\0", PLAIN)
 
 
+class _Run(NamedTuple):
+    """Text from one cell on, in the styles it has."""
+
+    x: int
+    y: int
+    cells: list[Cell]
+    uneven: bool  # whether a cell has another number of characters than one
+
+
 class Frame:
     """`diff` reduces Textual's output to what the terminal still needs. Sizes in cells, positions from 0.
 
@@ -68,50 +78,34 @@ class Frame:
     def diff(self, data: str) -> str:
         """What to send of it."""
         out: list[str] = []
-        x = y = 0
         rest: tuple[int, int] | None = None  # the cursor's resting place, for the terminal's own pop-ups
-        style = PLAIN
-        run: list[Cell] = []
-        begin = 0
-        for token in _TOKENS.finditer(data):
-            kind = token.lastgroup
-            if kind == "text":
-                cells, even = _cells(token["text"], style)
-                if not even:
-                    self._uneven.add(y)
-                if not run:
-                    begin = x
-                run += cells
-                x += len(cells)
+        for part in _parts(data):
+            if isinstance(part, _Run):
                 rest = None
-                continue
-            if kind == "sgr":
-                style = _parsed(token["sgr"])
-                continue
-            if run:
-                self._write(begin, y, run, out)
-                run = []
-            if kind == "x":
-                x, y = int(token["x"]) - 1, int(token["y"]) - 1
-                rest = (x, y)
-            elif kind == "line":
-                x, y = 0, y + 1
-            elif token[0] == _BEGIN:
-                self._begun = True
-            elif token[0] == _END and self._begun:
-                self._begun = False
+                if part.uneven:
+                    self._uneven.add(part.y)
+                self._write(part.x, part.y, part.cells, out)
+            elif isinstance(part, str):
+                self._pass_on(part, out)
             else:
-                if kind == "other" or token[0].startswith(_ALTERNATE):
-                    self.forget()
-                out.append(token[0])
-        if run:
-            self._write(begin, y, run, out)
+                rest = part
         if rest is not None and out and self._at != rest:
             self._move(*rest, out)
         if out and self._begun:
             self._begun = False
             out.insert(0, _BEGIN)
         return "".join(out)
+
+    def _pass_on(self, sequence: str, out: list[str]) -> None:
+        """Send it, except for the ends of a frame in which nothing was sent."""
+        if sequence == _BEGIN:
+            self._begun = True
+        elif sequence == _END and self._begun:
+            self._begun = False
+        else:
+            if _clears(sequence):
+                self.forget()
+            out.append(sequence)
 
     def _write(self, x: int, y: int, cells: list[Cell], out: list[str]) -> None:
         """Send the cells that differ from the terminal's."""
@@ -162,6 +156,43 @@ class Frame:
         else:
             out.append(f"\x1b[{y + 1};{x + 1}H")
         self._at = (x, y)
+
+
+def _parts(data: str) -> Iterator[_Run | tuple[int, int] | str]:
+    """Its runs of text, the places that the cursor moves to, and every other sequence, in order."""
+    x = y = begin = 0
+    style, cells, uneven = PLAIN, list[Cell](), False
+    for token in _TOKENS.finditer(data):
+        kind = token.lastgroup
+        if kind == "sgr":
+            style = _parsed(token["sgr"])
+            continue
+        if kind == "text":
+            more, even = _cells(token["text"], style)
+            if not cells:
+                begin, uneven = x, False
+            uneven = uneven or not even
+            cells += more
+            x += len(more)
+            continue
+        if cells:
+            yield _Run(begin, y, cells, uneven)
+            cells = []
+        if kind == "x":
+            x, y = int(token["x"]) - 1, int(token["y"]) - 1
+            yield x, y
+        elif kind == "line":
+            x, y = 0, y + 1
+        else:
+            yield token[0]
+    if cells:
+        yield _Run(begin, y, cells, uneven)
+
+
+def _clears(sequence: str) -> bool:
+    """Whether the terminal may show anything after it: another screen, or a sequence that is not known."""
+    match = _TOKENS.match(sequence)
+    return sequence.startswith(_ALTERNATE) or match is None or match.lastgroup == "other"
 
 
 @lru_cache(512)  # a screen repeats a few texts: blanks, rules, labels

@@ -124,10 +124,11 @@ def load(
         raise click.UsageError("Missing argument 'PATHS...'.")
     if on is None and (job is not None or kind is not None or workers is not None or engine or output):
         raise click.UsageError("Jobs run on workers: add --on local:4.")
+    on_workers = load_job.WorkerOptions(on or "", workers, engine)
     if job is not None:
         if paths or kind is not None or method != "auto" or root is not None or output:
             raise click.UsageError("A job continues with its own paths and options: give --on and --resume JOB alone.")
-        load_job.resume(context, load_job.WorkerOptions(on or "", workers, engine), job, as_json)
+        load_job.resume(context, on_workers, job, as_json)
         return
     chosen = _files(paths, root, as_json)
     if on is not None:
@@ -135,13 +136,7 @@ def load(
             raise click.UsageError(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
-        at, where = load_job.WorkerOptions(on, workers, engine), chosen.root or Path.cwd()
-        if output is not None:
-            kind, output = kind or "backfill", load_job.checked_output(output, kind, as_json)
-        new = load_job.NewJob(
-            chosen.files, " ".join(paths), where, method, kind or "live", chosen.passed_over, output or ""
-        )
-        load_job.begin(context, at, new, as_json)
+        load_job.begin(context, on_workers, _new_job(chosen, paths, method, kind, output, as_json), as_json)
         return
     known = KnownDocuments(context.reader, method) if resume else None
     if dry_run:
@@ -158,6 +153,18 @@ def _resumed(resume: str | None, paths: tuple[str, ...]) -> tuple[int | None, tu
     if resume.isascii() and resume.isdigit() and not paths:
         return int(resume), ()
     return None, (resume, *paths)
+
+
+def _new_job(
+    chosen: LoadFiles, paths: tuple[str, ...], method: str, kind: str | None, output: str | None, as_json: bool
+) -> load_job.NewJob:
+    """The job that these options describe; with --output it is a back-fill."""
+    if output is not None:
+        kind, output = kind or "backfill", load_job.checked_output(output, kind, as_json)
+    root = chosen.root or Path.cwd()
+    return load_job.NewJob(
+        chosen.files, " ".join(paths), root, method, kind or "live", chosen.passed_over, output or ""
+    )
 
 
 def _files(paths: tuple[str, ...], root: Path | None, as_json: bool) -> LoadFiles:

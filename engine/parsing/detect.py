@@ -89,24 +89,49 @@ def detect(text: str, suffix: str = "") -> Format:
         return Format.PLAIN
     if suffix and (named := _by_name(head, suffix)) is not None:
         return named
+    for look in (_by_mark, _of_one_line, _by_first_lines, _by_lines):
+        if (kind := look(head, first)) is not None:
+            return kind
+    if "[Page " in text[:20_000] and memo.PAGE_END.search(text[:20_000]):
+        return Format.MEMO
+    if _is_man_page(head):
+        return Format.MAN_PAGE
+    return _marked(head)
+
+
+def _by_mark(head: str, first: str) -> Format | None:
+    """What its first characters prove."""
     if first in ".'\\" and _ROFF.match(head.lstrip("\ufeff\n")):
         return Format.ROFF
     if first == "#" and head.lstrip("\ufeff").startswith("#!") and not head.startswith("#!["):
         return Format.SOURCE
     if first == "<" and (_HTML.match(head) or _XML.match(head)):
         return Format.HTML
-    if "\n" not in head.strip():
-        return (
-            Format.MARKDOWN
-            if (first in "#[!<*" and _MARKDOWN_MARK.search(head)) or first == "#"
-            else (Format.HTML if first == "<" and _HTML_TAGS.search(head) else Format.PLAIN)
-        )
+    return None
+
+
+def _of_one_line(head: str, first: str) -> Format | None:
+    """None for a text of several lines."""
+    if "\n" in head.strip():
+        return None
+    if first == "#" or (first in "[!<*" and _MARKDOWN_MARK.search(head)):
+        return Format.MARKDOWN
+    return Format.HTML if first == "<" and _HTML_TAGS.search(head) else Format.PLAIN
+
+
+def _by_first_lines(head: str, first: str) -> Format | None:
+    """Fields, a comment or import, front matter."""
     if first.isalpha() and (kind := _by_header(head)) is not None:
         return kind
     if first in "\"'/#<(pu" and _SOURCE.match(head) and not _HASH_HEADING.match(head) and _looks_like_code(head):
         return Format.SOURCE
-    if head[:3] in ("---", "+++") or ("\ufeff" in head[:2] and head[1:4] in ("---", "+++")):
+    if head.removeprefix("\ufeff")[:3] in ("---", "+++"):
         return _marked(head, front=True)
+    return None
+
+
+def _by_lines(head: str, first: str) -> Format | None:
+    """Logs and changelogs: lines that begin alike."""
     if _may_be_log(head) and log.is_log(head.split("\n")[:60]):
         return Format.LOG
     if "urgency=" in head and changelog.DEBIAN.search(head[:600]):
@@ -115,13 +140,14 @@ def detect(text: str, suffix: str = "") -> Format:
         return Format.CHANGELOG
     if "@" in head and "\n\t" in head and changelog.GNU.match(head.lstrip()):
         return Format.CHANGELOG
-    if "[Page " in text[:20_000] and memo.PAGE_END.search(text[:20_000]):
-        return Format.MEMO
-    if ("(" in head[:200] and roff.HEADER.match(head.lstrip("\n").split("\n", 1)[0])) or (
-        "\b" in head and "_\b" in head
-    ):
-        return Format.MAN_PAGE
-    return _marked(head)
+    return None
+
+
+def _is_man_page(head: str) -> bool:
+    """Rendered: a header such as "LS(1)   User Commands   LS(1)", or letters struck over."""
+    if "(" in head[:200] and roff.HEADER.match(head.lstrip("\n").split("\n", 1)[0]):
+        return True
+    return "\b" in head and "_\b" in head
 
 
 def _by_name(head: str, suffix: str) -> Format | None:

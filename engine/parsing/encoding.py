@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 from typing import NamedTuple
 
@@ -83,6 +84,7 @@ _SIGNS = frozenset("“”‘’–—…«»°§·©®×¿¡„€ºª№\u00a0
 # before a rarer encoding is preferred, it must explain more of a text
 _RARER = {"cp1252": 0.0, "cp1250": 0.02, "cp1254": 0.02, "iso8859_2": 0.03, "cp1257": 0.03}
 _RAREST = 0.06
+_UTF_8 = ("utf-8", "utf8")
 
 
 class Decoded(NamedTuple):
@@ -101,28 +103,37 @@ def decode(raw: bytes) -> Decoded:
             return Decoded(text, encoding.removesuffix("-sig"), "\ufffd" in text)
     if wide := _wide(raw):
         return Decoded(raw.decode(wide, "replace"), wide, True)
-    declared = _declared(raw)
     if raw.isascii():
-        if any(mark in raw for mark in _ESCAPED):
-            try:
-                return Decoded(raw.decode("iso2022_jp"), "iso2022_jp", True)
-            except UnicodeDecodeError:
-                pass
-        return Decoded(raw.decode("ascii"), "utf-8")
-    try:
+        return _ascii(raw)
+    with contextlib.suppress(UnicodeDecodeError):
         return Decoded(raw.decode("utf-8"), "utf-8")
-    except UnicodeDecodeError:
-        pass
-    if declared and declared not in ("utf-8", "utf8"):
-        try:
-            text = raw.decode(declared, "replace")
-        except (LookupError, UnicodeError):
-            text = "\ufffd"
-        if text.count("\ufffd") * 50 <= len(text):
-            return Decoded(text, declared, "\ufffd" in text)
+    declared = _declared(raw)
+    return _as_declared(raw, declared) or _broken_or_old(raw, declared)
+
+
+def _ascii(raw: bytes) -> Decoded:
+    if any(mark in raw for mark in _ESCAPED):
+        with contextlib.suppress(UnicodeDecodeError):
+            return Decoded(raw.decode("iso2022_jp"), "iso2022_jp", True)
+    return Decoded(raw.decode("ascii"), "utf-8")
+
+
+def _as_declared(raw: bytes, declared: str) -> Decoded | None:
+    """None where nothing is declared, the bytes refute it, or it is the UTF-8 that was tried before."""
+    if not declared or declared in _UTF_8:
+        return None
+    try:
+        text = raw.decode(declared, "replace")
+    except (LookupError, UnicodeError):
+        return None
+    return Decoded(text, declared, "\ufffd" in text) if text.count("\ufffd") * 50 <= len(text) else None
+
+
+def _broken_or_old(raw: bytes, declared: str) -> Decoded:
+    """UTF-8 with damaged bytes, or a text in a code page."""
     text = raw.decode("utf-8", "replace")
     bad = text.count("\ufffd")
-    if bad * 2 <= sum(1 for letter in text if letter > "\x7f") - bad or declared in ("utf-8", "utf8"):
+    if bad * 2 <= sum(1 for letter in text if letter > "\x7f") - bad or declared in _UTF_8:
         return Decoded(text, "utf-8", True)
     encoding = _guess(raw)
     return Decoded(raw.decode(encoding, "replace"), encoding, True)

@@ -185,39 +185,49 @@ def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -
     print(sentence, file=sys.stderr)
 
 
-def _end_or_go_on(clock: Clock, end: Callable[[str], None]) -> Callable[[], None]:
-    """What a closed terminal or `kill -HUP` does. A rehearsal ends; an engine continues, under nohup or not, with the
-    plan it started with: a changed plan is a decision, so no signal loads it."""
-    if isinstance(clock, LapseClock):
-        return lambda: end("it received SIGHUP")
-    return lambda: log.info(
-        "received SIGHUP: the engine continues with the plan it started with; a restart loads a changed one"
-    )
+class EndRequest:
+    """Whether this process was asked to end, and the first reason."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.cause = ""
+
+    def end(self, cause: str) -> None:
+        self.cause = self.cause or cause
+        self.event.set()
+
+    def listen(self, clock: Clock, attached: bool) -> None:
+        """Listen for signals and, when `attached`, for the end of the process that started this one."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.end, f"it received {number.name}")
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up, clock)
+        if attached:
+            loop.add_reader(0, self._read_input, loop)
+
+    def _hang_up(self, clock: Clock) -> None:
+        """A closed terminal or `kill -HUP` ends a rehearsal. An engine continues, under nohup or not, with the plan it
+        started with: a changed plan is a decision, so no signal loads it."""
+        if isinstance(clock, LapseClock):
+            self.end("it received SIGHUP")
+            return
+        log.info("received SIGHUP: the engine continues with the plan it started with; a restart loads a changed one")
+
+    def _read_input(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not os.read(0, 1024):
+            loop.remove_reader(0)
+            self.end("the process that started it ended")
 
 
 async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool, scenario: str = "") -> int:
-    from engine.server import lifecycle, otlp
     from engine.service.engine import Engine
-    from engine.service.loop import ControlLoop
 
-    ending = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    causes: list[str] = []
-
-    def end(cause: str) -> None:
-        causes.append(cause)
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, f"it received {number.name}")
-    hung_up = _end_or_go_on(clock, end)
-    loop.add_signal_handler(signal.SIGHUP, hung_up)
-    if attached:
-        loop.add_reader(0, _end_when_closed, loop, end)
+    ending = EndRequest()
+    ending.listen(clock, attached)
     lock, patience_s = folder.try_lock(), 0.0
     if lock is None:
         patience_s = PORT_S
-        lock = await _stand_by(folder, ending)
+        lock = await _stand_by(folder, ending.event)
         if lock is None:
             return 0
         with contextlib.suppress(PlanError):  # it may have been edited during the wait
@@ -232,27 +242,37 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             refuse_a_rehearsals(folder)
         world = simulation.world if simulation is not None else None
         with await binding.port(plan, world is not None, patience_s) as tcp:  # the port frees up before the lock does
-            engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending, world=world)
+            engine = Engine(plan, folder, clock, environ=dict(os.environ), ending=ending.event, world=world)
             engine.director = simulation.director if simulation is not None else None
             if world is None:
                 memory.remember(plan_path, folder.path, os.getpid())
                 running.note(folder.path)
-            await engine.open(address=binding.url(tcp))
-            await ControlLoop(engine).start()
-            await lifecycle.started(engine)
-            export = otlp.start(engine, os.environ)
-            if simulation is not None:
-                simulation.attach(engine)
-            try:
-                await _serve(engine, plan, folder, tcp, ending)
-            finally:
-                if simulation is not None:
-                    await simulation.stop()
-                if export is not None:
-                    await export.stop()
-                await lifecycle.stopped(engine, engine.end_cause or (causes[0] if causes else "a listener ended"))
-                await engine.stop()
+            await _live(engine, plan, simulation, tcp, ending)
     return 0
+
+
+async def _live(
+    engine: Engine, plan: Plan, simulation: Simulation | None, tcp: socket.socket, ending: EndRequest
+) -> None:
+    """The engine's life, from opening its store to its last record."""
+    from engine.server import lifecycle, otlp
+    from engine.service.loop import ControlLoop
+
+    await engine.open(address=binding.url(tcp))
+    await ControlLoop(engine).start()
+    await lifecycle.started(engine)
+    export = otlp.start(engine, os.environ)
+    if simulation is not None:
+        simulation.attach(engine)
+    try:
+        await _serve(engine, plan, engine.folder, tcp, ending.event)
+    finally:
+        if simulation is not None:
+            await simulation.stop()
+        if export is not None:
+            await export.stop()
+        await lifecycle.stopped(engine, engine.end_cause or ending.cause or "a listener ended")
+        await engine.stop()
 
 
 async def _stand_by(folder: Folder, ending: asyncio.Event) -> Lock | None:
@@ -280,12 +300,6 @@ def _load_all() -> None:
 
     own_schema.expected(own_schema.KNOWN)
     log.debug("loaded %s", (uvicorn.protocols.http.h11_impl, engine.server.http, own_schema))
-
-
-def _end_when_closed(loop: asyncio.AbstractEventLoop, end: Callable[[str], None]) -> None:
-    if not os.read(0, 1024):
-        loop.remove_reader(0)
-        end("the process that started it ended")
 
 
 async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:

@@ -72,12 +72,8 @@ class Observations:
         worker that made them was late itself."""
         t = self._clock.monotonic()
         self.exemplars.see(record, ORIGIN.get())
-        if record.backfill:  # protects, but is not evidence about the documents that people send
-            if starved and record.error in BY_CLOCK:
-                self.unjudged += 1
-            elif record.attempted:
-                ms = None if starved else timed(record)
-                self.recent.add(t, record.error is None, ms, ms is not None)
+        if record.backfill:
+            self._add_back_fill(record, t, starved)
             return
         if not record.shadow:
             self._documents.append(t)
@@ -92,7 +88,19 @@ class Observations:
             return
         if record.arm != "treatment" or not (record.lookup or record.attempted or record.skipped):
             self.silence.passes(record.arm == "treatment")
-            return
+        else:
+            self._add_treated(record, t, starved)
+
+    def _add_back_fill(self, record: Extraction, t: float, starved: bool) -> None:
+        """It protects, but is not evidence about the documents that people send."""
+        if starved and record.error in BY_CLOCK:
+            self.unjudged += 1
+        elif record.attempted:
+            ms = None if starved else timed(record)
+            self.recent.add(t, record.error is None, ms, ms is not None)
+
+    def _add_treated(self, record: Extraction, t: float, starved: bool) -> None:
+        """A document of the LLM arm; of a starved process, its time does not count."""
         if record.lookup:
             self.recent.look_up(t, record.cached)
         if record.attempted:

@@ -178,15 +178,7 @@ async def roll_back(
         request=ask.request,
         leads_to=before if made is None else transition(before, made),
     )
-    engine.switch.cap(ask.request_id, target)
-    proof.effect(engine.calls_ended)
-    engine.calls_ended = 0
-    if target == 0:
-        disarm(engine)
-    engine.proof = proof
-    engine.proofs[ask.request_id] = proof
-    while len(engine.proofs) > PROOFS:
-        engine.proofs.pop(next(iter(engine.proofs)))
+    _take_effect(engine, ask, proof)
     committed: list[float] = []
 
     def job(conn: sqlite3.Connection) -> Outcome:
@@ -203,6 +195,20 @@ async def roll_back(
         [recording, engine.background(_keep_intent(engine, ask, recording))], timeout=INTENT_S, return_when=FIRST
     )
     return (recording.result() if recording.done() else None), proof
+
+
+def _take_effect(engine: Engine, ask: Ask, proof: Proof) -> None:
+    """In force when this returns: no call starts, those in flight end, and after a rollback to 0 % the armed file is
+    gone."""
+    engine.switch.cap(ask.request_id, proof.target_bp)
+    proof.effect(engine.calls_ended)
+    engine.calls_ended = 0
+    if proof.target_bp == 0:
+        disarm(engine)
+    engine.proof = proof
+    engine.proofs[ask.request_id] = proof
+    while len(engine.proofs) > PROOFS:
+        engine.proofs.pop(next(iter(engine.proofs)))
 
 
 async def alarm(engine: Engine, what: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from typing import NamedTuple
 
 from engine.extraction.llm import responses
 from engine.extraction.llm.failure import ErrorKind, Fault, Retry
@@ -83,53 +85,69 @@ _UPSTREAM = re.compile(
 _EDGE_STATUS = frozenset({502, 504, *range(520, 531)})
 
 
+class _Meaning(NamedTuple):
+    """What an answer means where its status is one of these and its words, if a pattern is given, match."""
+
+    statuses: Container[int]
+    pattern: re.Pattern[str] | None
+    kind: ErrorKind
+    text: str  # {shown}: the status and the server's sentence
+    retry: Retry | None = None
+    in_code: bool = True  # whether the error's codes are searched too, not only its sentence
+
+
+_MEANINGS = (  # the first that holds
+    _Meaning((413,), None, ErrorKind.too_long, "the text does not fit the model's context ({shown})"),
+    _Meaning(range(400, 501), _LONG, ErrorKind.too_long, "the text does not fit the model's context ({shown})"),
+    _Meaning((400, 403, 404, 422, 500, 503), _MODEL, ErrorKind.model_missing, ""),
+    _Meaning(
+        range(400, 1000), _MEMORY, ErrorKind.out_of_memory,
+        "the server is out of memory ({shown}); use a smaller model or context, or fewer calls at once",
+    ),
+    _Meaning(
+        (400, 403, 422), _FILTER, ErrorKind.filtered, "a content filter refuses the document ({shown})", retry="never"
+    ),
+    _Meaning((500, 503, 529), _BUSY, ErrorKind.busy, "the server's queue is full ({shown})", in_code=False),
+    _Meaning((500, 503), _LOADING, ErrorKind.loading, "the server is loading the model ({shown})", in_code=False),
+    _Meaning(
+        (500,), _FORMAT, ErrorKind.bad_format, "the model's output did not fit the format ({shown})", in_code=False
+    ),
+    _Meaning(
+        (401, 403), None, ErrorKind.http,
+        "the server refuses the key ({shown}); check the variable that [llm] api_key_env names", retry="never",
+    ),
+    _Meaning(
+        (407,), None, ErrorKind.http,
+        "the proxy requires a user and a password ({shown}); put them into the proxy's address", retry="never",
+    ),
+    _Meaning(
+        (404, 405), None, ErrorKind.http,
+        "the server has no {api} API at this address ({shown}); check [llm] url and api", retry="never",
+    ),
+)  # fmt: skip
+
+
 def fault(answer: HttpAnswer, config: Llm, called: str = "") -> Fault:
     """The meaning of an HTTP answer that is not 200. `called`: how a message names its status, if not by number."""
     status = answer.status
-    called = called or str(status)
     if by_proxy(answer):
         return _of_proxy(answer, config)
     error = responses.error(answer.body)
     sentence = clean_line(str(error.get("message") or ""), 300)
-    tail = f": {sentence}" if sentence else ""
-    code = f"{error.get('type', '')} {error.get('code', '')} {error.get('status', '')}"
-    words = f"{code} {sentence}"
-    kind, text = ErrorKind.http, f"the server answered {called}{tail}"
-    retry: Retry | None = None
+    shown = f"{called or status}{f': {sentence}' if sentence else ''}"
+    words = f"{error.get('type', '')} {error.get('code', '')} {error.get('status', '')} {sentence}"
     after = wait_s(answer, sentence)
     if status in (402, 429) or (status in (400, 403, 500, 503) and _QUOTA.search(words)):
-        return _limited(status, f"{called}{tail}", words, after)
-    if status == 413 or (400 <= status <= 500 and _LONG.search(words)):
-        kind, text = ErrorKind.too_long, f"the text does not fit the model's context ({called}{tail})"
-    elif status in (400, 403, 404, 422, 500, 503) and _MODEL.search(words):
-        kind, text = ErrorKind.model_missing, missing(config, sentence)
-    elif status >= 400 and _MEMORY.search(words):
-        kind, text = (
-            ErrorKind.out_of_memory,
-            (f"the server is out of memory ({called}{tail}); use a smaller model or context, or fewer calls at once"),
-        )
-    elif status in (400, 403, 422) and _FILTER.search(words):
-        kind, text, retry = ErrorKind.filtered, f"a content filter refuses the document ({called}{tail})", "never"
-    elif status in (500, 503, 529) and _BUSY.search(sentence):
-        kind, text = ErrorKind.busy, f"the server's queue is full ({called}{tail})"
-    elif status in (500, 503) and _LOADING.search(sentence):
-        kind, text = ErrorKind.loading, f"the server is loading the model ({called}{tail})"
-    elif status == 500 and _FORMAT.search(sentence):
-        kind, text = ErrorKind.bad_format, f"the model's output did not fit the format ({called}{tail})"
-    elif status in (401, 403):
-        retry = "never"
-        text = f"the server refuses the key ({called}{tail}); check the variable that [llm] api_key_env names"
-    elif status == 407:
-        retry, text = (
-            "never",
-            f"the proxy requires a user and a password (407{tail}); put them into the proxy's address",
-        )
-    elif status in (404, 405):
-        retry = "never"
-        text = f"the server has no {config.api} API at this address ({called}{tail}); check [llm] url and api"
-    elif status < 500 and status != 408:
-        retry = "never"
-    return Fault(kind, text, retry=retry, after_s=after, context=responses.count(error.get("n_ctx")) or 0)
+        return _limited(status, shown, words, after)
+    context = responses.count(error.get("n_ctx")) or 0
+    for meaning in _MEANINGS:
+        if status in meaning.statuses and (
+            meaning.pattern is None or meaning.pattern.search(words if meaning.in_code else sentence)
+        ):
+            text = meaning.text.format(shown=shown, api=config.api) or missing(config, sentence)
+            return Fault(meaning.kind, text, retry=meaning.retry, after_s=after, context=context)
+    retry: Retry | None = "never" if status < 500 and status != 408 else None
+    return Fault(ErrorKind.http, f"the server answered {shown}", retry=retry, after_s=after, context=context)
 
 
 def _limited(status: int, shown: str, words: str, after: float) -> Fault:
