@@ -27,7 +27,7 @@ from engine.text import MARK, clean_line
 
 KEYWORD_CHARS = 60  # also the schema's maxLength: an unbounded string is where small models loop
 MOST_WORDS = 6  # longer is a sentence, not a keyword
-NEAR, NEAREST = 12, 3  # words within which a keyword's words must occur together, in short texts and in long ones
+NEAR, NEAREST = 10, 2  # words within which a keyword's words must occur together, in short texts and in long ones
 SHORT_WORDS = (
     400  # of a text in which a keyword's words may be NEAR apart; a longer text brings them together by chance
 )

@@ -99,11 +99,12 @@ def test_words_that_only_look_alike_support_nothing(text: str, keyword: str) -> 
 
 
 def test_in_a_long_text_the_words_of_a_keyword_must_be_closer() -> None:
-    between = "one two three four five six seven eight"
+    between = "one two three four five six seven eight nine"
     assert Ground(f"The replica {between} checksum.").supports("replica checksum")
-    assert not Ground(f"The replica {between} checksum. " + "Filler goes here and there. " * 1500).supports(
-        "replica checksum"
-    )
+    assert not Ground(f"The replica {between} ten checksum.").supports("replica checksum")
+    filler = "Filler goes here and there. " * 1500
+    assert not Ground(f"The replica has the checksum. {filler}").supports("replica checksum")
+    assert Ground(f"The checksum of replicas. {filler}").supports("replica checksum")
 
 
 @pytest.mark.parametrize(
