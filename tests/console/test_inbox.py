@@ -103,17 +103,6 @@ async def test_live_folds_the_checklist_below_what_is_urgent() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("size", [(80, 24), (60, 20), (120, 36), (160, 48)])
-@pytest.mark.parametrize("state", ["normal", "rehearsal"])
-async def test_the_count_is_on_every_screen(state: str, size: tuple[int, int]) -> None:
-    async with console(state).run_test(size=size) as pilot:
-        async for name, page in pages(pilot):
-            last = page.canvas(*size).text().splitlines()[-1]
-            assert last.rstrip().endswith("! 4"), name
-            assert ":" in last, name
-
-
-@pytest.mark.anyio
 async def test_live_shows_tasks_with_their_keys_and_sleep_without() -> None:
     async with console("locked").run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)

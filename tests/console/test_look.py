@@ -29,7 +29,7 @@ from tests.console.samples import IDLE, STATES
 from tests.console.walking import console, pages, ready, until
 
 pytestmark = pytest.mark.anyio
-CORNERS = [(40, 10), (60, 20), (80, 24), (160, 48), (300, 80)]
+CORNERS = [(40, 10), (60, 20), (80, 24), (120, 36), (160, 48), (300, 80)]
 
 
 class Recording(Canvas):
@@ -43,20 +43,21 @@ class Recording(Canvas):
     def put(self, x: int, y: int, text: str, style: str = "text", width: int | None = None) -> int:
         before = list(self.chars[y]) if 0 <= y < self.height else []
         end = super().put(x, y, text, style, width)
-        for column in range(x, end):
-            now = self.chars[y][column]
-            if now not in (" ", before[column]) and self.taken[y][column]:
-                self.clashes.append(f"{text!r} at {column},{y} over {''.join(before)!r}")
-                break
-            self.taken[y][column] |= now != " "
+        if end > x:
+            row, taken = self.chars[y][x:end], self.taken[y]
+            for column, now in enumerate(row, x) if True in taken[x:end] else ():
+                if now not in (" ", before[column]) and taken[column]:
+                    self.clashes.append(f"{text!r} at {column},{y} over {''.join(before)!r}")
+                    return end
+            taken[x:end] = [now != " " or was for now, was in zip(row, taken[x:end], strict=True)]
         return end
 
     def fill(self, x: int, y: int, width: int, style: str, char: str = " ") -> None:
         """A background: text painted on it later does not clash."""
         super().fill(x, y, width, style, char)
-        if 0 <= y < self.height:
-            for column in range(max(0, x), min(self.width, x + width)):
-                self.taken[y][column] = False
+        start, end = max(0, x), min(self.width, x + width)
+        if 0 <= y < self.height and start < end:
+            self.taken[y][start:end] = [False] * (end - start)
 
 
 def sizes(seed: str) -> Sequence[tuple[int, int]]:
@@ -126,6 +127,16 @@ async def test_the_keys_of_a_screen_fit_into_80_columns(state: str, monkeypatch:
         for key, label, _action in screen.hints:
             assert f"{key} {label}".strip() in hints, f"{screen.name} has no room for {key} {label}: {hints}"
         assert "help" in footer
+
+
+@pytest.mark.parametrize("state", ["normal", "rehearsal"])
+async def test_the_count_of_tasks_is_on_every_screen(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for screen in await seen(state, monkeypatch):
+        for c in screen.canvases:
+            last = c.text().splitlines()[-1]
+            if c.width >= 60:
+                assert last.rstrip().endswith("! 4"), f"{screen.name} at {c.width}x{c.height}: {last}"
+                assert ":" in last, screen.name
 
 
 @pytest.mark.parametrize("armed", [True, False])

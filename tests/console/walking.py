@@ -11,9 +11,10 @@ from console.screens.page import Page
 from console.widgets import plot
 from tests.console.samples import PLAN, FakeLink
 
+# each opened from the one before it
 SCREENS = {
     "live": "1", "gate": "2", "triggers": "3", "trends": "4", "review": "5", "ab": "6", "documents": "7", "log": "8", "messages": "9",
-    "faults": "0", "commands": "9 tab", "report": "9 tab tab", "rollback": "v", "help": "question_mark",
+    "faults": "0", "commands": "9 tab", "report": "tab", "rollback": "1 v", "help": "1 question_mark",
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ async def pages(pilot: Pilot[int]) -> AsyncIterator[tuple[str, Page]]:
     for name, key in SCREENS.items():
         if name == "faults" and not app.rehearsal:
             continue
-        await pilot.press("1", *key.split())
+        await pilot.press(*key.split())
         page = app.page
         assert page is not None
         await until(pilot, lambda page=page: page.is_mounted and not getattr(page, "busy", False))  # type: ignore[misc]
