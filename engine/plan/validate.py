@@ -150,7 +150,7 @@ def _read_text(shape: Shape, raw: Any, table: Table) -> str:
         raise _Unusable(f"the string is empty; give {wanted(shape)}")
     if len(raw) > _LONGEST_TEXT:
         raise _Unusable(f"the string has {len(raw)} characters; at most {_LONGEST_TEXT} are allowed")
-    for character in raw:
+    for character in "" if raw.isprintable() else raw:
         if character == "\n" and rule.lines:
             continue
         if character in "\r\n":

@@ -1,6 +1,8 @@
+import sys
+
 import pytest
 
-from engine.text import rate_percent
+from engine.text import clean_block, rate_percent
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,10 @@ def test_a_column_keeps_its_zeros_and_a_change_its_sign() -> None:
     assert rate_percent(0.05, 1) == "5.0 %"
     assert rate_percent(0.162, signed=True) == "+16.2 %"
     assert rate_percent(-0.5, 0, signed=True) == "-50 %"
+
+
+def test_what_is_cleaned_away_is_never_printable() -> None:
+    """The plan's texts are read one character after the other only where one of them is not printable."""
+    printable = "".join(filter(str.isprintable, map(chr, range(sys.maxunicode + 1))))
+    assert len(printable) > 100_000
+    assert clean_block(printable, len(printable)) == printable
