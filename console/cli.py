@@ -190,7 +190,7 @@ def take_global_options(command: click.Command) -> None:
 def rollout(ctx: click.Context) -> None:
     """Take LLM keyword extraction from 0 % to 100 % of documents, safely.
 
-    Without a verb: open the console, and start the engine if none runs. The options below may also follow a verb.
+    Without a verb: open the console, and start the engine if none is running. The options below may also follow a verb.
     """
     ctx.obj = CliContext()
     ctx.obj.take(global_values(ctx))

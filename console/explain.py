@@ -22,25 +22,25 @@ ACTIONS = {
     "investigate": "asks people to look",
 }
 VERDICTS = {
-    "ok": "It sees enough, and all is well.",
-    "breach": "It holds now: the timer counts down to the action.",
-    "insufficient": "Too little data to judge, neither good nor bad: its timer waits.",
-    "blind": "Nothing was observed for two minutes: its timer is frozen.",
-    "muted": "A more severe trigger is counting, so this one waits.",
-    "locked": "One has fired: nothing is judged until a person resumes.",
-    "disabled": "The plan switches it off.",
+    "ok": "It has enough data, and its condition is false.",
+    "breach": "Its condition is true: the timer counts down to the action.",
+    "insufficient": "Too little data to judge, good or bad: its timer is paused.",
+    "blind": "Nothing was observed for two minutes: its timer is paused.",
+    "muted": "A more severe trigger is counting down, so this one waits.",
+    "locked": "A trigger has fired: nothing is judged until a person resumes.",
+    "disabled": "The plan disables it.",
 }
 CHECKS = {
     "manual": "a person signs it (s), with a note",
-    "llm": "the machine checks (c) that the LLM service is healthy, has the model and answers in time",
-    "http": "the machine checks (c) that an address answers as the plan requires",
-    "command": "the machine runs a command (c), which must exit with 0",
-    "metric": "the machine compares a figure (c) with the plan's",
-    "backup": "the machine takes a backup (c) and verifies it",
-    "notify": "the machine checks (c) that a message was delivered",
-    "rollback_drill": "the machine makes a dry run of a rollback (c)",
-    "rehearsal": "the machine looks (c) for a rehearsal that was passed; it quotes the game days too",
-    "triggers": "the machine checks (c) that the triggers are armed, and how they would have acted",
+    "llm": "c checks that the LLM service is healthy, has the model and answers in time",
+    "http": "c checks that an address answers as the plan requires",
+    "command": "c runs a command, which must exit with 0",
+    "metric": "c compares a figure with the plan's",
+    "backup": "c takes a backup and verifies it",
+    "notify": "c checks that a message was delivered",
+    "rollback_drill": "c does a dry run of a rollback",
+    "rehearsal": "c looks for a passed rehearsal, and lists the game days played",
+    "triggers": "c checks that the triggers are armed, and how they would have acted",
 }
 DECISIONS = {
     "promote": "promote",
@@ -64,9 +64,9 @@ TASKS: dict[TaskKind, str] = {
     "item": "a checklist item of this stage is open",
     "overruled": "an item was signed although its check failed",
     "reason": "a rollback has no recorded reason yet",
-    "blind": "documents go to the LLM and nothing is observed",
+    "blind": "documents go to the LLM, but nothing is observed",
     "backtest": "the triggers changed and have no backtest yet",
-    "review": "a sample of documents waits for review",
+    "review": "a sample of documents is waiting for review",
     "complaint": "users complained: read what they wrote",
     "message": "a message of the plan is due, or was not delivered",
     "monitoring": "the plan asks people to check the figures at set times",
@@ -86,9 +86,8 @@ CURVES = {
     "latency_mean": METRICS["latency_mean"].meaning,
     "cache_hit_rate": METRICS["cache_hit_rate"].meaning,
     "llm_share": "share of all documents that went to the LLM",
-    "documents": "documents enriched in each step of time, by either method",
-    "latency_quantiles": "half, 95 % and 99 % of the documents took at most this long; each line on the left is ten "
-    "times the one below",
+    "documents": "documents processed per time step, by either method",
+    "latency_quantiles": "50 %, 95 % and 99 % of the documents took at most this long, on a logarithmic scale",
 }
 CHART = (
     ("dashed line", "A trigger's threshold and what it does. The trigger also needs time and data before it acts."),
@@ -96,43 +95,43 @@ CHART = (
     ("▲ ▼", "The percentage was raised or lowered here."),
 )
 MOMENTS = {
-    "first": "the first document that failed or was too slow; the incident began here at the latest",
-    "seen": "a trigger began to count; its figure then, with n and the worst value the data does not rule out",
-    "fired": "a trigger's time ran out and it acted, without a person",
+    "first": "the first document that failed or was too slow: the incident began no later than this",
+    "seen": "a trigger started counting; its figure then, n, and the worst value that the data does not rule out",
+    "fired": "a trigger's timer ran out and it acted automatically",
     "decision": "a decision from the log: who did what, and why",
     "proof": "0 % was observed, not only decided: no LLM call started after it",
     "complaint": "a user complained",
-    "look": "someone opened or closed a console",
-    "message": "a message went to people, or could not be delivered",
+    "look": "a person opened or closed a console",
+    "message": "a message was sent, or could not be delivered",
 }
 REVIEWED = (
     ("which list is better", "Your judgement of the whole list: a, b or e. It counts once for each reviewer."),
     ("relevant", "Marks (r) that keywords miss what the document is about."),
     ("nothing invented", "Marks (i) that a keyword is not supported by the document."),
-    ("number fits", "Marks (n) that there are not 10 to 15 keywords; the machine counts, you may correct it."),
+    ("number fits", "Marks (n) that there are not 10 to 15 keywords; counted automatically; you can correct it."),
 )
 DRAWN = (
     ("sample", "LLM documents of this stage, drawn by a seed: every reviewer judges the same ones."),
     ("blind", "Both lists in random order and without names, until you have judged all of them."),
-    ("search quality", "Whether searches find a document by its keywords; MRR is the mean of 1 / its rank."),
+    ("search quality", "Whether a search finds a document by its keywords. MRR is the mean of 1 / rank."),
 )
 TRIAL = (
     ("control, LLM", "The mean of each group. A document counts once, by its first extraction."),
     ("interval", "The true change lies in it with the declared certainty, however often you look."),
-    ("p", "Read once, at the declared end: looking earlier finds differences that are not there."),
-    ("limits", "What must not get worse, whatever improves: a broken one stops the test from passing."),
+    ("p", "Read once, at the declared end: earlier looks find differences that do not exist."),
+    ("limits", "What must not get worse, whatever else improves: one broken limit fails the test."),
 )
 WRITTEN = (
-    ("report", "What happened so far, from the log and the figures; w, i, l and a add what only people know."),
+    ("report", "What has happened so far, from the log and the figures. w, i, l and a add what only people know."),
     ("metrics by stage", "Each stage's figures against the target of its gate: ✔ met, ✖ missed, · unknown."),
 )
 REQUEST = (
-    ("request", "One document's way to the LLM: how it ended, how long it took, after how many tries."),
-    ("dropped", "Keywords that the LLM answered and the document does not support; they were not served."),
+    ("request", "One document sent to the LLM: the result, how long it took, and how many tries."),
+    ("dropped", "Keywords from the LLM that the document does not support; they were not served."),
 )
 DEEPER = {  # the screens that Enter opens, by title
-    "Servers": (("server", "An address of the plan's LLM service; its requests and errors are of the last hour."),),
-    "Errors by kind": (("kind", "Errors of one cause, counted together. Docs: how many documents they hit."),),
+    "Servers": (("server", "An address of the plan's LLM service, with its requests and errors in the last hour."),),
+    "Errors by kind": (("kind", "Errors with one cause, counted together. Docs: how many documents they hit."),),
     "Requests": REQUEST,
     "Request": REQUEST,
     "Counted": (("counted", "What this condition of the gate is computed from, since the stage began."),),
@@ -163,8 +162,8 @@ def condition(c: ConditionView) -> list[Explained]:
 
 def item(i: ItemView) -> list[Explained]:
     kind = CHECKS.get(i.kind, CHECKS["manual"])
-    lapsed = " It was signed before a rollback or a change of model, and is asked for again." if i.lapsed else ""
-    needed = "" if i.required else " It does not hold the gate."
+    lapsed = " It was signed before a rollback or a model change and must be signed again." if i.lapsed else ""
+    needed = "" if i.required else " The gate does not wait for it."
     return [(i.text, f"A checklist item: {kind}.{needed}{lapsed}")]
 
 
@@ -182,7 +181,7 @@ def gauges() -> list[Explained]:
         ("error rate", f"{_sentence(glossary()['error rate'])} {WORST}"),
         ("latency", _sentence(METRICS["latency_mean"].meaning)),
         ("cache hits", _sentence(METRICS["cache_hit_rate"].meaning)),
-        ("methods", "Which keywords documents got: the LLM's, or by frequency, which counts words."),
+        ("methods", "How many documents got keywords from the LLM, and how many by word frequency."),
     ]
 
 
@@ -206,7 +205,7 @@ def task(kind: TaskKind) -> list[Explained]:
 
 def message(m: Message) -> list[Explained]:
     sender = "The engine sends it" if m.automatic else "A person sends it (s)"
-    about = f"A message for {m.audience}, due {DUE[m.when]}. {sender}; below is its text with current figures."
+    about = f"A message for {m.audience}, due {DUE[m.when]}. {sender}; its text below has the current figures."
     return [(m.id, about)]
 
 
@@ -230,7 +229,7 @@ def judgement(drawn: bool) -> list[Explained]:
 
 def trial(primary: str = "") -> list[Explained]:
     """The rows and columns of an A/B test."""
-    decides = "The primary metric: it alone decides the test; the others are read beside it."
+    decides = "The primary metric: it alone decides the test. The others are context."
     return [*([(primary, decides)] if primary else []), *TRIAL]
 
 

@@ -101,7 +101,7 @@ class GameConsole(Console):
 
     def action_go(self, number: int) -> None:
         if self.game.left_s() is None:
-            self.say("Your shift has not begun: enter begins it.", "caution")
+            self.say("Your shift has not started: press enter to start it.", "caution")
         else:
             super().action_go(number)
 
@@ -112,7 +112,7 @@ class GameConsole(Console):
             return
         left = self.game.left_s() or 0.0
         facts = [
-            f"{left:.0f} s of it are left. What has not been put right by now counts as if you had stayed away.",
+            f"{left:.0f} s are left. What is not fixed by now counts as if you had done nothing.",
             "The debrief follows.",
         ]
         self.push_screen(
@@ -124,7 +124,7 @@ class GameConsole(Console):
         async def finish() -> None:
             made = await in_background(self.game.finish)
             if made is None:
-                self.say("The store cannot be read now; trying again.", "caution")
+                self.say("The store cannot be read; retrying.", "caution")
             elif not isinstance(self.screen, DebriefPage):
                 while len(self.screen_stack) > 1:
                     self.pop_screen()

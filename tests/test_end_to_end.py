@@ -25,7 +25,7 @@ def terminal() -> Iterator[Terminal]:
 def override(terminal: Terminal) -> None:
     """Past the gate with a written reason, confirmed by a key of its own."""
     terminal.press("o")
-    terminal.until("why past the gate")
+    terminal.until("reason for the override")
     terminal.type("walked by a test")
     terminal.press("\r")
     terminal.until("▸  stay")  # the keys go to the answers now, on a slow machine a moment later

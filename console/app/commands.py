@@ -51,18 +51,19 @@ class Commanding(ViewReading):
         """When none runs: start it as `rollout` does, detached from this console."""
         if self.rehearsal:
             self.say(
-                "The engine of a rehearsal ends with it: q ends this one, `rollout rehearse` begins another.", "caution"
+                "A rehearsal's engine ends with it: q ends this one, `rollout rehearse` starts another.", "caution"
             )
         elif self.live.pulse.state != "dead":
             self.say(
-                "Not needed: an engine holds this store." if self.live.fresh else self.live.pulse.sentence, "caution"
+                "An engine is already running on this store." if self.live.fresh else self.live.pulse.sentence,
+                "caution",
             )
         else:
 
             async def start() -> None:
                 self.say("Starting the engine …", seconds=35.0)
                 trouble = await in_background(self.link.start_engine)
-                self.say(trouble or "The engine runs.", "caution" if trouble else "bar")
+                self.say(trouble or "The engine is running.", "caution" if trouble else "bar")
                 await self._read()
 
             self.run_worker(start(), exit_on_error=False, group="starting", exclusive=True)

@@ -63,7 +63,7 @@ class Travelling(Commanding):
         elif direction > 0:
             self.action_now()
         else:
-            self.say("There is no earlier event in the store.", "caution")
+            self.say("No earlier event in the store.", "caution")
 
     def action_zoom(self, by: int) -> None:
         self.series_cache.zoom = max(0, min(len(ZOOMS) - 1, self.series_cache.zoom + by))

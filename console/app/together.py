@@ -42,14 +42,14 @@ class Together(Going):
         self.link.go_by(name)
         self.people.remember_name(name)
         self._tell_presence()
-        self.say(f"You are {self.link.who} now, in the log and for the others.")
+        self.say(f"You are {self.link.who} in the log and to others from now on.")
 
     def action_hand_over(self) -> None:
         """Write a note for the next on-call."""
         ask_text(
             cast(AppApi, self),
-            "Hand over: a note for whoever looks next",
-            ["The console shows it to each of them until they dismiss it, for 3 days; the log keeps it."],
+            "Hand over: a note for the next on-call",
+            ["Each person sees it until they dismiss it, for 3 days. It stays in the log."],
             "what they should know",
             lambda text: self.act("note", kind="handover", text=text),
             least=3,

@@ -46,14 +46,14 @@ class Marking(App[None]):
     CSS = "Screen { background: $background; color: $foreground; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "next keyword"),
-        Binding("k,up", "move(-1)", "keyword before"),
+        Binding("k,up", "move(-1)", "previous keyword"),
         Binding("space,x", "keep", "keep it, or not"),
         Binding("a", "add", "add a keyword of your own"),
         Binding("enter", "done", "done: the next document"),
         Binding("n,right", "step(1)", "next document"),
-        Binding("p,left", "step(-1)", "document before"),
-        Binding("pagedown,ctrl+d", "scroll(1)", "further in the text"),
-        Binding("pageup,ctrl+u", "scroll(-1)", "back in the text"),
+        Binding("p,left", "step(-1)", "previous document"),
+        Binding("pagedown,ctrl+d", "scroll(1)", "scroll down"),
+        Binding("pageup,ctrl+u", "scroll(-1)", "scroll up"),
         Binding("q,escape,ctrl+c", "leave", "leave; everything is saved"),
     ]
 

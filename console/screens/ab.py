@@ -44,7 +44,7 @@ ROOMY = 120  # sentences fit from this width on
 class AbTest(FetchingPage):
     NUMBER: ClassVar[int] = 6
     TITLE: ClassVar[str] = "A/B test"
-    ABOUT: ClassVar[str] = "per metric both groups, interval, verdict, days left"
+    ABOUT: ClassVar[str] = "both groups by metric, interval, verdict, days left"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("m", "measure", "measure search quality now, as evidence for the gate")
     ]

@@ -30,9 +30,9 @@ class QuestionDialog(ModalScreen[str | None]):
     AUTO_FOCUS = ""
     ESCAPE_TO_MINIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        key("y", "yes", "yes, do it"),
-        key("enter", "chosen", "what has the focus"),
-        key("n,escape,q", "no", "no, change nothing"),
+        key("y", "yes", "yes"),
+        key("enter", "chosen", "the selected answer"),
+        key("n,escape,q", "no", "no"),
         key("tab,left,right,shift+tab,h,l", "turn", "other answer"),
     ]
     DEFAULT_CSS = """
@@ -115,7 +115,7 @@ class QuestionDialog(ModalScreen[str | None]):
     def _answers(self, c: Canvas, typing: bool) -> Canvas:
         """While typing, Enter moves on; then the safe answer has the focus, and another key means yes."""
         if typing:
-            does = self.yes_text if self._is_note else "on to the answer"
+            does = self.yes_text if self._is_note else "continue"
             c.spans(0, 0, [("enter", "key"), (f" {does}   ", "text"), ("esc", "key"), (f" {self.no_text}", "text")])
             c.right(c.width, 0, "F9 rolls back", "dim")
             return c
@@ -150,7 +150,7 @@ class QuestionDialog(ModalScreen[str | None]):
     def action_yes(self) -> None:
         typed = self.query_one(Input).value.strip() if self.field else ""
         if len(typed) < self.least:
-            self.complaint = f"This needs at least {self.least} characters; it stays in the log."
+            self.complaint = f"This needs at least {self.least} characters; it goes into the log."
             self.query_one(Input).focus()
             self.repaint()
             return
@@ -161,7 +161,7 @@ class QuestionDialog(ModalScreen[str | None]):
         """Enter in the text moves to the answers, with the safe one focused; it decides nothing."""
         event.stop()
         if len(event.value.strip()) < self.least:
-            self.complaint = f"This needs at least {self.least} characters; it stays in the log."
+            self.complaint = f"This needs at least {self.least} characters; it goes into the log."
             self.repaint()
             return
         self.complaint = ""

@@ -35,7 +35,7 @@ def complain(console: AppApi, document: str = "", title: str = "") -> None:
         console,
         "A complaint about search quality",
         [title or document or "no document in particular", "More than 5 pause the rollout, more than 10 roll it back."],
-        "the complaint in their words",
+        "the complaint, in the user's words",
         lambda text: console.act("complaint", text=text, document=document),
         least=1,
         yes="record",

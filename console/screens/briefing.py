@@ -13,33 +13,33 @@ from engine.view.model import View
 
 KEYS = (
     ("R", "roll back to 0 %, now"),
-    ("K", "I have it: take an alarm"),
-    ("!", "what waits for you"),
+    ("K", "acknowledge an alarm"),
+    ("!", "inbox: what waits for you"),
     ("2", "the gate (H: hold)"),
     ("3 4", "triggers, trends"),
     ("7 8", "documents, log"),
     ("9 tab", "the runbook's commands"),
-    ("E", "start an engine if none runs"),
+    ("E", "start an engine if none is running"),
 )
 
 
 class Briefing(Page):
     TITLE: ClassVar[str] = "Briefing"
-    ABOUT: ClassVar[str] = "what you take over, and what counts"
+    ABOUT: ClassVar[str] = "what you take over, and how you score"
     BINDINGS: ClassVar[list[BindingType]] = [
-        key("enter", "app.begin", "begin your shift"),
+        key("enter", "app.begin", "start your shift"),
         key("escape,q", "app.leave", "leave; nothing is kept"),
     ]
 
     def hints(self) -> tuple[Hint, ...]:
-        return (("enter", "begin your shift", "app.begin"), ("q", "leave", "app.leave"), ("?", "help", "app.help"))
+        return (("enter", "start your shift", "app.begin"), ("q", "leave", "app.leave"), ("?", "help", "app.help"))
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         stage = f"stage {v.stage} of {v.stages - 1}, {v.stage_name}, {percent(v.percent_bp)} of documents"
-        self._paint(c, y, f"mara's day shift leaves you {v.service} in {stage}.")
+        self._paint(c, y, f"You take over {v.service} from mara's day shift: {stage}.")
 
     def nothing(self, c: Canvas, y: int) -> None:
-        self._paint(c, y, "mara's day shift is bringing the rollout to its stage.")
+        self._paint(c, y, "mara, on the day shift, is bringing the rollout to its stage.")
 
     def _paint(self, c: Canvas, y: int, state: str) -> None:
         lasts, speed, ready = self.console.briefing
@@ -51,11 +51,10 @@ class Briefing(Page):
             state,
             f"Your shift lasts {lasts:.0f} s. The calendar runs {speed:g} times faster: the "
             f"{5 * 60 / speed:.0f} s you spend reading a screen are five minutes of the rollout. Latencies "
-            "stay real.",
-            "Something may go wrong, or nothing. What it was you learn afterwards. Do what the rollout needs "
+            "are in real time.",
+            "Something may go wrong, or nothing. The debrief shows what it was. Do what the rollout needs, "
             "and no more.",
-            "It counts whether you notice, do the right thing, and in time; how many documents are harmed; "
-            "wrong moves.",
+            "You score for noticing, for the right act, for speed and for documents spared; wrong moves cost points.",
         )
         for fact in facts:
             y += c.block(2, y, wide, 3, fact) + (1 if c.height >= 30 else 0)
@@ -68,6 +67,6 @@ class Briefing(Page):
         c.put(
             2,
             y,
-            "Ready when you are: enter." if ready else "The day shift is still at it; a few seconds more.",
+            "Ready when you are: press enter." if ready else "The day shift is not done yet; a few more seconds.",
             "accent" if ready else "dim",
         )

@@ -97,7 +97,7 @@ class Commands(Ordered, Work):
         *LIST_KEYS,
         key("r,enter", "run", "run the command (asks; y confirms)"),
         key("c", "copy", "copy the command"),
-        key("x", "cancel", "end the running command"),
+        key("x", "cancel", "kill the running command"),
         key("d", "tick", "tick off the monitoring as done"),
     ]
 
@@ -191,13 +191,13 @@ class Commands(Ordered, Work):
             return
         running, line = self.console.runner.last, self._selected()
         if running is not None and (running.done is None or _run(line) == running.command.run):
-            limit = f"runs for {running.seconds:.0f} s of at most {running.command.timeout_s:.0f} s; x ends it"
+            limit = f"runs for {running.seconds:.0f} s of at most {running.command.timeout_s:.0f} s; x kills it"
             x, y, width, rows = blocks.panel(c, area, clean_line(running.done.sentence if running.done else limit, 200))
             c.put(x, y, f"$ {clean_line(running.line, 300)}", "strong", width)
             self._output(c, Area(x, y + 1, width, rows - 1), running.output)
         elif line is not None and isinstance(line[1], ReminderView):
             x, y, width, rows = blocks.panel(c, area, "monitoring")
-            c.block(x, y, width, rows, f"{line[1].text}. Look, then d ticks it off with your name.", "text")
+            c.block(x, y, width, rows, f"{line[1].text}. Look, then press d to tick it off in your name.", "text")
         elif line is not None and isinstance(line[1], MonitoringCommand):
             self._last_run(c, area, v, line[1])
 
@@ -205,7 +205,7 @@ class Commands(Ordered, Work):
         last = self.ran.get(command.run)
         title = "not run yet: press r"
         if last is not None:
-            how = "was ended" if last.exit is None else f"ended with {last.exit}"
+            how = "was killed" if last.exit is None else f"ended with {last.exit}"
             title = f"{how}, {words.hour(last.at, v.at)} by {clean_line(last.actor, 40)}"
         x, y, width, rows = blocks.panel(c, area, title)
         used = c.block(x, y, width, min(4, rows), "$ " + command.run.strip(), "strong")
@@ -263,7 +263,7 @@ class Commands(Ordered, Work):
     def action_run(self) -> None:
         line = self._selected()
         if line is not None and line[0] == "reminder":
-            self.console.say("Look at the figures first; then d ticks it off with your name.", "caution")
+            self.console.say("Look at the figures first, then press d to tick it off in your name.", "caution")
             return
         command = self._command()
         if command is None:
@@ -272,12 +272,12 @@ class Commands(Ordered, Work):
             self.console.say("This console is read-only; only R acts.", "caution")
             return
         if self.console.runner.busy:
-            self.console.say("A command is already running; x ends it.", "caution")
+            self.console.say("A command is already running; x kills it.", "caution")
             return
         text = self._text(command)
         facts = [text, f"As {self.console.who}, in this folder, for at most {format_duration(command.timeout_s)}."]
         if self.console.rehearsal:
-            facts.append("Not simulated: the command runs on this machine.")
+            facts.append("This is not simulated: the command runs on this machine.")
 
         def go(typed: str | None) -> None:
             if typed is not None:
@@ -288,7 +288,7 @@ class Commands(Ordered, Work):
 
     def action_cancel(self) -> None:
         if not self.console.runner.busy:
-            self.console.say("No command runs.")
+            self.console.say("No command is running.")
         self.console.runner.cancel()
 
     def action_tick(self) -> None:
@@ -296,7 +296,7 @@ class Commands(Ordered, Work):
         if line is not None and isinstance(line[1], ReminderView):
             self.console.act("remind", id=line[1].id)
         else:
-            self.console.say("Select what is due first (j, k).", "caution")
+            self.console.say("Select a reminder first (j, k).", "caution")
 
 
 def _run(line: Line | None) -> str:

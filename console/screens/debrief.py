@@ -20,7 +20,7 @@ POOR = 0.4
 
 class DebriefPage(Page):
     TITLE: ClassVar[str] = "Debrief"
-    ABOUT: ClassVar[str] = "how the game day went: points against par, what it was, each moment"
+    ABOUT: ClassVar[str] = "how the game day went: points, par, the fault, each moment"
     BINDINGS: ClassVar[list[BindingType]] = [*LIST_KEYS, key("q,escape", "app.leave", "leave; the result is kept")]
 
     def __init__(self, made: Debrief) -> None:
@@ -61,7 +61,7 @@ class DebriefPage(Page):
         inner = blocks.panel(
             c,
             blocks.Area(1, y, area.width, max(0, c.height - 2 - y)),
-            "what happened, in seconds of yours",
+            "what happened, in your seconds",
             f"{len(made.moments)} moments",
             "dim",
         )

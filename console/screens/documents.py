@@ -148,15 +148,10 @@ class Documents(Ordered):
             c.put(area.x, area.y, "Reading the documents …", "dim", area.width)
         elif self.text_wanted:
             c.block(
-                area.x,
-                area.y,
-                area.width,
-                3,
-                "No document has all these words. / changes them, esc clears them.",
-                "dim",
+                area.x, area.y, area.width, 3, "No document has all these words. / edits them, esc clears them.", "dim"
             )
         elif FILTERS[self.method]:
-            c.block(area.x, area.y, area.width, 3, "No document is served by this method. m shows the others.", "dim")
+            c.block(area.x, area.y, area.width, 3, "No document is served by this method. m changes the filter.", "dim")
         else:
             c.block(area.x, area.y, area.width, 3, "No documents yet: `rollout load PATH`, or POST /v1/extract.", "dim")
 

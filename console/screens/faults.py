@@ -22,11 +22,11 @@ SPEEDS = (1.0, 10.0, 60.0, 300.0, 1440.0, 7200.0)
 class Faults(Page):
     NUMBER: ClassVar[int] = 0
     TITLE: ClassVar[str] = "Faults"
-    ABOUT: ClassVar[str] = "switch faults on and off, and the speed of the calendar"
+    ABOUT: ClassVar[str] = "turn faults on and off, set the calendar's speed"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("enter,s", "fault", "switch the fault on or off"),
-        key("x", "calm", "switch every fault off"),
+        key("enter,s", "fault", "turn the fault on or off"),
+        key("x", "calm", "turn every fault off"),
         key("plus,equals_sign", "speed(1)", "faster"),
         key("minus", "speed(-1)", "slower"),
     ]
@@ -39,7 +39,7 @@ class Faults(Page):
         v = self.sight.view
         on = bool(v and FAULTS[self.rows.at].name in v.faults)
         return (
-            ("s", "switch off" if on else "switch on", "fault"),
+            ("s", "turn off" if on else "turn on", "fault"),
             ("x", "all off", "calm"),
             ("+ -", "faster, slower calendar", "speed(1)"),
             ("1", "watch it", "app.go(1)"),
@@ -52,7 +52,7 @@ class Faults(Page):
         c.spans(
             1,
             y,
-            [("calendar ", "dim"), (f"{v.speed:g}x", "strong"), (f": {lasts}. Latencies stay real.", "text")],
+            [("calendar ", "dim"), (f"{v.speed:g}x", "strong"), (f": {lasts}. Latencies are in real time.", "text")],
             area.width,
         )
         detail = max(3, min(6, area.height // 4))
@@ -88,7 +88,7 @@ class Faults(Page):
         inner = blocks.panel(c, Area(1, y + 1 + rows, area.width, detail), chosen.title)
         used = c.block(inner.x, inner.y, inner.width, inner.height, chosen.explanation, "text")
         if not v.percent_bp and not v.shadow and used < inner.height:
-            idle = "At 0 % no document goes to the LLM: faults show once you pass the gate (2) to Canary."
+            idle = "At 0 % no document goes to the LLM: faults show once you promote (2) to Canary."
             c.block(inner.x, inner.y + used, inner.width, inner.height - used, idle, "warn")
 
     def explained(self) -> list[explain.Explained]:

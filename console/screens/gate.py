@@ -29,14 +29,14 @@ class Gate(Page):
     ABOUT: ClassVar[str] = "checklist, conditions, approvals; promote, hold, resume"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("enter", "open", "what a condition counted; sign an item"),
+        key("enter", "open", "what a condition counted; on an item, sign it"),
         key("s", "sign", "sign the item, with a note"),
         key("c", "check_item", "run the item's check"),
         key("x", "revoke", "take a signature back"),
         key("a", "approve", "approve the next step"),
         key("p", "promote", "promote (asks; y confirms)"),
         key("o", "override", "override the gate, with a written reason"),
-        key("H", "hold", "hold: keep the gate shut"),
+        key("H", "hold", "hold: block promotion"),
         key("e", "resume", "resume after a hold or an automatic rollback"),
     ]
 
@@ -95,7 +95,7 @@ class Gate(Page):
             return
         (left, lw), (right, rw) = columns(area.width, (12, 7), 1)  # at 120 columns the plan's items fit whole
         up = len(items) + 2 if area.height >= len(items) + 14 else area.height  # below it there is room for more
-        inner = blocks.panel(c, Area(area.x + left, y, lw, up), "the way up", f"{v.gate.met} of {v.gate.total} met")
+        inner = blocks.panel(c, Area(area.x + left, y, lw, up), "to promote", f"{v.gate.met} of {v.gate.total} met")
         self._list(c, inner, v, items)
         self._more(c, Area(area.x + left, y + up, lw, area.height - up), v)
         selected, done = blocks.stack(Area(area.x + right, y, rw, area.height), (12, 0))
@@ -108,10 +108,7 @@ class Gate(Page):
         used."""
         gate, start = v.gate, y
         if v.stable:
-            return (
-                c.block(1, y, c.width - 2, 2, "Stable: every gate is passed. Lessons and the report (9) remain.", "ok")
-                + 1
-            )
+            return c.block(1, y, c.width - 2, 2, "Stable: every gate is passed. To do: lessons, report (9).", "ok") + 1
         goal = f"{words.short(gate.next_name)}, {words.percent(gate.next_percent_bp)}" if gate.next_name else "stable"
         badge, style = (" ✔ GATE OPEN ", "fine") if gate.open else (" ○ GATE SHUT ", "caution")
         x = c.put(1, y, badge, style)
@@ -223,7 +220,7 @@ class Gate(Page):
         elif line.condition.metric.startswith("ab_"):
             await self.app.run_action("go(6)")
         else:
-            self.console.say(f"No list is kept behind this: {line.condition.sentence}", "caution")
+            self.console.say(f"No list behind this: {line.condition.sentence}", "caution")
 
     # -- acting --------------------------------------------------------------------------------------------------------
 
@@ -251,7 +248,7 @@ class Gate(Page):
         if item is None:
             return
         if item.kind == "manual":
-            self.console.say("This item has no machine check: sign it (s).", "caution")
+            self.console.say("This item has no automatic check: sign it (s).", "caution")
             return
         self.console.say(f"Checking: {item.text} …")
         self.console.act("check", lambda reply: self._go_on(item) if reply.ok else None, item=item.id)
@@ -306,21 +303,21 @@ class Gate(Page):
             else f"From {words.percent(v.percent_bp)} to {words.percent(gate.next_percent_bp)} of documents: {goal}."
         ]
         if override:
-            facts += [f"PAST {len(gate.missing)} MISSING:", *(f"○ {m}" for m in gate.missing[:4])]
+            facts += [f"OVERRIDES {len(gate.missing)} MISSING:", *(f"○ {m}" for m in gate.missing[:4])]
             if len(gate.missing) > 4:
                 facts.append(f"  and {len(gate.missing) - 4} more")
         else:
             facts.append(f"All {gate.total} conditions and items are met.")
         if gate.returns:
-            facts.append("The short way back: the next stage requires the whole bake again.")
+            facts.append("This is the short way back up; the next stage needs its full bake again.")
         if v.error_rate.value is not None:
             facts.append(f"Error rate {words.rate(v.error_rate.value)}, latency {words.ms(v.latency.value)}.")
         down = [f"{server.name} {server.state}" for server in v.servers if server.up is False]
         if down and gate.next_percent_bp:
             facts.append(f"✖ LLM servers not answering: {', '.join(down)}.")
-        facts.append("R goes back to 0 % at any time.")
+        facts.append("R rolls back to 0 % at any time.")
         seen = f"{gate.met} of {gate.total} met; {v.health_sentence}"
-        field = "why past the gate (8 letters or more; it stays in the log)" if override else ""
+        field = "reason for the override (8 characters or more; it goes into the log)" if override else ""
 
         def go(reason: str | None) -> None:
             if reason is not None:
@@ -359,7 +356,7 @@ class Gate(Page):
         self.console.texts["resume"] = cause
         left = (v.cooldown_until or 0.0) - v.at
         if left > 0:
-            self.console.say(f"Kept: press e in {clock(left)} to resume with it.", "caution")
+            self.console.say(f"Saved: press e in {clock(left)} to resume with it.", "caution")
             return
 
         def taken(reply: Reply) -> None:
@@ -384,17 +381,17 @@ class Gate(Page):
         if v.locked:
             left = (v.cooldown_until or 0.0) - v.at
             kept = self.console.texts.get("resume", "")
-            facts = [v.locked, *([f"The hold ends too: {v.held}."] if v.held else [])]
+            facts = [v.locked, *([f"This also releases the hold: {v.held}."] if v.held else [])]
             if left > 0:
-                facts.append(f"The cool-down lasts {clock(left)} more. What you write now is kept until then.")
-            facts.append("The percentage stays where it is.")
+                facts.append(f"The cool-down lasts {clock(left)} more. What you write now is saved until then.")
+            facts.append("The percentage does not change.")
             self.app.push_screen(
                 QuestionDialog(
                     "Unlock promotion" if left <= 0 else "Write the cause now, resume after the cool-down",
                     facts,
                     "resume" if left <= 0 else "keep it",
                     "stay locked",
-                    field="the cause (8 letters or more)",
+                    field="the cause (8 characters or more)",
                     least=8,
                     danger=True,
                     typed=kept,

@@ -36,12 +36,12 @@ KEYS = 20  # columns for the keys of a list of keys
 
 class Help(Searching):
     TITLE: ClassVar[str] = "Help"
-    ABOUT: ClassVar[str] = "keys of the screen, and the runbooks"
+    ABOUT: ClassVar[str] = "this screen's keys, and the runbooks"
     PROMPT: ClassVar[str] = "search all pages"
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("tab,l,right", "turn(1)", "next page"),
-        key("shift+tab,h,left", "turn(-1)", "page before"),
+        key("shift+tab,h,left", "turn(-1)", "previous page"),
     ]
 
     def __init__(self, page: Page | None = None) -> None:
@@ -81,7 +81,7 @@ class Help(Searching):
         if left > 0 and c.width - x > 16:
             c.right(c.width - 1, y, f"{counted(left, 'line')} more", "dim")
         if not lines:
-            c.put(1, area.y, "No match on this page; esc in the search (/) shows everything.", "dim")
+            c.put(1, area.y, "No match. esc in the search (/) shows everything.", "dim")
 
     def lines(self, width: int) -> list[tuple[str, str]]:
         wanted = self.text_wanted.strip().lower()

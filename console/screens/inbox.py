@@ -24,8 +24,8 @@ class Inbox(Ordered):
     NUMBER: ClassVar[int] = 12
     ENTER: ClassVar[str] = "open"
     TITLE: ClassVar[str] = "Inbox"
-    ABOUT: ClassVar[str] = "everything that waits for you, and where to do it; earlier notices"
-    PROMPT: ClassVar[str] = "filter what waits"
+    ABOUT: ClassVar[str] = "everything waiting for you, and where to do it; past notices"
+    PROMPT: ClassVar[str] = "filter the inbox"
     ORDERS: ClassVar[tuple[Order, ...]] = (
         Order(),  # most pressing first
         Order("screen", lambda row: (row.key, row.sentence)),
@@ -93,7 +93,7 @@ class Inbox(Ordered):
 
     def _empty(self, hidden: int) -> str:
         """Never "go back to sleep" because of a filter."""
-        return f"Nothing matches the filter; {hidden} wait. esc shows all." if hidden else waiting.empty(self.sight)
+        return f"No match; {hidden} are hidden. esc shows all." if hidden else waiting.empty(self.sight)
 
     def _list(self, c: Canvas, area: Area, tasks: list[WaitingRow]) -> None:
         """One line per task; the selected one in full."""
@@ -149,7 +149,7 @@ class Inbox(Ordered):
         task = tasks[self.rows.at].task if tasks else None
         if task is None or task.kind not in TICKED:
             self.console.say(
-                "Only monitoring and complaints are ticked off here; Enter opens the screen for the rest.", "caution"
+                "d ticks off monitoring and complaints only; enter opens the screen for the rest.", "caution"
             )
             return
         self.console.act("remind", id=task.id)

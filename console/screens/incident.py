@@ -55,7 +55,7 @@ class IncidentPage(FetchingPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("enter", "go_there", "all screens as they were at that moment"),
-        key("t", "restore", "serve frequency keywords again for what the LLM wrote"),
+        key("t", "restore", "restore frequency keywords where the LLM wrote"),
     ]
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class IncidentPage(FetchingPage):
 
     def _foot(self, incident: Incident, width: int) -> list[tuple[str, str]]:
         where = " (e on the gate, or w on the proof)" if self.acts else ""
-        cause = f"Cause: {incident.cause.rstrip('. ')}." if incident.cause else f"No cause is written yet{where}."
+        cause = f"Cause: {incident.cause.rstrip('. ')}." if incident.cause else f"No cause recorded yet{where}."
         resumed = (
             f"Resumed after {format_duration(incident.resumed - incident.decided)}."
             if incident.resumed
@@ -197,7 +197,7 @@ class IncidentPage(FetchingPage):
 
 def as_text(incident: Incident) -> str:
     """As plain text: what, each moment, what it cost, why."""
-    cause = f"Cause: {incident.cause}" if incident.cause else "No cause is written yet."
+    cause = f"Cause: {incident.cause}" if incident.cause else "No cause recorded yet."
     return "\n".join(
         [
             f"INCIDENT {iso(incident.decided)}: {incident.what}",

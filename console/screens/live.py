@@ -83,7 +83,7 @@ class Live(Painting):
         x, y, width, rows = blocks.panel(c, area, NEXT, STALE if stale else "", "warn")
         lines = self._upcoming(v)
         worst = words.worst(v)
-        if worst is not None and worst.for_s:
+        if worst is not None and worst.for_s and worst.fires_in_s is not None:
             act = f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}"
             timer = f"{words.acts(worst, brief=True)} "
             cells = min(12, width - cell_len(timer + act) - 1)
@@ -94,18 +94,18 @@ class Live(Painting):
             lines = [line for line in lines if worst.id not in line]
             y, rows = y + 1, rows - 1
             if worst.acts_by and worst.fires_in_s and rows > len(lines):
-                c.put(x + 2, y, f"that is the {worst.acts_by}", "dim", width - 2)
+                c.put(x + 2, y, f"by the {worst.acts_by}", "dim", width - 2)
                 y, rows = y + 1, rows - 1
         blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "no automatic change is due")
 
     def _upcoming(self, v: View) -> list[str]:
         lines = list(v.next)
         if self.sight.pulse.state == "dead":
-            lines = ["nothing: no engine is running, so nothing is extracted, judged or sent"]
+            lines = ["nothing: no engine is running. No document is extracted, no trigger evaluated"]
         elif self.sight.pulse.state == "frozen":
-            lines = ["nothing until the engine wakes; see above for what stops meanwhile"]
+            lines = ["nothing until the engine responds; the banner shows what stops meanwhile"]
         if v.why_effective:
-            lines.insert(0, f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}")
+            lines.insert(0, f"{words.percent(v.effective_bp)} in effect now: {v.why_effective}")
         return lines
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
@@ -211,16 +211,16 @@ class Live(Painting):
     def _gate(self, c: Canvas, v: View, area: Area) -> None:
         """What the next stage still needs, in the gate screen's order."""
         gate = v.gate
-        goal = f"the way to {words.short(gate.next_name)}" if gate.next_name else "the way to stable"
+        goal = f"gate to {words.short(gate.next_name)}" if gate.next_name else "gate to stable"
         x, y, width, rows = blocks.panel(
-            c, area, f"{goal} · 2 opens the gate" if area.width > 44 else goal, f"{gate.met} of {gate.total} met"
+            c, area, f"{goal} · 2 opens it" if area.width > 44 else goal, f"{gate.met} of {gate.total} met"
         )
         if gate.bake_s and rows > 3:  # the band has it too
             blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
             c.put(x + 17, y, words.bake(gate), "dim", width - 17)
             y, rows = y + 1, rows - 1
         promotes = ", p promotes" if self.acts else ""
-        lines = gate_lines(v) or [("✔", "ok", f"everything is met: 2 opens the gate{promotes}")]
+        lines = gate_lines(v) or [("✔", "ok", f"everything is met: open the gate (2){promotes}")]
         fits = lines if len(lines) <= rows else lines[: max(0, rows - 1)]
         for row, (sign, style, text) in enumerate(fits):
             c.spans(x, y + row, [(f"{sign} ", style), (text, "text")], width)
@@ -278,7 +278,7 @@ def _coming(v: View) -> list[Span]:
     """What the system does next without intervention, in one line."""
     worst = words.worst(v)
     if v.why_effective:
-        return [(f"routers obey {words.percent(v.effective_bp)} now: {v.why_effective}", "bad")]
+        return [(f"{words.percent(v.effective_bp)} in effect now: {v.why_effective}", "bad")]
     if worst is not None and worst.fires_in_s is not None:
         act = words.ACTION.get(worst.action, worst.action)
         return [

@@ -25,7 +25,7 @@ class Log(Ordered):
     NUMBER: ClassVar[int] = 8
     TITLE: ClassVar[str] = "Log"
     TRAVELS: ClassVar[bool] = True
-    ABOUT: ClassVar[str] = "every decision with who, why and evidence; filter with /"
+    ABOUT: ClassVar[str] = "every decision: who, why, evidence"
     PROMPT: ClassVar[str] = "filter the log"
     ENTER: ClassVar[str] = "open"
     ORDERS: ClassVar[tuple[Order, ...]] = (
@@ -35,7 +35,7 @@ class Log(Ordered):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("enter", "open", "all that the log keeps of this decision"),
+        key("enter", "open", "everything logged about this decision"),
         key("y", "copy_line", "copy the line"),
     ]
 

@@ -53,10 +53,10 @@ class Messages(Ordered, Work):
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("s,enter", "send", "send the message (asks; y confirms)"),
-        key("t", "resend", "retry undelivered messages now"),
+        key("t", "resend", "retry undelivered messages"),
         key("d", "remind", "tick off the monitoring that is due"),
-        key("f,shift+down", "scroll(5)", "scroll the text"),
-        key("b,shift+up", "scroll(-5)", "scroll it back"),
+        key("f,shift+down", "scroll(5)", "scroll the text down"),
+        key("b,shift+up", "scroll(-5)", "scroll up"),
     ]
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Messages(Ordered, Work):
                 status += ": a rehearsal sends nothing" if v.rehearsal else ": no address to send it to"
             elif last.error and last.state != "sent":
                 status += f": {last.error}"
-        how = "automatic" if goes_out_alone(self.console.plan, message) else "by key"
+        how = "automatic" if goes_out_alone(self.console.plan, message) else "manual"
         return MessageRow(message, last, due, how, status or "not sent yet")
 
     def _selected(self, v: View) -> Message | None:
@@ -212,7 +212,7 @@ class Messages(Ordered, Work):
             return
         made = self.drafts.get(message.id)
         if made is None:
-            self.console.say("Still preparing the message...", "caution")
+            self.console.say("Still preparing the message …", "caution")
             return
         facts = [f"To: {message.audience}", f"Subject: {made.subject}"]
         self.console.push_screen(

@@ -33,7 +33,7 @@ class Ordered(Searching):
     """Subclasses set ORDERS, and sort what they list with `sorted_by.sort`."""
 
     ORDERS: ClassVar[tuple[Order, ...]] = (Order(),)
-    BINDINGS: ClassVar[list[BindingType]] = [key("S", "sort", "sort the list another way")]
+    BINDINGS: ClassVar[list[BindingType]] = [key("S", "sort", "change the sort order")]
 
     @property
     def order(self) -> int:

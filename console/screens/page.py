@@ -113,7 +113,7 @@ def key(keys: str, action: str, description: str, *, show: bool = True, priority
 
 LIST_KEYS: list[BindingType] = [
     key("j,down", "move(1)", "next line"),
-    key("k,up", "move(-1)", "line before"),
+    key("k,up", "move(-1)", "previous line"),
     key("pagedown,ctrl+d,space", "move(10)", "ten down", show=False),
     key("pageup,ctrl+u", "move(-10)", "ten up", show=False),
     key("g,home", "move(-100000)", "first", show=False),

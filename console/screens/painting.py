@@ -132,7 +132,7 @@ class Painting:
             sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
             y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
-        c.spans(2, y + 2, [("R", "key"), (" goes to 0 % anyway; it needs no figures", "dim")], c.width - 4)
+        c.spans(2, y + 2, [("R", "key"), (" rolls back to 0 % anyway; it needs no figures", "dim")], c.width - 4)
 
     def _say(self, c: Canvas, sentence: str, style: str, hints: bool) -> None:
         most = 2 if style == "bar" else max(1, c.height // 5)  # show refusals in full

@@ -64,7 +64,7 @@ def _screens(rehearsal: bool) -> Iterator[Command]:
         page = working(module)
         yield Command(f"go to {page.TITLE}: {page.ABOUT}", "9 tab", "screens", f"app.work('{module}')")
     yield Command(f"go to {Inbox.TITLE}: {Inbox.ABOUT}", "!", "screens", "app.inbox")
-    yield Command("enter your name, to show next to this account", "", "people", "app.go_by")
+    yield Command("set your name, shown next to this account", "", "people", "app.go_by")
     yield Command(f"go to {Servers.TITLE}: {Servers.ABOUT}", "s", "screens", "app.servers")
     yield Command(f"go to {Rollback.TITLE}: {Rollback.ABOUT}", "v", "screens", "app.proof")
 
@@ -104,7 +104,7 @@ class Palette(ModalScreen[Command | None]):
     def compose(self) -> ComposeResult:
         self.set_class(cast(AppApi, self.app).ascii_only, "ascii")
         with Vertical():
-            yield Input(placeholder="what do you want to do? type a few letters", max_length=120)
+            yield Input(placeholder="type a few letters of what you want to do", max_length=120)
             yield Sheet(id="found")
 
     def on_mount(self) -> None:
@@ -133,7 +133,7 @@ class Palette(ModalScreen[Command | None]):
             c.height - 1,
             (
                 ("enter", "do it", ""),
-                ("↑ ↓", "move, earlier ones", "") if self.history else ("↑ ↓", "move", ""),
+                ("↑ ↓", "move, history", "") if self.history else ("↑ ↓", "move", ""),
                 ("esc", "close", ""),
                 ("F9", "rollback to 0 %", ""),
             ),

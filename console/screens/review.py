@@ -47,13 +47,13 @@ class Review(FetchingPage):
         key("r", "flaw('relevant')", "mark: not relevant (again: relevant)"),
         key("i", "flaw('grounded')", "mark: something is invented"),
         key("n", "flaw('count')", "mark: the wrong number, not 10 to 15"),
-        key("tab", "turn", "blind: mark the other list"),
+        key("tab", "turn", "blind: switch to the other list"),
         key("j,right,l", "step(1)", "next document"),
-        key("k,left,h", "step(-1)", "document before"),
-        key("space,pagedown,down", "scroll(1)", "further in the text"),
-        key("pageup,up", "scroll(-1)", "back in the text"),
+        key("k,left,h", "step(-1)", "previous document"),
+        key("space,pagedown,down", "scroll(1)", "scroll down"),
+        key("pageup,up", "scroll(-1)", "scroll up"),
         key("f", "flawed", "next document you marked as bad"),
-        key("v", "verdict", "the reviewers' joint result, and back"),
+        key("v", "verdict", "the reviewers' combined result, and back"),
         key("m", "measure", "measure search quality now"),
     ]
 
@@ -216,7 +216,7 @@ class Review(FetchingPage):
             measured = Area(area.x + right, y, rw, read.height)
         else:
             read, measured = blocks.stack(area, (5 + len(looks) + frame, 0))
-        inner = blocks.panel(c, read, "quality review", "nothing drawn in this stage", "dim")
+        inner = blocks.panel(c, read, "quality review", "no sample drawn in this stage", "dim")
         texts = [
             ("Two lists of keywords beside their document: which one is better, and is a list flawed?", "text"),
             *((f"· {look}", "dim") for look in looks),
@@ -240,7 +240,7 @@ class Review(FetchingPage):
         """A sample's pool: the latest LLM documents, without their keywords, which would spoil a blind sample."""
         if area.height < 4:
             return
-        inner = blocks.panel(c, area, "the latest LLM documents; samples come from these")
+        inner = blocks.panel(c, area, "latest LLM documents: samples are drawn from these")
         if not self.latest:
             c.put(inner.x, inner.y, "none yet: the LLM serves documents from Canary on", "dim", inner.width)
         for row, d in enumerate(self.latest[: inner.height]):

@@ -22,7 +22,7 @@ def ways_back(v: View | None) -> list[Hint]:
     """What can be taken back or restored just now."""
     out: list[Hint] = []
     if v and v.undo_until is not None and v.undo_until > v.at:
-        out.append(("u", "take it back", "app.undo"))
+        out.append(("u", "undo", "app.undo"))
     if v and v.restore and v.restore.documents:
         out.append(("t", "restore keywords", "restore"))
     return out
@@ -34,7 +34,7 @@ class Rollback(Page):
     ABOUT: ClassVar[str] = "the proof of the last rollback, restore, undo"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("w", "why", "write why (optional)"),
-        key("t", "restore", "serve frequency keywords again where the LLM wrote"),
+        key("t", "restore", "restore frequency keywords where the LLM wrote"),
         key("b", "restore_bad_window", "the same, only for the bad window before the rollback"),
         key("T", "undo_restore", "undo the restore"),
         key("c", "complaint", "record a complaint", show=False),
@@ -101,7 +101,7 @@ class Rollback(Page):
         again = (state == "proven" or raised) and v is not None and v.percent_bp > 0 and not self._unrecorded(v)
         if again and v is not None:  # the proof is history: a green 0 % here would be a lie
             c.put(
-                c.put(1, y, " ▲ UP AGAIN ", "caution") + 1,
+                c.put(1, y, " ▲ RAISED AGAIN ", "caution") + 1,
                 y,
                 f"{words.percent(v.percent_bp)} now; the rollback was {'not observed before' if raised else 'proven'}",
                 "strong",
@@ -192,7 +192,10 @@ class Rollback(Page):
             y += c.block(x, y, width, min(3, end - y), v.restore.sentence, "text")
             if acts and v.restore.documents and y < end:
                 c.spans(
-                    x, y, [("t", "key"), (" restores all, ", "text"), ("b", "key"), (" the bad window", "text")], width
+                    x,
+                    y,
+                    [("t", "key"), (" restores all, ", "text"), ("b", "key"), (" the bad window only", "text")],
+                    width,
                 )
                 y += 1
             if acts and v.restore.undoable and y < end:
@@ -221,13 +224,13 @@ class Rollback(Page):
                 if recorded
                 else "The store has not recorded it yet"
             )
-            return f"{reading}: the figures are older. 0 % is in force anyway.", "strong"
+            return f"{reading}: the figures are older. 0 % is in effect anyway.", "strong"
         if v.percent_bp and v.rollback is not None:
             where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).replace('STAGE', 'stage')}"
-            return f"▲ It went up again: {where}.", "strong"
+            return f"▲ Raised again since: {where}.", "strong"
         if attempt is None and v.rollback is None:
-            return "After a rollback: up again by a person, through the gate (2).", "dim"
-        return "Up again: by a person, through the gate (2).", "dim"
+            return "After a rollback a person promotes again, through the gate (2).", "dim"
+        return "To go up again, a person promotes through the gate (2).", "dim"
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -241,12 +244,12 @@ class Rollback(Page):
             else None
         )
         if rev is None:
-            self.console.refuse_text("The log has no rollback yet to give a reason for.")
+            self.console.refuse_text("The log has no rollback yet.")
             return
         ask_text(
             self.console,
             "Why was it rolled back?",
-            ["It is done; this only adds to the log."],
+            ["The rollback is done; this only adds the reason to the log."],
             "reason",
             lambda text: self.console.act("rollback_reason", rev=rev, reason=text),
         )
@@ -284,6 +287,6 @@ def _facts(p: ProofView, acts: bool = True) -> list[tuple[str, str, bool | None]
             f"{words.count(p.documents_since)}, by LLM {p.llm_since}",
             p.llm_since == 0 if p.documents_since else None,
         ),
-        *([("beside it", p.applied_sentence, {"done": True, "failed": False}.get(p.applied))] if p.applied else []),
-        ("reason", p.reason or ("none; w writes one" if acts else "none"), None),
+        *([("service", p.applied_sentence, {"done": True, "failed": False}.get(p.applied))] if p.applied else []),
+        ("reason", p.reason or ("none; w adds one" if acts else "none"), None),
     ]

@@ -53,7 +53,7 @@ STEPS = (
     Question(
         "service",
         "What is the service called?",
-        ("The name appears at the top of every screen and in every message.",),
+        ("It appears at the top of every screen and in every message.",),
         "service",
         drafts.SERVICE,
     ),

@@ -33,7 +33,7 @@ def panel(c: Canvas, area: Area, contacts: Sequence[Contact]) -> None:
     shown = reachable(contacts)
     absent = len(contacts) - len(shown)
     note = f"{absent} of {len(contacts)} not filled in" if shown and absent else ""
-    x, y, width, height = blocks.panel(c, area, "whom to call", note, "warn")
+    x, y, width, height = blocks.panel(c, area, "who to call", note, "warn")
     if not shown:
         c.block(x, y, width, height, NOBODY, "warn")
     for row, contact in enumerate(shown[:height]):

@@ -76,13 +76,13 @@ def empty(sight: Sight) -> str:
     """The text of an empty inbox. It suggests sleep only while an engine is watching and nothing is pending."""
     v = sight.view
     if v is not None and v.as_of:
-        return "not kept for a moment in the past"
+        return "not recorded for the past"
     if v is None or not listed(sight):
-        return "not known: this engine lists no tasks; the gate (2) shows what is missing"
+        return "unknown: this engine is too old to list tasks; the gate (2) shows what is missing"
     if not sight.fresh:
-        return "nothing that the engine knew of; it does not answer now"
+        return "nothing in the engine's last answer; it is not responding"
     if v.health == "alert" or words.worst(v) is not None:
-        return "nothing: the triggers act on their own; R is faster"
+        return "nothing: the triggers act automatically; R is faster"
     return SLEEP
 
 

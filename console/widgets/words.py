@@ -158,10 +158,10 @@ def worst(view: View) -> TriggerView | None:
 
 
 def acts(t: TriggerView, brief: bool = False) -> str:
-    """The countdown of a trigger in breach: "acts in 4:51: early rule", "acts now", "not sure yet"; in brief "in
+    """The countdown of a trigger in breach: "acts in 4:51: early rule", "acts now", "unconfirmed"; in brief "in
     4:51"."""
     if t.fires_in_s is None:
-        return "not sure yet"
+        return "unconfirmed"
     if not t.fires_in_s:
         return "now" if brief else "acts now"
     if brief:
@@ -194,7 +194,7 @@ ACTION = {
     "previous_stage": "previous stage",
     "halve": "half",
     "pause": "hold",
-    "investigate": "look into it",
+    "investigate": "investigate",
 }
 
 

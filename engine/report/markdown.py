@@ -21,7 +21,7 @@ QUESTIONS = {
     "lesson": "What should the next rollout know?",
     "action": "Who does what until when?",
 }
-PROMPTS = {kind: f"Nothing was written yet. {question}" for kind, question in QUESTIONS.items()}
+PROMPTS = {kind: f"Nothing written yet. {question}" for kind, question in QUESTIONS.items()}
 
 
 def escape(text: str) -> str:

@@ -95,7 +95,7 @@ def test_every_screen_explains_its_rows() -> None:
         ("4", "", ["error rate: LLM attempts", "dashed line: ", "thin line: "]),
         ("5", "", ["sample: ", "blind: ", "search quality: "]),
         ("6", "", ["interval: ", "limits: "]),
-        ("9", "", ["a message for ", "below is its text"]),
+        ("9", "", ["a message for ", "its text below"]),
         ("9", "tab", ["the plan asks people to check"]),
     ],
 )

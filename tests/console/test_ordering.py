@@ -76,7 +76,7 @@ async def test_an_inbox_that_a_filter_empties_never_suggests_sleep() -> None:
         page = app.page
         assert page is not None
         await until(pilot, lambda: "4 filtered out" in page.text())
-        assert "Nothing matches the filter; 4 wait." in page.text()
+        assert "No match; 4 are hidden." in page.text()
         await pilot.press("enter")
         await until(pilot, lambda: app.notice is not None)
         assert app.notice is not None

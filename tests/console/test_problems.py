@@ -41,8 +41,8 @@ def test_the_proof_explains_what_became_of_the_service_beside_the_engine() -> No
     rows = {
         name: (value, good) for name, value, good in _facts(replace(PROVEN, applied="failed", applied_sentence=FAILED))
     }
-    assert rows["beside it"] == (FAILED, False)
-    assert "beside it" not in {name for name, _, _ in _facts(PROVEN)}
+    assert rows["service"] == (FAILED, False)
+    assert "service" not in {name for name, _, _ in _facts(PROVEN)}
 
 
 async def test_the_cause_that_was_typed_is_kept_over_the_cool_down() -> None:

@@ -253,7 +253,7 @@ async def test_proof_comes_from_the_engine_itself_when_the_store_takes_no_view()
         await settled(pilot, lambda: isinstance(app.screen, Rollback) and "PROVEN" in app.screen.text())
         assert "Effective in 31 ms" in app.screen.text()
         assert "not recorded it yet" in " ".join(app.screen.text().split())
-        assert "went up again" not in app.screen.text()  # what the store shows is from before
+        assert "Raised again since" not in app.screen.text()  # what the store shows is from before
 
     await walk("normal", steps)
 

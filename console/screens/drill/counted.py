@@ -38,7 +38,7 @@ class Counted(Listing):
         return f"counted for: {self.of}", f"{len(self.lines)}"
 
     def empty(self) -> str:
-        return "nothing was counted in this stage yet"
+        return "nothing counted in this stage yet"
 
     def wanted(self) -> Any:
         return self.beat()
@@ -60,7 +60,7 @@ class Counted(Listing):
         if document:
             self.console.push_screen(OneRequest(document=document))
         else:
-            self.console.say("No document belongs to this row.", "caution")
+            self.console.say("This row has no document.", "caution")
 
 
 def _line(number: int, one: GateSample, until: float) -> ListRow:

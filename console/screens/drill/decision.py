@@ -29,8 +29,8 @@ class OneDecision(FetchingPage):
     BINDINGS: ClassVar[list[BindingType]] = [
         key("enter", "open", "the trigger's evidence over time"),
         key("t", "go_there", "all screens as they were at that moment"),
-        key("j,down", "scroll(1)", "further in the evidence"),
-        key("k,up", "scroll(-1)", "back in the evidence"),
+        key("j,down", "scroll(1)", "scroll down"),
+        key("k,up", "scroll(-1)", "scroll up"),
     ]
 
     def __init__(self, decision: DecisionView) -> None:
@@ -75,7 +75,7 @@ class OneDecision(FetchingPage):
             return
         rows = [(name, short(value), "text") for name, value in self.evidence.items()]
         self.top = max(0, min(self.top, len(rows) - 1))
-        left = blocks.facts(c, rest, rows[self.top :] or [("evidence", "none is stored with it", "dim")])
+        left = blocks.facts(c, rest, rows[self.top :] or [("evidence", "none stored", "dim")])
         if left >= rest.height and len(rows) > 1:
             c.right(inner.x + inner.width, inner.y + inner.height - 1, " j: more", "dim")
 
@@ -83,7 +83,7 @@ class OneDecision(FetchingPage):
         if self.trigger:
             self.console.push_screen(EvidencePage(self.trigger))
         else:
-            self.console.say("No trigger made this decision; t goes to that moment.", "caution")
+            self.console.say("No trigger made this decision. t goes to that moment.", "caution")
 
     async def action_go_there(self) -> None:
         await self.app.run_action(f"travel_to({self.decision.at})")

@@ -38,7 +38,7 @@ class ErrorKinds(Listing):
         return f"errors{of} by kind, last {WINDOWS[self.window][0]}", f"{sum(int(o.order[1] or 0) for o in self.lines)}"
 
     def empty(self) -> str:
-        return f"no error in the last {WINDOWS[self.window][0]}; w takes a longer time"
+        return f"no error in the last {WINDOWS[self.window][0]}; w widens the window"
 
     def hints(self) -> tuple[Hint, ...]:
         return (

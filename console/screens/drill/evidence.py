@@ -55,7 +55,7 @@ class EvidencePage(Listing):
         return f"evidence of {self.trigger}, last {format_duration(WINDOWS[self.window])}", f"{len(self.lines)}"
 
     def empty(self) -> str:
-        return "no evidence in this time: no engine ran, or retention has deleted it; w takes a longer time"
+        return "no evidence in this window: no engine ran, or retention has deleted it; w widens the window"
 
     def explained(self) -> list[explain.Explained]:
         lines = self.shown()

@@ -35,11 +35,11 @@ class OneRequest(FetchingPage):
     TRAVELS: ClassVar[bool] = True
     ABOUT: ClassVar[str] = "one document: both keyword lists, the request's timing, the model's first words, the text"
     BINDINGS: ClassVar[list[BindingType]] = [
-        key("j,down", "scroll(1)", "further in the text"),
-        key("k,up", "scroll(-1)", "back in the text"),
-        key("pagedown,space", "scroll(10)", "ten lines further", show=False),
-        key("pageup", "scroll(-10)", "ten lines back", show=False),
-        key("g,home", "scroll(-100000)", "to the beginning", show=False),
+        key("j,down", "scroll(1)", "scroll down"),
+        key("k,up", "scroll(-1)", "scroll up"),
+        key("pagedown,space", "scroll(10)", "ten lines down", show=False),
+        key("pageup", "scroll(-10)", "ten lines up", show=False),
+        key("g,home", "scroll(-100000)", "to the top", show=False),
         key("G,end", "scroll(100000)", "to the end", show=False),
         key("enter", "whole", "the text alone, and back"),
         key("c", "complaint", "record a complaint about this document"),
@@ -111,7 +111,7 @@ class OneRequest(FetchingPage):
         if area.height < 2:
             return
         inner_rows = area.height - (2 if c.width >= blocks.BOXED else 1)
-        text = clean_block(d.text, MOST_TEXT) if d.text else "Its text is not kept."
+        text = clean_block(d.text, MOST_TEXT) if d.text else "The store does not keep its text."
         lines = paragraphs(text, area.width - (4 if c.width >= blocks.BOXED else 0))
         self.top = max(0, min(self.top, len(lines) - inner_rows))
         last = min(len(lines), self.top + inner_rows)
@@ -136,7 +136,7 @@ class OneRequest(FetchingPage):
 def _none(d: Document | None) -> str:
     if d is not None and d.arm == "control":
         return "none: this document is on the frequency arm"
-    return "none is kept of this document"
+    return "none kept for this document"
 
 
 def request_facts(r: Request, now: float) -> Facts:

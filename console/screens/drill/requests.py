@@ -33,7 +33,7 @@ class Requests(Listing):
         return f"requests: {self.of}", f"{len(self.lines)}{more}"
 
     def empty(self) -> str:
-        return "no such request is kept: there was none, or retention has deleted it"
+        return "no such request: there was none, or retention has deleted it"
 
     def wanted(self) -> Any:
         return self.beat()

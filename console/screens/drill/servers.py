@@ -30,7 +30,7 @@ class Servers(Listing):
         return "LLM servers, last hour", f"{len(self.lines) - callers}{more}"
 
     def empty(self) -> str:
-        return "no LLM server is known and no document went to one in the last hour"
+        return "no known LLM server, and no document sent to one in the last hour"
 
     def wanted(self) -> Any:
         return self.beat()

@@ -252,7 +252,7 @@ async def test_read_only_names_no_key_that_it_does_not_take(state: str, key: str
         await pilot.pause(0.05)
         seen.append(app.page.text() if app.page else "")
 
-    promised = ("s signs", "c checks", "sign it (s)", "undoes it", "restores all", "w writes one")
+    promised = ("s signs", "c checks", "sign it (s)", "undoes it", "restores all", "w adds one")
     await walk(steps, state)
     assert any(words in seen[0] for words in promised), "the test must see them where they are taken"
     await walk(steps, state, read_only=True)

@@ -135,7 +135,7 @@ def test_the_plan_s_review_headings_ask_for_what_is_not_written_yet() -> None:
     empty = History()
     text = markdown(gather(empty.conn, empty.plan))
     for heading in ("What Went Well", "What Could Be Improved", "Lessons Learned", "Action Items"):
-        assert f"### {heading}\n\n*Nothing was written yet." in text
+        assert f"### {heading}\n\n*Nothing written yet." in text
     empty.conn.close()
 
 
