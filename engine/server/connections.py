@@ -23,6 +23,7 @@ import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.server.renewals import Renewals
+from engine.server.request_target import plain_form
 
 HEADERS_S = 10.0  # from the first byte, or from the connection, to the end of the headers
 BODY_S = 60.0  # from there to the end of the body
@@ -224,7 +225,8 @@ class Connection(H11Protocol):
 
 
 class _Parser(h11.Connection):
-    """Refuses a body of two lengths, and one in tiny chunks: the loop pays a thousand times what the sender does."""
+    """Refuses a request with two readings, and a body in tiny chunks: the loop pays a thousand times what the sender
+    does."""
 
     def __init__(self, role: type[h11.SERVER]) -> None:
         super().__init__(role)
@@ -239,9 +241,7 @@ class _Parser(h11.Connection):
                 raise h11.RemoteProtocolError("the body comes in tiny chunks")
         elif type(event) is h11.Request:
             self._pieces = self._bytes = 0
-            names = {name for name, _ in event.headers}
-            if b"content-length" in names and b"transfer-encoding" in names:  # a proxy may go by the other one
-                raise h11.RemoteProtocolError("the body has two lengths")
+            return plain_form(event)
         return event
 
 

@@ -60,7 +60,7 @@ class DocumentApi:
         """`handlers` by method. HEAD is what GET answers, without its body."""
 
         async def guard_first(request: Request) -> Response:
-            path = request.url.path
+            path = request.scope["path"]  # as routed: starlette before 1.0 makes `request.url` of the Host header too
             denial = self.guard.denies(request.method, path, request.headers) if self.guard is not None else None
             if denial is None:
                 return await handlers.get(request.method, handlers.get("GET", _nothing))(request)
@@ -92,7 +92,7 @@ class DocumentApi:
             if not key or len(key) > KEY_LIMIT or not key.isprintable():
                 return refuse(400, "idempotency_key", f"An Idempotency-Key is 1 to {KEY_LIMIT} printable characters.")
             whose = request.client.host if request.client else ""
-            name = f"{whose} {self._knows(request)} {request.url.path} {key}"
+            name = f"{whose} {self._knows(request)} {request.scope['path']} {key}"
             return await self.replays.once(name, body, lambda: handler(request, body))
 
         return known_first

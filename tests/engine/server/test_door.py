@@ -97,6 +97,12 @@ def test_a_page_that_points_its_name_here_reads_nothing(stage: Stage, path: str)
     assert ask(stage, "GET", path, headers={"Origin": "http://evil.example"})[0] == 403
 
 
+def test_the_host_in_a_whole_address_counts_and_the_header_does_not(stage: Stage) -> None:
+    assert ask(stage, "GET", "http://localhost/metrics", headers={"Host": "evil.example"})[0] == 200
+    assert ask(stage, "GET", "http://evil.example/metrics", headers={"Host": "localhost"})[0] == 421
+    assert ask(stage, "POST", "http://127.0.0.1:80/v1/extract", DOCUMENT)[0] == 200
+
+
 # -- complaints --------------------------------------------------------------------------------------------------------------
 
 
@@ -363,6 +369,9 @@ def test_no_path_leads_elsewhere(stage: Stage) -> None:
         b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
         b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n{}",
         b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/extract HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         # two lengths: what comes after the shorter one is no second request
         b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
