@@ -5,6 +5,7 @@ The log and the documents are checked in `records`.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import math
 import sqlite3
@@ -53,7 +54,7 @@ class Observer:
         self.asked: dict[str, tuple[str, int]] = {}  # request id -> (kind, epoch seen)
         self.removals: list[int] = []  # revs at which a person removed the armed file while the LLM was on
         self.troubled_at = -1e12  # calendar seconds: when something was last wrong with servers, disk, engine or users
-        self.well_at = -1e12  # calendar seconds: when a server last answered a document as it should
+        self.answered_well: list[float] = []  # calendar seconds: when a server answered a document as it should
         self.ticked_at = 0.0  # the machine's seconds: when the engine's last tick ended
         self.documents: dict[str, str] = {}  # document id -> digest of the text last acknowledged
         self.unanswered: dict[str, set[str]] = {}  # digests of texts that were sent and not acknowledged
@@ -65,7 +66,7 @@ class Observer:
         self._silent = False  # a rollback to 0 % is in force, and no one has asked for more since
         self._raised_from = -1  # the latest epoch from which a raise was made
         self._raising: dict[str, int] = {}  # request id of a raise under way -> the epoch its person saw
-        self._on_no_disk = False  # the last rollback was answered, and its record is on no disk
+        self._on_no_disk = ""  # request id of the last rollback, if it was answered and its record is on no disk
         self._swap = (-math.inf, 0, 0)  # when the store was last replaced; the stage and basis points until then
         self._last_request = 0
         self._cut = 0  # LLM requests up to this number were cut by a rollback
@@ -101,7 +102,7 @@ class Observer:
         the disk answers nothing."""
         query = "SELECT kind, percent_to, epoch FROM decision WHERE request_id = ?"
         row = self._read(lambda conn: conn.execute(query, (request_id,)).fetchone())
-        self._on_no_disk = stalled and row is None
+        self._on_no_disk = request_id if stalled and row is None else ""
         self.holds("a recorded rollback is in the log", row is not None or not recorded, request_id)
         if row is None and not to_zero:
             return  # where it landed is known once it is recorded
@@ -184,7 +185,18 @@ class Observer:
             f"{document_id!r} in epoch {permit.epoch}",
         )
 
+    def well_since_trouble(self, until: float) -> int:
+        """Documents that a server answered as it should since something was last wrong."""
+        before = bisect.bisect_right(self.answered_well, self.troubled_at)
+        return max(0, bisect.bisect_right(self.answered_well, until) - before)
+
     # -- the disk ------------------------------------------------------------------------------------------------------
+
+    def power_goes(self) -> None:
+        """A rollback that is recorded by now must survive, whatever the disk did when it was answered."""
+        query = "SELECT 1 FROM decision WHERE request_id = ?"
+        if self._on_no_disk and self._read(lambda conn: conn.execute(query, (self._on_no_disk,)).fetchone()):
+            self._on_no_disk = ""
 
     def power_lost(self, armed: bool) -> None:
         """No document and no decision that was acknowledged is gone.
@@ -196,7 +208,7 @@ class Observer:
         """
         if armed and self._on_no_disk:
             self._silent, self._limit_bp, self._cut = False, FULL_BP, 0
-        self._on_no_disk = False
+        self._on_no_disk = ""
 
     def before_swap(self) -> None:
         """The engine obeys what it has read until its next look at the files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import sqlite3
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,8 @@ from engine.rollout.state import DOWN, UP, replay
 from engine.store import documents, log
 from tests.simulate.observer import Observer
 
+# documents answered well that bring the early detector from its cap (h + 2) to h, tuned 3 % -> 8 %
+WELL_CLEARS = math.ceil(2.0 / math.log(0.97 / 0.92))
 RECENT_S = 3 * 3600.0  # calendar: how long after trouble an automatic step down is still its consequence
 
 
@@ -62,11 +65,12 @@ def _one_decision(observer: Observer, row: log.Row) -> None:
         f"rev {row.rev}: {made.sentence}",
     )
     # in a time lapse hours pass while a few documents are on their way, so blindness proves nothing here
-    # nor do documents that failed when something was wrong, if none was answered since: they are the latest evidence
+    # failures of when something was wrong are evidence until the CUSUM has come down from its cap
     calm_h = (made.at - observer.troubled_at) / 3600
+    clears = WELL_CLEARS if str(reading.get("rule", "")).startswith("cusum") else 1
     observer.holds(
         "a healthy service is not rolled back",
-        trigger == "blind" or calm_h * 3600 < RECENT_S or observer.well_at < observer.troubled_at,
+        trigger == "blind" or calm_h * 3600 < RECENT_S or observer.well_since_trouble(made.at) < clears,
         f"rev {row.rev}: {made.sentence}; nothing was wrong for {calm_h:.1f} h",
     )
 

@@ -133,6 +133,8 @@ class World:
 
     def lose_power(self) -> None:
         """The machine stops at once; what was not synced may be gone."""
+        if self.disk.mood == "healthy":
+            self.observer.power_goes()
         self.kill()
         with self.disk.as_it_is():
             self._leave_reader()
@@ -232,7 +234,7 @@ class World:
     def _answered(self, request: Request) -> None:
         self.observer.llm_answered(request.number)
         if self.servers.mood == "healthy" and request.document:
-            self.observer.well_at = self.clock.now()
+            self.observer.answered_well.append(self.clock.now())
 
     # -- what an observer reads ----------------------------------------------------------------------------------------
 
