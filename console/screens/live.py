@@ -9,7 +9,8 @@ from rich.cells import cell_len
 
 from console.screens.painting import Painting
 from console.widgets import blocks, checklist, curves, gauges, logs, waiting, words
-from console.widgets.blocks import Area, Hint
+from console.widgets.bars import Hint
+from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.tasks import KEY_WIDTH, tasks
 from engine.view.model import Gauge, View
@@ -49,7 +50,7 @@ class Live(Painting):
     # -- 80x24 ---------------------------------------------------------------------------------------------------------
 
     def _normal(self, c: Canvas, v: View, y: int) -> None:
-        y += blocks.percent_bar(c, y, v)
+        y += gauges.percent_bar(c, y, v)
         y += gauges.gauges(c, y, v, old=self.old)
         gauges.evidence_line(c, y, v)
         y += 1
@@ -136,7 +137,7 @@ class Live(Painting):
     # -- 120x36 and up -------------------------------------------------------------------------------------------------
 
     def _large(self, c: Canvas, v: View, y: int) -> None:
-        y += blocks.percent_bar(c, y, v)
+        y += gauges.percent_bar(c, y, v)
         y += gauges.gauges(c, y, v, large=True, old=self.old)
         gauges.evidence_line(c, y, v)
         y += 1

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from console.explain import Explained
 from console.screens.app_api import AppApi
 from console.screens.painting import Painting
-from console.widgets.blocks import Hint
+from console.widgets.bars import Hint
 from console.widgets.sheet import Sheet
 
 __all__ = ["LIST_KEYS", "Hint", "Page", "key", "shown"]

@@ -9,8 +9,9 @@ from console.link import Sight
 from console.screens.app_api import PaintApi
 from console.terminal.type_ahead import ACTING
 from console.travel import STEPS
-from console.widgets import blocks, curves, waiting
-from console.widgets.blocks import Area, Hint
+from console.widgets import bars, curves, waiting
+from console.widgets.bars import Hint
+from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, fit, wrapped
 from console.widgets.waiting import WaitingRow
 from engine.view.model import View
@@ -96,24 +97,24 @@ class Painting:
         """Paint the whole screen as it is now, at this size."""
         app = self.console
         c = Canvas(width, height, app.ascii_only)
-        blocks.header(
+        bars.header(
             c, self.sight if self.sight.view is not None else app.live, app.who, app.read_only, app.link.terminal
         )
         y = 1
         if app.travel.at is not None:
-            y += blocks.as_of(c, y, app.travel.at, app.live, self.TRAVELS, app.travel.busy)
-        y += blocks.banner(c, y, self.sight, not app.read_only)
+            y += bars.as_of(c, y, app.travel.at, app.live, self.TRAVELS, app.travel.busy)
+        y += bars.banner(c, y, self.sight, not app.read_only)
         if self.NUMBER == 1 and app.handover is not None:
-            y += blocks.handover(c, y, app.handover, app.live)
+            y += bars.handover(c, y, app.handover, app.live)
         v = self.sight.view
         if v is not None:
-            y += blocks.problems(c, y, v)
+            y += bars.problems(c, y, v)
         if v is None:
             self.nothing(c, y)
         else:
-            self.paint(c, v, y + blocks.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
+            self.paint(c, v, y + bars.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
         hints = self.keys_now()
-        blocks.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.sight, app.rehearsal))
+        bars.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.sight, app.rehearsal))
         if app.notice:
             self._say(c, *app.notice, bool(hints))
         return c
@@ -128,7 +129,7 @@ class Painting:
         return (("E", "start the engine", "app.start_engine"), *passive)
 
     def nothing(self, c: Canvas, y: int) -> None:
-        if not blocks.warned(c, self.sight, not self.console.read_only):
+        if not bars.warned(c, self.sight, not self.console.read_only):
             sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
             y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)

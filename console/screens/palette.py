@@ -22,7 +22,7 @@ from console.screens.page import Page, key, shown
 from console.screens.rollback import Rollback
 from console.screens.rows import Rows
 from console.terminal.type_ahead import ACTING
-from console.widgets import blocks
+from console.widgets import bars, blocks
 from console.widgets.canvas import Canvas
 from console.widgets.sheet import Sheet
 
@@ -127,7 +127,7 @@ class Palette(ModalScreen[Command | None]):
             self._line(c, row + 1, self.matching[index])
             if index == self.rows.at:
                 blocks.tinted(c, row + 1)
-        blocks.keys(
+        bars.keys(
             c,
             0,
             c.height - 1,

@@ -1,4 +1,4 @@
-"""The four main figures, each with its target and sample size; the attribution; the LLM servers."""
+"""The LLM's share; the four main figures, each with its target and sample size; the attribution; the LLM servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from console.widgets import blocks, numerals, words
-from console.widgets.blocks import Area
+from console.widgets.blocks import BOXED, Area
 from console.widgets.canvas import Canvas, Span, columns
 from engine.plan.durations import format_duration
 from engine.text import rate_percent
@@ -17,6 +17,37 @@ from engine.view.model import Gauge, ServerView, View
 
 LARGE_ROWS = numerals.ROWS + 3
 SMALL_ROWS = 3
+
+
+def percent_bar(c: Canvas, y: int, v: View, x: int = 1, width: int | None = None) -> int:
+    """0 to 100 % with the plan's stages marked; the LLM's share is drawn heavy and ends in a dot. Returns the rows
+    used."""
+    width = width if width is not None else c.width - x - 1
+    left, right = x + 2, x + width - 4
+    span = max(1, right - left - 1)
+    at = left + round(span * min(v.percent_bp, 10_000) / 10_000)
+    c.fill(left, y, right - left, "line", "-" if c.ascii else "─")
+    c.fill(left, y, at - left, "llm", "=" if c.ascii else "━")
+    c.put(x, y, "0", "dim")
+    c.put(right + 1, y, "100", "dim" if v.percent_bp < 10_000 else "llm")
+    here = f" {v.percent_bp / 100:g} " if 0 < v.percent_bp < 10_000 and at + 6 < right else ""
+    c.put(at, y, "●", "llm" if v.effective_bp == v.percent_bp else "bad+")
+    c.put(at + 1, y, here, "strong")
+    named = width >= BOXED
+    for percent, name in _marks(v):
+        position = left + round(span * percent / 10_000)
+        label = f" {percent / 100:g} "
+        if not at - 4 < position < at + 3 + len(here) and position + len(label) < right:
+            c.put(position - 1, y, label, "dim" if percent > v.percent_bp else "llm")
+        if named:
+            c.put(min(position - 1, right + 4 - len(name)), y + 1, name, "strong" if percent == v.percent_bp else "dim")
+    return 2 if named else 1
+
+
+def _marks(v: View) -> list[tuple[int, str]]:
+    """(basis points, short name) of the plan's stages above 0 %."""
+    pairs = zip(v.stage_percents, v.stage_names or [""] * len(v.stage_percents), strict=False)
+    return sorted({percent: words.short(name) for percent, name in pairs if percent > 0}.items())
 
 
 def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -> int:

@@ -20,8 +20,8 @@ from textual.dom import DOMNode
 from console import themes
 from console.screens import painting
 from console.screens.ask import QuestionDialog
-from console.widgets import blocks, words
-from console.widgets.blocks import Hint
+from console.widgets import bars, words
+from console.widgets.bars import Hint
 from console.widgets.canvas import Canvas
 from console.widgets.curves import MEASURES
 from console.widgets.words import figure
@@ -143,7 +143,7 @@ async def test_the_count_of_tasks_is_on_every_screen(state: str, monkeypatch: py
 def test_shadow_is_named_only_while_its_key_is_in(armed: bool) -> None:
     """After a rollback no call is made, nor in shadow: the head must not claim otherwise."""
     c = Canvas(80, 24)
-    blocks.band(c, 0, replace(IDLE, shadow_bp=10_000, armed=armed))
+    bars.band(c, 0, replace(IDLE, shadow_bp=10_000, armed=armed))
     assert ("+ shadow 100 %" in c.text()) is armed
 
 

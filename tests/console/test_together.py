@@ -12,7 +12,7 @@ from console import themes
 from console.app import Console
 from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
-from console.widgets import blocks
+from console.widgets import bars
 from engine.view.model import HandoverView, PresenceView
 from tests.console.samples import NORMAL, NOW, PLAN, FakeLink
 from tests.console.walking import ready, until
@@ -38,10 +38,10 @@ def link_with(**more: object) -> FakeLink:
 
 def test_two_consoles_of_one_account_are_two_lookers() -> None:
     view = replace(NORMAL, operators=(*SHARED, PresenceView("bo", "pts/3", "Log", NOW)))
-    assert blocks.others(view, "alice", "pts/1") == ["alice on pts/4", "bo"]
-    assert blocks.others(view, "alice (uid 1000)", "pts/1") == ["alice", "bo"]
-    assert blocks.others(view, "alice", "") == ["bo"]
-    assert blocks.others(NORMAL, "alice", "pts/1") == ["bo"]
+    assert bars.others(view, "alice", "pts/1") == ["alice on pts/4", "bo"]
+    assert bars.others(view, "alice (uid 1000)", "pts/1") == ["alice", "bo"]
+    assert bars.others(view, "alice", "") == ["bo"]
+    assert bars.others(NORMAL, "alice", "pts/1") == ["bo"]
 
 
 async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still_works() -> None:
