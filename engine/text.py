@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterator
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
+_UNPRINTABLE = re.compile(rf"\n|{_UNSAFE.pattern}")
 _SPACE = re.compile(r"\s+")
 MARK = "·"
 
@@ -28,6 +30,11 @@ def clean_block(text: str, limit: int = 100_000) -> str:
     """Printable text that keeps its lines, at most `limit` characters."""
     flat = text[:limit].replace("\r\n", "\n").replace("\r", "\n")
     return _UNSAFE.sub(MARK, flat)
+
+
+def unprintable(text: str) -> Iterator[str]:
+    """The line breaks, and the characters that cleaning replaces, in order."""
+    return (match[0] for match in _UNPRINTABLE.finditer(text))
 
 
 def unfit_id(name: str, limit: int) -> str:

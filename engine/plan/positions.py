@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 Path = tuple[str | int, ...]
@@ -245,8 +246,15 @@ def _string_end(text: str, at: int) -> int:
 
 
 def _closing(text: str, at: int, quotes: str) -> int:
-    while not text.startswith(quotes, at):
-        if at >= len(text):
-            raise ValueError(text)
-        at += 2 if text[at] == "\\" and quotes[0] == '"' else 1
-    return at
+    stop = _stops(quotes)
+    while (match := stop.search(text, at)) is not None:
+        if match[0] == quotes:
+            return match.start()
+        at = match.end()
+    raise ValueError(text)
+
+
+@cache
+def _stops(quotes: str) -> re.Pattern[str]:
+    """The closing quotes, or an escape, which a basic string has and a literal one has not."""
+    return re.compile(rf"{quotes}|\\." if quotes[0] == '"' else quotes, re.DOTALL)

@@ -13,7 +13,7 @@ from engine.plan.positions import Path
 from engine.plan.problems import Report
 from engine.plan.shape import Key, Shape, keys
 from engine.plan.vocabulary import METRICS, Part
-from engine.text import clean_block, clean_line
+from engine.text import clean_line, unprintable
 
 P = TypeVar("P", bound=Part)
 Table = dict[str, Any]
@@ -150,13 +150,12 @@ def _read_text(shape: Shape, raw: Any, table: Table) -> str:
         raise _Unusable(f"the string is empty; give {wanted(shape)}")
     if len(raw) > _LONGEST_TEXT:
         raise _Unusable(f"the string has {len(raw)} characters; at most {_LONGEST_TEXT} are allowed")
-    for character in "" if raw.isprintable() else raw:
+    for character in unprintable(raw):
         if character == "\n" and rule.lines:
             continue
         if character in "\r\n":
             raise _Unusable("the string has a line break; write it on one line")
-        if clean_block(character) != character:
-            raise _Unusable(f"the string contains U+{ord(character):04X}, a terminal control character; remove it")
+        raise _Unusable(f"the string contains U+{ord(character):04X}, a terminal control character; remove it")
     if rule.pattern and not re.search(rule.pattern, raw):
         raise _Unusable(f"{_shown(raw)} does not fit; give {wanted(shape)}")
     return raw
