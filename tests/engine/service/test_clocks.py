@@ -74,7 +74,7 @@ async def test_what_is_older_than_the_plan_keeps_still_goes_as_the_engine_runs(t
     async with Clocked(tmp_path, {**LONG, "store.raw_days": 1}) as c:
         await c.climb(2)
         await happen(c, 10)
-        await c.passes(1.1 * DAY, step=20.0)
+        await c.passes(1.1 * DAY, step=300.0)  # of which retention sees each
         c.engine.writer.write(lambda conn: None).result(5)
         assert rows(c, "extraction") == 0
 
