@@ -104,7 +104,9 @@ def measure(
 
 def _pairs(both: Sequence[queries.SearchedDocument], quality: search.SearchQuality) -> tuple[PairedReport, ...]:
     shared = [alike for d in both if (alike := _overlap(d.llm, d.frequency)) is not None]
-    relevances = [(_relevance(d, d.llm), _relevance(d, d.frequency)) for d in both]
+    relevances = [
+        (_relevance(words, d.llm), _relevance(words, d.frequency)) for d in both for words in [_title_words(d)]
+    ]
     differences = {
         "search_quality": Moments.of(quality.differences),
         "keywords": Moments.of(len(d.llm) - len(d.frequency) for d in both),
@@ -123,9 +125,13 @@ def _overlap(llm: Sequence[str], frequency: Sequence[str]) -> float | None:
     return len(a & b) / len(a | b) if a | b else None
 
 
-def _relevance(document: queries.SearchedDocument, keywords: Sequence[str]) -> float | None:
-    """The share of keywords that share a word with the document's title or headings; None without either."""
-    words = {stem_phrase(word) for line in queries.lines(document) for word in queries.words(line)}
+def _title_words(document: queries.SearchedDocument) -> set[str]:
+    """The words of the title and the headings, stemmed."""
+    return {stem_phrase(word) for line in queries.lines(document) for word in queries.words(line)}
+
+
+def _relevance(words: set[str], keywords: Sequence[str]) -> float | None:
+    """The share of keywords that share a word with `words`; None without either."""
     if not words or not keywords:
         return None
     return sum(bool(words & set(stem_phrase(keyword).split())) for keyword in keywords) / len(keywords)
@@ -154,7 +160,10 @@ def score(
     about = [query for query in asked if targets.keys() & set(query.relevant)]
     scores = search.served_scores({d.id: d.keywords for d in pool.values()}, about)
     progress(0.9)
-    return [Scored(name, scores.get(name), _relevance(_asked_about(d), d.keywords)) for name, d in targets.items()]
+    return [
+        Scored(name, scores.get(name), _relevance(_title_words(_asked_about(d)), d.keywords))
+        for name, d in targets.items()
+    ]
 
 
 def _asked_about(d: Document) -> queries.SearchedDocument:

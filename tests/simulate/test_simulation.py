@@ -44,7 +44,7 @@ REMOVED_IN_A_SEND = 7_000_575  # the armed file was removed between a request's 
 @pytest.mark.parametrize(
     "seed",
     [
-        *range(1_000_000, 1_000_003),
+        1_000_000,  # the first of the hundred of `.ci/run`
         AFTER_A_SWAP,
         TWICE_AT_ONCE,
         ON_NO_DISK,
@@ -62,13 +62,12 @@ def test_a_rollout_holds_every_invariant(seed: int) -> None:
 
 
 def test_a_seed_decides_everything_in_any_process() -> None:
+    """Beside this process's own order of hashes, one that is fixed."""
     command = [sys.executable, "-m", "tests.simulate", "--replay", "1000011"]
-    traces = [
-        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": salt}, capture_output=True, check=True).stdout
-        for salt in ("1", "2")
-    ]
-    assert traces[0] == traces[1]
-    assert b"engine 1 started" in traces[0]
+    salt = {"PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"}
+    other = subprocess.run(command, env={**os.environ, **salt}, capture_output=True, text=True, check=True).stdout
+    assert other.splitlines() == [*run(1_000_011).trace, "Every invariant held."]
+    assert "engine 1 started" in other
 
 
 @pytest.mark.parametrize("fault", FAULTS)

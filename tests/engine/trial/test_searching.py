@@ -104,9 +104,10 @@ def test_keywords_are_relevant_when_a_title_or_heading_bears_them_out() -> None:
         "d", "Retry policies", "# Exponential backoff\n\n```\n# a comment\n```\n", (), ()
     )
     keywords = ("retrying", "exponential backoff", "comment", "weather")
-    assert searching._relevance(document, keywords) == pytest.approx(0.5)
-    assert searching._relevance(document, ()) is None
-    assert searching._relevance(replace(document, title="", text="plain"), keywords) is None
+    assert searching._relevance(searching._title_words(document), keywords) == pytest.approx(0.5)
+    assert searching._relevance(searching._title_words(document), ()) is None
+    bare = replace(document, title="", text="plain")
+    assert searching._relevance(searching._title_words(bare), keywords) is None
 
 
 def test_what_has_not_changed_is_not_measured_again(conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from console.cli import rollout
 from engine.clock import ManualClock
@@ -123,8 +123,11 @@ class Lab:
         for wait in waits:
             wait.result(20)
 
-    async def days(self, number: int, documents: int = 250, **more: Any) -> None:
+    async def days(self, number: int, documents: int = 250, measures: bool = False, **more: Any) -> None:
+        """`measures`: the paired measurement of search quality, which takes most of a day's CPU."""
         for _ in range(number):
+            if not measures:
+                self.trials._measured = self.clock.now() + 2 * DAY
             await self.load(documents, **more)
             self.clock.advance(DAY)
             await self.beat()
@@ -168,7 +171,7 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
         assert isinstance(waits, Error)
         assert "to go" in waits.sentence
 
-    await lab.days(1)
+    await lab.days(1, measures=True)
     result = standing(lab.engine.conn, lab.clock.now())
     assert result is not None
     quality = result.report.metric("search_quality")
@@ -332,25 +335,53 @@ async def test_measuring_on_request_fills_the_scores_that_the_script_reads(lab: 
     assert "measure" in kinds(lab)
 
 
-@pytest.mark.parametrize(
-    ("control", "treatment", "sentence", "code"),
-    [
-        ([0.1, 0.2, 0.1, 0.2] * 10, [0.8, 0.9, 0.8, 0.9] * 10, "LLM extraction shows statistically significant improvement", 0),
-        ([0.8, 0.9, 0.8, 0.9] * 10, [0.1, 0.2, 0.1, 0.2] * 10, "LLM extraction is significantly worse", 0),
-        ([0.1, 0.9] * 10, [0.2, 0.9] * 10, "No statistically significant difference", 0),
-        ([], [], "Too few scores to compare: 0 of the control group", 1),
-    ],
-)  # fmt: skip
-def test_the_corrected_script_runs_to_its_end_on_lists(
-    control: list[float], treatment: list[float], sentence: str, code: int, tmp_path: Path
-) -> None:
+def scores(folder: Path, control: list[float], treatment: list[float]) -> Path:
     body = {"control": {"search_quality_scores": control}, "treatment": {"search_quality_scores": treatment}}
-    (tmp_path / "ab_test_results.json").write_text(json.dumps(body))
-    made = CliRunner().invoke(rollout, ["ab-test", "script", "--output", str(tmp_path / "analysis.py")])
+    path = folder / "ab_test_results.json"
+    path.write_text(json.dumps(body))
+    return path
+
+
+def corrected_script(*words: str) -> Result:
+    return CliRunner().invoke(rollout, ["ab-test", "script", *words])
+
+
+BETTER = "LLM extraction shows statistically significant improvement"
+
+
+@pytest.mark.parametrize(
+    ("control", "treatment", "sentence"),
+    [
+        ([0.1, 0.2, 0.1, 0.2] * 10, [0.8, 0.9, 0.8, 0.9] * 10, BETTER),
+        ([0.8, 0.9, 0.8, 0.9] * 10, [0.1, 0.2, 0.1, 0.2] * 10, "LLM extraction is significantly worse"),
+        ([0.1, 0.9] * 10, [0.2, 0.9] * 10, "No statistically significant difference"),
+    ],
+)
+def test_the_corrected_script_runs_to_its_end_on_lists(
+    control: list[float],
+    treatment: list[float],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["analysis.py", str(scores(tmp_path, control, treatment))])
+    printed = corrected_script()
+    assert printed.exit_code == 0, printed.output
+    exec(compile(printed.output, "analysis.py", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1] == sentence
+
+
+def test_the_corrected_script_runs_as_a_process_and_by_the_verb(tmp_path: Path) -> None:
+    scores(tmp_path, [0.1, 0.2] * 20, [0.8, 0.9] * 20)
+    made = corrected_script("--output", str(tmp_path / "analysis.py"))
     assert made.exit_code == 0, made.output
     ended = subprocess.run([sys.executable, "analysis.py"], cwd=tmp_path, capture_output=True, text=True)
-    assert sentence in ended.stdout + ended.stderr
-    assert ended.returncode == code
-    run = CliRunner().invoke(rollout, ["ab-test", "script", "--run", str(tmp_path / "ab_test_results.json")])
-    assert run.exit_code == code
-    assert sentence in run.output
+    assert BETTER in ended.stdout, ended.stderr
+    assert ended.returncode == 0
+    run = corrected_script("--run", str(scores(tmp_path, [], [])))
+    assert run.exit_code == 1
+    assert "Too few scores to compare: 0 of the control group" in run.output
+    run = corrected_script("--run", str(scores(tmp_path, [0.8, 0.9] * 20, [0.1, 0.2] * 20)))
+    assert run.exit_code == 0, run.output
+    assert "LLM extraction is significantly worse" in run.output
