@@ -77,6 +77,7 @@ def test_counts_that_cannot_be_are_no_evidence(counts: Counts) -> None:
 
 
 def test_all_and_none_are_evidence() -> None:
+    assert sequence.rate_log_e(Counts(1, 0), 0.25, 1.0, 1.0) == pytest.approx(math.log(0.5 / 0.75))
     assert sequence.rate_log_e(Counts(10, 0), 0.5, 1.0, 1.0) == pytest.approx(math.log(1 / 11) + 10 * math.log(2))
     assert sequence.rate_log_e(Counts(10, 10), 0.5, 1.0, 1.0) == pytest.approx(math.log(1 / 11) + 10 * math.log(2))
 

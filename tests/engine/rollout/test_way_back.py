@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.plan.load import default_plan_text, parse_plan
-from engine.plan.model import Action, Plan
+from engine.plan.model import Action, Condition, Plan
 from engine.plan.problems import PlanError
 from engine.rollout import control, way_back
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State, transition, unlawful
@@ -204,3 +204,19 @@ def test_there_is_a_way_back_to_a_higher_percentage_that_something_measures(
     assert Setback(3, 2500).rev == 0
     setback = Setback(3, 2500, ("error_rate",), "error_critical", True)
     assert way_back.target(altered(1, shadow_bp=shadow_bp), setback, stage, percent_bp) == to
+
+
+def test_there_is_no_way_back_where_no_stage_asks_for_what_failed() -> None:
+    setback = Setback(3, 2500, ("error_rate",), "error_critical", True)
+    errors = tuple(
+        condition for stage in PLAN.stages for condition in stage.success if condition.metric == "error_rate"
+    )
+    others = tuple(
+        condition for stage in PLAN.stages for condition in stage.success if condition.metric != "error_rate"
+    )
+
+    def asking(*conditions: Condition) -> Plan:
+        return replace(PLAN, stages=tuple(replace(s, success=conditions) for s in PLAN.stages))
+
+    assert way_back.target(asking(errors[0]), setback, 1, 0) == (3, 2500)
+    assert way_back.target(asking(*others), setback, 1, 0) is None
