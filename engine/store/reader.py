@@ -16,6 +16,7 @@ from engine.rollout.state import State
 from engine.store import database, documents, log
 from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
+from engine.store.search import did_you_mean, search
 from engine.view.model import DecisionView, View
 
 T = TypeVar("T")
@@ -160,14 +161,14 @@ class Reader:
     ) -> list[Document]:
         def query(conn: sqlite3.Connection) -> list[Document]:
             if text.strip():
-                return documents.search(conn, text, limit, order, method)
+                return search(conn, text, limit, order, method)
             return documents.recent(conn, method, limit, order=order)
 
         return self.read(query)
 
     def did_you_mean(self, text: str) -> str:
         """The query with misspelt words corrected; "" if nothing changes."""
-        return self.read(lambda conn: documents.did_you_mean(conn, text))
+        return self.read(lambda conn: did_you_mean(conn, text))
 
     def document(self, document_id: str) -> Document | None:
         return self.read(lambda conn: documents.get(conn, document_id))

@@ -30,6 +30,7 @@ from engine.parsing.encoding import decode
 from engine.store import database, documents
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
+from engine.store.search import search
 
 JUDGED = Path(__file__).with_name("judged_documents.json")
 FIRST = 10
@@ -151,7 +152,7 @@ def hits(rows: list[Titled], title: Callable[[Titled], str], names: bool) -> tup
         conn.commit()
         first = ten = 0
         for id, row in zip(ids, rows, strict=True):
-            answers = [document.id for document in documents.search(conn, row.right, FIRST)]
+            answers = [document.id for document in search(conn, row.right, FIRST)]
             first += answers[:1] == [id]
             ten += id in answers
         conn.close()

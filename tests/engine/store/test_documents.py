@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from engine.store import database, documents, schema
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
+from engine.store.search import search
 
 
 def written(id: str, title: str, frequency: str, llm: str | None = None, at: float = 1.0) -> DocumentWrite:
@@ -50,25 +51,25 @@ def ids(result: list[documents.Document]) -> list[str]:
 
 
 def test_documents_with_every_word_come_before_those_with_some(conn: sqlite3.Connection) -> None:
-    assert ids(documents.search(conn, "circuit retry")) == ["both", "title"]
-    assert ids(documents.search(conn, "storm retries circuits"))[0] == "both"
+    assert ids(search(conn, "circuit retry")) == ["both", "title"]
+    assert ids(search(conn, "storm retries circuits"))[0] == "both"
 
 
 def test_a_word_of_the_title_counts_for_more_than_one_of_the_keywords(conn: sqlite3.Connection) -> None:
-    assert ids(documents.search(conn, "circuit")) == ["title", "both"]
+    assert ids(search(conn, "circuit")) == ["title", "both"]
 
 
 def test_only_keywords_that_are_served_are_found(conn: sqlite3.Connection) -> None:
-    assert ids(documents.search(conn, "jitter")) == ["llm"]
-    assert "llm" not in ids(documents.search(conn, "policies"))
+    assert ids(search(conn, "jitter")) == ["llm"]
+    assert "llm" not in ids(search(conn, "policies"))
 
 
 def test_a_word_may_be_begun_only(conn: sqlite3.Connection) -> None:
-    assert ids(documents.search(conn, "weath")) == ["one"]
+    assert ids(search(conn, "weath")) == ["one"]
 
 
 def test_a_query_without_a_word_finds_nothing(conn: sqlite3.Connection) -> None:
-    assert documents.search(conn, ' "*" ') == []
+    assert search(conn, ' "*" ') == []
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -79,7 +80,7 @@ def test_a_query_without_a_word_finds_nothing(conn: sqlite3.Connection) -> None:
     )
 )
 def test_any_text_is_a_query(conn: sqlite3.Connection, query: str) -> None:
-    assert len(documents.search(conn, query, limit=2)) <= 2
+    assert len(search(conn, query, limit=2)) <= 2
 
 
 def test_an_export_has_the_latest_first_and_fills_up_with_frequency_keywords_beside_the_llm_s(
@@ -168,8 +169,8 @@ def test_a_list_in_another_order_begins_with_the_first_of_all_documents(conn: sq
     longest = max(len(d.llm or d.shadow or ()) for d in every)
     assert len(documents.recent(conn, limit=1, order="llm_keywords")[0].llm or ()) == longest > 0
     assert [d.method for d in documents.recent(conn, limit=1000, order="method")] == sorted(d.method for d in every)
-    matching = {d.id for d in documents.search(conn, "retry", 100)}
-    titles = [(d.title or d.id).lower() for d in documents.search(conn, "retry", 100, "title")]
+    matching = {d.id for d in search(conn, "retry", 100)}
+    titles = [(d.title or d.id).lower() for d in search(conn, "retry", 100, "title")]
     assert titles == sorted(titles)
-    assert {d.id for d in documents.search(conn, "retry", 100, "title")} == matching
-    assert {d.method for d in documents.search(conn, "backoff", 100, "title", "llm")} == {"llm"}
+    assert {d.id for d in search(conn, "retry", 100, "title")} == matching
+    assert {d.method for d in search(conn, "backoff", 100, "title", "llm")} == {"llm"}

@@ -10,6 +10,7 @@ import pytest
 
 from engine.store import documents, schema
 from engine.store.documents import DocumentWrite
+from engine.store.search import did_you_mean, search
 from engine.store.terms import one_error_apart, one_error_from
 
 STORED = {
@@ -34,7 +35,7 @@ def conn() -> Iterator[sqlite3.Connection]:
 
 
 def ids(conn: sqlite3.Connection, query: str) -> list[str]:
-    return [document.id for document in documents.search(conn, query)]
+    return [document.id for document in search(conn, query)]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_a_word_finds_its_document_first_and_no_other_that_only_looks_like_it(
     ],
 )  # fmt: skip
 def test_one_typing_error_is_forgiven_and_named(conn: sqlite3.Connection, query: str, meant: str) -> None:
-    assert documents.did_you_mean(conn, query) == meant
+    assert did_you_mean(conn, query) == meant
     if meant:
         assert ids(conn, query)[:1] == ids(conn, meant)[:1] != []
 
@@ -95,7 +96,7 @@ def test_the_spellings_one_error_from_a_word_are_those_that_are_one_error_apart(
 def test_a_search_for_a_misspelt_word_does_not_read_all_words_of_the_index(conn: sqlite3.Connection) -> None:
     asked: list[str] = []
     conn.set_trace_callback(asked.append)
-    assert documents.did_you_mean(conn, "kuberntes") == "kubernetes"
+    assert did_you_mean(conn, "kuberntes") == "kubernetes"
     of_words = [sql for sql in asked if "FROM document_vocabulary" in sql]
     assert of_words
     assert all("WHERE term = '" in sql for sql in of_words)

@@ -21,6 +21,7 @@ from engine.store import database, documents, lease, log, restores
 from engine.store.documents import DocumentWrite
 from engine.store.file_systems import type_of
 from engine.store.folder import Folder, Intent, StoreError
+from engine.store.search import search
 
 ALICE = Actor("alice", 1000)
 
@@ -86,8 +87,8 @@ def test_restore_serves_frequency_keywords_of_the_window_and_undo_brings_them_ba
     assert kept is not None
     assert restored is not None
     assert (kept.keywords, restored.keywords) == (("llm word",), ("plain word",))
-    assert [d.id for d in documents.search(conn, "llm")] == ["a"]
-    assert {d.id for d in documents.search(conn, "plain")} == {"b", "c", "d"}
+    assert [d.id for d in search(conn, "llm")] == ["a"]
+    assert {d.id for d in search(conn, "plain")} == {"b", "c", "d"}
     assert restores.undo_restore(conn, 50)[1] == 2
     assert restores.affected(conn).documents == 3
 
@@ -107,7 +108,7 @@ def test_a_document_extracted_again_after_a_restore_is_not_touched_by_its_undo(c
 )
 def test_any_text_is_a_valid_query(conn: sqlite3.Connection, query: str) -> None:
     documents.write(conn, [document("a", 10)])
-    documents.search(conn, query)
+    search(conn, query)
 
 
 def test_folder_and_files_are_their_owner_s_alone(folder: Folder) -> None:
