@@ -143,7 +143,7 @@ def _silent(age: float, process: str, stops: str, armed: bool) -> Pulse:
 def _stops(what: str, left: float, armed: bool) -> str:
     """When routers stop LLM calls, at the latest."""
     if not armed:
-        return "the armed file is gone, no LLM call can start"
+        return "the armed file is missing, so no LLM call can start"
     return f"{what} in {format_duration(left)}" if left > 0 else "its lease has run out: every router is at 0 %"
 
 

@@ -89,7 +89,7 @@ STEPS = (
         ),
         "address",
     ),
-    Question("review", "Write it?", (), ""),
+    Question("review", "Write this plan?", (), ""),
 )
 
 
@@ -351,7 +351,7 @@ class Setup(App[str | PlanDraft | None]):
         )
 
     def _keys(self, c: Canvas) -> None:
-        does = {"welcome": "begin", "review": "write it and open the console"}.get(self.step.name, "next")
+        does = {"welcome": "begin", "review": "write it, open the console"}.get(self.step.name, "next")
         keys: list[tuple[str, str]] = [("enter", does)]
         if self.step.name == "welcome":
             keys.append(("r", "rehearse first, simulated"))

@@ -134,7 +134,7 @@ def bake(gate: GateView) -> str:
         return ""
     if gate.baked_s >= gate.bake_s:
         return f"baked {format_duration(gate.bake_s)}"
-    return f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}"
+    return f"bake {format_duration(gate.baked_s // 1)} of {format_duration(gate.bake_s)}"
 
 
 def sentence(view: View) -> str:

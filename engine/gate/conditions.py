@@ -156,13 +156,13 @@ def figure(condition: Condition, sample: Ok, bound: float | None, facts: GateFac
         return facts.sentences[condition.metric]
     side = "at most" if condition.op in ("<", "<=") else "at least"
     if sample.k is not None:
-        head = f"{sample.k}/{sample.n}{COUNTS.get(condition.metric, '')}"
+        head = f"{sample.k:,}/{sample.n:,}{COUNTS.get(condition.metric, '')}"
     elif unit == "flag":
         head = "yes" if sample.value else "no"
     elif unit == "count" and not sample.value:
         head = "none"
     elif sample.n:
-        head = f"{amount(sample.value, unit)} (n {sample.n}{OF.get(condition.metric, '')})"
+        head = f"{amount(sample.value, unit)} (n {sample.n:,}{OF.get(condition.metric, '')})"
     else:
         head = amount(sample.value, unit)
     if bound is not None:

@@ -52,7 +52,9 @@ def with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutRepor
     out.append(_incident_words(story.incidents))
     baked, waited = sum(s.baked_s for s in story.stages), sum(s.waited_s for s in story.stages)
     if baked or waited:
-        out.append(f"The bakes took {format_duration(baked)} in total; people took another {format_duration(waited)}.")
+        out.append(
+            f"Bakes took {format_duration(baked)} in total, waiting for people another {format_duration(waited)}."
+        )
     if story.overrides:
         out.append(
             f"{_many(len(story.overrides), 'gate was', 'gates were')} overridden; each is marked below with its reason."

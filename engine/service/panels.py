@@ -85,7 +85,7 @@ def servers(engine: Engine) -> tuple[ServerView, ...]:
             ServerView(
                 headlines.server_name(engine.plan.llm.api, number, s.url),
                 s.url,
-                s.up,
+                s.up if s.tried else None,
                 s.state,
                 s.in_flight,
                 s.window,

@@ -320,7 +320,7 @@ def what_next(
         cool = (state.cooldown_until or 0.0) - now
         out.append(f"locked {timer(cool)}, then e (resume)" if cool > 0 else "locked until e (resume) with the cause")
     elif gate.bake_s and gate.baked_s < gate.bake_s:
-        out.append(f"bake {format_duration(gate.baked_s)} of {format_duration(gate.bake_s)}")
+        out.append(f"bake {format_duration(gate.baked_s // 1)} of {format_duration(gate.bake_s)}")
     if not out:
         out.append("nothing until a person acts")
     elif not breach:

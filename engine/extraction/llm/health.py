@@ -22,6 +22,7 @@ class ServerHealth(msgspec.Struct, frozen=True):
     version: str = ""
     documents: int = 0
     learnt: str = ""  # what is left out of requests because the server refuses it
+    tried: bool = True  # it was called or probed: only then is anything known
 
     @property
     def up(self) -> bool:

@@ -154,6 +154,7 @@ class Server:
     def health(self) -> ServerHealth:
         now = self.now()
         breaker = self.breaker.state(now)
+        answered = bool(self.answers) or self.facts != ServerInfo()
         if breaker == "open":
             state = f"taken out, next try in {max(1, round(self.breaker.opens_in(now)))} s"
         elif breaker == "half-open":
@@ -165,7 +166,7 @@ class Server:
         elif self.breaker.row:
             state = f"failing ({self.breaker.row} in a row)"
         else:
-            state = "up" if self.answers or self.facts != ServerInfo() else "not tried yet"
+            state = "up" if answered else "not tried yet"
         return ServerHealth(
             self.url,
             state,
@@ -181,6 +182,7 @@ class Server:
             self.facts.version,
             self.answers,
             self._dialect.plain if self._config.schema else replace(self._dialect, structured="schema").plain,
+            answered or breaker != "closed" or bool(self.failed_probes or self.breaker.row),
         )
 
     # over the wire

@@ -72,7 +72,7 @@ def test_a_walk_writes_the_plan_and_opens_the_console(empty: Path, llm: str) -> 
         terminal.press(ENTER)
         terminal.until("Where do messages go?")
         terminal.press(ENTER)
-        terminal.until("Write it?", "search-tags", "llama3.2:3b", "texts", "nowhere for now")
+        terminal.until("Write this plan?", "search-tags", "llama3.2:3b", "texts", "nowhere for now")
         assert list(empty.iterdir()) == [empty / "texts"], "nothing is written before the last enter"
         terminal.press(ENTER)
         try:

@@ -58,6 +58,13 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def test_nothing_is_known_of_a_server_before_it_is_called() -> None:
+    async with StubLlm() as stub, pool_of(stub) as pool:
+        assert [health.tried for health in pool.servers()] == [False]
+        await ask(pool)
+        assert [(health.tried, health.up) for health in pool.servers()] == [(True, True)]
+
+
 # one deadline over everything
 
 
