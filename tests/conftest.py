@@ -1,6 +1,8 @@
 """Shared by all tests: one async backend, and no trace of the developer's own settings."""
 
+import contextlib
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -10,6 +12,8 @@ import hypothesis
 import pytest
 
 from tests import warm
+
+TESTS = Path(__file__).parent
 
 # the same examples everywhere and every time; a search for new ones is `--hypothesis-profile=search`
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
@@ -44,8 +48,24 @@ LONGEST = (
 )  # fmt: skip
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a new checkout each test file is compiled when it is first imported, ten seconds in all, and kept on the disk.
+
+    So the workers begin at different files: each compiles its share, and reads what the others wrote.
+    """
+    config = session.config
+    given = getattr(config, "workerinput", None)
+    if given is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    files = sorted(TESTS.rglob("test_*.py"))
+    first = len(files) * int(given["workerid"].removeprefix("gw")) // given["workercount"]
+    for file in (*files[first:], *files[:first]):
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # collecting it reports it
+            importlib.import_module(".".join(("tests", *file.relative_to(TESTS).with_suffix("").parts)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    ranks = {TESTS / name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
