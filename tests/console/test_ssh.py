@@ -49,7 +49,7 @@ class Host:
         assert SSHD is not None
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stdout=log, stderr=log)
-        assert stage.until(lambda: sshd.listens(self.port), 10), (folder / "log").read_text()
+        assert stage.until(lambda: sshd.listens(self.port), 30), (folder / "log").read_text()
 
     def ssh(self, *words: str) -> list[str]:
         return sshd.command(self.folder, self.port, getpass.getuser(), *words)
@@ -140,8 +140,8 @@ def test_a_dropped_line_leaves_the_engine_and_no_console_and_the_next_is_there_i
             assert consoles
             for pid in host.sessions():
                 os.kill(pid, signal.SIGKILL)
-            assert terminal.ended(5)
-        assert host.stage.until(lambda of=consoles: not any(Path(f"/proc/{pid}").exists() for pid in of), 10)
+            assert terminal.ended(30)
+        assert host.stage.until(lambda of=consoles: not any(Path(f"/proc/{pid}").exists() for pid in of), 30)
         began = time.monotonic()
         with host.attach() as again:
             again.until("STAGE 0")
@@ -150,7 +150,7 @@ def test_a_dropped_line_leaves_the_engine_and_no_console_and_the_next_is_there_i
                 again.press("q")
                 if again.ended(2):
                     break
-            assert again.ended(10)
+            assert again.ended(30)
         assert host.stage.pid == engine
         if took[-1] < 2:
             break
@@ -164,7 +164,7 @@ def test_it_follows_the_window_s_size(host: Host) -> None:
         terminal.resize(140, 40)
         terminal.until("STAGE 0")
         wide = terminal.shows("STAGE 0") and max(len(line.rstrip()) for line in terminal.text.splitlines())
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while wide <= 80 and time.monotonic() < end:
             terminal.read(0.1)
             wide = max(len(line.rstrip()) for line in terminal.text.splitlines())
@@ -173,15 +173,13 @@ def test_it_follows_the_window_s_size(host: Host) -> None:
         terminal.until("STAGE 0")
 
 
-@pytest.mark.parametrize(
-    "term", ["vt100", "linux", "screen.xterm-256color", "xterm-kitty", "no-such-terminal", "tmux-direct"]
-)
-def test_odd_terminals_get_a_screen_and_their_line_back(host: Host, term: str) -> None:
-    with host.attach(term) as terminal:
+def test_a_terminal_that_no_one_knows_gets_a_screen_and_its_line_back(host: Host) -> None:
+    """What its name changes is the same without ssh: terminal/test_terminal.py has more of them."""
+    with host.attach("no-such-terminal") as terminal:
         terminal.until("STAGE 0")
         terminal.read(0.5)
         terminal.press("q")
-        assert terminal.ended(15)
+        assert terminal.ended(30)
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 0
         assert b"Traceback" not in terminal.raw
 
@@ -190,7 +188,7 @@ def test_odd_terminals_get_a_screen_and_their_line_back(host: Host, term: str) -
 def test_a_terminal_without_a_screen_is_informed_what_to_run(host: Host, term: str) -> None:
     with host.attach(term) as terminal:
         terminal.until("rollout status")
-        assert terminal.ended(10)
+        assert terminal.ended(30)
         assert b"Traceback" not in terminal.raw
 
 

@@ -374,12 +374,34 @@ def test_a_storm_of_sizes_ends_in_a_screen_that_fits(place: Place) -> None:
         assert terminal.status is None
 
 
-@pytest.mark.parametrize("name", ["xterm", "xterm-16color", "screen", "linux", "vt100"])
-def test_old_and_odd_terminals_show_the_same_words(place: Place, name: str) -> None:
+ODD = (
+    "xterm",
+    "xterm-16color",
+    "screen",
+    "screen.xterm-256color",
+    "linux",
+    "vt100",
+    "xterm-kitty",
+    "tmux-direct",
+    "none-such",
+)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_old_and_odd_terminals_show_the_same_words_and_get_their_line_back(place: Place, name: str) -> None:
     with place.console(environ={"TERM": name}, answers=False) as terminal:
         terminal.until("STAGE", "error rate", "what happens next")
         if name == "linux":
             assert all(ord(char) < 0x2500 for char in terminal.text)
+        terminal.read(0.4)  # a key pressed while the screen is still coming does nothing
+        for _ in range(20):
+            terminal.press("q")
+            if terminal.ended(2):
+                break
+        assert os.waitstatus_to_exitcode(terminal.status or 0) == 0
+        assert left_on(terminal.raw) == []
+        assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
+        assert b"Traceback" not in terminal.raw
 
 
 def test_no_colour_means_none(place: Place) -> None:
