@@ -1,8 +1,8 @@
 """Sufficient statistics of a metric: n, sum and sum of squares; n and k; or, where one document has many answers
 (clicks, ratings), sums over documents.
 
-All merge by addition, so roll-ups of any width give the same answer as the raw rows.
-An unknown number is None: no data, one value where two are needed, or a sum that is not finite.
+All merge by addition, so roll-ups of any width give the same answer as the raw rows. An unknown number is None: no
+data, one value where two are needed, or a sum that is not finite.
 """
 
 from __future__ import annotations

@@ -4,9 +4,8 @@ Weights were fitted by listwise softmax regression (a document's candidates comp
 SHORT on abstracts, half of them indexed exhaustively (Inspec), half by the few words of their authors (WWW, KDD); LONG
 on authors' and librarians' keywords of abstracts, 500 words and whole theses and reports. Each trait was checked on
 sets that the fit had not seen; none that did not hold there is left. Three numbers are not fitted: a single word costs
-0.55
-more in LONG, and three or four words 0.2 and 0.1 less, since librarians' keywords are single words twice as often as
-the keywords that authors and readers give (a fifth, published for papers and news); and a number costs 0.9, not 0.5,
+0.55 more in LONG, and three or four words 0.2 and 0.1 less, since librarians' keywords are single words twice as often
+as the keywords that authors and readers give (a fifth, published for papers and news); and a number costs 0.9, not 0.5,
 since no one searches for "section 1".
 """
 

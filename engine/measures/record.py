@@ -16,11 +16,10 @@ class Extraction(Struct, frozen=True):
 
     `arm` is where routing put it; `method` is what served the keywords. An LLM *attempt* (`attempted`) is a document
     that asked the LLM or was rejected by an open breaker. It *failed* when `error` is set; `method` is then frequency
-    (`fallback`). A document that gave up waiting for a model to load (`error` is "loading") is not an attempt.
-    A cache hit is not an attempt. `ms` is what the document took: our queue and the calls where a client waits for it,
-    the calls
-    alone for bulk work (load, batch, shadow). `queue_ms` is the part of `ms` that was our queue.
-    A `shadow` record holds an LLM answer that was stored and not served.
+    (`fallback`). A document that gave up waiting for a model to load (`error` is "loading") is not an attempt. A cache
+    hit is not an attempt. `ms` is what the document took: our queue and the calls where a client waits for it, the
+    calls alone for bulk work (load, batch, shadow). `queue_ms` is the part of `ms` that was our queue. A `shadow`
+    record holds an LLM answer that was stored and not served.
     """
 
     at: float

@@ -2,9 +2,8 @@
 something else.
 
 It is better for search than counting words: it reads titles, first sentences and headings as names, which is what
-people
-search for. A text's outcome is drawn from its digest, so that the same text always gets the same outcome, at every
-retry and on every server.
+people search for. A text's outcome is drawn from its digest, so that the same text always gets the same outcome, at
+every retry and on every server.
 """
 
 from __future__ import annotations

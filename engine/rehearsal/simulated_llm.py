@@ -129,8 +129,7 @@ class SimulatedLlm:
 
     async def set(self, name: str, value: float, server: int | None = None) -> ServerFaults:
         """Set a fault on one server (0 is the first) or all; returns what is on now. Raises ValueError or
-        SimulatedLlmError, with a
-        sentence.
+        SimulatedLlmError, with a sentence.
         """
         checked(name, value)
         every = range(len(self._where)) if server is None else (server,)

@@ -22,8 +22,8 @@ def pin(
 
 def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, before: Pins) -> Decision | Refusal:
     """A person names the stage of a changed plan that the rollout is in. The percentage may fall to the stage's and
-    never rises; a
-    stage above the percentage is reached only by promotion, unless it is the same stage with a new percentage."""
+    never rises; a stage above the percentage is reached only by promotion, unless it is the same stage with a new
+    percentage."""
     stable = state.stage >= len(before.stages)
     if not 0 <= stage <= plan.last_stage and not (stable and stage == plan.stable):
         more = f", or {plan.stable} for stable" if stable else ""

@@ -1,8 +1,7 @@
 """The short way back after a rollback: which stage it left, what failed, and what a person needs to return to it. Pure.
 
 A rollback whose cause is recorded does not send the rollout through every gate again. Returning takes fresh evidence on
-what
-failed, against the stage's own bound, and a share of that stage's bake. A person still promotes.
+what failed, against the stage's own bound, and a share of that stage's bake. A person still promotes.
 """
 
 from __future__ import annotations
@@ -79,8 +78,7 @@ def evidence_s(plan: Plan, setback: Setback) -> float:
 
 def target(plan: Plan, setback: Setback | None, stage: int, percent_bp: int) -> tuple[int, int] | None:
     """(stage, percent_bp) to return to from where the rollout is now; None if every gate must be passed: the cause is
-    not
-    recorded, the plan requires it, or nothing would measure the LLM before it serves again."""
+    not recorded, the plan requires it, or nothing would measure the LLM before it serves again."""
     if setback is None or not setback.explained or setback.percent_bp <= percent_bp or stage >= len(plan.stages):
         return None
     to = min(setback.stage, plan.last_stage)

@@ -1,8 +1,7 @@
 """A rehearsal: a throw-away store, the plan on a simulated LLM service, an engine whose calendar runs faster.
 
 The engine is the real one, in its own process; it exits when this process does, however that happens, because its
-standard
-input closes.
+standard input closes.
 """
 
 from __future__ import annotations

@@ -41,8 +41,7 @@ class Replays:
 
     async def once(self, key: str, body: bytes, do: Callable[[], Awaitable[Response]]) -> Response:
         """The answer already given for this key, or that of `do`. Answers that invite a retry (429, 500 and above) are
-        not
-        kept."""
+        not kept."""
         self._forget()
         digest = hashlib.blake2b(body, digest_size=16).digest()
         known = self._kept.get(key)

@@ -2,8 +2,8 @@
 
 Control jobs come first and are flushed to disk immediately; extractions are committed and flushed together every 50 ms
 (or at 200). An extraction is acknowledged when its batch is on the disk: a power cut takes none. Figures alone are not
-flushed. When the store fails (locked, full), the batch waits
-and is retried, `problem` gives the reason, and a rollback on a full disk uses the ballast's space.
+flushed. When the store fails (locked, full), the batch waits and is retried, `problem` gives the reason, and a rollback
+on a full disk uses the ballast's space.
 """
 
 from __future__ import annotations

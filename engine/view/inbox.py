@@ -2,8 +2,7 @@
 same list. Pure.
 
 A task is something a person can do. What only takes time or more documents (a bake, a bound) is in the gate, not here:
-an empty
-inbox means that no one has to stay awake.
+an empty inbox means that no one has to stay awake.
 """
 
 from __future__ import annotations

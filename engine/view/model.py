@@ -235,8 +235,7 @@ class HandoverView(Struct, frozen=True):
 
 class TaskView(Struct, frozen=True):
     """One task that waits for a person. `sentence` has no countdown: `not_before` is when it becomes possible, `due`
-    when it fell
-    due."""
+    when it fell due."""
 
     kind: TaskKind
     sentence: str

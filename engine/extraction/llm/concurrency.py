@@ -7,9 +7,8 @@ client. A search that hits the server's size before it knows the latency of an u
 then searches again. From there it makes small probes up and down, ever rarer. This needs no notion of a "normal"
 latency, so answers of very different length do not shrink the window, and a batching server settles at the knee of its
 curve. 503 and timeouts halve it, once for all calls in flight; after a 503 it climbs back to what was accepted and
-tries
-more only after 200 answers. It does the same after a timeout at a trial size, where calls take long. Latency on an
-unsaturated window is uninformative and ignored.
+tries more only after 200 answers. It does the same after a timeout at a trial size, where calls take long. Latency on
+an unsaturated window is uninformative and ignored.
 
 Pure: no clock, no waiting. The caller takes a ticket before a send and returns it with the outcome.
 """

@@ -137,8 +137,7 @@ def _preview(engine: Engine, window: DocumentSelection, limit: int) -> Reply:
 
 async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Delete one document permanently, because a person asks for it or it was loaded by mistake. The log keeps its id
-    and who
-    asked."""
+    and who asked."""
     name = str(fields.get("document") or "")[:ID_LIMIT]
     if documents.get(engine.conn, name) is None:
         return Reply(

@@ -159,8 +159,7 @@ def _undoing(engine: Engine, fields: dict[str, Any], ask: Ask) -> Decide | Reply
 
 async def ceiling(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Set the highest percentage that may be in force. It is recorded, so that an engine started without its
-    environment does not
-    exceed it."""
+    environment does not exceed it."""
     epoch, percent_bp = fields.get("epoch"), fields.get("percent_bp")
     if type(epoch) is not int:
         return Reply(False, "The ceiling is not changed: the request does not name the epoch it is based on.")
