@@ -233,10 +233,6 @@ def trial(primary: str = "") -> list[Explained]:
     return [*([(primary, decides)] if primary else []), *TRIAL]
 
 
-def joined(rows: Iterable[Explained]) -> list[str]:
-    return [f"{name}: {meaning}" for name, meaning in rows]
-
-
 def _sentence(text: str) -> str:
     plain = text.replace("`", "")
     return plain[0].upper() + plain[1:] + ("" if plain.endswith(".") else ".")

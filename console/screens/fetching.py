@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,8 +13,6 @@ from textual.widgets import Input
 
 from console.screens.page import Page, key
 from engine.store.folder import StoreError
-
-T = TypeVar("T")
 
 
 class FetchingPage(Page):

@@ -10,7 +10,7 @@ from engine.plan.vocabulary import METRICS
 from engine.text import percent, rate_percent
 from engine.view.model import GateView, Gauge, Health, ServerView, TriggerView, View
 
-__all__ = ["ago", "clock", "format_duration", "hour", "minute", "moment", "percent"]
+__all__ = ["ago", "clock", "format_duration", "hour", "moment", "percent"]
 
 NO_DATA = "no data"
 
@@ -102,11 +102,6 @@ def mark(ok: bool | None) -> tuple[str, str]:
 def reason(s: ServerView) -> str:
     """Why a server doesn't answer, without the address, which its name already identifies."""
     return s.error.removeprefix(f"{s.url}: ").removeprefix(f"{s.url} ")
-
-
-def minute(at: float) -> str:
-    """ "14:03"."""
-    return iso(at)[11:16]
 
 
 def moment(at: float) -> str:

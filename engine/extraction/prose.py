@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 
-from engine.parsing import parse
 from engine.parsing.inline import unescaped
 from engine.parsing.sampling import SAMPLE_CHARS, sample
 
@@ -95,13 +94,4 @@ def _without(text: str, begin: str, end: str) -> str:
     return "\n\n".join([*kept, text[at:]])
 
 
-# -- pages -------------------------------------------------------------------------------------------------------------
-
-
-def plain(page: str) -> tuple[str, str]:
-    """(title, text) of an HTML page: its main text."""
-    document = parse(page, "page.html")
-    return document.title, document.text
-
-
-__all__ = ["SAMPLE_CHARS", "plain", "prose", "sample"]
+__all__ = ["SAMPLE_CHARS", "prose", "sample"]

@@ -85,7 +85,6 @@ _LANGUAGE = re.compile(
     re.I,
 )
 _CODED = re.compile(r"[A-Za-z0-9+/=_-]{60,}\s*")
-_WORD = re.compile(r"[^\W\d_]{2,}")
 MINIFIED = 400  # characters of a line from which it may be a program's
 
 

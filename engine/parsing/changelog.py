@@ -96,7 +96,6 @@ _REFERENCE = re.compile(
     r"|\(?\b(?:closes|fixes|resolves|refs?|see):? (?:#\d+[, ]*)+\)?",
     re.I,
 )
-_MOST_VERSIONS = 12
 
 
 def is_changelog(title: str, blocks: Sequence[Block]) -> bool:

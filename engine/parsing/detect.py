@@ -76,9 +76,6 @@ _SOURCE = re.compile(
     r"\s*(?:<\?php|/\*[*!\s]|//[ /!]|#include\b|\"\"\"|'''|# -\*- coding|package [\w.]+;|\(\*\s|# SPDX-"
     r"|// SPDX-|\"use strict\"|'use strict')"
 )
-_SETTINGS_LINES = re.compile(
-    r"\s*(?:import \w|from \w+ import|const \w+ =|var \w+ =|using \w+;|module\.exports|def \w+\(|fn \w+\()"
-)
 
 
 def detect(text: str, suffix: str = "") -> Format:

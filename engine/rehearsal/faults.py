@@ -104,8 +104,7 @@ FAULTS: tuple[FaultKind, ...] = (
         "Queue full",
         0.5,
         'This share of calls is refused with 503, "server busy". The client lowers its concurrency and '
-        "retries: latency "
-        "grows, with hardly an error.",
+        "retries: latency grows, with hardly an error.",
     ),
     _kind(
         "not_found",

@@ -76,8 +76,7 @@ def percentage(curves: Curves, stages: Sequence[StageStory], stable: int) -> Ele
     highest = max((bp for _, bp in curves.percent), default=0)
     about = (
         f"From {moment_of(curves.start)} to {moment_of(curves.end)}. Highest {percent(highest)}, at the end "
-        f"{percent(last)}; "
-        f"{counted(len(curves.incidents), 'incident')} marked with numbers."
+        f"{percent(last)}; {counted(len(curves.incidents), 'incident')} marked with numbers."
     )
     return drawing(height, "Share of documents that may use the LLM", about, *parts)
 

@@ -14,7 +14,7 @@ from engine.plan.durations import format_duration
 from engine.report import charts, html_record
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import Section, figure_of, section, table, when
-from engine.report.markdown import METRICS
+from engine.report.markdown import METRICS, TIMES_NOTE
 from engine.report.model import RolloutReport, StageStory
 from engine.report.timeline import span
 from engine.text import percent, rate_percent
@@ -202,18 +202,13 @@ def _spent(story: RolloutReport) -> Section | None:
         spans = (s.spent_s, s.baked_s, s.figures_s, s.waited_s, s.held_s)
         left: Child = when(s.left) if s.left is not None else "still there"
         rows.append([name, when(s.entered or 0.0), left, *(span(value) for value in spans)])
-    note = (
-        "Bake: the stage's minimum time. For figures: from then until the gate's conditions on figures were "
-        "met, to the "
-        "hour. For people: the rest until the next step, without holds and locks."
-    )
     return (
         "time",
         "Where the time went",
         [
             figure_of("Bake and waiting for people.", "", charts.spent(story.stages)),
             table("Time by stage", head, rows),
-            el("p", note, class_="note"),
+            el("p", TIMES_NOTE, class_="note"),
         ],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.report import charts
 from engine.report.elements import Child, Element, el
 from engine.report.html_parts import Section, table, when
-from engine.report.markdown import PROMPTS, delivery, times
+from engine.report.markdown import NO_FINDING, NO_INCIDENT, PROMPTS, delivery, times
 from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, Signed
 from engine.text import counted, percent
 
@@ -17,7 +17,7 @@ TICKS = {"done": ("✓", "good", "done"), "failed": ("✗", "bad", "failed"), "o
 
 def incidents(story: RolloutReport) -> Section:
     if not story.incidents:
-        return "incidents", "Incidents", [el("p", "None: nothing rolled back and no trigger acted.")]
+        return "incidents", "Incidents", [el("p", NO_INCIDENT)]
     note = (
         "Time to detect: from the first failure to the trigger's first breach. To decide: from there to the decision, "
         "including the trigger's own duration. To take effect: until routed documents showed the lower percentage."
@@ -134,7 +134,7 @@ def quality(story: RolloutReport) -> Section:
             part for entry in story.quality for part in (el("h4", entry.what, class_="kicker"), *_finding(entry))
         ]
     if not content:
-        content = [el("p", "No review, search measurement or A/B result yet.", class_="prompt")]
+        content = [el("p", NO_FINDING, class_="prompt")]
     return "quality", "Quality and the A/B test", content
 
 

@@ -21,6 +21,12 @@ QUESTIONS = {
     "lesson": "What should the next rollout know?",
     "action": "Who does what until when?",
 }
+TIMES_NOTE = (
+    "Bake: the stage's minimum time. For figures: from then until the gate's conditions on figures were met, to the "
+    "hour. For people: the rest until the next step, without holds and locks."
+)
+NO_INCIDENT = "None: nothing rolled back and no trigger acted."
+NO_FINDING = "No review, search measurement or A/B result yet."
 PROMPTS = {kind: f"Nothing written yet. {question}" for kind, question in QUESTIONS.items()}
 
 
@@ -112,26 +118,20 @@ def _times(stages: tuple[StageStory, ...]) -> str:
         left = iso(s.left) if s.left is not None else "still there"
         spans = (s.spent_s, s.baked_s, s.figures_s, s.waited_s, s.held_s)
         rows.append((name, percent(s.percent_bp), iso(s.entered), left, *(span(value) for value in spans)))
-    note = (
-        "Bake: the stage's minimum time. For figures: from then until the gate's conditions on figures were "
-        "met, to the "
-        "hour. For people: the rest until the next step, without holds and locks."
-    )
-    return table(head, rows) + "\n\n" + note
+    return f"{table(head, rows)}\n\n{TIMES_NOTE}"
 
 
 def _incidents(story: RolloutReport) -> list[str]:
     if not story.incidents:
-        return ["None: nothing rolled back and no trigger acted."]
+        return [NO_INCIDENT]
     head = ("When", "What", "Detected after", "Decided after", "Effective after", "Promotion possible after")
     rows = [
         (iso(i.decided), f"{percent(i.percent_from)} to {percent(i.percent_to)}, {by(i)}", *times(i))
         for i in story.incidents
     ]
     note = (
-        "Detected: from the first failure to the trigger's first breach. Decided: from there to the "
-        "decision (the trigger's own time "
-        "included). Effective: until 0 %, or the lower percentage, was observed."
+        "Detected: from the first failure to the trigger's first breach. Decided: from there to the decision (the "
+        "trigger's own time included). Effective: until 0 %, or the lower percentage, was observed."
     )
     return [table(head, rows), note, *(_incident(i) for i in story.incidents)]
 
@@ -205,7 +205,7 @@ def _overrides(story: RolloutReport) -> str:
 def _findings(story: RolloutReport) -> str:
     findings = [*story.quality, *story.experiment]
     if not findings:
-        return "No review, search measurement or A/B result yet."
+        return NO_FINDING
     lines = []
     for entry in findings:
         lines.append(f"- {iso(entry.at)} {escape(entry.what)}: {escape(entry.sentence)}")

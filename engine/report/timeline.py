@@ -22,7 +22,7 @@ from engine.report.model import Entry, Incident, LoggedDecision
 from engine.rollout.state import State, transition
 from engine.store import log, series
 from engine.store.log import Row
-from engine.text import clean_line, percent
+from engine.text import clean_line
 
 DECIDED = frozenset(
     {"promote", "approve", "hold", "resume", "rollback", "trigger", "undo_rollback", "restore", "undo_restore"}
@@ -186,25 +186,6 @@ def _flat(value: Any, name: str) -> list[tuple[str, str]]:
         return [(clean_line(name, 60), iso(value))]
     text = f"{value:.6g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
     return [(clean_line(name, 60), clean_line(text, 400))]
-
-
-def moved(row: Row) -> str:
-    """The decision without the person: "rolled back from 10 % to 0 %"."""
-    d = row.decision
-    was, now = percent(row.percent_from), percent(d.percent_bp)
-    match d.kind:
-        case "trigger" if d.percent_bp and row.percent_from == 2 * d.percent_bp:
-            return f"halved from {was} to {now}"
-        case "rollback" | "trigger":
-            return f"rolled back from {was} to {now}" if was != now else f"rolled back, {now}"
-        case "undo_rollback":
-            return f"rollback undone, {now} again"
-        case "hold":
-            return f"promotion held at {now}"
-        case "resume":
-            return "resumed"
-        case _:
-            return clean_line(d.sentence, 200)
 
 
 # -- incidents -------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +38,9 @@ from engine.view.outward import outward
 if TYPE_CHECKING:
     from engine.server.page import StatusPage
 
-BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, plus the JSON around them
 DEEPEST = 32
 LARGEST = 1 << 53  # larger integers are not counts, and neither SQLite nor JavaScript represents them exactly
 
-TOO_LARGE = "The request is larger than 41 MB. Split the document."
-SHAPE = 'Send {"id": "...", "text": "..."}.'
 DECISIONS_SHAPE = "Use from and to (ISO 8601, or milliseconds since 1970), limit, and kind (promote,rollback,...)."
 MOST_DECISIONS = 1000
 MOST_KINDS = 50
@@ -55,10 +51,6 @@ PAGE_HEADERS = {
     "referrer-policy": "no-referrer",
     "x-accel-buffering": "no",  # nginx would collect the events
 }
-BATCH_SHAPE = 'Send {"documents": [{"id": "...", "text": "..."}, ...]}, at most 1,000.'
-
-Handler = Callable[[Request], Awaitable[Response]]
-WithBody = Callable[[Request, bytes], Awaitable[Response]]
 
 
 class Unfit(ValueError):

@@ -48,8 +48,7 @@ class Observations:
         since = max(state.changed_at, now - REBUILD_S)
         rows = self._conn.execute(
             "SELECT at, error, ms, attempted, lookup, cached, backfill FROM extraction WHERE at >= ? AND arm = "
-            "'treatment' AND shadow = 0 "
-            "AND epoch >= ? ORDER BY at DESC LIMIT ?",
+            "'treatment' AND shadow = 0 AND epoch >= ? ORDER BY at DESC LIMIT ?",
             (since, state.epoch, REBUILD_ROWS),
         ).fetchall()
         self.recent.reset(mono - (now - since))

@@ -217,9 +217,8 @@ def expire_texts(conn: sqlite3.Connection, before: float, limit: int = 500) -> i
     """Remove full texts of documents last extracted before then, oldest first; return how many. Keywords and titles
     stay."""
     return conn.execute(
-        "DELETE FROM document_text WHERE document_id IN (SELECT d.id FROM document d JOIN document_text t "
-        "ON t.document_id = d.id "
-        "WHERE d.updated < ? ORDER BY d.updated LIMIT ?)",
+        "DELETE FROM document_text WHERE document_id IN (SELECT d.id FROM document d JOIN document_text t ON "
+        "t.document_id = d.id WHERE d.updated < ? ORDER BY d.updated LIMIT ?)",
         (before, limit),
     ).rowcount
 

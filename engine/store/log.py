@@ -226,8 +226,7 @@ def _append(conn: sqlite3.Connection, before: State, decision: Decision) -> Head
     )
     conn.execute(
         "INSERT INTO control VALUES (1,?,?,?,?) ON CONFLICT(id) DO UPDATE SET epoch = excluded.epoch, rev = "
-        "excluded.rev, "
-        "percent_bp = excluded.percent_bp, state = excluded.state",
+        "excluded.rev, percent_bp = excluded.percent_bp, state = excluded.state",
         (after.epoch, after.rev, after.percent_bp, text),
     )
     return Head(after.rev, digest, after, text)

@@ -20,7 +20,6 @@ from engine.measures.bucket import Arms, Bucket
 from engine.measures.record import Arm, SeenArm
 from engine.store.rollup import ALL, LEVELS
 
-WINDOWS = (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
 STEPS = 60
 
 

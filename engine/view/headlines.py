@@ -16,7 +16,7 @@ from engine.measures.bucket import Bucket
 from engine.plan.durations import clock as timer
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan, Severity
-from engine.rollout.state import State, stage_name
+from engine.rollout.state import State
 from engine.text import counted, percent, rate_percent
 from engine.view.model import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 
@@ -376,7 +376,3 @@ def server_sentence(server: ServerView) -> str:
     if server.learnt:
         parts.append(f"called {server.learnt}")
     return ", ".join([*parts, f"{server.in_flight} of {server.window:.0f} calls in flight."])
-
-
-def title(plan: Plan, state: State) -> str:
-    return f"stage {state.stage} {stage_name(plan, state.stage)}, {percent(state.percent_bp)}"

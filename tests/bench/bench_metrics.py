@@ -128,13 +128,14 @@ def raw_week(conn: sqlite3.Connection) -> object:
     ).fetchall()
 
 
+WINDOWS = (3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0)
 WORK: dict[str, Callable[[sqlite3.Connection], object]] = {
     "gauges: 5 min, since the change, ever": gauges,
     **{
         f"curves over {int(seconds / 3600)} h": lambda conn, s=seconds: curves(conn, s)  # type: ignore[misc]
-        for seconds in series.WINDOWS
+        for seconds in WINDOWS
     },
-    "all of them (one refresh)": lambda conn: (gauges(conn), [curves(conn, s) for s in series.WINDOWS]),
+    "all of them (one refresh)": lambda conn: (gauges(conn), [curves(conn, s) for s in WINDOWS]),
     "the 7-day trend from raw rows, without percentiles": raw_week,
 }
 

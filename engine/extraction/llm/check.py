@@ -135,10 +135,8 @@ class _Examination:
             if self._config.api == "openai":
                 self._say(
                     "warn",
-                    'this is Ollama: set [llm] api = "ollama"; otherwise num_ctx is not set, long texts are '
-                    ""
-                    "silently truncated "
-                    "and thinking is not disabled",
+                    'this is Ollama: set [llm] api = "ollama"; otherwise num_ctx is not set, long texts are silently '
+                    "truncated and thinking is not disabled",
                 )
         elif self._config.api == "ollama" and await server.is_openai(http):
             raise Fault(
@@ -213,9 +211,8 @@ class _Examination:
             self._doing = "latency"
             self._say(
                 "warn",
-                f"a short sample took {took:.1f} s, and the plan wants a mean below {TARGET_S:g} s: use a "
-                "smaller model, "
-                "a faster machine, or more servers in [llm] urls",
+                f"a short sample took {took:.1f} s, and the plan wants a mean below {TARGET_S:g} s: use a smaller "
+                "model, a faster machine, or more servers in [llm] urls",
             )
         return took
 
@@ -241,9 +238,8 @@ class _Examination:
         if items is None:
             self._say(
                 "warn",
-                "the server does not enforce the JSON schema: every answer is still checked, and more of "
-                "them "
-                "fail; update the server (Ollama 0.5 or later, llama-server, vLLM)",
+                "the server does not enforce the JSON schema: every answer is still checked, and more of them fail; "
+                "update the server (Ollama 0.5 or later, llama-server, vLLM)",
             )
         elif len(items) > ODD_ITEMS or any(len(str(item)) > ODD_CHARS for item in items):
             self._say(

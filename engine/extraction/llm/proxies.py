@@ -66,9 +66,8 @@ def _usable(value: str, variable: str) -> str:
         )
     if scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise UnusableProxy(
-            f"{variable} names a SOCKS proxy, which needs another package: pip install socksio, or name the "
-            ""
-            "server in no_proxy"
+            f"{variable} names a SOCKS proxy, which needs another package: pip install socksio, or name the server in "
+            "no_proxy"
         )
     return url
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.extraction.frequency import extract
-from engine.extraction.prose import plain
 from engine.parsing import Format, parse
 
 PAGE_BREAK = "\n\nSmith & Lee                 Standards Track                    [Page {}]\n\f\nRFC 9999                  Widget Protocol                    June 1999\n\n"
@@ -146,7 +145,8 @@ def test_a_file_name_decides_where_the_text_does_not() -> None:
 
 
 def test_a_page_gives_title_and_text() -> None:
-    title, text = plain("<title>A</title><nav>Prev</nav><p>one<p>two")
+    page = parse("<title>A</title><nav>Prev</nav><p>one<p>two", "page.html")
+    title, text = page.title, page.text
 
     assert (title, text.split()) == ("A", ["one", "two"])
 
