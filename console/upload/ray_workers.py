@@ -17,6 +17,7 @@ from typing import Any
 
 from console.upload import parquet
 from console.upload.parts import documents
+from engine.clock import switch_threads_soon
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.worker.core import Worker, WorkerFailed, explained
@@ -104,6 +105,7 @@ def authenticated(version: str, mode: str) -> bool:
 
 def run(place: str, job: int, plan_text: str) -> str:
     """On a machine of the cluster: work until the job has nothing left; why it ended early, else ""."""
+    switch_threads_soon()
     try:
         with tempfile.TemporaryDirectory(prefix="rollout-worker-") as folder:
             path = Path(folder) / "rollout.toml"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from console.upload import parquet
 from console.upload.parts import documents
+from engine.clock import switch_threads_soon
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.worker.core import Worker, WorkerFailed, explained
@@ -25,6 +26,7 @@ NICE = 5  # below the engine
 def main(store: str, job: str, plan_path: str) -> int:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     os.nice(NICE)
+    switch_threads_soon()
     try:
         plan = load_plan(Path(plan_path))
         key = secret(os.environ, plan.llm.api_key_env)

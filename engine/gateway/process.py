@@ -13,6 +13,7 @@ import uuid
 from functools import partial
 from pathlib import Path
 
+from engine.clock import switch_threads_soon
 from engine.gateway.api import GatewayApi
 from engine.gateway.service import Gateway
 from engine.plan.environment import EnvironmentProblem, secret
@@ -22,7 +23,7 @@ from engine.server import repeated
 from engine.server.connections import Connection, rooms
 from engine.server.guard import LOOPBACK, Guard
 from engine.server.listeners import DRAIN_CALLS_S, DRAIN_S, Listeners
-from engine.server.process import LOG_FORMAT, SWITCH_S
+from engine.server.process import LOG_FORMAT
 from engine.service import sd_notify
 from engine.worker.line import EngineConnection, unfit
 
@@ -40,7 +41,7 @@ def run(plan_path: Path, engine: str, listen: str, alone: bool) -> int:
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     repeated.fold(logging.getLogger().handlers)
-    sys.setswitchinterval(SWITCH_S)
+    switch_threads_soon()
     try:
         plan = load_plan(plan_path)
         token = secret(os.environ, plan.http.token_env) or ""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import files
-from engine.clock import Clock, LapseClock, SystemClock
+from engine.clock import Clock, LapseClock, SystemClock, switch_threads_soon
 from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 STANDBY_POLL_S = 0.05
 PORT_S = 5.0  # how long a standby waits for the previous engine's port: the lock may be free a moment earlier
 SOCKET_LOOK_S = 1.0
-SWITCH_S = 0.001  # thread switch interval: a rollback reaches the writer's thread in 1 ms, not in Python's default 5
 LOG_BYTES = 1 << 20  # a longer engine.log is rotated when the next engine starts, replacing the previous one
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 NICE = 5  # below the console, whose keys must never wait for a document
@@ -143,7 +142,7 @@ def run(
         print(error, file=sys.stderr)
         return 1
     clock: Clock = SystemClock() if speed is None else LapseClock(speed)
-    sys.setswitchinterval(SWITCH_S)
+    switch_threads_soon()
     if not foreground:  # a service manager sets the nice value of its services
         with contextlib.suppress(OSError):
             os.nice(NICE)

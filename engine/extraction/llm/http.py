@@ -9,7 +9,7 @@ import base64
 import socket
 import ssl
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ANSWER_BYTES = 1 << 20  # an answer is a few kB; a server that never stops must not fill the memory
 CONNECT_S = 5.0
 _GZIP = b"\x1f\x8b"
+NOTHING: Mapping[str, object] = {}
 
 
 class HttpAnswer(Struct, frozen=True):
@@ -84,16 +85,23 @@ class Http:
 
     async def generate(self, url: str, body: bytes, user: str = "") -> HttpAnswer:
         """POST to a route that uses a model: through the gate. Raises Fault, NotPermitted."""
-        return await self._gate.send(lambda: self.send("POST", url, body, user))
+        return await self._gate.send(lambda: self.send("POST", url, body, user, {"trace": self._gate.check}))
 
-    async def send(self, method: str, url: str, body: bytes | None = None, user: str = "") -> HttpAnswer:
+    async def send(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        user: str = "",
+        extensions: Mapping[str, object] = NOTHING,
+    ) -> HttpAnswer:
         """Raises Fault. No time limit except for connecting: the caller has an overall one.
 
         `user`: "name:password" for basic authentication. Cancelling it closes the connection, which ends the
-        generation. Neither the answer nor a Fault contains a secret.
+        generation. Neither the answer nor a Fault contains a secret. `extensions`: httpcore's, for this request.
         """
         try:
-            answer = await self._send(method, url, body, user)
+            answer = await self._send(method, url, body, user, extensions)
         except Fault as fault:
             hidden = self._redactor.text(fault.message)
             if hidden == fault.message:
@@ -102,7 +110,9 @@ class Http:
         body = self._redactor.body(answer.body)
         return replace(answer, body=body, retry_after=self._redactor.text(answer.retry_after))
 
-    async def _send(self, method: str, url: str, body: bytes | None, user: str) -> HttpAnswer:
+    async def _send(
+        self, method: str, url: str, body: bytes | None, user: str, extensions: Mapping[str, object]
+    ) -> HttpAnswer:
         import httpx
 
         from engine.extraction.llm.transport import ProxyFailure, StaleConnection
@@ -114,7 +124,9 @@ class Http:
             parsed = self._urls.get(url) or self._urls.setdefault(url, httpx.URL(url))
             names = [name for name, _ in headers]
             headers += [(name, value) for name, value in self._headers if name.lower() not in names]
-            request = httpx.Request(method, parsed, headers=headers, content=body, extensions=dict(self._extensions))
+            request = httpx.Request(
+                method, parsed, headers=headers, content=body, extensions={**self._extensions, **extensions}
+            )
             # past the client's cookies, redirects and authentication, none of which apply: a quarter of a call
             response = await self._pool.handle_async_request(request)
             try:

@@ -1,18 +1,22 @@
 """The single gate for every request that uses a model: documents, shadow calls, loading a model, test questions.
 
-Checked right before a request goes out; an open request can be cut, which closes its connection. So a rollback's proof
-reflects the sockets, whoever sent the request.
+Checked when a request starts, and again before each part of it is written: connecting, and a busy loop between two
+parts, take time in which a rollback may come. An open request can be cut, which closes its connection. So a rollback's
+proof reflects the sockets, whoever sent the request.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from engine.extraction.llm.failure import NotPermitted
 
 T = TypeVar("T")
+
+# httpcore's names for what comes before a write
+WRITES = ("http11.send_request_headers.started", "http11.send_request_body.started")
 
 
 class RequestGuard:
@@ -47,6 +51,12 @@ class RequestGuard:
             raise NotPermitted
         self.sent += 1
         return await request()
+
+    async def check(self, event: str, _: Mapping[str, Any]) -> None:
+        """httpcore's trace of a request: before its head and before its body. NotPermitted closes the connection; a
+        server that has not read a body has not started a call."""
+        if event in WRITES and not self._allowed():
+            raise NotPermitted
 
     def cut(self) -> None:
         """End every open request."""
