@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import tempfile
 import time
 import traceback
 from functools import cached_property
@@ -361,6 +360,8 @@ def sentence_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{reason_of(error)}.{_whose(error)}"
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
     with os.fdopen(descriptor, "w") as file:
         traceback.print_exception(error, file=file)

@@ -5,7 +5,6 @@ The console judges liveness, never the engine: a frozen engine's last report wou
 
 from __future__ import annotations
 
-import http.client
 import os
 import sqlite3
 import time
@@ -291,9 +290,9 @@ class StoreLink:
         frozen. Without a view, the second is what its answer says; "" for no answer."""
         try:
             return whereabouts.view_of(self.client, ASK_S), ""
-        except (OSError, http.client.IncompleteRead):
+        except OSError:
             return None, ""
-        except (ValueError, http.client.HTTPException):
+        except ValueError:
             return None, OTHER_VERSION
 
     def _judge(self, glance: Glance, now: float, armed: bool) -> Pulse:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import select
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import termios
 import threading
 import time
@@ -59,6 +56,9 @@ def notification(text: str) -> str:
 
 def copy(text: str, write: Callable[[str], None]) -> str:
     """Copy text to the clipboard; returns a sentence that names the way, because not every terminal allows it."""
+    import base64
+    import subprocess
+
     if os.environ.get("TMUX") and shutil.which("tmux"):
         try:
             done = subprocess.run(
@@ -74,6 +74,8 @@ def copy(text: str, write: Callable[[str], None]) -> str:
 
 def keep(text: str, suffix: str = ".txt") -> Path | None:
     """A file in the working or the temporary folder that only its owner can read."""
+    import tempfile
+
     name = time.strftime("rollout-%Y%m%dT%H%M%SZ", time.gmtime()) + suffix
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
         try:
@@ -86,6 +88,8 @@ def keep(text: str, suffix: str = ".txt") -> Path | None:
 
 def write_traceback(error: BaseException) -> str:
     """Write the traceback, without locals, to a 0600 file; return its name, or "" if none could be written."""
+    import tempfile
+
     try:
         descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
         with os.fdopen(descriptor, "w") as file:

@@ -7,15 +7,13 @@ socket.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import shlex
-import socket
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, structs
 
@@ -28,6 +26,9 @@ from engine.rollout.state import Actor, Ask, Decision, State
 from engine.store import ownership
 from engine.store.folder import Folder, Intent, disarm_for_rollback
 from engine.text import clean_line
+
+if TYPE_CHECKING:
+    from engine.client.connection import UnixConnection
 
 PUSH_TIMEOUT_S = 0.2
 TIMEOUT_S = 10.0
@@ -75,7 +76,7 @@ class EngineClient:
         self.plan = plan
         self._kernel_knows = actor or whoami()
         self.go_by(goes_by)
-        self._kept: list[_UnixConnection] = []  # open and idle, the last used one last
+        self._kept: list[UnixConnection] = []  # open and idle, the last used one last
 
     def go_by(self, name: str) -> None:
         """Act under this name from now on; "" is the account's."""
@@ -103,7 +104,7 @@ class EngineClient:
                 "later. Rollback works anyway.",
                 {"code": "no_answer"},
             )
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             return Reply(False, unanswered(self.folder, error), {"code": "no_engine"})
         return Reply(
             bool(answer.get("ok")) and status < 400,
@@ -121,7 +122,9 @@ class EngineClient:
 
     def request(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> tuple[int, dict[str, Any]]:
         """One HTTP exchange over the socket; OSError, TimeoutError or ValueError if it fails."""
-        with contextlib.closing(_UnixConnection(self.folder, timeout_s)) as connection:
+        from engine.client.connection import UnixConnection
+
+        with contextlib.closing(UnixConnection(self.folder, timeout_s)) as connection:
             return self._exchange(connection, method, path, body)
 
     def extract(self, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -130,14 +133,16 @@ class EngineClient:
         If the engine has closed the connection (idle, or restarted), a new one is opened and the document is sent
         again. Documents are stored by id, so sending twice is safe.
         """
+        from engine.client.connection import UnixConnection
+
         while True:
             try:
                 connection, used = self._kept.pop(), True
             except IndexError:
-                connection, used = _UnixConnection(self.folder, EXTRACT_S), False
+                connection, used = UnixConnection(self.folder, EXTRACT_S), False
             try:
                 answer = self._exchange(connection, "POST", "/v1/extract", document)
-            except ConnectionError:  # http.client's RemoteDisconnected is one
+            except ConnectionError:
                 connection.close()
                 if used:
                     continue
@@ -148,14 +153,13 @@ class EngineClient:
             self._kept.append(connection)
             return answer
 
-    def _exchange(self, connection: _UnixConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    def _exchange(self, connection: UnixConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         headers = {
             "Content-Type": "application/json",
             "X-Rollout-Actor": json.dumps([self._kernel_knows.name, self.actor.ssh, self.actor.terminal, self.goes_by]),
         }
-        connection.request(method, path, None if body is None else _json(body), headers)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read() or b"{}")
+        status, answer = connection.exchange(method, path, None if body is None else _json(body), headers)
+        return status, json.loads(answer or b"{}")
 
     # -- rollback: nothing blocks it ----------------------------------------------------------------------------------
 
@@ -208,7 +212,7 @@ class EngineClient:
         body = {"request_id": request_id, "reason": reason, "seen": seen, "to_stage": to_stage, "pressed": pressed}
         try:
             status, answer = self.request("POST", "/v1/control/rollback", body, PUSH_TIMEOUT_S)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             ways.append(f"the engine did not answer ({broken(error)})")
             return None
         if status != 200 or not answer.get("ok"):
@@ -336,15 +340,6 @@ class EngineClient:
 def machine_s() -> float:
     """The machine's monotonic clock, the same as the engine's `Clock.real`."""
     return SystemClock().real()
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, folder: Folder, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._folder = folder
-
-    def connect(self) -> None:
-        self.sock: socket.socket = self._folder.connect(float(self.timeout or 10.0))
 
 
 def _json(body: Any) -> bytes:

@@ -6,7 +6,6 @@ A lock file can be removed and a heartbeat can stop (a full disk) while the engi
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 from typing import TYPE_CHECKING, Literal
 
@@ -45,9 +44,9 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
         return Whereabouts("silent", pid=pid, why="it does not answer")
     except PermissionError:
         why = f"the engine's socket in {folder.path} is not open to this user"
-    except (OSError, http.client.IncompleteRead):  # it ends now, or has ended
+    except OSError:  # it ends now, or has ended
         pass
-    except (ValueError, http.client.HTTPException):
+    except ValueError:
         return Whereabouts("other_version", pid=pid, why="it answers in a format that this version does not know")
     if (lives := running.process_of(folder.path)) and (there := running.moved_to(folder.path, lives)) is not None:
         return _elsewhere(folder, Folder(there), lives, timeout_s)
@@ -71,12 +70,12 @@ def _elsewhere(folder: Folder, there: Folder, pid: int, timeout_s: float) -> Whe
     moved = f"the folder {folder.path} was moved to {there.path} under process {pid}, whose engine runs"
     try:
         return Whereabouts("running", view_of(EngineClient(there), timeout_s), pid, moved)
-    except (OSError, ValueError, http.client.HTTPException):
+    except (OSError, ValueError):
         return Whereabouts("silent", pid=pid, why=f"{moved} and does not answer")
 
 
 def view_of(client: EngineClient, timeout_s: float = ASK_S) -> View | None:
-    """The engine's own answer; None while it starts. ValueError or HTTPException when it is in another format."""
+    """The engine's own answer; None while it starts. ValueError when it is in another format."""
     import msgspec
 
     from engine.view.model import View

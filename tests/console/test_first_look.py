@@ -31,7 +31,7 @@ def onlooker(state: str, read_only: bool = False) -> Onlooker:
 
 def test_it_loads_nothing_of_the_screen_s_library() -> None:
     """Nor what else takes long to import and paints nothing."""
-    slow = ("textual", "asyncio", "rich.console")
+    slow = ("textual", "asyncio", "rich.console", "http.client")
     code = f"import console.cli, console.first_look, sys; print([m for m in {slow} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
