@@ -34,6 +34,13 @@ AFTER_NEW = _LISTS["after_new"]
 # verbs only: they end a phrase in every form, participles too (proposed, using)
 _VERBS = _LISTS["verbs"]
 
+# verbs whose participles may be part of a term (displaced persons): only the base and the -s form end a phrase
+_FINITE = _LISTS["finite_verbs"]
+
+# nouns that are verbs after to, unless to is a preposition: to model complex systems, access to model parameters
+VERBS_AFTER_TO = _LISTS["verbs_after_to"]
+WITH_TO = _LISTS["with_to"]
+
 _IRREGULAR = _LISTS["irregular"]
 
 # as often a noun: the base form and its plural stay in a phrase, unless to, we or will comes before
@@ -71,7 +78,12 @@ EITHER -= _SELDOM_NOUNS
 # those of EITHER_S that are verbs after a noun, unless an auxiliary follows: the daemon runs, test runs are
 VERBS_AFTER_NOUNS = _LISTS["verbs_after_nouns"]
 VERBS = (
-    ({form for verb in _VERBS for form in (verb, *_forms(verb))} | _IRREGULAR | _SELDOM_NOUNS)
+    (
+        {form for verb in _VERBS for form in (verb, *_forms(verb))}
+        | {form for verb in _FINITE for form in (verb, _forms(verb)[0])}
+        | _IRREGULAR
+        | _SELDOM_NOUNS
+    )
     - EITHER
     - _ING_NOUNS
     - _ED_KEPT
@@ -88,7 +100,7 @@ _VERBAL = ("izes", "ises", "ifies", "ize", "ify")
 _NOT_VERBAL = _LISTS["not_verbal"]
 
 
-_AGAIN = re.compile("re-?|over|under|out|mis|un")
+_AGAIN = re.compile("re-?|over|under|out|mis|un|self-|co-|pre-|auto-|cross-")
 
 
 def is_verbal(word: str) -> bool:

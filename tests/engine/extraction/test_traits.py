@@ -101,10 +101,25 @@ def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_
         ("The scheduler polls every minute, and the scheduler polls each queue.", "polls"),
         ("nginx proxies requests to the backend.", "proxies"),
         ("Postgres locks rows during an update.", "locks"),
+        ("A cache can shorten the delay, and operators herald a new era.", "shorten"),
+        ("The nodes will scan every shard at night.", "scan"),
+        ("It tightens bounds on skew for all replicas.", "tightens"),
+        ("We describe tools to model complex systems.", "model"),
+        ("Tools help to store and transfer large files.", "transfer"),
+        ("Authors control the copyright of a page.", "control"),
+        ("Peers re-elect leaders, and leaders self-adapt to load.", "self-adapt"),
     ],
 )
 def test_a_clause_is_not_a_keyword(text: str, clause: str) -> None:
     assert not [keyword for keyword in extract(text).ranked if clause in keyword.lower().split()]
+
+
+def test_a_noun_after_a_to_that_is_a_preposition_stays() -> None:
+    keywords = extract(
+        "Access to model parameters is free. The IT industry pays, and access control lists hold."
+    ).ranked
+    assert {"model parameters", "access control lists"} <= set(keywords)
+    assert any("industry" in keyword for keyword in keywords)
 
 
 @pytest.mark.parametrize(
