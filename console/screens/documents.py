@@ -21,6 +21,7 @@ from engine.text import clean_block, clean_line
 from engine.view.model import View
 
 MOST = 200  # documents listed
+SHOW = {None: "show all", "llm": "LLM only", "frequency": "frequency only"}
 FILTERS: tuple[str | None, ...] = (None, "llm", "frequency")
 
 
@@ -63,7 +64,7 @@ class Documents(Ordered):
             ("enter", "open", "open"),
             ("/", "search", "search"),
             ("S", "sort", "sort"),
-            ("m", f"show {FILTERS[self.method] or 'all'}", "method"),
+            ("m", SHOW[FILTERS[(self.method + 1) % len(FILTERS)]], "method"),
             ("c", "complaint", "complaint"),
         ]
         if v and v.restore and v.restore.documents and not self.console.read_only:

@@ -49,9 +49,10 @@ class Listing(Searching):
     TRAVELS: ClassVar[bool] = True
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     ENTER: ClassVar[str] = "open"
+    BELOW: ClassVar[str] = "open"  # what Enter shows, for the hint
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
-        key("enter", "open", "go deeper"),
+        key("enter", "open", "open the row"),
         key("S", "sort", "sort by the next column"),
     ]
 
@@ -80,7 +81,7 @@ class Listing(Searching):
 
     def hints(self) -> tuple[Hint, ...]:
         return (
-            ("enter", "go deeper", "open"),
+            ("enter", self.BELOW, "open"),
             ("S", "sort", "sort"),
             ("/", "filter", "search"),
             ("j k", "move", ""),

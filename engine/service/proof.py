@@ -224,7 +224,7 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         how = "all by frequency" if not view.llm_since else f"{view.llm_since} of them still by the LLM"
         parts.append(f"{counted(view.documents_since, 'document')} since, {how}")
     elif view.probes:
-        parts.append(f"this engine routed no document meanwhile, so it routed {view.probes} probes, all to frequency")
+        parts.append(f"no document arrived since, so the engine routed {view.probes} probes, all to frequency")
     return "; ".join([*parts, *_outside(view)]) + "."
 
 

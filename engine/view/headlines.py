@@ -169,8 +169,8 @@ def _locked(s: Situation) -> Headline | None:
     if not s.state.locked:
         return None
     left = (s.state.cooldown_until or 0.0) - s.now
-    then = f"locked {timer(left)} more" if left > 0 else "resume needs the cause"
-    cause = f"{s.locked_by or 'a trigger'}, {then}"
+    then = f"locked for {timer(left)} more" if left > 0 else "resume needs the cause"
+    cause = f"{s.locked_by or 'a trigger'} fired; {then}"
     return ("locked", f"LOCKED: {cause}") if s.state.percent_bp else ("rolled_back", f"ROLLED BACK: {cause}")
 
 
@@ -338,7 +338,7 @@ def waiting_for(
     if state.locked:
         out.append("resume with the cause: " + state.locked)
     if state.held:
-        out.append("resume, or keep the hold: " + state.held)
+        out.append("release the hold, or keep it: " + state.held)
     out += [changed] if changed else []
     out += [f"due: {r.text}" for r in reminders if r.overdue]
     if gate.open:

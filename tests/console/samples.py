@@ -223,7 +223,7 @@ OVERDUE = replace(
 # what the engine makes of it: `control.act`, `Monitor.blocked`, `headlines.what_next` and `wording.read`
 FIRED = "error_critical fired: error rate 20.4 % over 5 % for 5:00 of 5:00 (62 of 304 in 5m)"
 LOCKED = replace(
-    ROLLED, health="rolled_back", health_sentence="ROLLED BACK: error_critical, locked 18:00 more", locked=FIRED, undo_until=None,
+    ROLLED, health="rolled_back", health_sentence="ROLLED BACK: error_critical fired; locked for 18:00 more", locked=FIRED, undo_until=None,
     triggers=tuple(replace(t, verdict="locked", sentence=f"locked: {FIRED}", fired=t.id == "error_critical") for t in CALM), next=("locked 18:00, then e (resume)", "only a person raises the percentage"),
     gate=replace(GATE, blocked=(f"locked; resume with the cause, not before {iso(NOW + 1080)}. {FIRED}",)),
     cooldown_until=NOW + 1080, rollback=replace(PROVEN, actor="error_critical", automatic=True), waiting=("write the cause and resume (2), possible in 18:00",),

@@ -26,6 +26,7 @@ COUNTED: dict[str, CountedRequests] = {
 class Counted(Listing):
     TITLE: ClassVar[str] = "Counted"
     ABOUT: ClassVar[str] = "the reviews, ratings, complaints or measurements behind a condition"
+    BELOW: ClassVar[str] = "the document"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("time", 11, largest=True), Column("", 2), Column("what", 22), Column("by", 14), Column("document", 0),
     )  # fmt: skip

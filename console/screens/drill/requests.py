@@ -17,6 +17,7 @@ class Requests(Listing):
 
     TITLE: ClassVar[str] = "Requests"
     ABOUT: ClassVar[str] = "LLM requests behind a figure; Enter: one of them, with both keyword lists"
+    BELOW: ClassVar[str] = "the request"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("time", 11, largest=True), Column("result", 14), Column("took", 8, largest=True, right=True),
         Column("tries", 5, largest=True, right=True), Column("dropped", 7, largest=True, right=True),

@@ -18,6 +18,7 @@ WINDOW_S = 3600.0
 class Servers(Listing):
     TITLE: ClassVar[str] = "Servers"
     ABOUT: ClassVar[str] = "the LLM servers; Enter: errors by kind, then documents, then one request"
+    BELOW: ClassVar[str] = "errors by kind"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("server", 12), Column("now", 18), Column("requests", 9, largest=True, right=True),
         Column("errors", 7, largest=True, right=True), Column("rate", 7, largest=True, right=True),

@@ -71,9 +71,14 @@ def test_complaints_hold_promotion() -> None:
 
 def test_a_rollback_states_who_and_how_long_the_way_up_is_locked() -> None:
     state = State(stage=1, percent_bp=0, locked="error_critical fired: 6 % over 5 %", cooldown_until=2717.0)
-    assert headline(Scene().run(60), state, locked_by="error_critical")[1] == "error_critical, locked 28:37 more"
+    assert (
+        headline(Scene().run(60), state, locked_by="error_critical")[1] == "error_critical fired; locked for 28:37 more"
+    )
     later = State(stage=1, percent_bp=0, locked="error_critical fired: 6 % over 5 %", cooldown_until=900.0)
-    assert headline(Scene().run(60), later, locked_by="error_critical")[1] == "error_critical, resume needs the cause"
+    assert (
+        headline(Scene().run(60), later, locked_by="error_critical")[1]
+        == "error_critical fired; resume needs the cause"
+    )
 
 
 def test_blindness_states_when_it_steps_down() -> None:
