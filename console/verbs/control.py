@@ -107,8 +107,8 @@ def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -
 @json_option
 @click.pass_obj
 def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | None, as_json: bool) -> None:
-    """Cap the percentage in force, whatever is decided. Raising it stops at the engine's environment; restarting the
-    engine without that environment doesn't raise it."""
+    """Cap the percentage in force, whatever is decided. The engine's environment limits how far you can raise it; a
+    restart without that environment doesn't raise it."""
     seen = context.reader.state()
     fields = {"percent_bp": round(percentage * 100), "epoch": seen.epoch if epoch is None else epoch, "reason": reason}
     send_command(context, as_json, "ceiling", **fields)

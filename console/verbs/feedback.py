@@ -48,7 +48,7 @@ def complaint(context: CliContext, text: str, document: str, given: str, user: s
 @feedback.command()
 @click.argument("value", type=click.FloatRange(1, 5))
 @click.option("--document", default="", help="The document concerned.")
-@click.option("--text", default="")
+@click.option("--text", default="", help="A comment with it.")
 @common
 def rating(context: CliContext, value: float, document: str, text: str, given: str, user: str, as_json: bool) -> None:
     """A rating from 1 to 5; 4 and 5 are satisfied."""

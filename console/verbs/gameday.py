@@ -24,7 +24,13 @@ READY_S = 120.0
 @click.group(invoke_without_command=True)
 @click.option("--scenario", "name", help="Play this one; `rollout gameday list` lists them.")
 @click.option("--surprise", is_flag=True, help="Play a random one; the default without --scenario.")
-@click.option("--speed", type=click.FloatRange(1, 1000), default=10.0, show_default=True, help="Of the calendar.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(1, 1000),
+    default=10.0,
+    show_default=True,
+    help="How much faster the calendar runs.",
+)
 @click.option("--no-console", is_flag=True, help="Run it without a screen and print the debrief; for scripts.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the store in this folder.")
 @click.pass_context

@@ -84,7 +84,7 @@ class LoadFiles(NamedTuple):
 @click.option(
     "--output",
     metavar="FOLDER|URL",
-    help="With --on: a back-fill whose keywords go to Parquet files there, one a part, and not into the store.",
+    help="With --on: a back-fill whose keywords go to Parquet files there, one per part, and not into the store.",
 )
 @click.option("--dry-run", is_flag=True, help="List the documents that would be sent; send none. Needs no engine.")
 @json_option

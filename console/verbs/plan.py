@@ -22,7 +22,7 @@ def plan() -> None:
 def diff(context: CliContext, as_json: bool) -> None:
     """The differences between rollout.toml and the plan in force, and what a restart would do.
 
-    Exit code 0 if there are none, 1 if there are some.
+    Exit code 0 if there are none, else 1.
     """
     from engine.plan.load import PlanError, load_plan, plan_text
     from engine.plan.pins import misplaced

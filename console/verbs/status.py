@@ -38,7 +38,9 @@ class StatusLine(NamedTuple):
 
 @click.command()
 @click.option("--watch", is_flag=True, help="Keep running: one line per change, for screen readers, pipes and logs.")
-@click.option("--at", "when", metavar="TIME", help='As of then: "14:03", "2h ago", "2026-11-02 02:13" (UTC).')
+@click.option(
+    "--at", "when", metavar="TIME", help='The state at this time: "14:03", "2h ago", "2026-11-02 02:13" (UTC).'
+)
 @json_option
 @click.pass_obj
 def status(context: CliContext, watch: bool, when: str | None, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from console.context import CliContext
     type=click.Choice(["refuse", "frequency"]),
     default="refuse",
     show_default=True,
-    help="Answer 503, or frequency keywords that are not stored.",
+    help="While the engine is gone: answer 503, or with frequency keywords that are not stored.",
 )
 @click.pass_obj
 def worker(context: CliContext, engine: str, listen: str, without_engine: str) -> None:

@@ -124,7 +124,7 @@ class GateKeeper:
         samples: dict[str, Sample] = {
             **gate_facts.measured(state, b),
             "complaints": Ok(float(self._observations.complaints), self._observations.complaints),
-            "llm_available": Ok(0.0 if self._probing.failed else 1.0),
+            "llm_available": NoData() if self._probing.answers is None else Ok(float(self._probing.answers)),
             "critical_incidents": gate_facts.incidents(self._conn, state),
             "quality_score": rate(reviewed.good, reviewed.documents),
             "satisfaction": self._satisfaction(since),

@@ -40,7 +40,7 @@ from engine.triggers import attempts, history
 from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
-from engine.triggers.evidence import Evidence, Moment, Probes, Timers
+from engine.triggers.evidence import Evidence, Moment, Timers
 from engine.triggers.measurement import Ok, Sample
 
 EVIDENCE_EVERY_S = 60.0
@@ -132,7 +132,7 @@ class Monitor:
         """The triggers were not evaluated for a while, for example while the machine was suspended: earlier failures no
         longer count. Timers keep their values; only new evidence moves them."""
         self.observations.unwatched()
-        self.probing.failed = 0
+        self.probing.forget()
 
     def clock_was_set(self, now: float) -> None:
         """Date nothing later than now."""
@@ -201,21 +201,14 @@ class Monitor:
         return None
 
     def _gather(self, state: State, mono: float) -> Evidence:
-        seen, probing = self.observations, self.probing
+        seen = self.observations
         samples: dict[Metric, Sample] = {"complaints": Ok(float(seen.complaints), seen.complaints)}
         obeyed = state.percent_bp if self._obeyed is None else self._obeyed()
         unseen = Unseen()
         if state.percent_bp:
-            answers = bool(probing.servers) and not probing.failed
+            answers = self.probing.answers is True
             unseen = seen.silence.unseen(self.writer.problem, self._waiting(), obeyed / 10_000, answers)
-        return Evidence(
-            seen.recent.at(mono),
-            Probes(probing.failed, len(probing.servers)),
-            samples,
-            unseen.why,
-            unseen.since_s,
-            unseen.idle,
-        )
+        return Evidence(seen.recent.at(mono), self.probing.evidence, samples, unseen.why, unseen.since_s, unseen.idle)
 
     def decide(self, state: State, ask: Ask, verdict: Evaluation) -> Decision | None:
         """What a verdict leads to from `state`; pure, so that it can run again inside a transaction."""
@@ -291,7 +284,7 @@ class Monitor:
                 for judged, reading in zip(self.verdict.judged, self.verdict.readings, strict=True)
             ),
             bulk_refused=self._bulk_refused(),
-            llm_available=not self.probing.failed if self.probing.servers else None,
+            llm_available=self.probing.answers,
             of=of,
             exemplars=self.observations.exemplars,
         )

@@ -11,6 +11,7 @@ from engine.clock import Clock
 from engine.cluster.lag import LoopLag
 from engine.extraction.llm import LlmPool, ServerHealth
 from engine.store.writer import Writer
+from engine.triggers.evidence import Probes
 
 EVERY_S = 60.0  # interval between rows for a server that stays down (machine time)
 
@@ -57,7 +58,17 @@ class Probing:
         self._task: asyncio.Task[None] | None = None
         self.servers: tuple[ServerHealth, ...] = ()
         self.failed = 0  # in a row
+        self.answers: bool | None = None  # to the last probe that counts; None before the first
         self.unjudged = 0  # failures discarded because the engine's loop was late
+
+    @property
+    def evidence(self) -> Probes:
+        """For the triggers: of no server, until a probe counts."""
+        return Probes(self.failed, len(self.servers) if self.answers is not None else 0)
+
+    def forget(self) -> None:
+        """Earlier probes no longer count."""
+        self.failed, self.answers = 0, None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._for_ever())
@@ -85,8 +96,8 @@ class Probing:
     def probed(self, answered: bool, began: float) -> None:
         """A probe has ended. One that failed while the engine's loop was late is not evidence."""
         if answered:
-            self.failed = 0
+            self.failed, self.answers = 0, True
         elif self._lag.starved(began, self._clock.real()):
             self.unjudged += 1
         else:
-            self.failed += 1
+            self.failed, self.answers = self.failed + 1, False

@@ -97,11 +97,18 @@ def test_timeouts_and_latencies_of_a_starved_engine_are_no_evidence_but_refusals
     for _ in range(5):
         monitor.probing.probed(False, began)
     assert monitor.probing.failed == 0
+    assert monitor.probing.answers is None, "no probe shows yet whether the service answers"
+    assert monitor.probing.evidence.n == 0
     for _ in range(200):
         clock.advance(BEAT_S)
         monitor.lag.beat(clock.real())
     monitor.probing.probed(False, clock.real() - 5.0)
     assert monitor.probing.failed == 1, "once it keeps up again, a failed probe counts"
+    assert monitor.probing.answers is False
+    monitor.probing.probed(True, clock.real())
+    assert (monitor.probing.failed, monitor.probing.answers) == (0, True)
+    monitor.unwatched()
+    assert monitor.probing.answers is None
 
 
 def test_a_worker_s_own_clock_is_not_the_engine_s(monitor: Monitor) -> None:

@@ -18,7 +18,7 @@ BLIND_S, STEP_DOWN_S = 120.0, 1800.0
 
 
 async def answered(c: Clocked) -> None:
-    await c.settled(lambda: c.engine.monitor.probing.servers and not c.engine.monitor.probing.failed)
+    await c.settled(lambda: c.engine.monitor.probing.answers)
 
 
 async def test_both_arms_silent_and_a_healthy_service_hold_promotion_and_step_nothing_down(tmp_path: Path) -> None:
