@@ -132,10 +132,14 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     rev = outcome.state.rev if outcome else proof.view.rev or None
     how = "recorded" if rev is not None else "in force; the store is not accepting the record yet, still retrying"
     after = outcome.state.percent_bp if outcome else proof.target_bp
+    move = (
+        f"Rolled back from {percent(was)} to {percent(after)}"
+        if after != was
+        else f"Rolled back: {percent(was)} as before"
+    )
     return Reply(
         True,
-        f"Rolled back from {percent(was)} to {percent(after)}, {how}."
-        + (f" Not to stage {to_stage}: {odd}." if odd else ""),
+        f"{move}, {how}." + (f" Not to stage {to_stage}: {odd}." if odd else ""),
         {
             "rev": rev,
             "recorded": rev is not None,
