@@ -38,13 +38,17 @@ warm.install()
 
 # the files that take longest, longest first: one that began last would keep everybody waiting
 LONGEST = (
-    "engine/trial/test_the_whole_test.py", "engine/server/test_raises.py", "engine/server/test_processes.py", "console/test_ssh.py",
-    "engine/worker/test_jobs.py", "engine/service/test_rollback_always.py", "console/test_people_verbs.py", "console/test_command_line.py",
-    "engine/messages/test_delivery.py", "engine/server/test_stepped_clock.py", "simulate/test_simulation.py", "engine/service/test_secrets.py",
-    "engine/server/test_put_back.py", "engine/rehearsal/test_kept.py", "console/test_snapshots.py", "engine/extraction/test_llm_faults.py",
-    "engine/server/test_replaced.py", "console/test_typing.py", "console/test_inbox.py", "console/test_look.py", "engine/gameday/test_played.py",
-    "engine/service/test_engine_log.py", "engine/service/test_lease.py", "console/terminal/test_terminal.py", "console/test_load.py",
-    "console/test_ssh_group.py", "console/test_plan_edits.py", "test_end_to_end.py", "test_plan_walk.py", "console/test_full_disk_processes.py",
+    "engine/extraction/test_llm_faults.py", "console/test_look.py", "engine/gameday/test_played.py",
+    "engine/trial/test_the_whole_test.py", "console/terminal/test_terminal.py", "engine/worker/test_jobs.py",
+    "engine/server/test_raises.py", "engine/service/test_clocks.py", "console/test_snapshots.py", "engine/server/test_stepped_clock.py",
+    "engine/server/test_processes.py", "engine/server/test_page.py", "console/test_ssh.py", "engine/metrics/test_prometheus.py",
+    "engine/server/test_flood.py", "engine/messages/test_delivery.py", "engine/service/test_secrets.py",
+    "engine/extraction/test_llm_pool.py", "test_end_to_end.py", "console/setup/test_setup.py", "simulate/test_simulation.py",
+    "console/test_which_store.py", "test_plan_walk.py", "console/test_typing.py", "engine/messages/test_by_itself.py",
+    "engine/service/test_together.py", "console/test_ssh_group.py", "engine/routing/test_pipeline.py",
+    "engine/service/test_rollback_always.py", "console/terminal/test_type_ahead.py", "engine/service/test_lease.py",
+    "engine/rehearsal/test_corpus.py", "engine/server/test_silence.py", "engine/extraction/test_frequency.py", "console/test_work.py",
+    "console/test_command_line.py", "engine/server/test_planted_files.py",
 )  # fmt: skip
 
 

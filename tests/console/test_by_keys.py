@@ -60,7 +60,10 @@ async def test_a_question_is_painted_with_its_words() -> None:
         assert "25 %" in first[0]
 
 
-@given(st.lists(st.text("abcdefghijklmnopqrstuvwxyzé_.", min_size=1, max_size=40), min_size=1, max_size=8), st.integers(4, 40))
+@given(
+    st.lists(st.text("abcdefghijklmnopqrstuvwxyzé_.", min_size=1, max_size=40), min_size=1, max_size=8),
+    st.integers(4, 40),
+)
 def test_no_line_of_a_list_begins_with_a_comma(keywords: list[str], width: int) -> None:
     lines = wrapped(", ".join(keywords), width)
     assert not any(line.startswith(",") for line in lines)
