@@ -140,8 +140,8 @@ def alarm() -> Iterator[None]:
         "<!--", "<script ", "<b>x</b>", "```\n", "\n> ~~~", "\n    x = f();", "\n\t=(=", "\n.. a::", "a's ", " --a", "C++ ", "the ", "running ",
     ],
 )  # fmt: skip
-def test_no_text_of_ten_megabytes_takes_more_than_in_proportion(unit: str) -> None:
-    assert len(extract(unit * (10_000_000 // len(unit)))) <= MAX_TOTAL
+def test_no_text_of_four_megabytes_takes_more_than_in_proportion(unit: str) -> None:
+    assert len(extract(unit * (4_000_000 // len(unit)))) <= MAX_TOTAL
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,11 @@ class Place:
         await self.written()
 
     async def written(self) -> None:
-        await asyncio.wrap_future(self.engine.writer.control(lambda conn: None))
-        await asyncio.sleep(0.12)  # two batches
+        """What was given to the writer so far is committed: two more batches have been."""
+        for _ in range(2):
+            batch: Future[None] = Future()
+            self.engine.writer.later(lambda conn, batch=batch: batch.done() or batch.set_result(None))
+            await asyncio.wrap_future(batch)
 
     def stored(self, name: str) -> documents.Document:
         result = documents.get(self.engine.conn, name)

@@ -82,7 +82,7 @@ async def test_latency_is_what_a_client_waited_and_the_service_s_own_is_a_second
         await place.written()
         parsed = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
         assert parsed["avg_extraction_time_ms"] > 350
-        assert 90 < parsed["avg_service_time_ms"] < 200
+        assert 90 < parsed["avg_service_time_ms"] < parsed["avg_extraction_time_ms"] / 2
         assert parsed["avg_extraction_time_ms"] == pytest.approx(
             parsed["avg_service_time_ms"] + parsed["avg_queue_time_ms"], rel=0.01
         )
@@ -94,21 +94,28 @@ async def test_latency_is_what_a_client_waited_and_the_service_s_own_is_a_second
 
 async def test_bulk_work_counts_from_its_send_and_yields_to_interactive_documents(tmp_path: Path) -> None:
     async with StubLlm(slots=1, latency_s=0.1) as stub, running(tmp_path, stub, FULL, max_concurrency=1) as place:
+        began = time.monotonic()
         bulk = [asyncio.create_task(place.engine.extract(f"bulk{i}", text(f"bulk{i}"), bulk=True)) for i in range(8)]
         await place.until(lambda: place.engine.pool.waiting >= 7)
+        before = sum(task.done() for task in bulk)
         answer = await place.extract("waited for")
-        assert answer.ms < 450  # the call that was under way, and its own
-        assert sum(task.done() for task in bulk) <= 2
+        assert sum(task.done() for task in bulk) <= before + 2  # the call that was under way ends, and its own
         await asyncio.gather(*bulk)
-        assert max(task.result().ms for task in bulk) < 200
+        took_ms = (time.monotonic() - began) * 1000
+        # one after the other: with the time in the queue they would sum up to several times what they took together
+        assert answer.ms + sum(task.result().ms for task in bulk) < 1.5 * took_ms
         assert {queue for (queue,) in place.records("queue_ms", "document_id LIKE 'bulk%'")} == {0.0}
 
 
 async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(tmp_path: Path) -> None:
-    settings = {"max_concurrency": 1, "max_waiting": 3}
-    async with StubLlm(slots=1, latency_s=1.0) as stub, running(tmp_path, stub, FULL, **settings) as place:
+    settings = {"max_concurrency": 1, "max_waiting": 3, "timeout_s": 60.0, "max_wait_s": 60.0}
+    async with StubLlm(slots=1) as stub, running(tmp_path, stub, FULL, **settings) as place:
         await place.loaded()
-        answers = await asyncio.gather(*(place.extract(f"d{i}") for i in range(10)))
+        stub.service.latency_ms = 3000.0  # until all ten have come, however slowly
+        tasks = [asyncio.create_task(place.extract(f"d{i}")) for i in range(10)]
+        await place.until(lambda: sum(task.done() for task in tasks) >= 6)
+        stub.service.latency_ms = 0.0
+        answers = await asyncio.gather(*tasks)
         refused = [answer for answer in answers if answer.fallback]
         assert len(refused) == 6  # one is under way, three wait
         assert all(answer.method == "frequency" and answer.keywords for answer in refused)

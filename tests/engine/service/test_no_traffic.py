@@ -28,7 +28,7 @@ async def test_both_arms_silent_and_a_healthy_service_hold_promotion_and_step_no
             await c.climb(3)
             await c.passes(BLIND_S + 20)
             baked = c.engine.monitor.watch.baked_s
-            await c.passes(3 * STEP_DOWN_S)
+            await c.passes(2 * STEP_DOWN_S, step=20.0)
             assert c.engine.state.percent_bp == 2500
             assert c.engine.view is not None
             assert c.engine.view.health == "no_traffic"
@@ -58,7 +58,7 @@ async def test_a_quiet_night_does_not_count_towards_blindness_in_the_morning(tmp
         async with Clocked(tmp_path, {"llm.url": url}) as c:
             await answered(c)
             await c.climb(3)
-            await c.passes(8 * 3600, step=20.0)
+            await c.passes(3 * 3600, step=25.0)  # six times what steps down on blindness
             for n in range(30):
                 await c.engine.extract(f"control-{n}", TEXT, method="frequency")
             await c.passes(BLIND_S - 20)
