@@ -15,10 +15,11 @@ import click
 from console.context import CliContext, json_option, say
 
 if TYPE_CHECKING:
-    from engine.extraction.llm import CheckLine
+    from engine.extraction.llm import CheckLine, LlmPool
     from engine.plan.model import Plan
 
 ROOM = 200_000_000  # bytes: weeks of measures and a backup
+OBEY_S = 0.05  # how soon a rollback ends a request of this process
 _WORD = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 
@@ -252,7 +253,17 @@ async def _llm(context: CliContext, report: Say) -> None:
         return
     pool = LlmPool(llm, SystemClock(), api_key=key or None, permit=lambda: _may_ask(context))
     await pool.start()
+    obeying = asyncio.create_task(_obey(context, pool))
     try:
         await pool.check(one)
     finally:
+        obeying.cancel()
         await pool.close()
+
+
+async def _obey(context: CliContext, pool: LlmPool) -> None:
+    """End the requests in flight when a rollback comes: they are no engine's, and its proof does not see them."""
+    while True:
+        if pool.gate.open and not _may_ask(context):
+            pool.gate.cut()
+        await asyncio.sleep(OBEY_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -12,8 +13,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.cli import rollout
+from console.context import CliContext
+from console.verbs.check import _obey
+from engine.clock import SystemClock
+from engine.extraction.llm import LlmPool, NotPermitted
 from engine.plan.init import set_value
-from engine.plan.load import default_plan_text
+from engine.plan.load import default_plan_text, load_plan
+from engine.store import database
+from engine.store.folder import Folder, Intent
 from tests.engine.rehearsal.process import Process
 from tests.machine import crowd
 
@@ -79,3 +86,30 @@ def test_a_taken_port_fails_and_offline_probes_nothing(check: Check) -> None:
     done = check("http://127.0.0.1:9", "--offline")
     assert done.exit_code == 0
     assert "Nothing was probed" in done.stdout
+
+
+def test_a_rollback_ends_a_question_in_flight(tmp_path: Path) -> None:
+    """It is no engine's request, so no proof waits for it."""
+    folder = Folder(tmp_path / "store")
+    database.create(folder)
+    folder.armed.touch()
+    plan = tmp_path / "rollout.toml"
+    plan.write_text(default_plan_text())
+    context = CliContext(plan, folder.path)
+    pool = LlmPool(load_plan(plan).llm, SystemClock())
+
+    async def asked() -> str:
+        obeying = asyncio.create_task(_obey(context, pool))
+        question = asyncio.create_task(pool.gate.send(asyncio.Event().wait))
+        await asyncio.sleep(0)
+        folder.armed.unlink()
+        folder.leave_intent(Intent("r1", 0.0, {}, ""))
+        try:
+            await asyncio.wait_for(question, 30)
+        except NotPermitted:
+            return "cut"
+        finally:
+            obeying.cancel()
+        return "answered"
+
+    assert asyncio.run(asked()) == "cut"
