@@ -13,6 +13,7 @@ from engine.text import clean_line
 
 NO_LOGIN = 2**32 - 1
 NAME_CHARS = 40
+MOST_ANCESTORS = 64
 _NO_PARENTHESES = str.maketrans("", "", "()")
 
 
@@ -26,13 +27,28 @@ def name_of(uid: int) -> str:
 def login_uid(pid: int) -> int | None:
     """The uid a process's session logged in as (the kernel's audit record), which `sudo` does not change.
 
-    None if the session has none (a service, a container without audit) or the process is gone.
+    Without that record (a container without audit): the user whose process is the outermost above this one, such as
+    the shell that ran `sudo` or `su`. None if only root is (a service), or the process is gone.
     """
     try:
         uid = int(Path(f"/proc/{pid}/loginuid").read_text())
     except (OSError, ValueError):
-        return None
-    return None if uid == NO_LOGIN else uid
+        return _outermost_uid(pid)
+    return _outermost_uid(pid) if uid == NO_LOGIN else uid
+
+
+def _outermost_uid(pid: int) -> int | None:
+    uid = None
+    for _ in range(MOST_ANCESTORS):
+        if pid <= 1:  # whoever started the container is behind everything in it
+            break
+        try:
+            fields = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+            real, pid = int(fields["Uid"].split()[0]), int(fields["PPid"])
+        except (OSError, ValueError, KeyError):
+            break
+        uid = real or uid
+    return uid
 
 
 def going_by(actor: Actor, name: str) -> Actor:

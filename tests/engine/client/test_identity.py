@@ -5,6 +5,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,6 +62,28 @@ def test_the_kernel_s_own_record_is_read() -> None:
     result = identity.login_uid(os.getpid())
     assert result is None or result >= 0
     assert identity.login_uid(2**22 + 1) is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_without_an_audit_record_the_user_above_counts() -> None:
+    """As the shell of 65534 is, which ran sudo to become 65533."""
+    program = (
+        "import os, sys\n"
+        "os.setresuid(65534, 0, 0)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os.setresuid(65533, 65533, 65533)\n"
+        "    print(os.getpid(), flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True) as above:
+        assert above.stdout is not None
+        pid = int(above.stdout.readline())
+        assert identity._outermost_uid(pid) == 65534
+        assert identity._outermost_uid(os.getpid()) != 65534
+        above.stdin.close()  # type: ignore[union-attr]
+    assert identity._outermost_uid(2**22 + 1) is None
 
 
 def test_only_root_can_have_come_by_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
