@@ -108,7 +108,7 @@ REVIEWED = (
     ("which list is better", "Your judgement of the whole list: a, b or e. It counts once for each reviewer."),
     ("relevant", "Marks (r) that keywords miss what the document is about."),
     ("nothing invented", "Marks (i) that a keyword is not supported by the document."),
-    ("number fits", "Marks (n) that there are not 10 to 15 keywords; counted automatically; you can correct it."),
+    ("right number", "Marks (n) that there are not 10 to 15 keywords; counted automatically; you can correct it."),
 )
 DRAWN = (
     ("sample", "LLM documents of this stage, drawn by a seed: every reviewer judges the same ones."),

@@ -19,7 +19,7 @@ KEYS = (
     ("3 4", "triggers, trends"),
     ("7 8", "documents, log"),
     ("9 tab", "the runbook's commands"),
-    ("E", "start an engine if none is running"),
+    ("E", "start the engine"),
 )
 
 

@@ -32,7 +32,7 @@ class Gate(Page):
         key("enter", "open", "what a condition counted; on an item, sign it"),
         key("s", "sign", "sign the item, with a note"),
         key("c", "check_item", "run the item's check"),
-        key("x", "revoke", "take a signature back"),
+        key("x", "revoke", "withdraw a signature"),
         key("a", "approve", "approve the next step"),
         key("p", "promote", "promote (asks; y confirms)"),
         key("o", "override", "override the gate, with a written reason"),
@@ -55,7 +55,7 @@ class Gate(Page):
             out.append(("enter", "what it counted", "open"))
         if line is not None and line.item is not None:
             item = line.item
-            out.append(("x", "take back", "revoke") if item.state == "done" else ("s", "sign", "sign"))
+            out.append(("x", "withdraw", "revoke") if item.state == "done" else ("s", "sign", "sign"))
             if item.kind != "manual":
                 out.append(("c", "check", "check_item"))
         if v.gate.approvals_needed > 1:  # if one approval is enough, promoting approves
@@ -85,7 +85,7 @@ class Gate(Page):
             self._stage, self.rows.at = v.stage, checklist.first_open(items)
         self.rows.at = checklist.selectable(items, min(self.rows.at, max(0, len(items) - 1)), 1)
         chosen = items[self.rows.at] if items else ChecklistLine()
-        about = checklist.detail(chosen, v.at, not self.console.read_only)
+        about = checklist.detail(chosen, v.at, self.acts)
         if c.width < 120 or area.height < 20:
             detail_rows = min(7, max(2, area.height // 4, area.height - len(items)))
             below = self._list(c, Area(area.x, y, area.width, area.height - detail_rows), v, items)
@@ -135,7 +135,7 @@ class Gate(Page):
 
     def _list(self, c: Canvas, area: Area, v: View, items: list[ChecklistLine]) -> int:
         """The lines around the selected one, and how many are below."""
-        acts = not self.console.read_only
+        acts = self.acts
         shown = draw(
             c,
             area,

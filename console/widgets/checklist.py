@@ -12,11 +12,11 @@ from engine.view.model import ConditionView, GateView, ItemView
 
 STATUS_WIDTH = 19
 HOW = {  # conditions that people meet, by metric: what to do
-    "quality_score": "5 reviews: judge the rest, look again at what you marked (f), or draw more (d)",
-    "search_improvement": "measured on documents with both methods' keywords, every few hours; on 5, m measures now",
-    "satisfaction": "ratings come in by `rollout feedback rating` and POST /v1/feedback",
-    "ab_verdict": "6 shows the test's progress; it is read once, at its declared end",
-    "ab_improvement": "the A/B test's, on the documents as served; 6 shows it",
+    "quality_score": "screen 5: judge the rest, check what you marked (f), or draw more (d)",
+    "search_improvement": "measured every few hours on documents with both methods' keywords; m on 5 does it now",
+    "satisfaction": "ratings come from `rollout feedback rating` and POST /v1/feedback",
+    "ab_verdict": "6 shows the test's progress; the test is read once, at its declared end",
+    "ab_improvement": "from the A/B test, on documents as served; 6 shows it",
 }
 ITEM = {"done": ("✔", "ok"), "failed": ("✖", "bad")}
 
@@ -98,7 +98,7 @@ def _status(item: ItemView, now: float, room: int, acts: bool) -> str:
     """Who did it and when, or the key to press."""
     optional = "" if item.required else " · optional"
     if item.state == "done":
-        by = f"{item.by or 'the machine'} {words.hour(item.at, now) if item.at else ''}"
+        by = f"{item.by or 'a check'} {words.hour(item.at, now) if item.at else ''}"
         return by + (f" · {item.note or item.evidence}" if (item.note or item.evidence) and room > STATUS_WIDTH else "")
     if not acts:
         return item.state + optional
@@ -132,14 +132,12 @@ def _item_detail(item: ItemView, now: float, acts: bool) -> list[tuple[str, str]
     known = " · ".join(text for text in (item.evidence, item.note and f"note: {item.note}") if text)
     signed = f"{item.state}, {item.by} at {words.hour(item.at, now)}" if item.at and item.by else item.state
     if item.state == "done":
-        how = "x revokes it"
+        how = "x withdraws it"
     elif item.kind == "manual":
-        how = "a person signs it: s"
+        how = "s signs it"
     else:
-        how = f"c has the machine check it ({item.kind.replace('_', ' ')}), or a person signs: s"
-    if not acts:
-        how = "this console is read-only"
-    state = (f"{signed}; {how}{'' if item.required else '; not required'}", "dim")
+        how = f"c runs its check ({item.kind.replace('_', ' ')}), s signs it manually"
+    state = ("; ".join([signed, *([how] if acts else []), *([] if item.required else ["not required"])]), "dim")
     return [(known, "bad" if item.state == "failed" else "text"), state] if known else [state]
 
 

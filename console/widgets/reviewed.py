@@ -10,7 +10,7 @@ from engine.quality.review import Flaw, Sample, Summary
 FLAW_KEYS: tuple[tuple[str, Flaw, str, str], ...] = (
     ("r", "relevant", "relevant", "not relevant"),
     ("i", "grounded", "nothing invented", "something invented"),
-    ("n", "count", "number fits", "wrong number"),
+    ("n", "count", "right number", "wrong number"),
 )
 
 
@@ -45,10 +45,10 @@ def together(c: Canvas, area: Area, sample: Sample, summary: Summary, done: bool
         lines.append(
             (better + ", ".join(f"{summary.flaws[flaw]} {bad}" for _, flaw, _, bad in FLAW_KEYS) + ".", "text")
         )
-    area = _sentences(c, area, "their answers", lines)
+    area = _sentences(c, area, "answers", lines)
     agreed: list[Span] = [(summary.agreement.sentence, "text")]
     agreed += [(f"{MARKS[name]}: {mark.sentence}", "dim") for name, mark in summary.by_mark.items() if mark.documents]
-    _sentences(c, area, "do they agree", agreed)
+    _sentences(c, area, "agreement", agreed)
 
 
 def _sentences(c: Canvas, area: Area, title: str, lines: list[Span]) -> Area:

@@ -42,9 +42,7 @@ async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
             return reply
         again = engine.ask("against the machine", ask.actor)
         finding = str(reply.data.get("evidence", ""))
-        sentence = (
-            f'{ask.actor.name} signed "{item.text}" manually ({written}), although the machine check failed: {finding}'
-        )
+        sentence = f'{ask.actor.name} signed "{item.text}" manually ({written}), although its check failed: {finding}'
         return await _record(engine, item, "done", written, finding, sentence, "sign", again, manually=True)
     sentence = f'{ask.actor.name} signed "{item.text}"' + (f": {written}" if written else "")
     return await _record(engine, item, "done", written, "", sentence, "sign", ask)
@@ -63,7 +61,7 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
     if item is None:
         return _unknown(engine, item_id)
     if item.check.kind == "manual":
-        return Reply(False, f'"{item.text}" is for a person to sign; no machine can prove it.')
+        return Reply(False, f'"{item.text}" is for a person to sign; it has no automatic check.')
     stage = engine.state.stage
     finding = await examine(engine, item.check)
     if engine.state.stage != stage:
@@ -71,9 +69,9 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
             False, f'"{item.text}" was checked, but its stage is over: {clean_line(finding.evidence, EVIDENCE_LIMIT)}'
         )
     state = "done" if finding.ok else "failed"
-    word = "proved" if finding.ok else "could not prove"
+    result = "passed" if finding.ok else "failed"
     evidence = clean_line(finding.evidence, EVIDENCE_LIMIT)
-    sentence = f'the machine {word} "{item.text}" for {ask.actor.name}: {evidence}'
+    sentence = f'{ask.actor.name} checked "{item.text}", which {result}: {evidence}'
     reply = await _record(engine, item, state, "", evidence, sentence, "check", ask)
     return Reply(finding.ok, reply.sentence, reply.data) if reply.ok else reply
 

@@ -73,7 +73,7 @@ class OneDecision(FetchingPage):
         if self.trouble:
             c.block(rest.x, rest.y, rest.width, rest.height, self.trouble, "bad")
             return
-        rows = [(name, short(value), "text") for name, value in self.evidence.items()]
+        rows = [(name, short(value, name), "text") for name, value in self.evidence.items()]
         self.top = max(0, min(self.top, len(rows) - 1))
         left = blocks.facts(c, rest, rows[self.top :] or [("evidence", "none stored", "dim")])
         if left >= rest.height and len(rows) > 1:
@@ -108,8 +108,10 @@ def facts_of(d: DecisionView) -> Facts:
     return [row for row in rows if row[1]]
 
 
-def short(value: Any) -> str:
-    """An evidence value for people: a time as a time, a list by its members."""
+def short(value: Any, name: str = "") -> str:
+    """An evidence value for people: a time as a time, a list by its members, a process by its plain number."""
+    if name.endswith("pid"):
+        return str(value)
     if value is None:
         return words.NO_DATA
     if isinstance(value, bool):
@@ -119,5 +121,5 @@ def short(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(short(part) for part in value)[:120] or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {short(part)}" for key, part in value.items())[:300]
+        return ", ".join(f"{key} {short(part, key)}" for key, part in value.items())[:300]
     return str(value)[:120]
