@@ -22,12 +22,16 @@ MARK = "·"
 
 def clean_line(text: str, limit: int = 500) -> str:
     """One printable line of at most `limit` characters; an ellipsis marks a cut."""
+    if len(text) <= limit and text.isprintable() and "  " not in text:  # as most are
+        return text.strip()
     flat = _UNSAFE.sub(MARK, _SPACE.sub(" ", text[: limit * 8])).strip()
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
 def clean_block(text: str, limit: int = 100_000) -> str:
     """Printable text that keeps its lines, at most `limit` characters."""
+    if text.isprintable():  # a text of one line
+        return text[:limit]
     flat = text[:limit].replace("\r\n", "\n").replace("\r", "\n")
     return _UNSAFE.sub(MARK, flat)
 

@@ -23,7 +23,7 @@ EARLY = 400  # tokens
 SUBJECT = 8  # from this many times on, a general word is the subject of the text
 
 _LINKS = frozenset(chain.from_iterable(LINKS.values()))
-_NUMBERED = re.compile(r"(?<!\S)\d")
+_NUMBERED = re.compile(r"\d(?<!\S\d)")
 _NO_END = frozenset("aewvG#.")
 _NO_BEGINNING = frozenset("wv#")
 
@@ -75,11 +75,13 @@ _SAYS = Known(lambda word: 0.0 if word in GENERAL or word in WEAK else 1.0)
 def candidate(words: Words, text: str, at: int, last: int, alone: int, within: int) -> Candidate:
     size = len(words)
     if size == 1:
-        kind = KINDS[text]
-        return Candidate(words, text, at, last, alone, within, kind, kind, _SAYS[words[0]])
-    begins, ends = KINDS[text[: text.index(" ")]], KINDS[text[text.rindex(" ") + 1 :]]
-    weight = (_SAYS[words[0]] + _SAYS[words[1]] if size == 2 else sum(map(_SAYS.__getitem__, words))) / size
-    return Candidate(words, text, at, last, alone, within, begins, ends, weight)
+        begins = ends = KINDS[text]
+        weight = _SAYS[words[0]]
+    else:
+        begins, ends = KINDS[text[: text.index(" ")]], KINDS[text[text.rindex(" ") + 1 :]]
+        weight = (_SAYS[words[0]] + _SAYS[words[1]] if size == 2 else sum(map(_SAYS.__getitem__, words))) / size
+    # a third of the time of a call of the class
+    return tuple.__new__(Candidate, (words, text, at, last, alone, within, begins, ends, weight))
 
 
 Vague = tuple[
@@ -177,6 +179,8 @@ def _parts(found: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[
             continue
         count = len(texts)
         for i in range(size):
+            if words[i] not in recurring:
+                continue
             for j in range(i + 1, size + 1 if i else size):
                 if words[j - 1] not in recurring:
                     break
