@@ -10,19 +10,23 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from engine.server.guard import Guard
 from engine.server.request_names import fit_name
 
 START = b"POST /v1/worker/lease HTTP/1.1\r\n"
+HEADS = 256  # remembered
 LARGEST = 16 * 1024  # of a whole request; a renewal has a few hundred bytes
 _HEADER = re.compile(rb"([A-Za-z0-9-]+): ?([\x21-\x7e][\x20-\x7e]*)")
 _SIZE = re.compile(rb"\r\ncontent-length: ?([0-9]{1,5})\r\n", re.I)
 _ORDINARY = frozenset(["transfer-encoding", "connection", "expect", "upgrade", "content-encoding"])
 
 
-def headers_of(head: bytes) -> dict[str, str] | None:
-    """The header fields of a request whose only framing is its content-length; None for any other."""
+@lru_cache(HEADS)
+def headers_of(head: bytes) -> Mapping[str, str] | None:
+    """The header fields of a request whose only framing is its content-length; None for any other. A worker sends the
+    same head each time."""
     fields: dict[str, str] = {}
     for line in head.split(b"\r\n"):
         match = _HEADER.fullmatch(line)
