@@ -102,6 +102,7 @@ class Worker:
             self._trouble,
             self._api_key,
             job.kind == "backfill",
+            calls=job.method != "frequency",  # httpx and what it loads take half a second
         )
         self._pipeline = leased.pipeline
         self._current = asyncio.current_task()

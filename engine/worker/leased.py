@@ -24,7 +24,7 @@ from engine.worker.switch import LeasedSwitch
 
 class LeasedPipeline:
     """`ended` is called once, in the loop, when the engine will never grant this worker a lease. Its servers' windows
-    are the engine's, which lends places."""
+    are the engine's, which lends places. `calls`: without, no document may ask for the LLM, and no client starts."""
 
     def __init__(
         self,
@@ -38,8 +38,10 @@ class LeasedPipeline:
         trouble: Callable[[BaseException], None],
         api_key: str = "",
         backfill: bool = False,
+        calls: bool = True,
     ) -> None:
         self._plan = plan
+        self._makes_calls = calls
         self._clock = clock
         self._lag = LoopLag()
         self._beating: asyncio.Task[None] | None = None
@@ -79,11 +81,12 @@ class LeasedPipeline:
         self._beating = asyncio.create_task(self._beat())
 
     async def granted(self, timeout_s: float) -> bool:
-        """Whether the engine has answered a renewal. With the first, the LLM client starts."""
+        """Whether the engine has answered a renewal. With the first, the LLM client starts, if there are calls."""
         if not await asyncio.to_thread(self.keeper.wait_for_grant, timeout_s):
             return False
         self.follow_salt()
-        await self.pool.start()
+        if self._makes_calls:
+            await self.pool.start()
         return True
 
     def follow_salt(self) -> None:
