@@ -48,7 +48,8 @@ class Manner(NamedTuple):
 
 def global_values(ctx: click.Context) -> dict[str, Any]:
     """The global options given, by name; one dictionary for all commands on the line."""
-    return ctx.meta.setdefault(GLOBALS, {})  # type: ignore[no-any-return]
+    values: dict[str, Any] = ctx.meta.setdefault(GLOBALS, {})
+    return values
 
 
 class CliContext:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from console.app.commands import Commanding
 from console.daemon_call import in_background
 from console.widgets.timegrid import ZOOMS
@@ -39,7 +41,7 @@ class Travelling(Commanding):
         try:
             while travel.at is not None and travel.read_at != travel.at:
                 at = travel.at
-                sight = await in_background(lambda at=at: travel.read(at))  # type: ignore[misc]
+                sight = await in_background(partial(travel.read, at))
                 if travel.at is not None:
                     travel.sight, travel.read_at = sight, at
                 self._page_refreshed()

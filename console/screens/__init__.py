@@ -33,10 +33,14 @@ WORK: tuple[tuple[str, str, str], ...] = (
 def working(module: str) -> type[Page]:
     """The class of one of the screens under 9."""
     (name,) = (name for other, name, _ in WORK if other == module)
-    return getattr(importlib.import_module(f"console.screens.{module}"), name)  # type: ignore[no-any-return]
+    return _page(module, name)
 
 
 def screen(number: int) -> type[Page]:
     """The class of a screen. Raises KeyError for an unknown number."""
-    module, name = SCREENS[number]
-    return getattr(importlib.import_module(f"console.screens.{module}"), name)  # type: ignore[no-any-return]
+    return _page(*SCREENS[number])
+
+
+def _page(module: str, name: str) -> type[Page]:
+    page: type[Page] = getattr(importlib.import_module(f"console.screens.{module}"), name)
+    return page

@@ -170,7 +170,8 @@ def _elsewhere(context: CliContext) -> str:
 def _plain(view: object) -> dict[str, object]:
     import msgspec
 
-    return msgspec.to_builtins(view)  # type: ignore[no-any-return]
+    plain: dict[str, object] = msgspec.to_builtins(view)
+    return plain
 
 
 # -- the lines ---------------------------------------------------------------------------------------------------------

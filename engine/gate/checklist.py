@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from engine.plan.durations import iso
 from engine.plan.model import Item, Plan
 from engine.rollout.state import State
-from engine.view.model import ItemView
+from engine.view.model import ItemState, ItemView
 
 
 class Signature(Struct, frozen=True):
@@ -21,7 +21,7 @@ class Signature(Struct, frozen=True):
 
     stage: int
     item: str
-    state: str = "open"  # open | done | failed
+    state: ItemState = "open"
     actor: str = ""
     at: float | None = None
     note: str = ""
@@ -103,7 +103,8 @@ def read(conn: sqlite3.Connection, plan: Plan, state: State) -> tuple[ItemView, 
 
 def view(item: Item, since: Doubt, kept: Signature) -> ItemView:
     lapsed = kept.state == "done" and kept.rev < since.rev and not item.keeps
-    state, written = kept.state, kept.written
+    state: ItemState = kept.state
+    written = kept.written
     if lapsed:
         how = "signed" if item.check.kind == "manual" else "proven"
         state, written = "open", f"{how} before {since.why} (by {kept.actor}); needed again"
@@ -111,7 +112,7 @@ def view(item: Item, since: Doubt, kept: Signature) -> ItemView:
         item.id,
         item.text,
         item.check.kind,
-        state,  # type: ignore[arg-type]
+        state,
         kept.actor,
         kept.at,
         written,

@@ -19,7 +19,7 @@ from engine.rollout.calendar import blocked_until
 from engine.rollout.state import Decision, State
 from engine.store import log, series
 from engine.triggers.measurement import Ok, Sample, rate
-from engine.view.model import GateView, ItemView
+from engine.view.model import GateView, ItemState, ItemView
 
 _decision = msgspec.json.Decoder(Decision)
 
@@ -84,7 +84,7 @@ def _blocked(plan: Plan, state: State, blind: str, at: float) -> tuple[str, ...]
     return tuple(out)
 
 
-CHECKED = {"sign": "done", "revoke": "open"}
+CHECKED: dict[str, ItemState] = {"sign": "done", "revoke": "open"}
 
 
 def _items(conn: sqlite3.Connection, plan: Plan, state: State) -> tuple[ItemView, ...]:
@@ -109,7 +109,7 @@ def _logged(conn: sqlite3.Connection, state: State, item: str) -> Signature:
     if row is None:
         return Signature(state.stage, item)
     d = _decision.decode(row[1])
-    result = d.evidence.get("state") or CHECKED.get(d.kind)
+    result: ItemState | None = d.evidence.get("state") or CHECKED.get(d.kind)
     note = "" if result else "checked; the result was not kept"
     proof, manually = str(d.evidence.get("evidence", "")), bool(d.evidence.get("manually"))
-    return Signature(state.stage, item, str(result or "open"), d.actor.name, d.at, note, proof, row[0], manually)
+    return Signature(state.stage, item, result or "open", d.actor.name, d.at, note, proof, row[0], manually)

@@ -16,6 +16,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 # The only texts reported for a failure: a library's or server's own text may quote the address, so it stays here.
@@ -108,7 +109,7 @@ def _recipients(service: Any) -> Iterator[tuple[str, Callable[[], None]]]:
     attribute = several[0]
     kind = type(getattr(service, attribute))
     for one in sorted(getattr(service, attribute), key=repr):
-        yield repr(one), lambda one=one: setattr(service, attribute, kind([one]))  # type: ignore[misc]
+        yield repr(one), partial(setattr, service, attribute, kind([one]))
 
 
 def mark_of(url: str, recipient: str, salt: str) -> str:

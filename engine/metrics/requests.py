@@ -156,7 +156,8 @@ def _requests(rows: sqlite3.Cursor) -> list[Request]:
 
 def _conditions(scope: Scope) -> tuple[str, Sequence[Any]]:
     """(a WHERE clause, its values)."""
-    parts, values = ["at BETWEEN ? AND ?", _WHERE[scope.counted]], [scope.since, scope.until]
+    parts = ["at BETWEEN ? AND ?", _WHERE[scope.counted]]
+    values: list[object] = [scope.since, scope.until]
     for clause, value in (
         ("coalesce(server, '') = ?", scope.server),
         ("error = ?", scope.kind),
@@ -165,7 +166,7 @@ def _conditions(scope: Scope) -> tuple[str, Sequence[Any]]:
     ):
         if value is not None:
             parts.append(clause)
-            values.append(value)  # type: ignore[arg-type]
+            values.append(value)
     if scope.counted not in ("served", "lookups"):  # a rollback can end a call after its lookup
         parts.append("(attempted OR cached)")  # the partial index
     return " AND ".join(parts), values

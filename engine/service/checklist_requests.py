@@ -17,6 +17,7 @@ from engine.rollout.state import Ask
 from engine.service.checks import again_before_promotion, examine
 from engine.service.engine import Engine
 from engine.text import clean_line, spoken
+from engine.view.model import ItemState
 
 EVIDENCE_LIMIT = 600
 LEAST_NOTE = 8
@@ -68,7 +69,7 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
         return Reply(
             False, f'"{item.text}" was checked, but its stage is over: {clean_line(finding.evidence, EVIDENCE_LIMIT)}'
         )
-    state = "done" if finding.ok else "failed"
+    state: ItemState = "done" if finding.ok else "failed"
     result = "passed" if finding.ok else "failed"
     evidence = clean_line(finding.evidence, EVIDENCE_LIMIT)
     sentence = f'{ask.actor.name} checked "{item.text}", which {result}: {evidence}'
@@ -95,7 +96,7 @@ async def recheck(engine: Engine, ask: Ask) -> None:
 async def _record(
     engine: Engine,
     item: Item,
-    state: str,
+    state: ItemState,
     written: str,
     evidence: str,
     sentence: str,

@@ -296,9 +296,8 @@ def recent(
     """Latest documents first, or in another order; of one served method or of both."""
     join = "LEFT JOIN document_text t ON t.document_id = d.id" if text else ""
     column = "t.text" if text else "''"
-    where, given = ("d.updated >= ?", [since])
-    if method:
-        where, given = where + " AND d.method = ?", [since, method]  # type: ignore[list-item]
+    where = "d.updated >= ? AND d.method = ?" if method else "d.updated >= ?"
+    given = (since, method) if method else (since,)
     rows = conn.execute(
         f"SELECT {COLUMNS}, {column} FROM document d {join} WHERE {where} "
         f"ORDER BY {ORDERS.get(order, 'd.updated DESC, d.id')} LIMIT ?",

@@ -69,11 +69,14 @@ class ConditionView(Struct, frozen=True):
     unproven: bool = False  # the figure meets the target; only its bound does not: more samples can prove it
 
 
+ItemState = Literal["open", "done", "failed"]
+
+
 class ItemView(Struct, frozen=True):
     id: str
     text: str
     kind: str  # manual, or how the machine checks it
-    state: Literal["open", "done", "failed"]
+    state: ItemState
     by: str
     at: float | None
     note: str

@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -170,7 +171,7 @@ class Keeper:
             if grant.version <= watch.seen:
                 time.sleep(AGAIN_S if grant.terms.why else 0.0)  # an engine that is stopping answers at once
                 continue
-            self._apply(lambda held, grant=grant: lease.lowered(held, grant))  # type: ignore[misc]
+            self._apply(partial(lease.lowered, grant=grant))
         line.close()
 
     # -- both ----------------------------------------------------------------------------------------------------------
