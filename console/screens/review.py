@@ -17,10 +17,11 @@ from console.screens.ask import QuestionDialog
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.upload.referenced import text_of
-from console.widgets import blocks, checklist, words
+from console.widgets import blocks
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.reviewed import FLAW_KEYS, together
+from console.widgets.unreviewed import unreviewed
 from engine.client.client import Reply
 from engine.quality import review
 from engine.quality.compare import WANTED, DocumentComparison, ExportRow, KeywordStats, compare
@@ -205,62 +206,9 @@ class Review(FetchingPage):
             self._document(c, y)
 
     def _nothing(self, c: Canvas, v: View, y: int) -> None:
-        sampling = self.console.plan.stages[min(v.stage, len(self.console.plan.stages) - 1)].sampling
-        size = sampling.documents if sampling else 20
-        looks = sampling.look_for if sampling else ()
-        area = self.area(c, y)
-        frame = 2 if c.width >= blocks.BOXED else 1
-        if c.width >= blocks.BOXED:
-            (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
-            read = Area(area.x + left, y, lw, min(area.height, 8 + len(looks)))
-            measured = Area(area.x + right, y, rw, read.height)
-        else:
-            read, measured = blocks.stack(area, (5 + len(looks) + frame, 0))
-        inner = blocks.panel(c, read, "quality review", "no sample drawn in this stage", "dim")
-        texts = [
-            ("Two lists of keywords beside their document: which one is better, and is a list flawed?", "text"),
-            *((f"· {look}", "dim") for look in looks),
-            *self._how_to_draw(size),
-            (f"So far: {v.judged.get('quality_score', 'nothing reviewed in this stage')}.", "strong"),
-        ]
-        checklist.paragraphs(c, inner, texts)
-        self._search(c, v, measured)
-        if c.width >= blocks.BOXED:
-            self._drawn_from(c, v, blocks.below(area, read.height))
-
-    def _how_to_draw(self, size: int) -> list[Span]:
-        if not self.acts:
-            return [(f"A sample has {size} recent LLM documents. A read-only console can't draw one.", "text")]
-        return [
-            (f"d draws {size} recent LLM documents, the same for every reviewer.", "text"),
-            ("D draws a blind sample: the lists in random order, without names.", "text"),
-        ]
-
-    def _drawn_from(self, c: Canvas, v: View, area: Area) -> None:
-        """A sample's pool: the latest LLM documents, without their keywords, which would spoil a blind sample."""
-        if area.height < 4:
-            return
-        inner = blocks.panel(c, area, "latest LLM documents: samples are drawn from these")
-        if not self.latest:
-            c.put(inner.x, inner.y, "none yet: the LLM serves documents from Canary on", "dim", inner.width)
-        for row, d in enumerate(self.latest[: inner.height]):
-            stamp = f"{words.hour(d.llm_at or d.updated, v.at):<12}"
-            c.spans(inner.x, inner.y + row, [(stamp, "dim"), (d.title or d.id, "text")], inner.width)
-
-    def _search(self, c: Canvas, v: View, area: Area) -> None:
-        """Search quality, which needs no reviewer: the last result, or the progress of a measurement."""
-        if area.height < 3:
-            return
-        x, y, width, rows = blocks.panel(c, area, "search quality, measured automatically")
-        measured = v.judged.get(
-            "search_improvement", f"Not measured yet; runs automatically{', or now with m' if self.acts else ''}."
-        )
-        used = c.block(x, y, width, min(3, rows), measured, "strong" if "search_improvement" in v.judged else "text")
-        asked = "Searches each method's keywords for titles and headings; MRR is the mean of 1 / the document's rank."
-        used += c.block(x, y + used, width, max(0, min(3, rows - used - 1)), asked, "dim")
-        if v.measuring is not None and used < rows:
-            at = c.put(x, y + used, "measuring ", "dim")
-            blocks.meter(c, at, y + used, 20, v.measuring, "accent")
+        stages = self.console.plan.stages
+        sampling = stages[min(v.stage, len(stages) - 1)].sampling
+        unreviewed(c, self.area(c, y), v, sampling, self.latest, self.acts)
 
     def _document(self, c: Canvas, y: int) -> None:
         sample, shown = self.sample, self.shown
