@@ -230,11 +230,11 @@ class _Examination:
             )
             return
         items = _odd_items(reply.text)
-        if items is None and self._server.may_unthink:
-            self._server.judged(ErrorKind.prose)
+        if items is None and self._server.learner.may_unthink:
+            self._server.learner.judged(ErrorKind.prose)
             _, reply = await self._ask(ODD, 2, hot=True)
             items = _odd_items(reply.text)
-            self._server.judged(None if items is not None else ErrorKind.prose)
+            self._server.learner.judged(None if items is not None else ErrorKind.prose)
         if items is None:
             self._say(
                 "warn",

@@ -288,7 +288,7 @@ class LlmPool:
                 reply = await self._call(slot, piece, document, tries.other_seed)
                 evidence = evidence or PieceEvidence(piece)
                 keywords = judge(reply, evidence)
-                slot.server.judged(keywords.flaw.kind if keywords.flaw else None)
+                slot.server.learner.judged(keywords.flaw.kind if keywords.flaw else None)
                 document.count(keywords)
                 if keywords.flaw is None:
                     document.salvaged = document.salvaged or keywords.salvaged

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from engine.clock import Clock
-from engine.extraction.llm import dialect as dialects
 from engine.extraction.llm import protocol, refusals, responses, truncation
 from engine.extraction.llm.address import address
 from engine.extraction.llm.breaker import Breaker
 from engine.extraction.llm.concurrency import Window
-from engine.extraction.llm.dialect import Dialect
+from engine.extraction.llm.dialect_learner import DialectLearner
 from engine.extraction.llm.failure import ErrorKind, Fault
 from engine.extraction.llm.health import ServerHealth
 from engine.extraction.llm.http import Http, HttpAnswer
@@ -29,19 +27,6 @@ from engine.text import counted
 ASIDE_S = 5.0  # for a question about the server itself
 LOAD_S = 300.0  # how long loading a model may take; after that it counts as a failure of the service
 PROVEN_S = 180.0  # a success this recent outweighs a failed probe
-NOT_OF_PARAMETERS = frozenset(
-    {
-        ErrorKind.too_long,
-        ErrorKind.quota,
-        ErrorKind.busy,
-        ErrorKind.loading,
-        ErrorKind.proxy,
-        ErrorKind.bad_format,
-        ErrorKind.out_of_memory,
-        ErrorKind.filtered,
-    }
-)
-MOST_DIALECTS = 12  # requests until one is accepted
 POLL_S = 0.5  # while a model loads
 COLD_MS = 300.0  # a load_duration above it means that this call loaded the model
 
@@ -63,9 +48,7 @@ class Server:
         self._config = config
         self._clock = clock
         self._wire = protocol.wire(config)
-        self._dialect = Dialect(structured="schema" if config.schema else "none")
-        self._unnamed: set[str] = set()  # refusals that no other dialect helped against
-        self._unthought: bool | None = None  # whether to try without `think`; None: no reason to
+        self.learner = DialectLearner(config, self._wire)
         self._succeeded_at: float | None = None  # while the last finished call showed that the service works
         self._warming = SharedRun(self.now, self._prepared)
         self._loading_since: float | None = None  # when it was first seen loading its model
@@ -87,12 +70,12 @@ class Server:
     @property
     def structured(self) -> str:
         """Which part of a schema the server accepts: "schema", only "object" (any JSON), or "none"."""
-        return self._dialect.structured
+        return self.learner.dialect.structured
 
     @property
     def learnt(self) -> str:
         """What is left out of requests because the server refuses it, for people; "" when nothing is."""
-        return self.health().learnt
+        return self.learner.plain
 
     def cool(self) -> None:
         self._warm = False
@@ -181,7 +164,7 @@ class Server:
             self.facts.loaded,
             self.facts.version,
             self.answers,
-            self._dialect.plain if self._config.schema else replace(self._dialect, structured="schema").plain,
+            self.learner.plain,
             answered or breaker != "closed" or bool(self.failed_probes or self.breaker.row),
         )
 
@@ -195,7 +178,9 @@ class Server:
         config = self._config
         if hot:
             config = msgspec.structs.replace(config, temperature=max(0.7, config.temperature))
-        answer = await self._learn_to_ask(http, config, prompt, seed, hot, resend)
+        answer = await self.learner.ask(
+            partial(self._post, http), self._moves, config, prompt, seed=seed, hot=hot, resend=resend
+        )
         self._used_at = self.now()
         try:
             reply = self._wire.read(answer, config)
@@ -206,71 +191,15 @@ class Server:
         truncation.check(reply, prompt, self.context, self._config.api)
         return reply
 
-    async def _learn_to_ask(
-        self, http: Http, config: Llm, prompt: Prompt, seed: int, hot: bool, resend: Callable[[], None] | None
-    ) -> HttpAnswer:
-        """The answer in the first dialect that the server accepts, which is remembered; else its first refusal."""
-        used = self._dialect
-        if hot and self._unthought and used.think is False:
-            used = replace(used, think=None)
-        guesses: Iterator[Dialect] | None = None
-        refusal: HttpAnswer | None = None
-        for sent in range(MOST_DIALECTS):
-            if sent and resend is not None:
-                resend()
-            body = self._wire.ask(config, prompt, seed=seed, dialect=used)
-            answer = await self._post(http, msgspec.json.encode(body))
-            if answer.status in (404, 405) and self._address.guessed and not sent and self._is_elsewhere(answer):
-                self._address = self._address.bare()
-                refusal = answer
-                continue
-            if 200 <= answer.status < 300:
-                if guesses is not None:  # what was named is remembered already
-                    self._dialect = used if not hot else replace(used, think=self._dialect.think)
-                return answer
-            if refusals.fault(answer, config).kind in NOT_OF_PARAMETERS:
-                return refusal or answer
-            other = dialects.named(used, answer, body)
-            if other is not None:
-                used = self._dialect = other
-                continue
-            if guesses is None:
-                refusal = refusal or answer
-                if self._is_known_refusal(answer):
-                    break
-                guesses = dialects.guesses(used, answer, body)
-            other = next(guesses, None)
-            if other is None:
-                self._unnamed.add(_signature(refusal or answer))
-                break
-            used = other
-        return refusal or answer
-
-    def _is_elsewhere(self, answer: HttpAnswer) -> bool:
-        """Whether the server lacks the path, and not the model."""
-        return refusals.fault(answer, self._config).kind is not ErrorKind.model_missing
-
-    def _is_known_refusal(self, answer: HttpAnswer) -> bool:
-        """Whether it concerns something other than parameters, or no other dialect helped before."""
-        known = refusals.fault(answer, self._config).kind is not ErrorKind.http
-        return known or _signature(answer) in self._unnamed
-
-    @property
-    def may_unthink(self) -> bool:
-        """Whether omitting `think` is still untried where it is sent as false."""
-        return self._dialect.think is False and self._unthought is None
-
-    def judged(self, kind: ErrorKind | None) -> None:
-        """What a model's answer turned out to be. Some versions of Ollama ignore `format` when asked not to
-        think: prose instead of JSON is asked for once more without `think`, and so from then on where that helps."""
-        if self._dialect.think is not False or self._dialect.structured == "none":
-            return
-        if kind in (ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape) and self._unthought is None:
-            self._unthought = True
-        elif self._unthought:
-            self._unthought = False
-            if kind is None:
-                self._dialect = replace(self._dialect, think=None)
+    def _moves(self, answer: HttpAnswer) -> bool:
+        """Use the address as it was given from now on, if the server lacks the path that was guessed, and not the
+        model."""
+        if answer.status not in (404, 405) or not self._address.guessed:
+            return False
+        if refusals.fault(answer, self._config).kind is ErrorKind.model_missing:
+            return False
+        self._address = self._address.bare()
+        return True
 
     async def examine(self, http: Http) -> None:
         """Ask a silent server a question that uses no model, before another document spends its deadline there. Raises
@@ -364,8 +293,7 @@ class Server:
         )
         facts = ollama_facts(self._config.model, *map(responses.body, (version, tags, show, loaded)))
         self.context = min(facts.context, self._config.num_ctx) if facts.context else self._config.num_ctx
-        if self._unthought is None:
-            self._dialect = replace(self._dialect, think=thinking(facts))
+        self.learner.surveyed(thinking(facts))
         lacks = show.status == 404 and refusals.fault(show, self._config).kind is ErrorKind.model_missing
         return facts, not lacks
 
@@ -447,9 +375,3 @@ class Server:
 
 def _overdue() -> str:
     return f"the model was not loaded within {LOAD_S:.0f} s"
-
-
-def _signature(answer: HttpAnswer) -> str:
-    """A refusal without its variable parts, for recognition."""
-    message = str(responses.error(answer.body).get("message") or "")
-    return f"{answer.status} {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', '#', message)[:120]}"
