@@ -90,8 +90,10 @@ VERBS: dict[str, re.Pattern[str]] = {
     ),
     "french": re.compile(r"\w{2,}(?:aient|èrent|erait|eront|issent|issant)"),
     "italian": re.compile(r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|erebbe)"),
+    "german": re.compile(r"\w{3,}iert"),
+    "hindi": re.compile(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
     "polish": re.compile(r"\w{3,}(?:uje|ują|ował|owała|ywać|ować|ając|ują|ała|ało)"),
-    "russian": re.compile(r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еи]тся|[юуая]тся|ться|[оие]вать|ывать|ить)"),
+    "russian": re.compile(r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еиё]тся|[юуая]тся|ться|[оие]вать|ывать|ить)"),
 }
 
 

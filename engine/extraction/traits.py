@@ -24,6 +24,7 @@ SUBJECT = 8  # from this many times on, a general word is the subject of the tex
 
 _LINKS = frozenset(chain.from_iterable(LINKS.values()))
 _NUMBERED = re.compile(r"\d(?<!\S\d)")
+_LANGUAGES = frozenset("CR")  # of programming; other single letters in a text that is not English are options
 _NO_END = frozenset("aewvG#.")
 _NO_BEGINNING = frozenset("wv#")
 
@@ -113,6 +114,8 @@ def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate]
             continue
         text = texts[0] if alone == 1 else _spelling(texts)
         if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
+            continue
+        if not english and len(text) == 1 and text.isascii() and text not in _LANGUAGES:
             continue
         if english and len(words) == 1 and words[0] in GENERAL and alone + within < SUBJECT:
             vague.append((-alone, at, text, words, last, within))

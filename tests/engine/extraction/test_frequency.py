@@ -318,6 +318,27 @@ def test_hindi_has_no_function_words() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "named", "others"),
+    [
+        ("Die Schriftdatei wird gelesen. Daher installiert der Dienst z.B. die Schriftdatei. Siehe auch die Gruppe, d.h. die Kennung.",
+         "Schriftdatei", {"daher", "installiert", "siehe", "d.h", "z.b"}),
+        ("Polecenie czyta plik i wyświetla sumę kontrolną. Program usuwa każdy katalog, który nie istnieje, i tworzy plik.",
+         "plik", {"czyta", "wyświetla", "usuwa", "istnieje", "tworzy"}),
+        ("Сокет имеет адрес, например адрес узла. Ядро создаёт сокет, и этот файл содержит данные следующего запроса.",
+         "сокет", {"имеет", "например", "создаёт", "содержит", "следующего"}),
+        ("यह विंडो सूची में है। विंडो का आकार बदलने पर सूची दिखाई देगी और विंडो बंद हो जाएगी, और मेनू खुलेगा।",
+         "विंडो", {"बदलने", "देगी", "जाएगी", "खुलेगा"}),
+        ("fort77 は Fortran のコンパイラを起動する。オプション -B と -C と -P はコンパイラに渡される。",
+         "コンパイラ", {"b", "p"}),
+    ],
+)  # fmt: skip
+def test_verbs_and_function_words_of_manuals_are_no_keywords(text: str, named: str, others: set[str]) -> None:
+    keywords = [keyword.lower() for keyword in extract(text).ranked]
+    assert any(named.lower() in keyword for keyword in keywords), keywords
+    assert not others & {word for keyword in keywords for word in keyword.split()}
+
+
 def test_function_words_of_a_second_language_are_no_keywords_of_a_mixed_page() -> None:
     english = (
         "The kernel is compiled with make. The modules are in the package, and the package is installed by dpkg. " * 4
