@@ -325,7 +325,7 @@ async def test_when_one_of_several_dies_no_document_is_lost_and_it_is_probed_bac
         StubLlm(slots=4, latency_s=0.02) as two,
         pool_of(one, two, breaker_failures=3, breaker_open_s=600.0, timeout_s=60.0, max_wait_s=200.0) as pool,
     ):
-        running = asyncio.create_task(several(pool, 400))
+        running = asyncio.create_task(several(pool, 150))
         await until(lambda: one.counters.served > 10 and two.counters.served > 10)
         await two.stop()
         answers = await running

@@ -21,7 +21,7 @@ import pytest
 
 from engine.metrics.alerts import alert_rules
 from engine.metrics.dashboard import dashboard
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.stage import QUIET, TEXT, Stage
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 CONFIG = """\
@@ -89,7 +89,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     settings = {"http.host": "0.0.0.0", "http.metrics": "open"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROLLOUT_TOKEN", "a-token-of-the-test")
-        with Stage(tmp_path_factory.mktemp("prometheus"), settings=settings) as made:
+        with Stage(tmp_path_factory.mktemp("prometheus"), QUIET, settings) as made:
             made.engine()
             made.climb(4)
             yield made

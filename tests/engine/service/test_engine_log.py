@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -61,48 +62,50 @@ def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
         assert (stage.folder.path / "engine.log.1").read_text() == "an old line\n" * 20
 
 
+# one program that forks for each row: importing the engine takes most of a start
 BROKEN = """
-import sys
+import json, os, sys
 from pathlib import Path
 from engine.server import process
 from engine.service import engine
 from engine.store.folder import Folder
-async def broken(*_, **__):
-    raise {error}
-engine.Engine.open = broken
-sys.exit(process.run(Path({plan!r}), Folder(Path({store!r})), foreground={foreground}))
+for error, foreground, plan, store, output in json.loads(sys.argv[1]):
+    async def broken(*_, **__):
+        raise eval(error)
+    if os.fork() == 0:
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+        engine.Engine.open = broken
+        os._exit(process.run(Path(plan), Folder(Path(store)), foreground=foreground))
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
 """
 
 
-@pytest.mark.parametrize("foreground", [True, False])
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
+def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_path: Path) -> None:
+    stages: list[tuple[Stage, str, bool]] = []
+    rows: list[tuple[object, ...]] = []
+    for error, words in (
         ("ValueError('boom inside')", "internal fault (ValueError); your settings are not the cause"),
         ("KeyError('boom inside')", "internal fault (KeyError); your settings are not the cause"),
         ("OSError(28, 'boom inside')", "The engine cannot run: boom inside."),
-    ],
-)
-def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(
-    tmp_path: Path, foreground: bool, error: str, words: str
-) -> None:
-    stage = Stage(tmp_path, speed=None)
-    stage.folder.prepare()
-    code = BROKEN.format(error=error, plan=str(stage.plan_path), store=str(stage.folder.path), foreground=foreground)
-    with stage.folder.engine_log.open(
-        "ab"
-    ) as engine_log:  # where the standard error of an engine in the background goes
-        ended = subprocess.run(
-            [sys.executable, "-c", code], stderr=subprocess.PIPE if foreground else engine_log, text=True
-        )
-    assert ended.returncode == 1
-    logged = stage.folder.engine_log.read_text()
-    assert logged.count("Traceback") == 1
-    assert "boom inside" in logged
-    assert words in process.last_words(stage.folder)
-    if foreground:
-        assert words in ended.stderr
-        assert ended.stderr.count("\n") == 1
+    ):
+        for foreground in (True, False):
+            stage = Stage(tmp_path / str(len(stages)), speed=None)
+            stage.folder.prepare()
+            # the standard error of an engine in the background is engine.log
+            output = stage.root / "stderr" if foreground else stage.folder.engine_log
+            stages.append((stage, words, foreground))
+            rows.append((error, foreground, str(stage.plan_path), str(stage.folder.path), str(output)))
+    ended = subprocess.run([sys.executable, "-c", BROKEN, json.dumps(rows)], capture_output=True, text=True)
+    assert ended.stdout.split() == ["1"] * len(rows), ended.stderr
+    for stage, words, foreground in stages:
+        logged = stage.folder.engine_log.read_text()
+        assert logged.count("Traceback") == 1
+        assert "boom inside" in logged
+        assert words in process.last_words(stage.folder)
+        if foreground:
+            printed = (stage.root / "stderr").read_text()
+            assert words in printed
+            assert printed.count("\n") == 1
 
 
 def test_an_engine_in_the_foreground_writes_engine_log_too(tmp_path: Path) -> None:

@@ -314,7 +314,7 @@ def test_a_group_shares_the_store_and_its_members_roll_back_under_their_own_name
 
     before = os.umask(0o077)
     try:
-        with Stage(base, settings={"store.group": "games"}) as stage:
+        with Stage(base, QUIET, {"store.group": "games"}) as stage:
             os.chmod(base, 0o755)
             process = stage.engine()
             stage.climb(2)
@@ -365,7 +365,7 @@ def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk:
 
 
 def test_who_rolled_back_is_on_the_disk_before_it_is_answered_that_it_is_not_recorded(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
+    with Stage(tmp_path, QUIET) as stage:
         engine = stage.engine()
         stage.climb(3)
         holder = sqlite3.connect(stage.folder.database, isolation_level=None)
