@@ -212,7 +212,7 @@ class Leases:
                 return f"is silent; its lease ends {self._iso(lease.until)}"
         calls = f"{counted(lease.in_flight, 'document')} at the LLM or in its queue" if lease.in_flight else ""
         if not lease.obeys(self._version):
-            return f"has not acknowledged {percent(lease.percent_bp)} yet{f', {calls}' if calls else ''}"
+            return f"has not acknowledged {percent(self._terms.percent_bp)} yet{f', {calls}' if calls else ''}"
         return f"has {calls}" if calls else f"obeys {percent(lease.percent_bp)}, nothing in flight"
 
     def _iso(self, at: float) -> str:

@@ -22,7 +22,7 @@ from engine.plan.model import Plan
 from engine.server import repeated
 from engine.server.connections import Connection, rooms
 from engine.server.guard import LOOPBACK, Guard
-from engine.server.listeners import DRAIN_CALLS_S, DRAIN_S, Listeners
+from engine.server.listeners import Listeners
 from engine.server.process import LOG_FORMAT
 from engine.service import sd_notify
 from engine.worker.line import EngineConnection, unfit
@@ -99,9 +99,7 @@ async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone:
     await asyncio.wait([*waits, running, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
     sd_notify.tell(sd_notify.ENDING)
     gateway.stopping = True
-    if unfinished := await listeners.stop(DRAIN_CALLS_S):
-        gateway.cancel_calls()
-        await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S)
+    await listeners.drain(gateway.cancel_calls, room)
     await gateway.stop()
     for task in (*waits, counting, running):
         task.cancel()

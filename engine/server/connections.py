@@ -77,6 +77,11 @@ class Room:
                     return True
         return False
 
+    def cut(self) -> None:
+        """Close every connection, whatever it is doing."""
+        for connection in tuple(self._open):
+            connection.transport.abort()
+
     def take(self, size: int) -> bool:
         """Reserve this many more bytes for a large body; release them with `give`."""
         if self.held + size > self.body_bytes:
@@ -207,7 +212,7 @@ class Connection(H11Protocol):
         self._refuse(400, "http", "This is not valid HTTP.")
 
     def shutdown(self) -> None:
-        if self.phase == "answer":
+        if self.phase == "answer" and not self.flow.write_paused:  # who does not read is not waited for
             super().shutdown()
         else:
             self.transport.abort()

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from engine.server.connections import ACCEPTED_AT_ONCE, IDLE_S, WAITING
+from engine.server.connections import ACCEPTED_AT_ONCE, IDLE_S, WAITING, Room
 
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
+CUT_S = 1.0  # the end of it: clients that take no answer are hung up on
 DRAIN_CALLS_S = 5.0  # at shutdown, LLM calls in flight get this long, then their documents are finished by frequency
 
 
@@ -55,9 +56,16 @@ class Listeners:
         server = _Uvicorn(config)
         self.running[asyncio.create_task(server.serve(sockets=[sock]))] = server
 
-    async def stop(self, patience_s: float) -> set[asyncio.Task[None]]:
-        """Accept nothing more; return what still runs after `patience_s`."""
+    async def drain(self, cancel_calls: Callable[[], object], *rooms: Room) -> None:
+        """Accept nothing more and finish what is in flight. What still runs after that is cut off, so that no request
+        reads a store that is being closed."""
         for server in self.running.values():
             server.should_exit = True
-        _, unfinished = await asyncio.wait(self.running, timeout=patience_s)
-        return unfinished
+        _, unfinished = await asyncio.wait(self.running, timeout=DRAIN_CALLS_S)
+        if unfinished:
+            cancel_calls()  # their documents are finished by frequency
+            _, unfinished = await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S - CUT_S)
+        if unfinished:
+            for room in rooms:
+                room.cut()
+            await asyncio.wait(unfinished, timeout=CUT_S)

@@ -305,7 +305,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     """Serve both addresses until asked to stop, then finish what is in flight, within `DRAIN_S`."""
     from engine.server.connections import Connection, outsider, rooms
     from engine.server.http import application
-    from engine.server.listeners import DRAIN_CALLS_S, DRAIN_S, Listeners
+    from engine.server.listeners import Listeners
     from engine.server.renewals import Renewals
     from engine.server.workers import renewed
 
@@ -332,9 +332,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     waiting.cancel()
     looking.cancel()
     engine.ends()
-    if unfinished := await listeners.stop(DRAIN_CALLS_S):
-        engine.pipeline.cancel_calls("ended with the engine")  # their documents are finished by frequency
-        await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S)
+    await listeners.drain(lambda: engine.pipeline.cancel_calls("ended with the engine"), tcp_room, unix_room)
     folder.stop_listening()
 
 

@@ -3,12 +3,17 @@ cannot."""
 
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.clock import ManualClock
 from engine.cluster import lease
 from engine.cluster.identity import mismatch
 from engine.cluster.lease import LEASE_S, Grant, Held, Identity, LeaseRenewal, Terms, WorkerLease
+from engine.cluster.leases import Leases
+from engine.cluster.lending import Lender
 
 WHO = Identity("1", "plan")
 
@@ -123,3 +128,12 @@ def test_calls_in_flight_leave_a_lease_pending_whatever_it_acknowledged() -> Non
     assert lease.pending(held, (1, 2), True, 10.5)
     assert not lease.pending(held, (1, 2), False, 10.5)
     assert not lease.pending(held, (1, 2), True, 11.05)
+
+
+def test_the_proof_names_the_percentage_that_a_worker_has_not_acknowledged() -> None:
+    clock, obeyed = ManualClock(), terms(1000)
+    leases = Leases(clock, 1, lambda: obeyed, lambda: None, Lender(dict, lambda: 0, clock.real))
+    asyncio.run(leases.renew(LeaseRenewal("w", "h", 7, WHO, (1, 1)), "salt"))
+    obeyed = terms(0, 2)
+    version = leases.refresh()
+    assert "has not acknowledged 0 % yet" in leases.unproven(version, True)

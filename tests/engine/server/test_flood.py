@@ -3,6 +3,7 @@ engine; what a rollback takes on the unix socket meanwhile, what memory and the 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -16,8 +17,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
 
-from engine.server import repeated
+from engine.server import listeners, repeated
 from engine.server.connections import HEADERS_S, Room
 from engine.server.process import wait_until_up
 from tests import warm
@@ -195,6 +197,30 @@ def test_a_full_room_gives_up_what_waits_longest_and_never_what_is_served() -> N
     assert new.aborted
     assert not room.enter(Fake("request"))  # type: ignore[arg-type]
     assert room.refused == 1
+
+
+def test_a_request_that_does_not_end_is_cut_off_before_the_store_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its calls end first, then its connection: it reads nothing after that."""
+    for name, value in {"DRAIN_CALLS_S": 0.01, "DRAIN_S": 30.02, "CUT_S": 30.0}.items():
+        monkeypatch.setattr(listeners, name, value)
+    seen: list[str] = []
+
+    async def serve(room: Room) -> None:
+        connection = Fake("answer")
+        room.enter(connection)  # type: ignore[arg-type]
+        while not connection.aborted:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        seen.append("connection cut")
+
+    async def drained() -> None:
+        room, served = Room(3, 100), listeners.Listeners()
+        task = asyncio.create_task(serve(room))
+        served.running[task] = listeners._Uvicorn(uvicorn.Config(str))
+        await served.drain(lambda: seen.append("calls ended"), room)
+        assert task.done()
+
+    asyncio.run(drained())
+    assert seen == ["calls ended", "connection cut"]
 
 
 def test_lines_that_repeat_are_counted_and_the_count_is_written() -> None:
