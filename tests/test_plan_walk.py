@@ -161,9 +161,8 @@ class Walk:
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     here = tmp_path_factory.mktemp("walk")
-    with Rehearsal(
-        speed=20
-    ) as rehearsal:  # as many documents a second: enough for each stage, and no more work than that
+    # as many documents a second: enough for each stage, and no more work than that
+    with Rehearsal(speed=20) as rehearsal:
         assert rehearsal.start() == ""
         made = Walk(rehearsal, here)
         made.until(lambda: made.reader.glance().view is not None)

@@ -6,6 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
+from textual.css.types import CSSLocation
 
 from console.widgets import plot
 
@@ -21,3 +24,19 @@ def own_choices(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 def curves_drawn_once() -> None:
     """A console keeps the curves of one screen; these tests show the same ones in every state and size."""
     plot._curve = lru_cache(8192)(plot._curve.__wrapped__)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def styles_parsed_once() -> None:
+    """Each app parses its style sheets when it starts, a tenth of what a test of a screen costs; they are all alike."""
+    parse, kept = Stylesheet._parse_rules, dict[object, list[RuleSet]]()
+
+    def parse_rules(
+        self: Stylesheet, css: str, read_from: CSSLocation, *more: object, **named: object
+    ) -> list[RuleSet]:
+        key = css, read_from, more, tuple(named.items()), tuple(self._variables.items())
+        if key not in kept:
+            kept[key] = parse(self, css, read_from, *more, **named)  # type: ignore[arg-type]
+        return kept[key]
+
+    Stylesheet._parse_rules = parse_rules  # type: ignore[assignment, method-assign]

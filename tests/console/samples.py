@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +39,15 @@ from engine.view.model import (  # fmt: skip
 )
 
 T = TypeVar("T")
+
+
+@cache
+def _empty_store() -> bytes:
+    """Making the tables takes longer than most tests of a screen take to read from them."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+        migrate(conn)
+        return conn.serialize()
+
 
 PLAN: Plan = load_plan(Path(__file__).parents[2] / "rollout.toml")
 NOW = 1_800_021_787.0  # 2027-01-15T14:03:07Z
@@ -412,7 +423,7 @@ class FakeLink:
         """A real, empty store in memory."""
         if self._conn is None:
             self._conn = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            migrate(self._conn)
+            self._conn.deserialize(_empty_store())
         return query(self._conn)
 
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult:

@@ -19,7 +19,7 @@ import pytest
 from console.tables import as_csv, as_lines
 from console.verbs.gate import parse_goal
 from engine.store.holders import holders
-from tests.engine.service.stage import Stage
+from tests.engine.service.stage import QUIET, Stage
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_dry_run_of_load_names_what_would_be_sent_and_makes_no_store(tmp_path:
 
 
 def test_dry_runs_say_what_would_happen_and_change_nothing(tmp_path: Path) -> None:
-    with Stage(tmp_path, settings={"environment": "test"}) as stage:
+    with Stage(tmp_path, QUIET) as stage:
         stage.engine()
         assert stage.cli("promote", "--to", "1", "--override", "--reason", "for a dry run").returncode == 0
         assert stage.cli("promote", "--to", "2", "--override", "--reason", "for a dry run").returncode == 0
@@ -131,7 +131,7 @@ def test_undoing_a_restore_has_a_dry_run(stage: Stage) -> None:
 
 
 def test_gate_states_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=3600.0, settings={"environment": "test"}) as stage:
+    with Stage(tmp_path, QUIET) as stage:
         stage.engine()
         shut = stage.cli("gate", "--json")
         assert (shut.returncode, json.loads(shut.stdout)["open"]) == (1, False)
