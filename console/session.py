@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console import first_look, themes
-from console.context import Manner
+from console.context import Failed, Manner
 from console.link import StoreLink
 from console.terminal import escape
 from console.terminal.type_ahead import key_names
@@ -33,6 +33,21 @@ def _run(app: Console, manner: Manner) -> None:
         raise
 
 
+def _console_class() -> type[Console]:
+    """Loaded under the first frame. An installation in which it does not load can still roll back."""
+    try:
+        from console.app import Console
+    except Exception as error:
+        name = escape.write_traceback(error)
+        details = f" Details, for a bug report: {name}" if name else ""
+        raise Failed(
+            f"The console does not start: {type(error).__name__}: {error}. The engine keeps running; `rollout "
+            f"rollback` rolls back.{details}",
+            "internal",
+        ) from None
+    return Console
+
+
 def run(
     folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False, game: Game | None = None, again: str = "rollout"
 ) -> int:
@@ -53,10 +68,10 @@ def run(
             link = StoreLink(folder, plan, manner.goes_by)
             onlooker = first_look.Onlooker(link, plan, rehearsal=rehearsal, **shows)
             with first_look.shown(onlooker, theme) as first:
-                from console.app import Console
-
                 before = key_names(typed + (first.typed if first is not None else ""))
-                app = Console(link, plan, rehearsal=rehearsal, theme=theme, typed_before=before, first=first, **shows)
+                app = _console_class()(
+                    link, plan, rehearsal=rehearsal, theme=theme, typed_before=before, first=first, **shows
+                )
                 _run(app, manner)
     passing = rehearsal or game is not None
     if passing and app.ending is not None:

@@ -280,6 +280,20 @@ def test_a_crash_in_a_screen_is_one_sentence_and_a_file_that_only_its_owner_read
     assert place.engine_lives()
 
 
+def test_an_installation_whose_screens_do_not_load_names_the_way_to_roll_back(place: Place, tmp_path: Path) -> None:
+    halted = "import sys; sys.modules['console.app'] = None"  # an import of it fails, as after half an upgrade
+    with place.console(program=halted, environ={"TMPDIR": str(tmp_path)}) as terminal:
+        assert terminal.ended(60.0)
+        assert left_on(terminal.raw) == []
+        assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
+        after = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
+        assert "The console does not start: ModuleNotFoundError" in after
+        assert "`rollout rollback` rolls back" in after
+        assert "Traceback" not in after
+        assert os.waitstatus_to_exitcode(terminal.status or 0) == 1
+    assert [*tmp_path.glob("rollout-*.traceback")]
+
+
 def test_a_line_that_stalls_freezes_no_key_and_recovers(place: Place) -> None:
     """Nothing is read from the terminal; R must act all the same, and what comes after is the whole screen."""
     with place.console() as terminal:
