@@ -35,8 +35,10 @@ class Keywords(Struct, frozen=True):
 
     @property
     def descriptive(self) -> tuple[str, ...]:
+        if not self.technical:
+            return self.ranked
         technical = set(self.technical)
-        return tuple(keyword for keyword in self.ranked if keyword not in technical)
+        return tuple([keyword for keyword in self.ranked if keyword not in technical])
 
     def __len__(self) -> int:
         return len(self.ranked)

@@ -10,11 +10,12 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
-from engine.extraction.keywords import Budget
+from engine.extraction.keywords import Budget, Keywords
 from engine.routing.reading import ReadDocument, UnreadDocument, read_all
 
 NICE = 10  # below the engine: readers use what it leaves of each core
@@ -26,8 +27,10 @@ class ReadRequest(Struct, frozen=True, array_like=True):
     documents: list[UnreadDocument]
 
 
+Read = tuple[str, str, Keywords, float]  # of a document: all but its text, which the engine has
+
 _requests = msgspec.msgpack.Decoder(ReadRequest)
-_answers = msgspec.msgpack.Decoder(list[ReadDocument])
+_answers = msgspec.msgpack.Decoder(list[Read])
 
 
 def framed(message: object) -> bytes:
@@ -36,8 +39,9 @@ def framed(message: object) -> bytes:
     return len(body).to_bytes(LENGTH, "big") + body
 
 
-def read_documents(body: bytes | memoryview) -> list[ReadDocument]:
-    return _answers.decode(body)
+def read_documents(body: bytes, asked: Sequence[UnreadDocument]) -> list[ReadDocument]:
+    """The answer to a request for these."""
+    return [ReadDocument(text, *read) for (_, text, _), read in zip(asked, _answers.decode(body), strict=True)]
 
 
 def serve(engine: socket.socket) -> None:
@@ -45,7 +49,9 @@ def serve(engine: socket.socket) -> None:
     with engine, engine.makefile("rb") as incoming:
         while len(head := incoming.read(LENGTH)) == LENGTH:
             request = _requests.decode(incoming.read(int.from_bytes(head, "big")))
-            engine.sendall(framed(read_all(request.documents, request.budget)))
+            documents = read_all(request.documents, request.budget)
+            answer: list[Read] = [(one.title, one.other, one.plain, one.ms) for one in documents]
+            engine.sendall(framed(answer))
 
 
 def main() -> None:

@@ -16,6 +16,8 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
+import msgspec
+
 from engine.extraction.keywords import Budget
 from engine.routing.reader import LENGTH, ReadRequest, framed, read_documents
 from engine.routing.reading import ReadDocument, UnreadDocument, read
@@ -104,7 +106,7 @@ class _Reader(asyncio.Protocol):
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(far.fileno(),)
             )
-        self._waiting: deque[asyncio.Future[list[ReadDocument]]] = deque()
+        self._waiting: deque[asyncio.Future[bytes]] = deque()
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._connected = asyncio.get_running_loop().create_future()
@@ -125,16 +127,20 @@ class _Reader(asyncio.Protocol):
         try:
             if self._transport is None:
                 await asyncio.shield(self._connected)
-            answer: asyncio.Future[list[ReadDocument]] = asyncio.get_running_loop().create_future()
+            answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             if self._transport is None or not self.works:
                 raise ConnectionResetError("the reader has ended")
             self._waiting.append(answer)
             self._transport.write(framed(ReadRequest(budget, list(documents))))
             async with asyncio.timeout(within_s):
-                return await answer
+                body = await answer
+            return read_documents(body, documents)
         except TimeoutError:
             self.end("the reader does not answer")
             raise
+        except (msgspec.DecodeError, ValueError) as error:  # not an answer of these documents
+            self.end("the reader's answer is not usable")
+            raise ConnectionResetError(str(error)) from None
         finally:
             self.asked -= 1
 
@@ -163,11 +169,11 @@ class _Reader(asyncio.Protocol):
             end = LENGTH + int.from_bytes(self._received[:LENGTH], "big")
             if len(self._received) < end:
                 return
-            documents = read_documents(bytes(self._received[LENGTH:end]))
+            body = bytes(self._received[LENGTH:end])
             del self._received[:end]
             answer = self._waiting.popleft()
             if not answer.done():  # whoever asked may be gone
-                answer.set_result(documents)
+                answer.set_result(body)
 
     def connection_lost(self, _: Exception | None) -> None:
         self.end("the reader has ended")

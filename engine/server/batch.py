@@ -127,7 +127,7 @@ class Batch:
 
     def _line(self, index: int, document_id: str, result: Extracted | BaseException) -> Line:
         if isinstance(result, Extracted):
-            return DocumentLine(**structs.asdict(result), index=index)
+            return DocumentLine(*(*structs.astuple(result), index))
         if isinstance(result, Busy | Refused | OSError):
             return _problem(index, document_id, refusal_of(result))
         self._extractor.trouble(result)

@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from engine.extraction.keywords import Budget
+from engine.routing.reader import read_documents
 from engine.routing.readers import Readers
 from engine.routing.reading import ReadDocument, read_all
 
@@ -38,6 +39,14 @@ def test_a_reader_gives_what_counting_here_gives_and_its_death_or_hang_costs_no_
             os.kill(second, signal.SIGSTOP)
             readers._hung_s = 0.2
             assert compared(await readers.read(DOCUMENTS, BUDGET)) == here
+            assert readers.pids == []
+
+            readers._hung_s = 60.0
+            with pytest.MonkeyPatch.context() as patch:  # fewer documents than were asked for
+                patch.setattr(
+                    "engine.routing.readers.read_documents", lambda body, asked: read_documents(body, asked[1:])
+                )
+                assert compared(await readers.read(DOCUMENTS, BUDGET)) == here
             assert readers.pids == []
         finally:
             readers.close()
