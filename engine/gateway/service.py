@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -21,6 +19,7 @@ from engine.routing import reading
 from engine.routing.made import Extracted
 from engine.routing.pipeline import KEPT_WITHIN_S
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
+from engine.service.notices import FaultLog
 from engine.text import clean_line, percent
 from engine.worker.core import SteadyClock
 from engine.worker.leased import LeasedPipeline
@@ -51,7 +50,7 @@ class Gateway:
         self._alone = alone
         self._attached = False  # the LLM client has started, with the first lease
         self._clock = SteadyClock()
-        self._troubles: Counter[str] = Counter()
+        self._faults = FaultLog(log, lambda text: self._leased.pool.redactor.text(text))
         self._store = EngineStore(name, line, self._clock, self.unattached, self._starved, refuses=not alone)
         self._leased = LeasedPipeline(
             name, plan, line, self._clock, self._store, KEPT_WITHIN_S, self._end, self.trouble, api_key
@@ -168,11 +167,5 @@ class Gateway:
         self.ended.set()
 
     def trouble(self, error: BaseException) -> None:
-        """Log it in full once, then at the 10th, 100th, ... time."""
-        place = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
-        self._troubles[place] += 1
-        times = self._troubles[place]
-        if times == 1:
-            log.error("a fault in the gateway:\n%s", "".join(traceback.format_exception(error)))
-        elif str(times).strip("0") == "1":
-            log.error("the same fault for the %dth time: %s", times, clean_line(str(error), 200))
+        """Log an internal fault."""
+        self._faults.add(error)

@@ -15,9 +15,7 @@ import contextlib
 import logging
 import os
 import sqlite3
-import traceback
 import uuid
-from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
@@ -45,6 +43,7 @@ from engine.service.apply import Applied, Applier
 from engine.service.feedback import RateLimiter
 from engine.service.jobs import JobDesk
 from engine.service.monitor import Monitor
+from engine.service.notices import Notices
 from engine.service.plan_watch import PlanWatch
 from engine.service.proof import Proof
 from engine.service.restorable import Restorable, RestorableCount
@@ -62,7 +61,6 @@ journal = logging.getLogger("rollout.engine")
 
 REASON_LIMIT = 500
 COMPLAINTS = "complaints"  # the id under which people tick off that they read the complaints
-REPEAT_S = 60.0
 LOG_ROWS = 30  # of a view
 T = TypeVar("T")
 
@@ -122,10 +120,8 @@ class Engine:
         self.altered = ""  # what had been put into its schema when it was opened
         self.end_cause = ""  # why a person or another engine ends this one
         self.started = clock.now()
-        self.events: deque[tuple[float, str]] = deque(maxlen=50)
+        self.notices = Notices(clock, journal, lambda text: self.pool.redactor.text(text))
         self.newest = log.Newest(LOG_ROWS, decision_view)
-        self._troubles: Counter[str] = Counter()  # by where they come from
-        self._recent_events: dict[str, float] = {}  # events of the last minute, and when
         self.jobs = JobDesk(self)
         self.proof: Proof | None = None  # of the last rollback
         self.calls_ended = 0  # because the armed file was removed, before the rollback request arrived
@@ -282,28 +278,17 @@ class Engine:
         return task
 
     def trouble(self, error: BaseException) -> None:
-        """Log it in full once. An error on every tick would fill the disk, so again only at the 10th, 100th, ...
-        time."""
-        place = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
-        self._troubles[place] += 1
-        words = self.pool.redactor.text(str(error))
-        times = self._troubles[place]
-        if times == 1:
-            journal.error("%s", self.pool.redactor.text("".join(traceback.format_exception(error))))
-        elif times == 10 ** (len(str(times)) - 1):
-            journal.error("%s: %s (the same as above, now %d times)", type(error).__name__, words, times)
-        self.event(f"The engine had trouble: {type(error).__name__}: {words}. Details in engine.log.", place)
+        """Log an internal fault, and show it as an event."""
+        self.notices.trouble(error)
 
     def event(self, sentence: str, about: str = "") -> None:
-        """Something people should see that is not a decision. A repeat, in the same words or on the same subject
-        (`about`), is shown once a minute, so it does not push out other events."""
-        now, about = self.clock.real(), about or sentence
-        self._recent_events = {text: at for text, at in self._recent_events.items() if now - at < REPEAT_S}
-        if about in self._recent_events or (self.events and self.events[-1][1] == sentence):
-            return
-        self._recent_events[about] = now
-        journal.info("%s", sentence)
-        self.events.append((self.clock.now(), sentence))
+        """Something people should see that is not a decision; repeats are shown once a minute."""
+        self.notices.event(sentence, about)
+
+    @property
+    def events(self) -> Sequence[tuple[float, str]]:
+        """(when, sentence), the latest last."""
+        return self.notices.events
 
     # -- documents -----------------------------------------------------------------------------------------------------
 
