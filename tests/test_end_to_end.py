@@ -51,7 +51,7 @@ def test_from_preparation_to_an_automatic_and_a_manual_rollback(terminal: Termin
     terminal.until("ROLLED BACK", seconds=90)
     terminal.until("REHEARSAL")
     terminal.press("R")
-    terminal.until("Effective in", seconds=10)
+    terminal.until("Effective in")
 
 
 def test_a_line_that_stalls_and_a_console_that_is_stopped_delay_no_trigger() -> None:

@@ -42,7 +42,7 @@ async def test_after_signing_the_cursor_goes_to_the_next_open_item(ok: bool, mov
         await pilot.press("enter")
         await until(pilot, lambda: app.notice is not None)
         await pilot.pause(0.05)
-        assert gate.rows.at == before + moved
+        await until(pilot, lambda: gate.rows.at == before + moved)
 
 
 async def test_a_question_is_painted_with_its_words() -> None:

@@ -105,10 +105,9 @@ async def test_help_begins_with_what_is_selected(screen: str, moves: str, words:
         await ready(pilot)
         await pilot.press(screen, *moves.split(), "question_mark")
         await until(pilot, lambda: isinstance(app.screen, Help) and app.screen.is_mounted)
-        await pilot.pause(0.1)
         assert isinstance(app.screen, Help)
+        await until(pilot, lambda: "What this is" in app.screen.text())
         text = app.screen.text()
-        assert "What this is" in text
         for word in words:
             assert word.lower() in text.lower(), text
 
@@ -120,8 +119,7 @@ async def test_another_row_has_another_explanation() -> None:
         await ready(pilot)
         for place in (0, 2):
             await pilot.press("0", *["j"] * place, "question_mark")
-            await until(pilot, lambda: isinstance(app.screen, Help))
-            await pilot.pause(0.1)
-            assert isinstance(app.screen, Help)
-            assert f"{FAULTS[place].title}: " in app.screen.text()
+            await until(pilot, lambda: isinstance(app.screen, Help) and app.screen.is_mounted)
+            title = f"{FAULTS[place].title}: "
+            await until(pilot, lambda title=title: title in app.screen.text())  # type: ignore[misc]
             await pilot.press("escape", "1")

@@ -137,9 +137,7 @@ async def test_enter_goes_where_it_is_done_and_d_ticks_off() -> None:
         await until(pilot, lambda: ("remind", {"id": "first_day"}) in link.asked)
         await pilot.press("j", "j", "enter")
         await until(pilot, lambda: app.page is not None and app.page.TITLE == "Gate")
-        await pilot.pause(0.1)
-        line = app.page._selected(NORMAL)  # type: ignore[union-attr, attr-defined]
-        assert line.item.id == "team"
+        await until(pilot, lambda: app.page._selected(NORMAL).item.id == "team")  # type: ignore[union-attr, attr-defined]
 
 
 @pytest.mark.anyio
@@ -160,9 +158,8 @@ async def test_a_running_engine_is_not_started_again() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("E")
-        await pilot.pause(0.1)
+        await until(pilot, lambda: app.notice is not None)
         assert link.asked == []
-        assert app.notice is not None
 
 
 @pytest.mark.anyio

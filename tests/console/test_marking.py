@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from console.marking.app import Marking
 from console.widgets.sheet import Sheet
 from engine.quality.gold import read_gold
 from engine.quality.marking import Marked, added, gold_lines, started, toggled
+from tests.console.walking import until
 from tests.terminal import ROLLOUT, Terminal
 
 pytestmark = pytest.mark.anyio
@@ -26,21 +28,23 @@ def text(app: Marking) -> str:
     return app.screen.query_one(Sheet).canvas.text()
 
 
+async def shows(pilot: Pilot[int], *words: str) -> None:
+    app = pilot.app
+    assert isinstance(app, Marking)
+    await until(pilot, lambda: bool(app.screen.query(Sheet)) and all(word in text(app) for word in words))
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)])
 async def test_keywords_are_kept_added_and_saved_at_each_key(size: tuple[int, int]) -> None:
     saved: list[str] = []
     app = Marking(started(DRAFT, "draft", b"", "gold"), TEXTS, lambda d: (saved.append(gold_lines(d)), "")[1])
     async with app.run_test(size=size) as pilot:
-        await pilot.pause(0.1)
-        assert "1 of 2" in text(app)
+        await shows(pilot, "1 of 2")
         await pilot.press("space", "j", "j", "space", "a", *"pool size", "enter")
-        await pilot.pause(0.1)
-        assert "3 keywords kept; keep 5 to 15" in text(app)
+        await shows(pilot, "3 keywords kept; keep 5 to 15")
         assert json.loads(saved[-1]) == {"id": "a.md", "keywords": ["worker pool", "retry", "pool size"], "done": False}
         await pilot.press("enter")
-        await pilot.pause(0.1)
-        assert "2 of 2" in text(app)
-        assert "1 done" in text(app)
+        await shows(pilot, "2 of 2", "1 done")
     gold = started(DRAFT, "draft", saved[-1].encode(), "gold")
     assert gold[0] == Marked(
         "a.md", ("worker pool", "the system", "retry", "pool size"), ("worker pool", "retry", "pool size"), True
@@ -53,7 +57,7 @@ async def test_the_down_key_moves_down_a_column() -> None:
     app = Marking((document,), TEXTS, lambda _: "")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("j", "space")
-        await pilot.pause(0.1)
+        await shows(pilot, "✔")
         (first,) = [line for line in text(app).splitlines() if "· worker pool" in line]
         (second,) = [line for line in text(app).splitlines() if "✔" in line]
         assert "retry" in first
@@ -64,8 +68,7 @@ async def test_a_file_that_takes_no_writes_is_reported_on_the_screen() -> None:
     app = Marking(started(DRAFT, "draft", b"", "gold"), TEXTS, lambda d: "NOT SAVED: the disk is full.")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("space")
-        await pilot.pause(0.1)
-        assert "NOT SAVED: the disk is full." in text(app)
+        await shows(pilot, "NOT SAVED: the disk is full.")
 
 
 def test_a_phrase_that_is_proposed_already_is_kept_and_not_doubled() -> None:

@@ -22,7 +22,7 @@ from tests.console.samples import PLAN, STATES, FakeLink
 pytestmark = pytest.mark.anyio
 
 
-async def settled(pilot: Pilot[int], when: Callable[[], bool], seconds: float = 3.0) -> None:
+async def settled(pilot: Pilot[int], when: Callable[[], bool], seconds: float = 30.0) -> None:
     for _ in range(int(seconds / 0.02)):
         if when():
             return
@@ -225,12 +225,12 @@ async def test_the_screen_does_not_wait_for_a_slow_engine() -> None:
         done = link.rollback
 
         def slow(reason: str = "", seen: str = "") -> RollbackResult:
-            gate.wait(5)
+            gate.wait(60)
             return done(reason, seen)
 
         link.rollback = slow  # type: ignore[method-assign]
         await pilot.press("R")
-        await settled(pilot, lambda: isinstance(app.screen, Rollback) and "ROLLING BACK" in app.screen.text(), 1.0)
+        await settled(pilot, lambda: isinstance(app.screen, Rollback) and "ROLLING BACK" in app.screen.text())
         gate.set()
         await asyncio.sleep(0)
 

@@ -109,7 +109,7 @@ def test_on_a_real_engine_each_line_is_json_and_a_decision_is_one(tmp_path: Path
             while not {"decision", "rollback"} <= topics:
                 topics.add(json.loads(watch.stdout.readline())["topic"])
             watch.send_signal(signal.SIGINT)
-            assert watch.wait(5) == 0
+            assert watch.wait(30) == 0
         finally:
             watch.kill()
             engine.terminate()

@@ -22,8 +22,8 @@ def test_what_is_typed_is_seen(where: str, size: tuple[int, int]) -> None:
         *way, opens = SEARCHES[where]
         for key in way:
             terminal.press(key)
-            terminal.until(HAS[where], seconds=10.0)
+            terminal.until(HAS[where])
         terminal.press(opens)
-        terminal.until("type", seconds=10.0)  # what the line asks for
+        terminal.until("type")  # what the line asks for
         terminal.type("zebra")
-        terminal.until("zebra", seconds=10.0)
+        terminal.until("zebra")

@@ -47,9 +47,7 @@ async def test_a_read_only_console_explains_why_a_key_does_nothing(keys: list[st
     async with console("ready", read_only=True).run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)
         await pilot.press(*keys)
-        await pilot.pause(0.05)
-        assert app.notice is not None
-        assert "read-only" in app.notice[0]
+        await until(pilot, lambda: app.notice is not None and "read-only" in app.notice[0])
 
 
 async def test_enter_shows_the_whole_document() -> None:

@@ -22,7 +22,7 @@ def console(state: str, **more: bool) -> Console:
     return Console(FakeLink(state), PLAN, rehearsal=state.startswith("rehearsal"), **more)
 
 
-async def until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 30.0) -> None:
     for _ in range(int(seconds / 0.01)):
         if holds():
             return
