@@ -24,7 +24,7 @@ def ask_text(
         console.say("This console is read-only; only R acts.", "caution")
         return
     console.push_screen(
-        QuestionDialog(title, facts, yes, "leave", field=field, least=least, typed=typed),
+        QuestionDialog(title, facts, yes, "cancel", field=field, least=least, typed=typed),
         lambda answer: then(answer) if answer is not None else None,
     )
 

@@ -284,7 +284,7 @@ class Commands(Ordered, Work):
                 self.console.runner.start(command, text)
                 self.repaint()
 
-        self.console.push_screen(QuestionDialog("Run this command?", facts, "run it", "leave"), go)
+        self.console.push_screen(QuestionDialog("Run this command?", facts, "run it", "cancel"), go)
 
     def action_cancel(self) -> None:
         if not self.console.runner.busy:

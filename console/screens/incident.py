@@ -74,7 +74,7 @@ class IncidentPage(FetchingPage):
             ("v", "proof, why" if self.acts else "proof", "app.proof"),
             ("enter", "go to that moment", ""),
             ("Y", "copy", "app.copy_screen"),
-            ("esc", "leave", "app.back"),
+            ("esc", "back", "app.back"),
         )
 
     def explained(self) -> list[explain.Explained]:

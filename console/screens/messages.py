@@ -216,7 +216,7 @@ class Messages(Ordered, Work):
             return
         facts = [f"To: {message.audience}", f"Subject: {made.subject}"]
         self.console.push_screen(
-            QuestionDialog("Send this message?", facts, "send it", "leave"),
+            QuestionDialog("Send this message?", facts, "send it", "cancel"),
             lambda typed: self.console.act("message", id=message.id) if typed is not None else None,
         )
 

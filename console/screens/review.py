@@ -112,7 +112,7 @@ class Review(FetchingPage):
         if self.summing:
             return (
                 ("v", "back to the documents", "verdict"),
-                *((("f", "those not good", "flawed"),) if self._flawed else ()),
+                *((("f", "next bad one", "flawed"),) if self._flawed else ()),
                 ("d", "draw", "draw(False)"),
                 ("D", "blind", "draw(True)"),
             )
@@ -128,7 +128,7 @@ class Review(FetchingPage):
             *turn,
             ("j k", "move", ""),
             ("space", "text", "scroll(1)"),
-            ("v", "so far", "verdict"),
+            ("v", "results", "verdict"),
         )
 
     def explained(self) -> list[explain.Explained]:
