@@ -30,7 +30,7 @@ async def test_faults_go_to_one_server_or_to_all_and_off_again() -> None:
         await llm.set("down", 1, server=1)
         assert (llm.current(0).down, llm.current(1).down) == (0, 1)
         assert llm.current(0).error_rate == llm.current(1).error_rate == 0.5
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=False) as client:
             assert (await client.get(llm.urls[0])).status_code == 200
             with pytest.raises(httpx.ConnectError):
                 await client.get(llm.urls[1])
@@ -41,7 +41,7 @@ async def test_faults_go_to_one_server_or_to_all_and_off_again() -> None:
             await llm.set("error_rate", 2)
     finally:
         await llm.stop()
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(verify=False) as client:
         for url in llm.urls:
             with pytest.raises(httpx.ConnectError):
                 await client.get(url)
