@@ -26,6 +26,6 @@ class UnixConnection(http.client.HTTPConnection):
         except ConnectionError:  # http.client's RemoteDisconnected is one
             raise
         except http.client.IncompleteRead as error:
-            raise ConnectionAbortedError("the answer broke off") from error
+            raise ConnectionAbortedError("the answer ended early") from error
         except http.client.HTTPException as error:
             raise ValueError(f"the answer is not HTTP: {type(error).__name__}") from error

@@ -118,7 +118,7 @@ def _say(plan: MetricPlan, outcome: _Found, limit: float, rule: str) -> Guardrai
         "held": "holds",
         "broken": "is broken",
         "open": "is not certain yet",
-        "unknown": "is unknown, for want of data or of variation",
+        "unknown": "is unknown: too few documents, or all alike",
     }[outcome.state]
     loss = "loss " if plan.margin is not None else ""
     seen = "" if outcome.value is None else f": {loss}{shown(outcome.value)}, at most {shown(outcome.bound)}"

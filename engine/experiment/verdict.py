@@ -138,7 +138,7 @@ def _ship(case: _Case) -> Verdict:
     unknown = [metric.label for metric in others if _unknown(metric)]
     clean = not any(_got_worse(metric) for metric in others)
     rest = " and no metric that could be compared got worse" if clean else ""
-    missing = f" Not compared, for want of data: {', '.join(unknown)}." if unknown else ""
+    missing = f" Not compared, too little data: {', '.join(unknown)}." if unknown else ""
     better = f"{primary.label} is better by {span(primary.change)} ({how}){rest}.{missing}"
     return Verdict("ship", _capital(better), kept)
 

@@ -259,7 +259,7 @@ class Pipeline:
         permit, arm = route.permit, route.arm
         state = self._state()
         if method == "llm":
-            self._check_by_hand(state, permit.why)
+            self._check_requested(state, permit.why)
         if method != "auto":
             arm = "treatment" if method == "llm" else "control"
         if bulk and arm == "treatment" and self._bulk >= self._plan.llm.max_waiting:
@@ -314,7 +314,7 @@ class Pipeline:
         llm, frequency = self.routed.llm, self.routed.frequency
         self.routed = Routed(llm + 1, frequency) if arm == "treatment" else Routed(llm, frequency + 1)
 
-    def _check_by_hand(self, state: State, why: str) -> None:
+    def _check_requested(self, state: State, why: str) -> None:
         """A person may request the LLM explicitly at Internal's 0 %, but never against the switch."""
         if state.stage == 0:
             raise Refused(
@@ -330,7 +330,7 @@ class Pipeline:
         return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
 
     async def _prepared(self) -> None:
-        """With the first document."""
+        """Load parsers and ranking with the first document."""
         if not reading.is_prepared():
             await asyncio.to_thread(reading.prepare)
 

@@ -43,7 +43,7 @@ class Readers:
 
     @property
     def pids(self) -> list[int]:
-        """Of the readers that run."""
+        """Process ids of the running readers."""
         return [reader.pid for reader in self._readers if reader.works]
 
     async def read(self, documents: Sequence[UnreadDocument], budget: Budget) -> list[ReadDocument]:

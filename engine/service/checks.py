@@ -162,7 +162,7 @@ async def _rehearsal(engine: Engine, check: Check) -> CheckResult:
         )
     age = engine.clock.now() - passed.at
     limit = check.within_s
-    asked = f"; at most {format_duration(limit)} is asked for" if limit else ""
+    asked = f"; it must be at most {format_duration(limit)} old" if limit else ""
     return CheckResult(
         not limit or age <= limit, f"{passed.sentence}, {format_duration(max(0.0, age))} ago{asked}{played}"
     )

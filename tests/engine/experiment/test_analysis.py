@@ -278,7 +278,7 @@ def test_a_verdict_claims_that_nothing_got_worse_only_of_what_was_compared():
     report = at(7.0, *arms(processing_ms=same, click_through=Counts(0, 0)))
     assert report.verdict.worse == ()
     assert "no metric that could be compared got worse" in report.verdict.sentence
-    assert "Not compared, for want of data: click-through" in report.verdict.sentence
+    assert "Not compared, too little data: click-through" in report.verdict.sentence
 
 
 def test_worse_metrics_are_named_while_the_test_still_runs():
