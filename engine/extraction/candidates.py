@@ -141,18 +141,23 @@ def _kind(token: str) -> str:
     return "y" if kind == "n" and token in words.AFTER_IN else kind
 
 
+_FUNCTION_GROUPS = (
+    ("t", words.DETERMINERS),
+    ("m", words.BEFORE_VERBS),
+    ("r", words.JOINING),
+    ("q", words.RELATIVE),
+    ("x", words.AUXILIARIES),
+)
+# the letters of function words; a word of several kinds has the first of them
+_FUNCTION_KINDS = {
+    word: next((kind for kind, group in _FUNCTION_GROUPS if word in group), "f") for word in words.FUNCTION
+}
+
+
 def _english_kind(token: str) -> str:
     low = token.lower().replace("’", "'")
-    if low in words.FUNCTION:
-        if low in words.DETERMINERS:
-            return "t"
-        if low in words.BEFORE_VERBS:
-            return "m"
-        if low in words.JOINING:
-            return "r"
-        if low in words.RELATIVE:
-            return "q"
-        return "x" if low in words.AUXILIARIES else "f"
+    if (function := _FUNCTION_KINDS.get(low)) is not None:
+        return function
     shape = _shape(token)
     if shape not in "nc":
         return shape
@@ -160,6 +165,11 @@ def _english_kind(token: str) -> str:
         return "F"
     if low.endswith("'s"):
         return "p" if shape == "n" else "P"
+    return _listed_kind(low) or _formed_kind(low, shape)
+
+
+def _listed_kind(low: str) -> str:
+    """Of an English word by the word lists and what is built from them; "" for another."""
     if low in words.VERBS_AFTER_NOUNS:
         return "V"
     if low in words.EITHER:
@@ -174,8 +184,11 @@ def _english_kind(token: str) -> str:
         low.endswith("ly") and len(low) > 4 and low not in words.NOT_ADVERBS and "-" not in low
     ):
         return "d"
-    if words.is_adjective(low):
-        return "a"
+    return "a" if words.is_adjective(low) else ""
+
+
+def _formed_kind(low: str, shape: str) -> str:
+    """Of an English word that no list has: by its shape and ending."""
     if shape == "c":
         return "c"
     if low.endswith("ed") and len(low) > 4 and not low.endswith("eed"):
