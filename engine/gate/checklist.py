@@ -34,12 +34,27 @@ class Signature(Struct, frozen=True):
         return f"signed manually: {self.note}" if self.manually else self.note
 
 
+# A row counts only with its decision: the log is a verified chain, and whoever may write the file may write the row.
+# Decisions of older versions do not have the state.
+_LOGGED = """
+SELECT c.stage, c.item, c.state, c.actor, c.at, c.note, c.evidence, c.rev, c.manually, d.rev IS NOT NULL
+FROM checked c LEFT JOIN decision d ON d.rev = c.rev AND d.stage = c.stage AND d.kind IN ('sign', 'check', 'revoke')
+    AND json_extract(d.body, '$.evidence.item') = c.item
+    AND coalesce(json_extract(d.body, '$.evidence.state'), c.state) = c.state
+WHERE c.stage = ?
+"""
+UNLOGGED = "the log has no such signature: someone changed the store; needed again"
+
+
 def signatures(conn: sqlite3.Connection, stage: int) -> dict[str, Signature]:
     """By item."""
-    rows = conn.execute(
-        "SELECT stage, item, state, actor, at, note, evidence, rev, manually FROM checked WHERE stage = ?", (stage,)
-    )
-    return {row[1]: replace(Signature(*row), manually=bool(row[8])) for row in rows.fetchall()}
+    kept: dict[str, Signature] = {}
+    for *row, is_logged in conn.execute(_LOGGED, (stage,)).fetchall():
+        signature = replace(Signature(*row), manually=bool(row[-1]))
+        if signature.state == "done" and not is_logged:
+            signature = replace(signature, state="open", note=UNLOGGED, manually=False)
+        kept[signature.item] = signature
+    return kept
 
 
 def write(conn: sqlite3.Connection, s: Signature) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.measures.record import Extraction
-from engine.store import database, lease, log, own_schema
+from engine.store import database, lease, log, notes, own_schema
 from engine.store.folder import Folder, StoreError
 from engine.store.writer import Writer
 from engine.text import clean_line
@@ -83,7 +83,6 @@ def writer(folder: Folder) -> Iterator[Writer]:
 
 def test_nothing_planted_acts_on_a_running_writer(folder: Folder, writer: Writer) -> None:
     own = schema_of(folder)
-    insert = "INSERT INTO note(at, kind, actor, text) VALUES (1, 'lesson', 'a', 'kept')"
     statements = [
         f"CREATE TRIGGER x BEFORE INSERT ON note {ABORT}",
         "CREATE TRIGGER x AFTER INSERT ON note BEGIN UPDATE note SET text = 'forged'; END",
@@ -91,7 +90,7 @@ def test_nothing_planted_acts_on_a_running_writer(folder: Folder, writer: Writer
     ]
     for number, statement in enumerate(statements, 1):
         change(folder, statement)
-        writer.write(lambda conn: conn.execute(insert)).result(10)
+        writer.write(lambda conn: notes.add(conn, 1.0, "lesson", "a", "kept")).result(10)
         assert writer.altered.popleft().startswith("trigger x was added")
         assert schema_of(folder) == own
         texts = writer.write(lambda conn: conn.execute("SELECT text FROM note").fetchall()).result(10)
