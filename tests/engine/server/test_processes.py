@@ -19,6 +19,7 @@ from engine.rollout.state import Actor
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.stage import QUIET, TEXT, Stage, kill_mid_write
+from tests.machine import crowd
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +126,7 @@ def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Stag
     for worker in workers:
         worker.join()
     assert proof["cancelled"] > 0
-    assert proof["effective_ms"] < 1000  # how long it takes is measured by bench_rollback, not here
+    assert proof["effective_ms"] < 1000 * crowd()  # how long it takes is measured by bench_rollback, not here
     assert later["last_call"] == proof["last_call"]  # nothing was sent afterwards
     assert later["documents_since"] > 0
     assert later["llm_since"] == 0

@@ -200,7 +200,7 @@ def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill
     assert time.monotonic() - began < 1.0 * crowd()
     assert result.ok
     assert result.rev is None
-    assert stage.proof(result.request_id)["effective_ms"] < 1000
+    assert stage.proof(result.request_id)["effective_ms"] < 1000 * crowd()
     assert stage.until(stage.folder.has_intents, 3 * crowd())
     process.kill()
     process.wait()
