@@ -61,7 +61,7 @@ def wilson_upper(k: int, n: int, confidence: float = 0.95) -> float:
 
 
 def wilson_lower(k: int, n: int, confidence: float = 0.95) -> float:
-    """The same from below. No n: 0."""
+    """The lower bound; 0 without data."""
     _check(k, n, confidence)
     return 0.0 if n == 0 else _wilson(k, n, -NormalDist().inv_cdf(confidence))
 

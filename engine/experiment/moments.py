@@ -82,7 +82,7 @@ class Counts(Struct, frozen=True, tag="counts"):
 
     @property
     def variance(self) -> float | None:
-        """Of one observation: p (1 - p)."""
+        """The variance of one observation: p (1 - p)."""
         rate = self.mean
         return rate * (1.0 - rate) if rate is not None and self.n > 1 else None
 

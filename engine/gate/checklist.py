@@ -47,7 +47,7 @@ UNLOGGED = "the log has no such signature: someone changed the store; needed aga
 
 
 def signatures(conn: sqlite3.Connection, stage: int) -> dict[str, Signature]:
-    """By item."""
+    """The stored signatures of a stage, by item."""
     kept: dict[str, Signature] = {}
     for *row, is_logged in conn.execute(_LOGGED, (stage,)).fetchall():
         signature = replace(Signature(*row), manually=bool(row[-1]))
@@ -117,6 +117,7 @@ def read(conn: sqlite3.Connection, plan: Plan, state: State) -> tuple[ItemView, 
 
 
 def view(item: Item, since: Doubt, kept: Signature) -> ItemView:
+    """An item as shown: a signature from before `since` is open again, unless the item keeps it."""
     lapsed = kept.state == "done" and kept.rev < since.rev and not item.keeps
     state: ItemState = kept.state
     written = kept.written

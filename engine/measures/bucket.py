@@ -232,7 +232,7 @@ class Bucket(msgspec.Struct, array_like=True):
 
     @property
     def service_mean_ms(self) -> float | None:
-        """Of fresh calls without our queue."""
+        """Mean milliseconds of fresh calls, without our queue; None without calls."""
         return self.service_sum / self.service_n if self.service_n else None
 
     @property

@@ -72,6 +72,7 @@ _UNHEADED = re.compile(
 
 
 def parse_rfc(text: str) -> Raw:
+    """An RFC or Internet-Draft: its title, and its paragraphs without page headers and formal sections."""
     lines = _without_pages(text)
     title, start = _rfc_title(lines) if HEADER.search("\n".join(lines[:40])) else ("", 0)
     blocks: list[Block] = []

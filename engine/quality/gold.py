@@ -28,14 +28,14 @@ class Gold(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Of 95 %."""
+    """The ends of a 95 % interval."""
 
     low: float
     high: float
 
 
 class KeywordCounts(NamedTuple):
-    """Of one document, or of several together."""
+    """How many keywords of one document, or of several together, are right, were given, and are wanted."""
 
     right: int
     given: int

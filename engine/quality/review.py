@@ -141,6 +141,7 @@ def latest_sample(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> S
 
 
 def read_sample(conn: sqlite3.Connection, number: int) -> Sample | None:
+    """A sample as its reviewers saw it; None if there is none with this number."""
     row = conn.execute("SELECT id, at, stage, seed, blind, actor FROM review_sample WHERE id = ?", (number,)).fetchone()
     if row is None:
         return None

@@ -18,6 +18,7 @@ from engine.text import clean_line, percent
 
 
 def headline(plan: Plan, rows: list[Row], at: float) -> str:
+    """Where the rollout is at `at`, in a sentence."""
     if not rows:
         return "Nothing has been decided yet."
     state = replay([row.decision for row in rows])
@@ -38,6 +39,7 @@ def headline(plan: Plan, rows: list[Row], at: float) -> str:
 
 
 def with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutReport:
+    """The report with its opening sentences: documents, errors, incidents, bakes, overrides, A/B test, messages."""
     everything = series.total(conn)
     out = (
         [f"{everything.n:,} documents extracted: {figures.methods(everything)}."]

@@ -43,6 +43,7 @@ class Visit(Struct):
 
 
 def visits(rows: Sequence[Row], at: float) -> list[Visit]:
+    """The stays in each stage until `at`, oldest first, from the whole log, oldest first."""
     stays: list[Visit] = []
     state = State()
     shut: float | None = None  # when promotion was held or locked
@@ -140,6 +141,7 @@ def _entry(row: Row) -> Entry:
 
 
 def verdict(row: Row) -> LoggedDecision:
+    """A row of the log, with what people wrote made safe and short."""
     d = row.decision
     return LoggedDecision(
         row.rev,

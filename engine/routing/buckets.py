@@ -15,7 +15,7 @@ BUCKETS = 10_000
 
 
 def bucket(salt: str, document_id: str) -> int:
-    """0..9999."""
+    """The document's bucket, 0..9999."""
     digest = blake2b(f"{salt}\0{document_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") % BUCKETS
 

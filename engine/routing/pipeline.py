@@ -125,7 +125,7 @@ class Pipeline:
 
     @property
     def in_flight(self) -> int:
-        """LLM calls."""
+        """How many LLM calls are open."""
         return self.calls.in_flight
 
     def cancel_calls(self, why: str = "ended by a rollback") -> int:

@@ -150,7 +150,7 @@ class Applier:
 
 
 def apply_without_engine(apply: Apply, lines: Sequence[str], done: Path) -> Applied:
-    """The same, once, when no engine runs: as the current user, without retry."""
+    """Apply once, as the current user and without retry, when no engine runs."""
     if not (apply.env_file or apply.command):
         return Applied()
     problem = ""

@@ -30,6 +30,7 @@ def messages_waiting(due: tuple[Message, ...]) -> tuple[str, ...]:
 def inbox_facts(
     engine: Engine, running: EngineView, proof: ProofView | None, messages: tuple[Message, ...], overruled: str
 ) -> inbox.InboxFacts:
+    """What waits for a person now. `overruled`: why 0 % is in force though more was decided; "" if it is not."""
     state, monitor = engine.state, engine.monitor
     complaints, complained_at = _unread_complaints(engine)
     to_review, review_of = _to_review(engine)

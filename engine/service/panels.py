@@ -79,6 +79,7 @@ def triggers(engine: Engine) -> tuple[TriggerView, ...]:
 
 
 def servers(engine: Engine) -> tuple[ServerView, ...]:
+    """Every LLM server, in the plan's order."""
     out = []
     for number, s in enumerate(engine.pool.servers(), 1):
         out.append(
@@ -123,6 +124,7 @@ def gate(engine: Engine) -> GateView:
 
 
 def restore(engine: Engine) -> RestoreView | None:
+    """What a restore would change; None while nothing serves LLM keywords and none was made."""
     restorable = engine.restorable()
     every, last = restorable.every, restorable.last
     if not every.documents and last is None:
@@ -155,6 +157,7 @@ def judged(engine: Engine) -> dict[str, str]:
 
 
 def process(engine: Engine) -> EngineView:
+    """The engine's process: since when it runs, what troubles it, what it has in flight."""
     real, lag = engine.clock.real(), engine.monitor.lag
     standing = (engine.writer.problem, held_back(engine.folder), engine.applier.problem, lag.sentence(real))
     problems = [problem for problem in standing if problem]

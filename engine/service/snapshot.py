@@ -29,6 +29,7 @@ WINDOW_S = headlines.WINDOW_S
 
 
 def view(engine: Engine) -> View:
+    """Everything that consoles show at this moment. sqlite3.Error when the store cannot be read."""
     plan, state, monitor = engine.plan, engine.state, engine.monitor
     now, permit = engine.clock.now(), engine.switch.read()
     bucket = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)

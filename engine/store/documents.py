@@ -146,7 +146,7 @@ def _rowids(conn: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
 
 
 def _insert(conn: sqlite3.Connection, new: dict[int, DocumentWrite]) -> None:
-    """Empties `new`."""
+    """Insert all of `new` (row id -> document), and empty it."""
     if not new:
         return
     conn.executemany(
@@ -249,6 +249,7 @@ COLUMNS = "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shad
 
 
 def document_of(row: tuple[Any, ...], text: str = "", digest: str = "", source: TextSource | None = None) -> Document:
+    """A document from a row of `COLUMNS`."""
     frequency = _unpack(row[5]) or ((), ())
     llm = _unpack(row[6])
     shadow = _unpack(row[7])

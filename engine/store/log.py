@@ -268,7 +268,7 @@ class Newest(Generic[T]):
         self._shown: tuple[T, ...] = ()
 
     def read(self, conn: sqlite3.Connection) -> tuple[T, ...]:
-        """Newest first."""
+        """The newest decisions as shown, newest first."""
         heads = conn.execute("SELECT rev, hash FROM decision ORDER BY rev DESC LIMIT ?", (self._limit,)).fetchall()
         if heads != self._heads:
             self._shown = tuple(self._show(row) for row in rows(conn, limit=self._limit))

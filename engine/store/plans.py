@@ -33,7 +33,7 @@ def text_of(conn: sqlite3.Connection, digest: str) -> str | None:
 
 
 def read(conn: sqlite3.Connection, digest: str, source: str = "") -> Plan | None:
-    """None also when this version cannot parse it."""
+    """The plan with this digest; None when the store does not have it or this version cannot parse it."""
     text = text_of(conn, digest)
     if text is None:
         return None

@@ -70,7 +70,7 @@ def target_threshold(per_min: float) -> float:
 
 
 def proof_threshold(per_min: float) -> float:
-    """The same, for rules without another guard."""
+    """Threshold for rules that have no other guard: 4 to 12."""
     return min(12.0, max(4.0, _log_week(per_min) - 2.0))
 
 

@@ -53,6 +53,7 @@ class JudgedRule(Struct, frozen=True):
 
 
 def read(judged: JudgedRule, critical: bool = False, locked: str = "", idle: bool = False) -> Reading:
+    """A judged rule in words. `locked`: why promotion is locked, "" if it is not. `idle`: the LLM gets no document."""
     rule, finding = judged.rule, judged.finding
     verdict = _verdict(judged, critical, locked)
     live = verdict in ("breach", "muted")

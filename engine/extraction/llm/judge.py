@@ -53,6 +53,7 @@ class PieceKeywords:
 
 
 def judge(reply: ModelReply, evidence: PieceEvidence) -> PieceKeywords:
+    """The keywords of an answer that its piece of the document supports, or what is wrong with the answer."""
     proposal = answer.parse(reply.text)
     descriptive, technical = map(placeholders.without, (proposal.descriptive, proposal.technical))
     surfaced = evidence.surface.read(descriptive), evidence.surface.read(technical)
