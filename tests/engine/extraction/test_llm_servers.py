@@ -23,7 +23,8 @@ from engine.extraction.llm.proxies import UnusableProxy, proxy_for
 from engine.extraction.llm.refusals import fault, wait_s
 from engine.extraction.llm.retry import Accept, Again, GiveUp, Halve, Step, Tries, next_step
 from engine.plan.model import Llm
-from tests.engine.extraction.test_llm_faults import DOCUMENT, GOOD
+from tests.engine.extraction.fault_rows import DOCUMENT
+from tests.engine.extraction.gateway_rows import GOOD
 from tests.engine.routing.place import FULL, running
 from tests.fault_server import MODEL, Api, FaultServer, Response, body, content, refusal
 from tests.machine import crowd
