@@ -15,6 +15,8 @@ from tests import warm
 
 TESTS = Path(__file__).parent
 
+gc.disable()  # until the tests are collected: a seventh of that time, and next to nothing of what is made then goes
+
 # the same examples everywhere and every time; a search for new ones is `--hypothesis-profile=search`
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
 hypothesis.settings.register_profile("search", deadline=None)
@@ -59,6 +61,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """
     config = session.config
     given = getattr(config, "workerinput", None)
+    if given is None and config.getoption("numprocesses", None):
+        gc.enable()  # the workers collect
     if given is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
     files = sorted(TESTS.rglob("test_*.py"))
@@ -74,9 +78,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of tests are there to stay: the collector need not walk through them each time."""
+    """Thousands of tests are there to stay: the collector need not walk through them each time, nor after each 700 objects."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(7000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
