@@ -220,3 +220,9 @@ def test_there_is_no_way_back_where_no_stage_asks_for_what_failed() -> None:
 
     assert way_back.target(asking(errors[0]), setback, 1, 0) == (3, 2500)
     assert way_back.target(asking(*others), setback, 1, 0) is None
+
+
+@pytest.mark.parametrize(("bake", "reaches"), [(60.0, HOUR), (100 * HOUR, 25 * HOUR)])
+def test_the_evidence_of_a_return_reaches_back_an_hour_or_its_part_of_the_bake(bake: float, reaches: float) -> None:
+    plan = altered(3, bake_s=bake, rebake=0.25, rebake_least_s=0.0)
+    assert way_back.evidence_s(plan, Setback(3, 2500)) == reaches
