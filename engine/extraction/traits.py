@@ -96,19 +96,19 @@ def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate]
 
     A candidate is vague if it is a general single word that is not the text's subject: ability, details.
     """
-    found: dict[Words, tuple[list[int], list[str]]] = {}  # first, last, times inside another; a text an occurrence
+    phrases: dict[Words, tuple[list[int], list[str]]] = {}  # first, last, times inside another; a text an occurrence
     for words, text, at in spans:
-        seen = found.get(words)
+        seen = phrases.get(words)
         if seen is None:
-            found[words] = [at, at, 0], [text]
+            phrases[words] = [at, at, 0], [text]
         else:
             seen[0][1] = at
             seen[1].append(text)
-    parts = _parts(found)
-    many = len(found) + len(parts) > SELDOM
+    parts = _parts(phrases)
+    many = len(phrases) + len(parts) > SELDOM
     made: list[Candidate] = []
     vague: list[Vague] = []
-    for words, ((at, last, within), texts) in found.items():
+    for words, ((at, last, within), texts) in phrases.items():
         alone = len(texts)
         if many and alone + within < 2 and at > EARLY:
             continue
@@ -163,20 +163,20 @@ def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
     return [one for _, _, one in made]
 
 
-def _parts(found: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:
+def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:
     """Parts that two places of the phrases share and that are no phrases of their own nor a general word: first and
-    last place, times inside a phrase. Completes the same of each of `found`.
+    last place, times inside a phrase. Completes the same of each of `phrases`.
 
     A word that occurs in one place only is in no such part and ends no other phrase, so parts containing it are
     skipped.
     """
-    places = Counter(chain.from_iterable(found))
+    places = Counter(chain.from_iterable(phrases))
     if len(places) == places.total():
         return {}
     recurring = {word for word, times in places.items() if times > 1}
     parts: dict[Words, list[int]] = {}
     shared: dict[Words, list[int]] = {}  # in the order in which their second place appears
-    for words, ((begins, ends, _), texts) in found.items():
+    for words, ((begins, ends, _), texts) in phrases.items():
         size = len(words)
         if size == 1 or recurring.isdisjoint(words):
             continue
@@ -188,7 +188,7 @@ def _parts(found: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[
                 if words[j - 1] not in recurring:
                     break
                 part = words[i:j]
-                phrase = found.get(part)
+                phrase = phrases.get(part)
                 if phrase is not None:
                     where = phrase[0]
                 elif part in parts:

@@ -76,19 +76,19 @@ def difference(conn: sqlite3.Connection, steps: frozenset[str] | None = None) ->
 def mend(conn: sqlite3.Connection, steps: frozenset[str] | None = None) -> str:
     """Inside the caller's transaction: drop what was added, make again what was lost. What it was, as a phrase; "" for
     nothing. TablesDiffer when that is not enough."""
-    found = difference(conn, steps)
-    if found is None:
+    altered = difference(conn, steps)
+    if altered is None:
         return ""
-    if found.tables:
-        raise TablesDiffer(found.phrase)
+    if altered.tables:
+        raise TablesDiffer(altered.phrase)
     for wanted in ACTS:
-        for kind, name, _ in found.added:
+        for kind, name, _ in altered.added:
             if kind == wanted:
                 quoted = name.replace('"', '""')
                 conn.execute(f'DROP {kind.upper()} IF EXISTS "{quoted}"')
-    for _, _, item in found.lost:
+    for _, _, item in altered.lost:
         conn.execute(item.sql)
-    return found.phrase
+    return altered.phrase
 
 
 @lru_cache
