@@ -20,7 +20,8 @@ from engine.extraction.words import EMPTY, GENERAL, SOFT, WEAK
 
 SELDOM = 400  # with this many candidates, one that occurs once, and late, is not worth scoring
 EARLY = 400  # tokens
-SUBJECT = 8  # from this many times on, a general word is the subject of the text
+# from this many times on, and one in so many phrases, a general word is the subject of the text
+SUBJECT, SUBJECT_OF = 8, 60
 
 _LINKS = frozenset(chain.from_iterable(LINKS.values()))
 _NUMBERED = re.compile(r"\d(?<!\S\d)")
@@ -106,6 +107,7 @@ def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate]
             seen[1].append(text)
     parts = _parts(phrases)
     many = len(phrases) + len(parts) > SELDOM
+    subject = max(SUBJECT, len(spans) // SUBJECT_OF)
     made: list[Candidate] = []
     vague: list[Vague] = []
     for words, ((at, last, within), texts) in phrases.items():
@@ -117,7 +119,7 @@ def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate]
             continue
         if not english and len(text) == 1 and text.isascii() and text not in _LANGUAGES:
             continue
-        if english and len(words) == 1 and words[0] in GENERAL and alone + within < SUBJECT:
+        if english and len(words) == 1 and words[0] in GENERAL and alone + within < subject:
             vague.append((-alone, at, text, words, last, within))
         else:
             made.append(candidate(words, text, at, last, alone, within))

@@ -166,4 +166,7 @@ def test_a_general_word_is_not_a_keyword_unless_the_text_is_about_it() -> None:
     keywords = extract(prose).ranked
     assert len(keywords) >= 8
     assert not {"ability", "details", "detail"} & set(keywords)
+    spans = [(("ability",), "ability", at) for at in range(9)] + [((f"n{at}",), f"n{at}", at) for at in range(9, 700)]
+    assert "ability" in [one.text for one in candidates(spans[:400], english=True)[0]]
+    assert "ability" not in [one.text for one in candidates(spans, english=True)[0]], "9 times among 700 phrases"
     assert "schedule" in extract(" ".join(f"The schedule {n} waits for a tape drive." for n in "abcdefghijkl")).ranked
