@@ -1,8 +1,8 @@
 """Candidate keywords: phrases of a text, found by a grammar over one letter per word.
 
 Every token gets a letter for the kind of word it is: a dictionary lookup, so that a token costs less than a
-microsecond. The letters of a text make one string; regular expressions over it settle what is a verb here, and find the
-noun phrases.
+microsecond. The letters of a text make one string; regular expressions over it settle what is a verb here (see
+verbs), and find the noun phrases.
 
 f function word, F of another language, o and O perhaps of another (else n and c), t determiner, m before a verb (to,
 we, will), r joins clauses, q relative, x auxiliary, d adverb, . break, v verb, b noun or verb, B its -s form, V one
@@ -36,6 +36,7 @@ from engine.extraction.languages import (
     language,
     own_function_words,
 )
+from engine.extraction.verbs import settled
 
 MAX_WORDS = 5
 MAX_CHARS = 60  # of a keyword
@@ -215,35 +216,6 @@ def _folded(token: str) -> str:
 KINDS = Known(_kind)
 FOLDS = Known(_folded)
 
-_INTRODUCED = re.compile(r"(?:(?<=[.r]f)|(?<=^f))y")  # in practice model checking
-_TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
-_DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
-_CONTROL_THE = re.compile(r"[svc]n(?=t)")  # authors control the copyright
-_SINGULAR = frozenset(("he", "it", "she"))
-_MOVES = re.compile(r"(?<=[ncisbg])V(?![xn])")  # git rebase moves
-# Letter for letter: marks what is a verb here. Each begins with the letters it may mark and looks back from there: a
-# search for one of a few letters takes a third of the time of one for the conditions before it.
-_SETTLED = (
-    re.compile(
-        r"[bBsdfrn](?:(?<=[bB])(?:"
-        r"(?<=[md].)|(?<=m[fr].)"  # to use, to better use
-        r"|(?<=[nsci].)(?=[tqm])|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
-        r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
-        # system mines answers; and supports business
-        r"|(?<=[ncigb]B)(?=[taegGncisbBwd#])|(?<=[.r]B)(?=[taegncisbw]))"
-        r"|(?<=m[dfr])(?=[bB])"
-        # that captures, which support
-        r"|(?<=q.)(?:(?<=[nsbBcigp]q[sbB])|(?<=[nsbBcigp]qd)(?=[sbB])|(?<=[nsbBcigp]qn)(?=[tnscia]))"
-        r"|(?<=qds)(?<=[nsbBcigp]qds))"
-    ),
-    # is growing; police arrested the; by reading the; nodes passing messages
-    re.compile(
-        r"[degG](?:(?<=x[egG])|(?<=xd)(?=[egG])|(?<=xd[egG])|(?<=me)|(?<=[nsbBcigG]e)(?=[tqfrm.xd#c])"
-        r"|(?<=[sB]e)(?=[nsbg])|(?<=[.frdqv][gG])(?=t)|(?<=[sB][gG])(?=[tnsciab]))"
-    ),
-    # model checking is, message passing. but not: a method combining words
-    re.compile(r"G(?:(?<![ncigab]G)|(?![.xrf]))"),
-)
 _PHRASE = re.compile(r"[awegGnsbBciP](?:[awegGnsbBciP#]*[gGnsbBcipP#])?|p")
 # of other languages; I: an identifier, which is a whole phrase, since the word next to it may be a verb; E: a Korean
 # word that had a particle, which ends a phrase
@@ -318,13 +290,7 @@ def phrases(tokens: list[str]) -> Phrases:
 
 
 def _english(tokens: list[str], kinds: str) -> Phrases:
-    if "y" in kinds:
-        kinds = _INTRODUCED.sub("d", kinds).replace("y", "n")
-    if "V" in kinds:
-        kinds = _MOVES.sub("v", kinds).replace("V", "B")
-    kinds = _after_to(tokens, kinds)
-    for pattern in _SETTLED:
-        kinds = pattern.sub("v", kinds)
+    kinds = settled(tokens, kinds)
     if "P" in kinds:
         bare = set(tokens)  # a name that also occurs without 's owns what follows; Zipf's law is one name
         kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
@@ -355,46 +321,6 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             text = text[:-2]
         spans.append((folds[start:end], text, start))
     return Phrases(spans, kinds, ENGLISH)
-
-
-def _after_to(tokens: list[str], kinds: str) -> str:
-    """With v for the nouns that are verbs here: to shorten the, it tightens, could scan every, to store rows, authors
-    control the; to model and control complex systems."""
-    marked: list[int] = []
-    for match in _TO_MODEL.finditer(kinds):
-        start, end = match.span()
-        before = tokens[start].lower()
-        if tokens[start] == "IT":  # which is no pronoun
-            continue
-        for at in range(start + 1, end):
-            if kinds[at] not in "ns":
-                continue
-            if before == "to" or kinds[at - 1] == "r":
-                after = kinds[at + 1 : at + 2]
-                is_verb = kinds[at] == "n" and (
-                    after in _DETERMINED
-                    or (
-                        after in _OBJECT
-                        and tokens[at].lower() in words.VERBS_AFTER_TO
-                        and not (start and tokens[start - 1].lower() in words.WITH_TO)
-                    )
-                )
-            else:
-                is_verb = kinds[at] == ("s" if before in _SINGULAR else "n")
-            if is_verb:
-                marked.append(at)
-    marked += [
-        match.end() - 1
-        for match in _CONTROL_THE.finditer(kinds)
-        if tokens[match.end() - 1].lower() in words.VERBS_AFTER_TO
-        and (kinds[match.start()] != "c" or words.is_plural(tokens[match.start()].lower()))
-    ]
-    if not marked:
-        return kinds
-    letters = list(kinds)
-    for at in marked:
-        letters[at] = "v"
-    return "".join(letters)
 
 
 def _is_new_york(pair: list[str]) -> bool:
