@@ -97,7 +97,7 @@ def in_the_way(engine: Engine) -> Refusal | None:
     """A rollback not recorded yet, or a store changed since this engine opened it. Checked again in the transaction."""
     switch = engine.switch
     if switch.pending or _intent_waits(engine):
-        return Refusal("Not done: a rollback is in force and comes first.")
+        return Refusal("Not done: a rollback is in force and comes first.", "rolling_back")
     if why := switch.shut or switch.trust.broken or switch.trust.differs:
         return Refusal(f"Not done: {why}.")
     match switch.armed_file:
