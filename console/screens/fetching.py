@@ -90,7 +90,9 @@ class Searching(FetchingPage):
 
     def more(self) -> ComposeResult:
         yield Input(
-            placeholder=f"{self.PROMPT}: enter keeps it, esc clears it (F9 rolls back)", id="search", max_length=200
+            placeholder=f"{self.PROMPT}: type, enter keeps it, esc clears it (F9 rolls back)",
+            id="search",
+            max_length=200,
         )
 
     def action_search(self) -> None:
