@@ -142,7 +142,7 @@ class Setup(App[str | PlanDraft | None]):
         self.folder = folder
         self.ascii_only = ascii_only
         self.palette = themes.palette(theme)
-        self.draft = PlanDraft(port=drafts.free_port() or drafts.PORT)
+        self.draft = PlanDraft()
         self.at = 0
         self.chosen = 0
         self.probed = Probed("", "none", "")
@@ -246,6 +246,8 @@ class Setup(App[str | PlanDraft | None]):
             self.set_focus(None)
         if step.name == "llm":
             self._ask()
+        if step.name == "review":  # not earlier: another program may have taken it while the questions were answered
+            self.draft = replace(self.draft, port=drafts.free_port() or drafts.PORT)
         if self.lists_models:
             known = self.draft.model or drafts.MODEL
             self.chosen = self.probed.models.index(known) if known in self.probed.models else 0
