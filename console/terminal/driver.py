@@ -9,6 +9,7 @@ accepts output again.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import selectors
@@ -40,6 +41,7 @@ LEAVE = (  # what Textual writes on exit, and the title
     + "\x1b[<u\x1b[?1049l\x1b[?25h"
     "\x1b[?1004l" + RESTORE_TITLE
 )
+CONTINUED_S = 0.2  # a SIGTSTP this soon after a SIGCONT is one that it answered: no one presses Ctrl-Z so fast
 ANSWERS = ("\x1b[?2048h", "\x1b[?1016h")  # modes that Textual's input thread sets when the terminal answers a query
 
 
@@ -65,6 +67,7 @@ class PatientDriver(LinuxDriver):
         self.ending: Ending | None = None
         self._paused = False  # by SIGTSTP, after which SIGCONT starts the screen again
         self._pausing = False  # on the way there
+        self._continued = -math.inf  # when SIGCONT last came, monotonic seconds
         self._left = False  # the modes are reset; a late answer must not set them again
         self._turn = threading.RLock()  # Textual's input thread writes too; a signal may stop the screen amid a write
         app.terminal = self
@@ -164,12 +167,18 @@ class PatientDriver(LinuxDriver):
     # -- stopped and continued -----------------------------------------------------------------------------------------
 
     def _sigtstp_application(self, *_: object) -> None:
-        """Stop only if a SIGCONT is still to come: not on a terminal that is gone, not when one came as the screen was
-        left, and not once the console ends. Nothing would wake the process."""
+        """On the loop, after the handlers of signals that came at the same time: Python calls them by number, SIGTSTP
+        last, and one may interrupt another."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._pause)
+
+    def _pause(self) -> None:
+        """Stop only if a SIGCONT is still to come: not on a terminal that is gone, not when one came just now or as the
+        screen was left, and not once the console ends. Nothing would wake the process."""
         if self.gone or not alive(self.fileno):
             self._hung_up()
             return
-        if self._leaves:
+        if self._leaves or time.monotonic() - self._continued < CONTINUED_S:
             return
         self._paused = self._pausing = True
         if self._auto_restart:
@@ -190,9 +199,10 @@ class PatientDriver(LinuxDriver):
     def _sigcont_application(self, *_: object) -> None:
         """The kernel sends SIGCONT with a closed terminal's SIGHUP, and anyone may send one. Restart the screen only if
         it was stopped; otherwise two threads would read the keys, and one would never end."""
+        self._continued = time.monotonic()
         if self.gone or self._leaves:
             return
-        if self._pausing:  # this interrupts `_sigtstp_application`, which starts the screen again
+        if self._pausing:  # this interrupts `_pause`, which starts the screen again
             self._pausing = False
         elif self._paused and self._auto_restart:
             self._paused = False
