@@ -14,8 +14,9 @@ import sqlite3
 from engine.extraction.keywords import Keywords
 from engine.plan.model import Llm
 
-ROW_BYTES = 64  # of a row besides its key and body
-RECOUNT = 256  # answers between two sums over the table: a rolled-back batch leaves the running total wrong
+ROW_BYTES = 64  # bytes of a row beside its key and body
+# answers between two counts of the whole table, since a batch that is rolled back leaves the running total wrong
+RECOUNT = 256
 
 
 def cache_key(text: str, model_digest: str, prompt_version: str, llm: Llm) -> str:
@@ -34,7 +35,7 @@ class LlmCache:
         self._kept = 0
 
     def look_up(self, conn: sqlite3.Connection, key: str, since_rev: int = 0) -> Keywords | None:
-        """The answer, unless it was made before revision `since_rev`. An unreadable one counts as missing."""
+        """The cached answer, unless it was made before revision `since_rev`. An unreadable row counts as a miss."""
         try:
             row = conn.execute("SELECT body FROM llm_cache WHERE key = ?", (key,)).fetchone()
             if row is None:
@@ -45,7 +46,8 @@ class LlmCache:
             return None
 
     def keep(self, conn: sqlite3.Connection, key: str, keywords: Keywords, rev: int, at: float) -> None:
-        """Store one answer and drop the least recently used beyond the limit. Inside the caller's transaction."""
+        """Store one answer and drop the least recently used ones beyond the limit. Runs inside the caller's
+        transaction."""
         if self._kept % RECOUNT == 0:
             (self._total,) = conn.execute("SELECT coalesce(sum(bytes), 0) FROM llm_cache").fetchone()
         self._kept += 1
@@ -68,7 +70,7 @@ class LlmCache:
         conn.execute("UPDATE llm_cache SET used = ? WHERE key = ?", (at, key))
 
     def forget(self, conn: sqlite3.Connection, since: float) -> None:
-        """Drop every answer made or served since then: a restored document must not get its LLM keywords back from
-        here."""
+        """Drop every answer made or served since then, so that a restored document does not get its LLM keywords back
+        from here."""
         conn.execute("DELETE FROM llm_cache WHERE used >= ?", (since,))
         self._kept = 0

@@ -39,10 +39,10 @@ from engine.extraction.languages import (
 from engine.extraction.verbs import settled
 
 MAX_WORDS = 5
-MAX_CHARS = 60  # of a keyword
-CACHED = 50_000  # tokens
-MIXED_SHARE = 0.04  # of a text's words are function words of another language: passages of it are in that language
-ASKED = 2_000  # tokens used to detect the language
+MAX_CHARS = 60  # characters of a keyword
+CACHED = 50_000  # tokens whose kind is remembered
+MIXED_SHARE = 0.04  # share of foreign function words above which a text has passages in that language
+ASKED = 2_000  # tokens that detect the language
 
 # Vowel marks of scripts from Hebrew to Khmer, which Python's re does not count as letters.
 _MARKS = (
@@ -52,15 +52,15 @@ _MARKS = (
 _MARKED = re.compile(f"[{_MARKS}]")
 
 
-_DIVIDED = r"-[ \t]*\n\s*[a-z]+"  # a word divided at the end of a line: neither half is a word
+_DIVIDED = r"-[ \t]*\n\s*[a-z]+"  # a word hyphenated at the end of a line: neither half is a word
 # a line of code, an empty one, one that does not continue in lower case, or is a setting in a config file
 _NEW_LINE = r"\n(?:\t\s*+|[ \t]*+\n\s*+|\s*+(?=[^\sa-z]|[a-z][\w.-]*+(?::|\s*+=| {3})\s))"
 
 
 def _tokens(letter: str) -> re.Pattern[str]:
     return re.compile(
-        # Each alternative starts with a distinct character, so that mismatches fail fast.
-        r"[A-Za-z]++(?=[ ,])|"  # a word that can only end here: three tokens of four, matched a fifth sooner
+        # Each alternative starts with a different character, so that a mismatch fails fast.
+        r"[A-Za-z]++(?=[ ,])|"  # a word followed by a blank or comma: three tokens of four, matched a fifth faster
         rf"{letter}++(?:{_DIVIDED}"
         # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
         rf"|(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}++)*(?:\(\)|\+\+|#(?!\w))?)"
@@ -94,12 +94,13 @@ Fact = TypeVar("Fact")
 
 
 Words = tuple[str, ...]
-Span = tuple[Words, str, int]  # an occurrence: its words as they are compared, its text, the ordinal of its first token
+# an occurrence: its words in the form that is compared, its text, the index of its first token
+Span = tuple[Words, str, int]
 
 
 class Known(dict[str, Fact]):
-    """Token properties, looked up once. Bounded: a document can hold any number of tokens, and one token can be a whole
-    document."""
+    """What is known of each token, looked up once. Bounded: a document can hold any number of tokens, and one token
+    can be a whole document."""
 
     def __init__(self, ask: Callable[[str], Fact]) -> None:
         super().__init__()
@@ -115,7 +116,7 @@ class Known(dict[str, Fact]):
 
 
 def _shape(token: str) -> str:
-    """The letters that need no language: break, number, identifier, capital; otherwise n."""
+    """The letter that any language gives: break, number, identifier, capital; otherwise n."""
     first = token[0]
     if (
         not (first.isalnum() or (len(token) > 3 and token.lstrip("-_.")[:1].isalnum()))
@@ -135,7 +136,7 @@ def _shape(token: str) -> str:
 
 
 def _kind(token: str) -> str:
-    """The letter of a token of a text that may be English."""
+    """The letter of a token in a text that may be English."""
     kind = _english_kind(token)
     if kind in "ncs" and token.lower() in PERHAPS_FOREIGN:
         return "O" if kind == "c" else "o"
@@ -149,7 +150,7 @@ _FUNCTION_GROUPS = (
     ("q", words.RELATIVE),
     ("x", words.AUXILIARIES),
 )
-# the letters of function words; a word of several kinds has the first of them
+# letters of function words; a word of several kinds gets the first that applies
 _FUNCTION_KINDS = {
     word: next((kind for kind, group in _FUNCTION_GROUPS if word in group), "f") for word in words.FUNCTION
 }
@@ -170,7 +171,7 @@ def _english_kind(token: str) -> str:
 
 
 def _listed_kind(low: str) -> str:
-    """Of an English word by the word lists and what is built from them; "" for another."""
+    """The letter of an English word from the word lists and their regular forms; "" for a word in none."""
     if low in words.VERBS_AFTER_NOUNS:
         return "V"
     if low in words.EITHER:
@@ -189,7 +190,7 @@ def _listed_kind(low: str) -> str:
 
 
 def _formed_kind(low: str, shape: str) -> str:
-    """Of an English word that no list has: by its shape and ending."""
+    """The letter of an English word in no list, from its shape and ending."""
     if shape == "c":
         return "c"
     if low.endswith("ed") and len(low) > 4 and not low.endswith("eed"):
@@ -200,7 +201,7 @@ def _formed_kind(low: str, shape: str) -> str:
 
 
 def _folded(token: str) -> str:
-    """Lower case; an English plural as its singular, a possessive as its owner."""
+    """Lower case, an English plural as its singular, a possessive as its owner."""
     low = token.lower().replace("’", "'")
     if low.endswith("'s"):
         low = low[:-2]
@@ -239,7 +240,7 @@ _ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)
 
 
 def _written(chunk: str) -> tuple[str, ...]:
-    """The tokens of what is between white space."""
+    """The tokens in the text between two blanks."""
     return tuple(_PLAIN.findall(f"{chunk} "))
 
 
@@ -247,13 +248,13 @@ _CHUNKS = Known(_written)
 
 
 def tokenise(text: str) -> list[str]:
-    """Words, identifiers, and breaks: punctuation, and lines that start a new block. Only white space
-    is between two tokens."""
+    """Split a text into words, identifiers, and breaks: punctuation, and lines that start a new block. Only white
+    space lies between two tokens."""
     if not text.isascii() and _MARKED.search(text):
         return _WITH_MARKS.findall(text)
     if "\t" in text or "   " in text or ("\n" in text and _ACROSS_LINES.search(text)):
         return _PLAIN.findall(text)
-    # Only breaks hold white space, so the chunks between it can be looked up, which halves the time.
+    # Only breaks contain white space, so each chunk between blanks is a dictionary lookup; this halves the time.
     tokens: list[str] = []
     begun = 0
     for new_line in _BREAK.finditer(text) if "\n" in text else ():
@@ -265,8 +266,7 @@ def tokenise(text: str) -> list[str]:
 
 
 class Phrases(NamedTuple):
-    """All occurrences in the order of the text; the kind of each token; the language they were found by (None:
-    unlisted)."""
+    """All occurrences in text order, the kind of each token, and the language used to find them (None: unlisted)."""
 
     spans: list[Span]
     kinds: str
@@ -292,7 +292,9 @@ def phrases(tokens: list[str]) -> Phrases:
 def _english(tokens: list[str], kinds: str) -> Phrases:
     kinds = settled(tokens, kinds)
     if "P" in kinds:
-        bare = set(tokens)  # a name that also occurs without 's owns what follows; Zipf's law is one name
+        # a name that also occurs without 's owns what follows it (Turing's machine); otherwise 's is part of the name
+        # (Zipf's law)
+        bare = set(tokens)
         kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
     folds = tuple(map(FOLDS.__getitem__, tokens))
     named_anywhere = "i" in kinds
@@ -314,7 +316,7 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
                 continue
             text = tokens[start]
         else:
-            if size > MAX_WORDS:  # the head of an English phrase is its end
+            if size > MAX_WORDS:  # an English phrase keeps its end, where its head noun is
                 start = end - MAX_WORDS
             text = " ".join(tokens[start:end])
         if kinds[end - 1] in "pP":
@@ -329,7 +331,7 @@ def _is_new_york(pair: list[str]) -> bool:
 
 def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> list[Span]:
     stops = FUNCTION_WORDS[spoken] | VERB_FORMS.get(spoken, frozenset()) if spoken else own_function_words(tokens)
-    if partly_english:  # a foreign passage, which its own function words split
+    if partly_english:  # a foreign passage: split it at its own function words
         stops |= words.FUNCTION
     stemmer = snowballstemmer.stemmer(spoken) if spoken in snowballstemmer.algorithms() else None
     verb = VERBS.get(spoken or "")
@@ -350,7 +352,7 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
     spans: list[Span] = []
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()
-        for first in range(start, end, 3):  # without a list of verbs, a long run is a sentence, not a phrase
+        for first in range(start, end, 3):  # without a list of verbs a long run is a sentence, not a phrase
             run = tokens[first : min(first + 3, end)]
             if kinds[end - 1] == "E":
                 run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
@@ -359,10 +361,10 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
 
 
 def _romance(tokens: list[str], kinds: str, spoken: str, fold: Callable[[str], str]) -> list[Span]:
-    """The noun phrase of Romance languages: a noun, its adjectives, and one or two more such by links: base de datos
-    distribuida.
+    """A noun phrase of a Romance language: a noun, its adjectives, and one or two more such groups joined by links:
+    base de datos distribuida.
 
-    A noun after a noun may be a verb that is in no list: it belongs to the phrase only if the pair recurs.
+    A noun after a noun may be an unlisted verb, so it joins the phrase only if the pair recurs.
     """
     links, eliding, participles = LINKS[spoken], spoken in ELIDING, PARTICIPLES.get(spoken, frozenset[str]())
     pairs = Counter(pair for pair in pairwise(map(str.lower, tokens)))

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-# Where a text may be cut, best first. A cut is placed before the match's group "at" or, without it, after the match.
+# Where a text may be cut, best place first. The cut is before the match's group "at", or after the match if it has no
+# such group.
 _HEADING = re.compile(r"(?m)^(?=#{1,6}[ \t]+\S|[^\n]{1,120}\n(?:={3,}|-{3,}|~{3,})[ \t]*$)")
 _BREAKS = (
     _HEADING,
@@ -20,8 +21,9 @@ _DENSE = re.compile(
     "\U0001f000-\U0001faff\U00020000-\U0003ffff]"
 )
 _SIGN = re.compile(r"[^\w\s]|\d|_")
-_MOST = 2.4  # tokens that a single character can count as: of a dense alphabet, and a sign
-_SPREAD = 6  # of the reciprocal ranks: a keyword third in two pieces beats one that is first in a single piece
+_MOST = 2.4  # the most tokens one character counts as: a letter of a dense alphabet, or a sign
+# added to each rank before its reciprocal: a keyword third in two pieces beats one that is first in one piece
+_SPREAD = 6
 
 
 def tokens(text: str) -> int:
@@ -54,7 +56,7 @@ def split(text: str, *, max_chars: int, max_tokens: int, max_pieces: int) -> Spl
     Pieces after the first begin with the document's title.
     """
     text = text.strip()
-    if len(text) <= max_chars and len(text) * _MOST < max_tokens:  # most documents: nothing to count
+    if len(text) <= max_chars and len(text) * _MOST < max_tokens:  # most documents fit: nothing to count
         return Split((text,), 1)
     room = max(200, min(max_chars, int(max_chars * max_tokens / max(1, _densest(text, max_chars)))))
     if len(text) <= room:
@@ -77,7 +79,7 @@ def split(text: str, *, max_chars: int, max_tokens: int, max_pieces: int) -> Spl
 
 
 def _densest(text: str, window: int) -> int:
-    """Tokens of the densest stretch of `window` characters (all of them when the text is short)."""
+    """The token count of the densest stretch of `window` characters; of the whole text if it is shorter."""
     if len(text) <= window:
         return tokens(text) * window // max(1, len(text))
     return max(

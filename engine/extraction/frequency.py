@@ -27,15 +27,15 @@ from engine.extraction.unspaced import CJK, Piece, pieces
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
 
-RESCORED = 20  # candidates the trees correct
-LITTLE = 60  # tokens of a text that has few phrases: their parts fill the list up to FEW_OF_LITTLE
-TITLE = 30  # tokens of a text that is hardly more than a title: single words fill the list, too
-FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words fill the list, and up to which parts do
+RESCORED = 20  # candidates that the trees correct
+LITTLE = 60  # tokens of a text that has few phrases: parts of them fill the list up to FEW_OF_LITTLE
+TITLE = 30  # tokens of a text that is hardly more than a title: single words fill the list too
+FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words, and parts of phrases, fill the list
 
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
 
 
-# loss (the negative of the score), place in the text, spelling: best first
+# loss (the negative score), place in the text, spelling; best first
 Rated = tuple[float, int, str, Candidate]
 
 
@@ -71,7 +71,7 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None
 
 
 def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[Rated], list[Vague]]:
-    """The candidates by their own traits, best first; and the vague ones, most frequent first."""
+    """The candidates ranked by their own traits, best first; and the vague ones, most frequent first."""
     rivals, vague = candidates(read.spans, english=english)
     made = scores(rivals, len(read.kinds), by)
     ranked = [(-score, rival[2], rival[1], rival) for score, rival in zip(made, rivals, strict=True)]
@@ -94,7 +94,8 @@ def _scored(read: Phrases, *, english: bool) -> tuple[list[Rated], list[Vague]]:
 
 
 def _of_piece(piece: Piece) -> Rated:
-    """A single occurrence is weak evidence that a run of characters is a word; an identifier between them is a word."""
+    """A run of Chinese or Japanese characters as a rated candidate. One that occurs once loses: that is weak evidence
+    of a word."""
     once = 0.4 if piece.times == 1 else 0.0
     loss = once - math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
     one = Candidate(tuple(piece.text), piece.text, piece.at, piece.at, piece.times, 0, "c", "c", 1.0)
@@ -114,12 +115,14 @@ def _chosen(
     least: int,
     few: int,
 ) -> list[tuple[Candidate, bool]]:
-    """The best, without repeats: other spellings, or a part of a better keyword that occurs alone fewer than `least`
-    times; and whether each is technical. `parts` only fill the list up to FEW_OF_LITTLE, then vague words up to `few`.
+    """Choose the best without repeats, and note whether each is technical.
+
+    A repeat is another spelling, or a part of a better keyword that occurs alone fewer than `least` times. `parts`
+    fill the list only up to FEW_OF_LITTLE, then vague words up to `few`.
     """
     chosen: list[tuple[Candidate, bool]] = []
     keys: set[Words] = set()
-    covered: set[Words] = set()  # every part of what is chosen
+    covered: set[Words] = set()  # every part of the chosen keywords
     technical = descriptive = 0
     first_part, first_vague = len(ranked), len(ranked) + len(parts)
     root = _ROOTS.__getitem__
@@ -171,7 +174,7 @@ def _shown(best: list[tuple[Candidate, bool]], spans: list[Span], quoted: frozen
 
 
 def _as_written(part: Candidate, spans: list[Span]) -> str:
-    """The first spelling of a part of phrases, of which only the compared form is known."""
+    """The first spelling of a part of a phrase, of which only the compared form is known."""
     size = len(part.words)
     for words, text, at in spans:
         i = part.at - at
@@ -181,7 +184,7 @@ def _as_written(part: Candidate, spans: list[Span]) -> str:
 
 
 def _rooted(word: str) -> str:
-    """Enough of a stem to treat clustering and clusters as one keyword."""
+    """A stem short enough that "clustering" and "clusters" are one keyword."""
     for ending in ("ing", "ed", "e"):
         if word.endswith(ending) and len(word) > len(ending) + 3:
             return word[: -len(ending)]
@@ -208,5 +211,5 @@ def _is_technical(text: str, quoted: frozenset[str]) -> bool:
 
 
 def _in_small_letters(text: str) -> str:
-    """Lower case, except identifiers, acronyms and single letters (the language C)."""
+    """In lower case, except identifiers, acronyms and single letters (the language C)."""
     return " ".join(word if len(word) == 1 or KINDS[word] == "i" else word.lower() for word in text.split())

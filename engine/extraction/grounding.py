@@ -27,11 +27,9 @@ from engine.text import MARK, clean_line
 
 KEYWORD_CHARS = 60  # also the schema's maxLength: an unbounded string is where small models loop
 MOST_WORDS = 6  # longer is a sentence, not a keyword
-NEAR, NEAREST = 10, 2  # words within which a keyword's words must occur together, in short texts and in long ones
-SHORT_WORDS = (
-    400  # of a text in which a keyword's words may be NEAR apart; a longer text brings them together by chance
-)
-SHORTEST_HALF = 2  # letters of the shorter of two words that make one
+NEAR, NEAREST = 10, 2  # words within which a keyword's words must occur together, in a short text and in a long one
+SHORT_WORDS = 400  # words of a text in which NEAR applies; a longer text brings words together by chance
+SHORTEST_HALF = 2  # letters of the shorter part of a compound
 
 # What models read as the end of a turn, in the templates of the common families (ChatML, Llama, Mistral, Gemma, Phi,
 # Granite).
@@ -58,8 +56,8 @@ _SMALL = frozenset(
 
 
 def tidy(raw: str) -> str | None:
-    """The keyword in a storable form, or None if it is not one: control characters, template tokens, too long, no
-    letter."""
+    """The keyword in a form that can be stored. None if it contains control characters or template tokens, is too
+    long, or has no letter."""
     if len(raw) > 4 * KEYWORD_CHARS or TEMPLATE_TOKENS.search(raw):
         return None
     flat = clean_line(unicodedata.normalize("NFC", raw), 4 * KEYWORD_CHARS)
@@ -73,7 +71,7 @@ def tidy(raw: str) -> str | None:
     words = flat.casefold().split()
     if len(words) > MOST_WORDS or not any(c.isalpha() for c in flat) or len(words) > len(set(words)) + 1:
         return None
-    if len(words) == 2 and words[0] == words[1]:  # the start of a loop
+    if len(words) == 2 and words[0] == words[1]:  # the beginning of a loop
         return None
     return flat
 
@@ -98,7 +96,7 @@ class Ground:
                 for part in parts:
                     self._add(part, self._length)
                     self._length += 1
-                self._add(whole.casefold(), self._length - 1)  # it ends where its last part does
+                self._add(whole.casefold(), self._length - 1)  # a name ends where its last part ends
             else:
                 self._length += 1
         self._near = NEAR if self._length <= SHORT_WORDS else max(NEAREST, NEAR * SHORT_WORDS // self._length)
@@ -112,7 +110,7 @@ class Ground:
             spots.append(place)
 
     def supports(self, keyword: str) -> bool:
-        """Whether the text contains the keyword, literally or by the stems of its words near each other."""
+        """Whether the text contains the keyword, literally or by stems of its words that occur near each other."""
         if self._literal(keyword):
             return True
         if "" != (whole := "".join(_words(keyword))) != keyword and self._spots(whole):
@@ -128,7 +126,7 @@ class Ground:
         return bool(places) and (len(places) == 1 or _near(places, self._near))
 
     def _all_spots(self, wanted: list[str]) -> list[list[int]]:
-        """Positions of each word; for two words the text writes as one, the position of that. Empty if any word is
+        """Positions of each word; two words that the text writes as one share a position. Empty if any word is
         missing."""
         places: list[list[int]] = []
         at = 0
@@ -144,13 +142,13 @@ class Ground:
         return places
 
     def _halves(self, word: str) -> list[int]:
-        """Where adjacent words form this one: roll back for rollback, HTTP/2 for http2, U.S. for US."""
+        """Where adjacent words form this word: roll back for rollback, HTTP/2 for http2, U.S. for US."""
         word = word.casefold()
         for cut in range(1, len(word)):
             if not (first := self._places.get(word[:cut]) if cut < 3 else self._spots(word[:cut])):
                 continue
             rest = word[cut:]
-            # a single letter is a half only of an abbreviation, of e-mail, and before or after a digit
+            # A single letter counts as a part only in an abbreviation, in e-mail, and next to a digit.
             if min(cut, len(rest)) < SHORTEST_HALF and not (
                 len(word) == 2 or word[cut - 1].isdigit() != rest[0].isdigit() or self._literal(f"{word[:cut]}-{rest}")
             ):
@@ -169,7 +167,8 @@ class Ground:
         return min(places, key=len) if all(places) and _near(places, self._near) else []
 
     def _literal(self, keyword: str) -> bool:
-        """In the literal text: between word borders where the script has words, anywhere otherwise."""
+        """Whether the text contains the keyword literally: between word borders where the script has words, anywhere
+        otherwise."""
         needle = _folded(keyword)
         at = self._text.find(needle)
         while at >= 0:
@@ -182,7 +181,7 @@ class Ground:
         return False
 
     def _spots(self, word: str) -> list[int]:
-        """Where a word of this form occurs: by English rules, else by the stems of the text's own language."""
+        """Where a form of this word occurs: by English rules, otherwise by stems of the text's own language."""
         word = word.casefold()
         return self._alike(word, form) or (self._alike(word, own) if (own := self._own_stem) else [])
 
@@ -197,7 +196,7 @@ class Ground:
 
     @cached_property
     def _own_stem(self) -> Callable[[str], str] | None:
-        """The stemmer of the text's language, if it is not English and one exists."""
+        """The stemmer of the text's language, if it is not English and there is one."""
         name = language(list(self._places))
         if name is None or name == ENGLISH or name not in snowballstemmer.algorithms():
             return None
@@ -235,17 +234,17 @@ def _folded(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """With one sign for every apostrophe, dash and width of a letter."""
+    """The text with one sign for every apostrophe and dash, and letters of normal width."""
     return text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
 def _words(text: str) -> list[str]:
-    """The words of a keyword as written; max_tokens and key-word are split into words, maxTokens is not."""
+    """The words of a keyword as written: max_tokens and key-word are split, maxTokens is not."""
     return _WORD.findall(_plain(text))
 
 
 def _parts(word: str) -> list[str]:
-    """The words that a name in mixed case is made of, in lower case."""
+    """The lower-case words that make up a mixed-case name."""
     return [part.casefold() for part in _CAMEL.split(word)]
 
 
@@ -257,7 +256,7 @@ def _border(left: str, right: str) -> bool:
 
 
 def _dense(letter: str) -> bool:
-    """A script without spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) or with attached endings
+    """Whether a script has no spaces between words (Chinese, Japanese, Thai, Lao, Burmese, Khmer) or attaches endings
     (Korean)."""
     return ord(letter) > 0x2E80 or "\u0e00" <= letter <= "\u0eff" or letter in _BURMESE or letter in _KHMER
 

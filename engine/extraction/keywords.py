@@ -19,8 +19,8 @@ _EDGES = ".,;:!?\"'`()[]{}<>*“”‘’"
 
 
 class Budget(NamedTuple):
-    """Maximum keywords of a document, in total and per kind. Both methods share it, or the A/B test would compare
-    budgets."""
+    """Maximum keywords of a document, in total and per kind. Both methods share it; otherwise the A/B test would
+    compare budgets."""
 
     total: int = MAX_TOTAL
     descriptive: int = MAX_DESCRIPTIVE
@@ -45,8 +45,7 @@ class Keywords(Struct, frozen=True):
 
 
 class _Stemmer(threading.local):
-    """One per thread: a stemmer holds the word it is working on, and long documents are processed off the event
-    loop."""
+    """A stemmer per thread: it holds the word it works on, and long documents are processed off the event loop."""
 
     def __init__(self) -> None:
         self.of = snowballstemmer.stemmer("porter").stemWord

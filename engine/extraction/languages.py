@@ -15,23 +15,25 @@ from engine.extraction.lists import word_lists
 from engine.extraction.words import FUNCTION
 
 ENGLISH = "english"
-ENGLISH_PROSE = 0.25  # of a text's words are function words of English: it is in no other language
-SAMPLED = 600  # tokens looked at
+ENGLISH_PROSE = 0.25  # share of English function words above which a text is in no other language
+SAMPLED = 600  # tokens examined
 LISTED_SHARE = (
-    0.06  # of a text's words are function words of its language: in prose 0.35, in a manual full of options far fewer
+    # lowest share of a text's function words that identifies its language: prose has 0.35, a manual full of options
+    # far less
+    0.06
 )
-ENGLISH_SHARE = 0.05  # tables and lists of options have few, and English names things everywhere
+ENGLISH_SHARE = 0.05  # the same for English: tables and lists of options have few, and English words occur everywhere
 
 
 LISTED = (
     "arabic", "czech", "danish", "dutch", "french", "german", "greek", "hindi", "hungarian", "italian", "polish",
     "portuguese", "romanian", "russian", "spanish", "swedish", "turkish", "ukrainian",
 )  # fmt: skip
-# languages whose passages are looked for in English texts by words of ASCII too: others share more words with English
+# languages whose passages in an English text are recognised by ASCII words too; others share more words with English
 _MIXED_IN = ("dutch", "french", "german", "italian", "polish", "portuguese", "spanish", "swedish")
 _LISTS = {name: word_lists(name) for name in LISTED}
 FUNCTION_WORDS: dict[str, frozenset[str]] = {name: lists["function_words"] for name, lists in _LISTS.items()}
-# What links two nouns to a term: base de données, base de datos, base di dati.
+# links that join two nouns into a term: base de données, base de datos, base di dati
 LINKS = {name: lists["links"] for name, lists in _LISTS.items() if "links" in lists}
 
 _PRESENT: dict[str, dict[str, tuple[str, ...]]] = {  # by the ending of the infinitive
@@ -43,7 +45,7 @@ _PRESENT: dict[str, dict[str, tuple[str, ...]]] = {  # by the ending of the infi
 
 
 def _present(language: str) -> frozenset[str]:
-    """The verbs of a language that are listed, in the forms in which documents have them."""
+    """The listed verbs of a language in the forms that documents use."""
     lists = _LISTS[language]
     made = set(lists["verb_forms"])
     for verb in lists["verbs"]:
@@ -63,7 +65,8 @@ _ITS_FORMS = {"italian": ("o", "a", "i", "e")}
 
 
 def _participles(language: str) -> frozenset[str]:
-    """Of the listed verbs, which follow a noun as adjectives do and are not keywords alone: usado, especificada."""
+    """Participles of the listed verbs: they follow a noun as adjectives do and are not keywords alone (usado,
+    especificada)."""
     made = set[str]()
     for verb in _LISTS[language]["verbs"]:
         for ending, participle in _PARTICIPLE[language].items():
@@ -78,7 +81,7 @@ PARTICIPLES = {language: _participles(language) for language in _PARTICIPLE}
 # verbs in forms that end a phrase
 VERB_FORMS = {language: _present(language) for language in _PRESENT}
 
-# Verb endings that nouns rarely have: such a word ends a phrase, as function words do.
+# Verb endings that nouns rarely have. Such a word ends a phrase, as a function word does.
 VERBS: dict[str, re.Pattern[str]] = {
     "spanish": re.compile(
         r"\w{4,}mente|\w{2,}(?:ándose|iéndose|iendo|aron|ieron|aban?|ará[ns]?|erá[ns]?|irá[ns]?|arían?|erían?|irían?|arse"
@@ -97,12 +100,12 @@ VERBS: dict[str, re.Pattern[str]] = {
 }
 
 
-# in an English text with many of these, they belong to passages in another language
+# An English text with many of these contains passages in another language.
 PERHAPS_FOREIGN = (
     frozenset(word for name in _MIXED_IN for word in FUNCTION_WORDS[name] if word.isascii() and len(word) > 1)
     - FUNCTION
 )
-# not English words: one in an English text belongs to a passage in another language
+# Not English words: in an English text they belong to a passage in another language.
 NOT_ENGLISH = frozenset(word for listed in FUNCTION_WORDS.values() for word in listed if not word.isascii())
 
 
@@ -123,7 +126,7 @@ def language(words: Sequence[str]) -> str | None:
     )
     shared = FUNCTION & FUNCTION_WORDS[name]  # do, to, on are Polish too
     only_english = sum(word in FUNCTION and word not in shared for word in low)
-    # some of its words are not English: "for" alone, in a title, is no sign of Danish
+    # A word the languages share is not enough: "for" in a title is no sign of Danish.
     if most > max(only_english, english - only_english) and most >= LISTED_SHARE * total:
         return name
     plain = sum(map(str.isascii, low))
@@ -133,10 +136,10 @@ def language(words: Sequence[str]) -> str | None:
 
 
 def own_function_words(words: Sequence[str]) -> frozenset[str]:
-    """For a text in an unlisted language: short lower-case words that make up more than half a percent of it, and
+    """Function words of an unlisted language: short lower-case words that make up more than 0.5 % of the text, and
     single letters.
 
-    None for Korean: its particles are endings.
+    None for Korean, whose particles are endings.
     """
     counts = Counter(
         word for word in words if len(word) <= 4 and not word[0].isupper() and not "\uac00" <= word[0] <= "\ud7a3"

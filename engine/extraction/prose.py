@@ -15,7 +15,7 @@ _EMPTY_LINES = re.compile(r"\n\s*\n")
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
 _TAG = re.compile(r"</?[A-Za-z!][^<>]{0,400}>")
 _CLOSING_TAG = re.compile(r"</[A-Za-z]")
-_ADDRESSES = {  # by a string each match contains: searching for that is ten times faster
+_ADDRESSES = {  # by a string that each match contains: searching for that is ten times faster
     "](": re.compile(r"\]\([^()\s]{1,400}\)"),
     "://": re.compile(r"\b(?:https?|ftp|file)://[^\s<>]+"),
     "www.": re.compile(r"\bwww\.[^\s<>]+"),
@@ -26,14 +26,14 @@ _DIRECTIVES = {  # of reStructuredText: a directive, a field, a role
     ":`": re.compile(r":[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)"),
 }
 _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
-# four words or more in capitals, a heading or a clause of a licence; treated as words, not acronyms
+# Four words or more in capitals are a heading or a clause of a licence; they count as words, not acronyms.
 _SHOUTED = re.compile(r"[A-Z](?<![\w'’-][A-Z])[A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
-_LONG_WORD = re.compile(r"[A-Z][A-Z]{7}")  # not {8}: a search for one letter first is three times as fast
+_LONG_WORD = re.compile(r"[A-Z][A-Z]{7}")  # not {8}: searching for one letter first is three times as fast
 _CODED = re.compile(
     r"(?<![\w+/])(?=[A-Za-z+/]{0,39}\d)[A-Za-z0-9+/]{40,}=*(?:\n(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]+=*(?!\S))?"
 )  # base64, a digest
 _CODED_CHARS = 40
-_FEW = 200  # characters of prose beside which code is read too
+_FEW = 200  # characters of prose; with less, code is read too
 
 
 def prose(text: str) -> str:
@@ -83,9 +83,9 @@ def _unfenced(text: str) -> str:
 
 
 def _without(text: str, begin: str, end: str) -> str:
-    """Without what is between the two marks, in any case; an opening without an end stays."""
+    """The text without anything between the two marks, in any case; an opening mark without an end stays."""
     low = text.lower()
-    if len(low) != len(text):  # a letter whose lower case is longer: positions would not match
+    if len(low) != len(text):  # a letter with a longer lower case: positions would not match
         low = text
     kept, at = [], 0
     while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:

@@ -15,7 +15,7 @@ import math
 
 from engine.extraction.traits import Traits
 
-SHORT_TOKENS, LONG_TOKENS = 150, 450  # at which the weights are wholly the one or the other
+SHORT_TOKENS, LONG_TOKENS = 150, 450  # at and below the first only SHORT counts, at and above the second only LONG
 
 SHORT = Traits(
     -0.7,
@@ -92,7 +92,7 @@ ROMANCE = FOREIGN._replace(one=-0.2, two=0.4, three=0.1)
 
 
 def weights(length: int) -> Traits:
-    """For an English text of this many tokens: interpolated by the logarithm of the length."""
+    """The weights for an English text of this many tokens: interpolated by the logarithm of its length."""
     share = between(length, SHORT_TOKENS, LONG_TOKENS)
     if share == 0.0:
         return SHORT
@@ -102,5 +102,5 @@ def weights(length: int) -> Traits:
 
 
 def between(length: int, short: int, long: int) -> float:
-    """Where a length lies from short (0.0) to long (1.0), by its logarithm."""
+    """A length's place between short (0.0) and long (1.0), by its logarithm."""
     return min(1.0, max(0.0, math.log(max(length, 1) / short) / math.log(long / short)))

@@ -8,7 +8,7 @@ from typing import Any
 
 DATA: dict[str, Any] = json.loads(files("engine.extraction").joinpath("ranking.json").read_text("utf-8"))
 
-VERSION: str = DATA["version"]  # raised with every file that changes the ranking
+VERSION: str = DATA["version"]  # changes with every file that changes the ranking
 
-# stored and pinned with the model and the prompt: a different ranking is a different control arm
+# Stored and pinned with the model and the prompt: a different ranking is a different control arm.
 NAME = f"frequency {VERSION}"

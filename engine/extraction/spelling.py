@@ -37,7 +37,7 @@ _ENDINGS = (  # of words longer than five letters
     (re.compile(r"(?<=dg)e(?=ments?$)"), ""),  # judgement
     (re.compile(r"(?<=met|lit|ent|eat|euv)re(?=s?$)"), "er"),
     (re.compile(r"(?<=[a-z])[ao]e(?=[a-z]{2})"), "e"),  # anaemia, manoeuvre
-    # viruses, statuses; but causes, houses, excuses
+    # viruses, statuses; but not causes, houses, excuses
     (
         re.compile(
             r"(?<=us)es$(?<![ao]uses)(?<!abuses)(?<!xcuses)(?<!ccuses)(?<!fuses)(?<!amuses)(?<!euses)(?<!isuses)(?<!eruses)"
@@ -47,7 +47,7 @@ _ENDINGS = (  # of words longer than five letters
     (re.compile(r"(?<=queu)e(?=ing)"), ""),
 )
 _DOUBLED = re.compile(r"(?<=[aeiou])ll(?=(?:ed|ing|er|ers)$)")
-# without a plural's s
+# not a plural's s
 _PAIRS = {
     "fibre": "fiber", "calibre": "caliber", "spectre": "specter", "licence": "license", "defence": "defense",
     "offence": "offense", "pretence": "pretense", "practise": "practice", "programme": "program",
@@ -61,7 +61,8 @@ _BEGINNINGS = (("scept", "skept"), ("mould", "mold"), ("plough", "plow"))
 
 
 def unaccented(word: str) -> str:
-    """Latin letters without their accents; those of other scripts, where marks make other letters, as they are."""
+    """Latin letters without their accents. Letters of other scripts stay as they are, since their marks make other
+    letters."""
     if word.isascii():
         return word
     made: list[str] = []
@@ -72,14 +73,14 @@ def unaccented(word: str) -> str:
 
 
 def start(word: str) -> str:
-    """By which a lower-case word is indexed: words of equal form have equal starts."""
+    """The beginning by which a lower-case word is indexed: words of equal form have equal beginnings."""
     other = IRREGULAR.get(word) or _PAIRS.get(word.removesuffix("s"), word)
     return "sk" if other.startswith("scept") else unaccented(other[:2])
 
 
 @lru_cache(1 << 16)
 def form(word: str) -> str:
-    """The stem of a lower-case word, after its spelling is made American and its irregular plural singular."""
+    """The stem of a lower-case word, in American spelling and with an irregular plural made singular."""
     word = unaccented(word).removesuffix("'s").removesuffix("'")
     other = IRREGULAR.get(word) or _PAIRS.get(word.removesuffix("s"))
     if other is not None:

@@ -1,7 +1,7 @@
 """From the phrases of a text to candidates, and the traits that rank them. Pure; each trait is a number.
 
-`candidates` returns possible keywords; `score` weighs the facts about one candidate alone; `context` returns those
-relative to the others, computed only for the best few. The weights are in ranking.
+`candidates` returns possible keywords; `scores` weighs each candidate's own traits; `context` returns traits relative
+to the other candidates, computed only for the best few. The weights are in ranking.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words
 from engine.extraction.languages import LINKS
 from engine.extraction.words import EMPTY, GENERAL, SOFT, WEAK
 
-SELDOM = 400  # with this many candidates, one that occurs once, and late, is not worth scoring
+SELDOM = 400  # candidates, from which on one that occurs once and late is not worth a score
 EARLY = 400  # tokens
-# from this many times on, and one in so many phrases, a general word is the subject of the text
+# A general word that occurs this often, and in this many phrases, is the text's subject.
 SUBJECT, SUBJECT_OF = 8, 60
 
 _LINKS = frozenset(chain.from_iterable(LINKS.values()))
 _NUMBERED = re.compile(r"\d(?<!\S\d)")
-_LANGUAGES = frozenset("CR")  # of programming; other single letters in a text that is not English are options
+_LANGUAGES = frozenset("CR")  # programming languages; other single letters in a text that is not English are options
 _NO_END = frozenset("aewvG#.")
 _NO_BEGINNING = frozenset("wv#")
 
 
 class Candidate(NamedTuple):
-    """`alone`: how often it is a phrase on its own; `within`: how often it is part of one. `at`, `last`: the first and
-    last token where it begins. The rest follows from its words: see `candidate`."""
+    """`alone`: how often it is a phrase of its own; `within`: how often it is part of one. `at`, `last`: the first
+    and last token where it begins. The rest follows from its words: see `candidate`."""
 
     words: Words
     text: str
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
     alone: int
     within: int
     begins: str  # the kind of its first word
-    ends: str  # of its last
+    ends: str  # the kind of its last word
     weight: float  # share of content words
 
 
@@ -53,10 +53,10 @@ class Traits(NamedTuple):
     three: float
     four: float
     five: float
-    alone: float  # log(times as a phrase + a third of the times inside one)
+    alone: float  # log(times it is a phrase + a third of the times inside one)
     occurs: float  # log(all times)
     late: float  # log(1 + first token / 20)
-    spread: float  # share of the text between first and last time
+    spread: float  # share of the text between its first and last occurrence
     name: float  # capitalised inside the text
     weight: float  # share of content words
     general_alone: float
@@ -64,8 +64,8 @@ class Traits(NamedTuple):
     empty_last: float
     adjective_first: float
     soft_first: float
-    participle_first: float  # -ing
-    verb_last: float  # noun or verb: increase, result
+    participle_first: float  # begins with an -ing form
+    verb_last: float  # ends with a noun that is also a verb: increase, result
     part: float  # never a phrase of its own
     number: float
     identifier_alone: float
@@ -92,12 +92,13 @@ Vague = tuple[
 
 
 def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate], list[Vague]]:
-    """The phrases, and the parts that two places of the phrases share, in the order of the text's phrases; and the
-    vague, most frequent first.
+    """The phrases, and parts that two of them share, in the order of the text's phrases; and the vague ones, most
+    frequent first.
 
     A candidate is vague if it is a general single word that is not the text's subject: ability, details.
     """
-    phrases: dict[Words, tuple[list[int], list[str]]] = {}  # first, last, times inside another; a text an occurrence
+    # first place, last place, times inside another phrase; and a spelling per occurrence
+    phrases: dict[Words, tuple[list[int], list[str]]] = {}
     for words, text, at in spans:
         seen = phrases.get(words)
         if seen is None:
@@ -144,8 +145,9 @@ def of_vague(one: Vague) -> Candidate:
 
 
 def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
-    """Shorter keywords of an English text that has few: of each phrase its last two words, then other two neighbours,
-    then, if `singles`, its words that are not general; in the order of the text. Some may be `phrases` themselves."""
+    """Shorter keywords for an English text that has few: of each phrase its last two words, then other pairs of
+    neighbours, then, with `singles`, its words that are not general. In text order. Some may be in `phrases`
+    already."""
     made: list[tuple[int, int, Candidate]] = []
     for words, text, at, last, alone, within, *_ in phrases:
         size = len(words)
@@ -166,18 +168,17 @@ def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
 
 
 def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:
-    """Parts that two places of the phrases share and that are no phrases of their own nor a general word: first and
-    last place, times inside a phrase. Completes the same of each of `phrases`.
+    """Parts that two phrases share and that are neither phrases themselves nor general words: first and last place,
+    times inside a phrase. Completes the same figures of each of `phrases`.
 
-    A word that occurs in one place only is in no such part and ends no other phrase, so parts containing it are
-    skipped.
+    A word that occurs in one place only is in no such part, so parts that contain it are skipped.
     """
     places = Counter(chain.from_iterable(phrases))
     if len(places) == places.total():
         return {}
     recurring = {word for word, times in places.items() if times > 1}
     parts: dict[Words, list[int]] = {}
-    shared: dict[Words, list[int]] = {}  # in the order in which their second place appears
+    shared: dict[Words, list[int]] = {}  # in the order in which their second occurrence appears
     for words, ((begins, ends, _), texts) in phrases.items():
         size = len(words)
         if size == 1 or recurring.isdisjoint(words):
@@ -207,7 +208,8 @@ def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, lis
 
 
 def _spelling(forms: Sequence[str]) -> str:
-    """The most frequent one; at a tie the one with fewest capitals, then the shortest, then by spelling."""
+    """The most frequent spelling; at a tie the one with fewest capitals, then the shortest, then the first by
+    alphabet."""
     if forms.count(forms[0]) == len(forms):
         return forms[0]
     times = Counter(forms)
@@ -215,7 +217,7 @@ def _spelling(forms: Sequence[str]) -> str:
 
 
 def scores(of: Iterable[Candidate], length: int, by: Traits) -> list[float]:
-    """The traits of each candidate in a text of `length` tokens, each times its weight."""
+    """Each candidate's score in a text of `length` tokens: its traits times their weights."""
     log, log1p, late, spread, share = math.log, math.log1p, by.late, by.spread, by.weight
     made = []
     for words, text, at, last, alone, within, begins, ends, weight in of:
@@ -260,27 +262,28 @@ def scores(of: Iterable[Candidate], length: int, by: Traits) -> list[float]:
 class Context(NamedTuple):
     """One of the best candidates, relative to the others and to its place in the text.
 
-    It excludes the text's length and its number of candidates: from those, trees learn which data set a text is from.
+    Leaves out the text's length and its number of candidates: from those, trees would learn which data set a text is
+    from.
     """
 
     size: int  # words
     chars: int
     longest: int  # characters of its longest word
-    alone: int  # times as a phrase on its own as a phrase on its own
+    alone: int  # times it is a phrase of its own
     late: float  # share of the text before it
     spread: float
     rarest: int  # times its rarest word occurs in phrases
     commonest: int
-    headed: int  # candidates with the same last word
+    headed: int  # candidates that end in the same word
     begins: int  # kind of its first word, as a number
     ends: int
     before: int  # kind of the token before it
     after: int
     weight: float
-    name: float  # words of it with a capital
+    name: float  # words of it that have a capital
 
 
-# Nouns last, so that a threshold separates similar kinds.
+# Nouns last, so that one threshold separates similar kinds.
 _ORDER = {kind: n for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
 _ORDER |= {"F": 1, "V": _ORDER["B"], "o": _ORDER["n"], "y": _ORDER["n"], "O": _ORDER["c"]}
 
@@ -291,8 +294,8 @@ def context(
     spans: Iterable[Span],
     kinds: str,
 ) -> list[tuple[float, ...]]:
-    """The fields of a Context for each of `best` (loss, place, text and candidate), among `rivals`, all of the text's
-    candidates. Plain tuples: to make twenty named ones takes as long as a tree."""
+    """The fields of a Context for each of `best` (loss, place, text and candidate) among `rivals`, all of the
+    text's candidates. Plain tuples: making twenty named ones takes as long as evaluating a tree."""
     counts = Counter(chain.from_iterable([words for words, _, _ in spans]))
     heads = Counter([rated[3].words[-1] for rated in rivals])
     length = len(kinds)

@@ -1,4 +1,4 @@
-"""Words of Chinese and Japanese text, which has no spaces: what is between particles, and what recurs."""
+"""Words of Chinese and Japanese text, which has no spaces: runs between particles, and strings that recur."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CJK_WORDS = re.compile(f"{_KATAKANA}|{_IDEOGRAPHS}+")
 # A Japanese compound of both scripts is one term: データ構造, データベース管理システム
 _MIXED = re.compile(f"(?:{_KATAKANA}|{_IDEOGRAPHS}+)+")
 _CLAUSE = re.compile(f"{_IDEOGRAPHS}{{3}}")
-LONGEST_COMPOUND = 4  # parts
+LONGEST_COMPOUND = 4  # parts of a compound
 _SUFFIXES, _WHILE = "化進用的性", "中時後前毎等"
 # What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
-# conjunctions of one character, unless they are part of a content word (并 ends one, 并发 does not).
+# conjunctions of one character unless they are part of a content word (并 ends one, 并发 does not).
 _PARTICLES = re.compile(
     "通过|通過|如果|使用|进行|進行|以及|或者|因为|所以|但是|而且|需要|例如|没有|一个|一种|每个|各个|某个|其他|其中|同时|通常|已经|为了|由于|根据"
     "|因此|此外|关于|能够|提出|表明|本文|之间|之后|之前|以上|以下|以便|包括|主要|用于|基于|称为|可以|可用|場合|可能|必要|几"
@@ -26,17 +26,17 @@ _PARTICLES = re.compile(
     "|(?<![路自理])由|并(?![发行])|更(?!新)|后(?![端台缀门续置])|最(?![优大小终])|可(?!靠|视)|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
 )
 LONGEST_PIECE = 8  # characters
-PLACES = 20  # of a piece, at which its edges are looked at
+PLACES = 20  # occurrences of a piece whose edges are examined
 
 
 class Piece(NamedTuple):
     text: str
     times: int
-    at: int  # character
+    at: int  # its first character
 
 
 def pieces(text: str, most: int = 60) -> list[Piece]:
-    """At most `most` words: short runs whole; of longer ones, what recurs."""
+    """At most `most` words: a short run as a whole, of a longer one the strings that recur."""
     counts: dict[str, int] = {}
     first: dict[str, int] = {}
     whole: set[str] = set()
@@ -59,10 +59,10 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
             for i in range(len(run) - size + 1):
                 part = run[i : i + size]
                 if size > 2 and (counts.get(part[1:], 0) < 2 or counts.get(part[:-1], 0) < 2):
-                    continue  # a recurring string has recurring parts
+                    continue  # parts of a recurring string recur too
                 counts[part] = counts.get(part, 0) + 1
                 first[part] = min(first.get(part, at + i), at + i)
-    inside: dict[str, int] = {}  # the count of the most frequent longer one
+    inside: dict[str, int] = {}  # the count of the most frequent longer string around it
     for part, count in counts.items():
         if count > 1 or part in whole:
             for inner in (part[1:], part[:-1]):
@@ -78,8 +78,8 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
 
 
 def _is_cut(piece: str, text: str, counts: dict[str, int]) -> bool:
-    """Whether it begins or ends inside words: 户信息 of 用户信息 and 账户信息. There, the pairs of characters
-    across its edge are more frequent than the pair inside."""
+    """Whether it begins or ends inside a word: 户信息 of 用户信息 and 账户信息. At such an edge the
+    pairs of characters across it are more frequent than the pair inside it."""
     if len(piece) < 3 or not _IDEOGRAPH.match(piece) or not _IDEOGRAPH.match(piece[-1]):
         return False
     before, after = set[str](), set[str]()
@@ -97,14 +97,14 @@ def _is_cut(piece: str, text: str, counts: dict[str, int]) -> bool:
 
 
 def _with_compounds(text: str, kept: list[Piece]) -> list[Piece]:
-    """Compounds of katakana and ideographs, in place of parts that occur in them alone."""
+    """Adds compounds of katakana and ideographs, and drops parts that occur only in them."""
     compounds: dict[str, Piece] = {}
     within: dict[str, int] = {}
     for match in _MIXED.finditer(text):
         if match[0][0] in _SUFFIXES or match[0][-1] in _WHILE:  # of a word in other letters; ログイン中
             continue
         parts = _CJK_WORDS.findall(match[0])
-        # three and more ideographs beside katakana may be a clause
+        # three or more ideographs next to katakana may be a clause
         if not 2 <= len(parts) <= LONGEST_COMPOUND or any(_CLAUSE.match(part) for part in parts):
             continue
         seen = compounds.get(match[0], Piece(match[0], 0, match.start()))

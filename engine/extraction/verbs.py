@@ -1,4 +1,4 @@
-"""What is a verb here: decided by the words around it, in the letters of an English text (see candidates)."""
+"""Decides what is a verb here by the words around it, in the letters of an English text (see candidates)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
 _CONTROL_THE = re.compile(r"[svc]n(?=t)")  # authors control the copyright
 _SINGULAR = frozenset(("he", "it", "she"))
 _MOVES = re.compile(r"(?<=[ncisbg])V(?![xn])")  # git rebase moves
-# Letter for letter: marks what is a verb here. Each begins with the letters it may mark and looks back from there: a
-# search for one of a few letters takes a third of the time of one for the conditions before it.
+# One letter each: marks what is a verb here. Each expression begins with the letters it may mark and looks back from
+# there: a search for one of a few letters takes a third of the time of one for the conditions before it.
 _SETTLED = (
     re.compile(
         r"[bBsdfrn](?:(?<=[bB])(?:"
@@ -50,13 +50,13 @@ def settled(tokens: list[str], kinds: str) -> str:
 
 
 def _after_to(tokens: list[str], kinds: str) -> str:
-    """With v for the nouns that are verbs here: to shorten the, it tightens, could scan every, to store rows, authors
-    control the; to model and control complex systems."""
+    """The letters, with v for nouns that are verbs here: to shorten the, it tightens, could scan every, to store
+    rows, authors control the; to model and control complex systems."""
     marked: list[int] = []
     for match in _TO_MODEL.finditer(kinds):
         start, end = match.span()
         before = tokens[start].lower()
-        if tokens[start] == "IT":  # which is no pronoun
+        if tokens[start] == "IT":  # not the pronoun
             continue
         for at in range(start + 1, end):
             if kinds[at] not in "ns":

@@ -1,7 +1,7 @@
-"""English word lists: words that end a phrase, and words that add little to one. Curated manually, sorted; for English
-text only.
+"""English word lists: words that end a phrase, and words that add little to one. Curated manually, sorted; for
+English text only.
 
-These are words of general English, not of one field: words that no keyword begins with, ends in or consists of.
+These are words of general English, not of one field: no keyword begins with, ends in or consists of them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NOUNS_TOO = _LISTS["nouns_too"]
 
 
 def _forms(verb: str) -> tuple[str, str, str]:
-    """-s, -ed and -ing by the regular rules."""
+    """The -s, -ed and -ing forms by the regular rules."""
     if verb.endswith("e"):
         return verb + "s", verb + "d", (verb[:-2] + "ying" if verb.endswith("ie") else verb[:-1] + "ing")
     if verb.endswith("y") and verb[-2] not in "aeiou":
@@ -63,16 +63,16 @@ def _forms(verb: str) -> tuple[str, str, str]:
     return (verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "z", "o")) else "s"), stem + "ed", stem + "ing")
 
 
-# plurals that are verbs before an object, though their base forms are nouns in most places: nginx proxies requests
+# plurals that are verbs before an object, though their base forms are usually nouns: nginx proxies requests
 _OBJECT_FOLLOWS = _LISTS["object_follows"]
 EITHER_S = frozenset(_forms(verb)[0] for verb in _NOUNS_TOO) | _OBJECT_FOLLOWS
 EITHER = _NOUNS_TOO | EITHER_S
-# those of EITHER_S that precede a noun as nouns do: records management, results page
+# those of EITHER_S that come before a noun as nouns do: records management, results page
 MODIFYING = _LISTS["modifying"]
-# -ing forms that are as often nouns or adjectives of a term: programming by example, learning, processing
+# -ing forms that are as often nouns or adjectives in a term: programming by example, learning, processing
 _ING_NOUNS = _LISTS["ing_nouns"]
 _ED_KEPT = _LISTS["ed_kept"]
-# of the forms that may be nouns, those that hardly ever are
+# among the forms that may be nouns, those that hardly ever are
 _SELDOM_NOUNS = _LISTS["seldom_nouns"]
 EITHER -= _SELDOM_NOUNS
 # those of EITHER_S that are verbs after a noun, unless an auxiliary follows: the daemon runs, test runs are
@@ -89,10 +89,11 @@ VERBS = (
     - _ED_KEPT
 )
 
-# after a preposition at the beginning of a clause they are no part of what follows: in practice model checking is slow
+# after a preposition at the beginning of a clause these do not belong to what follows: in practice model checking is
+# slow
 AFTER_IN = _LISTS["after_in"]
 
-# what joins clauses: a form of a verb may follow
+# joins clauses: a form of a verb may follow
 JOINING = _LISTS["joining"]
 RELATIVE = _LISTS["relative"]
 
@@ -104,27 +105,27 @@ _AGAIN = re.compile("re-?|over|under|out|mis|un|self-|co-|pre-|auto-|cross-")
 
 
 def is_verbal(word: str) -> bool:
-    """Whether a lower-case word has the ending of a finite verb, as hardly a noun does."""
+    """Whether a lower-case word has the ending of a finite verb, which nouns hardly ever have."""
     if len(word) > 5 and word.endswith(_VERBAL) and word not in _NOT_VERBAL:
         return True
     again = _AGAIN.match(word)
     return again is not None and word[again.end() :] in VERBS
 
 
-# adverbs without -ly; words in -ly that are none
+# adverbs without -ly; and words in -ly that are not adverbs
 ADVERBS = _LISTS["adverbs"]
 NOT_ADVERBS = _LISTS["not_adverbs"]
 
-# adjectives and other words that say little: never at the left edge of a phrase, never a keyword
+# adjectives and other words that add little: never at the left edge of a phrase, never a keyword
 WEAK = _LISTS["weak"]
 
-# these may begin a phrase, though they add little: high pressure, multiple processors
+# these may begin a phrase although they add little: high pressure, multiple processors
 SOFT = _LISTS["soft"]
 
-# nouns (and a few others) of any field: hardly a keyword alone, and a little less likely one at the end of a phrase
+# nouns (and a few others) of every field: hardly ever a keyword alone, and a little less likely at the end of one
 GENERAL = _LISTS["general"]
 
-# of those, words that never end a keyword: number of users, way, first part
+# among those, words that never end a keyword: number of users, way, first part
 EMPTY = _LISTS["empty"]
 
 # nouns that look like adjectives
@@ -168,6 +169,6 @@ def is_plural(word: str) -> bool:
     return (word.endswith("s") and len(word) > 3 and not word.endswith(("ss", "us", "is"))) or word in _PLURALS
 
 
-# names of technologies, and those that are technologies only with a capital letter
+# names of technologies; and names that are technologies only with a capital letter
 TECHNOLOGIES = _LISTS["technologies"]
 TECHNOLOGIES_BY_NAME = _LISTS["technologies_by_name"]

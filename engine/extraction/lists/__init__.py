@@ -1,4 +1,4 @@
-"""Word lists, a file a language: what a list is for is said where it is used (words, languages)."""
+"""Word lists, one file per language. The modules that use a list (words, languages) describe it."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ class Address:
     prefix: str
     query: str = ""
     user: str = ""
-    guessed: bool = False  # the user did not write the /v1
+    guessed: bool = False  # the user did not write /v1
 
     def to(self, path: str) -> str:
-        """Address of an API path: "/v1/..." goes behind the prefix, any other behind the root."""
+        """The URL of an API path: "/v1/..." follows the prefix, any other path follows the root."""
         return (self.prefix + path[3:] if path.startswith("/v1/") else self.root + path) + self.query
 
     def bare(self) -> Address:
-        """The same without the guessed /v1: some gateways have none."""
+        """The same address without the guessed /v1, which some gateways do not have."""
         return replace(self, prefix=self.root, guessed=False)
 
     @property
@@ -40,7 +40,7 @@ class Address:
 
 
 def address(url: str, api: str) -> Address:
-    """Remove what people paste after the API's part; keep a gateway's path (`/gw/api`) and a query
+    """Parse an address. Drops what people paste after the API's part; keeps a gateway's path (`/gw/api`) and a query
     (`?api-version=...`)."""
     plain, user = split_user(url.strip())
     parts = urlsplit(plain)

@@ -1,8 +1,8 @@
-"""From a model's output to two lists of strings, whatever it wrote. Nothing here trusts the requested schema.
+"""Turns a model's output into two lists of strings, whatever the model wrote. Does not trust the requested schema.
 
-In this order: the requested JSON, anywhere in the text and under any names; truncated JSON, of which the complete items
-count; JSON with mistakes, repaired by json-repair (loaded only for that); lists in plain text. Prose is never treated
-as a list.
+Tries in this order: the requested JSON, anywhere in the text and under any names; truncated JSON, of which complete
+items count; JSON with mistakes, repaired by json-repair (loaded only for that); lists in plain text. Prose is never
+read as a list.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from engine.extraction.llm.surface import MOST_ITEMS
 from engine.text import clean_line
 
 MOST_CHARS = 200_000
-MENDED_CHARS = 8_000  # json-repair takes time by the square of the brackets; an answer is a tenth of this
+MENDED_CHARS = 8_000  # json-repair takes time quadratic in the brackets; an answer is a tenth of this
 MENDED_BRACKETS = 200
-STARTS = 40  # brackets at which JSON may begin
+STARTS = 40  # brackets that are tried as the beginning of JSON
 QUOTED_CHARS = 60
 OPENING_CHARS = 200
 
@@ -54,7 +54,7 @@ _REPEATS = 10  # of one word in a row
 
 
 def parse(text: str) -> Proposal:
-    """The keywords in the text, or what it is instead."""
+    """The keywords in the text, or a description of what the text is instead."""
     text = text[:MOST_CHARS]
     if not text.strip():
         return Proposal(flaw="the answer is empty", kind=ErrorKind.empty)
@@ -67,17 +67,17 @@ def parse(text: str) -> Proposal:
 
 
 def opening(text: str) -> str:
-    """Its beginning, for the record of an answer that cannot be used."""
+    """The beginning of an unusable answer, for its record."""
     return clean_line(text, OPENING_CHARS)
 
 
 def first_words(text: str) -> str:
-    """Its beginning, quoted, safe for a message."""
+    """The beginning of an answer, quoted and safe to show in a message."""
     return '"' + clean_line(text, QUOTED_CHARS).replace('"', "'") + '"'
 
 
 def _read(text: str, depth: int = 0) -> Proposal | None:
-    """The keywords in the text; None when it contains none."""
+    """The keywords in the text; None if it has none."""
     if depth > DEEPEST:
         return None
     if "&quot;" in text:
@@ -105,7 +105,7 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
 
 def _read_plain(text: str) -> Proposal | None:
     """The keywords in a text without JSON."""
-    if "\\n" in text and "\n" not in text.strip():  # escaped once too often
+    if "\\n" in text and "\n" not in text.strip():  # escaped twice
         text = text.replace("\\n", "\n")
     if (typed := _typed(text)).filled:
         return typed.proposal()
@@ -150,10 +150,10 @@ def _strict(text: str) -> _Json:
             ):
                 merge(json_in.lists, value, _label_before(text, at))
             at = end
-        elif end < 0:  # an unfinished object: what is in it is a part
+        elif end < 0:  # an unfinished object: its contents are a part of the answer
             json_in.cut_at = at
             break
-        elif _MENDABLE.match(text, at):  # what is in it are parts of it
+        elif _MENDABLE.match(text, at):  # what it contains is a part of the answer
             json_in.broken_at = at
             break
         else:
@@ -174,14 +174,14 @@ def _assigned(text: str) -> KeywordLists:
 
 
 def _label_before(text: str, at: int) -> str:
-    """The group that a list's label names: `descriptive = ["connection pool"]`."""
+    """The group that the label before a list names: `descriptive = ["connection pool"]`."""
     label = _LABEL.search(text[max(0, at - 60) : at])
     group = listing.group_of(label[1]) if label else ""
     return "" if group == "any" else group
 
 
 def _typed(text: str) -> KeywordLists:
-    """A table of keywords and their kinds without a frame: connection pool,descriptive."""
+    """A table of keywords and kinds without a header: connection pool,descriptive."""
     lists = KeywordLists()
     lines = [line for line in text.splitlines() if line.strip()][: MOST_ITEMS + 1]
     rows = [(match[1], listing.group_of(match[2])) for match in map(_TYPED.fullmatch, lines) if match]
@@ -193,7 +193,7 @@ def _typed(text: str) -> KeywordLists:
 
 
 def _saved(text: str) -> KeywordLists:
-    """The complete strings of the lists in JSON that is cut."""
+    """The complete strings in the lists of truncated JSON."""
     lists = KeywordLists()
     for opening in _LIST.finditer(text):
         group = listing.group_of(opening[1])
@@ -232,7 +232,7 @@ def _mended(text: str) -> KeywordLists | None:
         return None
     lists = KeywordLists()
     collect(value, "", lists, 0)
-    if lists.filled and _is_cut(text):  # its last item may be a part of one
+    if lists.filled and _is_cut(text):  # the last item may be incomplete
         last = lists.technical or lists.descriptive
         last.pop()
     return lists
@@ -247,7 +247,7 @@ def _is_cut(text: str) -> bool:
 
 
 def _without(text: str) -> Proposal:
-    """Describes an answer without a keyword."""
+    """A description of an answer that contains no keyword."""
     begins = first_words(text)
 
     def flawed(kind: ErrorKind, why: str, cut: bool = False) -> Proposal:

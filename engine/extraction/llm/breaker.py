@@ -1,7 +1,8 @@
-"""The circuit breaker of one server: after a run of failures nothing is sent for a while, then a single call probes.
+"""The circuit breaker of one server: after a run of failures it sends nothing for a while, then lets a single call
+probe.
 
-A run takes long when each failure costs a whole deadline and calls go one at a time; then one confirmed doubt is
-enough.
+A run takes long to build up when each failure costs a whole deadline and calls go out one at a time; so after other
+evidence of an outage (`doubt`) one failure is enough.
 
 Pure: the caller supplies the time, in seconds on a monotonic clock.
 """
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["closed", "open", "half-open"]
-LONGEST = 4  # a long outage opens it for at most this many times `open_s`
+LONGEST = 4  # a long outage keeps it open for at most this many times `open_s`
 
 
 @dataclass(slots=True)
 class Breaker:
-    failures: int  # in a row, until it opens
+    failures: int  # failures in a row until it opens
     open_s: float
     row: int = 0
     _until: float | None = None
@@ -31,7 +32,7 @@ class Breaker:
         return "half-open" if self._probing or now >= self._until else "open"
 
     def admits(self, now: float) -> bool:
-        """Whether a call may go out now: any while closed, one when half-open."""
+        """Whether a call may go out now: any while closed, one while half-open."""
         return self._until is None or (now >= self._until and not self._probing)
 
     def opens_in(self, now: float) -> float:
@@ -39,15 +40,15 @@ class Breaker:
         return 0.0 if self._until is None else max(0.0, self._until - now)
 
     def take(self) -> bool:
-        """A call goes out. True: it is the half-open probe, and no other goes until it has ended."""
+        """Count a call that goes out. True: it is the half-open probe, and no other call goes out until it has
+        ended."""
         if self._until is None:
             return False
         self._probing = True
         return True
 
     def doubt(self) -> None:
-        """Other evidence suggests that the service is down: the next failure opens the breaker, however few there
-        were."""
+        """Other evidence suggests an outage: the next failure opens the breaker, however few came before it."""
         self._doubted = True
 
     def succeeded(self) -> None:
@@ -69,12 +70,12 @@ class Breaker:
         return False
 
     def shut(self, now: float, seconds: float) -> None:
-        """Send nothing for this long, at the service's own request."""
+        """Send nothing for this long, because the service asked for it."""
         self._until = max(self._until or 0.0, now + seconds)
         self._probing = self._doubted = False
 
     def undecided(self, probe: bool = False) -> None:
-        """The call ended without evidence about the service: if it was the probe, the next call is."""
+        """The call ended without evidence about the service. If it was the probe, the next call becomes the probe."""
         if probe:
             self._probing = False
 

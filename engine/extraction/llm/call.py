@@ -1,5 +1,4 @@
-"""One call to one server. Its outcome updates the window's size, the breaker's state and the document's
-time."""
+"""One call to one server, and what its outcome changes: the window's size, the breaker, the document's time."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from engine.extraction.llm.queue import Slot
 from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
 
-SHUT_MOST_S = 3600.0  # a quota may be raised meanwhile: one call per hour checks
+SHUT_MOST_S = 3600.0  # an account's limit may be raised in the meantime: one call an hour checks
 
 
 async def call(
@@ -80,7 +79,7 @@ async def call(
 
 
 async def _readied(server: Server, document: DocumentProgress, http: Http, limit_s: float | None) -> None:
-    """The model is loaded and the server responds. If it hangs, a document waits no longer than its deadline; loading
+    """Wait until the model is loaded and the server responds. A document waits no longer than its deadline; loading
     continues for later ones."""
     began = server.now()
     patience_s = document.patience_s if limit_s is None else min(document.patience_s, limit_s)
@@ -104,14 +103,14 @@ def _permitted(document: DocumentProgress) -> None:
 
 
 def _resend(document: DocumentProgress, url: str) -> None:
-    """The same question goes out again, in another dialect."""
+    """Send the same question again in another dialect."""
     _permitted(document)
     document.send(url)
 
 
 def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
     server, window, now = slot.server, slot.server.window, slot.server.now()
-    if fault.kind is ErrorKind.quota or fault.after_s > patience_s:  # no document can wait for that
+    if fault.kind is ErrorKind.quota or fault.after_s > patience_s:  # no document can wait that long
         window.drop(slot.ticket)
         server.note(fault)
         server.breaker.shut(now, min(SHUT_MOST_S, fault.after_s))
@@ -119,7 +118,7 @@ def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
     if fault.kind is ErrorKind.busy:
         alone = window.limit == 1
         window.busy(slot.ticket, now)
-        if alone:  # the window cannot shrink further: others keep this server full
+        if alone:  # the window cannot shrink further: other clients keep this server full
             server.failed(fault, slot.probe)
         else:
             server.note(fault)
@@ -133,17 +132,17 @@ def _learn_from(fault: Fault, slot: Slot, patience_s: float) -> None:
         return
     if fault.kind is ErrorKind.timeout:
         window.late(slot.ticket, now)
-    elif fault.kind is ErrorKind.out_of_memory:  # fewer calls at once need less
+    elif fault.kind is ErrorKind.out_of_memory:  # fewer parallel calls need less memory
         window.busy(slot.ticket, now)
     else:
         window.drop(slot.ticket)
-    if fault.retry == "at_once":  # an idle connection was closed: no evidence about the service
+    if fault.retry == "at_once":  # the server closed an idle connection: no evidence about the service
         server.breaker.undecided(slot.probe)
     elif fault.kind in SERVICE and not (fault.kind is ErrorKind.http and fault.retry == "other_seed"):
-        if fault.kind in (ErrorKind.not_loaded, ErrorKind.transport):  # it may come back with another model
+        if fault.kind in (ErrorKind.not_loaded, ErrorKind.transport):  # the server may come back with another model
             server.cool()
         server.failed(fault, slot.probe)
     else:
         server.note(fault)
-        if slot.probe:  # it answered; that is all the probe tests
+        if slot.probe:  # it answered, and the probe tests nothing else
             server.breaker.succeeded()

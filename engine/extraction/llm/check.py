@@ -1,4 +1,4 @@
-"""`rollout check` for the LLM service: tests on a built-in sample text what could go wrong later."""
+"""`rollout check` for the LLM service: asks about a built-in sample text to find what could fail later."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.extraction.llm.server import COLD_MS, Server
 from engine.plan.model import Llm
 
 AT_ONCE = 4
-SLOW_S = 10.0  # one slow answer is enough evidence; several in parallel would only make people wait
+SLOW_S = 10.0  # one slow answer is enough evidence; more in parallel would only make people wait
 TARGET_S = 2.0  # the plan's target for mean latency
 _State = Literal["ok", "warn", "fail"]
 SAMPLE = (
@@ -30,7 +30,7 @@ SAMPLE = (
     "stops traffic to an upstream "
     "that keeps failing. Latency and error rate are exported to Prometheus over HTTP/2.\n"
 )
-# A shape that no model would invent: it is returned only if the server enforces the schema.
+# A shape that no model would invent: only a server that enforces the schema returns it.
 ODD_ITEMS, ODD_CHARS = 3, 24
 _ODD_LIST = {"type": "array", "maxItems": ODD_ITEMS, "items": {"type": "string", "maxLength": ODD_CHARS}}
 ODD_SCHEMA: dict[str, Any] = {
@@ -60,8 +60,8 @@ Say = Callable[[CheckLine], None]
 
 
 async def check(servers: tuple[Server, ...], http: Http, config: Llm, say: Say | None = None) -> CheckReport:
-    """All servers in parallel; takes about three answers from the slowest, plus loading its model. `say` receives each
-    finding as it comes."""
+    """Check all servers in parallel. Takes as long as three answers of the slowest, plus loading its model. `say`
+    receives each finding as it comes."""
     lines: list[CheckLine] = []
 
     def report(line: CheckLine) -> None:
@@ -78,7 +78,7 @@ async def check(servers: tuple[Server, ...], http: Http, config: Llm, say: Say |
 
 
 class _Examination:
-    """One server: its identity, whether it has the model and has loaded it, its answers, and its capacity."""
+    """Examines one server: identity, model, whether it is loaded, answers, capacity."""
 
     def __init__(self, server: Server, http: Http, config: Llm, report: Say) -> None:
         self._server = server
@@ -128,8 +128,8 @@ class _Examination:
             raise lacks
 
     async def _other_api(self) -> None:
-        """A wrong `api` in the plan: a server of the other kind identifies itself. Raises Fault where it cannot
-        work."""
+        """Whether the plan names the wrong `api`: a server of the other kind identifies itself. Raises Fault where it
+        cannot work."""
         server, http = self._server, self._http
         if await server.is_ollama(http):
             if self._config.api == "openai":
@@ -186,7 +186,7 @@ class _Examination:
             )
 
     async def _answer(self) -> float:
-        """Seconds that the sample took alone."""
+        """Answer the sample alone; return the seconds it took."""
         self._doing = "answer"
         config = self._config
         took, reply = await self._ask(_sample(config), 1)
@@ -257,7 +257,7 @@ class _Examination:
             self._say("warn", f"the server refuses parts of a request; the engine sends it {learnt}")
 
     async def _capacity(self, alone_s: float) -> None:
-        """How many answers in parallel: reported by the server, otherwise measured."""
+        """How many calls it answers in parallel: as reported, otherwise measured."""
         self._doing = "capacity"
         config, server = self._config, self._server
         if server.facts.slots:
@@ -287,7 +287,7 @@ class _Examination:
         )
 
     async def _ask(self, asked: prompt.Prompt, seed: int, hot: bool = False) -> tuple[float, ModelReply]:
-        """Seconds and the answer. Raises Fault."""
+        """Ask once; return the seconds and the answer. Raises Fault."""
         server, config = self._server, self._config
         began = server.now()
         try:
@@ -309,7 +309,7 @@ def _sample(config: Llm) -> prompt.Prompt:
 
 
 def _odd_items(text: str) -> list[Any] | None:
-    """The list of the odd schema, if the answer has it."""
+    """The list in an answer to the odd schema, if it has one."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

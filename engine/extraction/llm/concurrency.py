@@ -22,21 +22,25 @@ from typing import Literal
 
 Phase = Literal["seek", "climb", "hold", "up", "down"]
 START = 2
-ALIKE = 0.15  # relative error of the first answers; above it, the second waited for the first, or the service is uneven
-SEEK_GROWS = 0.72  # of the throughput expected; a new size's first round looks like 2/3 even where nothing was gained
+ALIKE = 0.15  # relative error of the first answers; above it the server queued some of them, or its latency is uneven
+# share of the expected throughput that counts as growth; the first round at a new size looks like 2/3 even where
+# nothing was gained
+SEEK_GROWS = 0.72
 SEEK_PAYS = 0.65
-SEEK_FLAT = 1.15  # of what one call takes: nothing waits in the server, so the first answers at a new size are enough
-SEEK_TRIPLES = 1.08  # of what one call takes: the server has room for three times as many, its queue included
-PATIENCE = 0.6  # of the deadline, for a mean: some wait longer
-SEEK_DOUBT = 0.08  # of what one call takes: with more, or by fewer answers, the search does not end
+# times one call's latency: below it nothing waits in the server, so the first answers at a new size are enough
+SEEK_FLAT = 1.15
+# times one call's latency: below it the server has room for three times as many calls, its queue included
+SEEK_TRIPLES = 1.08
+PATIENCE = 0.6  # share of the deadline that a mean latency may reach: some calls take longer
+SEEK_DOUBT = 0.08  # relative error of one call's latency, above which the search does not end
 SEEK_LEAST = 8
 SEEK_MOST = 100
 PROBE_FIRST_S = 5.0
 PROBE_MOST_S = 120.0
 SMALL = 3
-SLOWER = 1.6  # than when the size was last examined: examine it again, downwards first
+SLOWER = 1.6  # times the latency when the size was last examined: above it, examine it again, downwards first
 AFTER_BUSY = 200  # answers before a size that was refused is tried again
-SELDOM_LATE = 50  # among this many answers, one timeout is not evidence about the size
+SELDOM_LATE = 50  # one timeout among this many answers is not evidence about the size
 
 
 @dataclass(slots=True)
@@ -47,7 +51,7 @@ class Ticket:
 
 @dataclass(slots=True)
 class _Sample:
-    """Mean and spread of latencies; old ones fade."""
+    """Mean and spread of latencies; old samples fade."""
 
     n: float = 0.0
     total: float = 0.0
@@ -86,33 +90,33 @@ class _Held:
 
 @dataclass(slots=True)
 class Window:
-    """`most`: the limit it never passes. `deadline_s`: how long a call may take. All times in seconds on one monotonic
-    clock."""
+    """`most`: the limit the window never passes. `deadline_s`: how long a call may take. All times in seconds on one
+    monotonic clock."""
 
     most: int
     deadline_s: float = math.inf
     limit: int = START
     in_flight: int = 0
     phase: Phase = "seek"
-    latency: float = 0.0  # smoothed, for choosing between servers and for the screen
+    latency: float = 0.0  # smoothed; used to choose between servers, and shown on the screen
     _serial: int = 0
     _epoch: int = 0
-    _cut_at: int = 0  # tickets up to this serial were in flight when the window was last halved
+    _cut_at: int = 0  # serial of the newest ticket in flight when the window was last halved
     _sample: _Sample = field(default_factory=_Sample)
-    _settling: int = 0  # answers of this epoch still to be ignored
-    # seek: calls that go out at once when the size grows; those before them were sent at the smaller size
+    _settling: int = 0  # answers of this epoch that are still ignored
+    # seek: calls that go out at once when the size grows; earlier ones were sent at the smaller size
     _batch: int = 1
-    _unqueued: _Sample = field(default_factory=_Sample)  # seek: latency at all sizes that the server had slots for
+    _unqueued: _Sample = field(default_factory=_Sample)  # seek: latency at all sizes for which the server had slots
     _second_look: bool = False
-    _full: int = 0  # seek: the smallest size seen at which calls waited in the server; 0 = none yet
+    _full: int = 0  # seek: the smallest size at which calls waited in the server; 0 = none yet
     _held: _Held = field(default_factory=lambda: _Held(0, 0.0, 0.0))  # what was known before the last probe
     _cycle: deque[str] = field(default_factory=lambda: deque(("far", "down", "far", "near")))
     _probe_at: float = 0.0
     _probe_every: float = PROBE_FIRST_S
-    _ceiling: int = 0  # accepted at the last 503; 0 = unknown
-    _target: int = 0  # climb: where to
+    _ceiling: int = 0  # the size that the server accepted, as its last 503 or timeout showed; 0 = unknown
+    _target: int = 0  # climb: the size to reach
     _since_busy: int = 0
-    _in_time: int = 0  # answers that no timeout has been set against yet
+    _in_time: int = 0  # answers, less SELDOM_LATE for each timeout
 
     def __post_init__(self) -> None:
         self.limit = min(self.limit, self.most)
@@ -131,7 +135,7 @@ class Window:
         return Ticket(self._serial, self._epoch)
 
     def drop(self, ticket: Ticket) -> None:
-        """It ended in a way that carries no evidence about capacity."""
+        """The call ended without evidence about capacity."""
         self.in_flight -= 1
 
     def answered(self, ticket: Ticket, seconds: float, now: float) -> None:
@@ -150,10 +154,10 @@ class Window:
             self._conclude(now)
 
     def busy(self, ticket: Ticket, now: float) -> None:
-        """503: the server's queue is full."""
+        """A 503: the server's queue is full."""
         self.in_flight -= 1
         accepted = max(1, self.in_flight)
-        if ticket.serial <= self._cut_at:  # of the same burst
+        if ticket.serial <= self._cut_at:  # part of the same burst
             self._ceiling = max(1, min(self._ceiling or accepted, accepted))
             self._target = min(self._target, self._ceiling)
             return
@@ -162,7 +166,7 @@ class Window:
         self._cut(min(accepted, self._held.limit) if self.phase == "up" else accepted, now)
 
     def late(self, ticket: Ticket, now: float) -> None:
-        """A timeout. One among many answers is a slow document; where one call takes long, a size on trial is too
+        """A timeout. One among many answers is a slow document; where single calls take long, a size on trial is too
         large."""
         self.in_flight -= 1
         seldom, self._in_time = self._in_time >= SELDOM_LATE, max(0, self._in_time - SELDOM_LATE)
@@ -177,7 +181,7 @@ class Window:
         self._cut(fewer, now)
 
     def restart(self) -> None:
-        """The server was away: earlier measurements are void."""
+        """The server was away: discard earlier measurements."""
         self._unqueued = _Sample()
         self._full = 0
         self._ceiling = 0
@@ -221,7 +225,7 @@ class Window:
         return n >= max(8, self.limit) and (error <= max(wanted, 0.02) or n >= 200)
 
     def _slowed(self) -> bool:
-        """The server answers much slower than when this size was chosen: it may have less capacity now."""
+        """Whether the server answers much slower than when this size was chosen: it may have less capacity now."""
         return self._held.limit == self.limit and self.latency > SLOWER * self._held.mean > 0
 
     def _conclude(self, now: float) -> None:
@@ -238,8 +242,11 @@ class Window:
             self._judge(now)
 
     def _sought(self, now: float) -> None:
-        """One size of the search is known. Below the server's size latency is what one call takes, whatever the size,
-        so all those samples together predict the throughput: `_unqueued`."""
+        """Decide the next step of the search, now that one size of it is measured.
+
+        Below the server's own size a call's latency does not depend on the window, so the samples of all those sizes
+        together (`_unqueued`) predict the throughput.
+        """
         mean, known = self._sample.mean, self._unqueued
         if not known.n and self.limit > 1 and self._sample.relative_error > ALIKE:
             self._move(1, "seek")
@@ -265,14 +272,14 @@ class Window:
                 self._move(self.limit // 2, "seek")
                 return
         if self._unsure(self._full):
-            self._sample = _Sample()  # more of the same
+            self._sample = _Sample()  # keep measuring this size
             return
-        if self.limit < self._full:  # now that it is known what a call takes, look again: no slot idles there
+        if self.limit < self._full:  # one call's latency is known now: search again, from a size at which no slot idles
             wanted, self._full = min(self._cap, self._full), 0
             self._move(wanted, "seek")
             return
         slots = max(1, round(self.limit / mean * known.mean))
-        spare = 0.125 + 2 * known.relative_error  # one too many waits in the server, one too few leaves a slot idle
+        spare = 0.125 + 2 * known.relative_error  # one slot too many waits in the server, one too few idles
         self._hold(min(self._cap, slots + (math.ceil(slots * spare) if slots > 2 else 0)), now)
 
     @property
@@ -280,7 +287,8 @@ class Window:
         return min(self.most, self._ceiling or self.most)
 
     def _fits(self) -> float:
-        """How many times as many calls end within their deadline, if the server serves none of those more at once."""
+        """How many times as many calls would still end within their deadline if the server ran none of the extra ones
+        in parallel."""
         return PATIENCE * self.deadline_s / self._sample.mean if self._sample.n else math.inf
 
     def _grow(self, factor: int, now: float) -> None:
@@ -290,7 +298,7 @@ class Window:
             self._hold(self.limit, now)
 
     def _unsure(self, size: int) -> bool:
-        """Whether one call's latency is not known to half a slot of this size, or to `SEEK_DOUBT`."""
+        """Whether one call's latency is not yet known to half a slot of this size, or to `SEEK_DOUBT`."""
         n = self._unqueued.n
         doubt = max(SEEK_DOUBT, 0.5 / size)
         return n < min(SEEK_LEAST, 2 * size) or (self._unqueued.relative_error > doubt and n < SEEK_MOST)
@@ -300,11 +308,11 @@ class Window:
         self._move(limit, "hold", settling=limit)
 
     def _step(self) -> int:
-        """The size that the next probe tries."""
+        """The size of the next probe."""
         slower = self._slowed()
         kind = "down" if slower else self._cycle[0]
         if kind == "down" and self.limit <= SMALL and not slower:
-            return self.limit  # one less of so few costs more than it could save
+            return self.limit  # one slot fewer costs more than a probe could save
         if kind == "down":
             return max(1, self.limit - max(1, round(self.limit / (4 if slower else 8))))
         far = self.limit if self.limit <= 8 else self.limit // 2

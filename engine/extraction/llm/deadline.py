@@ -1,4 +1,4 @@
-"""Accounting for one document's way through the LLM: its clock, its deadline, and its counters."""
+"""One document's time and counters while it goes through the LLM."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure
 from engine.extraction.llm.judge import PieceKeywords
 from engine.extraction.llm.protocol import ModelReply
 
-LOADING_LEAST_S = 2.0  # however short the deadline is
+LOADING_LEAST_S = 2.0  # seconds to wait for a model, however short the deadline
 
 
 @dataclass
 class DocumentProgress:
-    """`run` and `halt` bracket each call and each pause before a retry: its clock runs while at least one is in
-    progress.
+    """`run` and `halt` bracket each call and each pause before a retry: the document's clock runs while at least one
+    is in progress.
 
-    `deadline` pauses with the clock: time in the pool's queue does not count against the service.
+    `deadline` pauses with the clock, so time in the pool's queue does not count against the service.
     """
 
     clock: Clock
@@ -34,16 +34,16 @@ class DocumentProgress:
     dropped: int = 0
     prompt_tokens: int = 0
     answer_tokens: int = 0
-    load_ms: float = 0.0  # within its calls
+    load_ms: float = 0.0  # of its time in calls
     loading: Callable[[], float] = lambda: 0.0  # seconds in which no server could answer because its model was loading
     _loading_before: float = 0.0
     last_send_at: float = 0.0
     server: str = ""
     salvaged: bool = False
     pieces: int = 0
-    last: Fault | None = None  # how the latest attempt failed
-    hung: bool = False  # the deadline ran out in the middle of a call
-    readied_s: float = 0.0  # spent waiting for servers to load the model
+    last: Fault | None = None  # the failure of the latest attempt
+    hung: bool = False  # the deadline passed during a call
+    readied_s: float = 0.0  # seconds spent waiting for servers to load the model
     _running: int = 0
     _since: float = 0.0
     _spent: float = 0.0
@@ -52,7 +52,7 @@ class DocumentProgress:
         self._loading_before = self.loading()
 
     def send(self, server: str) -> None:
-        """One of its calls goes out now."""
+        """One of the document's calls goes out now."""
         self.sent = True
         self.attempts += 1
         self.last_send_at = self.clock.now()
@@ -81,7 +81,8 @@ class DocumentProgress:
 
     @property
     def patience_s(self) -> float:
-        """How much longer it waits for a model to load: once more its answer time, over all servers."""
+        """Seconds it still waits for models to load: as long again as its answer may take, over all servers
+        together."""
         return max(0.0, max(self.limit_s, LOADING_LEAST_S) - self.readied_s)
 
     def left(self) -> float:
@@ -97,12 +98,13 @@ class DocumentProgress:
 
     @property
     def queue_ms(self) -> float:
-        """Its time so far that was spent neither in calls nor waiting for a model to load."""
+        """Milliseconds spent so far neither in calls nor waiting for a model to load."""
         idle_s = self.clock.real() - self.started - (self.loading() - self._loading_before)
         return max(0.0, idle_s * 1000 - self.ms - self.load_ms)
 
     def out_of_time(self) -> LlmFailure:
-        """The deadline has passed: the service was slow, or the cause of the last failure persisted."""
+        """The fault of a document whose deadline has passed: the service was slow, or the cause of the last failure
+        persisted."""
         spent = f"no answer within {self.limit_s:g} s"
         if self.last is None or self.hung:
             return self.failure(ErrorKind.timeout, spent)

@@ -1,7 +1,7 @@
-"""How to talk to one server: parameters it refuses are left out from then on.
+"""How to talk to one server: a request leaves out the parameters the server refuses.
 
-Servers of the same API differ in the parameters they accept. Some name the refused one, some only reply "bad request".
-A named one is left out directly; otherwise each is left out in turn, and the one that helped is remembered.
+Servers of one API accept different parameters. Some name the parameter they refuse, some reply only "bad request". A
+named one is left out; otherwise each is left out in turn, and the one that helped is remembered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engine.extraction.llm.server_info import Thinking
 
 NEEDED = frozenset({"model", "messages"})
 
-# What refusals call the format of the answer; and, for a 500, only what is about making it.
+# Words for the answer's format in a refusal; in a 500, only words about generating it.
 _FORMAT = re.compile(
     r"response_?format|json_?schema|json schema|json_object|json mode|structured[ _]outputs?|guided|grammar"
     r"|xgrammar|outlines|llguidance"
@@ -38,13 +38,13 @@ _UNKNOWN = re.compile(
 )
 _MATCHES_NOT = re.compile(
     r"output.{0,40}(?:does not match|failed to parse)", re.IGNORECASE
-)  # of the model's output, not of the request
+)  # about the model's output, not the request
 _THINK = re.compile(r"\bthink(?:ing)?\b|reasoning", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What to send. `dropped`: fields that are left out, including Ollama's options."""
+    """What to send. `dropped`: fields that are left out, Ollama's options included."""
 
     think: Thinking = None
     structured: Literal["schema", "object", "none"] = "schema"
@@ -52,7 +52,7 @@ class Dialect:
     dropped: frozenset[str] = frozenset()
 
     def trimmed(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A request without what the server refuses."""
+        """The request without what the server refuses."""
         if not self.dropped:
             return body
         kept = {name: value for name, value in body.items() if name not in self.dropped}
@@ -65,7 +65,7 @@ class Dialect:
 
     @property
     def plain(self) -> str:
-        """What is left out of the usual request, for people: "without response_format and seed"; "" when nothing is."""
+        """What is left out of the usual request, for people: "without response_format and seed"; "" if nothing is."""
         left = sorted(self.dropped)
         if self.structured == "none":
             left.insert(0, "a JSON schema")
@@ -108,7 +108,8 @@ def named(dialect: Dialect, answer: HttpAnswer, sent: dict[str, Any]) -> Dialect
 
 
 def guesses(dialect: Dialect, answer: HttpAnswer, sent: dict[str, Any]) -> Iterator[Dialect]:
-    """What an unnamed refusal may mean, likeliest first: each without one parameter, finally without all of them."""
+    """What an unnamed refusal may mean, likeliest first: dialects without one parameter each, then one without all of
+    them."""
     if answer.status not in (400, 422):
         return
     if dialect.structured == "schema":
@@ -133,12 +134,12 @@ def guesses(dialect: Dialect, answer: HttpAnswer, sent: dict[str, Any]) -> Itera
 
 
 def looser(dialect: Dialect) -> Dialect:
-    """With less of a schema: any JSON, then only words."""
+    """The dialect with a weaker schema: any JSON, then words only."""
     return replace(dialect, structured="object" if dialect.structured == "schema" else "none")
 
 
 def _fields(sent: dict[str, Any]) -> tuple[str, ...]:
-    """The parameters of a request that may be left out, including Ollama's options; the longest name first."""
+    """The parameters of a request that can be left out, Ollama's options included; longest name first."""
     options = sent.get("options")
     inner = tuple(options) if isinstance(options, dict) else ()
     return tuple(sorted({*sent, *inner} - NEEDED, key=len, reverse=True))

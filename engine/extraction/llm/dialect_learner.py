@@ -1,4 +1,4 @@
-"""Learns by asking which dialect one LLM server accepts: what it refuses is left out from then on."""
+"""Learns which dialect an LLM server accepts, by asking: later requests leave out what it refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOT_OF_PARAMETERS = frozenset(
         ErrorKind.filtered,
     }
 )
-MOST_DIALECTS = 12  # requests until one is accepted
+MOST_DIALECTS = 12  # requests until one must be accepted
 
 
 class DialectLearner:
@@ -43,7 +43,7 @@ class DialectLearner:
 
     @property
     def plain(self) -> str:
-        """What is left out of requests because the server refuses it, for people; "" when nothing is."""
+        """What requests leave out because the server refuses it, for people; "" if nothing is."""
         return self.dialect.plain if self._config.schema else replace(self.dialect, structured="schema").plain
 
     async def ask(
@@ -57,10 +57,10 @@ class DialectLearner:
         hot: bool,
         resend: Callable[[], None] | None,
     ) -> HttpAnswer:
-        """The answer in the first dialect that the server accepts, which is remembered; else its first refusal.
+        """Send in the first dialect that the server accepts and remember it; return the answer, or the first refusal.
 
-        `moves(answer)`: the first answer shows that the path is elsewhere, and `send` goes there from now on. `resend`
-        is called before each request after the first, and may raise.
+        `moves(answer)`: the first answer shows that the path is elsewhere, and `send` uses that path from now on.
+        `resend` is called before each request after the first, and may raise.
         """
         used = self.dialect
         if hot and self._unthought and used.think is False:
@@ -73,7 +73,7 @@ class DialectLearner:
             body = self._wire.ask(config, prompt, seed=seed, dialect=used)
             answer = await send(msgspec.json.encode(body))
             if 200 <= answer.status < 300:
-                if guesses is not None:  # what was named is remembered already
+                if guesses is not None:  # a named parameter has been remembered already
                     self.dialect = used if not hot else replace(used, think=self.dialect.think)
                 return answer
             if not sent and moves(answer):
@@ -98,7 +98,7 @@ class DialectLearner:
         return refusal or answer
 
     def _is_known(self, refusal: HttpAnswer) -> bool:
-        """Whether it concerns something other than parameters, or no other dialect helped before."""
+        """Whether a refusal concerns something other than parameters, or no other dialect helped against it before."""
         known = refusals.fault(refusal, self._config).kind is not ErrorKind.http
         return known or _signature(refusal) in self._unnamed
 
@@ -108,13 +108,16 @@ class DialectLearner:
         return self.dialect.think is False and self._unthought is None
 
     def surveyed(self, thinking: Thinking) -> None:
-        """How to ask this model about thinking, unless its answers have shown it."""
+        """Set how to ask this model about thinking, unless its answers have shown it."""
         if self._unthought is None:
             self.dialect = replace(self.dialect, think=thinking)
 
     def judged(self, kind: ErrorKind | None) -> None:
-        """What a model's answer turned out to be. Some versions of Ollama ignore `format` when asked not to
-        think: prose instead of JSON is asked for once more without `think`, and so from then on where that helps."""
+        """Learn from what a model's answer turned out to be.
+
+        Some versions of Ollama ignore `format` when told not to think. Prose instead of JSON is therefore asked for
+        once more without `think`, and if that helps, `think` stays out.
+        """
         if self.dialect.think is not False or self.dialect.structured == "none":
             return
         if kind in (ErrorKind.prose, ErrorKind.garbled, ErrorKind.shape) and self._unthought is None:
@@ -126,6 +129,6 @@ class DialectLearner:
 
 
 def _signature(answer: HttpAnswer) -> str:
-    """A refusal without its variable parts, for recognition."""
+    """A refusal without its variable parts, to recognise it again."""
     message = str(responses.error(answer.body).get("message") or "")
     return f"{answer.status} {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', '#', message)[:120]}"

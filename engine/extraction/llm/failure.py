@@ -1,4 +1,5 @@
-"""What can go wrong between a document and its keywords, as named in the log, the screen and the triggers."""
+"""What can go wrong between a document and its keywords, under the names that the log, the screen and the triggers
+use."""
 
 from __future__ import annotations
 
@@ -7,41 +8,41 @@ from typing import Literal
 
 
 class ErrorKind(StrEnum):
-    timeout = "timeout"  # the document's deadline, or one server's share of it, ran out
+    timeout = "timeout"  # the document's deadline, or one server's share of it, passed
     transport = "transport"  # refused, reset, unreachable, not HTTP
-    http = "http"  # an HTTP status without a kind of its own
-    busy = "busy"  # 503 with a full queue, 429
-    loading = "loading"  # the model is still loading: the document gave up waiting, and the service has not failed
+    http = "http"  # an HTTP status that has no kind of its own
+    busy = "busy"  # 503 with a full queue, or 429
+    loading = "loading"  # the model is still loading: the document stopped waiting, but the service has not failed
     out_of_memory = "out_of_memory"  # the server lacks memory for the model, or for this call
-    not_loaded = "not_loaded"  # the model has been loading for longer than that may take
+    not_loaded = "not_loaded"  # the model has been loading for longer than loading may take
     model_missing = "model_missing"
-    too_long = "too_long"  # the prompt does not fit the context, or was silently truncated
+    too_long = "too_long"  # the prompt does not fit the context, or the server truncated it silently
     quota = "quota"  # 429 for longer than a document can wait: the account's limit is used up
-    proxy = "proxy"  # a proxy or gateway in front of the server answered instead, or does not answer itself
+    proxy = "proxy"  # a proxy or gateway answered in place of the server, or does not answer
     invalid = "invalid"  # bytes that cannot be read: too many, or in an unknown encoding
-    not_chat = "not_chat"  # 200 with something that is not the API's answer: a web page, another service's JSON
+    not_chat = "not_chat"  # 200 with something other than the API's answer: a web page, another service's JSON
     bad_format = "bad_format"  # the server reports that the model's output does not fit the format
-    empty = "empty"  # an answer without a character
+    empty = "empty"  # an answer of no characters
     thinking = "thinking"  # an answer that is all thinking
     cut = "cut"  # the text ends in the middle
     loop = "loop"  # the model repeats itself
-    filtered = "filtered"  # held back by a content filter
-    refused = "refused"  # the model declares that it cannot or will not
+    filtered = "filtered"  # withheld by a content filter
+    refused = "refused"  # the model states that it cannot or will not answer
     prose = "prose"  # sentences instead of keywords
-    garbled = "garbled"  # JSON that is beyond repair
+    garbled = "garbled"  # JSON beyond repair
     shape = "shape"  # JSON without a list of keywords
-    no_keywords = "no_keywords"  # the lists are there, and empty
-    placeholder = "placeholder"  # the prompt's form or example repeated: "keyword1", "...", "<keyword>"
-    unfit = "unfit"  # nothing in the lists is a keyword: stop words, sentences, numbers
-    ungrounded = "ungrounded"  # keywords, none of which the document supports
+    no_keywords = "no_keywords"  # the lists are present and empty
+    placeholder = "placeholder"  # the prompt's own form or example, repeated: "keyword1", "...", "<keyword>"
+    unfit = "unfit"  # no item in the lists is a keyword: stop words, sentences, numbers
+    ungrounded = "ungrounded"  # keywords, but the document supports none of them
     breaker_open = "breaker_open"  # every server's breaker is open; nothing was sent
-    queue_full = "queue_full"  # the queue is full, or it waited too long; nothing was sent
-    internal = "internal"  # a bug in this program or its libraries
+    queue_full = "queue_full"  # the queue was full, or the document waited in it for too long; nothing was sent
+    internal = "internal"  # a bug in this program or in a library
 
 
 Retry = Literal["never", "soon", "other_seed", "at_once"]
 
-# Attempts that the server answered: the fault is in the model's output.
+# Attempts that got an answer: the fault is in the model's output.
 ANSWERS = frozenset(
     {
     ErrorKind.invalid, ErrorKind.not_chat, ErrorKind.bad_format, ErrorKind.empty, ErrorKind.thinking, ErrorKind.cut,
@@ -55,8 +56,8 @@ UNSENT = frozenset({ErrorKind.breaker_open, ErrorKind.queue_full})  # nothing wa
 # Outcomes that are not attempts: the document falls back, and no trigger, gate or breaker counts it.
 NO_ATTEMPT = frozenset({ErrorKind.loading})
 
-# How a retry of such an attempt may succeed: "soon" after a pause; "other_seed" once, with another seed; "at_once" (the
-# server had closed an idle connection) once, on a new connection and without counting as a failure.
+# How to retry such an attempt: "soon" after a pause; "other_seed" once, with another seed; "at_once" (the server
+# closed an idle connection) once, on a new connection and without counting a failure.
 RETRY: dict[ErrorKind, Retry] = {
     ErrorKind.timeout: "soon",
     ErrorKind.transport: "soon",
@@ -75,7 +76,7 @@ RETRY: dict[ErrorKind, Retry] = {
     **dict.fromkeys(ANSWERS, "other_seed"),
 }
 
-# Results that concern the service, not the document: these move the circuit breaker.
+# Results that are about the service rather than the document: these move the circuit breaker.
 SERVICE = frozenset(
     {
         ErrorKind.timeout,
@@ -90,8 +91,8 @@ SERVICE = frozenset(
 
 
 class Fault(Exception):
-    """One attempt failed. `after_s` is the wait the server asked for; `context` the context length it reported, in
-    tokens; `answer` the model's first words, where it wrote any."""
+    """One attempt failed. `after_s`: the wait the server asked for; `context`: the context length it reported, in
+    tokens; `answer`: the model's first words, if it wrote any."""
 
     def __init__(
         self,
@@ -113,10 +114,10 @@ class Fault(Exception):
 
 
 class LlmFailure(Exception):
-    """The document got no LLM keywords.
+    """The LLM produced no keywords for the document.
 
-    `sent`: whether any of it was sent, and to which `server` last; `ms`: wall time from the first send, without
-    queueing (0 if unsent); `answer`: the model's first words, of an answer that could not be used.
+    `sent`: whether a request went out, `server`: to which server last; `ms`: wall time from the first send, without
+    queueing (0 if unsent); `answer`: the first words of an answer that could not be used.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class LlmFailure(Exception):
 
 
 class NotPermitted(Exception):
-    """`permit` refused before a send, and nothing was sent after that. `sent`: an earlier attempt had been."""
+    """`permit` refused before a send, and nothing was sent after that. `sent`: an earlier attempt had gone out."""
 
     def __init__(self, *, sent: bool = False) -> None:
         super().__init__("calls to the LLM are not permitted now; the document goes to frequency")

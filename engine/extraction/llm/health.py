@@ -6,10 +6,10 @@ import msgspec
 
 
 class ServerHealth(msgspec.Struct, frozen=True):
-    """One server as the screen shows it. Latency in ms; None = nothing answered yet."""
+    """One server as the screen shows it. Latency in ms; None before the first answer."""
 
     url: str
-    state: str  # in words: "up", "not tried yet", "loading the model", "taken out, next try in 12 s", ...
+    state: str  # for people: "up", "not tried yet", "loading the model", "taken out, next try in 12 s", ...
     breaker: str  # closed | open | half-open
     in_flight: int
     window: int
@@ -21,8 +21,8 @@ class ServerHealth(msgspec.Struct, frozen=True):
     loaded: str = ""
     version: str = ""
     documents: int = 0
-    learnt: str = ""  # what is left out of requests because the server refuses it
-    tried: bool = True  # it was called or probed: only then is anything known
+    learnt: str = ""  # what requests leave out because the server refuses it
+    tried: bool = True  # it was called or probed; until then nothing is known about it
 
     @property
     def up(self) -> bool:
@@ -30,5 +30,6 @@ class ServerHealth(msgspec.Struct, frozen=True):
 
     @property
     def answers_probes(self) -> bool:
-        """The last probe's own result. A breaker's state is not a measurement: without documents nothing closes it."""
+        """The result of the last probe. The breaker's state would not do: without documents nothing closes a
+        breaker."""
         return not self.failed_probes

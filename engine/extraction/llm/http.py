@@ -24,14 +24,14 @@ from engine.text import clean_line
 if TYPE_CHECKING:
     import httpx
 
-ANSWER_BYTES = 1 << 20  # an answer is a few kB; a server that never stops must not fill the memory
+ANSWER_BYTES = 1 << 20  # an answer is a few kB; a server that never stops must not fill memory
 CONNECT_S = 5.0
 _GZIP = b"\x1f\x8b"
 NOTHING: Mapping[str, object] = {}
 
 
 class HttpAnswer(Struct, frozen=True):
-    """`retry_after`, `server`, `date`: the headers as received, "" without one."""
+    """`retry_after`, `server`, `date`: the headers as received, "" if absent."""
 
     status: int
     body: bytes
@@ -41,8 +41,8 @@ class HttpAnswer(Struct, frozen=True):
 
 
 class Http:
-    """The one client of a pool. Proxies and certificates are those of the environment (see `lanes`), redirects are not
-    followed: the key and the documents go to the address in the plan and nowhere else."""
+    """The HTTP client of a pool. Uses the environment's proxies and certificates (see `transport`) and follows no
+    redirects: the key and the documents go to the address in the plan and nowhere else."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Http:
             headers[key_header.lower() or "authorization"] = f"Bearer {api_key}" if bearer else api_key
         self._gate = gate or RequestGuard(lambda: True)
         self._redactor = redactor or Redactor([api_key or ""])
-        self._urls: dict[str, httpx.URL] = {}  # parsing one is a tenth of a call
+        self._urls: dict[str, httpx.URL] = {}  # parsing a URL takes a tenth of a call
         self._pool = ConnectionPool(now)
         self._client = httpx.AsyncClient(
             headers=headers,
@@ -77,14 +77,14 @@ class Http:
             transport=self._pool,
             follow_redirects=False,
         )
-        self._headers = self._client.headers.raw  # its own, such as Accept, and the given ones
+        self._headers = self._client.headers.raw  # its defaults, such as Accept, and the given ones
         self._extensions = {"timeout": self._client.timeout.as_dict()}
 
     async def close(self) -> None:
         await self._client.aclose()
 
     async def generate(self, url: str, body: bytes, user: str = "") -> HttpAnswer:
-        """POST to a route that uses a model: through the gate. Raises Fault, NotPermitted."""
+        """POST to a route that uses a model, if permitted. Raises Fault, NotPermitted."""
         return await self._gate.send(lambda: self.send("POST", url, body, user, {"trace": self._gate.check}))
 
     async def send(
@@ -95,10 +95,10 @@ class Http:
         user: str = "",
         extensions: Mapping[str, object] = NOTHING,
     ) -> HttpAnswer:
-        """Raises Fault. No time limit except for connecting: the caller has an overall one.
+        """Send a request. Raises Fault. No time limit except for connecting: the caller has an overall one.
 
-        `user`: "name:password" for basic authentication. Cancelling it closes the connection, which ends the
-        generation. Neither the answer nor a Fault contains a secret. `extensions`: httpcore's, for this request.
+        `user`: "name:password" for basic authentication. Cancelling closes the connection, which ends the generation.
+        Neither the answer nor a Fault contains a secret. `extensions`: httpcore's, for this request.
         """
         try:
             answer = await self._send(method, url, body, user, extensions)
@@ -127,7 +127,7 @@ class Http:
             request = httpx.Request(
                 method, parsed, headers=headers, content=body, extensions={**self._extensions, **extensions}
             )
-            # past the client's cookies, redirects and authentication, none of which apply: a quarter of a call
+            # bypasses the client's cookies, redirects and authentication, none of which apply: a quarter of a call
             response = await self._pool.handle_async_request(request)
             try:
                 _refuse_redirect(response, self._redactor)
@@ -149,12 +149,12 @@ class Http:
 
 
 def _after_ms(header: str) -> str:
-    """Retry-After in seconds, from the millisecond header that some services send instead."""
+    """Seconds to wait, from the millisecond header that some services send in place of Retry-After."""
     return str(int(header) / 1000) if header.isascii() and header.isdigit() else ""
 
 
 def split_user(url: str) -> tuple[str, str]:
-    """(the address without its user, "name:password" or ""): httpx would write them to its log."""
+    """(the address without its user, "name:password" or ""). httpx would write a user to its log."""
     scheme, mark, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     user, _, host = host.rpartition("@")
@@ -173,7 +173,7 @@ def _refuse_redirect(response: httpx.Response, redactor: Redactor) -> None:
 
 
 async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
-    """The body, at most ANSWER_BYTES of it, even if it is compressed without being asked for."""
+    """The body, at most ANSWER_BYTES of it. Also decompresses one that came compressed without being asked for."""
     encoding = redactor.text(response.headers.get("content-encoding", "")).strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise Fault(
@@ -185,7 +185,7 @@ async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
     try:
         async for part in response.aiter_raw():
             begun = True
-            if unpack is None and not body and part.startswith(_GZIP):  # packed, without being declared
+            if unpack is None and not body and part.startswith(_GZIP):  # gzip without a header that declares it
                 unpack = zlib.decompressobj(wbits=47)
             body += part if unpack is None else unpack.decompress(part, ANSWER_BYTES + 1 - len(body))
             while unpack is not None and unpack.unused_data.startswith(_GZIP) and len(body) <= ANSWER_BYTES:
@@ -201,12 +201,12 @@ async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
 
 
 def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
-    """Why there is no answer. What a person has to fix (a name, a certificate) is not retried."""
+    """Why there is no answer. A fault that a person must fix (a name, a certificate) is not retried."""
     import httpx
 
     where = _shown(url)
     causes = [error, *_causes(error)]
-    # before truncation: a partial secret would not be recognised
+    # before truncation, since part of a secret would not be recognised
     reason = clean_line(redactor.text(str(error)), 200) or f"the connection broke ({type(error).__name__})"
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -236,7 +236,7 @@ def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The causes of an error, also inside groups (one attempt per address of a name)."""
+    """An error's causes, also those inside groups (a name with several addresses fails once per address)."""
     causes: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting and len(causes) < 32:

@@ -19,7 +19,7 @@ _IN_SCHEMA = ("items", "enum", "examples", "default", "const", "value")
 
 
 def decoded(text: str, at: int) -> tuple[Any, int]:
-    """The value that begins there and where it ends; `at` when it is broken, -1 when the text ends within it."""
+    """The value that begins there, and where it ends: `at` if it is broken, -1 if the text ends within it."""
     try:
         return _DECODER.raw_decode(text, at)
     except json.JSONDecodeError as error:
@@ -39,7 +39,7 @@ def merge(lists: KeywordLists, value: Any, group: str) -> None:
         lists.add(listing.group_of(_kind(value)), named)
         return
     if isinstance(value, list) and not group and lists.descriptive and not lists.technical:
-        group = "technical"  # two lists, in the order that was asked for
+        group = "technical"  # two lists, in the requested order
     collect(value, group, fresh, 0)
     lists.seen = lists.seen or fresh.seen
     lists.strange += fresh.strange
@@ -48,7 +48,7 @@ def merge(lists: KeywordLists, value: Any, group: str) -> None:
 
 
 def collect(value: Any, group: str, lists: KeywordLists, depth: int) -> None:
-    """Keywords in a JSON value. `group`: whose they are, "" outside any known name."""
+    """The keywords in a JSON value. `group`: the group they belong to, "" outside any known name."""
     if depth > DEEPEST:
         return
     if isinstance(value, str):
@@ -104,9 +104,7 @@ def _collect_dict(value: dict[str, Any], group: str, lists: KeywordLists, depth:
         return
     if group:
         _collect_named(value, group, lists, depth)
-    elif any(
-        map(_holds_more, value.values())
-    ):  # under a name of its own: {"result": {...}}, {"Schlüsselwörter": [...]}
+    elif any(map(_holds_more, value.values())):  # under an unknown name: {"result": {...}}, {"Schlüsselwörter": [...]}
         for key, part in value.items():
             if _holds_more(part) and not listing.is_aside(key):
                 collect(part, "", lists, depth + 1)
@@ -115,7 +113,7 @@ def _collect_dict(value: dict[str, Any], group: str, lists: KeywordLists, depth:
 
 
 def _collect_flat(value: dict[str, Any], lists: KeywordLists, depth: int) -> None:
-    """An object without a known name and without lists: its keys are keywords, or its values."""
+    """Keywords of an object without a known name or a list: its keys, or its values."""
     if len(value) >= 3 and all(isinstance(part, str) and listing.group_of(part) for part in value.values()):
         for key, part in value.items():  # {"connection pool": "descriptive", ...}
             lists.add(listing.group_of(part), key)
@@ -127,7 +125,7 @@ def _collect_flat(value: dict[str, Any], lists: KeywordLists, depth: int) -> Non
 
 
 def _collect_schema(value: dict[str, Any], group: str, lists: KeywordLists, depth: int) -> None:
-    """The lists that some models write into the schema."""
+    """The lists of models that write their answer into the schema."""
     for name in _IN_SCHEMA:
         if group and isinstance(value.get(name), list):
             collect(value[name], group, lists, depth + 1)
@@ -139,7 +137,8 @@ def _collect_schema(value: dict[str, Any], group: str, lists: KeywordLists, dept
 
 
 def _collect_named(value: dict[str, Any], group: str, lists: KeywordLists, depth: int) -> None:
-    """An object in place of a list: its values if they are lists or its keys are numbers, otherwise its keys."""
+    """Keywords of an object in place of a list: its values if they are lists or its keys are numbers, otherwise its
+    keys."""
     lists.seen = True
     for key, part in list(value.items())[:MOST_ITEMS]:
         if isinstance(part, list):
@@ -155,7 +154,7 @@ def _kind(item: dict[str, Any]) -> str:
 
 
 def _holds_more(part: Any) -> bool:
-    """Whether it is a list, an object, or one of them encoded in a string."""
+    """Whether a value is a list, an object, or a string that encodes one."""
     return isinstance(part, list | dict) or (isinstance(part, str) and part.lstrip()[:2] in ('{"', '["', "{\n", "[\n"))
 
 

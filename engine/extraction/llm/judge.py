@@ -21,14 +21,14 @@ from engine.extraction.llm.surface import Surface
 from engine.extraction.words import TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.plan.model import Llm
 
-SALVAGE_LEAST = 3  # keywords saved from a truncated answer that still make it usable
-ENOUGH = 10  # keywords of a truncated answer that are not worth a second call: the plan asks for 10 to 15
+SALVAGE_LEAST = 3  # keywords from a truncated answer that still make it usable
+ENOUGH = 10  # keywords in a truncated answer for which a second call is not worthwhile: the plan asks for 10 to 15
 
 _IDENTIFIER = re.compile(r"[\d_/\\.:@#+]|[a-z][A-Z]|^-|^[A-Z]{2,}s?$|\b[A-Z]{2,}\b")
 
 
 class PieceEvidence:
-    """One piece of a document as evidence: what it supports, and how it spells it."""
+    """One piece of a document as evidence: what it supports and how it spells it."""
 
     def __init__(self, piece: str) -> None:
         self.ground = grounding.Ground(piece)
@@ -37,15 +37,15 @@ class PieceEvidence:
 
 @dataclass(frozen=True, slots=True)
 class PieceKeywords:
-    """Grounded keywords of one piece, best first; `dropped` of the `proposed` were not. `flaw`: what is wrong with the
-    answer."""
+    """Grounded keywords of one piece, best first; `dropped` of the `proposed` keywords were not grounded. `flaw`:
+    what is wrong with the answer."""
 
     descriptive: tuple[str, ...]
     technical: tuple[str, ...]
     proposed: int
     dropped: int
     flaw: Fault | None
-    salvaged: bool = False  # from an answer that was cut
+    salvaged: bool = False  # taken from a truncated answer
 
     @property
     def salvageable(self) -> bool:
@@ -61,7 +61,7 @@ def judge(reply: ModelReply, evidence: PieceEvidence) -> PieceKeywords:
     kept = sum(len(one.kept) for one in grounded)
     dropped = sum(one.dropped for one in grounded)
     lists = grounded[0].kept, grounded[1].kept
-    if not technical:  # a list without names for its halves
+    if not technical:  # one list without a name for either half
         lists = _halves(lists[0])
     cut = proposal.cut or (reply.kind is not None and not proposal.whole)
     flaw: Fault | None = None
@@ -77,7 +77,7 @@ def judge(reply: ModelReply, evidence: PieceEvidence) -> PieceKeywords:
 
 
 def _useless(reply: ModelReply, proposal: Proposal, items: Sequence[str], dropped: int) -> Fault:
-    """Why an answer without a usable keyword has none."""
+    """Why an answer contains no usable keyword."""
     begins = answer.first_words(reply.text)
     if not reply.text.strip() and reply.thought:
         why = f"the answer is empty; the model spent it on thinking{_because(reply)}"
@@ -103,7 +103,7 @@ def _because(reply: ModelReply) -> str:
 
 
 def _halves(keywords: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Descriptive and technical keywords of one list: what looks like an identifier or is a known name is technical."""
+    """Split one list into descriptive and technical keywords: an identifier or a known name is technical."""
     technical = tuple(
         k
         for k in keywords
@@ -113,9 +113,10 @@ def _halves(keywords: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 
 def merged(pieces: Sequence[PieceKeywords], config: Llm) -> Keywords:
-    """One ranking over the pieces and both lists, each spread evenly over it; a keyword in both counts as technical.
+    """Merge the pieces and both lists into one ranking, each spread evenly over it; a keyword in both lists counts as
+    technical.
 
-    Otherwise a document about ideas would list the last of two names before its third idea.
+    Otherwise a document about ideas would list its second name before its third idea.
     """
     technical = chunks.merge([piece.technical for piece in pieces], stem_phrase)[: config.max_technical]
     named = {stem_phrase(keyword) for keyword in technical}

@@ -1,4 +1,5 @@
-"""A worker's part of a server's window: the engine sets its size, and learns from how calls end."""
+"""A worker's part of a server's window: the engine sets its size, and it records how calls end so that the engine can
+learn."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from engine.extraction.llm.concurrency import Ticket, Window
 
 @dataclass(slots=True)
 class LentWindow(Window):
-    """No place until one is lent."""
+    """A window without places until the engine lends some."""
 
     _answers: list[float] = field(default_factory=list)
     _lates: int = 0
@@ -36,10 +37,10 @@ class LentWindow(Window):
         self._lates += 1
 
     def restart(self) -> None:
-        """The engine's window knows what to do."""
+        """Nothing to do: the engine's window reacts to an outage."""
 
     def collect(self) -> tuple[list[float], int, int]:
-        """(seconds of each answer, timeouts, refusals for want of room) since the last time."""
+        """(seconds of each answer, timeouts, refusals for lack of room) since the last call."""
         answers, self._answers = self._answers, []
         lates, self._lates = self._lates, 0
         refusals, self._refusals = self._refusals, 0

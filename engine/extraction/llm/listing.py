@@ -1,7 +1,7 @@
-"""Lists in plain text: bullets, numbers, labels, commas, hashtags, tables, tags. Also which of the two lists a name
-refers to.
+"""Reads lists in plain text: bullets, numbers, labels, commas, hashtags, tables, tags. Also decides which of the two
+lists a name refers to.
 
-Pure. A sentence is never treated as a list, however many commas it has.
+Pure. A sentence is never a list, however many commas it has.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _PROSE_STARTS = (
 
 
 def group_of(name: str) -> str:
-    """ "descriptive", "technical", "any" for keywords of either kind, "" for any other name."""
+    """ "descriptive", "technical"; "any" for a name that covers both kinds, "" for any other name."""
     words = re.sub(r"[_\W]+", " ", _CAMEL.sub(" ", name)).casefold().strip()
     if _DESCRIPTIVE.search(words):
         return "descriptive"
@@ -81,13 +81,12 @@ def group_of(name: str) -> str:
 
 
 def is_item_key(name: str) -> bool:
-    """Whether a name in an object means one keyword: {"keyword": "connection pool", "score": 0.9}."""
+    """Whether an object's field with this name holds a keyword: {"keyword": "connection pool", "score": 0.9}."""
     return bool(_ITEM_KEY.fullmatch(re.sub(r"[_\W]+", " ", _CAMEL.sub(" ", name)).casefold().strip()))
 
 
 def item_in(item: dict[str, Any], strict: bool = False) -> str:
-    """The one keyword that an object describes, "" if it describes none or several. `strict`: only under an explicit
-    name."""
+    """The one keyword that an object describes; "" if none or several. `strict`: only under an explicit name."""
     if any(isinstance(part, list | dict) for part in item.values()):
         return ""
     named = (
@@ -99,19 +98,19 @@ def item_in(item: dict[str, Any], strict: bool = False) -> str:
 
 
 def is_aside(name: str) -> bool:
-    """Whether a name marks something that accompanies an answer."""
+    """Whether a name marks something that accompanies an answer, not a list."""
     return bool(_ASIDE.search(re.sub(r"[_\W]+", " ", name).casefold()))
 
 
 def items_of(text: str) -> list[str]:
-    """The items of a list in one string: lines, bullets or commas; a sentence has none."""
+    """The items of a list written in one string: lines, bullets or commas. A sentence has none."""
     if _HASHTAG.search(text) and len(_HASHTAG.findall(text)) > 1:
         return _HASHTAG.findall(text)
     return [item for part in split(text) if (item := unbulleted(part)) and not sentence_like(item.rstrip("."))]
 
 
 def read(text: str) -> tuple[list[str], list[str]]:
-    """Descriptive and technical keywords of a text that is a list; none for other texts."""
+    """Descriptive and technical keywords of a text that is a list; none for any other text."""
     lists: dict[str, list[str]] = {"descriptive": [], "technical": []}
     elements = _ELEMENT.findall(text)
     if elements:
@@ -126,7 +125,7 @@ def read(text: str) -> tuple[list[str], list[str]]:
     bullets = sum(bool(_BULLETED.match(line)) for line in lines)
     group, labelled, prose = "", False, 0
     plain: list[str] = []
-    columns: tuple[str, ...] = ()  # of the table, once its first row is read
+    columns: tuple[str, ...] = ()  # columns of the table, once its first row is read
     for line in lines:
         is_bullet = bool(_BULLETED.match(line))
         name, rest = _label(line)
@@ -155,7 +154,7 @@ def read(text: str) -> tuple[list[str], list[str]]:
 
 
 def _columns(cells: list[str]) -> tuple[str, ...]:
-    """The group of each column that holds keywords, "-" for others; () for a row that is not the head of a table."""
+    """The group of each column that holds keywords, "-" for the others; () if the row is no table header."""
     groups = tuple(group_of(cell) if len(cell.split()) <= 3 else "" for cell in cells)
     if sum(group in ("descriptive", "technical") for group in groups) > 1:
         return tuple(group or "-" for group in groups)
@@ -174,7 +173,7 @@ def _add_row(lists: dict[str, list[str]], cells: list[str], columns: tuple[str, 
 
 
 def _label(line: str) -> tuple[str, str]:
-    """(the group that a line's label names, what follows it); ("", "") without such a label."""
+    """(the group that a line's label names, the rest of the line); ("", "") without such a label."""
     heading = _HEADING.match(line)
     if heading and group_of(heading[1]):
         return group_of(heading[1]), ""
@@ -185,7 +184,7 @@ def _label(line: str) -> tuple[str, str]:
 
 
 def _unlabelled(lines: list[str]) -> list[str]:
-    """A list without any label: one keyword a line, commas, or hashtags."""
+    """Keywords of an unlabelled list: one a line, separated by commas, or hashtags."""
     text = "\n".join(lines)
     tags = _HASHTAG.findall(text)
     if len(tags) > 1:
@@ -202,7 +201,7 @@ def _unlabelled(lines: list[str]) -> list[str]:
 
 
 def _listed(line: str, least: int) -> list[str]:
-    """The items of a line that is only a list: short ones, none of which begins or ends like a sentence."""
+    """The items of a line that is only a list: short, none of them beginning or ending like a sentence."""
     items = [re.sub(r"^(?:and|or|und|et|y)\s+", "", item) for item in split(line.strip().rstrip("."))]
     if len(items) < least:
         return []

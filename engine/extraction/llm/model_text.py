@@ -1,4 +1,4 @@
-"""What a model answered within what it wrote: without its thinking, chat-template marks and made-up next turns."""
+"""Extracts a model's answer from what it wrote: without thinking, chat-template marks and invented further turns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MARK = re.compile(
     r"|<\|begin_of_thought\|>",
     re.IGNORECASE,
 )
-# gpt-oss's own format, where the server leaves it in
+# gpt-oss's own format, if the server leaves it in
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w{1,20})[^<]{0,100}<\|message\|>")
 _TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>|</?s>|<(?:end|start)_of_turn>|<eos>|\[/?INST\]|\ufeff|\x00", re.IGNORECASE)
 # where a model that does not stop begins the next turn
@@ -38,7 +38,7 @@ def answer_in(text: str) -> str:
             thinking = True
         elif thinking:
             at, thinking = mark.end(), False
-        else:  # the template wrote the beginning into the prompt
+        else:  # the template put the beginning into the prompt
             kept.clear()
             at = mark.end()
     kept += [] if thinking else [text[at:]]
@@ -51,7 +51,7 @@ def _is_whole(before: str) -> bool:
 
 
 def _first_turn(text: str) -> str:
-    """Without what the model writes after the end of its answer: a turn of a user, and its answer to that."""
+    """The text up to the end of the answer, without an invented user turn and the reply to it."""
     ends = (mark.start() for mark in _TURN.finditer(text) if _is_whole(text[: mark.start()].strip()))
     text = text[: next(ends, len(text))]
     made_up = _MADE_UP_TURN.search(text)

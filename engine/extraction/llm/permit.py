@@ -1,8 +1,8 @@
 """The single gate for every request that uses a model: documents, shadow calls, loading a model, test questions.
 
-Checked when a request starts, and again before each part of it is written: connecting, and a busy loop between two
-parts, take time in which a rollback may come. An open request can be cut, which closes its connection. So a rollback's
-proof reflects the sockets, whoever sent the request.
+Checked when a request starts and before each part of it is written: connecting takes time, and so does a busy loop
+between two parts, and a rollback may come in that time. An open request can be cut, which closes its connection. So
+the proof of a rollback counts sockets, whoever sent the request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.extraction.llm.failure import NotPermitted
 
 T = TypeVar("T")
 
-# httpcore's names for what comes before a write
+# httpcore's names for the moments before a write
 WRITES = ("http11.send_request_headers.started", "http11.send_request_body.started")
 
 
@@ -29,11 +29,11 @@ class RequestGuard:
 
     @property
     def open(self) -> int:
-        """Requests that are unanswered, or whose connection is still open."""
+        """Requests without an answer, or whose connection is still open."""
         return len(self._open)
 
     async def send(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The answer. NotPermitted when it may not go out, or was cut."""
+        """Send a request; return the answer. NotPermitted if it may not go out, or was cut."""
         task = asyncio.create_task(self._start(request))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
@@ -46,15 +46,15 @@ class RequestGuard:
             raise NotPermitted(sent=True) from None
 
     async def _start(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Checked in the same step of the loop as the request goes out: no rollback fits in between."""
+        """Checked in the same step of the loop that sends the request, so that no rollback fits in between."""
         if not self._allowed():
             raise NotPermitted
         self.sent += 1
         return await request()
 
     async def check(self, event: str, _: Mapping[str, Any]) -> None:
-        """httpcore's trace of a request: before its head and before its body. NotPermitted closes the connection; a
-        server that has not read a body has not started a call."""
+        """Trace hook of httpcore, called before a request's head and before its body. NotPermitted closes the
+        connection; a server that has not read the body has not started a call."""
         if event in WRITES and not self._allowed():
             raise NotPermitted
 

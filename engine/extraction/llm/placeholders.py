@@ -1,6 +1,7 @@
-"""Recognises what a model repeats from a prompt in place of keywords: "keyword1", "...", "<keyword>", "string".
+"""Recognises text that a model repeats from the prompt in place of keywords: "keyword1", "...", "<keyword>",
+"string".
 
-Pure. Such words may occur in a document, which then supports them; they describe none.
+Pure. A document may contain such words, and then supports them, but they do not describe it.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ _PLACEHOLDER = re.compile(
     r"|example ?\d{1,2}|lorem ipsum.{0,40}|xxx+)",
     re.IGNORECASE,
 )
-_A_NAME = re.compile(r"Word \d")  # of a product
+_A_NAME = re.compile(r"Word \d")  # a product's name
 _BRACKETED = re.compile(r"(?:<([^<>]{1,60})>|\[([^\[\]]{1,60})\]|\{+([^{}]{1,60})\}+|\$\{?(\w{1,40})\}?|%(\w{1,40})%?)")
 _ALWAYS = re.compile(r"(?:…|\.{2,}|_{2,}|-{2,}|\?+)")
-# a document may be about these; alone in both lists they are the form of an answer
+# A document may be about these; if both lists hold nothing else, they are an answer's empty form.
 _ALONE = frozenset(
     (
         "string", "strings", "str", "text", "foo", "bar", "baz", "abc", "etc", "todo", "tbd", "placeholder",
@@ -43,7 +44,8 @@ _EDGES = " \t\"'`“”‘’*,;:."
 
 
 def is_placeholder(item: str) -> bool:
-    """Whether an item has the place of a keyword and names none. What may be a document's own word is not one."""
+    """Whether an item sits in a keyword's place and names nothing. Words that may be the document's own do not
+    count."""
     bare = item.strip()
     if _ALWAYS.fullmatch(bare):
         return True
@@ -60,7 +62,7 @@ def without(items: Iterable[str]) -> tuple[str, ...]:
 
 
 def all_of(items: Iterable[str]) -> bool:
-    """Whether there are items, and each is a placeholder or a word that stands for one: "string", "foo"."""
+    """Whether there are items, and all of them are placeholders or words used as one: "string", "foo"."""
     kept = [item.strip(_EDGES) or item for item in items]
     return bool(kept) and all(is_placeholder(item) or item.casefold() in _ALONE for item in kept)
 

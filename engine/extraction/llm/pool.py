@@ -1,9 +1,9 @@
 """All LLM servers as one: a document goes to the least loaded and returns with grounded keywords, or with a reason.
 
-Waiting happens in the pool's own queue, not in the HTTP client. A document has one deadline for all its calls; it runs
-from the first send and pauses while the document only queues or the model loads, so `ms` is the service's own latency
-and `queue_ms` ours. A document with a waiting client has a limit in the queue too; bulk work has none, and comes after
-it.
+Documents wait in the pool's own queue, not in the HTTP client. A document has one deadline for all its calls; its
+clock runs from the first send and pauses while the document only queues or the model loads. So `ms` is the service's
+own latency and `queue_ms` is ours. A document that a client waits for has a limit in the queue too; bulk work has
+none, and goes last.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from engine.extraction.llm.server import Server
 from engine.plan.model import Llm
 
 INLINE_CHARS = 200_000
-MAX_PIECES = 16  # calls that one long document may cost; beyond that, an even sample of its pieces is read
+MAX_PIECES = 16  # calls that one long document may cost; if it has more pieces, an even sample of them is read
 BACKOFF_S = 0.2
 BACKOFF_MOST_S = 2.0
 SMALLEST_PIECE = 500  # characters; a text that does not fit at this size is too long
@@ -49,8 +49,8 @@ class LlmAnswer(msgspec.Struct, frozen=True):
     """Keywords of one document. Times in ms, except `last_send_at` (UTC epoch seconds)."""
 
     keywords: Keywords
-    ms: float  # from the first send to the last answer, without queueing and without loading a cold model
-    queue_ms: float  # in the pool's queue, before and between its calls
+    ms: float  # from the first send to the last answer, without queueing and loading a cold model
+    queue_ms: float  # in the pool's queue, before and between calls
     attempts: int
     dropped_ungrounded: int
     proposed: int
@@ -59,8 +59,8 @@ class LlmAnswer(msgspec.Struct, frozen=True):
     answer_tokens: int
     last_send_at: float
     pieces: int = 1
-    pieces_of: int = 1  # more than `pieces`: only a sample of the document was read
-    salvaged: bool = False  # from an answer that was cut or broken
+    pieces_of: int = 1  # if more than `pieces`, only a sample of the document was read
+    salvaged: bool = False  # from an answer that was truncated or broken
 
 
 class LlmPool:
@@ -84,7 +84,7 @@ class LlmPool:
     # life
 
     async def start(self) -> None:
-        """Open the client and learn about the servers in the background."""
+        """Open the client; learn about the servers in the background."""
         if self._client is not None:
             return
         self._client = Http(
@@ -99,7 +99,7 @@ class LlmPool:
         self._learning = asyncio.create_task(self._learn())
 
     async def close(self) -> None:
-        """Cancel background work, reject what is queued, close the connections."""
+        """Cancel background work, reject queued calls, close the connections."""
         if self._learning is not None:
             self._learning.cancel()
             await asyncio.gather(self._learning, return_exceptions=True)
@@ -135,34 +135,34 @@ class LlmPool:
         return tuple(server.health() for server in self._servers)
 
     async def probe(self) -> tuple[ServerHealth, ...]:
-        """Check whether every server answers (no model is used), at most 5 s."""
+        """Check whether every server answers, within 5 s and without using a model."""
         client = self._http()
         await asyncio.gather(*(server.probe(client) for server in self._servers))
         self._queue.serve()
         return self.servers()
 
     async def check(self, say: Say | None = None) -> CheckReport:
-        """Version, model, context, thinking, schema and capacity of every server, by a few calls on a built-in sample
-        text.
+        """Check version, model, context, thinking, schema and capacity of every server with a few calls on a built-in
+        sample text.
 
         `say` receives each finding as it comes.
         """
         return await check(self._servers, self._http(), self.config, say)
 
     async def known(self) -> None:
-        """Return when the servers have identified themselves, or failed to in time: at most 5 s after `start`, or
-        `timeout`."""
+        """Wait until the servers have identified themselves or failed to: at most 5 s after `start`, or `timeout`."""
         if self._learning is not None and not self._learning.done():
             await asyncio.wait([self._learning], timeout=self.config.timeout_s)
 
     @property
     def model_digest(self) -> str:
-        """The model as the servers identify it; changes when the weights behind the name do. Part of the cache key."""
+        """Digest of the model as the servers report it; it changes when the weights behind the name do. Part of the
+        cache key."""
         return "+".join([self.config.model, *sorted(self.digests)])
 
     @property
     def digests(self) -> frozenset[str]:
-        """Digests of the weights behind the model's name, as far as the servers have reported them."""
+        """Digests of the weights behind the model's name, from the servers that have reported one."""
         return frozenset(s.facts.digest for s in self._servers if s.facts.digest)
 
     @property
@@ -176,15 +176,15 @@ class LlmPool:
         return {server.url: server.window for server in self._servers}
 
     def borrow_windows(self) -> dict[str, LentWindow]:
-        """From now on, another process decides how many calls each server gets from this one; call `serve` after it
-        did."""
+        """Let another process decide how many calls each server gets from this one. It calls `serve` after each
+        change."""
         lent = {server.url: LentWindow(self.config.max_concurrency, self.config.timeout_s) for server in self._servers}
         for server in self._servers:
             server.window = lent[server.url]
         return lent
 
     def serve(self) -> None:
-        """Give free places to waiting calls."""
+        """Give free slots to waiting calls."""
         self._queue.serve()
 
     @property
@@ -198,8 +198,8 @@ class LlmPool:
         """Keywords of the text. `permit` is checked right before every send; `background`: no client is waiting, so
         others go first.
 
-        Raises NotPermitted when it refuses (nothing is sent after that), LlmFailure for everything else. Cancelling
-        closes the connections.
+        Raises NotPermitted when `permit` refuses (nothing is sent after that), LlmFailure for everything else.
+        Cancelling closes the connections.
         """
         self._http()
         started = self._clock.real()
@@ -235,7 +235,7 @@ class LlmPool:
         )
 
     async def _parts(self, text: str) -> chunks.Split:
-        """The pieces of a text. A long one is split in a thread, because a rollback must not wait half a second for
+        """The pieces of a text. A long text is split in a thread, because a rollback must not wait half a second for
         it."""
         limits = {"max_chars": self.config.chunk_chars, "max_tokens": self._room(), "max_pieces": MAX_PIECES}
         if len(text) <= INLINE_CHARS:
@@ -243,13 +243,13 @@ class LlmPool:
         return await asyncio.to_thread(chunks.split, text, **limits)
 
     def _room(self) -> int:
-        """Tokens that a piece of text may have."""
+        """Tokens of text that fit into one piece."""
         known = [s.context for s in self._servers if s.context]
         context = min(known) if known else self.config.num_ctx
         return max(200, context - prompt.ANSWER_TOKENS - prompt.SYSTEM_TOKENS)
 
     async def _all(self, pieces: tuple[str, ...], document: DocumentProgress) -> list[PieceKeywords]:
-        """The pieces' keywords. A piece without keywords does not fail the others; any other failure does."""
+        """Keywords of all pieces. A piece without keywords does not fail the document; any other failure does."""
         if len(pieces) == 1:
             return await self._piece(pieces[0], document)
 
@@ -273,7 +273,7 @@ class LlmPool:
         return results
 
     async def _piece(self, piece: str, document: DocumentProgress) -> list[PieceKeywords]:
-        """The keywords of one piece, with the retries that can help; a piece that proves too long is halved."""
+        """Keywords of one piece, with the retries that can help. Halves a piece that proves too long."""
         tries = Tries(retries=self.config.retries, divisible=len(piece) >= 2 * SMALLEST_PIECE)
         avoid: set[Server] = set()
         saved: PieceKeywords | None = None
@@ -299,7 +299,7 @@ class LlmPool:
                 if fault.kind not in UNSENT:
                     last = document.last = fault
                 failed = {*avoid, slot.server} if slot is not None else avoid
-                # a document turned away from the queue had no server: none is "elsewhere", and it does not come back
+                # a document turned away from the queue had no server, so no other one is left to try
                 elsewhere = slot is not None and self._queue.elsewhere(failed)
                 tries = replace(tries, saved=saved is not None, elsewhere=elsewhere, left_s=document.left())
                 step = next_step(fault, tries)
@@ -327,7 +327,8 @@ class LlmPool:
         return [keywords for half in halves.pieces for keywords in await self._piece(half, document)]
 
     async def _slot(self, avoid: set[Server], again: bool, document: DocumentProgress) -> Slot:
-        """A slot on a server. A document with a waiting client waits no longer than `[llm] max_wait`. Raises Fault."""
+        """A slot on a server. A document that a client waits for stays in the queue no longer than `[llm] max_wait`.
+        Raises Fault."""
         if again or document.background:
             return await self._queue.slot(avoid, again, document.background)
         limit = self.config.max_wait_s
@@ -340,14 +341,15 @@ class LlmPool:
             raise self._not_served(fault.message) if fault.kind is ErrorKind.queue_full else fault from None
 
     def _not_served(self, why: str) -> Fault:
-        """A document leaves the queue. One that waited only because models are loading is not a sign of overload."""
+        """The fault of a document that leaves the queue. One that waited only because models are loading is no sign
+        of overload."""
         if self._queue.all_loading:
             return Fault(ErrorKind.loading, f"every LLM server is still loading its model; {why}", retry="never")
         return Fault(ErrorKind.queue_full, why)
 
     def _loading_s(self) -> float:
-        """Seconds since the start in which models were loading; with several servers the shortest, when none could
-        answer."""
+        """Seconds since the start in which no server could answer because its model was loading; the shortest among
+        several servers."""
         return min((server.warming_s for server in self._servers), default=0.0)
 
     async def _call(self, slot: Slot, piece: str, document: DocumentProgress, other_seed: bool) -> ModelReply:
@@ -361,7 +363,8 @@ class LlmPool:
                 raise
             finally:
                 self._queue.serve()
-        await asyncio.sleep(0)  # the next call goes out before this answer is checked, so that the server does not idle
+        # let the next call go out before this answer is checked, so that the server does not idle
+        await asyncio.sleep(0)
         document.read(reply)
         return reply
 
@@ -374,17 +377,18 @@ class LlmPool:
             document.halt()
 
     def _share(self, server: Server, document: DocumentProgress) -> float | None:
-        """Seconds this server gets of the document's deadline: half of the rest while another could still be tried."""
+        """Seconds of the document's deadline for this server: half of the rest while another server could still be
+        tried."""
         return document.left() / 2 if self._queue.elsewhere({server}) else None
 
 
 def _secrets(config: Llm, api_key: str | None) -> list[str]:
-    """The key, and secrets in addresses: users, passwords, keys in their query."""
+    """Everything secret: the key, and users, passwords and keys inside addresses."""
     return [api_key or "", *(secret for url in config.urls for secret in address(url, config.api).secrets)]
 
 
 def _foremost(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure to report if a document's pieces failed: a missing permit takes precedence."""
+    """The failure to report for a document whose pieces failed; a missing permit comes first."""
     flat: list[BaseException] = []
     stack: list[BaseException] = [several]
     while stack:

@@ -1,9 +1,9 @@
-"""The prompt and the schema of the answer. A change here changes keywords: raise PROMPT_VERSION, which is part of the
+"""The prompt and the answer's schema. Any change here changes keywords: raise PROMPT_VERSION, which is part of the
 cache key.
 
 The document is data: it is in the user message between two lines of a random fence, its chat-template tokens are
-broken, and grounding drops anything it still talks the model into. The system message never varies, so that a server's
-prefix cache holds it.
+broken up, and grounding drops whatever it still makes the model write. The system message never varies, so that a
+server's prefix cache keeps it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from engine.extraction.grounding import KEYWORD_CHARS, TEMPLATE_TOKENS
 
 PROMPT_VERSION = "2"
-ANSWER_TOKENS = 512  # the whole answer with both lists full stays below this
+ANSWER_TOKENS = 512  # an answer with both lists full stays below this
 SYSTEM_TOKENS = 420  # the system message, the fence and the template around them, rounded up
 
 _SYSTEM = """You extract keywords from technical documents for a search index. Answer with one JSON object:
@@ -39,8 +39,8 @@ _RUNS = re.compile(r"([^\w\s])\1{15,}|[ \t]{8,}|(?:\r?\n[ \t]*){4,}")
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`words`: of the document's text; no tokenizer needs fewer tokens, which is how a silent cut is noticed.
-    `tokens`: most of the answer."""
+    """`words`: words of the document's text. No tokenizer needs fewer tokens than that, which reveals a silent cut.
+    `tokens`: the longest answer."""
 
     system: str
     user: str
@@ -69,7 +69,7 @@ def schema(max_descriptive: int, max_technical: int) -> dict[str, Any]:
 
 
 def defuse(text: str) -> str:
-    """The text with chat-template tokens broken apart and long runs of one sign or of blanks shortened."""
+    """The text with chat-template tokens broken up and long runs of one sign or of blanks shortened."""
 
     def broken(match: re.Match[str]) -> str:
         return " " + " ".join(re.findall(r"[^\W_]+", match[0])) + " "
@@ -84,7 +84,8 @@ def defuse(text: str) -> str:
 
 
 def build(text: str, *, max_descriptive: int, max_technical: int, max_total: int, fence: str | None = None) -> Prompt:
-    """The prompt of one piece of text. `fence`: for tests; else random, so that no document can close it."""
+    """Build the prompt for one piece of text. `fence`: for tests; otherwise random, so that no document can
+    close it."""
     body = defuse(text)
     mark = fence or f"=== {secrets.token_hex(8)} ==="
     system = _SYSTEM.format(

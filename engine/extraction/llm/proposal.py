@@ -10,9 +10,9 @@ from engine.extraction.llm.surface import MOST_ITEMS
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The model's proposal, unchecked. `kind` and `flaw` explain why it is not a whole answer (None and "" if it is);
-    `strange` counts items that are not strings; `cut`: the text ends in the middle; `whole`: it is JSON that was
-    closed."""
+    """A model's proposal, unchecked. `kind` and `flaw` say why it is incomplete (None and "" if it is complete);
+    `strange` counts items that are not strings; `cut`: the text ends in the middle; `whole`: it is JSON with its
+    closing bracket."""
 
     descriptive: tuple[str, ...] = ()
     technical: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Proposal:
 
 @dataclass(slots=True)
 class KeywordLists:
-    """Lists of keywords collected so far; `seen`: there was a place for keywords, even an empty one."""
+    """Lists of keywords collected so far. `seen`: the answer had a place for keywords, even an empty one."""
 
     descriptive: list[str] = field(default_factory=list)
     technical: list[str] = field(default_factory=list)

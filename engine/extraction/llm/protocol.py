@@ -1,8 +1,8 @@
 """The two wire formats, Ollama's own and OpenAI's, as pure functions: what to send, and what an answer means.
 
-No server is trusted: an answer of 200 may be an error (inside a stream), cut (done:false, "length"), empty (a thinking
-model) or about another prompt (its head dropped to fit). Sources: the API documents and code of Ollama 0.30 to 0.33,
-llama.cpp's server, vLLM.
+Trusts no server: an answer of 200 may hold an error (inside a stream), be cut (done:false, "length"), be empty (a
+thinking model) or answer another prompt (its head dropped to fit). Sources: the API documents and code of Ollama 0.30
+to 0.33, llama.cpp's server, vLLM.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from engine.plan.model import Llm
 from engine.text import clean_line
 
 _NO_PATH = re.compile(r"unexpected endpoint|no such (?:endpoint|route)|unknown (?:endpoint|route)", re.IGNORECASE)
-KEEP_ALIVE_S = 1800  # how long an idle model stays loaded; Ollama's own 5m means a cold start after every quiet hour
+# how long an idle model stays loaded; Ollama's default of 5m means a cold start after every quiet hour
+KEEP_ALIVE_S = 1800
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """What the model wrote. `kind` and `flaw` explain why it may not be whole (None and "" if it is); times in ms."""
+    """What the model wrote. `kind` and `flaw` say why it may be incomplete (None and "" if it is complete); times
+    in ms."""
 
     text: str
     flaw: str = ""
@@ -42,17 +44,17 @@ class ModelReply:
 
 class Wire(Protocol):
     ask_path: str
-    models_path: str  # the list of models: the cheapest request that proves it answers
+    models_path: str  # the list of models: the cheapest request that proves the server answers
     loading_path: str  # answers 503 while a model is loaded
 
     def ask(self, config: Llm, prompt: Prompt, *, seed: int, dialect: Dialect) -> dict[str, Any]:
-        """The body of the request."""
+        """The request's body."""
 
     def read(self, answer: HttpAnswer, config: Llm) -> ModelReply:
-        """What the model wrote. Raises Fault."""
+        """What the model wrote, from an answer. Raises Fault."""
 
     def digest(self, models: HttpAnswer, config: Llm) -> str:
-        """The model's digest in the answer of `models_path`, "" where it is not given."""
+        """The model's digest from an answer of `models_path`; "" if it has none."""
 
 
 def wire(config: Llm) -> Wire:
@@ -60,7 +62,7 @@ def wire(config: Llm) -> Wire:
 
 
 class Ollama:
-    """/api/chat. Every risky default is set: stream, think, truncate, shift, num_ctx, num_predict."""
+    """/api/chat. Sets every option whose default is risky: stream, think, truncate, shift, num_ctx, num_predict."""
 
     ask_path = "/api/chat"
     models_path = loading_path = "/api/tags"
@@ -88,11 +90,11 @@ class Ollama:
 
     @staticmethod
     def options(config: Llm, tokens: int = ANSWER_TOKENS) -> dict[str, Any]:
-        """num_ctx is the same in every request: a different one makes the server reload the model."""
+        """Ollama's options. num_ctx is the same in every request: a different one makes the server reload the model."""
         return {"num_ctx": config.num_ctx, "num_predict": tokens}
 
     def preload(self, config: Llm) -> bytes:
-        """No messages: the server loads the model and answers done_reason "load"."""
+        """A request without messages: the server loads the model and answers done_reason "load"."""
         return msgspec.json.encode(
             {
                 "model": config.model,
@@ -130,7 +132,7 @@ class OpenAi:
 
     ask_path = "/v1/chat/completions"
     models_path = "/v1/models"
-    loading_path = "/health"  # llama.cpp's; a gateway asks all of its models here, which takes long
+    loading_path = "/health"  # llama.cpp's path; a gateway queries all of its models for it, which takes long
 
     def digest(self, models: HttpAnswer, config: Llm) -> str:
         return ""
@@ -168,13 +170,13 @@ class OpenAi:
 
 
 def _written(answer: HttpAnswer, config: Llm, wanted: str) -> tuple[list[dict[str, Any]], responses.Written]:
-    """What the model wrote in an answer of 200. Raises Fault if it is an error, or not such an answer."""
+    """What the model wrote in an answer of 200. Raises Fault if the answer is an error or has another shape."""
     if not 200 <= answer.status < 300:
         raise refusals.fault(answer, config)
     parts = responses.objects(answer.body)
     written = responses.written(parts)
     failed = next((part for part in parts if part.get("error")), None)
-    if failed is not None:  # instead of an answer, or in the middle of a stream
+    if failed is not None:  # in place of an answer, or in the middle of a stream
         raise _inside(answer, failed, config)
     if not written.known:
         raise Fault(
@@ -186,7 +188,7 @@ def _written(answer: HttpAnswer, config: Llm, wanted: str) -> tuple[list[dict[st
 
 
 def _inside(answer: HttpAnswer, failed: dict[str, Any], config: Llm) -> Fault:
-    """The meaning of an error inside an answer of 200."""
+    """The fault that an error inside an answer of 200 means."""
     status = _status_in(failed)
     named = f"error {status}" if status else "an error"
     error = HttpAnswer(status or 500, msgspec.json.encode(failed), answer.retry_after)
@@ -196,14 +198,14 @@ def _inside(answer: HttpAnswer, failed: dict[str, Any], config: Llm) -> Fault:
 
 
 def _status_in(failed: dict[str, Any]) -> int:
-    """The status that an error inside an answer of 200 names, else 0."""
+    """The status that an error inside an answer of 200 names; 0 if none."""
     error = failed["error"]
     code = responses.count(error.get("code") or error.get("status")) if isinstance(error, dict) else None
     return code if code and 400 <= code <= 599 else 0
 
 
 def _end(written: responses.Written) -> tuple[str, ErrorKind | None]:
-    """Why the answer ended early; most servers send "stop", others "eos_token", "end_turn", "STOP" or nothing."""
+    """Why the answer ended early. Most servers send "stop", others "eos_token", "end_turn", "STOP" or nothing."""
     if written.filtered:
         return f"a content filter held the answer back (finish_reason {written.finish!r})", ErrorKind.filtered
     if written.cut:

@@ -17,7 +17,7 @@ _SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class UnusableProxy(ValueError):
-    """A sentence that names the variable and the fix."""
+    """The message is a sentence that names the variable and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,15 @@ class Proxy:
 
     @property
     def shown(self) -> str:
-        """Without a user and a password."""
+        """The proxy's address without user and password."""
         parts = urlsplit(self.url)
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host} ({self.variable})"
 
 
 def proxy_for(origin: Origin, environ: Mapping[str, str] = os.environ) -> Proxy | None:
-    """The proxy for this server; never one for this machine, regardless of the environment. Raises UnusableProxy."""
+    """The proxy for this server; None for a server on this machine, whatever the environment says. Raises
+    UnusableProxy."""
     scheme, host, port = origin
     if _is_here(host) or _is_excepted(host, port, environ):
         return None
@@ -49,7 +50,7 @@ def proxy_for(origin: Origin, environ: Mapping[str, str] = os.environ) -> Proxy 
 
 
 def _usable(value: str, variable: str) -> str:
-    """The proxy's address with a scheme; curl and most programs accept one without."""
+    """The proxy's address, with a scheme added if it has none: curl and most programs accept one without."""
     url = value if "://" in value else f"http://{value}"
     url = re.sub(r"^socks(?:5a)?://", "socks5://", url, flags=re.IGNORECASE)
     try:
@@ -80,8 +81,8 @@ def _is_here(host: str) -> bool:
 
 
 def _is_excepted(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
-    """Whether no_proxy covers the server: a name, the end of one, an address, a network (10.0.0.0/8), each with or
-    without a port."""
+    """Whether no_proxy covers the server: a name, the end of a name, an address, a network (10.0.0.0/8), each with
+    or without a port."""
     if urllib.request.proxy_bypass(f"{host}:{port}" if port else host):
         return True
     listed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""

@@ -1,7 +1,7 @@
-"""The queue in front of the servers: who waits, and which server is next.
+"""The queue in front of the servers: which call is next, and on which server.
 
-First come, first served; a retried call goes first, because its document's time is running. Waiting here costs nothing,
-waiting inside the HTTP client costs up to 30 ms of CPU a call once hundreds do.
+First come, first served, but a retried call goes first, because its document's clock is running. Waiting here costs
+nothing; waiting inside the HTTP client costs up to 30 ms of CPU per call once there are hundreds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.extraction.llm.server import Server
 
 @dataclass(slots=True)
 class Slot:
-    """A slot on a server. `probe`: it is the one call that decides a half-open breaker."""
+    """A slot on a server. `probe`: its call decides whether a half-open breaker closes."""
 
     server: Server
     ticket: Ticket
@@ -56,8 +56,11 @@ class WaitQueue:
         return any(s not in avoid and s.breaker.admits(s.now()) for s in self._servers)
 
     async def slot(self, avoid: set[Server], again: bool, background: bool) -> Slot:
-        """A slot on the least loaded server, in turn; `again`: it was sent before and its clock is running, so it
-        goes first. Raises Fault: breaker_open if every server's breaker is open, queue_full if too many wait."""
+        """A slot on the least loaded server; equally loaded ones take turns. `again`: the call was sent before and
+        its clock is running, so it goes first.
+
+        Raises Fault: breaker_open if every server's breaker is open, queue_full if too many wait.
+        """
         line = self._background if background else self._served
         if not self._served and (again or not line):
             server = self._best(avoid)
@@ -90,7 +93,7 @@ class WaitQueue:
             raise
 
     def serve(self) -> None:
-        """Give free slots to waiting calls, in order; reject all of them when no server is left."""
+        """Give free slots to waiting calls, in order; reject all of them if no server is left."""
         if not len(self):
             return
         if not self._admitted():
@@ -111,7 +114,7 @@ class WaitQueue:
 
     @property
     def all_loading(self) -> bool:
-        """Whether every server that takes calls is loading its model."""
+        """Whether every server that accepts calls is loading its model."""
         admitting = [s for s in self._servers if s.breaker.admits(s.now())]
         return bool(admitting) and all(s.loading for s in admitting)
 
@@ -119,7 +122,7 @@ class WaitQueue:
         return any(s.breaker.admits(s.now()) for s in self._servers)
 
     def _best(self, avoid: set[Server]) -> Server | None:
-        """The least loaded server with a free slot; one that failed this document only as the last choice."""
+        """The least loaded server with a free slot; one that failed this document only as a last resort."""
         admitting = [s for s in self._servers if s.breaker.admits(s.now())]
         wanted = [s for s in admitting if s not in avoid] or admitting
         free = [s for s in wanted if s.window.free]

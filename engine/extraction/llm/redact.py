@@ -1,7 +1,7 @@
 """Removes a pool's secrets from everything that may be shown, logged or stored.
 
-A service may repeat the key it refuses, a proxy the header it dislikes, a library the value it cannot send. Text from a
-server or a library passes here before any other code sees it.
+A service may echo the key it refuses, a proxy the header it dislikes, a library the value it cannot send. Text from a
+server or a library passes through here before any other code sees it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ SHORTEST = 6  # a shorter one is a dummy ("none", "x") that occurs in ordinary w
 
 
 class Redactor:
-    """Knows the secrets in each form in which they are sent."""
+    """Knows each secret in every form in which it is sent."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms: set[str] = set()
         for secret in secrets:
             if len(secret) >= SHORTEST:
                 forms |= _forms(secret)
-        self._texts = sorted(forms, key=len, reverse=True)  # the longest first: one may be part of another
+        self._texts = sorted(forms, key=len, reverse=True)  # longest first, since one may be part of another
         self._bytes = [form.encode() for form in self._texts]
 
     def text(self, words: str) -> str:
@@ -40,7 +40,7 @@ class Redactor:
 
 
 def _forms(secret: str) -> set[str]:
-    """Literal, quoted by Python, JSON and URLs, and in base64."""
+    """A secret literally, as Python, JSON and URLs quote it, and in base64."""
     return {
         secret,
         repr(secret)[1:-1],

@@ -1,4 +1,4 @@
-"""What an HTTP answer other than 200 means: the cause, whether it passes, how long it lasts, what to do."""
+"""What an HTTP answer other than 200 means: the cause, whether it passes, how long it lasts, what to do about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.text import clean_line
 
 LONGEST_WAIT_S = 86_400.0
 QUOTA_S = 900.0  # a quota that does not state when it resets
-PATIENCE_S = 60.0  # a longer wait is not a queue but a quota
+PATIENCE_S = 60.0  # a longer wait means a quota, not a queue
 
 _MODEL = re.compile(
     r"model\b.{0,200}?\b(?:not found|does not exist|doesn't exist|not exist|no such|not available|not loaded"
@@ -46,7 +46,7 @@ _QUOTA = re.compile(
     r"|budget (?:has been )?exceeded|exceeded.{0,20}budget|usage limit|credit balance",
     re.IGNORECASE,
 )
-# of the graphics card or the machine, in the words of CUDA, ROCm, Metal, llama.cpp, Ollama, LM Studio, TGI
+# Memory of the graphics card or the machine, in the words of CUDA, ROCm, Metal, llama.cpp, Ollama, LM Studio, TGI.
 _MEMORY = re.compile(
     r"out[ _]of[ _]memory|outofmemory|\bOOM\b|(?:not enough|insufficient) (?:\w+ )?(?:memory|(?:system )?resources)"
     r"|requires more (?:\w+ )?memory|more memory than|bad_?alloc|(?:can'?t|cannot|unable to|failed to) allocate"
@@ -86,17 +86,17 @@ _EDGE_STATUS = frozenset({502, 504, *range(520, 531)})
 
 
 class _Meaning(NamedTuple):
-    """What an answer means where its status is one of these and its words, if a pattern is given, match."""
+    """The meaning of an answer whose status is one of these and whose text matches the pattern, if there is one."""
 
     statuses: Container[int]
     pattern: re.Pattern[str] | None
     kind: ErrorKind
-    text: str  # {shown}: the status and the server's sentence
+    text: str  # {shown}: the status and the server's own sentence
     retry: Retry | None = None
-    in_code: bool = True  # whether the error's codes are searched too, not only its sentence
+    in_code: bool = True  # search the error's codes too, not only its sentence
 
 
-_MEANINGS = (  # the first that holds
+_MEANINGS = (  # the first match applies
     _Meaning((413,), None, ErrorKind.too_long, "the text does not fit the model's context ({shown})"),
     _Meaning(range(400, 501), _LONG, ErrorKind.too_long, "the text does not fit the model's context ({shown})"),
     _Meaning((400, 403, 404, 422, 500, 503), _MODEL, ErrorKind.model_missing, ""),
@@ -128,7 +128,7 @@ _MEANINGS = (  # the first that holds
 
 
 def fault(answer: HttpAnswer, config: Llm, called: str = "") -> Fault:
-    """The meaning of an HTTP answer that is not 200. `called`: how a message names its status, if not by number."""
+    """The meaning of an HTTP answer other than 200. `called`: how a message names its status, if not by number."""
     status = answer.status
     if by_proxy(answer):
         return _of_proxy(answer, config)
@@ -151,7 +151,7 @@ def fault(answer: HttpAnswer, config: Llm, called: str = "") -> Fault:
 
 
 def _limited(status: int, shown: str, words: str, after: float) -> Fault:
-    """429: wait if the wait is short, otherwise the server is unusable until the limit is lifted."""
+    """A 429: wait if the wait is short; otherwise the server is unusable until the limit is lifted."""
     if after <= PATIENCE_S and not _QUOTA.search(words) and status != 402:
         return Fault(ErrorKind.busy, f"the server's queue is full ({shown})", after_s=after)
     return Fault(ErrorKind.quota, f"the quota is used up ({shown})", after_s=after or QUOTA_S)
@@ -161,7 +161,8 @@ def _limited(status: int, shown: str, words: str, after: float) -> Fault:
 
 
 def by_proxy(answer: HttpAnswer) -> bool:
-    """Whether something in front of the server answers: a page of nginx, a status that only gateways send."""
+    """Whether the answer comes from something in front of the server: an nginx page, a status that only gateways
+    send."""
     if responses.is_page(answer.body):
         return (
             answer.status in _EDGE_STATUS
@@ -205,7 +206,7 @@ def _of_proxy(answer: HttpAnswer, config: Llm) -> Fault:
 
 
 def _status_line(answer: HttpAnswer) -> str:
-    """ "502 Bad Gateway", with the proxy's own message if it has one."""
+    """ "502 Bad Gateway", followed by the proxy's own message if it has one."""
     if responses.is_page(answer.body):
         sentence = responses.page_title(answer.body)
     else:
@@ -222,7 +223,7 @@ def _status_line(answer: HttpAnswer) -> str:
 
 
 def wait_s(answer: HttpAnswer, sentence: str = "") -> float:
-    """Seconds that the server asks for, in Retry-After (seconds or a date) or in its message; 0 without one."""
+    """Seconds the server asks to wait, in Retry-After (seconds or a date) or in its message; 0 if it asks for none."""
     header = answer.retry_after.strip()
     wait = _seconds(header, _sent(answer)) if header else 0.0
     if not wait and (words := _WAIT.search(sentence) or _WAIT.search(answer.body[:4000].decode("utf-8", "replace"))):
@@ -252,7 +253,7 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _sent(answer: HttpAnswer) -> datetime:
-    """When the server sent the answer, by its own clock if it gives one."""
+    """When the server sent the answer, by its own clock if the answer has its time."""
     try:
         return _aware(parsedate_to_datetime(answer.date))
     except (ValueError, TypeError, IndexError):

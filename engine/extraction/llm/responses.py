@@ -1,4 +1,4 @@
-"""What the body of an answer contains, read leniently: JSON in any shape in use, or none. Nothing here raises."""
+"""Reads the body of an answer leniently: JSON in any shape in use, or none. Nothing here raises."""
 
 from __future__ import annotations
 
@@ -60,10 +60,11 @@ _FILTERED = frozenset(
 
 @dataclass(slots=True)
 class Written:
-    """What a model wrote, by its place in the answer; `thought` separately. `finish`: why it ended, "" if unknown."""
+    """What a model wrote, by its place in the answer. `thought` is kept apart. `finish`: why it ended, "" if
+    unknown."""
 
     content: str = ""
-    called: str = ""  # the arguments of a tool call
+    called: str = ""  # arguments of a tool call
     thought: str = ""
     refusal: str = ""
     finish: str = ""
@@ -72,7 +73,7 @@ class Written:
 
     @property
     def text(self) -> str:
-        """The answer: the content, else the arguments, else the thinking if it is only an answer."""
+        """The answer: the content, else the arguments, else the thinking if it contains nothing but an answer."""
         if self.content.strip() and not (self.called.strip() and "{" not in self.content):
             return self.content
         return self.called if self.called.strip() else self._from_thought() or self.content
@@ -86,7 +87,7 @@ class Written:
         return self.finish.casefold() in _FILTERED
 
     def _from_thought(self) -> str:
-        """The JSON object with keywords at the end of the thinking: some servers put the whole answer there."""
+        """The JSON object with keywords at the end of the thinking, where some servers put the whole answer."""
         text = self.thought.strip().removesuffix("```").rstrip()
         if self.cut or not text.endswith(("}", "]")):
             return ""
@@ -100,7 +101,7 @@ class Written:
 
 
 def body(answer: HttpAnswer) -> dict[str, Any]:
-    """The JSON object of an answer of 200, else {}."""
+    """The JSON object of an answer of 200; {} if it has none."""
     parts = objects(answer.body) if 200 <= answer.status < 300 else []
     return parts[0] if parts else {}
 
@@ -112,7 +113,7 @@ def dicts(answer: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 def objects(body: bytes) -> list[dict[str, Any]]:
     """The JSON object of an answer; those of a list; or those of a stream, one a line, with or without the marks of
-    server-sent events. Any other line ends it."""
+    server-sent events. Any other line ends the stream."""
     try:
         return _objects_in(_json(body))
     except ValueError:
@@ -128,7 +129,7 @@ def objects(body: bytes) -> list[dict[str, Any]]:
             continue
         try:
             part = _json(line)
-        except ValueError:  # "[DONE]", or what is broken
+        except ValueError:  # "[DONE]", or a broken line
             break
         if not isinstance(part, dict):
             break
@@ -137,14 +138,14 @@ def objects(body: bytes) -> list[dict[str, Any]]:
 
 
 def _json(body: bytes) -> Any:
-    """Parsed leniently: with a byte-order mark, NaN, a byte that is not UTF-8, half of a surrogate pair. ValueError."""
+    """Parse leniently: a byte-order mark, NaN, a byte that is not UTF-8, half of a surrogate pair. ValueError."""
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
-    if body.startswith(b")]}'"):  # against being read as a script
+    if body.startswith(b")]}'"):  # a prefix that keeps browsers from running it as a script
         return _json(body[4:].lstrip(b", \r\n"))
-    if body[:1] in (b"d", b":", b"e", b"<", b""):  # a stream, a web page, nothing
+    if body[:1] in (b"d", b":", b"e", b"<", b""):  # a stream, a web page, or an empty body
         raise ValueError("not JSON")
     encoding = json.detect_encoding(body)
     text = body.decode("utf-8-sig" if encoding == "utf-8" else encoding, "replace")
@@ -173,7 +174,8 @@ def _raw(text: str, at: int) -> tuple[Any, int]:
 
 
 def written(parts: list[dict[str, Any]]) -> Written:
-    """Of an answer, or of the parts of a stream, in the shapes of Ollama's, OpenAI's and the other common APIs."""
+    """What the model wrote in an answer, or in the parts of a stream, in the shapes of Ollama's, OpenAI's and the
+    other common APIs."""
     whole = Written()
     for part in parts:
         _add(part, whole, 0)
@@ -201,7 +203,7 @@ def _add(part: dict[str, Any], whole: Written, depth: int) -> None:
             whole.content += sentence
             _finish(part, whole)
             return
-    if _has_lists(part):  # the keywords themselves, where a gateway unpacks them
+    if _has_lists(part):  # the keywords themselves, if a gateway has unpacked them
         whole.known = True
         whole.content += json.dumps(part)
         return
@@ -228,7 +230,7 @@ def _inner(value: Any) -> dict[str, Any] | None:
 
 
 def _add_first(choices: list[dict[str, Any]], whole: Written) -> None:
-    """The first choice in which the model wrote something."""
+    """Take the first choice in which the model wrote something."""
     before = len(whole.content) + len(whole.called) + len(whole.refusal)
     for choice in choices:
         _add_choice(choice, whole)
@@ -268,7 +270,7 @@ def _finish(part: dict[str, Any], whole: Written) -> None:
 
 
 def _text(value: Any, whole: Written, depth: int = 0) -> str:
-    """The text of content in any shape: a string, parts, an object. Thinking goes to `thought`."""
+    """The text of content in any shape: a string, parts, an object. Thinking is collected in `thought`."""
     if isinstance(value, str):
         return value
     if depth > 4:
@@ -312,7 +314,7 @@ def _has_lists(value: Any, depth: int = 0) -> bool:
 
 
 def error(body: bytes) -> dict[str, Any]:
-    """{"message", ...} of an error in any of the shapes in use."""
+    """{"message", ...} of an error in any shape in use."""
     if is_page(body):
         return {"message": page_title(body)}
     parts = objects(body)
@@ -330,7 +332,7 @@ def error(body: bytes) -> dict[str, Any]:
 
 
 def _sentence(error: Any) -> str:
-    """The text of an error: FastAPI's {"loc", "msg"}, {"message"}, or all of it."""
+    """An error's text: FastAPI's {"loc", "msg"}, {"message"}, or the whole error."""
     if isinstance(error, dict):
         sentence = next(
             (
@@ -352,7 +354,7 @@ def is_page(body: bytes) -> bool:
 
 
 def page_title(body: bytes) -> str:
-    """The title of a web page, "" if it has none."""
+    """A web page's title; "" if it has none."""
     title = _TITLE.search(body[:20_000])
     return clean_line(title[1].decode("utf-8", "replace"), 80) if title else ""
 
@@ -363,7 +365,7 @@ def count(value: Any) -> int | None:
 
 
 def what(body: bytes) -> str:
-    """A description of a body that is not an answer."""
+    """A description, for people, of a body that is not an answer."""
     if not body.strip():
         return "an empty body"
     if is_page(body):

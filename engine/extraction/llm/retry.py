@@ -1,4 +1,4 @@
-"""What follows when a call for a piece of a document has failed: retry, halve, accept what there is, or give up.
+"""Decides what follows a failed call for a piece of a document: retry, halve, accept what there is, or give up.
 Pure."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.extraction.llm.failure import UNSENT, ErrorKind, Fault
 
-# Concern one server alone: another may do better.
+# Faults of one server alone: another may do better.
 OF_THE_SERVER = frozenset(
     {
         ErrorKind.quota,
@@ -23,22 +23,22 @@ PATIENT = frozenset({ErrorKind.busy, ErrorKind.loading})  # the server did no wo
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What was tried for the piece, and what is left. `elsewhere`: a server that has not failed the piece accepts
+    """What was tried for the piece, and what is left. `elsewhere`: a server that has not failed this piece accepts
     calls."""
 
     failed: int = 0  # tries that count towards `retries`
     retries: int = 2
     other_seed: bool = False
-    resent: bool = False  # over a new connection, at once
-    saved: bool = False  # an answer that was cut had keywords
+    resent: bool = False  # sent again at once, over a new connection
+    saved: bool = False  # a truncated answer had keywords
     divisible: bool = False
     elsewhere: bool = False
-    left_s: float = 30.0  # of the document's deadline
+    left_s: float = 30.0  # seconds left of the document's deadline
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """`least_s`: the shortest pause before it, None = no pause. `avoid`: on another server if there is one."""
+    """Retry. `least_s`: the shortest pause before it, None = no pause. `avoid`: use another server if there is one."""
 
     least_s: float | None = None
     avoid: bool = False
@@ -54,7 +54,7 @@ class Halve:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """Accept what was saved."""
+    """Accept the keywords of a truncated answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ Step = Again | Halve | Accept | GiveUp
 
 
 def next_step(fault: Fault, tries: Tries) -> Step:
-    """`tries` excludes this fault."""
+    """The next step after this fault, which `tries` does not include yet."""
     if fault.kind in UNSENT:
         return Accept() if tries.saved else GiveUp()
     if fault.kind is ErrorKind.too_long and tries.divisible:
@@ -82,7 +82,7 @@ def next_step(fault: Fault, tries: Tries) -> Step:
     patient = fault.kind in PATIENT
     if fault.retry in ("never", "other_seed") or (tries.failed >= tries.retries and not patient):
         return GiveUp()
-    if fault.after_s > tries.left_s:  # the wait that the server asks for exceeds the document's time
+    if fault.after_s > tries.left_s:  # the document has no time for the wait that the server asks for
         return Again(avoid=True, counts=True) if tries.elsewhere and tries.failed < tries.retries else GiveUp()
     if tries.elsewhere and not patient:
         return Again(avoid=True, counts=True)

@@ -1,4 +1,4 @@
-"""One LLM server: its address, window and breaker, its reported facts, and the calls over the wire."""
+"""One LLM server: its address, window and breaker, what it reports about itself, and the calls to it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from engine.plan.model import Llm
 from engine.text import counted
 
 ASIDE_S = 5.0  # for a question about the server itself
-LOAD_S = 300.0  # how long loading a model may take; after that it counts as a failure of the service
-PROVEN_S = 180.0  # a success this recent outweighs a failed probe
-POLL_S = 0.5  # while a model loads
-COLD_MS = 300.0  # a load_duration above it means that this call loaded the model
+LOAD_S = 300.0  # how long loading a model may take; a longer load counts as a failure of the service
+PROVEN_S = 180.0  # a success within this time outweighs a failed probe
+POLL_S = 0.5  # between two looks at a model that is loading
+COLD_MS = 300.0  # a longer load_duration means that this call loaded the model
 
 
 class Server:
@@ -38,23 +38,24 @@ class Server:
         self.window = Window(max(1, config.max_concurrency), config.timeout_s)
         self.breaker = Breaker(config.breaker_failures, config.breaker_open_s)
         self.facts = ServerInfo()
-        self.context = 0  # tokens that a prompt and its answer may have; 0 = unknown
+        self.context = 0  # tokens of a prompt and its answer together; 0 = unknown
         self.answers = 0
         self.last_ms: float | None = None
         self.last_error = ""
         self.last_error_at: float | None = None
         self.failed_probes = 0
-        self._unreachable = False  # the last failure was a probe's or the connection's: a good probe refutes it
+        self._unreachable = False  # the last failure was a probe's or a connection's: a good probe refutes it
         self._config = config
         self._clock = clock
         self._wire = protocol.wire(config)
         self.learner = DialectLearner(config, self._wire)
-        self._succeeded_at: float | None = None  # while the last finished call showed that the service works
+        # time of the last finished call if it showed that the service works, else None
+        self._succeeded_at: float | None = None
         self._warming = SharedRun(self.now, self._prepared)
         self._loading_since: float | None = None  # when it was first seen loading its model
         self._warm = False
-        self._used_at = 0.0  # when it last answered anything about a model
-        # a deadline passed without any answer since: it may hang, or one document was slow
+        self._used_at = 0.0  # when it last answered a request about a model
+        # a deadline has passed without any answer since: the server may hang, or one document was slow
         self.silent = False
 
     # read by the pool
@@ -64,7 +65,7 @@ class Server:
 
     @property
     def warm(self) -> bool:
-        """Whether the model is believed to be loaded."""
+        """Whether the model is probably loaded."""
         return self._warm and (self._config.api != "ollama" or self.now() - self._used_at < KEEP_ALIVE_S)
 
     @property
@@ -74,7 +75,7 @@ class Server:
 
     @property
     def learnt(self) -> str:
-        """What is left out of requests because the server refuses it, for people; "" when nothing is."""
+        """What requests leave out because the server refuses it, for people; "" if nothing is."""
         return self.learner.plain
 
     def cool(self) -> None:
@@ -82,30 +83,30 @@ class Server:
 
     @property
     def loading(self) -> bool:
-        """Whether it is loading its model, and for no longer than that may take. Such a server has not failed."""
+        """Whether it is loading its model, and not yet for too long. Such a server has not failed."""
         return self._loading_since is not None and self.now() - self._loading_since < LOAD_S
 
     def loads(self) -> None:
-        """It reports that it is loading its model, or was asked to."""
+        """Note that the server reports loading its model, or was asked to load it."""
         if self._loading_since is None:
             self._loading_since = self.now()
 
     def on_loading(self, fault: Fault) -> Fault:
-        """The fault as it counts: a server that has been loading for too long has failed."""
+        """The fault as it counts: a server that loads for too long has failed."""
         if fault.kind is not ErrorKind.loading:
             return fault
         self.loads()
         return fault if self.loading else Fault(ErrorKind.not_loaded, f"{fault.message}; {_overdue()}")
 
     def not_ready(self, waited_s: float) -> Fault:
-        """A document stops waiting for the server to get ready."""
+        """The fault of a document that stops waiting for the server to get ready."""
         waited = f"{self.url} has not loaded the model after {waited_s:.1f} s"
         if self._loading_since is None:
             return Fault(ErrorKind.timeout, f"{waited}, or hangs")
         return self.on_loading(Fault(ErrorKind.loading, f"{waited}: it is still loading", retry="never"))
 
     def failed(self, fault: Fault, probe: bool = False) -> bool:
-        """Note a failure of the service. True when this one opened the breaker."""
+        """Count a failure of the service. True if this one opened the breaker."""
         self.note(fault)
         self._succeeded_at = None
         if fault.kind is not ErrorKind.not_loaded:
@@ -118,7 +119,7 @@ class Server:
         return True
 
     def unanswered(self, fault: Fault, since: float, probe: bool) -> None:
-        """A call that was sent at `since` has timed out."""
+        """Note that a call sent at `since` has timed out."""
         self.silent = self._used_at <= since
         self.failed(fault, probe)
 
@@ -173,8 +174,8 @@ class Server:
     async def ask(
         self, http: Http, prompt: Prompt, *, seed: int, hot: bool = False, resend: Callable[[], None] | None = None
     ) -> ModelReply:
-        """One answer. Raises Fault. `hot`: a second try, with more chance in it. `resend` is called before the question
-        goes out again in another dialect, and may raise."""
+        """Send one question; return the answer. Raises Fault. `hot`: a second try, with more randomness. `resend`
+        is called before the question is sent again in another dialect, and may raise."""
         config = self._config
         if hot:
             config = msgspec.structs.replace(config, temperature=max(0.7, config.temperature))
@@ -192,8 +193,7 @@ class Server:
         return reply
 
     def _moves(self, answer: HttpAnswer) -> bool:
-        """Use the address as it was given from now on, if the server lacks the path that was guessed, and not the
-        model."""
+        """If the server lacks the guessed path but not the model, use the address as it was given from now on."""
         if answer.status not in (404, 405) or not self._address.guessed:
             return False
         if refusals.fault(answer, self._config).kind is ErrorKind.model_missing:
@@ -202,8 +202,8 @@ class Server:
         return True
 
     async def examine(self, http: Http) -> None:
-        """Ask a silent server a question that uses no model, before another document spends its deadline there. Raises
-        Fault when that gets no answer either: it hangs, and one more such timeout opens the breaker."""
+        """Ask a silent server a question that uses no model, before another document spends its deadline there.
+        Raises Fault if that gets no answer either: the server hangs, and one more such timeout opens the breaker."""
         limit = min(self._config.timeout_s, max(ASIDE_S, self._config.timeout_s / 3))
         try:
             async with asyncio.timeout(limit):
@@ -220,12 +220,12 @@ class Server:
         self.silent = False  # any answer shows that it responds
 
     async def warm_up(self, http: Http) -> None:
-        """Ask the server for its facts and load the model; shared by all who wait for it. Raises Fault."""
+        """Read the server's facts and load the model, once for all callers that wait. Raises Fault."""
         await self._warming.join(lambda: self._prepare(http))
 
     @property
     def warming_s(self) -> float:
-        """Seconds since the start spent asking for its facts and loading its model."""
+        """Seconds since the start spent reading its facts and loading its model."""
         return self._warming.total_s
 
     def _prepared(self) -> None:
@@ -241,7 +241,7 @@ class Server:
             async with asyncio.timeout(LOAD_S):
                 await self._until_loaded(http)
                 await self.survey(http)
-                # it hangs: loading what is already loaded would hang just as long
+                # the server hangs: loading a loaded model would hang for just as long
                 held = self.silent and self.facts.loaded
                 if isinstance(self._wire, protocol.Ollama) and not held:
                     await self._preload(http, self._wire)
@@ -265,7 +265,8 @@ class Server:
             except Fault as slow:
                 if slow.kind is not ErrorKind.timeout:
                     raise
-                return  # a gateway that queries all of its models is slow: that does not mean this one is not loaded
+                # a gateway that queries all of its models is slow, which does not mean that this one is not loaded
+                return
             if answer.status != 503:
                 return
             fault = refusals.fault(answer, self._config)
@@ -276,7 +277,7 @@ class Server:
             await asyncio.sleep(POLL_S)
 
     async def survey(self, http: Http) -> ServerInfo:
-        """Learn version, model, digest, context. Raises Fault: unreachable, the other API, or the model is missing."""
+        """Read version, model, digest and context. Raises Fault: unreachable, the other API, or no such model."""
         facts, there = await (self._ollama(http) if self._config.api == "ollama" else self._openai(http))
         self.facts = facts
         if not there:
@@ -304,15 +305,18 @@ class Server:
         return facts, there or models.status != 200
 
     async def is_ollama(self, http: Http) -> bool:
-        """Whether it answers as Ollama does, regardless of the plan."""
+        """Whether it answers like Ollama, whatever the plan says."""
         return "version" in responses.body(await self._aside(http, "GET", "/api/version"))
 
     async def is_openai(self, http: Http) -> bool:
         return "data" in responses.body(await self._aside(http, "GET", "/v1/models"))
 
     async def probe(self, http: Http) -> bool:
-        """Whether the service answers at all; no model is used. A failed probe counts as a failure of the service
-        unless calls succeed: an answer to a document is better evidence than one about the service itself."""
+        """Check whether the service answers at all, without using a model.
+
+        A failed probe counts as a failure of the service unless calls succeed: an answer to a document is better
+        evidence than one about the service itself.
+        """
         began = self.now()
         try:
             answer = await self._aside(http, "GET", self._config.probe or self._wire.models_path)
@@ -335,15 +339,15 @@ class Server:
             return False
         self.failed_probes = 0
         digest = self._wire.digest(answer, self._config)
-        if digest:  # the weights behind a name may change while it is used
+        if digest:  # the weights behind a name may change during use
             self.facts = msgspec.structs.replace(self.facts, digest=digest)
         if self._unreachable:
             self._reached()
         return True
 
     def _reached(self) -> None:
-        """A good probe after a failure to reach the server: open becomes half-open, half-open closes. Without documents
-        nothing else would close it."""
+        """Note a good probe after the server was unreachable: an open breaker becomes half-open, a half-open one
+        closes. Without documents nothing else would close it."""
         match self.breaker.state(self.now()):
             case "open":
                 self.breaker.try_now(self.now())
@@ -352,8 +356,8 @@ class Server:
                 self.breaker.succeeded()
 
     def _is_refuted(self, fault: Fault, began: float) -> bool:
-        """Whether calls show that the service works although its probe failed. A refused connection is newer than the
-        last call."""
+        """Whether calls show that the service works although its probe failed. A refused connection outweighs calls
+        before it."""
         if self._succeeded_at is None:
             return False
         news = fault.kind in (ErrorKind.transport, ErrorKind.proxy)
@@ -363,7 +367,7 @@ class Server:
         return await http.generate(self._address.to(self._wire.ask_path), body, self._address.user)
 
     async def _aside(self, http: Http, method: str, path: str, body: bytes | None = None) -> HttpAnswer:
-        """A question about the server itself."""
+        """Ask a question about the server itself."""
         try:
             async with asyncio.timeout(ASIDE_S):
                 return await http.send(method, self._address.to(path), body, self._address.user)

@@ -1,4 +1,4 @@
-"""What a server reports about itself and its model, by Ollama's API or by OpenAI's and llama.cpp's; pure."""
+"""What a server reports about itself and its model, through Ollama's API or OpenAI's and llama.cpp's. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Thinking = bool | Literal["low"] | None  # what to send as `think`; None: do not
 
 
 class ServerInfo(msgspec.Struct, frozen=True):
-    """A server's facts about itself and the model; "" and 0 where unknown."""
+    """A server's facts about itself and the model; "" and 0 if unknown."""
 
     version: str = ""
     digest: str = ""
@@ -28,7 +28,7 @@ class ServerInfo(msgspec.Struct, frozen=True):
 def ollama_facts(
     model: str, version: dict[str, Any], tags: dict[str, Any], show: dict[str, Any], loaded: dict[str, Any]
 ) -> ServerInfo:
-    """What /api/version, /api/tags, /api/show and /api/ps report; {} for those without an answer."""
+    """Facts from /api/version, /api/tags, /api/show and /api/ps; {} for each that has no answer."""
     info = show.get("model_info")
     info = info if isinstance(info, dict) else {}
     trained = next((count(v) for k, v in info.items() if str(k).endswith(".context_length")), None) or 0
@@ -46,14 +46,14 @@ def ollama_facts(
 
 
 def entry(model: str, models: dict[str, Any]) -> dict[str, Any]:
-    """The model's entry in a list of /api/tags or /api/ps, else {}."""
+    """The model's entry in a list of /api/tags or /api/ps; {} if absent."""
     wanted = {model, model if ":" in model else f"{model}:latest"}
     return next((m for m in dicts(models, "models") if {m.get("name"), m.get("model")} & wanted), {})
 
 
 def openai_facts(model: str, models: dict[str, Any], props: dict[str, Any]) -> tuple[ServerInfo, bool]:
-    """What /v1/models and llama.cpp's /props report. A list without the model does not prove that it is missing
-    (llama.cpp's server ignores the name), unless the server has several."""
+    """Facts from /v1/models and llama.cpp's /props. A list without the model does not prove that it is missing
+    (llama.cpp's server ignores the name), unless the server has several models."""
     known = dicts(models, "data")
     entry = next((m for m in known if m.get("id") == model), None)
     defaults = props.get("default_generation_settings")
@@ -83,7 +83,7 @@ def _covers(listed: str, model: str) -> bool:
 
 
 def thinking(facts: ServerInfo) -> Thinking:
-    """What to send as `think`: gpt-oss can only think less; for others thinking is disabled."""
+    """What to send as `think`: gpt-oss can only think less; for other models thinking is disabled."""
     if not facts.thinking:
         return None
     return "low" if facts.family in ("gptoss", "gpt-oss") else False

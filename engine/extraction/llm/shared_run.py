@@ -1,4 +1,4 @@
-"""Work that is done once for all who wait for it."""
+"""Work that runs once for all callers that wait for it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 
 class SharedRun:
-    """Runs are never beside each other: whoever joins during one waits for its end. A waiter that is cancelled doesn't
-    end it."""
+    """Runs never overlap: a caller that joins during a run waits for its end. Cancelling one that waits does not
+    end the run."""
 
     def __init__(self, now: Callable[[], float], succeeded: Callable[[], None]) -> None:
         self._now, self._succeeded = now, succeeded
@@ -22,11 +22,11 @@ class SharedRun:
 
     @property
     def total_s(self) -> float:
-        """Seconds that all runs took, the present one included."""
+        """Seconds that all runs took, including the current one."""
         return self._took_s + (0.0 if self._since is None else self._now() - self._since)
 
     async def join(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Start the work unless it runs, and wait for its end. Raises what it raises."""
+        """Start the work unless it is running, and wait for its end. Raises what the work raises."""
         if self._task is None:
             self._since = self._now()
             self._task = asyncio.ensure_future(work())

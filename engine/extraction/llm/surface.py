@@ -1,8 +1,9 @@
 """Turns keywords as a model writes them into the document's own words.
 
-Models answer in lists of every form: `- connection pool`, `2. circuit breaker`, `**x**`, `Prometheus - exported by the
-gateway`, `a, b` in one string. This removes the form and keeps the content, in the document's own spelling. What the
-document writes exactly so (`--flag`, `__init__`, `C#`) is not form. Pure; the caller grounds the result.
+Models write lists in every form: `- connection pool`, `2. circuit breaker`, `**x**`, `Prometheus - exported by the
+gateway`, `a, b` in one string. This module removes the form and keeps the content, in the document's own spelling.
+What the document itself writes that way (`--flag`, `__init__`, `C#`) is not form. Pure; the caller grounds the
+result.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from functools import cached_property
 from engine.extraction.languages import ENGLISH, FUNCTION_WORDS, language
 from engine.extraction.words import AUXILIARIES, BEFORE_VERBS, DETERMINERS, FUNCTION, TECHNOLOGIES_BY_NAME, VERBS
 
-MOST_ITEMS = 200  # of one list; the rest is not looked at
-LONGEST = 2_000  # characters of one item that are looked at
-PHRASE_WORDS = 4  # the prompt asks for 1 to 4; longer, with a verb in it, is a sentence
-_OCCURRENCES = 20  # of a keyword, to see how the document spells it
+MOST_ITEMS = 200  # items of one list that are examined
+LONGEST = 2_000  # characters of one item that are examined
+PHRASE_WORDS = 4  # the prompt asks for 1 to 4 words; a longer item with a verb is a sentence
+_OCCURRENCES = 20  # occurrences of a keyword that show how the document spells it
 
 _BULLET = re.compile(r"\s*(?:\\item|[-*+•‣◦▪●○·–—>→✓✔]+|[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)\]:]|\[[ xX]\])\s+")
 _ORDINAL = re.compile(r"^\s*(?:[\u2460-\u24ff\u2776-\u2793]\s*|\\item\s+|\d{1,2}[.)](?=[^\W\d]))")
@@ -87,20 +88,20 @@ FILLERS = frozenset(
         "word",
         "words",
     ]
-)  # parts of the answer, not a document's subject; kept only beside a content word
+)  # Names of the answer's parts, not of a document's subject; kept only next to a content word.
 
 
 @dataclass(frozen=True, slots=True)
 class Surfaced:
-    """`items` in the order proposed; `unfit` counts items without any keyword: stop words, sentences, numbers."""
+    """`items` in the proposed order; `unfit` counts items without a keyword: stop words, sentences, numbers."""
 
     items: tuple[str, ...]
     unfit: int
 
 
 class Surface:
-    """A text as the reference for spelling. `supports` returns whether it supports a keyword in any form of its
-    words."""
+    """A text as the reference for spelling. `supports` returns whether the text contains a keyword in any form of
+    its words."""
 
     def __init__(self, text: str, supports: Callable[[str], bool]) -> None:
         self._supports = supports
@@ -123,17 +124,18 @@ class Surface:
         return Surfaced(tuple(items), unfit)
 
     def _parts(self, raw: str) -> list[str]:
-        """The keywords joined in one string, unless the document writes them so."""
+        """The keywords joined in one string, unless the document writes them that way."""
         if not _JOINED.search(raw) or self.occurrences(raw.strip(_EDGES), 1):
             return [raw]
         bare = _unbracketed(raw)
         head = _AFTER.split(bare, maxsplit=1)[0]
-        if head and head != bare and "," not in head:  # "Prometheus - collects, stores and shows": of one keyword
+        # "Prometheus - collects, stores and shows": one keyword's explanation
+        if head and head != bare and "," not in head:
             return [bare]
         return [part for part in _JOINED.split(bare) if part.strip(_EDGES)][:MOST_ITEMS]
 
     def _best(self, part: str) -> str:
-        """The form of one item that the document supports, most literal first; "" when it is not a keyword."""
+        """The form of one item that the document supports, most literal first; "" if the item is no keyword."""
         forms: list[str] = []
         written = ""
         for form in _forms(part):
@@ -149,7 +151,7 @@ class Surface:
         return self.spelling(form)
 
     def _empty(self, form: str) -> bool:
-        """Whether all of its words are stop words or name the answer's own parts."""
+        """Whether all its words are stop words or name the answer's own parts."""
         low = form.casefold()
         words = re.findall(r"[^\W_]+(?:['’][^\W_]+)?", low)
         if low in _NOTHING or not words:
@@ -173,7 +175,7 @@ class Surface:
         )
 
     def spelling(self, form: str) -> str:
-        """As the document writes it, mid-sentence if it occurs there."""
+        """The document's own spelling, from the middle of a sentence if it occurs there."""
         places = self.occurrences(form, _OCCURRENCES)
         spelt = [(self._flat[at : at + len(form)].replace("\n", " "), self._begins_sentence(at)) for at in places]
         if not spelt or any(written == form for written, _ in spelt):
@@ -186,7 +188,7 @@ class Surface:
         return first.lower() if plain else first
 
     def occurrences(self, form: str, most: int) -> list[int]:
-        """Where the text has it, in any case, between word borders."""
+        """Where the text contains it, in any case, between word borders."""
         needle = _lower(" ".join(form.split()))
         starts: list[int] = []
         at = self._low.find(needle) if needle else -1
@@ -206,8 +208,8 @@ class Surface:
 
 
 def sentence_like(form: str) -> bool:
-    """Whether it makes a statement instead of naming something: "it retries requests", "the gateway keeps a pool of
-    connections"."""
+    """Whether an item makes a statement instead of naming something: "it retries requests", "the gateway keeps a
+    pool of connections"."""
     words = re.findall(r"[^\W_]+(?:['’][^\W_]+)?", form.casefold())
     if not words:
         return False
@@ -220,7 +222,7 @@ def sentence_like(form: str) -> bool:
 
 
 def unbulleted(line: str) -> str:
-    """Without the bullet or number in front; "--flag" and "3.11" have none."""
+    """The line without the bullet or number in front; "--flag" and "3.11" have none."""
     while (mark := _BULLET.match(line)) and mark.end() < len(line):
         line = line[mark.end() :]
     while line[:1] and unicodedata.category(line[0]) in ("So", "Sk", "Mn", "Cf"):  # an emoji
@@ -229,7 +231,7 @@ def unbulleted(line: str) -> str:
 
 
 def head(item: str) -> str:
-    """What is before an explanation: "Prometheus" of "Prometheus - collects figures"."""
+    """The part before an explanation: "Prometheus" of "Prometheus - collects figures"."""
     return _AFTER.split(item, maxsplit=1)[0]
 
 
@@ -248,8 +250,8 @@ def _plain(raw: str) -> str:
 
 
 def _forms(part: str) -> Iterator[str]:
-    """The item without its bullet; without markup; without a score; what is before an explanation; what is after a
-    label."""
+    """An item's possible forms: without its bullet; without markup; without a score; the part before an
+    explanation; the part after a label."""
     bare = _HASH.sub("", unbulleted(part).strip(), count=1)
     bare = _ARTICLE.sub("", bare, count=1)
     yield bare.strip(_EDGES)
@@ -271,7 +273,7 @@ def _forms(part: str) -> Iterator[str]:
     unmarked = _unwrapped(_FOOTNOTE.sub("", _ORDINAL.sub("", starless)))
     if unmarked and unmarked != bare:
         yield unmarked
-    if "_" in unmarked or "-" in unmarked:  # connection_pool, where the document writes it in two words
+    if "_" in unmarked or "-" in unmarked:  # connection_pool, which the document writes as two words
         yield " ".join(re.split(r"[-_\s]+", unmarked)).strip()
 
 
@@ -291,7 +293,7 @@ def _unbracketed(text: str) -> str:
 
 
 def _lower(text: str) -> str:
-    """In lower case, each character still one."""
+    """The text in lower case, still one character each."""
     low = text.lower()
     return low if len(low) == len(text) else "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
 

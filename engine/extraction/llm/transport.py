@@ -1,8 +1,8 @@
-"""Connections for many calls in parallel: each in its own transport, last used first.
+"""Connections for many parallel calls: each in its own transport, most recently used first.
 
-httpx's own pool scans all of its connections for every request, idle ones in pairs: at 32 connections that is more than
-half of a call's CPU, at hundreds of waiting calls 30 ms. Here a call takes a free connection or opens one; the window
-bounds how many there are. Imported when a pool starts, because httpx takes 0.1 s.
+httpx's own pool scans all of its connections for every request, idle ones in pairs: with 32 connections that is more
+than half of a call's CPU, with hundreds of waiting calls 30 ms. Here a call takes a free connection or opens one; the
+window limits their number. Imported when a pool starts, because httpx takes 0.1 s.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ import httpx
 
 from engine.extraction.llm.proxies import Origin, Proxy, UnusableProxy, proxy_for
 
-KEEP_IDLE_S = 4.0  # below the 5 s after which common servers close an idle connection: a call on a closed one fails
+KEEP_IDLE_S = 4.0  # less than the 5 s after which common servers close an idle connection: a call on a closed one fails
 
-# httpcore asks for this module several times a call, and a failing import walks the whole path each time: 0.2 ms of a
-# call.
+# httpcore imports this module several times a call, and a failing import searches the whole path each time: 0.2 ms of
+# a call.
 if importlib.util.find_spec("sniffio") is None:
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
-STALE_S = 0.5  # a server that closed the connection before the call arrived answers immediately with its end
+STALE_S = 0.5  # a server that closed the connection before the call arrived ends it at once
 
 
 class StaleConnection(httpx.TransportError):
-    """The server had closed an idle connection while the call was on its way: the call was not seen, and may be sent
-    again."""
+    """The server closed an idle connection while the call was on its way: it did not see the call, which may be
+    sent again."""
 
 
 class ProxyFailure(httpx.TransportError):
-    """The environment's proxy does not work; the server was not reached. The message is a sentence."""
+    """The environment's proxy does not work, so the server was not reached. The message is a sentence."""
 
     def __init__(self, sentence: str, *, may_pass: bool = True) -> None:
         super().__init__(sentence)
@@ -46,7 +46,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._trust: ssl.SSLContext | None = None  # the authorities' certificates, 60 ms to read
-        self._bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nothing: for lanes that speak no TLS
+        self._bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nothing: for connections without TLS
         self._idle: dict[Origin, list[tuple[float, httpx.AsyncHTTPTransport]]] = {}
         self._all: set[httpx.AsyncHTTPTransport] = set()
         self._proxied: dict[httpx.AsyncHTTPTransport, Proxy] = {}
@@ -125,7 +125,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
 
 class _Stream(httpx.AsyncByteStream):
-    """A response's body. Closing it frees its connection or, if it was not read to its end, closes that too."""
+    """A response's body. Closing it frees its connection, or closes that too if the body was not read to its end."""
 
     def __init__(self, inner: httpx.AsyncByteStream, free: Callable[[bool], Awaitable[None]]) -> None:
         self._inner = inner
@@ -147,7 +147,7 @@ class _Stream(httpx.AsyncByteStream):
 
 
 def _is_tls(error: BaseException | None) -> bool:
-    """Whether it failed at the server's certificate, behind a proxy that works."""
+    """Whether the failure is the server's certificate, behind a proxy that works."""
     while error is not None:
         if isinstance(error, ssl.SSLError):
             return True

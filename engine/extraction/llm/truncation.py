@@ -1,4 +1,4 @@
-"""Prompts that a server cut without an error."""
+"""Detects prompts that a server cut without an error."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ SMALLEST_CUT = 256  # tokens: half of the smallest context there is
 
 
 def check(reply: ModelReply, prompt: Prompt, context: int, api: str) -> None:
-    """Some versions drop the head of a long prompt, the instructions with it, and answer 200: Fault.
+    """Raise Fault if the server cut the prompt. Some versions drop the head of a long prompt, the instructions with
+    it, and answer 200.
 
-    What is left fills the context or half of it; a count far below that is only of what the server's cache did not
-    hold.
+    What is left of such a prompt fills the context or half of it. A count far below that covers only what the
+    server's cache did not hold.
     """
     read, full = reply.prompt_tokens, context
     if read is None:
         return
     least = 0.4 * full if full else SMALLEST_CUT
-    filled = api == "ollama" and full and read >= full - 32  # others refuse what does not fit
+    filled = api == "ollama" and full and read >= full - 32  # other servers refuse a prompt that does not fit
     if filled or (least <= read < 0.9 * prompt.words):
         raise Fault(
             ErrorKind.too_long,
