@@ -24,7 +24,7 @@ class GatewayApi(DocumentApi):
         return [*super().routes(), self._route("/healthz", GET=self.health), self._route("/readyz", GET=self.readiness)]
 
     async def health(self, _: Request) -> Response:
-        """The process answers. Restarting it does not bring an engine back."""
+        """Liveness: the process answers. Restarting it does not bring an engine back."""
         return self._health(True, self._gateway.readiness().sentence)
 
     async def readiness(self, _: Request) -> Response:

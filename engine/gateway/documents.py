@@ -1,8 +1,8 @@
-"""A gateway's store: documents go to the engine as soon as a connection is free, and count as stored when the engine
-has committed them.
+"""A gateway's store: sends documents to the engine as soon as a connection is free. They count as stored when the
+engine has committed them.
 
-While one batch is on its way the next gathers, so the batches grow with the load. A batch that the engine does not take
-within KEPT_WITHIN_S fails: the gateway's clients learn that their documents are not stored.
+While one batch is under way the next fills, so batches grow with the load. If the engine does not take a batch within
+KEPT_WITHIN_S it fails, and the gateway's clients learn that their documents are not stored.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SENDERS = 2
 GATHER_S = 0.003
 AGAIN_S = 0.1
 MOST_WAITING = 5000  # documents; more are refused
-MOST_CHARS = 64_000_000  # of their texts
+MOST_CHARS = 64_000_000  # characters of their texts
 PATH = "/v1/worker/documents"
 
 ASKED: ContextVar[MethodAsked] = ContextVar("asked", default="auto")  # of the document in this task
@@ -41,9 +41,11 @@ Waiting = tuple[ExtractedDocument, float, Future[None]]
 
 
 class EngineStore:
-    """Used by a pipeline like `engine.store.writer.Writer`, from the loop. `unattached` gives the reason why the engine
-    can take nothing now, `starved` whether this record was measured by a late loop; `refuses`: documents are refused
-    before any work when the engine can take nothing."""
+    """Takes the place of `engine.store.writer.Writer` for a pipeline, in the loop.
+
+    `unattached` gives the reason why the engine can take nothing now; `starved`: whether this record was measured by
+    a late loop; `refuses`: refuse documents before any work when the engine can take nothing.
+    """
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class EngineStore:
         return self._unattached() if self._refuses else ""
 
     def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
-        """The cache is the engine's: a gateway has none, so it was not asked."""
+        """A gateway has no cache: it is the engine's, and was not asked."""
         future: Future[None] = Future()
         chars = len(document.text) if document is not None else 0
         full = len(self._waiting) >= MOST_WAITING or (self._waiting and self._chars + chars > MOST_CHARS)
@@ -89,10 +91,10 @@ class EngineStore:
         return all_of([self.append(record, document) for record, document in items])
 
     def later(self, job: Callable[[sqlite3.Connection], Any]) -> None:
-        """Jobs beside documents are the engine's own: the cache."""
+        """Nothing to do: these jobs concern the cache, which is the engine's."""
 
     async def send_for_ever(self) -> None:
-        """Send what there is, until cancelled."""
+        """Send waiting documents, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(SENDERS):
                 group.create_task(self._send_for_ever(self._line()))
@@ -152,7 +154,7 @@ class EngineStore:
 
 
 def _end(future: Future[None], error: Exception | None) -> None:
-    """The client may have left meanwhile."""
+    """The client may have left in the meantime."""
     if not future.set_running_or_notify_cancel():
         return
     if error is None:

@@ -33,11 +33,11 @@ log = logging.getLogger("rollout.gateway")
 
 
 class CannotRun(Exception):
-    """The message is a sentence."""
+    """The gateway cannot start. The message is a sentence."""
 
 
 def run(plan_path: Path, engine: str, listen: str, alone: bool) -> int:
-    """Serve until asked to stop; return the process's exit code. `engine`: a URL, or the folder of the store."""
+    """Serve until asked to stop; return the exit code. `engine`: a URL, or the store's folder."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     repeated.fold(logging.getLogger().handlers)
@@ -56,7 +56,7 @@ def run(plan_path: Path, engine: str, listen: str, alone: bool) -> int:
 
 
 def bound(listen: str, has_token: bool, token_env: str) -> socket.socket:
-    """The socket for `HOST:PORT`; without a host, on every address. CannotRun."""
+    """A listening socket for `HOST:PORT`; on every address if there is no host. Raises CannotRun."""
     host, colon, number = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not number.isdecimal() or int(number) > 65535:
@@ -66,7 +66,7 @@ def bound(listen: str, has_token: bool, token_env: str) -> socket.socket:
             f"--listen {listen} is not loopback, so a token is required: set {token_env} in the gateway's environment."
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # an explicit protocol number, or asyncio leaves Nagle on
+    # With an explicit protocol number; otherwise asyncio leaves Nagle's algorithm on.
     tcp = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -112,7 +112,7 @@ async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone:
 
 
 async def _count_folded() -> None:
-    """Write how many log lines were left out, also when no other line follows."""
+    """Write how many log lines were left out, even if no other line follows."""
     while True:
         await asyncio.sleep(FLUSH_S)
         repeated.flush(logging.getLogger().handlers)

@@ -1,7 +1,7 @@
-"""A gateway: documents in, keywords out, everything stored by the engine. It has no state of its own.
+"""A gateway: documents in, keywords out, everything stored by the engine.
 
-It obeys its lease: without one it is at 0 %. Without its engine it refuses documents, or, if it is `alone`, makes
-frequency keywords that nothing stores.
+It has no state. It obeys its lease: without one it runs at 0 %. Without its engine it refuses documents, or, if it is
+`alone`, returns frequency keywords that are not stored.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Gateway:
         self.why_ended = ""
         self.stopping = False
         self._alone = alone
-        self._attached = False  # the LLM client has started, with the first lease
+        self._attached = False  # whether the first lease has started the LLM client
         self._clock = SteadyClock()
         self._faults = FaultLog(log, lambda text: self._leased.pool.redactor.text(text))
         self._store = EngineStore(name, line, self._clock, self.unattached, self._starved, refuses=not alone)
@@ -58,19 +58,19 @@ class Gateway:
         self.pipeline = self._leased.pipeline
 
     async def run(self) -> None:
-        """Hold the lease and send documents to the engine, until cancelled."""
+        """Keep the lease and send documents to the engine, until cancelled."""
         self._leased.start()
         async with asyncio.TaskGroup() as group:
             for work in (self._store.send_for_ever(), self._attach()):
                 group.create_task(work)
 
     async def stop(self) -> None:
-        """Give the lease back. Requests have ended."""
+        """Return the lease. Call it when requests have ended."""
         await self.pipeline.drain(0.0)
         await self._leased.stop()
 
     def cancel_calls(self) -> None:
-        """End LLM calls in flight; their documents are finished by frequency."""
+        """End LLM calls in flight; their documents finish with frequency keywords."""
         self.pipeline.cancel_calls("ended with the gateway")
 
     # -- documents -----------------------------------------------------------------------------------------------------
@@ -84,7 +84,8 @@ class Gateway:
         bulk: bool = False,
         read: ReadDocument | None = None,
     ) -> Extracted:
-        """Keywords for one document; returns when the engine has stored them. Refused, Busy, or OSError without it."""
+        """Keywords for one document. Returns when the engine has stored them. Raises Refused, Busy, or OSError
+        without an engine."""
         ASKED.set(method)  # of this request's task
         why = self.unattached()
         if not why:
@@ -99,7 +100,7 @@ class Gateway:
         return await self._unstored(document_id, text, title, why, read)
 
     async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]:
-        """The same for the documents of a batch; what `extract` raises is the document's result."""
+        """The same for the documents of a batch. An error that `extract` would raise becomes that document's result."""
         if len({one.method for one in documents}) == 1 and not self._alone and not self.unattached():
             ASKED.set(documents[0].method)
             return await self.pipeline.extract_many(documents)
@@ -109,7 +110,7 @@ class Gateway:
     async def _unstored(
         self, document_id: str, text: str, title: str, why: str, read: ReadDocument | None
     ) -> Extracted:
-        """Frequency keywords that no one keeps."""
+        """Frequency keywords that are not stored."""
         if read is None:
             text, title = self.pipeline.admitted(document_id, text), clean_line(title, TITLE_LIMIT)
             read = await asyncio.to_thread(reading.read, document_id, text, title, self.pipeline.budget)

@@ -80,14 +80,14 @@ _SECTION = re.compile(
     r"|what is it\??"
     r"|basic usage|setup|synopsis|documentation|support|build status)[:.!?]?",
     re.I,
-)  # of a README, not of the project
+)  # headings of a README that are not the project's name
 _TEXT_ENDINGS = frozenset((".md", ".mdx", ".markdown", ".rst", ".txt", ".adoc", ".asciidoc", ".html", ".org"))
-_OVERSTRUCK = re.compile(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underline as printer overstrikes
+_OVERSTRUCK = re.compile(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underlined, as printers overstrike
 _COLOUR = re.compile(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
 
 def content(text: str) -> str:
-    """The content alone, as `parse` returns it; fast for plain prose, whose title is not read."""
+    """Only the content, as `parse` returns it. Fast for plain prose, whose title it does not look for."""
     text = _printed(text)
     kind = detect.detect(text)
     if kind is Format.PLAIN and not _may_hold_boilerplate(text):
@@ -96,7 +96,7 @@ def content(text: str) -> str:
 
 
 def parse(text: str, name: str = "") -> Parsed:
-    """The document in a text. `name`: a file's or a document's, whose ending and folder may help. Never raises."""
+    """The document in a text. `name`: of the file or document; its ending and folder may help. Never raises."""
     suffix = _suffix(name)
     text = _printed(text)
     kind = detect.detect(text, suffix)
@@ -107,7 +107,7 @@ def parse(text: str, name: str = "") -> Parsed:
 
 
 def _printed(text: str) -> str:
-    """Without the control codes of printers and terminals."""
+    """The text without control codes for printers and terminals."""
     if "\b" in text or (MARK in text and text.count(MARK) > 20):
         text = _OVERSTRUCK.sub("", text)
     if "\x1b[" in text or f"{MARK}[" in text:
@@ -122,19 +122,19 @@ def _parsed(text: str, kind: Format, suffix: str, name: str) -> Parsed:
 
 
 def _plain_title(text: str, name: str) -> str:
-    """The first line; if that is a sentence, the file's name if it has words."""
+    """The first line; if that is a sentence, the file's name if it is made of words."""
     line = plain.title(text)
     return _words_of(name) or line if line.endswith(".") else line
 
 
 def _words_of(name: str) -> str:
-    """A file's name that has two words or more: "Social contract"."""
+    """A file's name as words, if it has at least two: "Social contract"."""
     stem = _stem(name)
     return stem if " " in stem else ""
 
 
 def _read(text: str, kind: Format, suffix: str) -> Raw:
-    """By the format's parser, imported on first use."""
+    """Read by the format's parser, which is imported on first use."""
     if kind is Format.MARKDOWN:
         from engine.parsing import markdown
 
@@ -187,7 +187,7 @@ def _with_front(text: str, parser: Callable[[str], Raw]) -> Raw:
 
 
 def assemble(raw: Raw, name: str = "") -> Parsed:
-    """A document from its blocks: without boilerplate, and for change logs without their verbs."""
+    """Make a document of blocks: drop boilerplate, and for a change log its verbs."""
     blocks = boilerplate.without(raw.blocks)
     project = _project(name)
     title = raw.title or _title(raw, blocks, name, project)
@@ -211,7 +211,8 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
 
 
 def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
-    """From the blocks: the first heading, if it is the document's; a logo; the file's name; the first text."""
+    """Choose the title from the blocks: the first heading, if it is the document's; a logo; the file's name; the
+    first text."""
     stem = _stem(name)
     top = _top(raw, blocks)
     if top is not None and not (raw.logo and blocks[top].level > 1):
@@ -226,7 +227,8 @@ def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
 
 
 def _top(raw: Raw, blocks: list[Block]) -> int | None:
-    """Where the document's own heading is: the first of level 1, or the first one if nothing precedes it."""
+    """The index of the document's own heading: the first of level 1, or the first heading of all if nothing
+    precedes it."""
     heads = [place for place, block in enumerate(blocks) if block.kind == "heading"]
     if not heads:
         return None
@@ -240,7 +242,7 @@ def _top(raw: Raw, blocks: list[Block]) -> int | None:
 
 
 def _of_heading(blocks: list[Block], top: int, stem: str) -> str:
-    """The heading; with what follows it where that names a manual page, or the file."""
+    """The heading as a title; with the text below it if the heading is a manual page's or file's name."""
     title = blocks[top].text
     below = blocks[top + 1] if top + 1 < len(blocks) else None
     if below is not None and below.kind == "heading":
@@ -252,7 +254,7 @@ def _of_heading(blocks: list[Block], top: int, stem: str) -> str:
 
 
 def _of_text(raw: Raw, blocks: list[Block], stem: str) -> str:
-    """The first line; instead of a sentence the file's name."""
+    """The first line as a title; the file's name if that line is a sentence."""
     start = next((block for block in blocks if block.kind != "code"), None)
     line = heading(start.text.split("\n", 1)[0]) if start is not None else ""
     if (
@@ -268,7 +270,7 @@ def _of_text(raw: Raw, blocks: list[Block], stem: str) -> str:
 
 
 def _of_readme(title: str, base: str, project: str, blocks: list[Block]) -> str:
-    """The project's name where a README has only sections or sentences: "mutt: SMIME" of mutt/README.SMIME."""
+    """The project's name, for a README that has only sections or sentences: "mutt: SMIME" of mutt/README.SMIME."""
     first = blocks[0].text.split("\n") if blocks else [""]
     sentence = bool(blocks) and blocks[0].kind == "text" and title == heading(first[0])
     if not (_SECTION.fullmatch(title) or (sentence and (title.endswith((".", ",", ":")) or len(title) > 45))):
@@ -278,7 +280,7 @@ def _of_readme(title: str, base: str, project: str, blocks: list[Block]) -> str:
 
 
 def _stem(name: str) -> str:
-    """A file's name as a title, if it consists of words: "Static files" of docs/static-files.md."""
+    """A file's name as a title, if it is made of words: "Static files" of docs/static-files.md."""
     base = name.rsplit("/", 1)[-1]
     at = base.rfind(".")
     words = re.sub(r"[-_]+", " ", base[:at]) if at > 0 else ""
@@ -314,7 +316,7 @@ def _suffix(name: str) -> str:
 
 
 def _project(name: str) -> str:
-    """The folder of a README or change log, without its version; "" if the name does not show it."""
+    """The folder of a README or change log, without its version; "" if the path does not show it."""
     if "/" not in name or "://" in name:
         return ""
     path = PurePosixPath(name)

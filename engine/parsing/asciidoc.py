@@ -50,17 +50,17 @@ def parse(text: str) -> Raw:
 
 
 class _Reader:
-    """One pass over the lines. Each step returns whether the line was its own."""
+    """One pass over the lines. Each step returns whether it took the line."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
         self.blocks: list[Block] = []
-        self.about: dict[str, str] = {}  # the document's attributes
-        self._next = 0  # the line after the one being read
+        self.about: dict[str, str] = {}  # attributes that the document defines
+        self._next = 0  # the line after the current one
         self._paragraph: list[str] = []
         self._item = False  # the paragraph is a list item
-        self._style = ""  # the preceding block line: [source,console]
-        self._header = False  # right below the document's title: authors, revision
+        self._style = ""  # the line before the block: [source,console]
+        self._header = False  # directly below the document's title: authors, revision
 
     def read(self) -> None:
         while self._next < len(self.lines):
@@ -87,7 +87,7 @@ class _Reader:
             self._style = ""
 
     def _unread(self, line: str) -> bool:
-        """Attributes, comments, conditions, pictures, anchors, styles, authors: none of them is text."""
+        """Skip attributes, comments, conditions, pictures, anchors, styles and authors: none of them is text."""
         first = line[0]
         if first == ":" and (setting := _ATTRIBUTE.match(line)):
             self.about[setting[1].lower()] = (setting[2] or "").strip()
@@ -121,7 +121,7 @@ class _Reader:
             self._header = level == 1
 
     def _block(self, line: str) -> bool:
-        """A delimited block, or a paragraph that its style declares to be code."""
+        """A delimited block, or a paragraph that its style makes code."""
         if delimiter := _DELIMITER.match(line):
             self._flush()
             self._delimited(delimiter[1])
@@ -136,7 +136,7 @@ class _Reader:
         return True
 
     def _delimited(self, mark: str) -> None:
-        """Code and comments are taken whole; the delimiters around text are dropped."""
+        """Code and comments are taken whole; of a block of text only the delimiters are dropped."""
         code = (mark[0] in "-.`" and mark != "--") or any(name in self._style for name in _CODE_LISTS)
         if code or mark[0] in "/+":
             end = _closing(self.lines, self._next, mark)
@@ -149,7 +149,7 @@ class _Reader:
         self._next = end
 
     def _mark(self, line: str) -> bool:
-        """A line whose first characters give it a meaning: a separator, a title, a row of a table, an item, a term."""
+        """A line whose first characters mark it: a separator, a title, a table row, an item, a term."""
         first = line[0]
         if line in ("+", "'''", "<<<"):
             self._flush()
@@ -173,7 +173,7 @@ class _Reader:
         return True
 
     def _text(self, line: str) -> None:
-        """A line of a paragraph. Indented lines are code, unless they read like prose."""
+        """A line of a paragraph. Indented lines are code unless they read like prose."""
         if line[0] not in " \t" or self._paragraph or self._item:
             self._paragraph.append(line.strip())
             return
@@ -187,7 +187,7 @@ class _Reader:
 
 
 def _closing(lines: list[str], at: int, mark: str) -> int:
-    """The line that closes a block; its opening line if none does."""
+    """The index of the line that closes a block; its opening line's if none does."""
     wanted = mark.rstrip() if mark[0] != "`" else "```"
     for place in range(at, len(lines)):
         if lines[place].rstrip() == wanted:
@@ -196,8 +196,8 @@ def _closing(lines: list[str], at: int, mark: str) -> int:
 
 
 def words(text: str, about: dict[str, str]) -> str:
-    """A paragraph without anchors, macros and addresses; attributes replaced by their value in the document, if it is a
-    word."""
+    """A paragraph without anchors, macros and addresses. An attribute that the document defines as a word is
+    replaced by it."""
     if "linkgit:" in text:
         text = _LINKGIT.sub(r"\1", text)
     if "image:" in text or "icon:" in text:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from engine.parsing.model import Block
 
-FEW = 200  # characters of prose below which apparent boilerplate is kept
+FEW = 200  # characters of prose; with less, apparent boilerplate is kept
 
-# sections about the people and the money behind a project, or that repeat its headings
+# Sections about the people and the money behind a project, or that repeat its headings.
 _SECTION = re.compile(
     r"(?:(?:our|the|project|all|core|current|past|former|active|main|top|code|other|technical|list of"
     r"|thanks to(?: our| all)?|special)\s+){0,3}"
@@ -46,8 +46,8 @@ _LICENCE = re.compile(
     r"|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
     r"|permission to use, copy, modify|this document has been placed in the public domain"
     r"|you should have received a copy of the"
-)  # of a text in small letters: a search that ignores case takes five times as long
-# every match contains one of these: searching for them is a hundred times faster
+)  # searched in lower case: ignoring case takes five times as long
+# Every match contains one of these; searching for them is a hundred times faster.
 _LEGAL_WORDS = (
     "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT",
     "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse", " part of",
@@ -74,7 +74,7 @@ _FURNITURE = re.compile(
 _NAMES = re.compile(
     r"(?:[A-ZÀ-Þ][\w.'’-]{0,20} ){1,3}[A-ZÀ-Þ][\w'’-]{1,20}(?: \([^()]{1,40}\)| <[^<>]{1,60}>)?(?:,|;|\n| and |\.?$)"
 )
-# a bar that leads to translations: English | 简体中文 | Português Brasileiro
+# A bar of links to translations: English | 简体中文 | Português Brasileiro.
 _LANGUAGE = re.compile(
     r"\b(?:english|deutsch|german|fran[çc]ais|french|espa[ñn]ol|spanish"
     r"|portugu[êe]s(?: brasileiro| \(?(?:br|brasil)\)?)?"
@@ -85,7 +85,7 @@ _LANGUAGE = re.compile(
     re.I,
 )
 _CODED = re.compile(r"[A-Za-z0-9+/=_-]{60,}\s*")
-MINIFIED = 400  # characters of a line from which it may be a program's
+MINIFIED = 400  # characters of a line that may be a minified program's
 
 
 def is_section(heading: str) -> bool:
@@ -100,7 +100,7 @@ def is_licence(text: str) -> bool:
 
 
 def grants(text: str) -> bool:
-    """Whether it has the words of a licence, not only of a copyright."""
+    """Whether a text grants a licence, rather than only naming a copyright."""
     return _LICENCE.search(text[:4000].lower()) is not None
 
 
@@ -113,7 +113,7 @@ def is_people(text: str) -> bool:
 
 
 def is_language_bar(text: str) -> bool:
-    """Whether a short paragraph holds little more than three or more names of languages."""
+    """Whether a short paragraph consists of little but three or more names of languages."""
     if len(text) > 600:
         return False
     names = _LANGUAGE.findall(text)
@@ -122,7 +122,7 @@ def is_language_bar(text: str) -> bool:
 
 
 def is_furniture(line: str) -> bool:
-    """Whether a short line of a page is part of its site's frame."""
+    """Whether a short line belongs to a web site's frame."""
     return len(line) <= 240 and _FURNITURE.fullmatch(line.strip()) is not None
 
 
@@ -134,7 +134,7 @@ def is_coded(text: str) -> bool:
     if _CODED.fullmatch(sample.split("\n", 1)[0].strip()) and any(map(str.isdigit, sample)):
         return True
     blanks = sample.count(" ") + sample.count("\n")
-    if not sample.isascii():  # a line of Chinese has no blanks
+    if not sample.isascii():  # Chinese writes without blanks
         return False
     return (len(sample) > MINIFIED and blanks * 20 < len(sample)) or (
         len(sample) > MINIFIED and sum(map(sample.count, ";{}()=")) * 12 > len(sample) and "\n" not in sample
@@ -142,10 +142,10 @@ def is_coded(text: str) -> bool:
 
 
 def without(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks that are content. If hardly anything is left, a document about its authors or licence stays as it
-    is."""
+    """The blocks that are content. If hardly anything would be left, a document about authors or a licence stays
+    whole."""
     kept: list[Block] = []
-    closed = 0  # level of the heading whose section is dropped
+    closed = 0  # level of the heading whose section is being dropped
     people: list[Block] = []
     for block in blocks:
         if block.kind == "person":

@@ -77,7 +77,7 @@ _NAME = r"[A-ZÀ-Þ][\w.'’-]*[a-zß-ÿ'’.]"
 _PERSON = rf"{_NAME}(?: (?:(?:van|von|de|der|da|di|la|le)\s)?{_NAME}){{1,3}}"
 _PEOPLE = rf"{_PERSON}(?:(?:,? and |, ?| & ){_PERSON}){{0,8}}"
 _BY = re.compile(rf"\s*[(*\[_]{{1,2}}(?:{_PEOPLE}|by {_PEOPLE}|thanks,? {_PEOPLE})[)*\]_]{{1,2}}\s*\.?\s*$")
-# whom a change is owed to: names after such words, wherever they are
+# People credited for a change: names after such words, wherever they are.
 _CREDIT = re.compile(
     r"[\s,;.(]*\b(?i:thanks?(?: you)?,?(?: (?:to|go to|for the \w+ to))?"
     r"|(?:patch|fix|report|contribution|pr|work|idea)(?:e?s)? (?:from|by|of|to)"
@@ -85,7 +85,7 @@ _CREDIT = re.compile(
     r"|implemented|proposed|requested|pointed out|fixed|added|credits?) (?:by|to)|courtesy of|by|from|via)"
     rf" {_PEOPLE}(?:\s*<[^<>\s]{{3,80}}>)?(?: (?:from|of|at) (?:[A-Z][\w.&-]*,? ?){{1,5}})?\)?(?=[\s.,;)]|$)"
 )
-# words that each entry may have
+# Words that every entry may have.
 _FIX = re.compile(r"\b(?:(?:bug[ -]?)?fix(?:es|ed|ing)?\b:?\s*|(?:see (?:the )?)?(?:full )?change ?logs?\b)", re.I)
 _REFERENCE = re.compile(
     r"^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*"
@@ -99,7 +99,7 @@ _REFERENCE = re.compile(
 
 
 def is_changelog(title: str, blocks: Sequence[Block]) -> bool:
-    """By its title, if it has two version headings; or if most of its headings are versions or kinds of change."""
+    """Whether the title says so and two headings are versions, or most headings are versions or kinds of change."""
     heads = [block.text for block in blocks if block.kind == "heading"]
     versions = sum(1 for head in heads if _VERSION.match(head))
     kinds = sum(1 for head in heads if _KIND.match(head))
@@ -114,7 +114,7 @@ def is_kind(heading: str) -> bool:
 
 
 def content(blocks: Sequence[Block]) -> list[Block]:
-    """Items without their verbs and references, and headings that name a subject."""
+    """Items without verbs and references, and headings that name a subject."""
     kept: list[Block] = []
     for block in blocks:
         if block.kind == "heading":
@@ -134,7 +134,7 @@ def content(blocks: Sequence[Block]) -> list[Block]:
 
 
 def change(text: str) -> str:
-    """ "crash of the parser on empty input" of "Fix crash of the parser on empty input (#12)"."""
+    """The change as a topic: "crash of the parser on empty input" of "Fix crash of the parser on empty input (#12)"."""
     bare = _REFERENCE.sub("", text).strip()
     if any(map(str.isupper, bare[1:])) and len(bare) < 4000:
         bare = _CREDIT.sub("", _BY.sub("", bare))
@@ -159,7 +159,7 @@ _FILES = re.compile(r"^[\w./*,{} +-]{1,120}(?:\([^()]{0,200}\))?(?:, [\w./-]+(?:
 
 
 def parse(text: str) -> Raw:
-    """Entries of a Debian or GNU change log; its title is the package's name, if given."""
+    """The entries of a Debian or GNU change log. Its title is the package's name, if it has one."""
     match = DEBIAN.search(text[:4000])
     blocks: list[Block] = []
     entry: list[str] = []

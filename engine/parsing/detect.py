@@ -1,5 +1,4 @@
-"""Detects a text's format: by its file name, then its beginning, then its markup. Plain prose costs a few
-microseconds."""
+"""Detects a text's format from its file name, its beginning, and its markup. Plain prose costs a few microseconds."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ import re
 from engine.parsing import changelog, log, memo, roff, source
 from engine.parsing.model import Format
 
-LOOKED_AT = 12_000  # characters
+LOOKED_AT = 12_000  # characters examined
 _SUFFIXES = {
     Format.MARKDOWN: (".md", ".markdown", ".mdx", ".mkd", ".mdown", ".qmd", ".rmd"),
     Format.RST: (".rst", ".rest"),
@@ -43,7 +42,7 @@ _PEP = re.compile(
 )
 _ANY_MARK = re.compile(r"[#`[*|<=~^{]")
 _MARKS_OF_LINES = ("\n-", "\n:", "\n+", "\n.", "::", ".. ", "xref:", "\n  ", "\n\t")  # prose may contain some of them
-# cheap hints that an expression may match
+# Cheap tests for whether an expression can match.
 _MARKDOWN_HINTS = ("](", "```", "**", "![", "]: ", "{#", "\nimport ", ":::", "|-")
 _RST_HINTS = (".. ", ":`", ">`_", "``")
 _UNDERLINES = ("\n==", "\n--", "\n~~", "\n^^", '\n""', "\n**", "\n++")
@@ -79,7 +78,7 @@ _SOURCE = re.compile(
 
 
 def detect(text: str, suffix: str = "") -> Format:
-    """Never raises; plain text unless something indicates otherwise."""
+    """The format; plain text unless something indicates another. Never raises."""
     head = text[:LOOKED_AT]
     first = head.lstrip("\ufeff \t\r\n")[:1]
     if not first:
@@ -97,7 +96,7 @@ def detect(text: str, suffix: str = "") -> Format:
 
 
 def _by_mark(head: str, first: str) -> Format | None:
-    """What its first characters prove."""
+    """The format that the first characters prove."""
     if first in ".'\\" and _ROFF.match(head.lstrip("\ufeff\n")):
         return Format.ROFF
     if first == "#" and head.lstrip("\ufeff").startswith("#!") and not head.startswith("#!["):
@@ -108,7 +107,7 @@ def _by_mark(head: str, first: str) -> Format | None:
 
 
 def _of_one_line(head: str, first: str) -> Format | None:
-    """None for a text of several lines."""
+    """The format of a single line; None for a longer text."""
     if "\n" in head.strip():
         return None
     if first == "#" or (first in "[!<*" and _MARKDOWN_MARK.search(head)):
@@ -117,7 +116,7 @@ def _of_one_line(head: str, first: str) -> Format | None:
 
 
 def _by_first_lines(head: str, first: str) -> Format | None:
-    """Fields, a comment or import, front matter."""
+    """The format by a text's first lines: header fields, a comment or import, front matter."""
     if first.isalpha() and (kind := _by_header(head)) is not None:
         return kind
     if first in "\"'/#<(pu" and _SOURCE.match(head) and not _HASH_HEADING.match(head) and _looks_like_code(head):
@@ -128,7 +127,7 @@ def _by_first_lines(head: str, first: str) -> Format | None:
 
 
 def _by_lines(head: str, first: str) -> Format | None:
-    """Logs and changelogs: lines that begin alike."""
+    """The format of logs and change logs, whose lines begin alike."""
     if _may_be_log(head) and log.is_log(head.split("\n")[:60]):
         return Format.LOG
     if "urgency=" in head and changelog.DEBIAN.search(head[:600]):
@@ -141,7 +140,7 @@ def _by_lines(head: str, first: str) -> Format | None:
 
 
 def _is_man_page(head: str) -> bool:
-    """Rendered: a header such as "LS(1)   User Commands   LS(1)", or letters struck over."""
+    """Whether a text is a rendered manual page: a header such as "LS(1) User Commands LS(1)", or overstruck letters."""
     if "(" in head[:200] and roff.HEADER.match(head.lstrip("\n").split("\n", 1)[0]):
         return True
     return "\b" in head and "_\b" in head
@@ -169,7 +168,7 @@ def _by_name(head: str, suffix: str) -> Format | None:
 
 
 def _by_header(head: str) -> Format | None:
-    """Mail, a PEP, an RFC: each begins with lines of fields."""
+    """The format of mail, a PEP or an RFC, each of which begins with header fields."""
     if head.startswith("From ") and re.match(r"From \S+ .{10,60}\n[\w-]+:", head):
         return Format.MAIL
     start = head.lstrip()
@@ -216,7 +215,7 @@ def _looks_like_code(head: str) -> bool:
 
 
 def _marked(head: str, front: bool = False) -> Format:
-    """By the marks of markup languages; the one with most of them, Markdown at a tie."""
+    """The markup language with the most marks in the text; Markdown at a tie."""
     if not front and head[:1] not in "-:+" and not _ANY_MARK.search(head) and not _has(head, _MARKS_OF_LINES):
         return Format.PLAIN
     underlined = _has(head, _UNDERLINES) or head[:2] in ("==", "--", "##", "**")
@@ -261,7 +260,7 @@ def _asciidoc_marks(head: str) -> int:
 
 
 def _lightly_marked(head: str, front: bool) -> Format:
-    """Lists, pictures and stray tags make Markdown, if nothing else does."""
+    """Whether a text is Markdown by lists, pictures and stray tags, if nothing else identifies it."""
     if "</" in head and _HTML_TAGS.search(head):
         return Format.HTML if head.lstrip()[:1] == "<" and _HTML_ANYWHERE.search(head) else Format.MARKDOWN
     if front or head[:2] in ("- ", "* ") or _has(head, ("\n- ", "\n* ", "<img", "![")):

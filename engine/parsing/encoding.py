@@ -1,4 +1,5 @@
-"""Decodes bytes: by their byte-order mark, as UTF-8, as the document declares, or by a guess that is marked as one."""
+"""Decodes bytes: by their byte-order mark, as UTF-8, as the document declares, or by a guess, which is marked as
+one."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ import contextlib
 import re
 from typing import NamedTuple
 
-SURE = 0.6  # likeness from which a guess is accepted
+SURE = 0.6  # likeness above which a guess is accepted
 SAMPLED = 40_000  # bytes that a guess examines
-DECLARED_IN = 4096  # bytes
+DECLARED_IN = 4096  # bytes searched for a declaration
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -21,14 +22,14 @@ _DECLARED = re.compile(
     re.I | re.M,
 )
 _ESCAPED = {b"\x1b$": "iso2022_jp", b"\x1b(": "iso2022_jp"}
-# as browsers read them: the wider of two that agree on the letters
+# As browsers read them: the wider of two encodings that agree on the letters.
 _WIDER = {
     "shift_jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "gb2312": "gb18030",
     "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252",
     "ascii": "cp1252", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874",
     "x-gbk": "gb18030", "big5": "big5hkscs",
 }  # fmt: skip
-# those that files actually use; the possible guesses
+# Encodings that files actually use, and so the possible guesses.
 _LIKELY = [
     "cp932",
     "euc_jp",
@@ -61,14 +62,14 @@ _HANGUL_IN_WORD = re.compile("[a-z][\uac00-\ud7a3]|[\uac00-\ud7a3](?=[a-z])")
 _SIGN_IN_WORD = re.compile(r"[^\W\d_][“”„«»§©®°¿¡€×](?=[^\W\d_])")
 _HIGH = re.compile("(?s)(^|.)(?=([^\\x00-\\x7f]))")
 _MIXED = re.compile("[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")  # as Latin-1: letters of two alphabets in one word
-# the letters that make up more than half of a text
+# Letters that make up more than half of a text.
 _FREQUENT = {
     "koi8_r": "оаеинтсрвлкмдпу", "koi8_u": "оаеинтсрвлкмдпуієї", "cp1251": "оаеинтсрвлкмдпуі",
     "cp866": "оаеинтсрвлкмдпу",
     "iso8859_5": "оаеинтсрвлкмдпу", "cp1253": "αοιετσνηυρπκμλςάίόέή", "cp1255": "יוהלאמרתבשנדםק",
     "cp1256": "اليمنوترهبعدفسقكة", "iso8859_6": "اليمنوترهبعدفسقكة", "cp874": "านรอกเงมยลวดทสต่้ีัิ",
 }  # fmt: skip
-# the accented letters of each language, by the encodings in which its texts are written
+# The accented letters of each language, by the encodings in which its texts are written.
 _WESTERN = (
     "äöüß", "éèàêçùâîôûëïœæ", "áéíóúñü", "ãõáéíóúâêôçà", "àèéìòù", "æøå", "åäöé", "ëïéüóè", "áðéíóúýþæö", "àèéíïòóúüç",
 )  # fmt: skip
@@ -81,14 +82,14 @@ _ALPHABETS = {
 }  # fmt: skip
 _ACCENTED = {name: tuple(frozenset(a + a.upper() + "İ" * ("ı" in a)) for a in of) for name, of in _ALPHABETS.items()}
 _SIGNS = frozenset("“”‘’–—…«»°§·©®×¿¡„€ºª№\u00a0")
-# before a rarer encoding is preferred, it must explain more of a text
+# How much more of a text a rarer encoding must explain to be preferred.
 _RARER = {"cp1252": 0.0, "cp1250": 0.02, "cp1254": 0.02, "iso8859_2": 0.03, "cp1257": 0.03}
 _RAREST = 0.06
 _UTF_8 = ("utf-8", "utf8")
 
 
 class Decoded(NamedTuple):
-    """`guessed`: neither its mark nor its bytes prove the encoding, or some bytes of it were replaced."""
+    """`guessed`: neither a mark nor the bytes prove the encoding, or some bytes were replaced."""
 
     text: str
     encoding: str
@@ -96,7 +97,7 @@ class Decoded(NamedTuple):
 
 
 def decode(raw: bytes) -> Decoded:
-    """Never raises: any bytes are some text."""
+    """Decode a text. Never raises: any bytes are some text."""
     for mark, encoding in _BOMS:
         if raw.startswith(mark):
             text = raw.decode(encoding, "replace")
@@ -119,7 +120,8 @@ def _ascii(raw: bytes) -> Decoded:
 
 
 def _as_declared(raw: bytes, declared: str) -> Decoded | None:
-    """None where nothing is declared, the bytes refute it, or it is the UTF-8 that was tried before."""
+    """The text as it declares its encoding. None if it declares none or the bytes refute it, and for UTF-8, tried
+    before."""
     if not declared or declared in _UTF_8:
         return None
     try:
@@ -130,7 +132,7 @@ def _as_declared(raw: bytes, declared: str) -> Decoded | None:
 
 
 def _broken_or_old(raw: bytes, declared: str) -> Decoded:
-    """UTF-8 with damaged bytes, or a text in a code page."""
+    """UTF-8 with damaged bytes, or text in a code page."""
     text = raw.decode("utf-8", "replace")
     bad = text.count("\ufffd")
     if bad * 2 <= sum(1 for letter in text if letter > "\x7f") - bad or declared in _UTF_8:
@@ -140,7 +142,7 @@ def _broken_or_old(raw: bytes, declared: str) -> Decoded:
 
 
 def _wide(raw: bytes) -> str:
-    """UTF-16 or UTF-32 without a mark: every other byte of Latin text, or three of four, is zero."""
+    """UTF-16 or UTF-32 without a mark: of Latin text every other byte, or three of four, is zero."""
     head = raw[:4000]
     if b"\0" not in head or len(head) < 4:
         return ""
@@ -156,9 +158,7 @@ def _wide(raw: bytes) -> str:
         return ""
     if max(even, odd) > 1.2 * quarter:
         return wide
-    text = head[: len(head) // 4 * 4].decode(
-        wide, "replace"
-    )  # another script: of its zeros only blanks and signs are left
+    text = head[: len(head) // 4 * 4].decode(wide, "replace")  # another script: only blanks and signs have zeros
     return wide if text.isprintable() or all(map(_printable, text)) else ""
 
 
@@ -175,7 +175,7 @@ def _declared(raw: bytes) -> str:
 
 
 def _guess(raw: bytes) -> str:
-    """One of the likely encodings: one that decodes without error into letters of one script in their usual shares."""
+    """Guess an encoding: one that decodes without error into letters of one script at their usual frequencies."""
     sample = raw[:SAMPLED]
     if len(raw) > SAMPLED:
         sample = sample[: sample.rfind(b"\n") + 1] or sample[:-1]
@@ -202,7 +202,7 @@ def _guess(raw: bytes) -> str:
 
 
 def _likeness(text: str, encoding: str) -> float:
-    """How much the non-ASCII part looks like the usual letters of texts in this encoding: 1 is all of it."""
+    """How much of the non-ASCII part looks like this encoding's usual letters, 0 to 1."""
     letters = [letter for letter in text if letter > "\x7f"]
     if not letters:
         return 0.0
@@ -231,7 +231,7 @@ def _likeness(text: str, encoding: str) -> float:
 
 
 def _accented(text: str, encoding: str) -> float:
-    """The share of letters outside ASCII that one language of the encoding has; a capital within a word is none."""
+    """The share of non-ASCII letters that one language of the encoding uses; a capital within a word does not count."""
     high = _HIGH.findall(text)
     signs = sum(1 for _, letter in high if letter in _SIGNS) - len(_SIGN_IN_WORD.findall(text))
     plain = [letter for before, letter in high if not (before.islower() and letter.isupper())]
@@ -241,7 +241,7 @@ def _accented(text: str, encoding: str) -> float:
 
 
 def _common(letter: str, codec: str) -> bool:
-    """A character of the first level, which is sorted by frequency, or punctuation."""
+    """Whether it is punctuation or a character of the first level, which is sorted by frequency."""
     if "\u3000" <= letter <= "\u303f" or "\uff01" <= letter <= "\uff5e" or letter in "“”‘’…—·":
         return True
     try:

@@ -1,5 +1,5 @@
-"""Front matter: YAML between ---, TOML between +++. A document's title and language are read from it; the rest belongs
-to its site."""
+"""Front matter: YAML between ---, TOML between +++. It gives a document's title and language; the rest concerns its
+site."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Front(NamedTuple):
     title: str = ""
     language: str = ""
     description: str = ""
-    end: int = 0  # where the document begins; 0: no front matter
+    end: int = 0  # where the document begins; 0 without front matter
 
 
 def read(text: str) -> Front:
@@ -35,7 +35,7 @@ def read(text: str) -> Front:
         if closed is None:
             continue
         settings = text[opened.end() : closed.start()]
-        if settings.strip() and not _KEY.search(settings):  # a rule, a paragraph, a rule
+        if settings.strip() and not _KEY.search(settings):  # a paragraph between two rules
             continue
         return _front(settings, closed.end())
     return Front()
@@ -54,7 +54,7 @@ def _front(settings: str, end: int) -> Front:
 
 
 def _value(raw: str, settings: str, at: int) -> str:
-    """A scalar: quoted, plain, or folded over the indented lines below."""
+    """A scalar: quoted, plain, or folded over the indented lines below it."""
     if (raw[:1] in ("|", ">") and len(raw) <= 2) or not raw:
         lines = []
         for line in settings[at + 1 :].split("\n"):

@@ -1,5 +1,5 @@
-"""Marks inside a line of Markdown, and what every format's titles share. All expressions are bounded: a line is read
-once."""
+"""Marks inside a line of Markdown, and clean-up of every format's titles. All expressions are bounded: each reads a
+line once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _AUTOLINK = re.compile(r"<(?:https?|mailto|ftp):[^<>\s]{1,500}>|<[\w.+-]{1,60}@[
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
 _ATTRIBUTES = re.compile(r"[ \t]*\{[:#.][^{}\n]{0,100}\}")  # {#anchor .class}, {: .note}
 _TEMPLATE = re.compile(r"\{\{[^{}\n]{0,300}\}\}|\{%[^{}\n]{0,300}%\}|\{/\*[^\n]{0,300}\*/\}")
-# Each begins with its mark and looks back from there: searching for a mark is ten times as fast as for what is before.
+# Each begins with its mark and looks back from there: searching for a mark is ten times as fast as for the text before
+# it.
 _SHORTCODE = re.compile(r":(?<![\w:]:)[a-z][a-z0-9_+-]{1,40}:(?![\w:])")  # :rocket:
 _STRESS = re.compile(r"[*~](?:(?<=\*)(?:(?<![\w*]\*)\*{0,2}(?=[^\s*])|(?<=[^\s*]\*)\*{0,2}(?![\w*]))|(?<=~)~)")
 _STRESSED_WORDS = re.compile(r"__(?<!\w__)([^\s_][^_\n]{0,200}\s[^_\n]{0,200})__(?!\w)")  # not __init__
@@ -59,12 +60,13 @@ def is_prose(text: str) -> bool:
 
 
 def unescaped(text: str) -> str:
-    """Character references as characters; numbers beyond Unicode are dropped (html.unescape raises at 4,300 digits)."""
+    """Text with its character references decoded. Drops numbers beyond Unicode (html.unescape raises at 4,300
+    digits)."""
     return html.unescape(_LONG_NUMBER.sub(" ", text)) if "&" in text else text
 
 
 def inline(text: str) -> str:
-    """A line of Markdown without its marks: links as their words, no pictures, no tags, no anchors. Inline code keeps
+    """A line of Markdown without marks: links become their words; pictures, tags and anchors go. Inline code keeps
     its quotes."""
     if "[" in text:
         if "![" in text:
@@ -87,7 +89,7 @@ def inline(text: str) -> str:
 
 
 def _outside_code(text: str) -> str:
-    """Without tags; a tag between backticks is the text's subject."""
+    """Text without tags, except between backticks, where a tag is the subject."""
     if "`" not in text:
         return _TAG.sub(" ", _AUTOLINK.sub("", text))
     parts = text.split("`")
@@ -108,7 +110,7 @@ def heading(text: str) -> str:
 
 
 def picture_name(text: str) -> str:
-    """The name on a logo: a README may have no other heading. Badges do not count."""
+    """The name on a logo, for a README without another heading. Badges do not count."""
     for match in _IMAGE.finditer(text):
         name = _LOGO.sub("", heading(match[1])).strip(" :-")
         if name and not _BADGE.search(name) and not _BADGE_ADDRESS.search(match[2] or ""):

@@ -1,5 +1,4 @@
-"""Mail: the subject is the title, the text part the body; quoted replies, signatures and headers are not its
-content."""
+"""Mail: the subject is the title, the text part the body; quotations, signatures and headers are left out."""
 
 from __future__ import annotations
 
@@ -92,7 +91,8 @@ def parse(text: str) -> Raw:
             html = page.parse(body, mail=True)
             blocks = _without_menu([block for block in html.blocks if not _is_newsletter(block)])
             return Raw(Format.MAIL, blocks or html.blocks, _subject(subject) or html.title, language)
-    except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # headers that the library cannot parse
+    # headers that the email library cannot parse
+    except (ValueError, LookupError, TypeError, AttributeError, IndexError):
         subject, body = _by_lines(text)
         language = ""
     if not isinstance(body, str):
@@ -118,7 +118,7 @@ def _by_lines(text: str) -> tuple[str, str]:
 
 
 def _blocks(body: str) -> list[Block]:
-    """What the writer wrote. An answer that quotes a whole mail and adds nothing keeps the quote."""
+    """What the sender wrote. An answer that quotes a whole mail and adds nothing keeps the quotation."""
     own, all_lines = _own(body)
     lines = own if any(map(str.isalpha, "".join(own))) else all_lines
     blocks: list[Block] = []
@@ -129,12 +129,12 @@ def _blocks(body: str) -> list[Block]:
 
 
 def _is_name(block: Block) -> bool:
-    """A few words and no sentence: above an address, its owner."""
+    """Whether a line above an address is its owner: a few words and no sentence."""
     return len(block.text.split()) <= 12 and not re.search(r"[.!?:,;](?:\s|$)", block.text.replace("Dr.", ""))
 
 
 def _without_menu(blocks: list[Block]) -> list[Block]:
-    """Without three or more paragraphs of a word or two in a row: what leads around the sender's site."""
+    """Paragraphs without a menu of the sender's site: three or more in a row with a word or two each."""
     kept: list[Block] = []
     run: list[Block] = []
     for block in (*blocks, None):
@@ -152,7 +152,8 @@ def _is_newsletter(block: Block) -> bool:
 
 
 def _without_card(blocks: list[Block]) -> list[Block]:
-    """Without the notice of confidentiality, and from the sender's address and telephone on, if text is above it."""
+    """Paragraphs without the confidentiality notice, and, if text is above it, without everything from the sender's
+    address and telephone on."""
     kept = [block for block in blocks if not (_NOTICE.search(block.text[:400]) or _is_newsletter(block))]
     kept = _without_menu(kept)
     for place, block in enumerate(kept):

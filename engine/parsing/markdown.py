@@ -1,5 +1,8 @@
-"""Markdown in practice: with HTML, badges, MDX, admonitions, lists of contributors. Parsed line by line: markdown-it
-takes about eight times as long without helping, and any text must be read."""
+"""Markdown as people write it: with HTML, badges, MDX, admonitions, lists of contributors.
+
+Parsed line by line: markdown-it takes about eight times as long without better results, and any text must be
+readable.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from engine.parsing.model import Block, Format, Raw
 
 _FENCE = re.compile(r"^[ \t>]{0,12}(?:[-*+] )?(`{3,}|~{3,})([^`\n]*)$")
 _ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-_TIGHT_ATX = re.compile(r"^(#{1,6})([A-Z][^#]{2,80})$")  # ##Heading, as many write it
+_TIGHT_ATX = re.compile(r"^(#{1,6})([A-Z][^#]{2,80})$")  # no blank after the #
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
 _RULE = re.compile(r"^ {0,3}(?:[-*_][ \t]*){3,}$")
 _ITEM = re.compile(r"^([ \t]*)(?:[-*+•]|\d{1,4}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(.*)$")
@@ -92,7 +95,8 @@ def _first_section(text: str) -> int:
 
 
 def _segments(text: str) -> Iterator[tuple[bool, str]]:
-    """(whether it is code, text): the fences' contents, and the text between them. An unclosed fence does not count."""
+    """(whether it is code, text): the contents of fences, and the text between them. An unclosed fence does not
+    count."""
     prose: list[str] = []
     code: list[str] = []
     mark = ""
@@ -113,7 +117,7 @@ def _segments(text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _prose(text: str) -> list[Block]:
-    """The blocks of a stretch of text without fences."""
+    """The blocks of text between fences."""
     if "<" in text and _HAS_TAG.search(text):
         text = _from_html(text)
     reader = _Reader()
@@ -128,9 +132,9 @@ class _Reader:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self._paragraph: list[str] = []
-        self._item: list[str] | None = None  # the lines of a list item; None outside
+        self._item: list[str] | None = None  # lines of the current list item; None outside one
         self._code: list[str] = []
-        self._export = False  # inside an export of MDX
+        self._export = False  # inside an MDX export
 
     def read(self, line: str) -> None:
         if not line.strip():
@@ -167,14 +171,14 @@ class _Reader:
         return True
 
     def _indented(self, line: str) -> bool:
-        """Code by its indent: between paragraphs, not in an item."""
+        """Indented code: between paragraphs, not in an item."""
         if not line.startswith(("    ", "\t")) or self._paragraph or self._item is not None or _ITEM.match(line):
             return False
         self._code.append(line)
         return True
 
     def _mark(self, line: str, bare: str) -> bool:
-        """A line whose first characters give it a meaning of its own."""
+        """A line whose first characters mark it."""
         first = bare[0]
         if first == "#" and (atx := _ATX.match(line) or _TIGHT_ATX.match(line)):
             self._flush()
@@ -200,7 +204,7 @@ class _Reader:
         return True
 
     def _underlined(self, line: str) -> bool:
-        """Whether the line makes the paragraph above it a heading."""
+        """Whether the line underlines the paragraph above it as a heading."""
         if not self._paragraph or self._item is not None or not _SETEXT.match(line):
             return False
         return len("".join(self._paragraph)) < 300
@@ -215,7 +219,7 @@ class _Reader:
 
 
 def _unquoted(line: str) -> tuple[str, str]:
-    """A line without the marks of a quotation or a callout; and the same without its indent."""
+    """A line without the marks of a quotation or callout; and the same without its indent."""
     bare = line.strip()
     while bare.startswith(">"):
         bare = line = bare[1:].lstrip()
@@ -249,14 +253,14 @@ def _item(written: str) -> Iterator[Block]:
 
 
 def _is_navigation(written: str) -> bool:
-    """A row of links with only signs between: to other languages, to other pages."""
+    """A row of links with only signs between them: to other languages or pages."""
     if written.count("](") < 3 or len(written) > 10_000 or "![" in written:
         return False
     return len(re.sub(r"[\W_]", "", _LINKED.sub("", written))) <= 3
 
 
 def _to_here(written: str) -> bool:
-    """A line of a table of contents: only a link to a place in the same document."""
+    """A line of a table of contents: only a link within the document."""
     return written.startswith("[") and written.endswith(")") and "](#" in written and written.count("](") == 1
 
 
@@ -283,7 +287,7 @@ def is_person(written: str) -> bool:
 
 
 def _from_html(text: str) -> str:
-    """Tags as equivalent Markdown; those without one are removed later, with the inline marks."""
+    """HTML tags as equivalent Markdown. Tags without an equivalent are removed later, with the inline marks."""
     for begin, end in _UNREAD:
         if begin in text:
             text = without(text, begin, end)
@@ -298,7 +302,7 @@ def _from_html(text: str) -> str:
 
 
 def _indented_pre(text: str) -> str:
-    """The text between <pre> and </pre> as Markdown's indented code."""
+    """The text between <pre> and </pre> as indented code of Markdown."""
     kept: list[str] = []
     begun, at = -1, 0
     for tag in _HTML_PRE.finditer(text):
@@ -323,9 +327,9 @@ def _alt(attributes: str) -> str:
 
 
 def without(text: str, begin: str, end: str) -> str:
-    """Without what is between the two marks, in any case; an opening without an end stays."""
+    """The text without anything between the two marks, in any case; an opening mark without an end stays."""
     low = text.lower()
-    if len(low) != len(text):  # a letter whose lower case is longer: positions would not match
+    if len(low) != len(text):  # a letter with a longer lower case: positions would not match
         low = text
     begin, end = (begin, end) if low is text else (begin.lower(), end.lower())
     kept, at = [], 0

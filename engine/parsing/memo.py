@@ -15,7 +15,7 @@ _FIELD = re.compile(r"^([A-Z][\w-]{1,30}):[ \t]*(.*)$")
 
 
 def parse_pep(text: str) -> Raw:
-    """The fields at the top, then reStructuredText or plain text in its style."""
+    """The header fields, then reStructuredText or plain text in its style."""
     lines = text.lstrip().split("\n")
     fields: dict[str, str] = {}
     end, name = 0, ""
@@ -108,7 +108,8 @@ def parse_rfc(text: str) -> Raw:
 
 
 def _without_pages(text: str) -> list[str]:
-    """Without the last line of each page and the first of the next; a paragraph cut there is joined again."""
+    """The lines without the last line of each page and the first of the next; a paragraph split between pages is
+    joined."""
     kept: list[str] = []
     turned = False
     for line in text.replace("\f", "\n").split("\n"):
@@ -134,11 +135,11 @@ def _without_pages(text: str) -> list[str]:
 
 
 def _rfc_title(lines: list[str]) -> tuple[str, int]:
-    """The centred lines after the header, which ends with an empty line; and where the text begins."""
+    """The centred lines after the header, which ends with an empty line; and the index where the text begins."""
     at = 0
     while at < len(lines) and not lines[at].strip():
         at += 1
-    while at < len(lines) and lines[at].strip():  # the header's two columns
+    while at < len(lines) and lines[at].strip():  # the two columns of the header
         at += 1
     while at < len(lines) and not lines[at].strip():
         at += 1

@@ -16,10 +16,10 @@ class Format(StrEnum):
     ASCIIDOC = "asciidoc"
     HTML = "html"
     ROFF = "roff"
-    MAN_PAGE = "man page"  # as `man` prints it
+    MAN_PAGE = "man page"  # as printed by `man`
     MAIL = "mail"
     MEMO = "memo"  # an RFC, a PEP
-    CHANGELOG = "changelog"  # of Debian or GNU; one in a markup language has that language's format
+    CHANGELOG = "changelog"  # Debian's or GNU's; a change log in a markup language has that language's format
     SOURCE = "source"
     LOG = "log"
 
@@ -28,7 +28,7 @@ Kind = Literal["heading", "text", "item", "person", "code"]
 
 
 class Block(NamedTuple):
-    """A piece of a document. `level`: of a heading, 1 is the document's own. A `person` is a list item that names
+    """A piece of a document. `level`: a heading's; 1 is the document's own. A `person` is a list item that names
     one."""
 
     kind: Kind
@@ -37,8 +37,8 @@ class Block(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """A format parser's result, before boilerplate is dropped. `title`: as the format declares it, "" if only the
-    blocks have one."""
+    """What a format's parser returns, before boilerplate is dropped. `title`: as the format declares it; "" if only
+    the blocks show it."""
 
     format: Format
     blocks: list[Block]
@@ -51,8 +51,7 @@ class Parsed(Struct, frozen=True):
     """A document without what is not its content.
 
     `body` is light Markdown for every format: headings with #, code between fences, paragraphs. `language`: as the
-    document declares it ("de"), "" if it does not. `project`: the subject of a changelog or README, if its location
-    shows it.
+    document declares it ("de"), else "". `project`: the subject of a change log or README, if its path shows it.
     """
 
     format: Format
@@ -65,7 +64,7 @@ class Parsed(Struct, frozen=True):
     @property
     def content(self) -> str:
         """What a method reads: the title, and the body below it."""
-        if self.title.removesuffix("…") in self.body[: len(self.title) + 40]:  # true of most texts: a quick check
+        if self.title.removesuffix("…") in self.body[: len(self.title) + 40]:  # a quick check that most texts pass
             return self.body
         title = _letters(self.title)
         if not title or title in _letters(self.body[: 3 * len(self.title) + 100]):

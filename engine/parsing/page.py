@@ -13,7 +13,7 @@ from engine.parsing.model import Block, Format, Raw
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-MAIN = 250  # characters from which a page's <main> or <article> counts as its text
+MAIN = 250  # characters of a <main> or <article> that count as the page's text
 _HIDDEN = "script,style,noscript,template,svg,iframe,object,canvas,button,select,dialog,[hidden]"
 _AROUND = (
     "nav,footer,menu,[role=navigation],[role=contentinfo],[role=search],[role=banner],[role=dialog],"
@@ -51,32 +51,33 @@ _HEADING_TAG = re.compile(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
 _PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp)\b[^<>]{0,5000}>", re.I)
 _CODE_TAG = re.compile(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
 _ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
-# elements that contain others and whose end a page must write; any other is closed by the next of its kind
+# Elements that contain others and whose end a page must write; any other is closed by the next of its kind.
 _NESTING_TAG = re.compile(
     r"<(/?)(div|span|section|article|main|nav|ul|ol|dl|table|blockquote|font|b|i|u|s|em|strong|small|big|sub|sup|center"
     r"|aside|header|footer|details|fieldset|form|figure|label|ins|del|mark|tt|code|object|template"
     r"|[a-z]\w*-[\w-]{1,60})\b",
     re.I,
 )
-_KEPT_TAG = frozenset(("nav", "main", "article", "header", "footer", "template"))  # they decide what is content
+# elements that decide what is content
+_KEPT_TAG = frozenset(("nav", "main", "article", "header", "footer", "template"))
 _INLINE_TAG = re.compile(r"span|font|b|i|u|s|em|strong|small|big|sub|sup|label|ins|del|mark|tt|code", re.I)
 DEEPEST = 500
-FLATTENED = 50  # levels that are left of a page which is deeper than that
-_HEADING_MARK = "\ue000"  # a private character, which no page's own text keeps
+FLATTENED = 50  # levels kept of a page that is nested too deep
+_HEADING_MARK = "\ue000"  # a private character, which no page contains
 _VAGUE = re.compile(
     r"introduction|overview|examples?|usage|reference|description|options|notes|syntax|parameters|summary"
     r"|general|basics|caveats",
     re.I,
 )
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
-_LINKS = 0.8  # share of a list's words in links from which it is navigation
+_LINKS = 0.8  # share of a list's words in links; with more, it is navigation
 
 
 def parse(page: str, mail: bool = False) -> Raw:
-    """`mail`: short links in a row lead around a site, whatever they are called."""
+    """Parse a page. `mail`: short links in a row are a menu of the sender's site, whatever they are called."""
     from selectolax.lexbor import LexborHTMLParser
 
-    if _depth(page) > DEEPEST:  # each search below an element would scan the rest of the page
+    if _depth(page) > DEEPEST:  # every search below an element would scan the rest of the page
         page = _flattened(page)
     tree = LexborHTMLParser(page.replace(_HEADING_MARK, " "))
     declared = _declared(tree)
@@ -94,7 +95,7 @@ def parse(page: str, mail: bool = False) -> Raw:
 
 
 def _depth(page: str) -> int:
-    """How deep elements that can contain others are nested, at most."""
+    """The deepest nesting of elements that can contain others."""
     depth = deepest = 0
     for tag in _NESTING_TAG.finditer(page):
         depth = max(0, depth - 1) if tag[1] else depth + 1
@@ -124,7 +125,7 @@ def _flattened(page: str) -> str:
 
 
 def _declared(tree: LexborHTMLParser) -> str:
-    """The content of <title>; in other formats of XML the first title."""
+    """The content of <title>, or in other XML formats the first title."""
     for selector in ("head > title", "title"):
         node = tree.css_first(selector)
         if node is not None and (text := heading(unescaped(node.text(deep=True)))):
@@ -133,7 +134,7 @@ def _declared(tree: LexborHTMLParser) -> str:
 
 
 def _above(tree: LexborHTMLParser) -> str:
-    """The title of the chapter, which a page of a book links to."""
+    """The title of the chapter that a page of a book links to."""
     node = tree.css_first("link[rel=up][title]")
     return unnumbered(heading(node.attributes.get("title") or "")) if node is not None else ""
 
@@ -234,13 +235,15 @@ def _title(declared: str, blocks: list[Block]) -> str:
         return heads[0] if len(heads) == 1 else ""
     if len(heads) == 1 and _alike(heads[0], declared):
         return heads[0]
-    if len(heads) > 1 and len(parts) == 2 and _alike(heads[0], parts[0]):  # the site's heading, and one per chapter
+    # one heading is the site's, the other the chapter's
+    if len(heads) > 1 and len(parts) == 2 and _alike(heads[0], parts[0]):
         return declared
     return parts[0] if len(parts[0]) > 2 or len(parts) == 1 else " ".join(parts[:2])
 
 
 def _without_number(title: str, blocks: list[Block]) -> str:
-    """ "Completion System" of "20 Completion System", where its sections are 20.1, 20.2."""
+    """A title without its number, if its sections are numbered below it: "Completion System" of "20 Completion
+    System"."""
     number = re.match(r"(\d{1,3}) (?=[^\W\d])", title)
     numbered = number and any(
         block.text.startswith((f"{number[1]}.1 ", f"{number[1]}.2 ")) or f" {number[1]}.1 " in block.text[:200]

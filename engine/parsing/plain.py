@@ -10,8 +10,8 @@ from engine.parsing.model import Block, Format, Raw
 
 _EMPTY = re.compile(r"\n[ \t]*\n\s*")
 _DECORATION = re.compile(r"^\W+$")
-LOOKED_AT = 4000  # characters for a title
-LINE = 400  # of a line
+LOOKED_AT = 4000  # characters searched for a title
+LINE = 400  # characters of a line that may be a title
 
 
 def parse(text: str) -> Raw:
@@ -20,7 +20,7 @@ def parse(text: str) -> Raw:
 
 
 def title(text: str) -> str:
-    """The first meaningful line; a licence or copyright line is not about the subject."""
+    """The first meaningful line. A licence or copyright line does not count."""
     other = ""
     for line in text[:LOOKED_AT].split("\n"):
         if not line.strip() or _DECORATION.match(line):

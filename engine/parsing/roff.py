@@ -23,7 +23,7 @@ _CHARACTERS = {
     r"\(ss": "ß", r"\[ss]": "ß", r"\(ae": "æ", r"\(oe": "œ", r"\(.i": "ı", r"\(r?": "¿", r"\(r!": "¡", r"\(/l": "ł",
     r"\(/o": "ø", r"\(/L": "Ł", r"\(/O": "Ø", r"\(Sd": "ð", r"\(Tp": "þ", r"\(Fo": "«", r"\(Fc": "»",
 }  # fmt: skip
-# of a letter: \('o, \['o]
+# accent of a letter: \('o, \['o]
 _ACCENTS = {
     "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", ":": "\u0308", ",": "\u0327", "v": "\u030c",
     "o": "\u030a",
@@ -66,7 +66,7 @@ _DASH = re.compile(r"\s+(?:-{1,3}|–|—)\s+")
 
 
 def parse(text: str) -> Raw:
-    """Paragraphs of the source; its name and purpose are the title."""
+    """The paragraphs of the source. Its title is the name with the purpose."""
     reader = _Reader()
     for line in text.replace("\\\n", "").split("\n"):
         reader.read(line)
@@ -75,18 +75,18 @@ def parse(text: str) -> Raw:
 
 
 class _Reader:
-    """One pass over the lines: text lines, and requests that begin with a dot."""
+    """One pass over the lines: text, and requests that begin with a dot."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self.page = ""
         self._paragraph: list[str] = []
-        self._code: list[str] | None = None  # the lines of an example; None outside
-        self._command = ""  # what .Nm alone repeats
+        self._code: list[str] | None = None  # lines of an example; None outside one
+        self._command = ""  # the name that .Nm without an argument repeats
         self._table = False
-        self._heading_below = False  # .SH alone: the heading is on the next line
-        self._term = False  # .TP: the next line is a term of a list
-        self._skip_to = ""  # inside a macro's definition or ignored text, until this line
+        self._heading_below = False  # .SH without an argument: the next line is the heading
+        self._term = False  # .TP: the next line is the term of a list
+        self._skip_to = ""  # inside a macro's definition or ignored text, up to this line
 
     def read(self, line: str) -> None:
         if self._skip_to:
@@ -168,14 +168,14 @@ class _Reader:
             self._heading_below = True
 
     def _end_code(self, example: bool) -> None:
-        """What was unfilled for its layout is code, unless it reads like prose."""
+        """Close an unfilled block: it is code unless it reads like prose."""
         if self._code:
             joined = "\n".join(self._code)
             self.blocks.append(Block("code" if example or not is_prose(joined) else "text", joined))
         self._code = None
 
     def _font(self, macro: str, rest: str) -> None:
-        """Words in one font; two letters alternate between fonts, without spaces."""
+        """Words in one font. A macro of two letters alternates fonts without spaces."""
         between = " " if len(macro) == 1 or macro in ("SM", "SB") else ""
         words = _plain(between.join(_arguments(rest)))
         (self._paragraph if self._code is None else self._code).append(words)
@@ -198,7 +198,7 @@ class _Reader:
 
 
 def _formats_a_table(bare: str) -> bool:
-    """An instruction for tbl(1), not a row."""
+    """A formatting instruction for tbl(1), not a row."""
     return _TABLE_FORMAT.match(bare) is not None or (";" in bare and len(bare) < 60) or bare in ("T{", "T}", "_", "=")
 
 
@@ -247,7 +247,7 @@ def _character(match: re.Match[str]) -> str:
 
 
 def _title(blocks: list[Block]) -> str:
-    """ "widget - table of timers": the first paragraph of the section NAME."""
+    """ "widget - table of timers": the first paragraph of the NAME section."""
     for place, block in enumerate(blocks[:-1]):
         if block.kind == "heading" and block.text.upper() in NAMES:
             words = " ".join(blocks[place + 1].text.split()) if blocks[place + 1].kind == "text" else ""
@@ -256,7 +256,7 @@ def _title(blocks: list[Block]) -> str:
 
 
 def _content(blocks: list[Block]) -> list[Block]:
-    """Without the sections that surround the subject in every manual page; headings are in capitals by convention."""
+    """Blocks without the sections that every manual page has. Headings are in capitals by convention."""
     kept: list[Block] = []
     dropped = False
     for block in blocks:
@@ -279,7 +279,7 @@ _CAPITALS = re.compile(r"^[^\Wa-z\d_][^a-z]{2,60}$")
 
 
 def parse_printed(text: str) -> Raw:
-    """The output of `man`: headings at the margin in capitals, indented text, a page header and footer."""
+    """The output of `man`: headings in capitals at the margin, indented text, a page header and footer."""
     if "\b" in text:
         text = _OVERSTRUCK.sub("", text)
     lines = text.split("\n")

@@ -20,7 +20,7 @@ _LITERAL = re.compile(r"``([^`\n]{1,200})``")
 _REFERENCE = re.compile(r"(?<=\w)__?(?=[\s.,;:)]|$)|\[(?:\d+|#\w*|\*|[A-Z][\w-]{1,20})\]_")
 _SUBSTITUTION = re.compile(r"\|[^|\s][^|\n]{0,60}\|_{0,2}")
 _STRESS = re.compile(r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])")
-# their content is the document's own text
+# Directives whose content is the document's own text.
 _OPEN = frozenset((
     "note", "warning", "tip", "important", "hint", "caution", "danger", "attention", "error", "admonition", "seealso",
     "topic", "sidebar", "versionadded", "versionchanged", "deprecated", "container", "epigraph", "highlights",
@@ -36,7 +36,7 @@ _CODE = frozenset((
 ))  # fmt: skip
 _NAMED = frozenset(
     ["rubric", "admonition", "topic", "sidebar", "tab-item", "grid-item-card", "card", "dropdown", "centered"]
-)  # whose argument is a title
+)  # Directives whose argument is a title.
 _OPTIONS = frozenset((
     "class", "name", "align", "alt", "width", "height", "scale", "target", "figwidth", "maxdepth", "caption",
     "hidden", "titlesonly", "numbered", "glob", "linenos", "lineno-start", "emphasize-lines", "language", "dedent",
@@ -62,7 +62,7 @@ def parse(text: str) -> Raw:
 
 
 class _Reader:
-    """One pass over the lines. `levels`: the heading styles in order of appearance."""
+    """One pass over the lines. `levels`: heading styles in order of appearance."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -113,7 +113,7 @@ class _Reader:
         self._paragraph, self._item = [], False
 
     def _heading(self, at: int) -> int:
-        """How many lines a heading here takes; 0 if there is none."""
+        """How many lines the heading here takes; 0 if there is none."""
         lines = self.lines
         over = UNDERLINE.match(lines[at])
         if over and at + 2 < len(lines) and lines[at + 1].strip() and lines[at + 2].strip() == lines[at].strip():
@@ -138,7 +138,7 @@ class _Reader:
         return size
 
     def _directive(self, at: int, match: re.Match[str]) -> int:
-        """The line after a directive or comment: after its content, or only its options if the content is prose."""
+        """The index after a directive or comment: after its content, or only its options if the content is prose."""
         indent = len(match[1].expandtabs())
         name = match[2].lower() if match.re is _DIRECTIVE else ""
         if name == "meta" or name == "title":
@@ -183,7 +183,7 @@ class _Reader:
         return end
 
     def _literal(self, at: int, bare: str) -> int:
-        """The line after this one, and after the literal block that it announces with ::"""
+        """The index after this line and the literal block that its :: announces."""
         if not bare.endswith("::"):
             return at + 1
         below = at + 1
@@ -206,7 +206,7 @@ class _Reader:
         return end
 
     def _inside(self, at: int, indent: int) -> int:
-        """The first line from `at` that is not empty and not indented beyond `indent`."""
+        """The index of the first line from `at` that is neither empty nor indented beyond `indent`."""
         end = at
         for place in range(at, len(self.lines)):
             line = self.lines[place].expandtabs()
@@ -218,7 +218,7 @@ class _Reader:
 
 
 def _option(name: str) -> bool:
-    """Whether it is an option of a directive or of a document's first lines, not text."""
+    """Whether a line is an option of a directive or of the document's head, not text."""
     return name.lower() in _OPTIONS
 
 

@@ -1,8 +1,9 @@
-"""Which parts of very long texts are read."""
+"""Which parts of a very long text are read."""
 
 from __future__ import annotations
 
-SAMPLE_CHARS = 400_000  # read of a longer text: its beginning and end, and slices spread evenly between, an eighth each
+# characters read of a longer text: its beginning, its end and slices spread evenly between, an eighth each
+SAMPLE_CHARS = 400_000
 
 
 def sample(text: str) -> str:
@@ -14,7 +15,7 @@ def sample(text: str) -> str:
 
 
 def _slice(text: str, begin: int, end: int) -> str:
-    """Without the words that are cut at its ends."""
+    """A slice without the words cut at its ends."""
     if begin:
         begin = max(begin, text.find(" ", begin, begin + 200))
     if end < len(text) and (last := text.rfind(" ", end - 200, end)) > begin:

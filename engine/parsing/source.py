@@ -1,5 +1,5 @@
-"""Programs: their comments and docstrings are the text, the program itself is code. A licence header and a shebang are
-neither."""
+"""Programs: comments and docstrings are the text, the program itself is code. Licence headers and the shebang are
+dropped."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class _Reader:
         self.lines = lines
         self.blocks: list[Block] = []
         self._line_comment = line_comment
-        self._next = 0  # the line after the one being read
+        self._next = 0  # the line after the current one
         self._comment: list[str] = []
         self._code: list[str] = []
 
@@ -91,7 +91,7 @@ class _Reader:
         from engine.parsing.boilerplate import is_coded
 
         joined = "\n".join(self._code).strip("\n")
-        if joined.strip() and not is_coded(joined):  # a minified program has no names of its own
+        if joined.strip() and not is_coded(joined):  # a minified program has no meaningful names
             self.blocks.append(Block("code", joined))
         self._code.clear()
 
@@ -125,7 +125,7 @@ class _Reader:
         self._close_comment()
 
     def _noted(self, words: str) -> None:
-        """A line comment; one for an editor is dropped."""
+        """A line comment; a comment for an editor is dropped."""
         if not self._comment:
             self._close_code()
         if not _EDITOR.match(words.strip()):
@@ -133,7 +133,7 @@ class _Reader:
 
 
 def _without_legal(paragraph: str) -> str:
-    """Without its lines for a lawyer; "" for the rest of a licence that such a line begins."""
+    """A comment without its legal lines; if the last of them begins a licence, only what precedes the first."""
     lines = paragraph.split("\n")
     legal = [place for place, line in enumerate(lines) if _LEGAL.match(line)]
     if not legal:
@@ -152,7 +152,7 @@ def _title(blocks: list[Block]) -> str:
 
     for block in blocks[:12]:
         if block.kind == "code" and _DEFINES.search(block.text):
-            break  # the next comment is about a part of it
+            break  # a later comment describes a part of the program
         if block.kind == "text" and not is_licence(block.text):
             line = " ".join(_ADDRESS.sub("", _name_line(block.text)).split())
             first = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
@@ -163,7 +163,7 @@ def _title(blocks: list[Block]) -> str:
 
 
 def _name_line(text: str) -> str:
-    """The first line, if it is only a name: the next begins with a capital or an address."""
+    """The first line, if it is only a name: the line after it begins with a capital or an address."""
     first, _, rest = text.strip().partition("\n")
     bare, below = first.strip(), rest.strip()
     ended = below[:1].isupper() or below.startswith("http") or set(below.split("\n", 1)[0]) <= set("=-~* ")

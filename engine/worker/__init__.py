@@ -1,1 +1,2 @@
-"""A worker: the product's own pipeline outside the engine, with a lease for a switch and batches for a store."""
+"""A worker: the product's own pipeline outside the engine, with a lease in place of the switch and batches in place
+of a store."""

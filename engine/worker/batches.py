@@ -1,6 +1,7 @@
-"""A worker's store: documents go to the engine in batches, and count as stored when the engine has committed them.
+"""A worker's store: sends documents to the engine in batches. They count as stored when the engine has committed
+them.
 
-While the engine does not answer they wait, `KEPT_S` at most; then they fail, and so does their part.
+While the engine does not answer they wait, at most `KEPT_S`; then they fail, and their part with them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, BatchReceipt, WorkerBatch
 
 KEPT_S = 600.0  # how long results wait for an engine that does not answer
-GATHER_S = 0.2  # how long a document waits for others to travel with
+GATHER_S = 0.2  # how long a document waits for others to fill the batch
 AGAIN_S = 0.3
 POST_S = 30.0  # for the engine to commit a batch
 
@@ -36,8 +37,8 @@ SOURCES = contextvars.ContextVar("sources", default=NOWHERE)  # where the docume
 
 
 class Batches:
-    """Used by a pipeline like `engine.store.writer.Writer`, from the loop. `line` is used in a thread. `starved`:
-    whether this process was late while it made the record."""
+    """Takes the place of `engine.store.writer.Writer` for a pipeline, in the loop. `line` is used in a thread.
+    `starved`: whether this process was late while it made the record."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class Batches:
         clock: Clock,
         starved: Callable[[Extraction], bool] = lambda record: False,
     ) -> None:
-        self.collected: dict[int, list[ExtractedItem]] | None = None  # by part, of a job whose keywords go elsewhere
+        self.collected: dict[int, list[ExtractedItem]] | None = None  # by part, for a job whose keywords go elsewhere
         self._worker = worker
         self._job = job
         self._line = line
@@ -55,17 +56,17 @@ class Batches:
         self._starved = starved
         self._waiting: deque[tuple[ExtractedItem, float, Future[None]]] = deque()
         self._more = asyncio.Event()
-        self._number = time.time_ns() >> 26  # differs from those of an earlier process of the same name
+        self._number = time.time_ns() >> 26  # differs from the numbers of an earlier process of the same name
         self.refusing = ""
         self.problem = ""
 
     def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
-        """The cache is the engine's: a worker has none, so it was not asked."""
+        """A worker has no cache: it is the engine's, and was not asked."""
         future: Future[None] = Future()
         if document is not None and (source := SOURCES.get().get(document.id)) is not None:
             document = replace(document, source=source)
         if self.collected is not None and document is not None:
-            document = replace(document, text="")  # nobody stores it
+            document = replace(document, text="")  # the engine does not store this text
         name = key(record.document_id, document.digest if document is not None else "")
         item = ExtractedItem(PART.get(), name, 0.0, replace(record, lookup=False), document, self._starved(record))
         self._waiting.append((item, self._clock.real(), future))
@@ -76,10 +77,10 @@ class Batches:
         return all_of([self.append(record, document) for record, document in items])
 
     def later(self, job: Callable[[sqlite3.Connection], Any]) -> None:
-        """Jobs beside documents are the engine's own: the cache."""
+        """Nothing to do: these jobs concern the cache, which is the engine's."""
 
     async def send_for_ever(self) -> None:
-        """Send what there is, a batch at a time, until cancelled."""
+        """Send waiting documents a batch at a time, until cancelled."""
         while True:
             await self._more.wait()
             if len(self._waiting) < BATCH_DOCUMENTS:
@@ -129,7 +130,7 @@ class Batches:
             await asyncio.sleep(AGAIN_S)
 
     def _collect(self, items: list[ExtractedItem], answer: bytes) -> None:
-        """Keep what the engine has counted, as it counted it, for the part's file."""
+        """Keep the keywords that the engine counted, as it counted them, for the part's file."""
         if self.collected is None:
             return
         overtaken = frozenset(msgspec.json.decode(answer, type=BatchReceipt).overtaken)

@@ -26,16 +26,16 @@ GRANT_S = 10.0  # for the engine's first answer
 AT_ONCE = 250  # documents in progress: each waits for its commit
 WAIT_S = 0.5  # while other workers have the rest of the job
 ASK_S = 10.0
-TROUBLES = 50  # named documents that a part reports
+TROUBLES = 50  # failed documents that a part names
 EMPTY = "empty"
-# read in one go, because handing each document to the loop costs a twentieth of its extraction; few enough that the
-# loop is back within some 20 ms, for a rollback
+# Documents read at once. Handing over each one separately costs a twentieth of its extraction; more would keep the
+# loop from a rollback for over 20 ms.
 AHEAD_DOCUMENTS = 16
 AHEAD_CHARS = 30_000
 
 
 class PartDocument(NamedTuple):
-    """A document as it is read, or why it cannot be."""
+    """A document as read, or the reason why it cannot be."""
 
     id: str
     text: str
@@ -45,7 +45,8 @@ class PartDocument(NamedTuple):
 
 
 class SteadyClock(SystemClock):
-    """Wall time that no one sets: from the start on it runs with the machine's, so ages are true."""
+    """Wall time that no clock change moves: from the start on it follows the machine's monotonic clock, so ages are
+    true."""
 
     def __init__(self) -> None:
         self._began = time.time() - self.real()
@@ -59,8 +60,8 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """`read` gives the documents of a part, `write` puts the keywords of one where the job wants them, if not in the
-    store; both run in a thread. `line` opens a connection to the engine."""
+    """`read` returns a part's documents; `write` puts one document's keywords where the job wants them, if not in
+    the store. Both run in a thread. `line` opens a connection to the engine."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class Worker:
             self._trouble,
             self._api_key,
             job.kind == "backfill",
-            calls=job.method != "frequency",  # httpx and what it loads take half a second
+            calls=job.method != "frequency",  # importing httpx takes half a second
         )
         self._pipeline = leased.pipeline
         self._current = asyncio.current_task()
@@ -131,7 +132,7 @@ class Worker:
     async def _do(self, job: Job, number: int, part: JobPart, written: frozenset[str]) -> None:
         tally, counts = _Tally(), None
         if job.output:
-            written = frozenset()  # the part's file is written whole
+            written = frozenset()  # the part's file is rewritten whole
         async with asyncio.TaskGroup() as group:
             documents = self._read(job, part)
             while some := await asyncio.to_thread(_some, documents):
@@ -151,7 +152,7 @@ class Worker:
         await self._post("part-ended", msgspec.json.encode(ended))
 
     def _key(self, source: PartDocument, tally: _Tally) -> str:
-        """Names the document and its text; "" for one that cannot be read or accepted."""
+        """A document's key: its name and its text. "" if it could not be read or accepted."""
         if source.trouble:
             tally.skip(source.id, source.trouble)
             return ""
@@ -162,13 +163,13 @@ class Worker:
             return ""
 
     def _sources(self, documents: Sequence[PartDocument]) -> Mapping[str, TextSource]:
-        """Where their texts are, by id, for a store that keeps that."""
+        """Where the documents' texts are, by id, for a store that keeps references."""
         if self._plan.store.texts != "reference":
             return NOWHERE
         return {document.id: document.source for document in documents if document.source is not None}
 
     def _makes_no_call(self, job: Job) -> bool:
-        """Whether documents that start now are all extracted by frequency; at a percentage each goes its own way."""
+        """Whether every document that starts now is extracted by frequency. At a percentage each is routed alone."""
         return job.method == "frequency" or (job.method == "auto" and not self._pipeline.permit.percent_bp)
 
     async def _extract_together(self, job: Job, number: int, sources: list[PartDocument], tally: _Tally) -> None:
@@ -203,7 +204,7 @@ class Worker:
         )
 
     async def _post(self, kind: str, body: bytes) -> bytes:
-        """Ask the engine; wait for one that does not answer. WorkerFailed when it refuses."""
+        """Ask the engine, and wait for one that does not answer. Raises WorkerFailed if it refuses."""
         until = self._clock.real() + KEPT_S
         while True:
             try:
@@ -221,7 +222,7 @@ class Worker:
     # -- what the lease brings -----------------------------------------------------------------------------------------
 
     def _end(self, why: str) -> None:
-        """The engine will never grant this worker a lease."""
+        """Stop: the engine will never grant this worker a lease."""
         self._why_ended = why
         if self._current is not None:
             self._current.cancel()
@@ -245,7 +246,7 @@ class _Tally:
 
 
 def _some(documents: Iterator[PartDocument]) -> list[PartDocument]:
-    """The next few; [] after the last."""
+    """The next few documents; [] after the last."""
     some: list[PartDocument] = []
     chars = 0
     while len(some) < AHEAD_DOCUMENTS and chars < AHEAD_CHARS:
@@ -258,7 +259,7 @@ def _some(documents: Iterator[PartDocument]) -> list[PartDocument]:
 
 
 def counted(items: Sequence[ExtractedItem]) -> tuple[int, int, int, int]:
-    """(by LLM, by frequency, cached, fallback)."""
+    """Count results: (by LLM, by frequency, cached, fallback)."""
     records = [item.record for item in items]
     llm = sum(record.method == "llm" for record in records)
     cached, fallback = sum(record.cached for record in records), sum(record.fallback for record in records)
@@ -267,7 +268,7 @@ def counted(items: Sequence[ExtractedItem]) -> tuple[int, int, int, int]:
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """What ends a worker, as WorkerFailed with a sentence."""
+    """Turn an error that ends a worker into a WorkerFailed with a sentence."""
     try:
         yield
     except* WorkerFailed as several:

@@ -1,7 +1,7 @@
-"""Keeps a worker's lease, in threads of its own: a busy event loop delays neither a renewal nor its end.
+"""Keeps a worker's lease, in threads of its own, so that a busy event loop delays neither a renewal nor its expiry.
 
-`held` is replaced whole, so that any thread reads one consistent lease. A lowering takes effect with that assignment;
-then the loop cancels calls in flight, and only then does the next renewal acknowledge it.
+`held` is replaced whole, so any thread reads one consistent lease. That assignment is what lowers the percentage;
+then the loop cancels calls in flight, and only after that does the next renewal acknowledge it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,15 @@ from engine.cluster.lending import WindowUse
 from engine.text import clean_line
 from engine.worker.line import EngineConnection, EngineRefused
 
-SETTLE_S = 0.02  # between two renewals while calls are ending: the engine waits for their end
+SETTLE_S = 0.02  # between two renewals while calls are ending, which the engine waits for
 AGAIN_S = 0.1  # after a renewal without an answer
-LEAST_S = 0.05  # for an answer, when the lease has ended
+LEAST_S = 0.05  # shortest wait for an answer, after the lease has expired
 
 
 class Keeper:
-    """`uses` and `lent`: what the LLM servers' windows learn from, and this worker's shares of them.
-    `calls`: LLM requests in flight; `last_call`: when the last was sent, by the clock's epoch; `cancel` ends calls
-    in flight, in the loop. `ended` is called once, in the loop, when the engine will never grant this worker a lease.
-    """
+    """`uses` and `lent`: what the LLM servers' windows learn from, and this worker's shares of them. `calls`: LLM
+    requests in flight; `last_call`: when the last was sent, on the clock's epoch; `cancel` ends calls in flight, in
+    the loop. `ended` is called once, in the loop, if the engine will never grant this worker a lease."""
 
     def __init__(
         self,
@@ -52,7 +51,7 @@ class Keeper:
     ) -> None:
         self.held = Held()
         self.salt = ""
-        self.problem = ""  # why the last renewal had no answer
+        self.problem = ""  # why the last renewal failed
         self._name = name
         self._line = line
         self._clock = clock
@@ -65,10 +64,10 @@ class Keeper:
         self._lent = lent
         self._backfill = backfill
         self._acknowledged: Version = (0, 0)
-        self._lock = threading.Lock()  # over the replacement of `held`
+        self._lock = threading.Lock()  # held while `held` is replaced
         self._soon = threading.Event()
         self._stopping = False
-        self._lapsed = True  # the end of the lease has been acted on
+        self._lapsed = True  # whether the end of the lease has been acted on
         self._granted = threading.Event()
         self._renewing: threading.Thread | None = None
 
@@ -79,21 +78,21 @@ class Keeper:
         threading.Thread(target=self._watch_for_ever, name="watch_for_ever", daemon=True).start()
 
     def stop(self) -> None:
-        """Give the lease back; nothing may be called from here on."""
+        """Return the lease. No LLM call may start after this."""
         self._stopping = True
         with self._lock:
             self.held = Held(self.held.version, self.held.terms, -math.inf, "this worker is stopping")
         self._soon.set()
         if self._renewing is not None:
-            self._renewing.join(lease.LEASE_S)  # a renewal that arrived after the return would bring the lease back
+            self._renewing.join(lease.LEASE_S)  # a renewal that arrived after the return would revive the lease
         report = msgspec.structs.replace(self._report(), leaving=not self._calls())
         try:
             self._line().post("/v1/worker/lease", msgspec.json.encode(report), RENEW_S)
         except (OSError, EngineRefused):
-            return  # then it ends with time
+            return  # the lease expires anyway
 
     def wait_for_grant(self, timeout_s: float) -> bool:
-        """Whether the engine has answered a renewal."""
+        """Wait for the engine's first answer to a renewal; return whether it came."""
         return self._granted.wait(timeout_s)
 
     def now(self) -> Terms:
@@ -113,7 +112,7 @@ class Keeper:
         line.close()
 
     def _renew(self, line: EngineConnection, sent: float, timeout_s: float) -> float:
-        """One renewal; return how long to wait for the next."""
+        """Send one renewal; return the seconds until the next."""
         try:
             body = line.post("/v1/worker/lease", msgspec.json.encode(self._report()), timeout_s)
             grant = msgspec.json.decode(body, type=Grant)
@@ -149,7 +148,7 @@ class Keeper:
         )
 
     def _lapse(self) -> None:
-        """End calls in flight when the lease has ended."""
+        """End calls in flight if the lease has expired."""
         if self.held.until > self._clock.real() + SEND_S:
             self._lapsed = False
         elif not self._lapsed and self.held.until <= self._clock.real():
@@ -187,7 +186,7 @@ class Keeper:
             self._in_loop(self._settle, after, lease.is_lower(before.terms, after.terms))
 
     def _settle(self, held: Held, lower: bool) -> None:
-        """In the loop, where calls start: whatever was permitted before is counted or cancelled by now."""
+        """Runs in the loop, where calls start: every call permitted before is counted or cancelled by now."""
         if lower:
             self._cancel("ended by a rollback")
         self._acknowledged = max(self._acknowledged, held.version)
@@ -197,5 +196,5 @@ class Keeper:
     def _in_loop(self, work: Callable[..., object], *given: object) -> None:
         try:
             self._loop.call_soon_threadsafe(work, *given)
-        except RuntimeError:  # the loop has ended, and every call with it
+        except RuntimeError:  # the loop has ended, and its calls with it
             return

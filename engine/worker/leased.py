@@ -1,4 +1,5 @@
-"""What makes a process a worker: the product's own pipeline with a lease for a switch, and a store of the caller's."""
+"""What makes a process a worker: the product's own pipeline with a lease in place of the switch, and a store of the
+caller's."""
 
 from __future__ import annotations
 
@@ -23,8 +24,11 @@ from engine.worker.switch import LeasedSwitch
 
 
 class LeasedPipeline:
-    """`ended` is called once, in the loop, when the engine will never grant this worker a lease. Its servers' windows
-    are the engine's, which lends places. `calls`: without, no document may ask for the LLM, and no client starts."""
+    """`ended` is called once, in the loop, if the engine will never grant this worker a lease. The windows of its
+    servers are the engine's, which lends places in them.
+
+    `calls`: if False, no document may ask for the LLM and no client starts.
+    """
 
     def __init__(
         self,
@@ -76,12 +80,12 @@ class LeasedPipeline:
         )
 
     def start(self) -> None:
-        """Ask for a lease, from now on; in the loop."""
+        """Start renewing the lease; call it in the loop."""
         self.keeper.start(asyncio.get_running_loop())
         self._beating = asyncio.create_task(self._beat())
 
     async def granted(self, timeout_s: float) -> bool:
-        """Whether the engine has answered a renewal. With the first, the LLM client starts, if there are calls."""
+        """Whether the engine has answered a renewal. The first answer starts the LLM client, if calls are allowed."""
         if not await asyncio.to_thread(self.keeper.wait_for_grant, timeout_s):
             return False
         self.follow_salt()
@@ -90,13 +94,14 @@ class LeasedPipeline:
         return True
 
     def follow_salt(self) -> None:
-        """Draw buckets as the engine does, also one on another store than the engine before it."""
+        """Draw buckets as the engine does, also after a change to an engine with another store."""
         if self.keeper.salt and self.keeper.salt != self._salt:
             self._salt = self.keeper.salt
             self.pipeline.use(msgspec.structs.replace(self._plan, salt=self._salt))
 
     def starved(self, record: Extraction) -> bool:
-        """Whether this process was late for much of what the record took: it says nothing about the LLM service."""
+        """Whether this process was late for much of the time the record took. Such a record is no evidence about
+        the LLM service."""
         took = (record.ms + record.queue_ms) / 1000
         return record.attempted and self._lag.starved_over(took, self._clock.real())
 

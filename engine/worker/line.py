@@ -1,4 +1,4 @@
-"""A worker's line to its engine: the store's socket on the same machine, or HTTPS with the token."""
+"""A worker's connection to its engine: the store's socket on the same machine, or HTTPS with a token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class EngineRefused(Exception):
-    """The engine answers and refuses. The message is a sentence; `code` is for programs."""
+    """The engine answered and refused. The message is a sentence; `code` is for programs."""
 
     def __init__(self, status: int, code: str, sentence: str, retry_after_s: float | None = None) -> None:
         super().__init__(sentence)
@@ -30,7 +30,7 @@ class EngineRefused(Exception):
 
 
 class EngineConnection:
-    """One kept connection; not for use from several threads at once. `place`: a store's folder, or an http(s) URL."""
+    """One persistent connection; not for several threads at once. `place`: the store's folder, or an http(s) URL."""
 
     def __init__(self, place: str, token: str = "") -> None:
         if why := unfit(place, token):
@@ -44,12 +44,15 @@ class EngineConnection:
 
     @property
     def folder(self) -> Folder | None:
-        """The store's folder, where this process is on the engine's machine."""
+        """The store's folder, if this process is on the engine's machine."""
         return None if urlsplit(self._place).scheme in ("http", "https") else Folder(Path(self._place))
 
     def post(self, path: str, body: bytes, timeout_s: float) -> bytes:
-        """The answer's body. Refused; OSError (also http.client's mistakes) when the answer does not come in time. A
-        connection that the engine has closed is replaced once; every worker request may be sent twice."""
+        """Send a request; return the answer's body.
+
+        Raises EngineRefused; OSError (also for http.client's errors) if no answer comes in time. If the engine has
+        closed the connection it is replaced once, since every worker request may be sent twice.
+        """
         used = self._kept is not None
         try:
             return self._exchange(path, body, timeout_s)

@@ -12,7 +12,7 @@ from engine.store.documents import DocumentWrite
 from engine.store.jobs import ExtractedItem, Job, JobPart, Method
 
 BATCH_DOCUMENTS = 100
-BATCH_CHARS = 2_000_000  # of texts in one batch; a longer document travels alone
+BATCH_CHARS = 2_000_000  # characters of texts in one batch; a longer document travels alone
 
 
 class PartRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,8 +23,8 @@ class PartRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PartGrant(Struct, frozen=True):
-    """The next part and what of it is stored already. Without a part: others are at the rest of it (`waits`), or
-    nothing is left."""
+    """The next part, and the documents of it that are stored already. Without a part, other workers hold the rest
+    of the job (`waits`), or nothing is left."""
 
     job: Job
     waits: bool = False
@@ -43,8 +43,8 @@ class WorkerBatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BatchReceipt(Struct, frozen=True):
-    """`known`: documents of the batch that were stored already. `overtaken`: places in the batch whose LLM keywords
-    came after a fall; frequency keywords are kept for them."""
+    """`known`: documents of the batch that were stored already. `overtaken`: indexes in the batch whose LLM
+    keywords came after the percentage fell; frequency keywords are kept for them."""
 
     written: int
     known: int
@@ -52,8 +52,8 @@ class BatchReceipt(Struct, frozen=True):
 
 
 class ExtractedDocument(Struct, frozen=True):
-    """A document that a client sent to a gateway just now. Its time is an age. `starved`: the gateway's own loop was
-    late while it measured, so its figures about the LLM service do not count as evidence."""
+    """A document that a client just sent to a gateway. Its time is an age. `starved`: the gateway's own loop was
+    late while it measured, so its figures about the LLM service are no evidence."""
 
     asked: Method
     age_s: Annotated[float, Meta(ge=0, le=3600)]
@@ -71,6 +71,7 @@ class DocumentBatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DocumentReceipt(Struct, frozen=True):
-    """`overtaken`: places in the batch whose LLM keywords came after a fall; frequency keywords are stored for them."""
+    """`overtaken`: indexes in the batch whose LLM keywords came after the percentage fell; frequency keywords are
+    stored for them."""
 
     overtaken: tuple[int, ...] = ()

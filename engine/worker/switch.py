@@ -1,4 +1,5 @@
-"""What a worker's pipeline obeys: its lease, and on the engine's machine the armed file too, read before every call."""
+"""What a worker's pipeline obeys: its lease, and on the engine's machine also the armed file. Both are read before
+every call."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from engine.worker.keeper import Keeper
 class LeasedSwitch:
     """Answers like `engine.routing.switch.Switch`. A worker makes no shadow calls.
 
-    `folder`: the store's, where this worker is on the engine's machine. A rollback removes the armed file before it is
-    committed, and a stat sees that without waiting for the engine's push, which a machine short of CPU delays.
+    `folder`: the store's, if this worker is on the engine's machine. A rollback removes the armed file before it is
+    committed. A stat sees that without waiting for the engine's push, which a machine short of CPU delays.
     """
 
     def __init__(self, keeper: Keeper, folder: Folder | None = None) -> None:
