@@ -23,6 +23,7 @@ import msgspec
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.server.renewals import Renewals
+from engine.server.request_names import request_name
 from engine.server.request_target import plain_form
 
 HEADERS_S = 10.0  # from the first byte, or from the connection, to the end of the headers
@@ -222,11 +223,16 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(refusal(status, code, sentence))
+            self.transport.write(refusal(status, code, sentence, self._request_name()))
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
+
+    def _request_name(self) -> str:
+        """Of the request that is being read, if its headers have arrived; else a new one."""
+        begun = self.cycle is not None and not self.cycle.response_complete
+        return request_name(self.cycle.scope["headers"] if begun else ())
 
 
 class _Parser(h11.Connection):
@@ -250,13 +256,13 @@ class _Parser(h11.Connection):
         return event
 
 
-def refusal(status: int, code: str, sentence: str) -> bytes:
-    """A whole HTTP answer after which the connection closes."""
+def refusal(status: int, code: str, sentence: str, name: str) -> bytes:
+    """A whole HTTP answer after which the connection closes. `name` is the request's."""
     body = msgspec.json.encode({"ok": False, "error": sentence, "sentence": sentence, "code": code})
     again = "retry-after: 5\r\n" if status == 503 else ""
     head = (
         f"HTTP/1.1 {status} \r\ncontent-type: application/json\r\ncontent-length: "
-        f"{len(body)}\r\n{again}connection: close\r\n\r\n"
+        f"{len(body)}\r\nx-request-id: {name}\r\n{again}connection: close\r\n\r\n"
     )
     return head.encode() + body
 

@@ -24,6 +24,7 @@ from engine.server.request_names import NamedRequests
 from engine.server.wire import BatchRequest, ExtractRequest
 from engine.text import clean_line
 
+PATH_SHOWN = 100  # characters
 BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, plus the JSON around them
 TOO_LARGE = "The request is larger than 41 MB. Split the document."
 SHAPE = 'Send {"id": "...", "text": "..."}.'
@@ -73,6 +74,8 @@ class DocumentApi:
 
     def _with_body(self, handler: WithBody) -> Handler:
         async def read_first(request: Request) -> Response:
+            if (coded := _coded(request)) is not None:
+                return coded
             body = Body(self.room)
             try:
                 late = await body.read(request)
@@ -91,11 +94,15 @@ class DocumentApi:
                 return await handler(request, body)
             if not key or len(key) > KEY_LIMIT or not key.isprintable():
                 return refuse(400, "idempotency_key", f"An Idempotency-Key is 1 to {KEY_LIMIT} printable characters.")
-            whose = request.client.host if request.client else ""
-            name = f"{whose} {self._knows(request)} {request.scope['path']} {key}"
-            return await self.replays.once(name, body, lambda: handler(request, body))
+            return await self.replays.once(self.idempotency_name(request), body, lambda: handler(request, body))
 
         return known_first
+
+    def idempotency_name(self, request: Request) -> str:
+        """The request's Idempotency-Key with what it is unique for: the caller and the path; "" without a key."""
+        key = request.headers.get("idempotency-key", "")
+        whose = request.client.host if request.client else ""
+        return key and f"{whose} {self._knows(request)} {request.scope['path']} {key}"
 
     def _knows(self, request: Request) -> bool:
         """Whether the caller may open the store's socket or has the token."""
@@ -141,9 +148,23 @@ async def _left(_: Request, __: Exception) -> Response:
     return Response(status_code=400)  # never sent: the client left before its request was complete
 
 
-async def _unknown(_: Request, error: Exception) -> Response:
+async def _unknown(request: Request, error: Exception) -> Response:
     status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (404, None)
-    return refuse(status, "route", "No route for this method and path.", dict(headers or {}))
+    allowed = ", ".join(sorted((headers or {}).get("Allow", "").split(", ")))
+    path = clean_line(request.scope["path"], PATH_SHOWN)
+    if status == 405:
+        return refuse(405, "route", f"{request.method} is not possible at {path}. Use {allowed}.", {"allow": allowed})
+    sentence = f"There is no route {path}. The engine's /openapi.json lists them."
+    return refuse(status, "route", sentence, dict(headers or {}))
+
+
+def _coded(request: Request) -> Response | None:
+    """A compressed body is refused as such: its bytes would only look like broken JSON."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return None
+    sentence = f"The body is encoded as {clean_line(coding, 40)}. Send it as it is, without Content-Encoding."
+    return refuse(415, "content_encoding", sentence, {} if _is_small(request) else CLOSE)
 
 
 def _declared(request: Request) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,9 +26,7 @@ class NamedRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        name = fit_name(given) or uuid.uuid4().hex.encode()
-
+        name = request_name(scope["headers"]).encode()
         if not scope["path"].startswith(TRACED):
             ORIGIN.set(Origin(name.decode()))
             await self._app(scope, receive, _named(send, name))
@@ -37,6 +36,12 @@ class NamedRequests:
             ORIGIN.set(Origin(name.decode(), span.trace_id))
             span.note(request_id=name.decode())
             await self._app(scope, receive, _named(send, name))
+
+
+def request_name(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's own name for a request with these headers, else a new one."""
+    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    return fit_name(given).decode() or uuid.uuid4().hex
 
 
 def fit_name(given: bytes) -> bytes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import http.client
 import json
 import os
 import re
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -207,6 +209,64 @@ def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage
     )
     assert stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM feedback").fetchone()[0]) == 1
     assert ask(stage, "POST", "/v1/extract", {"id": "k", "text": TEXT}, {**BEARER, "Idempotency-Key": ""}).status == 400
+
+
+def test_feedback_with_a_key_counts_once_though_the_engine_was_restarted_in_between(stage: Stage) -> None:
+    clicks = [("k-2", {"kind": "click", "document": "x"}), ("k-3", {"kind": "impression", "document": "x"})]
+    for new in (True, False):
+        for key, click in clicks:
+            output = ask(stage, "POST", "/v1/feedback", click, {**BEARER, "Idempotency-Key": key})
+            assert (output.status, output.json["data"]["new"], "idempotency-replayed" in output.headers) == (
+                200,
+                new,
+                False,
+            )
+        clicks.reverse()
+        assert stage.until(
+            lambda: (
+                stage.reader.read(
+                    lambda conn: conn.execute("SELECT count(*) FROM feedback WHERE kind <> 'rating'").fetchone()[0]
+                )
+                == 2
+            )
+        )
+        running = stage.running()
+        running.kill()
+        running.wait()
+        stage.engine()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-token-of-the-test\r\nContent-Type: application/json\r\n"
+        b"X-Request-Id: mine-2\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_not_http_is_answered_in_json_under_a_request_id(stage: Stage, sent: bytes) -> None:
+    url = urlsplit(stage.view.engine.address)
+    with socket.create_connection((url.hostname, url.port), 60) as connection:
+        connection.sendall(sent)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        problem = msgspec.json.decode(response.read(), type=wire.Problem)
+    assert (response.status, problem.code) == (400, "http")
+    assert re.fullmatch("mine-2" if b"mine-2" in sent else r"[0-9a-f]{32}", response.getheader("x-request-id", ""))
+
+
+@pytest.mark.parametrize("path", ["/v1/extract", "/v1/extract:batch", "/v1/feedback"])
+def test_a_compressed_body_is_refused_as_compressed(stage: Stage, path: str) -> None:
+    body = gzip.compress(json.dumps({"id": "a", "text": TEXT}).encode())
+    output = ask(stage, "POST", path, body, {**BEARER, "Content-Encoding": "gzip"})
+    assert (output.status, output.json["code"]) == (415, "content_encoding")
+
+
+def test_a_path_or_method_without_a_route_is_named_with_what_to_use(stage: Stage) -> None:
+    assert "/openapi.json" in ask(stage, "GET", "/v1/nothing").json["error"]
+    wrong = ask(stage, "PUT", "/v1/documents/a", b"{}")
+    assert (wrong.status, wrong.headers["allow"]) == (405, "DELETE, GET, HEAD")
+    assert wrong.headers["allow"] in wrong.json["error"]
 
 
 def test_answers_to_try_again_are_not_kept_and_one_in_flight_is_waited_for() -> None:
