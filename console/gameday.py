@@ -24,6 +24,7 @@ class Game(Protocol):
     folder: Folder
     plan: Plan
     speed: float
+    player: str
     finished: Debrief | None
 
     @property
@@ -40,9 +41,14 @@ class Game(Protocol):
 class GameLink(StoreLink):
     """The link to a game day's store. An engine that it starts is the game's."""
 
-    def __init__(self, game: Game) -> None:
-        super().__init__(game.folder.path, game.plan)
+    def __init__(self, game: Game, goes_by: str) -> None:
+        super().__init__(game.folder.path, game.plan, goes_by)
         self._game = game
+        self._game.player = self.who
+
+    def go_by(self, name: str) -> None:
+        super().go_by(name)
+        self._game.player = self.who
 
     def start_engine(self) -> str:
         return self._game.restart()
@@ -59,9 +65,10 @@ class GameLink(StoreLink):
 class GameConsole(Console):
     """Not `rehearsal`: nothing about it is at hand that a real shift would not have."""
 
-    def __init__(self, game: Game, **more: Any) -> None:
-        super().__init__(GameLink(game), game.plan, **more)
+    def __init__(self, game: Game, goes_by: str = "", **more: Any) -> None:
+        super().__init__(GameLink(game, goes_by), game.plan, **more)
         self.game = game
+        self.runner.folder = game.folder.path.parent  # not in the player's, which may be the real rollout's
         self.throwaway = True
 
     @property

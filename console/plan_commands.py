@@ -73,6 +73,7 @@ class CommandRunner:
         self, environ: Callable[[], Mapping[str, str]], changed: Callable[[], None], ended: Callable[[CommandRun], None]
     ) -> None:
         self.last: CommandRun | None = None
+        self.folder: Path | None = None  # where commands run, if not in this console's working folder
         self._environ = environ
         self._changed = changed
         self._ended = ended
@@ -93,7 +94,7 @@ class CommandRunner:
 
         limit = running.command.timeout_s
         try:
-            running.done = await shell.run(running.line, limit, environ=self._environ(), heard=heard)
+            running.done = await shell.run(running.line, limit, self.folder, self._environ(), heard)
         except asyncio.CancelledError:
             running.done = shell.Run(None, running.seconds * 1000, running.kept.text, "cancelled")
         self._ended(running)

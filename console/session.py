@@ -62,7 +62,7 @@ def run(
         if game is not None:
             from console.gameday import GameConsole
 
-            app: Console = GameConsole(game, theme=theme, typed_before=key_names(typed), **shows)
+            app: Console = GameConsole(game, manner.goes_by, theme=theme, typed_before=key_names(typed), **shows)
             app.run(mouse=manner.mouse)
         else:
             link = StoreLink(folder, plan, manner.goes_by)

@@ -76,7 +76,7 @@ class QuestionDialog(ModalScreen[str | None]):
         facts, answers = Sheet(id="facts"), Sheet(id="answers")
         facts.styles.height = rows
         if width > 0:  # painted together with its frame: over a slow line an empty box would show first
-            facts.show(self._facts(Canvas(width, rows, app.ascii_only), app.rehearsal), app.palette)
+            facts.show(self._facts(Canvas(width, rows, app.ascii_only), self._exercise), app.palette)
             answers.show(self._answers(Canvas(width, 1, app.ascii_only), bool(self.field)), app.palette)
         with Vertical():
             yield facts
@@ -96,14 +96,19 @@ class QuestionDialog(ModalScreen[str | None]):
         app = cast(AppApi, self.app)
         facts, answers = self.query_one("#facts", Sheet), self.query_one("#answers", Sheet)
         if facts.size.width and answers.size.width:
-            facts.show(self._facts(Canvas(*facts.size, app.ascii_only), app.rehearsal), app.palette)
+            facts.show(self._facts(Canvas(*facts.size, app.ascii_only), self._exercise), app.palette)
             typing = bool(self.field) and self.focused is not None
             answers.show(self._answers(Canvas(*answers.size, app.ascii_only), typing), app.palette)
 
-    def _facts(self, c: Canvas, rehearsal: bool) -> Canvas:
+    @property
+    def _exercise(self) -> str:
+        app = cast(AppApi, self.app)
+        return app.live.view.exercise if app.live.view is not None else "REHEARSAL" if app.rehearsal else ""
+
+    def _facts(self, c: Canvas, exercise: str) -> Canvas:
         c.put(0, 0, self.title_text, "strong", c.width - 12)
-        if rehearsal:
-            c.right(c.width, 0, " REHEARSAL ", "rehearsal")
+        if exercise:
+            c.right(c.width, 0, f" {exercise} ", "rehearsal")
         y = 2
         for fact in self.facts:
             y += c.block(0, y, c.width, max(0, c.height - y - bool(self.complaint)), fact, "text")

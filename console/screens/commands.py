@@ -275,7 +275,8 @@ class Commands(Ordered, Work):
             self.console.say("A command is already running; x kills it.", "caution")
             return
         text = self._text(command)
-        facts = [text, f"As {self.console.who}, in this folder, for at most {format_duration(command.timeout_s)}."]
+        where = self.console.runner.folder or "this folder"
+        facts = [text, f"As {self.console.who}, in {where}, for at most {format_duration(command.timeout_s)}."]
         if self.console.rehearsal:
             facts.append("This is not simulated: the command runs on this machine.")
 

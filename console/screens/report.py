@@ -138,7 +138,7 @@ class Report(Work):
         async def save() -> None:
             import asyncio
 
-            path = Path.cwd() / FILE
+            path = Path.cwd() / _file(self.console.live.view)
 
             def work() -> None:
                 write_whole(path, html(link.read(lambda conn: gather(conn, plan))).encode("utf-8", "replace"))
@@ -150,6 +150,12 @@ class Report(Work):
                 self.console.say(f"{path} could not be written: {error}", "caution")
 
         self.run_worker(save(), exit_on_error=False)
+
+
+def _file(v: View | None) -> str:
+    """A rehearsal may run in a real rollout's folder: its report replaces none of that."""
+    exercise = v.exercise if v is not None else ""
+    return f"{exercise.lower().replace(' ', '-')}-report.html" if exercise else FILE
 
 
 def _put(c: Canvas, area: Area, lines: Lines) -> None:

@@ -42,11 +42,13 @@ def gameday(
         return
     if name and surprise:
         raise click.UsageError("Give --scenario NAME or --surprise, not both.", ctx)
+    from engine.client.identity import going_by, whoami
     from engine.server.rehearse import GameDay
 
     if keep is not None and (keep / "store").exists():
         raise Failed(f"{keep} already has a store; a game day needs a new one. Give --keep another folder.")
     with GameDay(_chosen(name), speed, keep) as game:
+        game.player = going_by(whoami(), ctx.obj.manner.goes_by).name
         if trouble := game.start():
             raise Failed(trouble)
         code = 0

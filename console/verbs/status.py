@@ -195,7 +195,7 @@ def unseen(context: CliContext, glance: Glance) -> str:
 
 
 def _where(view: View) -> str:
-    return f"{view.environment}, {view.service}" + (", REHEARSAL" if view.rehearsal else "")
+    return ", ".join(part for part in (view.environment, view.service, view.exercise) if part)
 
 
 def lines(view: View, alive: str) -> list[StatusLine]:

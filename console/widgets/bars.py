@@ -42,7 +42,7 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False, terminal:
         return
     place = "rehearsal" if v.rehearsal else "production" if v.environment.lower().startswith("prod") else "other"
     c.fill(0, 0, c.width, f"{place}-bar")
-    x = c.put(0, 0, f" ╱╱ REHEARSAL {v.speed:g}x ╱╱ " if v.rehearsal else f" {v.environment.upper()} ", place)
+    x = c.put(0, 0, f" ╱╱ {v.exercise} {v.speed:g}x ╱╱ " if v.rehearsal else f" {v.environment.upper()} ", place)
     old = not sight.fresh
     right = c.right(c.width, 0, f" {words.moment(v.at)}Z ", "alarm" if old else f"{place}-bar")
     names = others(v, who, terminal)

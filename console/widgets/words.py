@@ -210,6 +210,6 @@ def stage(view: View, brief: bool = False) -> str:
 def title(view: View) -> str:
     """The terminal's title: stage and health, visible in a list of tabs."""
     sign, word, _ = HEALTH[view.health]
-    kind = "REHEARSAL " if view.rehearsal else ""
+    kind = f"{view.exercise} " if view.exercise else ""
     error = "" if view.error_rate.value is None else f" err {rate(view.error_rate.value)}"
     return f"{kind}{view.stage_name} {percent(view.effective_bp)} {sign} {word.lower()}{error}"

@@ -6,11 +6,12 @@ from __future__ import annotations
 import sqlite3
 import time
 import uuid
+from collections.abc import Iterable
+from itertools import pairwise
 
 from msgspec import Struct
 
 from engine.gameday import journal, scoring
-from engine.gameday.director import DAY_SHIFT
 from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import Scenario
 from engine.gameday.scoring import Act, Score, ScreenLook, Shift, Slice
@@ -26,6 +27,7 @@ ACTS = frozenset({"rollback", "trigger", "hold", "resume", "promote", "ack", "un
 THIN = 0.5  # a slice with less than this share of the usual documents lost the rest
 MOST = 80
 HIDDEN = frozenset({"fault", "kill", "fill"})  # what no record of the store shows
+PASSING_S = 0.2  # of the player's: a screen shown for less was passed on the way to another
 
 
 class Debrief(Struct, frozen=True):
@@ -85,15 +87,16 @@ def debrief(
         return None
     ended = min(began.at + scenario.lasts_s, began.at + (time.time() - began.real) * speed)
     rows = [row for row in log.every(conn) if began.at <= row.decision.at <= ended + 1]
-    cast = {DAY_SHIFT.name, *(step.who for step in scenario.steps)}
     shift = Shift(
         began.at,
         ended,
         speed,
-        _acts(rows, moments, cast),
-        tuple(ScreenLook(moment.at, moment.text) for moment in moments if moment.kind == "look"),
+        _acts(log.every(conn), moments, began.at, ended + 1),
+        _looks(moments, speed),
         slices(conn, scenario, began.at, ended),
+        _late(scenario, moments, began.at),
     )
+    made = scoring.score(scenario, shift)
     return Debrief(
         uuid.uuid4().hex[:12],
         time.time(),
@@ -102,27 +105,44 @@ def debrief(
         scenario.title,
         speed,
         began.at,
-        scoring.score(scenario, shift),
-        _moments(conn, scenario, shift, rows, moments),
+        made,
+        _moments(conn, scenario, shift, rows, moments, made.visible),
         scenario.truth,
         scenario.best,
     )
 
 
-def _acts(rows: list[Row], moments: tuple[JournalEntry, ...], cast: set[str]) -> tuple[Act, ...]:
+def _acts(rows: Iterable[Row], moments: tuple[JournalEntry, ...], began: float, ended: float) -> tuple[Act, ...]:
     acts = [Act(m.at, "start" if m.kind == "back" else "room", "player") for m in moments if m.kind in ("back", "room")]
+    held = locked = ""
     for row in rows:
         d = row.decision
-        if d.kind not in ACTS:
+        closed = held or locked
+        held = held if d.held is None else d.held
+        locked = locked if d.locked is None else d.locked
+        if d.kind not in ACTS or not began <= d.at <= ended:
             continue
         by: scoring.By = "player"
         if d.actor.kind == "engine":
             by = "trigger"
-        elif d.actor.name in cast or d.actor.kind != "person":
+        elif d.actor.kind != "person" or d.actor.uid < 0:  # the director's people have no account
             by = "colleague"
         lowers = d.kind in DOWN and d.percent_bp < row.percent_from
-        acts.append(Act(d.at, d.kind, by, lowers))
+        acts.append(Act(d.at, "rearm" if d.kind == "resume" and not closed else d.kind, by, lowers))
     return tuple(sorted(acts, key=lambda act: act.at))
+
+
+def _looks(moments: tuple[JournalEntry, ...], speed: float) -> tuple[ScreenLook, ...]:
+    """Without the screens that were only passed on the way to another."""
+    looks = [ScreenLook(moment.at, moment.text) for moment in moments if moment.kind == "look"]
+    passed = {a for a, b in pairwise(looks) if b.at - a.at < PASSING_S * speed}
+    return tuple(look for look in looks if look not in passed)
+
+
+def _late(scenario: Scenario, moments: tuple[JournalEntry, ...], began: float) -> float:
+    step = journal.first(moments, "step")
+    planned = began + scenario.fault_after_s + (scenario.steps[0].after_s if scenario.steps else 0.0)
+    return 0.0 if step is None else max(0.0, step.at - planned)
 
 
 # -- documents -------------------------------------------------------------------------------------------------------
@@ -172,17 +192,25 @@ def slices(conn: sqlite3.Connection, scenario: Scenario, began: float, ended: fl
 
 
 def _moments(
-    conn: sqlite3.Connection, scenario: Scenario, shift: Shift, rows: list[Row], moments: tuple[JournalEntry, ...]
+    conn: sqlite3.Connection,
+    scenario: Scenario,
+    shift: Shift,
+    rows: list[Row],
+    moments: tuple[JournalEntry, ...],
+    visible: float,
 ) -> tuple[Happened, ...]:
     """Oldest first: what went wrong (hidden until now), what became visible, who looked, what was done."""
     out = [h for h in incident.between(conn, shift.began, shift.ended, rows) if h.kind != "message"]
     screens = ""
+    for look in shift.looks:
+        if look.screen != screens:
+            screens = look.screen
+            out.append(Happened(look.at, "look", f"you opened {look.screen}"))
+    if scenario.right and visible <= shift.ended:
+        out.append(Happened(visible, "first", "VISIBLE: par counts from here"))
     for moment in moments:
         if moment.kind == "step" and scenario.steps[moment.step].deed in HIDDEN:
-            out.append(Happened(moment.at, "first", f"HIDDEN: {moment.text}"))
-        elif moment.kind == "look" and moment.text != screens:
-            screens = moment.text
-            out.append(Happened(moment.at, "look", f"you opened {moment.text}"))
+            out.append(Happened(moment.at, "first", f"HIDDEN: {scenario.steps[moment.step].fact}"))
         elif moment.kind == "back":
             out.append(Happened(moment.at, "decision", "a new engine runs"))
         elif moment.kind == "room":

@@ -18,6 +18,12 @@ Harm = Literal["failed", "slow", "llm", "lost", "complaints"]
 """Which documents are harmed: LLM calls that failed, LLM calls that took longer than `slow_ms`, documents that got LLM
 keywords, documents that were not stored, users who complained."""
 
+SCREENS = (
+    *("Live", "Triggers", "Evidence", "Trends", "Servers", "Errors by kind", "Requests", "Request"),
+    *("Incident", "Inbox", "Rollback", "Gate", "Log", "Decision", "Docs", "Quality review"),
+)
+"""By their titles: where most faults show."""
+
 Deed = Literal["fault", "promote", "complaint", "kill", "fill"]
 
 
@@ -32,6 +38,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     server: int | None = None  # None: all of them
     who: str = ""
     text: str = ""
+    from_bp: int = 0  # happens only at this percentage or above
 
 
 class Share(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +60,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     points.
 
     They name kinds of decisions in the log, plus two acts that are not in it: `start` (an engine) and `room`
-    (freeing disk space).
+    (freeing disk space). `screens`: where the fault shows, by title.
     """
 
     title: str
@@ -69,7 +76,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     right: tuple[str, ...] = ("rollback",)
     fine: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ("promote", "undo_rollback", "resume")
-    screens: tuple[str, ...] = ("Triggers", "Trends", "Incident", "Inbox", "Rollback", "Gate", "Log", "Documents")
+    screens: tuple[str, ...] = SCREENS
     steps: tuple[Step, ...] = ()
     untouched: tuple[Share, ...] = ()
     name: str = ""

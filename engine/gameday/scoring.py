@@ -22,8 +22,8 @@ By = Literal["player", "trigger", "colleague", "engine"]
 
 
 class Act(Struct, frozen=True):
-    """A decision of the log, or another act: `start` of an engine, `room` on the disk. `lowers`: the percentage
-    fell."""
+    """A decision of the log, or another act: `start` of an engine, `room` on the disk, `rearm` (a resume that lifts
+    no hold and no lock). `lowers`: the percentage fell."""
 
     at: float
     kind: str
@@ -46,7 +46,8 @@ class Slice(Struct, frozen=True):
 
 
 class Shift(Struct, frozen=True):
-    """The input of the score. Moments are calendar time; `speed` calendar seconds pass per player second."""
+    """The input of the score. Moments are calendar time; `speed` calendar seconds pass per player second. `late_s`: how
+    much later than planned the scenario's first step came; a busy machine is not the player's fault."""
 
     began: float
     ended: float
@@ -54,6 +55,7 @@ class Shift(Struct, frozen=True):
     acts: tuple[Act, ...] = ()
     looks: tuple[ScreenLook, ...] = ()
     slices: tuple[Slice, ...] = ()
+    late_s: float = 0.0
 
 
 class ScorePart(Struct, frozen=True):
@@ -81,39 +83,46 @@ class Score(Struct, frozen=True):
     at_par: int
     untouched: int
     wrong: tuple[str, ...]
+    visible: float = 0.0  # calendar time from when the screens could show the fault
 
 
 def score(scenario: Scenario, shift: Shift) -> Score:
     """The points of one shift; deterministic."""
-    fault_at = shift.began + scenario.fault_after_s
-    visible = fault_at + scenario.visible_s
+    fault_at = shift.began + scenario.fault_after_s + shift.late_s
     after = [act for act in shift.acts if act.at >= fault_at]
     mine = [act for act in after if act.by == "player"]
-    chosen = next((act for act in mine if act.kind in scenario.right), None)
-    chosen = chosen or next((act for act in mine if act.kind in scenario.fine), None)
     machine = next((act for act in after if act.by == "trigger" and act.lowers), None)
-    wrong = tuple(act.kind for act in mine if act.kind in scenario.wrong)
-    noticed = _noticed(scenario, shift, mine, fault_at, chosen)
-    harmed, best, at_par, untouched = _harm(scenario, shift, fault_at, mine, machine)
+    chosen = _chosen(scenario, mine, machine)
+    visible = _visible(scenario, shift, fault_at, chosen)
+    early_acts = [act for act in shift.acts if act.by == "player" and act.at < fault_at]
+    hasty = tuple(act.kind for act in early_acts if act.kind in HASTY)
+    wrong = (*hasty, *(act.kind for act in mine if act.kind in scenario.wrong))
+    noticed = _noticed(scenario, shift, mine, visible, chosen)
+    harmed, best, at_par, untouched = _harm(scenario, shift, fault_at, visible, [*early_acts, *mine], chosen)
     seen_s = None if noticed is None else max(0.0, noticed - visible) / shift.speed
     acted_s = None if chosen is None else max(0.0, chosen.at - visible) / shift.speed
     early = shift.ended < shift.began + scenario.lasts_s - EARLY_S
-    act, right = _act(scenario, chosen, machine, mine, wrong, noticed is not None, early)
+    act, right = _act(scenario, chosen, machine, [*early_acts, *mine], wrong, noticed is not None, early)
+    # whoever acts in time was looking, on whichever screen
+    looking = max(
+        _timely(seen_s, scenario.par.notice_s, NOTICE),
+        0 if acted_s is None else _timely(acted_s, scenario.par.act_s, NOTICE),
+    )
     parts: tuple[ScorePart, ...] = (
-        ScorePart("noticed", _timely(seen_s, scenario.par.notice_s, NOTICE), NOTICE, _noticed_words(seen_s)),
+        ScorePart("noticed", looking, NOTICE, _noticed_words(seen_s)),
         act,
         _time(scenario, acted_s, chosen, machine, wrong),
-        _harm_part(scenario, (harmed, best, untouched), wrong),
+        _harm_part(scenario, (harmed, best, untouched), wrong, chosen),
     )
     lost = WRONG_MOVE * len(wrong)
     total = max(0, sum(part.points for part in parts) - lost)
     if wrong:
-        moves = ", ".join(dict.fromkeys(MOVES.get(kind, kind) for kind in wrong))
-        parts = (*parts, ScorePart("wrong moves", -lost, 0, f"During the fault you {moves}."))
+        parts = (*parts, ScorePart("wrong moves", -lost, 0, _wrong_words(hasty, wrong[len(hasty) :])))
     kind = chosen.kind if chosen is not None else ""
     par = NOTICE + ACT + TIME + _saved(at_par, best, untouched)
     passed = right and not wrong and total >= PASS
-    return Score(total, par, passed, parts, right, seen_s, acted_s, kind, harmed, best, at_par, untouched, wrong)
+    facts = (harmed, best, at_par, untouched, wrong, visible)
+    return Score(total, par, passed, parts, right, seen_s, acted_s, kind, *facts)
 
 
 MOVES = {
@@ -122,17 +131,47 @@ MOVES = {
     "resume": "reopened promotion",
     "rollback": "rolled back a healthy service",
     "hold": "held promotion",
+    "ack": "acknowledged the alarm",
     "start": "started the engine",
     "room": "freed disk space",
 }
+MOVES_DONE = MOVES | {"rollback": "rolled back"}
+STOPS = frozenset({"rollback", "hold"})  # after a trigger has lowered the percentage, these add nothing
+LOWERS_NOTHING = frozenset({"hold", "ack"})
+HASTY = frozenset({"rollback", "promote"})  # wrong before anything is
 
 
-def _noticed(
-    scenario: Scenario, shift: Shift, mine: Iterable[Act], fault_at: float, chosen: Act | None
-) -> float | None:
+def _chosen(scenario: Scenario, mine: list[Act], machine: Act | None) -> Act | None:
+    """The act that counts: a right one that a trigger had not made needless, then any right one, then a safe one."""
+    right = [act for act in mine if act.kind in scenario.right]
+    needed = [act for act in right if not _needless(act, machine)]
+    safe = [act for act in mine if act.kind in scenario.fine]
+    return next(iter([*needed, *right, *safe]), None)
+
+
+def _needless(act: Act, machine: Act | None) -> bool:
+    return machine is not None and machine.at <= act.at and act.kind in STOPS
+
+
+def _wrong_words(before: tuple[str, ...], during: tuple[str, ...]) -> str:
+    hasty = ", ".join(dict.fromkeys(MOVES_DONE[kind] for kind in before))
+    moves = ", ".join(dict.fromkeys(MOVES.get(kind, kind) for kind in during))
+    parts = ((hasty, "Before anything was wrong you"), (moves, "During the fault you"))
+    return " ".join(f"{when} {what}." for what, when in parts if what)
+
+
+def _visible(scenario: Scenario, shift: Shift, fault_at: float, chosen: Act | None) -> float:
+    """When the screens can show it: as planned, or once something is harmed, if that takes longer. An act that comes
+    between the two is right away."""
+    planned = fault_at + scenario.visible_s
+    harmed = (part.at + part.seconds for part in shift.slices if part.harmed and part.at + part.seconds > fault_at)
+    shown = max(planned, next(harmed, planned))
+    return planned if chosen is not None and chosen.at < shown else shown
+
+
+def _noticed(scenario: Scenario, shift: Shift, mine: Iterable[Act], visible: float, chosen: Act | None) -> float | None:
     """When the player first noticed it: a look at a screen that shows it, an acknowledgement, or the act."""
-    seen_at = fault_at + scenario.visible_s
-    looks = [look.at for look in shift.looks if look.at >= seen_at and look.screen in scenario.screens]
+    looks = [look.at for look in shift.looks if look.at >= visible and look.screen in scenario.screens]
     acks = [act.at for act in mine if act.kind == "ack"]
     return min([*looks, *acks, *([chosen.at] if chosen is not None else [])], default=None)
 
@@ -169,7 +208,7 @@ def _act(
                 "right act", FINE, ACT, f"You {MOVES.get(chosen.kind, chosen.kind)}: safe, but not needed."
             ), True
         return ScorePart("right act", ACT, ACT, "You left it alone, which was right."), True
-    if chosen is not None and (machine is None or chosen.at < machine.at or chosen.kind not in ("rollback", "hold")):
+    if chosen is not None and not _needless(chosen, machine):
         done = MOVES_DONE.get(chosen.kind, chosen.kind)
         if chosen.kind in scenario.right:
             return ScorePart("right act", ACT, ACT, f"You {done}, which was right."), True
@@ -179,12 +218,11 @@ def _act(
     if machine is not None:
         points = AFTER_THE_MACHINE if noticed or chosen is not None else 0
         return ScorePart("right act", points, ACT, "A trigger acted before you did."), False
-    if mine:
+    if "rollback" in wrong:
+        return ScorePart("right act", 0, ACT, "At 0 % the fault reached no document: you were not tested."), False
+    if [act for act in mine if act.kind != "ack"]:
         return ScorePart("right act", 0, ACT, "What you did could not end the fault."), False
     return ScorePart("right act", 0, ACT, "You did nothing."), False
-
-
-MOVES_DONE = MOVES | {"rollback": "rolled back"}
 
 
 def _time(
@@ -194,9 +232,7 @@ def _time(
         return ScorePart("in time", 0 if wrong else TIME, TIME, "No rush was needed.")
     if acted_s is None:
         return ScorePart("in time", 0, TIME, f"Par is {scenario.par.act_s:.0f} s.")
-    late = (
-        machine is not None and chosen is not None and machine.at <= chosen.at and chosen.kind in ("rollback", "hold")
-    )
+    late = chosen is not None and _needless(chosen, machine)
     points = 0 if late else _timely(acted_s, scenario.par.act_s, TIME)
     return ScorePart(
         "in time", points, TIME, f"{acted_s:.0f} s after it became visible; par is {scenario.par.act_s:.0f} s."
@@ -207,19 +243,22 @@ def _time(
 
 
 def _harm(
-    scenario: Scenario, shift: Shift, fault_at: float, mine: list[Act], machine: Act | None
+    scenario: Scenario, shift: Shift, fault_at: float, visible: float, mine: list[Act], chosen: Act | None
 ) -> tuple[int, int, int, int]:
-    """Documents harmed: actually, at best, at par, and if no one had acted."""
+    """Documents harmed: actually, at best, at par, and if no one had acted. For a right act that lowers nothing, par is
+    what happens without anyone."""
     harmed = sum(part.harmed for part in shift.slices if part.at + part.seconds > fault_at)
     rate = _rate(shift.slices, fault_at)
-    best = _expected(scenario.untouched, rate, scenario.visible_s)
-    at_par = _expected(scenario.untouched, rate, scenario.visible_s + scenario.par.act_s * shift.speed)
+    best = _expected(scenario.untouched, rate, visible - fault_at)
+    at_par = _expected(scenario.untouched, rate, visible - fault_at + scenario.par.act_s * shift.speed)
     untouched = _expected(scenario.untouched, rate, max(0.0, shift.began + scenario.lasts_s - fault_at))
     over = shift.ended >= shift.began + scenario.lasts_s - EARLY_S
     if over and not [act for act in mine if act.kind not in ("ack", "resume")]:
         untouched = harmed  # this is what happened
     elif not over and not [act for act in mine if act.kind in scenario.right]:
         harmed = max(harmed, untouched)  # what the rest of the shift would have harmed
+    if chosen is not None and chosen.kind in LOWERS_NOTHING and chosen.kind in scenario.right:
+        at_par = untouched
     return harmed, min(best, untouched), min(at_par, untouched), untouched
 
 
@@ -244,10 +283,14 @@ def _saved(harmed: int, best: int, untouched: int) -> int:
     return round(HARM * max(0.0, min(1.0, (untouched - harmed) / (untouched - best))))
 
 
-def _harm_part(scenario: Scenario, documents: tuple[int, int, int], wrong: tuple[str, ...]) -> ScorePart:
+def _harm_part(
+    scenario: Scenario, documents: tuple[int, int, int], wrong: tuple[str, ...], chosen: Act | None
+) -> ScorePart:
     harmed, best, untouched = documents
     if not scenario.right:
         return ScorePart("harm", 0 if wrong else HARM, HARM, "Nothing was harmed.")
     what = "complaints" if scenario.harm == "complaints" else "documents harmed"
     sentence = f"{harmed} {what}; {best} at best, {untouched} if no one had acted."
+    if chosen is not None and chosen.kind in LOWERS_NOTHING:
+        sentence += f" {'A hold' if chosen.kind == 'hold' else 'K'} lowers nothing."
     return ScorePart("harm", _saved(harmed, best, untouched), HARM, sentence)

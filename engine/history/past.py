@@ -70,6 +70,7 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
         **fields.of_window(bucket, gauges, shadow),
         at=at,
         rehearsal=shown.rehearsal,
+        game=shown.game,
         speed=shown.speed,
         plan_digest=state.pins.digest if state.pins else plan.digest,
         engine=_engine(bucket, window_s, rules.unwatched),
@@ -155,6 +156,7 @@ class _Shown(Struct, frozen=True):
     """The parts of the engine's last view that do not change over time."""
 
     rehearsal: bool = False
+    game: bool = False
     speed: float = 1.0
     servers: tuple[_Server, ...] = ()  # a rehearsal's own: its plan names others
 

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,9 +50,11 @@ NICE = 5  # below the console, whose keys must never wait for a document
 log = logging.getLogger("rollout.engine")
 
 
-def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False) -> subprocess.Popen[bytes]:
+def spawn(
+    plan_path: Path, folder: Folder, *options: str, attached: bool = False, environ: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start an engine in its own session, logging to the store's folder. `attached`: it ends when its stdin pipe
-    closes.
+    closes. `environ`: its environment, if not this process's.
 
     `-P`: imports nothing from the store's folder, where a whole group may put files.
     """
@@ -78,6 +80,7 @@ def spawn(plan_path: Path, folder: Folder, *options: str, attached: bool = False
             stderr=output,
             start_new_session=True,
             cwd=folder.path,
+            env=environ,
         )
     finally:
         os.close(output)
@@ -352,14 +355,23 @@ def main() -> int:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--speed", type=float)
     parser.add_argument("--attached", action="store_true")
-    parser.add_argument("--scenario", default="", help="of a game day")
+    parser.add_argument("--scenario", action="store_true", help="a game day's; its name is the first line of stdin")
     given = parser.parse_args()
     try:
         group = load_plan(given.plan).store.group
     except PlanError as error:
         print(error, file=sys.stderr)
         return 1
-    return run(given.plan, Folder(given.store, group), given.speed, given.attached, scenario=given.scenario)
+    scenario = _input_line() if given.scenario else ""
+    return run(given.plan, Folder(given.store, group), given.speed, given.attached, scenario=scenario)
+
+
+def _input_line() -> str:
+    """The first line of stdin, and no byte more: the rest shows when the process that started this one ends."""
+    line = bytearray()
+    while (byte := os.read(0, 1)) not in (b"", b"\n"):
+        line += byte
+    return line.decode()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ standard input closes.
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -84,13 +85,11 @@ class Rehearsal:
         )
 
     def _start_engine(self) -> str:
-        options = ("--speed", str(self._speed), *self._options())
-        self._process = spawn(self.plan_path, self.folder, *options, attached=True)
+        self._process = self._spawned("--speed", str(self._speed))
         return wait_until_up(self.folder, self._process, 30.0)
 
-    def _options(self) -> tuple[str, ...]:
-        """More of the engine's command line."""
-        return ()
+    def _spawned(self, *options: str) -> subprocess.Popen[bytes]:
+        return spawn(self.plan_path, self.folder, *options, attached=True)
 
     def _adapted(self, plan: str) -> str:
         """The text of the plan."""
@@ -131,10 +130,11 @@ class Rehearsal:
 
 RUNBOOK = """
     [[stages.monitoring]]
-    text = "When the disk is full: remove old core dumps"
+    text = "When the store refuses writes (full disk): remove old core dumps"
     run = "rm -f {folder}/core.*"
 
 """
+REAL = ("XZE_", "ROLLOUT_", "OTEL_", "NOTIFY_SOCKET")
 LIMITED = '    [[stages.monitoring]]\n    text = "Daily metrics snapshot: the date"'
 
 
@@ -147,14 +147,25 @@ class GameDay(Rehearsal):
         super().__init__(speed, keep)
         self.scenario = scenario
         self.speed = speed
+        self.player = whoami().name
         self.finished: Debrief | None = None  # once the shift is over
 
-    def _options(self) -> tuple[str, ...]:
-        return ("--scenario", self.scenario.name)
+    def _spawned(self, *options: str) -> subprocess.Popen[bytes]:
+        """The scenario's name goes through the pipe, where `ps` does not show it. What the player's shell sets for a
+        real engine is left out: a ceiling, addresses for messages, a collector, a service manager."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(REAL)}
+        process = spawn(self.plan_path, self.folder, *options, "--scenario", attached=True, environ=environ)
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):  # it has ended already; its last words give the reason
+            process.stdin.write(f"{self.scenario.name}\n".encode())
+            process.stdin.flush()
+        return process
 
     def _adapted(self, plan: str) -> str:
-        """With the runbook's command; it names this game's folder, because it runs in the player's."""
+        """Any free port, for the plan's may be the real engine's, and the runbook's command, which names this game's
+        folder because it runs in the player's."""
         assert LIMITED in plan
+        plan = set_value(plan, "http.port", 0)
         folder = shlex.quote(str(self._root.absolute())).replace("\\", "\\\\").replace('"', '\\"')
         return plan.replace(LIMITED, RUNBOOK.lstrip("\n").format(folder=folder) + LIMITED)
 
@@ -205,7 +216,7 @@ class GameDay(Rehearsal):
         reader = Reader(self.folder)
         try:
             return reader.read(
-                lambda conn: debrief.debrief(conn, self.scenario, journal.read(self._root), self.speed, whoami().name)
+                lambda conn: debrief.debrief(conn, self.scenario, journal.read(self._root), self.speed, self.player)
             )
         except StoreError:
             return None

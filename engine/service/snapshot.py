@@ -110,6 +110,7 @@ def _plan_fields(engine: Engine) -> dict[str, Any]:
     return {
         **fields.of_plan(engine.plan, engine.state),
         "rehearsal": engine.rehearsal,
+        "game": engine.director is not None,
         "speed": pace(engine.clock),
         "plan_digest": engine.plan.digest,
         "faults": dict(engine.world.faults) if engine.world else {},

@@ -352,3 +352,9 @@ class View(Struct, frozen=True):
         False  # a resume would change something: release a hold or a lock, or allow LLM calls after a rollback
     )
     workers: tuple[WorkerView, ...] = ()  # outside the engine
+    game: bool = False  # of a game day, which is a rehearsal too
+
+    @property
+    def exercise(self) -> str:
+        """What this is if it is not a real rollout: "GAME DAY", "REHEARSAL", or ""."""
+        return "GAME DAY" if self.game else "REHEARSAL" if self.rehearsal else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,20 @@ def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 @pytest.fixture
-def empty_answers(tmp_path: Path) -> Iterator[GameDay]:
+def collector() -> Iterator[socket.socket]:
+    """Where the player's shell sends a real engine's messages and metrics."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        yield listening
+
+
+@pytest.fixture
+def empty_answers(tmp_path: Path, collector: socket.socket, monkeypatch: pytest.MonkeyPatch) -> Iterator[GameDay]:
+    real = f"127.0.0.1:{collector.getsockname()[1]}"
+    monkeypatch.setenv("ROLLOUT_NOTIFY_URLS", f"json://{real}/real mailto://a:b@{real}")
+    monkeypatch.setenv("ROLLOUT_REHEARSAL_NOTIFY_URLS", f"json://{real}/rehearsal")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{real}")
+    monkeypatch.setenv("XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE", "10")
     with GameDay(load("empty"), speed=30.0, keep=tmp_path / "game") as game:
         assert game.start() == ""
         yield game
@@ -40,7 +54,9 @@ def ran(*verbs: str, cwd: Path, state: Path) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_a_fault_is_seen_and_rolled_back_by_a_verb(empty_answers: GameDay, tmp_path: Path) -> None:
+def test_a_fault_is_seen_and_rolled_back_by_a_verb(
+    empty_answers: GameDay, collector: socket.socket, tmp_path: Path
+) -> None:
     game = empty_answers
     assert game.left_s() is None
     until(lambda: game.begin()[0], 60.0, "the day shift never got the rollout to its stage")
@@ -59,7 +75,12 @@ def test_a_fault_is_seen_and_rolled_back_by_a_verb(empty_answers: GameDay, tmp_p
         cwd=tmp_path,
         state=tmp_path,
     )
-    assert json.loads(status.stdout)["stage"] == 3
+    shown = json.loads(status.stdout)
+    assert shown["stage"] == 3
+    assert shown["effective_bp"] == 2500, "the ceiling of the player's shell is a real engine's"
+    assert shown["game"] is True
+    assert game.plan.http.port == 0, "a real engine may need its own port"
+    _hides_its_scenario(game)
 
     def failing() -> bool:
         begun = any(entry.kind == "step" for entry in journal.read(tmp_path / "game"))
@@ -85,7 +106,18 @@ def test_a_fault_is_seen_and_rolled_back_by_a_verb(empty_answers: GameDay, tmp_p
     assert score.passed
     assert any(moment.sentence.startswith("HIDDEN: 40 %") for moment in made.moments)
     kinds = [entry.kind for entry in journal.read(tmp_path / "game")]
+    assert "empty" not in (tmp_path / "game" / journal.NAME).read_text()
+    with pytest.raises(BlockingIOError):  # no message and no metric left the game
+        collector.accept()
     assert kinds.index("ready") < kinds.index("begun") < kinds.index("step") < kinds.index("look")
+
+
+def _hides_its_scenario(game: GameDay) -> None:
+    assert game._process is not None
+    place = Path(f"/proc/{game._process.pid}")
+    for file in ("cmdline", "environ"):
+        assert b"empty" not in (place / file).read_bytes()
+    assert "empty" not in game.folder.engine_log.read_text()
 
 
 def test_a_false_alarm_left_alone_is_passed_and_kept(tmp_path: Path) -> None:

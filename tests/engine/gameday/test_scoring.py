@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
+from console import screens
+from console.screens.page import Page
 from engine.gameday import scenario as scenarios
 from engine.gameday.scenario import SPEED, Scenario
-from engine.gameday.scoring import ACT, FINE, HARM, NOTICE, TIME, WRONG_MOVE, Act, By, ScreenLook, Shift, Slice, score
+from engine.gameday.scoring import (
+    ACT,
+    FINE,
+    HARM,
+    LOWERS_NOTHING,
+    NOTICE,
+    TIME,
+    WRONG_MOVE,
+    Act,
+    By,
+    ScreenLook,
+    Shift,
+    Slice,
+    score,
+)
 from engine.rehearsal.faults import checked
 
 TEN = [scenarios.load(name) for name in scenarios.names()]
@@ -88,6 +107,35 @@ def test_a_player_at_par_gets_the_par_and_passes(one: Scenario) -> None:
     assert made.par - 4 <= made.total <= made.par + 4
 
 
+@pytest.mark.parametrize(
+    ("one", "act"),
+    [(one, act) for one in WITH_FAULT for act in one.right if act in LOWERS_NOTHING],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_a_right_act_that_lowers_nothing_has_a_par_within_reach(one: Scenario, act: str) -> None:
+    made = score(one, played(one, (one.par.act_s, act, "player"), looks=(one.par.notice_s,)))
+    assert made.passed
+    assert made.total == made.par == NOTICE + ACT + TIME
+    assert "lowers nothing" in next(part for part in made.parts if part.name == "harm").sentence
+
+
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+def test_a_person_who_reads_two_screens_first_is_within_par(one: Scenario) -> None:
+    assert one.par.notice_s >= 6
+    assert one.par.act_s >= 12
+
+
+def test_a_fault_shows_on_screens_that_exist() -> None:
+    for module in pkgutil.walk_packages(screens.__path__, "console.screens."):
+        importlib.import_module(module.name)
+    classes, titles = [Page], set()
+    while classes:
+        titles.add(classes[-1].TITLE)
+        classes += classes.pop().__subclasses__()
+    for one in TEN:
+        assert set(one.screens) <= titles, one.name
+
+
 @pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
 def test_who_never_looks_fails_and_gets_no_more_than_the_harm_part(one: Scenario) -> None:
     made = score(one, played(one))
@@ -133,6 +181,49 @@ def test_a_wrong_move_costs_points_and_the_pass(one: Scenario) -> None:
     assert bad.wrong == ("promote",)
     assert not bad.passed
     assert any(part.name == "wrong moves" for part in bad.parts)
+
+
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+def test_a_rollback_before_anything_is_wrong_costs_points_and_the_pass(one: Scenario) -> None:
+    hasty: tuple[float, str, By] = (-(one.fault_after_s + one.visible_s) / SPEED + 1.0, "rollback", "player")
+    made = score(one, played(one, hasty, spared_after_s=hasty[0]))
+    assert made.wrong == ("rollback",)
+    assert not made.passed
+    assert made.total < 60
+    assert made.parts[-1].sentence == "Before anything was wrong you rolled back."
+    assert "You did nothing" not in made.parts[1].sentence
+
+
+def test_an_act_after_a_trigger_counts_if_it_was_still_needed() -> None:
+    one = scenarios.load("quota")
+    fired: tuple[float, str, By] = (5.0, "trigger", "trigger")
+    late = score(one, played(one, fired, (8.0, "rollback", "player"), spared_after_s=5.0))
+    assert not late.passed
+    both = score(one, played(one, fired, (8.0, "rollback", "player"), (9.0, "ack", "player"), spared_after_s=5.0))
+    assert both.acted == "ack"
+    assert both.passed
+
+
+def test_the_scenario_s_clock_is_scored_not_the_machine_s() -> None:
+    one = scenarios.load("empty")
+    shift = played(one, (12.0 + 3.0, "rollback", "player"), looks=(6.0 + 3.0,), spared_after_s=15.0)
+    late = score(one, structs.replace(shift, late_s=30.0, slices=()))
+    assert (late.noticed_s, late.acted_s) == (6.0, 12.0)
+
+
+def test_the_fault_is_visible_once_something_is_harmed() -> None:
+    one = scenarios.load("creep")
+    planned = one.fault_after_s + one.visible_s
+    shift = Shift(0.0, one.lasts_s, SPEED, slices=(Slice(planned + 90.0, 10.0, DOCUMENTS, 1),))
+    assert score(one, shift).visible == planned + 100.0
+    acted = structs.replace(shift, acts=(Act(planned + 20.0, "rollback", "player", lowers=True),))
+    assert score(one, acted).acted_s == 2.0
+
+
+def test_who_acts_in_time_was_looking() -> None:
+    one = scenarios.load("creep")
+    made = score(one, played(one, (one.par.act_s, "rollback", "player"), spared_after_s=one.par.act_s))
+    assert made.parts[0].points == NOTICE
 
 
 def test_what_a_colleague_does_is_not_the_player_s() -> None:

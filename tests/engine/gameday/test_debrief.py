@@ -1,0 +1,57 @@
+"""What the debrief makes of the log and of the game day's journal."""
+
+from __future__ import annotations
+
+from engine.gameday import debrief
+from engine.gameday.journal import JournalEntry
+from engine.gameday.scenario import load
+from engine.gameday.scoring import Act
+from engine.rollout.state import Actor, Decision
+from engine.store.log import Row
+
+ENGINE = Actor("engine", kind="engine")
+BO = Actor("bo", uid=1000)  # a player with a name of the cast
+CAST = Actor("bo", kind="person", terminal="pts/7")
+
+
+def row(at: float, kind: str, actor: Actor, percent: tuple[int, int] = (0, 0), **more: str) -> Row:
+    decision = Decision(kind, actor, "", 3, percent[1], at, f"id-{at}", f"{actor.name} {kind}", **more)
+    return Row(int(at), decision, percent[0], 1, "", "")
+
+
+def acts(*rows: Row) -> tuple[Act, ...]:
+    return debrief._acts(rows, (), 10.0, 100.0)
+
+
+def test_a_player_differs_from_the_cast_by_account_not_by_name() -> None:
+    mine, theirs, fired = acts(
+        row(20, "rollback", BO, (2500, 0)), row(21, "promote", CAST, (0, 1000)), row(22, "trigger", ENGINE, (1000, 0))
+    )
+    assert (mine.by, mine.lowers) == ("player", True)
+    assert theirs.by == "colleague"
+    assert (fired.by, fired.lowers) == ("trigger", True)
+
+
+def test_a_resume_that_lifts_nothing_is_no_reopening() -> None:
+    """After a manual rollback the inbox asks for it, for measuring; no percentage rises."""
+    assert [act.kind for act in acts(row(20, "rollback", BO, (2500, 0)), row(30, "resume", BO))] == [
+        "rollback",
+        "rearm",
+    ]
+    held = acts(row(20, "hold", BO, held="bo: looking"), row(30, "resume", BO, held="", locked=""))
+    assert [act.kind for act in held] == ["hold", "resume"]
+    locked = acts(row(5, "trigger", ENGINE, (2500, 0), locked="fired"), row(30, "resume", BO, held="", locked=""))
+    assert [act.kind for act in locked] == ["resume"], "it was locked before the shift"
+
+
+def test_screens_that_are_passed_on_the_way_do_not_count() -> None:
+    looks = [(20.0, "Triggers"), (50.0, "Rollback"), (90.0, "Triggers"), (90.1, "Live")]
+    entries = tuple(JournalEntry(0.0, at, "look", screen) for at, screen in looks)
+    assert [look.screen for look in debrief._looks(entries, 10.0)] == ["Triggers", "Rollback", "Live"]
+
+
+def test_a_step_that_came_late_moves_the_start_of_the_clock() -> None:
+    scenario = load("empty")
+    step = JournalEntry(0.0, 1000.0 + scenario.fault_after_s + 7.0, "step", step=0)
+    assert debrief._late(scenario, (step,), 1000.0) == 7.0
+    assert debrief._late(scenario, (), 1000.0) == 0.0
