@@ -77,6 +77,7 @@ def test_there_are_ten_and_their_data_hold_together() -> None:
     assert sum(not one.right for one in TEN) == 1, "one is to be left alone"
     for one in TEN:
         assert one.steps, one.name
+        assert max(len(one.truth), len(one.best)) <= 140, f"{one.name}: two lines of the debrief at 80x24"
         assert all(a.after_s <= b.after_s for a, b in pairwise(one.steps)), one.name
         assert all(a.after_s < b.after_s for a, b in pairwise(one.untouched)), one.name
         assert not set(one.right) & set(one.wrong), one.name
