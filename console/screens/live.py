@@ -203,7 +203,8 @@ class Live(Painting):
             if t.fired:
                 sign, style = "▼", "bad"
             c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
-            timer = f"{words.acts(t, brief=True)}  " if live and t.for_s else ""
+            moot = words.moot(v, t)
+            timer = f"{words.MOOT if moot else words.acts(t, brief=True)}  " if live and (moot or t.for_s) else ""
             text = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
             for cut in (": ", " ("):  # the rest is secondary, and useless if cut
                 text = text if cell_len(text) <= width - 19 or live else text.split(cut)[0]
@@ -216,10 +217,6 @@ class Live(Painting):
         x, y, width, rows = blocks.panel(
             c, area, f"{goal} · 2 opens it" if area.width > 44 else goal, f"{gate.met} of {gate.total} met"
         )
-        if gate.bake_s and rows > 3:  # the band has it too
-            blocks.meter(c, x, y, 16, gate.baked_s / gate.bake_s, "accent")
-            c.put(x + 17, y, words.bake(gate), "dim", width - 17)
-            y, rows = y + 1, rows - 1
         promotes = ", p promotes" if self.acts else ""
         lines = gate_lines(v) or [("✔", "ok", f"everything is met: open the gate (2){promotes}")]
         fits = lines if len(lines) <= rows else lines[: max(0, rows - 1)]

@@ -39,6 +39,7 @@ def list_(context: CliContext, as_json: bool) -> None:
     """Every trigger: verdict, value, threshold, n, timer; in breach also the rule, what resets it, and when it
     fires."""
     from console.verbs.status import unseen
+    from console.widgets import words
 
     glance = context.reader.glance()
     view = glance.view
@@ -46,29 +47,37 @@ def list_(context: CliContext, as_json: bool) -> None:
         fail("The engine has published nothing yet.", as_json, code="no_view")
     old = unseen(context, glance)
     fired = any(t.fired for t in view.triggers)
-    lines = [*([old] if old else []), *(line for trigger in view.triggers for line in _listed(trigger, fired))]
+    lines = [old] if old else []
+    for trigger in view.triggers:
+        lines += _listed(trigger, fired, words.moot(view, trigger))
     if view.attribution:
         lines.append(f"\nAttribution: {view.attribution}")
     say({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines), as_json)
 
 
-def _listed(t: TriggerView, another_fired: bool = False) -> list[str]:
-    from engine.plan.durations import clock
-
+def _listed(t: TriggerView, another_fired: bool = False, moot: bool = False) -> list[str]:
     if t.verdict == "locked" and t.fired:
         return [f"* {t.id:<16} -> {t.action:<15} FIRED; {t.sentence}"]
     seen = "locked, see the one marked *" if t.verdict == "locked" and another_fired else t.sentence
     lines = [f"{MARK.get(t.verdict, ' ')} {t.id:<16} -> {t.action:<15} {seen}"]
     if t.verdict in ("breach", "muted"):
-        when = (
-            "fires now" if t.fires_in_s == 0 else f"fires in {clock(t.fires_in_s)}" if t.fires_in_s else "not yet sure"
-        )
+        when = _when(t, moot)
         muted = "muted by a critical one, " if t.verdict == "muted" else ""
         lines.append(
             f"{'':<20}{muted}{when}, rule {t.rule}{f' ({t.acts_by})' if t.acts_by else ''}"
             + (f"; resets when {t.resets_when}" if t.resets_when else "")
         )
     return lines
+
+
+def _when(t: TriggerView, moot: bool) -> str:
+    from engine.plan.durations import clock
+
+    if moot:
+        return "at 0 % already, nothing to lower"
+    if t.fires_in_s is None:
+        return "not yet sure"
+    return f"fires in {clock(t.fires_in_s)}" if t.fires_in_s else "fires now"
 
 
 # -- why ---------------------------------------------------------------------------------------------------------------

@@ -7,12 +7,14 @@ from math import isfinite
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.model import Plan
 from engine.plan.vocabulary import METRICS
+from engine.rollout.actions import LOWERING
 from engine.text import percent, rate_percent
 from engine.view.model import GateView, Gauge, Health, ServerView, TriggerView, View
 
 __all__ = ["ago", "clock", "format_duration", "hour", "moment", "percent"]
 
 NO_DATA = "no data"
+MOOT = "at 0 % already"  # of a trigger that would lower the percentage
 
 # mark, word, style: three ways to show the same state
 HEALTH: dict[Health, tuple[str, str, str]] = {
@@ -145,11 +147,17 @@ def sentence(view: View) -> str:
 
 def worst(view: View) -> TriggerView | None:
     """The trigger that acts first, or the one closest to acting."""
-    holds = ("pause", "investigate")  # lowering the percentage comes first; at 0 % there is nothing to lower
-    running = [t for t in view.triggers if t.verdict == "breach" and (view.percent_bp or t.action in holds)]
+    running = [t for t in view.triggers if t.verdict == "breach" and not moot(view, t)]
     if not running:
         return None
-    return min(running, key=lambda t: (t.action in holds, t.fires_in_s if t.fires_in_s is not None else 1e9, t.id))
+    return min(
+        running, key=lambda t: (t.action not in LOWERING, t.fires_in_s if t.fires_in_s is not None else 1e9, t.id)
+    )
+
+
+def moot(view: View, t: TriggerView) -> bool:
+    """Whether it would lower the percentage, which is 0 already."""
+    return not view.percent_bp and t.action in LOWERING
 
 
 def acts(t: TriggerView, brief: bool = False) -> str:

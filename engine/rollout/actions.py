@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from engine.plan.model import Action
 
+LOWERING = frozenset({Action.to_zero, Action.previous_stage, Action.halve})  # the others leave the percentage as it is
 STRENGTH: dict[Action, int] = {action: rank for rank, action in enumerate(Action)}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from engine.plan.durations import clock, format_duration
 from engine.plan.model import Action, Severity, Trigger, TriggerSettings
-from engine.rollout.actions import STRENGTH, resulting
+from engine.rollout.actions import LOWERING, STRENGTH, resulting
 from engine.triggers.decision import BLIND, Evaluation, ProposedAction
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
 from engine.triggers.measurement import Stale
@@ -35,7 +35,7 @@ def evaluate(
     judged = tuple(_judge(rule, settings, before.get(rule.id, _FRESH), evidence, dt, blind, quiet) for rule in rules)
     locked = moment.locked if moment.percent_bp <= 0 else ""
     firing = [judgement for judgement in judged if judgement.acted and not locked]
-    critical = any(judgement.rule.severity is Severity.critical for judgement in firing)
+    critical = any(_mutes(judgement.rule, moment) for judgement in firing)
     fired = tuple(judgement.rule.id for judgement in firing if _news(judgement))
     step_down = blind and blind_s >= settings.blind_step_down_s
     blind_detail = _blind_detail(evidence, blind_s, settings) if blind else ""
@@ -116,6 +116,11 @@ def _news(judgement: JudgedRule) -> bool:
         return True
     before, value = judgement.timer.fired_value, judgement.finding.value
     return judgement.rule.metric == "complaints" and value is not None and before is not None and value > before
+
+
+def _mutes(rule: Trigger, moment: Moment) -> bool:
+    """A critical rule acts for the lower ones, unless it has nothing left to lower."""
+    return rule.severity is Severity.critical and (moment.percent_bp > 0 or rule.action not in LOWERING)
 
 
 def _latched(judgement: JudgedRule) -> Timer:

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from engine.plan.durations import clock
 from engine.plan.model import Severity, Trigger
+from engine.rollout.actions import LOWERING
+from engine.text import counted
 from engine.triggers import words
 from engine.triggers.evidence import Timer
 from engine.triggers.rules import WINDOWED, Finding, composed
@@ -18,7 +20,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 class Reading(Struct, frozen=True):
-    """One rule, ready to show. `fires_in_s` is 0 while it fires, None if unknown.
+    """One rule, ready to show. `fires_in_s` is 0 while it fires, None if unknown or if it has nothing to lower.
 
     There is one clock, that of the detector that acts first (`acts_by`): `held_s` of `for_s` has passed, `fires_in_s`
     is left.
@@ -57,6 +59,7 @@ def read(judged: JudgedRule, critical: bool = False, locked: str = "", idle: boo
     rule, finding = judged.rule, judged.finding
     verdict = _verdict(judged, critical, locked)
     live = verdict in ("breach", "muted")
+    moot = idle and rule.action in LOWERING
     first = _first(judged)
     name = judged.acted or (first.rule if live else finding.rule)
     return Reading(
@@ -71,7 +74,7 @@ def read(judged: JudgedRule, critical: bool = False, locked: str = "", idle: boo
         name,
         _sentence(judged, verdict, locked, idle),
         composed(finding.resets) if live else "",
-        first.left_s if live else None,
+        first.left_s if live and not moot else None,
         _headline(judged) if live else "",
         _evidence(judged) if live else "",
         first.name if live else "",
@@ -197,6 +200,11 @@ def _relation(value: float, threshold: float) -> str:
 def _figures(rule: Trigger, finding: Finding, held: str) -> str:
     """ "error rate 5.6 % over 5 % for 3:12 of 5:00 (17 of 304 in 5 min)"."""
     name = words.NAMES[rule.metric]
+    if rule.metric == "complaints" and finding.value is not None and finding.threshold is not None:
+        limit = "over" if finding.breach else "acts over"
+        return (
+            f"{counted(int(finding.value), 'complaint')} {composed(finding.text)}, {limit} {finding.threshold:g}{held}"
+        )
     if rule.metric == "llm_available":
         how = "unavailable" if finding.breach else "not yet judged unavailable" if finding.k else "answers"
         return f"LLM service {how}{held} ({composed(finding.text)})"

@@ -16,6 +16,7 @@ from engine.measures.bucket import Bucket
 from engine.plan.durations import clock as timer
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan, Severity
+from engine.rollout.actions import LOWERING
 from engine.rollout.state import State
 from engine.text import counted, percent, rate_percent
 from engine.view.model import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
@@ -248,7 +249,7 @@ _HEADLINES: tuple[Callable[[Situation], Headline | None], ...] = (
 def _urgency(trigger: TriggerView) -> tuple[int, bool, float]:
     """By severity; within one, triggers that lower the percentage come before those that hold it."""
     rank = {"critical": 0, "high": 1, "medium": 2}[trigger.severity]
-    only_holds = trigger.action in ("pause", "investigate")
+    only_holds = trigger.action not in LOWERING
     return rank, only_holds, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9
 
 
@@ -312,7 +313,7 @@ def what_next(
         left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "if confirmed"
         by = f", {t.acts_by}" if t.acts_by else ""
         out.append(f"{left} {DOES.get(t.action, t.action)}: {t.id}{by}")
-    if any(t.action in ("to_zero", "previous_stage", "halve") for t in breach):
+    if any(t.action in LOWERING for t in breach):
         out.append("then locked until resumed with cause")
     if blind and blind_step_in_s is not None:
         out.append(f"in {timer(blind_step_in_s)} one stage back: blind")

@@ -147,6 +147,12 @@ def test_the_trigger_that_fired_is_marked_among_the_locked() -> None:
     assert _listed(one)[0].endswith("locked: b fired")
 
 
+def test_a_trigger_with_nothing_to_lower_never_fires_now() -> None:
+    one = TriggerView("a", "t", "to_zero", "critical", "breach", None, None, 0, None, 60.0, 60.0, "", "seen", "", 0.0)
+    assert _listed(one)[1].strip().startswith("fires now")
+    assert _listed(one, moot=True)[1].strip().startswith("at 0 % already, nothing to lower")
+
+
 @pytest.mark.parametrize(
     ("calls", "probes", "sentence"),
     [

@@ -22,6 +22,16 @@ def test_a_timer_shows_how_far_it_is_and_when_it_fires() -> None:
     assert reading.headline == "errors 20 % over 5 %"
 
 
+def test_at_zero_a_trigger_that_lowers_has_no_countdown() -> None:
+    scene = Scene(stage=0)
+    scene.failed_probes, scene.samples = 3, {"complaints": Ok(6.0, 6)}
+    scene.run(120, per_min=0)
+    gone, asked = scene.reading("llm_unavailable"), scene.reading("complaints")
+    assert (gone.verdict, gone.fires_in_s) == ("breach", None)
+    assert (asked.verdict, asked.fires_in_s) == ("breach", 0.0)  # holding promotion works at 0 % too
+    assert asked.sentence == "6 complaints in this stage, over 5"
+
+
 @pytest.mark.parametrize(
     "service",
     [
