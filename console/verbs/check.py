@@ -160,6 +160,10 @@ def _environment(plan: Plan, report: Say) -> None:
         report(CheckOutcome("token", "fail", why))
 
 
+def _size(free: int) -> str:
+    return f"{free / 1e9:.1f} GB" if free >= 1e8 else f"{free / 1e6:.1f} MB"
+
+
 def _store(context: CliContext, report: Say) -> None:
     from engine.store.folder import StoreError
 
@@ -171,7 +175,7 @@ def _store(context: CliContext, report: Say) -> None:
         return
     enough = free > ROOM
     more = "." if enough else ": too little for weeks; free some space or set [store] path."
-    report(CheckOutcome("store", "ok" if enough else "fail", f"{context.folder.path}, {free / 1e9:.1f} GB free{more}"))
+    report(CheckOutcome("store", "ok" if enough else "fail", f"{context.folder.path}, {_size(free)} free{more}"))
 
 
 def _port(context: CliContext, report: Say) -> None:

@@ -166,7 +166,8 @@ def band(c: Canvas, y: int, v: View, old: bool = False) -> int:
     x = c.put(x + 2, y, _percent(v), f"{style}+")
     x = c.put(x + 2, y, f" {sign} {word} ", BADGE[state])
     _timer(c, x + 2, y, v, style)
-    c.block(1, y + 1, c.width - 2, rows - 1, words.sentence(v), style)
+    until = f"until {words.hour(v.at, v.at)}: " if old else ""
+    c.block(1, y + 1, c.width - 2, rows - 1, f"{until}{words.sentence(v)}", style)
     return rows
 
 

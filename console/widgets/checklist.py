@@ -44,8 +44,8 @@ def lines(gate: GateView) -> list[ChecklistLine]:
         out += [ChecklistLine(item=i) for i in gate.items]
     if gate.approvals_needed > 1 or gate.approvals:
         out.append(ChecklistLine(f"approvals · {len(gate.approvals)} of {gate.approvals_needed}"))
-        by = ", ".join(gate.approvals) or "no approvals yet: a approves"
-        out.append(ChecklistLine(text=f"approved by {by}", done=len(gate.approvals) >= gate.approvals_needed))
+        by = f"approved by {', '.join(gate.approvals)}" if gate.approvals else "no approvals yet: a approves"
+        out.append(ChecklistLine(text=by, done=len(gate.approvals) >= gate.approvals_needed))
     if gate.others:
         out.append(ChecklistLine("also missing"))
         out += [ChecklistLine(text=m) for m in gate.others]

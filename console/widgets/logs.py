@@ -5,6 +5,7 @@ from __future__ import annotations
 from console.widgets import words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span
+from engine.text import spoken
 from engine.view.model import DecisionView, View
 
 KIND: dict[str, tuple[str, str]] = {
@@ -17,7 +18,8 @@ KIND: dict[str, tuple[str, str]] = {
 def lines(v: View) -> list[tuple[float, str, str]]:
     """(at, kind, sentence) of decisions and events together, newest first. Decisions keep the log's order, because a
     promotion's own checks carry a later time than the promotion."""
-    rows = [(at, 0, (at, "event", text)) for at, text in v.events]
+    recorded = {spoken(d.sentence) for d in v.log}  # some decisions are announced as an event too
+    rows = [(at, 0, (at, "event", text)) for at, text in v.events if text not in recorded]
     latest = 0.0
     for d in sorted(v.log, key=lambda d: d.rev):
         latest = max(latest, d.at)

@@ -178,7 +178,7 @@ def amount(value: float, unit: str) -> str:
     if unit == "change":
         return f"{value * 100:+.3g} %"
     if unit == "ms":
-        return f"{value / 1000:.2f} s"
+        return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms"
     return f"{value:g}"
 
 

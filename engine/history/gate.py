@@ -11,6 +11,7 @@ import msgspec
 from engine.gate import checklist, conditions, facts
 from engine.gate.checklist import Signature
 from engine.gate.report import gate_view
+from engine.history import bake
 from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.quality import review
@@ -53,9 +54,10 @@ def gate_at(
     items = _items(conn, plan, state)
     stage = control.gate_stage(plan, state)
     asked = stage.bake_s if stage else 0.0
-    began = state.entered_at if control.returns(plan, state) is None else _return_began(conn, state)
+    returns = control.returns(plan, state) is not None
+    began = _return_began(conn, state) if returns else state.entered_at
     began = began or log.first_at(conn) or 0.0  # no one promoted into the first stage
-    baked = min(asked, max(0.0, at - began))
+    baked = bake.baked(conn, state, began, asked, returns, at)
     negative, impacts = facts.negative(conn, state, at)
     known = conditions.GateFacts(
         {**samples, "negative_impacts": negative}, forecast=False, sentences={"negative_impacts": impacts}

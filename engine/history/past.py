@@ -37,7 +37,7 @@ HOUR, DAY = 3600, 86400.0
 NOT_KEPT = (
     "calls in flight, queues and the servers' own state",
     "the armed file and the lease: the percentage shown is the decided one",
-    "bake counts only watched time: the figure shown is an upper bound",
+    "time without traffic: the bake shown is an upper bound",
     "engine messages that are not decisions",
 )
 

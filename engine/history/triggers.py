@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.plan.durations import format_duration
+from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
 from engine.triggers.history import STALE_S
 from engine.triggers.wording import Reading
@@ -22,11 +22,12 @@ class Recorded(Struct, frozen=True):
 
     triggers: tuple[TriggerView, ...]
     unwatched: str
+    unseen: str = ""  # why they were blind
 
     @property
     def blind(self) -> str:
         """Why the triggers saw nothing; "" if they did."""
-        return next((t.sentence for t in self.triggers if t.verdict == "blind"), "") or self.unwatched
+        return self.unseen or self.unwatched
 
 
 def recorded(conn: sqlite3.Connection, plan: Plan, fired: str, at: float) -> Recorded:
@@ -47,7 +48,18 @@ def recorded(conn: sqlite3.Connection, plan: Plan, fired: str, at: float) -> Rec
             out.append(trigger_view(rule, nothing, fired, verdict="unknown"))
         else:
             out.append(trigger_view(rule, _later(msgspec.json.decode(row[1], type=Reading), age), fired))
-    return Recorded(tuple(out), "" if newest <= STALE_S else _unwatched(newest))
+    blind = next((t.sentence for t in out if t.verdict == "blind"), "")
+    return Recorded(tuple(out), "" if newest <= STALE_S else _unwatched(newest), blind and _unseen(conn, at, blind))
+
+
+def _unseen(conn: sqlite3.Connection, at: float, sentence: str) -> str:
+    """Since when and why, as the log has it; a trigger's own sentence if it does not."""
+    row = conn.execute(
+        "SELECT at, json_extract(body, '$.evidence.unseen') FROM decision WHERE kind = 'blind' AND at <= ? "
+        "ORDER BY rev DESC LIMIT 1",
+        (at,),
+    ).fetchone()
+    return f"since {iso(row[0])[11:19]}: {row[1]}; timers frozen" if row is not None and row[1] else sentence
 
 
 def _later(r: Reading, age: float) -> Reading:

@@ -69,7 +69,7 @@ class SilenceDetector:
         if waiting or not answers:
             return Unseen(why, since_s)
         if self._expected(share) >= GAPS:
-            return Unseen(f"{why} while {counted(come, 'document')} arrived", since_s)
+            return Unseen(f"{why} while {come:,} arrived", since_s)
         self._calm_at = now
         few = f", {counted(come, 'document')} by frequency" if come else ""
         return Unseen(f"no LLM documents for {int(quiet)} s{few}", quiet, idle=True)

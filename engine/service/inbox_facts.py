@@ -45,7 +45,7 @@ def inbox_facts(
         held_why=held_why,
         misplaced=engine.misplaced,
         plan_changed=engine.plan_watch.sentence,
-        blind=monitor.verdict.blind,
+        blind=monitor.verdict.blind_why,
         overruled=overruled,
         problems=running.problems,
         unexplained=proof.rev

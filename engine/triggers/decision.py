@@ -6,6 +6,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from engine.plan.durations import clock
 from engine.plan.model import Action
 from engine.triggers.evidence import Timers
 from engine.triggers.wording import JudgedRule, Reading, read
@@ -33,7 +34,8 @@ class Evaluation(Struct, frozen=True, dict=True):
     firing: tuple[str, ...] = ()
     fired: tuple[str, ...] = ()
     winner: ProposedAction | None = None
-    blind_detail: str = ""  # how long, what follows, why; promotion is held while it is not empty
+    blind_why: str = ""  # why there are no figures; promotion is held while it is not empty
+    blind_step_in_s: float = 0.0  # until it steps one stage back
     locked: str = ""
     critical: bool = False  # a critical rule fires: the others are muted
     idle: bool = False  # at 0 %: no LLM documents are expected
@@ -42,7 +44,16 @@ class Evaluation(Struct, frozen=True, dict=True):
     @property
     def blind(self) -> str:
         """The sentence while the engine is blind; otherwise "" """
-        return f"blind {self.blind_detail}" if self.blind_detail else ""
+        if not self.blind_why:
+            return ""
+        return f"blind {clock(self.timers.blind_s)}: {self.blind_why}; promotion is held, timers are frozen"
+
+    @property
+    def blind_detail(self) -> str:
+        """Why, and what follows, for the headline, whose end is cut on a narrow screen."""
+        left = self.blind_step_in_s
+        then = f"one stage back in {clock(left)}" if left > 0 else "one stage back"
+        return f"{self.blind_why}; {then}; promotion is held, timers are frozen" if self.blind_why else ""
 
     @property
     def quiet(self) -> str:

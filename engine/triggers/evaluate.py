@@ -38,10 +38,10 @@ def evaluate(
     critical = any(_mutes(judgement.rule, moment) for judgement in firing)
     fired = tuple(judgement.rule.id for judgement in firing if _news(judgement))
     step_down = blind and blind_s >= settings.blind_step_down_s
-    blind_detail = _blind_detail(evidence, blind_s, settings) if blind else ""
+    blind_why = _blind_why(evidence) if blind else ""
     proposals = [_proposal(judgement, read(judgement, critical, locked).sentence, moment) for judgement in firing]
     if step_down:
-        proposals.append(_step_down(f"blind {blind_detail}", moment))
+        proposals.append(_step_down(f"blind {clock(blind_s)}: {blind_why}", moment))
     return Evaluation(
         judged,
         Timers(
@@ -55,7 +55,8 @@ def evaluate(
         (*(judgement.rule.id for judgement in firing), *((BLIND,) if step_down else ())),
         (*fired, *((BLIND,) if step_down and not timers.blind_fired else ())),
         _winner(proposals, moment, judged, fired) if proposals else None,
-        blind_detail,
+        blind_why,
+        settings.blind_step_down_s - blind_s,
         locked,
         critical,
         moment.percent_bp <= 0,
@@ -174,16 +175,12 @@ def _winner(
     )
 
 
-def _blind_detail(evidence: Evidence, blind_s: float, settings: TriggerSettings) -> str:
+def _blind_why(evidence: Evidence) -> str:
     if evidence.unseen:
-        why = evidence.unseen
-    elif isinstance(evidence.attempts, Stale):
-        why = f"the latest figure is {format_duration(evidence.attempts.age_s)} old"
-    else:
-        why = "no figures"
-    left = settings.blind_step_down_s - blind_s
-    then = f"one stage back in {clock(left)}" if left > 0 else "one stage back"
-    return f"{clock(blind_s)}, {then}: {why}; promotion is held, timers are frozen"
+        return evidence.unseen
+    if isinstance(evidence.attempts, Stale):
+        return f"the latest figure is {format_duration(evidence.attempts.age_s)} old"
+    return "no figures"
 
 
 def _quiet_detail(evidence: Evidence) -> str:

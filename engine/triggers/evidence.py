@@ -22,8 +22,8 @@ class Probes(Struct, frozen=True):
 class Evidence(Struct, frozen=True):
     """`samples`: metrics without a window here, such as complaints, quality_score and latency_p95.
 
-    `unseen`: why figures are missing right now ("no lookups for 40 s", "the store cannot be written"), "" while there
-    are. `unseen_s`: for how long. `idle`: no documents arrive although the service answers.
+    `unseen`: why figures are missing right now ("no LLM documents for 40 s", "the store cannot be written"), ""
+    while there are. `unseen_s`: for how long. `idle`: no documents arrive although the service answers.
     """
 
     attempts: Attempts | NoData | Stale | Error = NoData()
@@ -96,4 +96,4 @@ def silence(quiet_s: float, per_min: float, waiting: int = 0) -> str:
         return ""
     if waiting:
         return f"no answer from the LLM service for {int(quiet_s)} s, {counted(waiting, 'call waits', 'calls wait')}"
-    return f"no lookups for {int(quiet_s)} s"
+    return f"no LLM documents for {int(quiet_s)} s"

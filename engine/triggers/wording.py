@@ -130,18 +130,19 @@ def _verdict(judged: JudgedRule, critical: bool, locked: str) -> Verdict:
 
 def _sentence(judged: JudgedRule, verdict: Verdict, locked: str, idle: bool) -> str:
     rule, finding, timer = judged.rule, judged.finding, judged.timer
+    at = f" at {clock(timer.held_s)} of {clock(rule.for_s)}" if rule.for_s else ""
     if verdict == "disabled":
         return "disabled: it never acts"
     if verdict == "locked":
         return f"locked: {locked}"
     if verdict == "blind":
-        return f"blind: timer frozen at {clock(timer.held_s)} of {clock(rule.for_s)}"
+        return f"blind: timer frozen{at}"
     if judged.quiet and verdict == "insufficient":
-        return f"no traffic: timer paused at {clock(timer.held_s)} of {clock(rule.for_s)}"
+        return f"no traffic: timer paused{at}"
     if verdict == "insufficient" and idle and rule.metric in WINDOWED:
         return "no LLM documents at 0 %: nothing to judge"
     if verdict == "insufficient":
-        frozen = f", timer frozen at {clock(timer.held_s)} of {clock(rule.for_s)}" if timer.held_s else ""
+        frozen = f", timer frozen{at}" if timer.held_s else ""
         return f"insufficient: {composed(finding.why)}{frozen}"
     if verdict == "ok":
         return _figures(rule, finding, "")

@@ -26,7 +26,7 @@ class InboxFacts(Struct, frozen=True):
     held_why: str = ""  # the person's reason
     misplaced: str = ""
     plan_changed: str = ""
-    blind: str = ""
+    blind: str = ""  # why there are no figures
     unarmed: bool = False  # no LLM call is made, so that a stage with shadow measures nothing
     overruled: str = ""  # why less is in force than decided
     problems: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ def _trouble(state: State, facts: InboxFacts) -> list[TaskView]:
             TaskView("overruled", f"0 % in force, decided {percent(state.percent_bp)}: {facts.overruled}", "gate")
         )
     if facts.blind:
-        out.append(TaskView("blind", f"restore telemetry: {facts.blind}", "triggers"))
+        out.append(TaskView("blind", f"find out why: {facts.blind}", "triggers"))
     out += [TaskView("problem", problem, "log") for problem in facts.problems]
     if facts.plan_changed:
         out.append(TaskView("plan", facts.plan_changed, "", ""))
@@ -122,7 +122,8 @@ def _gate(state: State, plan: Plan, gate: GateView, facts: InboxFacts) -> list[T
     ]
     approved = max(len(gate.approvals), 0)
     if gate.approvals_needed > 1 and approved < gate.approvals_needed:
-        out.append(TaskView("approve", f"approve the next step: {approved} of {gate.approvals_needed} have", "gate"))
+        who = "another person approves" if approved else "approve"
+        out.append(TaskView("approve", f"{who} the next step: {approved} of {gate.approvals_needed} have", "gate"))
     if facts.to_review:
         done = facts.review_of - facts.to_review
         sentence = f"review {counted(facts.to_review, 'document')}: {done} of {facts.review_of} done"

@@ -189,7 +189,7 @@ BLIND = replace(
     latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 0}, attribution="no documents arrive on either arm: look at what sends them",
     triggers=tuple(replace(t, verdict="blind", value=None, n=0, sentence="no figures since 14:01:02, the timer waits") for t in CALM),
     next=("one stage down (0 %) if still blind in 27:55", "timers are stopped, promotion is held"), waiting=("find out why no documents arrive", *NORMAL.waiting),
-    inbox=(TaskView("blind", "restore telemetry: no LLM document since 14:01:02", "triggers"), *INBOX, REVIEW),
+    inbox=(TaskView("blind", "find out why: no LLM documents for 124 s", "triggers"), *INBOX, REVIEW),
 )  # fmt: skip
 
 PROVEN = ProofView(

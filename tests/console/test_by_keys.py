@@ -78,6 +78,12 @@ def test_the_newest_decision_comes_first_whatever_its_clock() -> None:
     assert [text for _, _, text in result][:3] == ["event", "promoted", "checked"]
 
 
+def test_a_decision_that_is_announced_as_an_event_is_one_line() -> None:
+    blind = replace(LOG[0], rev=50, kind="blind", sentence="blind 2:00: no LLM documents")
+    result = logs.lines(replace(NORMAL, log=(blind, *LOG), events=((blind.at, "Blind 2:00: no LLM documents."),)))
+    assert [text for _, _, text in result if "lind" in text] == ["blind 2:00: no LLM documents"]
+
+
 def test_a_condition_that_only_takes_time_is_not_a_failure() -> None:
     waiting = next(c for c in NORMAL.gate.conditions if c.met is False and c.eta_s)
     assert checklist.sign(waiting)[0] == "○"

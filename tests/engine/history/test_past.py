@@ -65,6 +65,26 @@ def test_a_timer_runs_on_between_two_pieces_of_evidence() -> None:
     assert (trigger.held_s, trigger.fires_in_s, trigger.verdict) == (90.0, 210.0, "breach")
 
 
+def test_the_bake_of_a_moment_stops_while_blind_and_never_exceeds_the_last() -> None:
+    h = History()
+    h.up()
+    began = h.at
+    h.wait(60)
+    h.tell("blind", "blind", {"unseen": "no LLM documents for 45 s while 83 arrived"}, ENGINE)
+    seen(h, h.at, "blind", 0.0, None)
+    assert at(h, h.at + 30).blind.endswith(": no LLM documents for 45 s while 83 arrived; timers frozen")
+    h.wait(600)
+    assert at(h, h.at).gate.baked_s == 60
+    h.tell("seen", "sees documents again", actor=ENGINE)
+    h.wait(30)
+    assert at(h, h.at).gate.baked_s == 90
+    h.tell("engine_start", "the engine started", {"away_s": 25.0}, ENGINE)
+    assert at(h, h.at).gate.baked_s == 65
+    last = {"stage": 1, "entered_at": began, "gate": {"baked_s": 40.0}}
+    h.conn.execute("INSERT INTO live (id, at, body) VALUES (1, ?, ?)", (h.at, msgspec.json.encode(last)))
+    assert at(h, h.at).gate.baked_s == 40
+
+
 def test_what_was_not_kept_is_unknown_and_never_invented() -> None:
     h = History()
     h.tell("start", "the rollout begins", actor=ENGINE)

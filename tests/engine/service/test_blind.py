@@ -81,7 +81,7 @@ async def test_no_look_ups_for_two_minutes_is_blind_shown_logged_notified_and_on
         assert not shown(c)
         baked = c.engine.monitor.watch.baked_s
         await c.passes(20)
-        assert "no lookups for 130 s" in shown(c)
+        assert "no LLM documents for 130 s" in shown(c)
         row = log.last(c.engine.conn, ("blind",))
         assert row is not None
         assert "promotion is held, timers are frozen" in row.decision.sentence
@@ -150,7 +150,7 @@ async def test_silence_does_not_end_when_the_last_hour_has_run_empty(tmp_path: P
             await c.passes(60, step=20.0)
         assert not shown(c)
         await c.passes(5400, step=20.0)
-        assert "no lookups for 54" in shown(c)
+        assert "no LLM documents for 54" in shown(c)
 
 
 async def test_in_a_time_lapse_one_answer_in_flight_is_not_silence() -> None:
@@ -161,4 +161,4 @@ async def test_in_a_time_lapse_one_answer_in_flight_is_not_silence() -> None:
     await asyncio.sleep(0.1)
     assert sight.unseen("", waiting=0) == sight.unseen("", waiting=1) == Unseen()
     clock.set_speed(60.0)  # the same three minutes, of a calendar in which they are seconds
-    assert "no lookups" in sight.unseen("", waiting=0)[0]
+    assert "no LLM documents" in sight.unseen("", waiting=0)[0]

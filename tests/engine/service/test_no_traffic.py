@@ -48,7 +48,7 @@ async def test_documents_by_frequency_alone_at_a_quarter_are_blindness(tmp_path:
             for n in range(30):
                 await c.engine.extract(f"control-{n}", TEXT, method="frequency")
             await c.passes(BLIND_S + 20)
-            assert "while 30 documents arrived" in shown(c)
+            assert "while 30 arrived" in shown(c)
             await c.passes(STEP_DOWN_S)
             assert c.engine.state.percent_bp == 1000
 

@@ -86,7 +86,7 @@ def test_a_disabled_rule_is_neither_blind_nor_timed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unseen", "percent_bp", "blind_s"), [("", 2500, 0.0), ("no lookups", 0, 0.0), ("no lookups", 1, 21.0)]
+    ("unseen", "percent_bp", "blind_s"), [("", 2500, 0.0), ("no LLM documents", 0, 0.0), ("no LLM documents", 1, 21.0)]
 )
 def test_blind_time_counts_while_documents_are_expected_and_unseen(
     unseen: str, percent_bp: int, blind_s: float
@@ -96,28 +96,28 @@ def test_blind_time_counts_while_documents_are_expected_and_unseen(
 
 
 def test_blindness_begins_with_no_time_at_all() -> None:
-    assert 0 < judge(of(GOOD, unseen="no lookups"), Timers()).timers.blind_s < 0.1
-    changed = judge(of(GOOD, unseen="no lookups"), Timers(99.0, 0, blind_s=500.0))  # another epoch
+    assert 0 < judge(of(GOOD, unseen="no LLM documents"), Timers()).timers.blind_s < 0.1
+    changed = judge(of(GOOD, unseen="no LLM documents"), Timers(99.0, 0, blind_s=500.0))  # another epoch
     assert 0 < changed.timers.blind_s < 0.1
 
 
 @pytest.mark.parametrize(("before", "steps"), [(STEP_DOWN - 1, True), (STEP_DOWN - 1.1, False)])
 def test_blind_long_enough_goes_one_stage_back(before: float, steps: bool) -> None:
-    result = judge(of(GOOD, unseen="no lookups"), Timers(99.0, 1, blind_s=before))
+    result = judge(of(GOOD, unseen="no LLM documents"), Timers(99.0, 1, blind_s=before))
     assert result.firing == result.fired == ((BLIND,) if steps else ())
     assert ("one stage back in 0:00" in result.blind_detail) is not steps
     assert "one stage back" in result.blind_detail
 
 
 def test_how_long_until_the_step_back() -> None:
-    detail = judge(of(GOOD, unseen="no lookups"), Timers(99.0, 1, blind_s=STEP_DOWN - 61)).blind_detail
-    assert "one stage back in 1:00: no lookups" in detail
-    last = judge(of(GOOD, unseen="no lookups"), Timers(99.0, 1, blind_s=STEP_DOWN - 1.5)).blind_detail
+    detail = judge(of(GOOD, unseen="no LLM documents"), Timers(99.0, 1, blind_s=STEP_DOWN - 61)).blind_detail
+    assert detail.startswith("no LLM documents; one stage back in 1:00;")
+    last = judge(of(GOOD, unseen="no LLM documents"), Timers(99.0, 1, blind_s=STEP_DOWN - 1.5)).blind_detail
     assert "one stage back in 0:00" in last
 
 
 def test_a_step_back_is_news_once() -> None:
-    result = judge(of(GOOD, unseen="no lookups"), Timers(99.0, 1, blind_s=STEP_DOWN, blind_fired=True))
+    result = judge(of(GOOD, unseen="no LLM documents"), Timers(99.0, 1, blind_s=STEP_DOWN, blind_fired=True))
     assert result.firing == (BLIND,)
     assert result.fired == ()
 
@@ -127,13 +127,13 @@ def test_a_step_back_is_news_once() -> None:
     [(True, BLIND_AFTER, True), (True, BLIND_AFTER - 0.1, False), (False, BLIND_AFTER, False)],
 )
 def test_no_traffic_is_idle_for_as_long_as_blindness(idle: bool, unseen_s: float, quiet: bool) -> None:
-    result = judge(of(GOOD, unseen="no lookups", unseen_s=unseen_s, idle=idle))
+    result = judge(of(GOOD, unseen="no LLM documents", unseen_s=unseen_s, idle=idle))
     assert bool(result.quiet) is quiet
 
 
 @pytest.mark.parametrize("idle", [True, False])
 def test_only_rules_with_a_window_are_blind_or_quiet(idle: bool) -> None:
-    result = judge(of(GOOD, unseen="no lookups", unseen_s=BLIND_AFTER, idle=idle), None, RULE, CACHE)
+    result = judge(of(GOOD, unseen="no LLM documents", unseen_s=BLIND_AFTER, idle=idle), None, RULE, CACHE)
     grounded, cache = result.judged
     assert (grounded.blind, grounded.quiet) == (False, False)
     assert (cache.blind, cache.quiet) == (not idle, idle)
@@ -156,7 +156,7 @@ def test_what_cannot_be_seen_does_not_end_a_breach(idle: bool) -> None:
     healthy = seen(windows={CACHE.for_s: WindowTotals(CACHE.for_s, 0, 0, lookups=100, hits=90)})
     before = Timers(99.0, 1, {CACHE.id: FIRED})
     assert not judge(Evidence(healthy), before, CACHE).timers.rules[CACHE.id].fired
-    unseen = Evidence(healthy, unseen="no lookups", unseen_s=BLIND_AFTER, idle=idle)
+    unseen = Evidence(healthy, unseen="no LLM documents", unseen_s=BLIND_AFTER, idle=idle)
     assert judge(unseen, before, CACHE).timers.rules[CACHE.id].fired
 
 
@@ -189,7 +189,7 @@ def test_a_pause_changes_nothing_while_held() -> None:
 
 
 def test_of_two_equal_steps_blindness_counts_as_critical() -> None:
-    result = judge(of(BAD, unseen="no lookups"), replace(after(Timer(90.0, True)), blind_s=STEP_DOWN))
+    result = judge(of(BAD, unseen="no LLM documents"), replace(after(Timer(90.0, True)), blind_s=STEP_DOWN))
     assert set(result.firing) == {RULE.id, BLIND}
     assert result.winner is not None
     assert result.winner.id == BLIND

@@ -86,7 +86,7 @@ def test_a_gap_longer_than_a_lease_does_not_count() -> None:
 
 def blind_after(seconds: float) -> Scene:
     scene = Scene().run(200, failing=0.2, per_min=60)
-    scene.unseen = "no lookups for 40 s"
+    scene.unseen = "no LLM documents for 40 s"
     return scene.run(seconds, per_min=0)
 
 
@@ -113,7 +113,7 @@ def test_blind_for_half_an_hour_goes_one_stage_back() -> None:
 
 def test_nothing_is_blind_at_zero_percent() -> None:
     scene = Scene(stage=1)
-    scene.unseen = "no lookups for 40 s"
+    scene.unseen = "no LLM documents for 40 s"
     scene.run(3600, per_min=0)
     assert scene.last is not None
     assert (scene.last.blind, scene.winners) == ("", [])
@@ -122,7 +122,7 @@ def test_nothing_is_blind_at_zero_percent() -> None:
 
 def test_silence_at_low_traffic_may_be_chance() -> None:
     assert silence(180, per_min=1.0) == ""
-    assert silence(180, per_min=10.0) == "no lookups for 180 s"
+    assert silence(180, per_min=10.0) == "no LLM documents for 180 s"
     assert silence(0, per_min=10.0) == ""
 
 

@@ -83,11 +83,11 @@ def test_a_rollback_states_who_and_how_long_the_way_up_is_locked() -> None:
 
 def test_blindness_states_when_it_steps_down() -> None:
     scene = Scene().run(200)
-    scene.unseen = "no lookups for 40 s"
+    scene.unseen = "no LLM documents for 40 s"
     scene.run(300, per_min=0)
     assert scene.last is not None
     assert headline(scene, blind=scene.last.blind_detail)[1].startswith(
-        "5:00, one stage back in 25:00: no lookups for 40 s"
+        "no LLM documents for 40 s; one stage back in 25:00"
     )
 
 
