@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 
 import msgspec
@@ -54,7 +55,7 @@ def _away(conn: sqlite3.Connection, began: float, at: float) -> float:
         "AND at <= ?",
         (began, at),
     ).fetchall()
-    return sum(min(float(away or 0.0), started - began) for started, away in rows)
+    return math.fsum(min(float(away or 0.0), started - began) for started, away in rows)
 
 
 def _latest(conn: sqlite3.Connection) -> Latest:

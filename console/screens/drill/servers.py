@@ -20,7 +20,7 @@ class Servers(Listing):
     ABOUT: ClassVar[str] = "the LLM servers; Enter: errors by kind, then documents, then one request"
     BELOW: ClassVar[str] = "errors by kind"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("server", 12), Column("now", 19), Column("requests", 8, largest=True, right=True),
+        Column("server", 12), Column("now", 18), Column("requests", 9, largest=True, right=True),
         Column("errors", 7, largest=True, right=True), Column("rate", 7, largest=True, right=True),
         Column("latency", 8, largest=True, right=True), Column("last error", 0, largest=True),
     )  # fmt: skip
