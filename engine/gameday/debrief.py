@@ -113,7 +113,7 @@ def debrief(
 
 
 def _acts(rows: Iterable[Row], moments: tuple[JournalEntry, ...], began: float, ended: float) -> tuple[Act, ...]:
-    acts = [Act(m.at, "start" if m.kind == "back" else "room", "player") for m in moments if m.kind in ("back", "room")]
+    acts = [Act(m.at, "room", "player") for m in moments if m.kind == "room"] + _starts(moments)
     held = locked = ""
     for row in rows:
         d = row.decision
@@ -130,6 +130,18 @@ def _acts(rows: Iterable[Row], moments: tuple[JournalEntry, ...], began: float, 
         lowers = d.kind in DOWN and d.percent_bp < row.percent_from
         acts.append(Act(d.at, "rearm" if d.kind == "resume" and not closed else d.kind, by, lowers))
     return tuple(sorted(acts, key=lambda act: act.at))
+
+
+def _starts(moments: tuple[JournalEntry, ...]) -> list[Act]:
+    """Engines that came to run, at the moment of the key: how long one takes to start is the machine's affair."""
+    acts, pressed = [], None
+    for moment in moments:
+        if moment.kind == "start":
+            pressed = pressed or moment
+        elif moment.kind == "back":
+            acts.append(Act((pressed or moment).at, "start", "player"))
+            pressed = None
+    return acts
 
 
 def _looks(moments: tuple[JournalEntry, ...], speed: float) -> tuple[ScreenLook, ...]:

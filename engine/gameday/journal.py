@@ -14,11 +14,12 @@ from engine import files
 
 NAME = "gameday.jsonl"
 
-Kind = Literal["ready", "begun", "step", "back", "look", "room", "ended"]
+Kind = Literal["ready", "begun", "step", "start", "back", "look", "room"]
 
 
 class JournalEntry(Struct, frozen=True, omit_defaults=True):
-    """`at` is the calendar's, `real` the machine's epoch seconds. `step`: the number of a scenario's step."""
+    """`at` is the calendar's, `real` the machine's epoch seconds. `step`: the number of a scenario's step. `start`: the
+    player starts an engine; `back`: it runs."""
 
     real: float
     at: float

@@ -22,6 +22,7 @@ PER_MINUTE = 60.0  # documents per minute of lapsed time, as far as the machine 
 PER_REAL_SECOND = 40.0
 GAME_PER_MINUTE = 45.0  # a game day runs at a fixed speed, at which a small machine must keep latencies true
 GAME_PER_REAL_SECOND = 15.0
+SEED = 7
 GAME_REPEATS = 0.35  # enough for a healthy cache from the start
 LATENCY_MS = 700.0
 TIMEOUT_S = 8.0  # a rehearsal does not wait half a minute for a hanging call
@@ -35,7 +36,7 @@ class World:
     `hidden`, on a game day: what goes wrong is not shown, and people can change neither it nor the calendar's speed.
     """
 
-    def __init__(self, clock: LapseClock, seed: int = 7, servers: int = 2, hidden: bool = False) -> None:
+    def __init__(self, clock: LapseClock, seed: int = SEED, servers: int = 2, hidden: bool = False) -> None:
         self._clock = clock
         self._seed = seed
         self.hidden = hidden

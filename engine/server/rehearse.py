@@ -22,7 +22,7 @@ from engine.client.identity import whoami
 from engine.clock import SystemClock
 from engine.gameday import debrief, journal
 from engine.gameday.debrief import Debrief
-from engine.gameday.journal import JournalEntry
+from engine.gameday.journal import JournalEntry, Kind
 from engine.gameday.scenario import SPEED, Scenario
 from engine.plan.init import set_value
 from engine.plan.load import PlanError, default_plan_text, load_plan
@@ -188,14 +188,18 @@ class GameDay(Rehearsal):
         """A new engine after a killed one; "" or the sentence why there is none."""
         if self._process is not None and self._process.poll() is None:
             return "Not needed: an engine runs."
+        self._note("start")
         return self._start_engine()
 
     def looked(self, screen: str) -> None:
         """The player opened a screen."""
-        began = self.began
+        self._note("look", screen)
+
+    def _note(self, kind: Kind, text: str = "") -> None:
+        """What the player did, at the calendar's time; nothing before the shift."""
+        began, now = self.began, time.time()
         if began is not None:
-            at = began.at + (time.time() - began.real) * self.speed
-            journal.note(self._root, JournalEntry(time.time(), at, "look", screen))
+            journal.note(self._root, JournalEntry(now, began.at + (now - began.real) * self.speed, kind, text))
 
     @property
     def began(self) -> JournalEntry | None:

@@ -22,9 +22,12 @@ class Simulation:
     """The world, and the director of a game day (`scenario`). Start it before the engine; attach the engine later."""
 
     def __init__(self, folder: Folder, clock: LapseClock, scenario: str) -> None:
-        from engine.rehearsal.environment import World
+        from engine.gameday import journal
+        from engine.rehearsal.environment import SEED, World
 
-        self.world = World(clock, hidden=bool(scenario))
+        # an engine after a killed one meets new documents, not those that its cache holds
+        seed = SEED + (len(journal.read(folder.path.parent)) if scenario else 0)
+        self.world = World(clock, seed, hidden=bool(scenario))
         self.director = _director(scenario, folder, clock, self.world) if scenario else None
         self._playing: asyncio.Task[None] | None = None
 

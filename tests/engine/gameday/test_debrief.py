@@ -50,6 +50,13 @@ def test_screens_that_are_passed_on_the_way_do_not_count() -> None:
     assert [look.screen for look in debrief._looks(entries, 10.0)] == ["Triggers", "Rollback", "Live"]
 
 
+def test_an_engine_counts_from_the_key_and_only_if_it_came_to_run() -> None:
+    entries = [JournalEntry(0.0, at, kind) for at, kind in ((20.0, "start"), (25.0, "start"), (60.0, "back"))]
+    assert [act.at for act in debrief._starts(tuple(entries))] == [20.0]
+    assert debrief._starts(tuple(entries[:2])) == []
+    assert [act.at for act in debrief._starts((entries[2],))] == [60.0]
+
+
 def test_a_step_that_came_late_moves_the_start_of_the_clock() -> None:
     scenario = load("empty")
     step = JournalEntry(0.0, 1000.0 + scenario.fault_after_s + 7.0, "step", step=0)
