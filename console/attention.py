@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from console.link import Sight
+from console.link import EngineSnapshot
 from console.terminal import escape
 from console.widgets import words
 from engine.view.model import View
@@ -24,17 +24,17 @@ class Attention:
         self._rang = float("-inf")
         self._due: set[tuple[str, float]] = set()  # announced monitoring
 
-    def notice(self, sight: Sight) -> None:
+    def notice(self, snapshot: EngineSnapshot) -> None:
         """Set the title if it changed; ring for new serious trouble. Within the quiet time, ring later if the trouble
         lasts."""
-        v = sight.view
+        v = snapshot.view
         if v is None:
             return
-        title = words.title(v) if sight.fresh else f"✖ {sight.pulse.state} · {v.stage_name}"
+        title = words.title(v) if snapshot.fresh else f"✖ {snapshot.pulse.state} · {v.stage_name}"
         if title != self._title:
             self._title = title
             self._write(escape.title(title))
-        state, sentence = _grave(sight, v)
+        state, sentence = _grave(snapshot, v)
         if state and state != self._announced:
             if self._now() - self._rang < QUIET_S:
                 return
@@ -44,14 +44,14 @@ class Attention:
         due = {(r.id, r.due): r.text for r in v.reminders if r.overdue}
         new = [text for which, text in due.items() if which not in self._due]
         self._due = set(due)
-        if new and sight.fresh:
+        if new and snapshot.fresh:
             self._write(escape.notification(f"{v.environment}: due: {new[0]}"))
 
 
-def _grave(sight: Sight, v: View) -> tuple[str, str]:
+def _grave(snapshot: EngineSnapshot, v: View) -> tuple[str, str]:
     """(an id of the serious trouble, stable while it lasts; its sentence), or ("", "")."""
-    if sight.pulse.state in ("frozen", "dead"):
-        return sight.pulse.state, sight.pulse.sentence
+    if snapshot.pulse.state in ("frozen", "dead"):
+        return snapshot.pulse.state, snapshot.pulse.sentence
     critical = any(t.verdict == "breach" and t.severity == "critical" for t in v.triggers)
     if v.health == "rolled_back" or (v.health == "alert" and critical):
         return f"{v.health} {v.epoch}", v.health_sentence

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from console.app import Console
 from console.daemon_call import in_background
-from console.link import Pulse, Sight, StoreLink
+from console.link import EngineSnapshot, Pulse, StoreLink
 from console.screens.ask import QuestionDialog
 from console.screens.briefing import Briefing
 from console.screens.debrief import DebriefPage
@@ -33,7 +33,7 @@ class Game(Protocol):
     def ready(self) -> bool: ...
     def begin(self) -> tuple[bool, str]: ...
     def restart(self) -> str: ...
-    def looked(self, screen: str) -> None: ...
+    def screen_opened(self, screen: str) -> None: ...
     def left_s(self) -> float | None: ...
     def finish(self) -> Debrief | None: ...
 
@@ -79,15 +79,15 @@ class GameConsole(Console):
     def briefing(self) -> tuple[float, float, bool]:
         return self.game.lasts_s, self.game.speed, self.game.ready
 
-    def looked(self, screen: str) -> None:
-        self.game.looked(screen)
+    def screen_opened(self, screen: str) -> None:
+        self.game.screen_opened(screen)
 
     def on_mount(self) -> None:
         super().on_mount()
         self.push_screen(Briefing())
 
-    def _see(self, sight: Sight) -> None:
-        super()._see(sight)
+    def _see(self, snapshot: EngineSnapshot) -> None:
+        super()._see(snapshot)
         if isinstance(self.screen, Briefing):
             self.screen.repaint()
         left = self.game.left_s()

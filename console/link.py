@@ -51,7 +51,7 @@ class Pulse(Struct, frozen=True):
     in_shell: str = ""
 
 
-class Sight(Struct, frozen=True):
+class EngineSnapshot(Struct, frozen=True):
     """Everything a screen paints from. `view` is the last one that could be read."""
 
     view: View | None
@@ -76,7 +76,7 @@ class Link(Protocol):
     @property
     def goes_by(self) -> str: ...
     def go_by(self, name: str) -> None: ...
-    def look(self) -> Sight: ...
+    def poll(self) -> EngineSnapshot: ...
     def log(
         self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
     ) -> list[DecisionView]: ...
@@ -91,7 +91,7 @@ class Link(Protocol):
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T: ...
     def command(self, kind: str, /, **fields: Any) -> Reply: ...
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult: ...
-    def apply_beside(self) -> tuple[str, str]: ...
+    def apply_to_neighbour(self) -> tuple[str, str]: ...
     def out_of_reach(self) -> bool: ...
     def start_engine(self) -> str: ...
 
@@ -253,7 +253,7 @@ class StoreLink:
     def go_by(self, name: str) -> None:
         self.client.go_by(name)
 
-    def look(self) -> Sight:
+    def poll(self) -> EngineSnapshot:
         """Read the store once, waiting at most 0.2 s for a lock. Never raises."""
         now = time.time()
         try:
@@ -280,10 +280,10 @@ class StoreLink:
                     self._last = _newer(self._asked, self._last)
                     pulse = structs.replace(pulse, sentence=f"{other}. R still works.") if other else pulse
         if self._last is None:
-            return Sight(None, pulse, now)
+            return EngineSnapshot(None, pulse, now)
         shown = corrected(self._last, state, armed)
         shown = uncertain(shown, state, armed) if silent else shown
-        return Sight(shown, pulse, now, shown is not self._last)
+        return EngineSnapshot(shown, pulse, now, shown is not self._last)
 
     def _engine_view(self) -> tuple[View | None, str]:
         """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't
@@ -336,10 +336,10 @@ class StoreLink:
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult:
         return self.client.rollback(reason, seen)
 
-    def apply_beside(self) -> tuple[str, str]:
-        from console.beside import apply_beside
+    def apply_to_neighbour(self) -> tuple[str, str]:
+        from console.neighbour import apply_to_neighbour
 
-        return apply_beside(self.folder, self.client.plan)
+        return apply_to_neighbour(self.folder, self.client.plan)
 
     def start_engine(self) -> str:
         """Start one that outlives this console, and wait until it answers; "" or the sentence why there is none."""

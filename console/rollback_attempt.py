@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from console.link import Link, Sight
+from console.link import EngineSnapshot, Link
 from engine.client.client import RollbackResult
 from engine.plan.durations import format_duration
 from engine.text import took
@@ -55,7 +55,7 @@ class RollbackAttempt:
             )
         self._changed()
         if self.result.engine == "none" and self.result.ok:
-            state, sentence = self.link.apply_beside()
+            state, sentence = self.link.apply_to_neighbour()
             if state:
                 how = (
                     f"neighbouring service: {sentence}"
@@ -84,15 +84,15 @@ class RollbackAttempt:
                 return
             time.sleep(ASK_EVERY_S)
 
-    def proof(self, sight: Sight) -> ProofView | None:
+    def proof(self, snapshot: EngineSnapshot) -> ProofView | None:
         """The engine's proof for this press: a rollback newer than the last decision known then."""
-        proof = sight.view.rollback if sight.view else None
+        proof = snapshot.view.rollback if snapshot.view else None
         known = self.rev + 1 if self.result is None or self.result.rev is None else self.result.rev
         return proof if proof is not None and proof.rev >= known else self.engine_proof
 
-    def sentence(self, sight: Sight) -> str:
+    def sentence(self, snapshot: EngineSnapshot) -> str:
         """The sentence to show now: the proof, or the progress and what blocks it."""
-        proof = self.proof(sight)
+        proof = self.proof(snapshot)
         if proof is not None:
             return proof.sentence
         if self.result is None:
@@ -100,12 +100,12 @@ class RollbackAttempt:
         if self.proven_s is not None and self.unreachable:
             sentence = "No engine, no armed file: nothing can call the LLM through this engine."
             return f"{sentence} The neighbouring service may still use it." if self.beside == "failed" else sentence
-        return f"{self.result.sentence} {sight.pulse.sentence}".strip()
+        return f"{self.result.sentence} {snapshot.pulse.sentence}".strip()
 
-    def state(self, sight: Sight, now: float | None = None) -> Literal["running", "proven", "overdue"]:
+    def state(self, snapshot: EngineSnapshot, now: float | None = None) -> Literal["running", "proven", "overdue"]:
         """`now` is monotonic seconds. Once proven, always proven; unproven for 5 s is overdue."""
         elapsed = (time.monotonic() if now is None else now) - self.pressed
-        proof = self.proof(sight)
+        proof = self.proof(snapshot)
         if self.proven_s is None:
             if proof is not None and proof.effective_ms is not None:
                 self.proven_s, self.proven_rev = proof.effective_ms / 1000, proof.rev
@@ -115,9 +115,9 @@ class RollbackAttempt:
             return "proven"
         return "overdue" if elapsed > OVERDUE_S or (proof is not None and proof.overdue) else "running"
 
-    def overtaken(self, sight: Sight) -> bool:
+    def overtaken(self, snapshot: EngineSnapshot) -> bool:
         """Whether a later rollback, by a trigger or another person, is what the screens have to show now."""
-        later = sight.view.rollback if sight.view else None
+        later = snapshot.view.rollback if snapshot.view else None
         return self.proven_rev is not None and later is not None and later.rev > self.proven_rev
 
     @property

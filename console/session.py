@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console import first_look, themes
+from console import first_paint, themes
 from console.context import Failed, Manner
 from console.link import StoreLink
 from console.terminal import escape
@@ -66,8 +66,8 @@ def run(
             app.run(mouse=manner.mouse)
         else:
             link = StoreLink(folder, plan, manner.goes_by)
-            onlooker = first_look.Onlooker(link, plan, rehearsal=rehearsal, **shows)
-            with first_look.shown(onlooker, theme) as first:
+            onlooker = first_paint.PaintContext(link, plan, rehearsal=rehearsal, **shows)
+            with first_paint.shown(onlooker, theme) as first:
                 before = key_names(typed + (first.typed if first is not None else ""))
                 app = _console_class()(
                     link, plan, rehearsal=rehearsal, theme=theme, typed_before=before, first=first, **shows
@@ -81,13 +81,13 @@ def run(
     code = app.return_code or 0
     if code > SIGNALLED and not passing:
         os._exit(code)  # the terminal is restored; Python's own shutdown can hang on waiting threads
-    v = app.sight.view
+    v = app.snapshot.view
     if code == 0 and not passing and v is not None:
         ends = "It ends with its rehearsal." if v.rehearsal else f"`{again} stop` ends it."
         print(
             f"The engine keeps running: {words.stage(v)}, {words.percent(v.effective_bp)}, process {v.engine.pid}. "
             f"`{again}` reattaches. {ends}"
-            if app.sight.fresh
-            else f"{app.sight.pulse.sentence} {app.sight.pulse.in_shell}".strip()
+            if app.snapshot.fresh
+            else f"{app.snapshot.pulse.sentence} {app.snapshot.pulse.in_shell}".strip()
         )
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from console.link import Link, Pulse, Sight
+from console.link import EngineSnapshot, Link, Pulse
 from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.store.folder import StoreError
@@ -21,7 +21,7 @@ class Travel:
         self._plan = plan
         self.at: float | None = None
         self.read_at: float | None = None
-        self.sight = Sight(None, Pulse("well"), 0.0)
+        self.snapshot = EngineSnapshot(None, Pulse("well"), 0.0)
         self.busy = False
 
     def move(self, to: float, now: float) -> None:
@@ -30,21 +30,21 @@ class Travel:
             self.leave()
         else:
             if self.at is None:
-                self.sight = Sight(None, Pulse("well", f"Reading {iso(to)} …"), now)
+                self.snapshot = EngineSnapshot(None, Pulse("well", f"Reading {iso(to)} …"), now)
             self.at = to
 
     def leave(self) -> None:
         self.at = self.read_at = None
 
-    def read(self, at: float) -> Sight:
-        """The screens as of then; a sight without a view gives the reason."""
+    def read(self, at: float) -> EngineSnapshot:
+        """The screens as of then; a snapshot without a view gives the reason."""
         from engine.history.decided import NothingKept  # not for the first paint
 
         try:
             view = self._link.read(lambda conn: self._view(conn, at))
         except (NothingKept, StoreError) as error:
-            return Sight(None, Pulse("well", str(error)), at)
-        return Sight(view, Pulse("well"), at)
+            return EngineSnapshot(None, Pulse("well", str(error)), at)
+        return EngineSnapshot(view, Pulse("well"), at)
 
     def _view(self, conn: sqlite3.Connection, at: float) -> View:
         from engine.history.past import view_at

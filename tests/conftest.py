@@ -40,7 +40,7 @@ warm.install()
 
 # the files that take longest, longest first: one that began last would keep everybody waiting
 LONGEST = (
-    "engine/extraction/test_llm_faults.py", "engine/extraction/test_llm_kept.py", "console/test_look.py", "engine/gameday/test_played.py",
+    "engine/extraction/test_llm_faults.py", "engine/extraction/test_llm_kept.py", "console/test_screen_rules.py", "engine/gameday/test_played.py",
     "engine/trial/test_the_whole_test.py", "console/terminal/test_terminal.py", "engine/worker/test_jobs.py",
     "engine/server/test_raises.py", "engine/service/test_clocks.py", "console/test_snapshots.py", "engine/server/test_stepped_clock.py",
     "engine/server/test_processes.py", "engine/server/test_page.py", "console/test_ssh.py", "engine/metrics/test_prometheus.py",

@@ -33,7 +33,7 @@ class Tour:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             await asyncio.sleep(0.2)
-            if self.app.sight.view is not None and holds(self.app.sight.view):
+            if self.app.snapshot.view is not None and holds(self.app.snapshot.view):
                 return True
         return False
 

@@ -38,7 +38,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "engine/client/public/rollout_console/asynchronous.py": ("unix:",),  # the scheme of an address
     "engine/server/http.py": ("uid:",),  # the name of a peer on the unix socket
     "console/app/keys.py": ("app.",),  # names of Textual actions
-    "console/app/going.py": ("app.",),
+    "console/app/navigation.py": ("app.",),
     "console/screens/painting.py": ("app.",),
     "console/screens/palette.py": ("app.", "go(", "move("),
     "console/verbs/status.py": ("trigger ",),  # a topic, which the verb itself composes as a key

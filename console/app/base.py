@@ -18,11 +18,11 @@ from textual.worker import Worker
 
 from console import themes
 from console.attention import Attention
-from console.chosen import ChosenBefore
-from console.link import Link, Sight
+from console.link import EngineSnapshot, Link
 from console.people import People
 from console.plan_commands import CommandRun, CommandRunner, surroundings
 from console.poller import Poller
+from console.recent_choices import RecentChoices
 from console.rollback_attempt import RollbackAttempt
 from console.screens.page import Page
 from console.screens.rows import Rows
@@ -93,13 +93,13 @@ class Base(App[int]):
         self.since = 0.0
         self.attempt: RollbackAttempt | None = None
         self.runner = CommandRunner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
-        self.chosen = ChosenBefore()  # in the menu
+        self.chosen = RecentChoices()  # in the menu
         self.texts: dict[str, str] = {}
         self.places: dict[str, Rows] = {}
         self.orders: dict[str, int] = {}
         self.crash = ""
         self._notice_until = 0.0
-        self._shown = self.poller.sight
+        self._shown = self.poller.snapshot
         self._present_at = 0.0
         self._painted_at = 0.0
         self._fast: Timer | None = None  # polls more often until a rollback is proven
@@ -125,17 +125,17 @@ class Base(App[int]):
         """Of a game day: how long the shift lasts, how fast the calendar runs, whether it can begin."""
         return 0.0, 1.0, False
 
-    def looked(self, screen: str) -> None:
+    def screen_opened(self, screen: str) -> None:
         """A screen is shown; only a game day notes it."""
 
     @property
-    def live(self) -> Sight:
-        return self.poller.sight
+    def live(self) -> EngineSnapshot:
+        return self.poller.snapshot
 
     @property
-    def sight(self) -> Sight:
+    def snapshot(self) -> EngineSnapshot:
         """Of the moment that the screens show."""
-        return self.live if self.travel.at is None else self.travel.sight
+        return self.live if self.travel.at is None else self.travel.snapshot
 
     @property
     def page(self) -> Page | None:

@@ -14,7 +14,7 @@ from engine.client.client import Reply
 PAST = "This screen shows the past: esc returns to now, and only R acts from here."
 
 
-class Commanding(ViewReading):
+class CommandActions(ViewReading):
     """Each command runs in a thread; esc stops waiting for it."""
 
     def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.worker import Worker
 
-from console import last_look
+from console import last_visit
 from console.app.keys import Keys
 from console.daemon_call import in_background
 from console.poller import READ_EVERY_S
@@ -56,8 +56,8 @@ class Console(Keys):
 
     def on_load(self) -> None:
         """Poll once before the first paint, so that it shows live figures."""
-        if self.poller.look_now().view is not None and not self.throwaway:
-            self.since = last_look.recall(self.link)
+        if self.poller.poll_now().view is not None and not self.throwaway:
+            self.since = last_visit.recall(self.link)
 
     def on_mount(self) -> None:
         self._loop_here = asyncio.get_running_loop()
@@ -94,7 +94,7 @@ class Console(Keys):
         self.runner.cancel()
         v = self.live.view
         if v is not None and not self.throwaway:
-            last_look.remember(self.link, v.at)
+            last_visit.remember(self.link, v.at)
         self.write(escape.RESTORE_TITLE)
 
     def _handle_exception(self, error: Exception) -> None:

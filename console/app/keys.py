@@ -9,7 +9,7 @@ from textual import events
 from textual.binding import Binding
 from textual.screen import ModalScreen
 
-from console.app.together import Together
+from console.app.people import PeopleActions
 from console.terminal.type_ahead import ACTING, GRACE_S, report_dropped
 
 APART_S = 0.06  # between held keys, at most
@@ -24,7 +24,7 @@ def next_burst(keys: deque[events.Key]) -> list[events.Key]:
     return burst
 
 
-class Keys(Together):
+class Keys(PeopleActions):
     """Type-ahead, pastes and read-only consoles; see `console.terminal.type_ahead`."""
 
     async def on_event(self, event: events.Event) -> None:

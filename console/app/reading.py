@@ -8,7 +8,7 @@ import time
 
 from console.app.base import Base
 from console.daemon_call import in_background
-from console.link import Sight
+from console.link import EngineSnapshot
 from console.widgets import plot
 
 PRESENCE_EVERY_S = 10.0
@@ -37,7 +37,7 @@ class ViewReading(Base):
                 return
             if self.terminal.stalled:
                 return
-        self._see(await self.poller.look())
+        self._see(await self.poller.poll())
         v = self.live.view
         if v is not None and plot.loaded() and self.series_cache.due(v.at, self.travel.at):
             await self._read_history()
@@ -53,23 +53,23 @@ class ViewReading(Base):
             self.series_cache.busy = False
         self._page_refreshed()
 
-    def _see(self, sight: Sight) -> None:
+    def _see(self, snapshot: EngineSnapshot) -> None:
         old = self._shown
         expired = self.notice is not None and time.monotonic() > self._notice_until
         if expired:
             self.notice = None
         attempt = self.attempt
-        if attempt is not None and attempt.proven_s is None and attempt.result is not None and not sight.fresh:
+        if attempt is not None and attempt.proven_s is None and attempt.result is not None and not snapshot.fresh:
             attempt.unreachable = self.link.out_of_reach()
-        same = old.view is not None and old.view == sight.view and old.pulse == sight.pulse
-        if expired or (not same and not self._can_wait(old, sight)):
-            self._shown = sight
+        same = old.view is not None and old.view == snapshot.view and old.pulse == snapshot.pulse
+        if expired or (not same and not self._can_wait(old, snapshot)):
+            self._shown = snapshot
             self._page_refreshed()
-        self.attention.notice(sight)
-        if sight.fresh and time.monotonic() - self._present_at > PRESENCE_EVERY_S:
+        self.attention.notice(snapshot)
+        if snapshot.fresh and time.monotonic() - self._present_at > PRESENCE_EVERY_S:
             self._tell_presence()
 
-    def _can_wait(self, old: Sight, new: Sight) -> bool:
+    def _can_wait(self, old: EngineSnapshot, new: EngineSnapshot) -> bool:
         """Whether only figures moved, within a second of the last change: they can wait for the next poll. In a time
         lapse the engine publishes several times a second; painting each would multiply the load on a remote line and a
         core."""

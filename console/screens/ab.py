@@ -56,7 +56,7 @@ class AbTest(FetchingPage):
         self.read_once = False
 
     def hints(self) -> tuple[Hint, ...]:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is not None and v.measuring is not None:
             return (("", f"measuring search quality: {v.measuring:.0%}", ""),)
         return (("m", "measure search quality", "measure"),)
@@ -66,11 +66,11 @@ class AbTest(FetchingPage):
         return explain.trial(next((_capital(m.label) for m in metrics if m.role == "primary"), ""))
 
     def wanted(self) -> Any:
-        v = self.sight.view
+        v = self.snapshot.view
         return int(v.at // max(10.0, 2.0 * v.speed)) if v else None
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        v = self.sight.view
+        v = self.snapshot.view
         now = v.at if v is not None else 0.0
         current = self.console.link.read(lambda conn: standing(conn, now))
         pairs = self.console.link.read(last_pairs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from rich.style import Style
 
-    from console.link import Link, Sight
+    from console.link import EngineSnapshot, Link
     from console.plan_commands import CommandRunner
     from console.rollback_attempt import RollbackAttempt
     from console.screens.rows import Rows
@@ -53,11 +53,11 @@ class PaintApi(Protocol):
         """What the last on-call left; None once it is dismissed."""
 
     @property
-    def sight(self) -> Sight:
+    def snapshot(self) -> EngineSnapshot:
         """Of the moment that the screens show."""
 
     @property
-    def live(self) -> Sight:
+    def live(self) -> EngineSnapshot:
         """Of now, whatever the screens show."""
 
     @property
@@ -81,7 +81,7 @@ class AppApi(PaintApi, Protocol):
     def briefing(self) -> tuple[float, float, bool]:
         """Of a game day: how long the shift lasts, how fast the calendar runs, whether it can begin."""
 
-    def looked(self, screen: str) -> None:
+    def screen_opened(self, screen: str) -> None:
         """A screen is shown: a game day notes it."""
 
     def say(self, sentence: str, style: str = "bar") -> None:

@@ -106,7 +106,7 @@ class Commands(Ordered, Work):
         self.ran: dict[str, Ran] = {}
 
     def wanted(self) -> Any:
-        v = self.sight.view
+        v = self.snapshot.view
         return (v.stage, v.rev) if v else None
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
@@ -221,7 +221,7 @@ class Commands(Ordered, Work):
     # -- selection -----------------------------------------------------------------------------------------------------
 
     def _selected(self) -> Line | None:
-        v = self.sight.view
+        v = self.snapshot.view
         entries = self.entries(v)
         self._hold(entries)
         return entries[self.rows.at] if entries and entries[self.rows.at][0] != "title" else None
@@ -235,7 +235,7 @@ class Commands(Ordered, Work):
             self.rows.hold(keys)
 
     def action_move(self, by: int) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         entries = self.entries(v)
         self.rows.move(by, len(entries))
         if entries and entries[self.rows.at][0] == "title":
@@ -252,7 +252,7 @@ class Commands(Ordered, Work):
         return None
 
     def _text(self, command: MonitoringCommand) -> str:
-        v = self.sight.view
+        v = self.snapshot.view
         return localized(command.run.strip(), self.console.plan, v.engine.address if v else "")
 
     def action_copy(self) -> None:

@@ -59,7 +59,7 @@ class Documents(Ordered):
         return explain.terms("document", "arm", "grounding")
 
     def hints(self) -> tuple[Hint, ...]:
-        v = self.sight.view
+        v = self.snapshot.view
         out: list[Hint] = [
             ("enter", "open", "open"),
             ("/", "search", "search"),
@@ -75,7 +75,7 @@ class Documents(Ordered):
 
     def wanted(self) -> Any:
         at = self.documents[self.rows.at].id if self.rows.at < len(self.documents) else ""
-        v = self.sight.view
+        v = self.snapshot.view
         # a list must not jump under the cursor: reread it for other words, after a restore, or every 10 s at the top of
         # the newest; another order reads every document
         beat = int(v.at // max(10.0, 10 * v.speed)) if v and self.rows.at == 0 and not self.order else 0

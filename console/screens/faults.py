@@ -36,7 +36,7 @@ class Faults(Page):
         self.rows = Rows()
 
     def hints(self) -> tuple[Hint, ...]:
-        v = self.sight.view
+        v = self.snapshot.view
         on = bool(v and FAULTS[self.rows.at].name in v.faults)
         return (
             ("s", "turn off" if on else "turn on", "fault"),
@@ -100,7 +100,7 @@ class Faults(Page):
         self.repaint()
 
     def action_fault(self) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None:
             return
         fault = FAULTS[self.rows.at]
@@ -108,12 +108,12 @@ class Faults(Page):
         self.console.act("fault", name=fault.name, value=0.0 if on else fault.default_on_value)
 
     def action_calm(self) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         for name in list(v.faults) if v else []:
             self.console.act("fault", name=name, value=0.0)
 
     def action_speed(self, by: int) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None:
             return
         near = min(range(len(SPEEDS)), key=lambda i: abs(SPEEDS[i] - v.speed))

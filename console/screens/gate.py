@@ -46,7 +46,7 @@ class Gate(Page):
         self._stage = -1  # the stage whose first open line the cursor was put on
 
     def hints(self) -> tuple[Hint, ...]:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None or self.console.read_only:
             return ()
         line = self._selected(v)
@@ -68,7 +68,7 @@ class Gate(Page):
         return tuple(out)
 
     def explained(self) -> list[explain.Explained]:
-        v = self.sight.view
+        v = self.snapshot.view
         items = checklist.lines(v.gate) if v is not None else []
         chosen = items[min(self.rows.at, len(items) - 1)] if items else ChecklistLine()
         if chosen.condition is not None:
@@ -164,7 +164,7 @@ class Gate(Page):
 
     def choose(self, item: str) -> None:
         """Put the cursor on an item of the checklist."""
-        v = self.sight.view
+        v = self.snapshot.view
         items = checklist.lines(v.gate) if v else []
         at = next((i for i, line in enumerate(items) if line.item is not None and line.item.id == item), None)
         if at is not None and v is not None:
@@ -173,7 +173,7 @@ class Gate(Page):
             self.repaint()
 
     def action_move(self, by: int) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None:
             return
         items = checklist.lines(v.gate)
@@ -184,7 +184,7 @@ class Gate(Page):
     def _go_on(self, done: ItemView) -> None:
         """Move to the next open item, wrapping around; stay if the user has moved the cursor meanwhile or none is
         open."""
-        v = self.sight.view
+        v = self.snapshot.view
         items = checklist.lines(v.gate) if v else []
         here = items[self.rows.at].item if self.rows.at < len(items) else None
         if here is None or here.id != done.id:
@@ -197,7 +197,7 @@ class Gate(Page):
         self.repaint()
 
     def _item(self) -> ItemView | None:
-        v = self.sight.view
+        v = self.snapshot.view
         line = self._selected(v) if v else None
         if line is not None and line.item is not None:
             return line.item
@@ -206,7 +206,7 @@ class Gate(Page):
 
     async def action_open(self) -> None:
         """Go deeper: the documents and samples that a condition counted. On an item Enter signs."""
-        v = self.sight.view
+        v = self.snapshot.view
         line = self._selected(v) if v else None
         if v is None or line is None:
             return
@@ -257,7 +257,7 @@ class Gate(Page):
         self.console.act("approve")
 
     def action_promote(self) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None or not self._may(v):
             return
         if v.gate.missing:
@@ -271,7 +271,7 @@ class Gate(Page):
         self._ask(v, override=False)
 
     def action_override(self) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None or not self._may(v):
             return
         if not v.gate.missing:
@@ -280,8 +280,8 @@ class Gate(Page):
         self._ask(v, override=True)
 
     def _may(self, v: View) -> bool:
-        if not self.sight.fresh:
-            pulse = self.sight.pulse
+        if not self.snapshot.fresh:
+            pulse = self.snapshot.pulse
             self.console.refuse_text(f"Not now: these figures are stale. {pulse.sentence} {pulse.remedy}".strip())
             return False
         if v.gate.blocked:
@@ -350,7 +350,7 @@ class Gate(Page):
 
     def _resume_with(self, cause: str | None) -> None:
         """Keep the cause until the engine accepts it: during the cool-down, and after a refusal."""
-        v = self.sight.view
+        v = self.snapshot.view
         if cause is None or v is None:
             return
         self.console.texts["resume"] = cause
@@ -366,7 +366,7 @@ class Gate(Page):
         self.console.act("resume", taken, cause=cause, reason=cause, epoch=v.epoch)
 
     def action_resume(self) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is not None and v.resumes and not (v.held or v.locked):
             question = "Put the armed file back?" if v.stage else "Let checks call the LLM again?"
             facts = ["No LLM call is made until then.", f"The percentage stays {words.percent(v.percent_bp)}."]

@@ -93,7 +93,7 @@ class Inbox(Ordered):
 
     def _empty(self, hidden: int) -> str:
         """Never "go back to sleep" because of a filter."""
-        return f"No match; {hidden} are hidden. esc shows all." if hidden else waiting.empty(self.sight)
+        return f"No match; {hidden} are hidden. esc shows all." if hidden else waiting.empty(self.snapshot)
 
     def _list(self, c: Canvas, area: Area, tasks: list[WaitingRow]) -> None:
         """One line per task; the selected one in full."""

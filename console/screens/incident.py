@@ -70,7 +70,7 @@ class IncidentPage(FetchingPage):
         if self.incident is None:
             return (("esc", "back", "app.back"),)
         return (
-            *ways_back(self.sight.view),
+            *ways_back(self.snapshot.view),
             ("v", "proof, why" if self.acts else "proof", "app.proof"),
             ("enter", "go to that moment", ""),
             ("Y", "copy", "app.copy_screen"),
@@ -82,11 +82,11 @@ class IncidentPage(FetchingPage):
         return explain.moment(moments[self.rows.at].kind) if self.rows.at < len(moments) else []
 
     def wanted(self) -> Any:
-        v = self.sight.view
+        v = self.snapshot.view
         return (v.rev, int(v.at // max(10.0, 2.0 * v.speed))) if v else None
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        plan, v = self.console.plan, self.sight.view
+        plan, v = self.console.plan, self.snapshot.view
         last = self.console.link.read(lambda conn: timeline.latest(conn, plan))
         grid, series = self.grid, self.series
         if last is not None and v is not None:

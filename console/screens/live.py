@@ -33,7 +33,7 @@ class Live(Painting):
             self._large(c, v, y)
 
     def hints(self) -> tuple[Hint, ...]:
-        v = self.sight.view
+        v = self.snapshot.view
         out: list[Hint] = []
         if v and v.undo_until is not None and v.undo_until > v.at:
             out.append(("u", "undo the rollback", "app.undo"))
@@ -45,7 +45,7 @@ class Live(Painting):
 
     @property
     def old(self) -> bool:
-        return not self.sight.fresh
+        return not self.snapshot.fresh
 
     # -- 80x24 ---------------------------------------------------------------------------------------------------------
 
@@ -80,7 +80,8 @@ class Live(Painting):
         return v.percent_bp > 0 or any(value is not None for value in series)
 
     def _next(self, c: Canvas, v: View, area: Area) -> None:
-        stale = not self.sight.fresh and self.sight.pulse.state not in ("dead", "frozen")  # those two are worded below
+        # "dead" and "frozen" have their own words below
+        stale = not self.snapshot.fresh and self.snapshot.pulse.state not in ("dead", "frozen")
         x, y, width, rows = blocks.panel(c, area, NEXT, STALE if stale else "", "warn")
         lines = self._upcoming(v)
         worst = words.worst(v)
@@ -101,9 +102,9 @@ class Live(Painting):
 
     def _upcoming(self, v: View) -> list[str]:
         lines = list(v.next)
-        if self.sight.pulse.state == "dead":
+        if self.snapshot.pulse.state == "dead":
             lines = ["nothing: no engine is running. No document is extracted, no trigger evaluated"]
-        elif self.sight.pulse.state == "frozen":
+        elif self.snapshot.pulse.state == "frozen":
             lines = ["nothing until the engine responds; the banner shows what stops meanwhile"]
         if v.why_effective:
             lines.insert(0, f"{words.percent(v.effective_bp)} in effect now: {v.why_effective}")
@@ -113,10 +114,10 @@ class Live(Painting):
         """What must I do, with its key: the same list as the inbox (!)."""
         todo = self.todo
         inner = blocks.panel(c, area, WAITING, f"{len(todo)}" if todo else "", "warn+")
-        if not todo and not waiting.listed(self.sight):
-            blocks.bullets(c, inner, v.waiting, "○", "warn", waiting.empty(self.sight))
+        if not todo and not waiting.listed(self.snapshot):
+            blocks.bullets(c, inner, v.waiting, "○", "warn", waiting.empty(self.snapshot))
             return
-        tasks(c, inner, todo, waiting.empty(self.sight))
+        tasks(c, inner, todo, waiting.empty(self.snapshot))
 
     def _log(self, c: Canvas, v: View, area: Area) -> None:
         title, since = "log", self.console.since

@@ -64,7 +64,7 @@ class Log(Ordered):
         )
 
     def wanted(self) -> Any:
-        v = self.sight.view
+        v = self.snapshot.view
         at = self.decisions[self.rows.at].rev if self.rows.at < len(self.decisions) else -1
         return (v.rev if v else -1, self.text_wanted, self.limit, at, self.order)
 

@@ -67,7 +67,7 @@ class Messages(Ordered, Work):
         self.drafts: dict[str, Draft] = {}
 
     def explained(self) -> list[explain.Explained]:
-        v = self.sight.view
+        v = self.snapshot.view
         message = self._selected(v) if v is not None else None
         return [] if message is None else explain.message(message)
 
@@ -99,14 +99,14 @@ class Messages(Ordered, Work):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def wanted(self) -> Any:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None:
             return None
         message = self._selected(v)
         return (message.id if message else "", v.rev, int(v.at // (5 * max(1.0, v.speed))))
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        v, plan = self.sight.view, self.console.plan
+        v, plan = self.snapshot.view, self.console.plan
         if v is None or wanted is None:
             return lambda: None
         chosen = next((m for m in plan.messages if m.id == wanted[0]), None)
@@ -130,7 +130,7 @@ class Messages(Ordered, Work):
         out: list[Hint] = [("s", "send", "send")]
         if self.seen and self.seen.undelivered:
             out.append(("t", f"retry {len(self.seen.undelivered)}", "resend"))
-        v = self.sight.view
+        v = self.snapshot.view
         if v and any(r.overdue for r in v.reminders):
             out.append(("d", "monitoring done", "remind"))
         return (*out, self.turn_hint(), ("S", "sort", "sort"), ("/", "filter", "search"), ("j k", "move", ""))
@@ -189,7 +189,7 @@ class Messages(Ordered, Work):
     # -- acting --------------------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         self.rows.move(by, len(self.messages(v)) if v else 0)
         self.top = 0
         self.refreshed()
@@ -203,7 +203,7 @@ class Messages(Ordered, Work):
         self.top = 0
 
     def action_send(self) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         message = self._selected(v) if v else None
         if message is None:
             return
@@ -224,7 +224,7 @@ class Messages(Ordered, Work):
         self.console.act("resend")
 
     def action_remind(self) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         due = [r for r in v.reminders if r.overdue] if v else []
         if due:
             self.console.act("remind", id=due[0].id)

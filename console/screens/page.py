@@ -1,4 +1,4 @@
-"""The base of every screen: a sheet painted from the latest sight, and described keys."""
+"""The base of every screen: a sheet painted from the latest snapshot, and described keys."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ class Page(Painting, Screen[None]):
             sheet.show(self.canvas(*sheet.size), self.console.palette)
 
     def refreshed(self) -> None:
-        """A new sight came in; screens that read more than the view start reading here."""
+        """A new snapshot came in; screens that read more than the view start reading here."""
         self.repaint()
 
     def on_resize(self, _: events.Resize) -> None:
         self.call_after_refresh(self.repaint)
 
     def on_screen_resume(self) -> None:
-        self.console.looked(self.TITLE)
+        self.console.screen_opened(self.TITLE)
         self.refreshed()
 
     def text(self) -> str:

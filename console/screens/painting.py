@@ -1,11 +1,13 @@
-"""What a screen looks like: header, health, its own part, footer, from the latest sight. It knows nothing of Textual,
-so that the first frame needn't wait for it."""
+"""What a screen looks like: header, health, its own part, footer, painted from the latest snapshot.
+
+It does not import Textual, so that the first frame need not wait for it.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from console.link import Sight
+from console.link import EngineSnapshot
 from console.screens.app_api import PaintApi
 from console.terminal.type_ahead import ACTING
 from console.travel import STEPS
@@ -30,8 +32,8 @@ class Painting:
         raise NotImplementedError
 
     @property
-    def sight(self) -> Sight:
-        return self.console.sight if self.TRAVELS else self.console.live
+    def snapshot(self) -> EngineSnapshot:
+        return self.console.snapshot if self.TRAVELS else self.console.live
 
     def may(self, action: str) -> bool:
         """Whether this action's key does anything here."""
@@ -80,7 +82,7 @@ class Painting:
     @property
     def todo(self) -> list[WaitingRow]:
         """What waits for a person; without the keys that do nothing here."""
-        every = waiting.rows(self.sight, self.console.rehearsal)
+        every = waiting.rows(self.snapshot, self.console.rehearsal)
         return [row if self.may(row.action.partition("(")[0]) else row._replace(key="", action="") for row in every]
 
     @property
@@ -98,23 +100,23 @@ class Painting:
         app = self.console
         c = Canvas(width, height, app.ascii_only)
         bars.header(
-            c, self.sight if self.sight.view is not None else app.live, app.who, app.read_only, app.link.terminal
+            c, self.snapshot if self.snapshot.view is not None else app.live, app.who, app.read_only, app.link.terminal
         )
         y = 1
         if app.travel.at is not None:
             y += bars.as_of(c, y, app.travel.at, app.live, self.TRAVELS, app.travel.busy)
-        y += bars.banner(c, y, self.sight, not app.read_only)
+        y += bars.banner(c, y, self.snapshot, not app.read_only)
         if self.NUMBER == 1 and app.handover is not None:
             y += bars.handover(c, y, app.handover, app.live)
-        v = self.sight.view
+        v = self.snapshot.view
         if v is not None:
             y += bars.problems(c, y, v)
         if v is None:
             self.nothing(c, y)
         else:
-            self.paint(c, v, y + bars.band(c, y, v, not (self.sight.fresh or self.sight.corrected)))
+            self.paint(c, v, y + bars.band(c, y, v, not (self.snapshot.fresh or self.snapshot.corrected)))
         hints = self.keys_now()
-        bars.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.sight, app.rehearsal))
+        bars.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.snapshot, app.rehearsal))
         if app.notice:
             self._say(c, *app.notice, bool(hints))
         return c
@@ -129,8 +131,8 @@ class Painting:
         return (("E", "start the engine", "app.start_engine"), *passive)
 
     def nothing(self, c: Canvas, y: int) -> None:
-        if not bars.warned(c, self.sight, not self.console.read_only):
-            sentence = self.sight.pulse.sentence or "Waiting for the engine's first figures."
+        if not bars.warned(c, self.snapshot, not self.console.read_only):
+            sentence = self.snapshot.pulse.sentence or "Waiting for the engine's first figures."
             y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
         c.spans(2, y + 2, [("R", "key"), (" rolls back to 0 % anyway; it needs no figures", "dim")], c.width - 4)

@@ -53,7 +53,7 @@ class Report(Work):
         self.story: RolloutReport | None = None
 
     def wanted(self) -> Any:
-        v = self.sight.view
+        v = self.snapshot.view
         return (v.rev, int(v.at // (30 * max(1.0, v.speed)))) if v else None
 
     def fetch(self, wanted: Any) -> Callable[[], None]:

@@ -137,7 +137,7 @@ class Review(FetchingPage):
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def wanted(self) -> Any:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None:
             return None
         return (v.stage, v.entered_at, self.beat, self.at, int(v.at // max(5.0, 5 * v.speed)) if self.summing else 0)

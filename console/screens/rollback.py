@@ -52,7 +52,7 @@ class Rollback(Page):
         return explain.terms("proof", "armed file", "restore", "roll back")
 
     def hints(self) -> tuple[Hint, ...]:
-        v, out = self.sight.view, ways_back(self.sight.view)
+        v, out = self.snapshot.view, ways_back(self.snapshot.view)
         if v is not None and v.rollback is None and self.console.attempt is None:
             return (*out, ("esc", "back to Live", "app.back"))
         if v and v.restore and v.restore.undoable:
@@ -68,7 +68,7 @@ class Rollback(Page):
         y = self._watch(c, y, v)
         area = self.area(c, y)
         attempt = self.console.attempt
-        last = attempt.proof(self.sight) if attempt is not None else v.rollback
+        last = attempt.proof(self.snapshot) if attempt is not None else v.rollback
         if c.width < 70:
             proof, back = blocks.stack(area, (len(_facts(last)) + 1 if last else 0, 0))
             self._proof(c, last, proof)
@@ -123,7 +123,7 @@ class Rollback(Page):
         )
         used = 1 + c.block(x, y + 1, c.width - x - 1, 3, sentence, "text")
         y += max(used, numerals.ROWS) if c.height >= 20 else used
-        last = self.console.attempt.proof(self.sight) if self.console.attempt else v.rollback if v else None
+        last = self.console.attempt.proof(self.snapshot) if self.console.attempt else v.rollback if v else None
         if last is not None and last.applied == "failed":
             warning = f"Proven for this engine only. {last.applied_sentence}"
             for line in wrapped(warning, c.width - 2)[:2]:
@@ -144,7 +144,7 @@ class Rollback(Page):
 
     def _standing(self, v: View | None) -> tuple[str, str, str]:
         """(none, running, proven or overdue; the elapsed time; the sentence)."""
-        attempt, sight = self.console.attempt, self.sight
+        attempt, snapshot = self.console.attempt, self.snapshot
         if attempt is None:
             proof = v.rollback if v else None
             if proof is None:
@@ -152,7 +152,7 @@ class Rollback(Page):
             if proof.effective_ms is not None:
                 return "proven", took(proof.effective_ms), proof.sentence
             return "overdue" if proof.overdue else "running", "…", proof.sentence
-        return attempt.state(sight), attempt.clock(), attempt.sentence(sight)
+        return attempt.state(snapshot), attempt.clock(), attempt.sentence(snapshot)
 
     def _ways(self, c: Canvas, area: Area) -> None:
         attempt = self.console.attempt
@@ -235,7 +235,7 @@ class Rollback(Page):
     # -- keys ----------------------------------------------------------------------------------------------------------
 
     def action_why(self) -> None:
-        attempt, v = self.console.attempt, self.sight.view
+        attempt, v = self.console.attempt, self.snapshot.view
         rev = (
             attempt.result.rev
             if attempt and attempt.result and attempt.result.rev is not None

@@ -67,7 +67,7 @@ class Trends(FetchingPage):
 
     def _other(self) -> str:
         """The next arm; shadow only if it has data."""
-        v = self.sight.view
+        v = self.snapshot.view
         arms = [arm for arm in ARMS if arm != "shadow" or arm == self.arm or (v is not None and v.shadow)]
         return arms[(arms.index(self.arm) + 1) % len(arms)]
 

@@ -129,7 +129,7 @@ class Triggers(Ordered):
         return triggers[min(self.rows.at, len(triggers) - 1)] if triggers else None
 
     def explained(self) -> list[explain.Explained]:
-        v = self.sight.view
+        v = self.snapshot.view
         chosen = self._chosen(self.triggers(v)) if v is not None else None
         return [] if chosen is None else explain.trigger(chosen, self._metric(chosen))
 
@@ -171,12 +171,12 @@ class Triggers(Ordered):
         return [row for row in rows if row[1]]
 
     def action_open(self) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is not None and (chosen := self._chosen(self.triggers(v))):
             self.console.push_screen(EvidencePage(chosen.id))
 
     def action_move(self, by: int) -> None:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is not None:
             self.rows.move(by, len(self.triggers(v)))
             self.repaint()

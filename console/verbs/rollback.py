@@ -95,10 +95,10 @@ def _disarm(context: CliContext) -> str:
 
 def _without_engine(context: CliContext, result: RollbackResult, body: dict[str, Any], as_json: bool) -> None:
     """No process runs that could prove it or update a neighbouring service."""
-    from console.beside import apply_beside
+    from console.neighbour import apply_to_neighbour
 
     proven = "No engine runs and the armed file is gone: nothing can call the LLM through it."
-    state, applied = apply_beside(context.store, context.plan_or_none, context.plan_exists)
+    state, applied = apply_to_neighbour(context.store, context.plan_or_none, context.plan_exists)
     body["applied"] = {"state": state, "sentence": applied}
     sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
     if state == "failed":

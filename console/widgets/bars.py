@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from console.link import Sight
+from console.link import EngineSnapshot
 from console.widgets import words
 from console.widgets.blocks import BOXED, meter
 from console.widgets.canvas import Canvas, fit, wrapped
@@ -33,9 +33,9 @@ def others(v: View, who: str, terminal: str) -> list[str]:
     return sorted(names | beside)
 
 
-def header(c: Canvas, sight: Sight, who: str, read_only: bool = False, terminal: str = "") -> None:
+def header(c: Canvas, snapshot: EngineSnapshot, who: str, read_only: bool = False, terminal: str = "") -> None:
     """Row 0: environment, how to roll back, operators, time. Production never looks like a rehearsal."""
-    v = sight.view
+    v = snapshot.view
     if v is None:
         c.fill(0, 0, c.width, "bar")
         c.put(1, 0, "rollout", "bar-key")
@@ -43,7 +43,7 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False, terminal:
     place = "rehearsal" if v.rehearsal else "production" if v.environment.lower().startswith("prod") else "other"
     c.fill(0, 0, c.width, f"{place}-bar")
     x = c.put(0, 0, f" ╱╱ {v.exercise} {v.speed:g}x ╱╱ " if v.rehearsal else f" {v.environment.upper()} ", place)
-    old = not sight.fresh
+    old = not snapshot.fresh
     right = c.right(c.width, 0, f" {words.moment(v.at)}Z ", "alarm" if old else f"{place}-bar")
     names = others(v, who, terminal)
     beside = "" if not names else f" (+ {', '.join(names)})" if len(names) < 3 else f" (+ {len(names)})"
@@ -68,7 +68,7 @@ def header(c: Canvas, sight: Sight, who: str, read_only: bool = False, terminal:
         c.put(x + 1, 0, v.service, f"{place}-bar", right - x - 2)
 
 
-def as_of(c: Canvas, y: int, at: float, live: Sight, travels: bool, reading: bool) -> int:
+def as_of(c: Canvas, y: int, at: float, live: EngineSnapshot, travels: bool, reading: bool) -> int:
     """A line that is hard to miss: this is the past. Returns the rows it took."""
     now = live.view.at if live.view is not None else live.at
     ago = words.ago(at, now)
@@ -84,7 +84,7 @@ def as_of(c: Canvas, y: int, at: float, live: Sight, travels: bool, reading: boo
     return 1
 
 
-def handover(c: Canvas, y: int, note: HandoverView, live: Sight) -> int:
+def handover(c: Canvas, y: int, note: HandoverView, live: EngineSnapshot) -> int:
     """What the last on-call left, until it is dismissed. Returns the rows used."""
     now = live.view.at if live.view is not None else live.at
     since = f", {words.ago(note.at, now)}" if c.width >= BOXED else ""
@@ -104,9 +104,9 @@ def handover(c: Canvas, y: int, note: HandoverView, live: Sight) -> int:
     return len(lines)
 
 
-def _warning(c: Canvas, sight: Sight, acts: bool) -> list[str]:
+def _warning(c: Canvas, snapshot: EngineSnapshot, acts: bool) -> list[str]:
     """`acts`: this console's keys act, so that they are offered."""
-    pulse = sight.pulse
+    pulse = snapshot.pulse
     if pulse.state in ("well", "late"):
         return []
     word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[pulse.state]
@@ -118,14 +118,14 @@ def _most(c: Canvas) -> int:
     return 1 if c.height < 16 else 2
 
 
-def warned(c: Canvas, sight: Sight, acts: bool) -> bool:
+def warned(c: Canvas, snapshot: EngineSnapshot, acts: bool) -> bool:
     """Whether the banner has the whole sentence."""
-    return 0 < len(_warning(c, sight, acts)) <= _most(c)
+    return 0 < len(_warning(c, snapshot, acts)) <= _most(c)
 
 
-def banner(c: Canvas, y: int, sight: Sight, acts: bool) -> int:
+def banner(c: Canvas, y: int, snapshot: EngineSnapshot, acts: bool) -> int:
     """A warning that the figures are stale, and what to do. Returns the rows used."""
-    lines, style = _warning(c, sight, acts), "caution" if sight.pulse.state == "starting" else "alarm"
+    lines, style = _warning(c, snapshot, acts), "caution" if snapshot.pulse.state == "starting" else "alarm"
     lines = lines[: _most(c)]
     for row, line in enumerate(lines):
         c.fill(0, y + row, c.width, style)

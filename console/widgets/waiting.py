@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import NamedTuple
 
-from console.link import Sight
+from console.link import EngineSnapshot
 from console.tasks import KEYS
 from console.widgets import words
 from engine.plan.durations import clock
@@ -37,11 +37,11 @@ class WaitingRow(NamedTuple):
         return f"{self.when} · {self.sentence}" if self.when else self.sentence
 
 
-def rows(sight: Sight, rehearsal: bool = False) -> list[WaitingRow]:
+def rows(snapshot: EngineSnapshot, rehearsal: bool = False) -> list[WaitingRow]:
     """What waits for a person, most pressing first."""
-    v = sight.view
+    v = snapshot.view
     out: list[WaitingRow] = []
-    if sight.pulse.state == "dead" and not rehearsal:
+    if snapshot.pulse.state == "dead" and not rehearsal:
         out.append(WaitingRow("E", "start the engine: nothing runs", "", "app.start_engine"))
     if v is not None:
         failed = {item.id for item in v.gate.items if item.state == "failed"}
@@ -61,25 +61,25 @@ def folded(rows: Sequence[WaitingRow], spare: int = 0) -> list[WaitingRow]:
     return [*rows[:first], whole, *listed, *(row for row in rows[first:] if not row.folds)]
 
 
-def listed(sight: Sight) -> bool:
+def listed(snapshot: EngineSnapshot) -> bool:
     """Whether anyone knows what waits: an engine of an older version lists no tasks."""
-    return sight.view is not None and sight.view.inbox is not None
+    return snapshot.view is not None and snapshot.view.inbox is not None
 
 
-def badge(sight: Sight, rehearsal: bool = False) -> str:
+def badge(snapshot: EngineSnapshot, rehearsal: bool = False) -> str:
     """The count for the footer; "?" while no one knows."""
-    waiting = rows(sight, rehearsal)
-    return str(len(waiting)) if waiting or listed(sight) else "?"
+    waiting = rows(snapshot, rehearsal)
+    return str(len(waiting)) if waiting or listed(snapshot) else "?"
 
 
-def empty(sight: Sight) -> str:
+def empty(snapshot: EngineSnapshot) -> str:
     """The text of an empty inbox. It suggests sleep only while an engine is watching and nothing is pending."""
-    v = sight.view
+    v = snapshot.view
     if v is not None and v.as_of:
         return "not recorded for the past"
-    if v is None or not listed(sight):
+    if v is None or not listed(snapshot):
         return "unknown: this engine is too old to list tasks; the gate (2) shows what is missing"
-    if not sight.fresh:
+    if not snapshot.fresh:
         return "nothing in the engine's last answer; it is not responding"
     if v.health == "alert" or words.worst(v) is not None:
         return "nothing: the triggers act automatically; R is faster"

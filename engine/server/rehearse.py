@@ -191,7 +191,7 @@ class GameDay(Rehearsal):
         self._note("start")
         return self._start_engine()
 
-    def looked(self, screen: str) -> None:
+    def screen_opened(self, screen: str) -> None:
         """The player opened a screen."""
         self._note("look", screen)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from console.link import IN_SHELL, STARTS_ONE, Pulse, Sight, corrected
+from console.link import IN_SHELL, STARTS_ONE, EngineSnapshot, Pulse, corrected
 from engine.client.client import Reply, RollbackResult
 from engine.plan.durations import iso
 from engine.plan.load import load_plan
@@ -355,9 +355,9 @@ class FakeLink:
     def put(self, state: str) -> None:
         self.view, self.pulse = STATES[state]
 
-    def look(self) -> Sight:
+    def poll(self) -> EngineSnapshot:
         self.reads += 1
-        return Sight(self.view, self.pulse, NOW, self.view is KEY_OUT)
+        return EngineSnapshot(self.view, self.pulse, NOW, self.view is KEY_OUT)
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
         if self.pulse.state == "gone":
@@ -430,7 +430,7 @@ class FakeLink:
         self.rollbacks.append(seen)
         return self.result
 
-    def apply_beside(self) -> tuple[str, str]:
+    def apply_to_neighbour(self) -> tuple[str, str]:
         return "", ""
 
     def start_engine(self) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from console.attention import QUIET_S, Attention
-from console.link import Sight
+from console.link import EngineSnapshot
 from console.terminal import escape
 from tests.console.samples import NOW, STATES
 
@@ -25,7 +25,7 @@ class Line:
         self.now += after
         self.written.clear()
         view, pulse = STATES[state]
-        self.attention.notice(Sight(view, pulse, NOW))
+        self.attention.notice(EngineSnapshot(view, pulse, NOW))
         return "".join(self.written)
 
 

@@ -20,7 +20,7 @@ from console.widgets.timegrid import Grid
 from engine.client.client import Reply
 from engine.rollout.state import State
 from tests.console.samples import ALERT, IDLE, LOG, NORMAL, FakeLink
-from tests.console.walking import console, ready, until
+from tests.console.screen_walk import console, ready, until
 
 pytestmark = pytest.mark.anyio
 

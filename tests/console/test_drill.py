@@ -31,7 +31,7 @@ from engine.triggers import history
 from engine.triggers.wording import Reading
 from engine.view.model import WorkerView
 from tests.console.samples import NORMAL, NOW, FakeLink
-from tests.console.walking import console, ready, until
+from tests.console.screen_walk import console, ready, until
 
 pytestmark = pytest.mark.anyio
 ONE, TWO = "http://10.0.0.11:11434", "http://10.0.0.12:11434"
@@ -136,7 +136,7 @@ async def test_from_a_condition_to_what_it_counted() -> None:
         gate = app.screen
         assert isinstance(gate, Gate)
         gate.rows.place(1)
-        v = gate.sight.view
+        v = gate.snapshot.view
         assert v is not None
         link = app.link
         assert isinstance(link, FakeLink)

@@ -20,7 +20,7 @@ from engine.plan.vocabulary import METRICS, Action
 from engine.rehearsal.faults import FAULTS
 from engine.view.model import TaskKind
 from tests.console.samples import ALERT, LOG, NORMAL, PLAN
-from tests.console.walking import console, ready, until
+from tests.console.screen_walk import console, ready, until
 
 WIDTH = 76
 OF_KEYS = {"Help", "Briefing", "DebriefPage"}  # pages of text without rows

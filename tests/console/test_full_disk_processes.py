@@ -37,9 +37,9 @@ def seen(stage: Stage, disk: Path) -> None:
     time.sleep(7)  # longer than an engine may be silent
     fill(disk)
     assert stage.reader.glance().heartbeat - still < 7  # the store stopped
-    sight = link.look()
-    assert sight.view is not None
-    assert (sight.pulse.state, sight.view.effective_bp) == ("well", 1000)
+    snapshot = link.poll()
+    assert snapshot.view is not None
+    assert (snapshot.pulse.state, snapshot.view.effective_bp) == ("well", 1000)
     shown = json.loads(stage.cli("status", "--json").stdout)
     assert (shown["engine_state"], shown["effective_bp"]) == ("running", 1000)
     assert "no LLM call is made" not in stage.cli("status").stdout
@@ -49,11 +49,11 @@ def seen(stage: Stage, disk: Path) -> None:
         done = stage.cli("status")
         assert "does not answer" in done.stdout
         assert "no LLM call is made" not in done.stdout
-        sight = link.look()
-        assert sight.view is not None
-        assert sight.view.effective_bp == 1000  # the last known state, labelled as such
-        assert sight.pulse.state == "frozen"
-        new = StoreLink(stage.folder, stage.plan).look()  # of a console opened now, which has the store's figures alone
+        snapshot = link.poll()
+        assert snapshot.view is not None
+        assert snapshot.view.effective_bp == 1000  # the last known state, labelled as such
+        assert snapshot.pulse.state == "frozen"
+        new = StoreLink(stage.folder, stage.plan).poll()  # of a console opened now, which has the store's figures alone
         assert new.view is not None
         assert (new.pulse.state, new.view.effective_bp) == ("frozen", 1000)
         assert "NOT CERTAIN" in new.pulse.sentence

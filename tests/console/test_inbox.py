@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.app import Console
-from console.link import Pulse, Sight
+from console.link import EngineSnapshot, Pulse
 from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.screens.live import gate_lines
@@ -22,11 +22,11 @@ from engine.view.headlines import what_next
 from engine.view.inbox import InboxFacts, tasks
 from engine.view.model import AckView, TaskView, View
 from tests.console.samples import ALERT, FIRED, IDLE, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
-from tests.console.walking import console, pages, ready, until
+from tests.console.screen_walk import console, pages, ready, until
 
 
-def sight(view: View, state: str = "well") -> Sight:
-    return Sight(view, Pulse(state), NOW)  # type: ignore[arg-type]
+def snapshot(view: View, state: str = "well") -> EngineSnapshot:
+    return EngineSnapshot(view, Pulse(state), NOW)  # type: ignore[arg-type]
 
 
 def live(app: Console, size: tuple[int, int] = (80, 24)) -> str:
@@ -39,18 +39,18 @@ def test_every_key_has_an_action() -> None:
 
 
 def test_a_task_counts_down_to_when_it_is_possible() -> None:
-    row = waiting.rows(sight(LOCKED))[0]
+    row = waiting.rows(snapshot(LOCKED))[0]
     assert (row.key, row.when) == ("e", "18:00 left")
     later = replace(LOCKED, at=NOW + 2000)
-    assert waiting.rows(sight(later))[0].when == ""
+    assert waiting.rows(snapshot(later))[0].when == ""
 
 
 def test_sleep_is_offered_only_while_an_engine_watches_a_calm_rollout() -> None:
-    assert waiting.empty(sight(SLEEP)) == waiting.SLEEP
-    assert waiting.empty(sight(SLEEP, "frozen")) != waiting.SLEEP
-    assert waiting.empty(sight(replace(ALERT, inbox=()))) != waiting.SLEEP
-    assert waiting.empty(sight(replace(SLEEP, inbox=None))) != waiting.SLEEP
-    assert waiting.badge(sight(replace(SLEEP, inbox=None))) == "?"
+    assert waiting.empty(snapshot(SLEEP)) == waiting.SLEEP
+    assert waiting.empty(snapshot(SLEEP, "frozen")) != waiting.SLEEP
+    assert waiting.empty(snapshot(replace(ALERT, inbox=()))) != waiting.SLEEP
+    assert waiting.empty(snapshot(replace(SLEEP, inbox=None))) != waiting.SLEEP
+    assert waiting.badge(snapshot(replace(SLEEP, inbox=None))) == "?"
 
 
 def test_a_condition_on_live_has_its_text_once() -> None:
@@ -72,7 +72,7 @@ def test_a_checklist_is_one_row_where_it_would_hide_other_tasks() -> None:
     items = IDLE.inbox or ()
     first = TaskView("reason", "record why it was rolled back", "rollback", "42")
     last = TaskView("message", "send: rollback", "messages", "rollback")
-    every = waiting.rows(sight(replace(IDLE, inbox=(first, *items, last))))
+    every = waiting.rows(snapshot(replace(IDLE, inbox=(first, *items, last))))
     shown = waiting.folded(every)
     assert [row.sentence for row in shown] == [first.sentence, f"checklist: {len(items)} items open", last.sentence]
     assert sum(row.tasks for row in shown) == len(every)
@@ -80,10 +80,10 @@ def test_a_checklist_is_one_row_where_it_would_hide_other_tasks() -> None:
     roomy = waiting.folded(every, 2)
     assert [row.task for row in roomy[2:4]] == list(items[:2])
     assert sum(row.tasks for row in roomy) == len(every)
-    alone = waiting.rows(sight(IDLE))
+    alone = waiting.rows(snapshot(IDLE))
     assert waiting.folded(alone) == alone
     failed = replace(IDLE.gate, items=(replace(IDLE.gate.items[1], state="failed"),))
-    shown = waiting.folded(waiting.rows(sight(replace(IDLE, inbox=(first, *items), gate=failed))))
+    shown = waiting.folded(waiting.rows(snapshot(replace(IDLE, inbox=(first, *items), gate=failed))))
     assert [row.tasks for row in shown] == [1, len(items) - 1, 1]
     assert shown[2].task == items[1]
 

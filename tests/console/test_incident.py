@@ -18,7 +18,7 @@ from engine.service.feedback import Feedback
 from engine.triggers import history
 from engine.triggers.wording import Reading
 from tests.console.samples import LOCKED, NORMAL, PLAN, FakeLink
-from tests.console.walking import console, ready, until
+from tests.console.screen_walk import console, ready, until
 from tests.engine.report.history import DAY, HOUR, START, History, incident
 
 anyio = pytest.mark.anyio

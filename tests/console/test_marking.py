@@ -12,7 +12,7 @@ from console.marking.app import Marking
 from console.widgets.sheet import Sheet
 from engine.quality.gold import read_gold
 from engine.quality.marking import Marked, added, gold_lines, started, toggled
-from tests.console.walking import until
+from tests.console.screen_walk import until
 from tests.terminal import ROLLOUT, Terminal
 
 pytestmark = pytest.mark.anyio

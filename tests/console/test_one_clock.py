@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from engine.rollout.state import State
 from engine.view import headlines
 from tests.console.samples import ALERT, PLAN, FakeLink, trigger
-from tests.console.walking import console, ready, until
+from tests.console.screen_walk import console, ready, until
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from console.screens.commands import Commands, Ran, _name, listed
 from console.screens.ordering import Order
 from console.widgets.waiting import SLEEP
 from tests.console.samples import NORMAL, NOW, PLAN
-from tests.console.walking import console, ready, until
+from tests.console.screen_walk import console, ready, until
 
 BY_NAME, BY_RUN, BY_FAILURE = Commands.ORDERS[1:]
 

@@ -72,11 +72,11 @@ def test_an_answer_in_another_format_is_not_taken_for_this_engine_s_figures(engi
     for name, (status, body) in ANSWERS.items():
         engine.answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
         assert whereabouts.ask(folder).state == "other_version", name
-        sight = link.look()
-        assert not sight.fresh, name
-        assert "NOT CERTAIN what is in force" in sight.pulse.sentence, name
-        assert "format that this version does not know" in sight.pulse.sentence, name
-        assert "frozen" not in sight.pulse.sentence, name
+        snapshot = link.poll()
+        assert not snapshot.fresh, name
+        assert "NOT CERTAIN what is in force" in snapshot.pulse.sentence, name
+        assert "format that this version does not know" in snapshot.pulse.sentence, name
+        assert "frozen" not in snapshot.pulse.sentence, name
         assert not link.out_of_reach()
     engine.answer = b"+OK ready\r\n"  # nor HTTP at all
     assert whereabouts.ask(folder).state == "other_version"

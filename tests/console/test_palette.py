@@ -13,7 +13,7 @@ from console.screens.gate import Gate
 from console.screens.log import Log
 from console.screens.palette import Palette, commands
 from tests.console.samples import FakeLink
-from tests.console.walking import console, pages, ready, until
+from tests.console.screen_walk import console, pages, ready, until
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from console.screens.rollback import _facts
 from console.verbs import status
 from engine.client.client import Reply
 from tests.console.samples import LOCKED, NORMAL, PROVEN, FakeLink
-from tests.console.walking import console, pages, ready, until
+from tests.console.screen_walk import console, pages, ready, until
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +65,7 @@ async def test_the_cause_that_was_typed_is_kept_over_the_cool_down() -> None:
         assert not [fields for kind, fields in app.link.asked if kind == "resume"]
         app.link.reply = Reply(True, "Resumed.")
         app.link.view = replace(cooling, cooldown_until=cooling.at - 1, rev=cooling.rev + 1)
-        await until(pilot, lambda: app.sight.view is not None and app.sight.view.rev == cooling.rev + 1)
+        await until(pilot, lambda: app.snapshot.view is not None and app.snapshot.view.rev == cooling.rev + 1)
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
         assert app.screen.typed == "disk was full"  # type: ignore[attr-defined]

@@ -115,16 +115,16 @@ async def test_the_stopwatch_runs_until_the_engine_proves_it() -> None:
 async def test_a_later_rollback_by_a_trigger_takes_the_place_of_the_proven_one() -> None:
     """Else its proof would be shown with the time and the steps of the earlier one."""
     link = FakeLink("rolled_back")
-    sight = link.look()
-    assert sight.view is not None
-    proof = sight.view.rollback
+    snapshot = link.poll()
+    assert snapshot.view is not None
+    proof = snapshot.view.rollback
     assert proof is not None
     attempt = RollbackAttempt(link, "", proof.rev - 1, lambda: None)
-    assert not attempt.overtaken(sight)
-    assert attempt.state(sight) == "proven"
-    assert not attempt.overtaken(sight)
+    assert not attempt.overtaken(snapshot)
+    assert attempt.state(snapshot) == "proven"
+    assert not attempt.overtaken(snapshot)
     later = structs.replace(proof, rev=proof.rev + 4, effective_ms=22.0, automatic=True)
-    assert attempt.overtaken(structs.replace(sight, view=structs.replace(sight.view, rollback=later)))
+    assert attempt.overtaken(structs.replace(snapshot, view=structs.replace(snapshot.view, rollback=later)))
 
 
 async def test_after_the_proof_numbers_are_painted_calmly_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,14 +134,14 @@ async def test_after_the_proof_numbers_are_painted_calmly_again(monkeypatch: pyt
         await pilot.press("R")
         link.put("rolled_back")
         await settled(pilot, lambda: app.attempt is not None and app.attempt.proven_s is not None)
-        app._see(link.look())
+        app._see(link.poll())
         painted: list[float] = []
-        monkeypatch.setattr(app, "_page_refreshed", lambda: painted.append(app.sight.at))
+        monkeypatch.setattr(app, "_page_refreshed", lambda: painted.append(app.snapshot.at))
         view = link.view
         assert view is not None
         app._painted_at = time.monotonic()
         for i in range(5):
-            app._see(structs.replace(link.look(), view=structs.replace(view, at=view.at + i)))
+            app._see(structs.replace(link.poll(), view=structs.replace(view, at=view.at + i)))
         assert painted == []
 
     await walk("normal", steps)
@@ -206,10 +206,10 @@ async def test_a_hanging_store_blocks_no_key_and_is_reported() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         import threading
 
-        gate, look = threading.Event(), link.look
-        link.look = lambda: (gate.wait(20), look())[1]  # type: ignore[method-assign]
-        await settled(pilot, lambda: app.sight.pulse.state == "gone", 5.0)
-        assert "has not answered" in app.sight.pulse.sentence
+        gate, poll = threading.Event(), link.poll
+        link.poll = lambda: (gate.wait(20), poll())[1]  # type: ignore[method-assign]
+        await settled(pilot, lambda: app.snapshot.pulse.state == "gone", 5.0)
+        assert "has not answered" in app.snapshot.pulse.sentence
         app.post_message(events.Key("R", "R"))  # press would wait until the app is idle, which is what must not matter
         await settled(pilot, lambda: bool(link.rollbacks), 1.0)
         gate.set()
@@ -265,8 +265,8 @@ async def test_unproven_it_explains_what_the_engine_is_doing() -> None:
         await settled(pilot, lambda: app.attempt is not None and app.attempt.result is not None)
         assert app.attempt is not None
         app.attempt.pressed -= 6.0
-        assert app.sight.pulse.sentence
-        assert app.sight.pulse.sentence in app.attempt.sentence(app.sight)
+        assert app.snapshot.pulse.sentence
+        assert app.snapshot.pulse.sentence in app.attempt.sentence(app.snapshot)
         await settled(pilot, lambda: "NOT OBSERVED" in app.screen.text())  # type: ignore[attr-defined]
 
     await walk("frozen", steps)

@@ -23,10 +23,10 @@ from console.screens.incident import IncidentPage
 from console.screens.triggers import Triggers
 from console.widgets.canvas import Canvas
 from tests.console.samples import LOCKED, NOW, FakeLink
+from tests.console.screen_walk import console, pages, ready, until
 from tests.console.test_drill import deeper, filled
 from tests.console.test_incident import BEGAN, store
 from tests.console.test_travel import kept
-from tests.console.walking import console, pages, ready, until
 
 STATES = ["normal", "alert", "blind", "rolled_back"]
 SIZES = {"80x24": (80, 24), "160x48": (160, 48)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.link import Sight
+from console.link import EngineSnapshot
 from console.series_cache import SeriesCache
 from console.widgets import curves
 from console.widgets.blocks import Area
@@ -17,7 +17,7 @@ from engine.store import log
 from engine.store.rollup import insert_and_fold
 from engine.view.model import View
 from tests.console.samples import NOW, FakeLink
-from tests.console.walking import console, ready, until
+from tests.console.screen_walk import console, ready, until
 
 anyio = pytest.mark.anyio
 
@@ -179,7 +179,7 @@ def test_the_sight_of_a_moment_is_a_view() -> None:
     kept(link)
     app = console("normal")
     app.travel._link = link
-    sight = app.travel.read(NOW - 3600)
-    assert isinstance(sight, Sight)
-    assert isinstance(sight.view, View)
-    assert sight.view.as_of
+    snapshot = app.travel.read(NOW - 3600)
+    assert isinstance(snapshot, EngineSnapshot)
+    assert isinstance(snapshot.view, View)
+    assert snapshot.view.as_of

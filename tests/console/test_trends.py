@@ -6,7 +6,7 @@ import pytest
 
 from console.screens.trends import CHARTS
 from console.widgets import curves
-from tests.console.walking import console, ready, until
+from tests.console.screen_walk import console, ready, until
 
 pytestmark = pytest.mark.anyio
 

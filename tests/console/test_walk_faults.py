@@ -11,8 +11,8 @@ from console.screens.help import Help
 from console.screens.palette import Palette
 from console.screens.review import Review
 from tests.console.samples import DOCS, PLAN, FakeLink
+from tests.console.screen_walk import console, ready, until
 from tests.console.test_review_and_ab import with_sample
-from tests.console.walking import console, ready, until
 
 pytestmark = pytest.mark.anyio
 

@@ -45,7 +45,7 @@ class Counted(Listing):
         return self.beat()
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        v = self.sight.view
+        v = self.snapshot.view
         if v is None:
             return lambda: None
         until = self.ends if self.ends is not None else self.until()

@@ -41,7 +41,7 @@ class Servers(Listing):
         counts = self.console.link.read(lambda conn: requests.servers(conn, until - WINDOW_S, until))
 
         def put() -> None:
-            v = self.sight.view
+            v = self.snapshot.view
             if v is not None:
                 self.lines = lines(v, counts, until)
 

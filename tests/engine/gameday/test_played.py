@@ -90,7 +90,7 @@ def test_a_fault_is_seen_and_rolled_back_by_a_verb(
     until(failing, 60.0, "no document was harmed by the fault")
     shown = client.request("GET", "/v1/status")[1]
     assert shown.get("faults") in ({}, None), "what goes wrong is hidden"
-    game.looked("Triggers")
+    game.screen_opened("Triggers")
     rolled = ran(
         "--plan", str(game.plan_path), "--store", str(game.folder.path), "rollback", cwd=tmp_path, state=tmp_path
     )

@@ -156,9 +156,9 @@ async def test_silence_does_not_end_when_the_last_hour_has_run_empty(tmp_path: P
 async def test_in_a_time_lapse_one_answer_in_flight_is_not_silence() -> None:
     """At 2000 times the speed a tenth of a second is three minutes of the calendar: the network does not hurry."""
     clock = LapseClock(2000.0)
-    sight = SilenceDetector(clock)
-    sight.sees(per_min=60.0)
+    silence = SilenceDetector(clock)
+    silence.sees(per_min=60.0)
     await asyncio.sleep(0.1)
-    assert sight.unseen("", waiting=0) == sight.unseen("", waiting=1) == Unseen()
+    assert silence.unseen("", waiting=0) == silence.unseen("", waiting=1) == Unseen()
     clock.set_speed(60.0)  # the same three minutes, of a calendar in which they are seconds
-    assert "no LLM documents" in sight.unseen("", waiting=0)[0]
+    assert "no LLM documents" in silence.unseen("", waiting=0)[0]

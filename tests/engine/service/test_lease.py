@@ -121,9 +121,9 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
         assert stage.until(lambda: time.time() - stage.reader.glance().heartbeat > 2.0)
 
         def shown() -> bool:
-            sight = watching.look()
-            problems = sight.view.engine.problems if sight.view is not None else ()
-            return sight.fresh and any("database is locked" in problem for problem in problems)
+            snapshot = watching.poll()
+            problems = snapshot.view.engine.problems if snapshot.view is not None else ()
+            return snapshot.fresh and any("database is locked" in problem for problem in problems)
 
         assert stage.until(shown)
     watching.reader.close()

@@ -70,28 +70,28 @@ async def test_a_quiet_night_does_not_count_towards_blindness_in_the_morning(tmp
 
 def test_a_call_that_hangs_after_a_quiet_night_has_not_hung_all_night() -> None:
     clock = ManualClock()
-    sight = SilenceDetector(clock)
-    sight.sees(10.0)
+    silence = SilenceDetector(clock)
+    silence.sees(10.0)
     for _ in range(8 * 60):
         clock.advance(60)
-        assert sight.unseen("", 0, 0.1, answers=True).idle or clock.monotonic() < 180
+        assert silence.unseen("", 0, 0.1, answers=True).idle or clock.monotonic() < 180
     clock.advance(40)
-    seen = sight.unseen("", 1, 0.1, answers=True)
+    seen = silence.unseen("", 1, 0.1, answers=True)
     assert seen.why == "" or seen.since_s <= 60
     clock.advance(60)
-    seen = sight.unseen("", 1, 0.1, answers=True)
+    seen = silence.unseen("", 1, 0.1, answers=True)
     assert "for 100 s" in seen.why
     assert seen.since_s == 100
 
 
 def test_few_documents_of_a_small_share_do_not_prove_blindness() -> None:
     clock = ManualClock()
-    sight = SilenceDetector(clock)
-    sight.sees(10.0)
+    silence = SilenceDetector(clock)
+    silence.sees(10.0)
     for _ in range(40):
-        sight.passes(llm_arm=False)
+        silence.passes(llm_arm=False)
     clock.advance(3600)
-    assert sight.unseen("", 0, 0.1, answers=True).idle
+    assert silence.unseen("", 0, 0.1, answers=True).idle
     for _ in range(30):
-        sight.passes(llm_arm=False)
-    assert not sight.unseen("", 0, 0.1, answers=True).idle
+        silence.passes(llm_arm=False)
+    assert not silence.unseen("", 0, 0.1, answers=True).idle

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import cast
 
-from console.app.going import Going
+from console.app.navigation import Navigation
 from console.screens.app_api import AppApi
 from console.screens.asking import ask_text
 from engine.view.model import HandoverView
 
 
-class Together(Going):
+class PeopleActions(Navigation):
     """A name is asked for once, never over something worse."""
 
     def _ask_name(self) -> None:

@@ -7,18 +7,18 @@ import contextlib
 from textual.screen import ModalScreen
 
 import engine.client.connection  # noqa: F401  R must not wait for it
-from console.app.time import Travelling
-from console.link import Sight
+from console.app.time_travel import TimeTravel
+from console.link import EngineSnapshot
 from console.rollback_attempt import RollbackAttempt
 from console.screens.rollback import Rollback
 from engine.rollout.state import DOWN
 from engine.text import clean_line
 
 
-class RollingBack(Travelling):
+class RollbackActions(TimeTravel):
     """R from anywhere; see `console.rollback_attempt` for what the key does."""
 
-    _newest_rollback: int | None = None  # of the log; None before the first sight
+    _newest_rollback: int | None = None  # of the log; None before the first snapshot
 
     def action_roll_back(self) -> None:
         """Nothing may delay it: start the thread that removes the armed file, then show the screen."""
@@ -87,10 +87,10 @@ class RollingBack(Travelling):
             self.action_now()
             self.push_screen(IncidentPage())
 
-    def _see(self, sight: Sight) -> None:
-        if self.attempt is not None and self.attempt.overtaken(sight):
+    def _see(self, snapshot: EngineSnapshot) -> None:
+        if self.attempt is not None and self.attempt.overtaken(snapshot):
             self.attempt = None  # before the screens are painted
-        super()._see(sight)
+        super()._see(snapshot)
         self._show_incident()
 
     def _show_incident(self) -> None:

@@ -15,7 +15,7 @@ from console.screens.inbox import Inbox
 from console.widgets import bars
 from engine.view.model import HandoverView, PresenceView
 from tests.console.samples import NORMAL, NOW, PLAN, FakeLink
-from tests.console.walking import ready, until
+from tests.console.screen_walk import ready, until
 
 pytestmark = pytest.mark.anyio
 SHARED = (PresenceView("alice", "pts/1", "Live", NOW - 600), PresenceView("alice", "/dev/pts/4", "Gate", NOW - 90))

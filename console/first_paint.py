@@ -22,8 +22,8 @@ from typing import NamedTuple, NoReturn
 from rich.color import ColorSystem
 from rich.style import Style
 
-from console import last_look, themes
-from console.link import Link, Sight
+from console import last_visit, themes
+from console.link import EngineSnapshot, Link
 from console.people import People
 from console.screens.live import Live
 from console.series_cache import SeriesCache
@@ -49,21 +49,21 @@ class Cells(NamedTuple):
     height: int
 
 
-class Onlooker:
+class PaintContext:
     """What a screen needs from the app to be painted once."""
 
     notice: tuple[str, str] | None = None
 
     def __init__(self, link: Link, plan: Plan, *, rehearsal: bool, read_only: bool, ascii_only: bool) -> None:
         self.link, self.rehearsal, self.read_only, self.ascii_only = link, rehearsal, read_only, ascii_only
-        self.live, self.size = link.look(), Cells(*shutil.get_terminal_size())  # as Textual finds it
+        self.live, self.size = link.poll(), Cells(*shutil.get_terminal_size())  # as Textual finds it
         self.series_cache = SeriesCache(link)
         self.travel = Travel(link, plan)
-        self.since = 0.0 if rehearsal else last_look.recall(link)
+        self.since = 0.0 if rehearsal else last_visit.recall(link)
         self._plan = plan
 
     @property
-    def sight(self) -> Sight:
+    def snapshot(self) -> EngineSnapshot:
         return self.live
 
     @property
@@ -82,25 +82,25 @@ class Onlooker:
         return words.limits(self._plan, metric)
 
 
-class FirstLook(Live):
-    def __init__(self, onlooker: Onlooker) -> None:
+class FirstPaint(Live):
+    def __init__(self, onlooker: PaintContext) -> None:
         self._onlooker = onlooker
 
     @property
-    def console(self) -> Onlooker:
+    def console(self) -> PaintContext:
         return self._onlooker
 
 
 @contextlib.contextmanager
-def shown(onlooker: Onlooker, theme: str) -> Iterator[FirstFrame | None]:
+def shown(onlooker: PaintContext, theme: str) -> Iterator[FirstFrame | None]:
     """Draw it; None where there is nothing to draw yet. The screen that takes it restores the terminal when it ends; if
     none does, this does. Runs in the main thread, which signals interrupt."""
-    sight, size = onlooker.live, onlooker.size
-    if sight.view is None or sight.pulse.state == "starting":
+    snapshot, size = onlooker.live, onlooker.size
+    if snapshot.view is None or snapshot.pulse.state == "starting":
         yield None
         return
     try:
-        canvas = FirstLook(onlooker).canvas(*size)
+        canvas = FirstPaint(onlooker).canvas(*size)
     except (StoreError, OSError):  # the screen reads it again and reports that
         yield None
         return

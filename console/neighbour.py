@@ -6,7 +6,7 @@ from engine.plan.model import Plan
 from engine.store.folder import Folder
 
 
-def apply_beside(folder: Folder, plan: Plan | None, plan_exists: bool = True) -> tuple[str, str]:
+def apply_to_neighbour(folder: Folder, plan: Plan | None, plan_exists: bool = True) -> tuple[str, str]:
     """(state, sentence): "done", "failed", or "" if no service is known. Never raises: the rollback is already done.
 
     Without a plan, the store shows whether a percentage was ever applied to a neighbouring service.

@@ -26,7 +26,7 @@ from console.widgets.canvas import Canvas
 from console.widgets.curves import MEASURES
 from console.widgets.words import figure
 from tests.console.samples import IDLE, STATES
-from tests.console.walking import console, pages, ready, until
+from tests.console.screen_walk import console, pages, ready, until
 
 pytestmark = pytest.mark.anyio
 CORNERS = [(40, 10), (60, 20), (80, 24), (120, 36), (160, 48), (300, 80)]

@@ -10,7 +10,7 @@ MOST = 30
 KEY = "menu"
 
 
-class ChosenBefore:
+class RecentChoices:
     """Read on first use: the first paint does not wait for it."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Going through the console's screens in a test: each is opened by its key and waited for until it has read what it shows."""
+"""Navigation through the console's screens in a test: each is opened by its key and waited for until it has read what it shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def ready(pilot: Pilot[int]) -> Console:
     app = pilot.app
     assert isinstance(app, Console)
     await until(pilot, lambda: app.key_guard.ready and plot.loaded() and not app.series_cache.busy)
-    await until(pilot, lambda: app.sight.view is None or bool(app.series_cache.series))
+    await until(pilot, lambda: app.snapshot.view is None or bool(app.series_cache.series))
     return app
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from console.app.commands import Commanding
+from console.app.commands import CommandActions
 from console.daemon_call import in_background
 from console.widgets.timegrid import ZOOMS
 
 
-class Travelling(Commanding):
+class TimeTravel(CommandActions):
     """One cursor for all screens; esc or the end of time is now."""
 
     def action_travel(self, by: int) -> None:
@@ -41,9 +41,9 @@ class Travelling(Commanding):
         try:
             while travel.at is not None and travel.read_at != travel.at:
                 at = travel.at
-                sight = await in_background(partial(travel.read, at))
+                snapshot = await in_background(partial(travel.read, at))
                 if travel.at is not None:
-                    travel.sight, travel.read_at = sight, at
+                    travel.snapshot, travel.read_at = snapshot, at
                 self._page_refreshed()
         finally:
             travel.busy = False

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from console import last_look, themes
+from console import last_visit, themes
 from engine.rollout.control import note
 from engine.rollout.state import ENGINE, Ask, State
 from engine.store import log
 from tests.console.samples import NOW, FakeLink
-from tests.console.walking import console, ready
+from tests.console.screen_walk import console, ready
 
 AGO = 331 * 86400.0
 
@@ -25,24 +25,24 @@ def begun(at: float) -> FakeLink:
 
 def test_another_store_at_the_same_path_was_never_looked_at() -> None:
     first = begun(NOW - AGO)
-    last_look.remember(first, NOW - AGO + 60)
-    assert last_look.recall(first) == NOW - AGO + 60
-    assert last_look.recall(begun(NOW - 3600)) == 0.0
+    last_visit.remember(first, NOW - AGO + 60)
+    assert last_visit.recall(first) == NOW - AGO + 60
+    assert last_visit.recall(begun(NOW - 3600)) == 0.0
 
 
 def test_a_store_without_a_decision_and_what_an_older_console_kept_are_not_taken_for_a_look() -> None:
     link = FakeLink()
-    last_look.remember(link, NOW)
-    assert last_look.recall(link) == 0.0
+    last_visit.remember(link, NOW)
+    assert last_visit.recall(link) == 0.0
     old = begun(NOW - 60)
     themes.remember(f"seen {old.folder.path.resolve()}", str(NOW - AGO))
-    assert last_look.recall(old) == 0.0
+    assert last_visit.recall(old) == 0.0
 
 
 @pytest.mark.anyio
 async def test_live_counts_what_is_new_since_this_person_left_this_store(own_choices: Path) -> None:
     link = begun(NOW - 7200)
-    last_look.remember(link, NOW - 300)
+    last_visit.remember(link, NOW - 300)
     app = console("normal")
     app.link = link
     app.poller = type(app.poller)(link)
@@ -50,4 +50,4 @@ async def test_live_counts_what_is_new_since_this_person_left_this_store(own_cho
         await ready(pilot)
         assert app.page is not None
         assert "since you left 5m ago: 1 new" in app.page.text()
-    assert last_look.recall(link) == NOW
+    assert last_visit.recall(link) == NOW

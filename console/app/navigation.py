@@ -8,7 +8,7 @@ from textual.screen import ModalScreen
 
 from console import themes
 from console.app.commands import PAST
-from console.app.rolling import RollingBack
+from console.app.rollback import RollbackActions
 from console.screens import SCREENS, screen, working
 from console.screens.app_api import AppApi
 from console.screens.ask import QuestionDialog
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from console.screens.palette import Command
 
 
-class Going(RollingBack):
+class Navigation(RollbackActions):
     """Live is at the bottom of the stack; a numbered screen lies on it, and what Enter opened on that."""
 
     def action_go(self, number: int) -> None:

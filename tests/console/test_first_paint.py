@@ -12,35 +12,35 @@ import pytest
 from rich.color import ColorSystem
 from textual import events
 
-from console import first_look, themes
+from console import first_paint, themes
 from console.app import Console
-from console.first_look import FirstLook, Onlooker
+from console.first_paint import FirstPaint, PaintContext
 from console.terminal.diff import Frame
 from console.terminal.first_frame import FirstFrame
 from console.terminal.first_keys import FirstKeys
 from tests.console.samples import PLAN, FakeLink
+from tests.console.screen_walk import ready
 from tests.console.test_rollback_key import settled
-from tests.console.walking import ready
 
 pytestmark = pytest.mark.anyio
 
 
-def onlooker(state: str, read_only: bool = False) -> Onlooker:
-    return Onlooker(FakeLink(state), PLAN, rehearsal=False, read_only=read_only, ascii_only=False)
+def onlooker(state: str, read_only: bool = False) -> PaintContext:
+    return PaintContext(FakeLink(state), PLAN, rehearsal=False, read_only=read_only, ascii_only=False)
 
 
 def test_it_loads_nothing_of_the_screen_s_library() -> None:
     """Nor what else takes long to import and paints nothing."""
     slow = ("textual", "asyncio", "rich.console", "http.client")
-    code = f"import console.cli, console.first_look, sys; print([m for m in {slow} if m in sys.modules])"
+    code = f"import console.cli, console.first_paint, sys; print([m for m in {slow} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("state", ["normal", "alert"])
 async def test_the_screen_continues_on_the_same_frame(state: str) -> None:
     seen = onlooker(state)
-    canvas, palette = FirstLook(seen).canvas(80, 24), themes.palette("dark")
-    frame, data = Frame(), first_look.text(canvas, palette, ColorSystem.TRUECOLOR)
+    canvas, palette = FirstPaint(seen).canvas(80, 24), themes.palette("dark")
+    frame, data = Frame(), first_paint.text(canvas, palette, ColorSystem.TRUECOLOR)
     assert frame.diff(data)
     assert frame.diff(data) == ""  # it knows what is on the terminal
     app = Console(seen.link, PLAN)
@@ -138,7 +138,7 @@ def test_a_read_only_look_offers_nothing_that_acts() -> None:
     }
     for state, words in offers.items():
         for size in ((80, 24), (160, 48)):
-            may, may_not = (FirstLook(onlooker(state, read_only)).canvas(*size).text() for read_only in (False, True))
+            may, may_not = (FirstPaint(onlooker(state, read_only)).canvas(*size).text() for read_only in (False, True))
             assert all(word not in may_not for word in words), state
             assert any(word in may for word in words), "the test must see it offered"
-    assert "`rollout` in a shell starts one" in FirstLook(onlooker("dead", True)).canvas(160, 48).text()
+    assert "`rollout` in a shell starts one" in FirstPaint(onlooker("dead", True)).canvas(160, 48).text()
