@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rollout_console import AsyncClient, Client, Document, Extraction, Failure, Rejected, Unavailable
+from rollout_console import AsyncClient, Client, Document, Extraction, Failure, Rejected, RolloutError, Unavailable
 
 from tests.engine.service.stage import TEXT, Stage
 from tests.machine import crowd
@@ -37,7 +38,8 @@ def url(stage: Stage, request: pytest.FixtureRequest) -> str:
 class Listener:
     """A server that takes connections and answers `reply`, a byte every `drip_s`."""
 
-    def __init__(self, reply: bytes = b"", drip_s: float = 0.0) -> None:
+    def __init__(self, reply: bytes = b"", drip_s: float = 0.0, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.sock = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.sock.getsockname()[1]}"
         self.taken: list[socket.socket] = []
@@ -52,9 +54,10 @@ class Listener:
             self.taken.append(connection)
             threading.Thread(target=self._answer, args=(connection, reply, drip_s), daemon=True).start()
 
-    @staticmethod
-    def _answer(connection: socket.socket, reply: bytes, drip_s: float) -> None:
+    def _answer(self, connection: socket.socket, reply: bytes, drip_s: float) -> None:
         try:
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
             connection.recv(65536)
             step = 1 if drip_s else max(1, len(reply))
             for i in range(0, len(reply), step):
@@ -132,6 +135,26 @@ def test_something_else_at_the_address_is_not_taken_for_an_engine(body: bytes) -
         (one,) = client.batch([Document("a", TEXT)])
         assert isinstance(one, Failure)
     listener.sock.close()
+
+
+def test_behind_tls_an_authority_of_one_s_own_is_trusted_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a proxy with a company's certificate, in the environment or in the code; else no document is sent."""
+    pem = Path(__file__).parents[1] / "extraction" / "self_signed.pem"
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(pem)
+    listener = Listener(b"HTTP/1.1 418 T\r\ncontent-length: 2\r\n\r\n{}", tls=server)
+    url = listener.url.replace("http:", "https:")
+
+    def met(**given: Any) -> int:
+        with Client(url, timeout_s=10 * crowd(), **given) as client, pytest.raises(RolloutError) as why:
+            client.extract("a", TEXT)
+        return why.value.status
+
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert met() == 0
+    assert met(ssl_context=ssl.create_default_context(cafile=str(pem))) == 418
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    assert met() == 418
 
 
 def test_a_kept_connection_that_the_engine_closed_costs_nothing(stage: Stage) -> None:

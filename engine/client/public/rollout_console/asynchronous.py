@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -36,14 +37,31 @@ class _Line(msgspec.Struct):
     retry_after_s: float | None = None
 
 
+def _trusted() -> ssl.SSLContext:
+    """What httpx trusts by default, and the authorities that the system trusts, such as a company's own."""
+    context = httpx.create_ssl_context()  # SSL_CERT_FILE or SSL_CERT_DIR, else the certificates of certifi
+    context.load_default_certs()
+    return context
+
+
 class AsyncClient:
     """Use it from one event loop. `url` is "http://host:8080" or "unix:/path/of/the/store/engine.sock".
 
     `token` is that of [http] token_env. After three misses in a row, calls fail immediately for five seconds, so that
     an engine that hangs does not cost every request of yours its time limit.
+
+    Behind TLS the certificates of the system are trusted, and those in SSL_CERT_FILE or SSL_CERT_DIR; `ssl_context`
+    replaces them. Proxies of the environment are not used.
     """
 
-    def __init__(self, url: str = "http://127.0.0.1:8080", *, token: str = "", timeout_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        *,
+        token: str = "",
+        timeout_s: float = 1.0,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
         self.timeout_s = timeout_s
         self._misses = 0
         self._until = 0.0
@@ -54,6 +72,7 @@ class AsyncClient:
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=None,
             trust_env=False,
+            verify=ssl_context or (_trusted() if url.startswith("https:") else True),
         )
 
     async def extract(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import threading
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
@@ -18,8 +19,15 @@ T = TypeVar("T")
 class Client:
     """Use it from any thread; after a fork each process makes its own connections. Arguments as for AsyncClient."""
 
-    def __init__(self, url: str = "http://127.0.0.1:8080", *, token: str = "", timeout_s: float = 1.0) -> None:
-        self._given = url, token, timeout_s
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        *,
+        token: str = "",
+        timeout_s: float = 1.0,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._given = url, token, timeout_s, ssl_context
         self._lock = threading.Lock()
         self._running: tuple[int, asyncio.AbstractEventLoop, AsyncClient] | None = None
 
@@ -53,10 +61,11 @@ class Client:
     def _ready(self) -> tuple[asyncio.AbstractEventLoop, AsyncClient]:
         with self._lock:
             if self._running is None or self._running[0] != os.getpid():
-                url, token, timeout_s = self._given
+                url, token, timeout_s, trusted = self._given
                 loop = asyncio.new_event_loop()
                 threading.Thread(target=_serve, args=(loop,), name="rollout-console", daemon=True).start()
-                self._running = os.getpid(), loop, AsyncClient(url, token=token, timeout_s=timeout_s)
+                client = AsyncClient(url, token=token, timeout_s=timeout_s, ssl_context=trusted)
+                self._running = os.getpid(), loop, client
             return self._running[1], self._running[2]
 
     def __enter__(self) -> Client:
