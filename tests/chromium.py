@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -25,8 +26,9 @@ class Chromium:
         self._in, theirs_out = os.pipe()
 
         def pipes() -> None:
-            os.dup2(theirs_in, 3)
-            os.dup2(theirs_out, 4)
+            high = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]  # they may be 3 or 4 now
+            for number, end in enumerate(high, 3):
+                os.dup2(end, number)
 
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe"]
         self._process = subprocess.Popen(

@@ -13,6 +13,10 @@
     const share = main.querySelector("h1");
     if (share) document.title = document.title.split(":")[0] + ": " + share.textContent;
   });
-  stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 15000); });
+  stream.addEventListener("error", () => {
+    heard = -Infinity; // not silent, but gone: known at once
+    lost.hidden = false;
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 15000);
+  });
   setInterval(() => { lost.hidden = Date.now() - heard < SILENT_MS; }, 1000);
 })();
