@@ -72,7 +72,7 @@ class AsyncClient:
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=None,
             trust_env=False,
-            verify=ssl_context or (_trusted() if url.startswith("https:") else True),
+            verify=ssl_context or (_trusted() if httpx.URL(url).scheme == "https" else True),
         )
 
     async def extract(
