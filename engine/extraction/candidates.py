@@ -14,9 +14,8 @@ ends a phrase, P one with a capital, which may be part of a name
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable
-from itertools import chain, pairwise
+from itertools import chain
 from typing import NamedTuple, TypeVar
 
 import snowballstemmer
@@ -29,13 +28,13 @@ from engine.extraction.languages import (
     FUNCTION_WORDS,
     LINKS,
     NOT_ENGLISH,
-    PARTICIPLES,
     PERHAPS_FOREIGN,
     VERB_FORMS,
     VERBS,
     language,
     own_function_words,
 )
+from engine.extraction.romance import noun_phrases
 from engine.extraction.verbs import settled
 
 MAX_WORDS = 5
@@ -221,22 +220,12 @@ _PHRASE = re.compile(r"[awegGnsbBciP](?:[awegGnsbBciP#]*[gGnsbBcipP#])?|p")
 # of other languages; I: an identifier, which is a whole phrase, since the word next to it may be a verb; E: a Korean
 # word that had a particle, which ends a phrase
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
-# of Romance languages; j: a word with an adjective's ending, N: a noun that recurs after the one before it
-# (palabras clave), L: a link
-_ROMANCE_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:L[ncij]N?j?){0,2}|j+")
-_ROMANCE_ADJECTIVE = re.compile(
-    r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?"
-    r"|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
-    r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?"
-    r"|at[aoie]|it[aoie]|ut[aoie])"
-)
-_GERMAN_PHRASE = re.compile(r"I|[nci]{0,2}[ci]")  # its nouns are capitalised
+_GERMAN_PHRASE = re.compile(r"I|n{0,2}[ci]{1,2}")  # its nouns are capitalised
+_GERMAN_ADJECTIVE = re.compile(r"\w+e[nmrs]?")
 _KOREAN_PARTICLE = re.compile(
     "(?<=[가-힣]{2})(?:에서는|에서|으로|은|는|을|를|에|의)$"
 )  # endings that nouns rarely have
 _KOREAN_VERB = re.compile("[가-힣]+(?:다|하여|하면|하고|되면|때까지)")
-ELIDING = ("french", "italian")
-_ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)  # l'eau
 
 
 def _written(chunk: str) -> tuple[str, ...]:
@@ -346,9 +335,18 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
         return "I" if shape == "i" and ("/" in token or not ACRONYM.fullmatch(token)) else shape
 
     kinds = "".join(map(Known(kind).__getitem__, tokens))
+    if spoken == "german":
+        kinds = "".join(
+            "f" if kind == "n" and not _GERMAN_ADJECTIVE.fullmatch(token) else kind
+            for kind, token in zip(kinds, tokens, strict=True)
+        )
     fold = Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
     if spoken in LINKS:
-        return _romance(tokens, kinds, spoken, fold)
+        links = LINKS[spoken]
+        return [
+            (tuple(word if (word := part.lower()) in links else fold(part) for part in run), " ".join(run), start)
+            for start, run in noun_phrases(tokens, kinds, spoken, MAX_WORDS)
+        ]
     spans: list[Span] = []
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()
@@ -357,38 +355,4 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
             if kinds[end - 1] == "E":
                 run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
             spans.append((tuple(map(fold, run)), " ".join(run), first))
-    return spans
-
-
-def _romance(tokens: list[str], kinds: str, spoken: str, fold: Callable[[str], str]) -> list[Span]:
-    """A noun phrase of a Romance language: a noun, its adjectives, and one or two more such groups joined by links:
-    base de datos distribuida.
-
-    A noun after a noun may be an unlisted verb, so it joins the phrase only if the pair recurs.
-    """
-    links, eliding, participles = LINKS[spoken], spoken in ELIDING, PARTICIPLES.get(spoken, frozenset[str]())
-    pairs = Counter(pair for pair in pairwise(map(str.lower, tokens)))
-    letters = []
-    before = previous = ""
-    for kind, token in zip(kinds, tokens, strict=True):
-        low = token.lower()
-        if kind == "f" and low in links:
-            kind = "L"
-        elif kind == "n" and before in ("n", "N", "j", "c", "i") and _ROMANCE_ADJECTIVE.fullmatch(low):
-            kind = "j"
-        elif kind == "n" and before in ("n", "j", "c", "i") and pairs[previous, low] > 1:
-            kind = "N"
-        letters.append(kind)
-        before, previous = kind, low
-    spans = []
-    for match in _ROMANCE_PHRASE.finditer("".join(letters)):
-        start, end = match.span()
-        run = tokens[start : min(end, start + MAX_WORDS)]
-        if eliding:
-            run[0] = _ELIDED.sub("", run[0])
-        while run and run[-1].lower() in links:
-            run.pop()
-        if len(run) == 1 and run[0].lower() in participles:
-            continue
-        spans.append((tuple(map(fold, run)), " ".join(run), start))
     return spans

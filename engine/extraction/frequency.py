@@ -72,7 +72,7 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None
 
 def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[Rated], list[Vague]]:
     """The candidates ranked by their own traits, best first; and the vague ones, most frequent first."""
-    rivals, vague = candidates(read.spans, english=english)
+    rivals, vague = candidates(read.spans, english=english, language=read.language)
     made = scores(rivals, len(read.kinds), by)
     ranked = [(-score, rival[2], rival[1], rival) for score, rival in zip(made, rivals, strict=True)]
     ranked.sort()

@@ -92,7 +92,9 @@ VERBS: dict[str, re.Pattern[str]] = {
         r"|eceu|rreu|ndeu|tiu|niu|giu)|\w{3,}-(?:se|lo|la|los|las|lhes?)|\w{3,}(?<!m)ando"
     ),
     "french": re.compile(r"\w{2,}(?:aient|èrent|erait|eront|issent|issant)"),
-    "italian": re.compile(r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|erebbe)"),
+    "italian": re.compile(
+        r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|[ei]rebbe|[ei]rebbero|[ei]rà|[ei]ranno)"
+    ),
     "german": re.compile(r"\w{3,}iert"),
     "hindi": re.compile(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
     "polish": re.compile(r"\w{3,}(?:uje|ują|ował|owała|ywać|ować|ając|ują|ała|ało)"),

@@ -91,11 +91,14 @@ Vague = tuple[
 ]  # less the times alone, first place, text, words, last place, times inside
 
 
-def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate], list[Vague]]:
+def candidates(
+    spans: Sequence[Span], *, english: bool, language: str | None = None
+) -> tuple[list[Candidate], list[Vague]]:
     """The phrases, and parts that two of them share, in the order of the text's phrases; and the vague ones, most
     frequent first.
 
-    A candidate is vague if it is a general single word that is not the text's subject: ability, details.
+    A candidate is vague if it is a general single word that is not the text's subject: ability, details. In a
+    `language` whose phrases have their noun at one end, a part must have one there, too.
     """
     # first place, last place, times inside another phrase; and a spelling per occurrence
     phrases: dict[Words, tuple[list[int], list[str]]] = {}
@@ -107,6 +110,9 @@ def candidates(spans: Sequence[Span], *, english: bool) -> tuple[list[Candidate]
             seen[0][1] = at
             seen[1].append(text)
     parts = _parts(phrases)
+    if language in LINKS or language == "german":
+        allowed = _with_noun(phrases, first=language in LINKS)
+        parts = {part: where for part, where in parts.items() if part in allowed}
     many = len(phrases) + len(parts) > SELDOM
     subject = max(SUBJECT, len(spans) // SUBJECT_OF)
     made: list[Candidate] = []
@@ -205,6 +211,18 @@ def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, lis
                 if where[1] < ends + i:
                     where[1] = ends + i
     return {part: where for part, where in shared.items() if len(part) > 1 or part[0] not in GENERAL}
+
+
+def _with_noun(phrases: Iterable[Words], *, first: bool) -> set[Words]:
+    """The parts of phrases that begin as a phrase does or after a link; if not `first`, those that end as one does."""
+    made = set[Words]()
+    for words in phrases:
+        for i in range(len(words)):
+            if not first:
+                made.add(words[i:])
+            elif not i or words[i - 1] in _LINKS:
+                made.update([words[i:j] for j in range(i + 1, len(words) + 1)])
+    return made
 
 
 def _spelling(forms: Sequence[str]) -> str:

@@ -1,0 +1,141 @@
+"""The noun phrase of Romance languages: a noun, its adjectives, and one or two more such by links (base de datos
+distribuida).
+
+No list has every verb, so a word is a verb, too, where it is followed by a determiner (limita el acceso), where it
+follows a word that only verbs follow (se limita, qui limite), and, after a preposition, where it is an infinitive
+(para limitar); and everywhere in a text that uses it so more often than as a noun.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from engine.extraction.languages import LINKS, PARTICIPLES
+from engine.extraction.lists import word_lists
+
+# j: a word with an adjective's ending, N: a noun that recurs after the one before it (palabras clave), L: a link
+_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:L[ncij]N?j?){0,2}")
+_ADJECTIVE = re.compile(
+    r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?"
+    r"|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
+    r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?"
+    r"|at[aoie]|it[aoie]|ut[aoie])"
+)
+_ELIDING = ("french", "italian")
+_ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)  # l'eau
+_ELIDED_DETERMINER = re.compile(r"(?:l|un|cet|quest)['’]\w")
+_ELIDED_BEFORE_VERB = re.compile(r"(?:s|n)['’]\w")  # s'affiche
+_NEGATIONS = ("no", "não", "non", "ne")
+_PARTICIPLE = re.compile(r"\w{2,}(?:[aiu]d[oa]s?|[aiu]t[oie]|[aiu]ta|[ée]e?s?)")
+# a participle that no determiner precedes is not a keyword alone; quantité is no participle
+_ALONE = re.compile(r"\w{4,}(?:[aiu]d[oa]s?|[aiu]t[oaie]|(?<![ienr]t)ée?s?)")
+# an infinitive by its ending; in -er too many are English nouns (buffer, router), in French -ier nouns (fichier)
+_INFINITIVE = {
+    "spanish": re.compile(r"\w{2,}(?:ar|ir)"),
+    "portuguese": re.compile(r"\w{2,}(?:ar|ir)"),
+    "french": re.compile(r"\w{2,}(?:(?<!i)er|ir)"),
+    "italian": re.compile(r"\w{2,}(?:are|ere|ire|rre)"),
+}
+
+
+def _lists(name: str) -> dict[str, frozenset[str]]:
+    return {language: word_lists(language)[name] for language in LINKS}
+
+
+_DETERMINERS = _lists("determiners")
+_NOT_DETERMINED = _lists("not_determined")  # after a determiner they make another word of it: el cual, le plus
+_BEFORE_VERBS = _lists("before_verbs")
+_BEFORE_INFINITIVES = _lists("before_infinitives")
+_NO_INFINITIVES = _lists("no_infinitives")
+_NOUNS = {language: word_lists(language)["participle_nouns"] for language in PARTICIPLES}
+
+
+def noun_phrases(tokens: Sequence[str], kinds: str, spoken: str, most: int) -> list[tuple[int, list[str]]]:
+    """First token and words of each, at most `most`; `kinds` are the letters of candidates, with f for function words.
+
+    A noun after a noun may be a verb that is in no list: it belongs to the phrase only if the pair recurs.
+    """
+    links, eliding, participles = LINKS[spoken], spoken in _ELIDING, PARTICIPLES.get(spoken, frozenset[str]())
+    determined, nouns = _DETERMINERS[spoken] | links, _NOUNS.get(spoken, frozenset[str]())
+    low = [token.lower() for token in tokens]
+    kinds = _without_verbs(low, kinds, spoken)
+    pairs = Counter(pairwise(low))
+    letters = []
+    before = previous = ""
+    for kind, word in zip(kinds, low, strict=True):
+        if kind == "f" and word in links:
+            kind = "L"
+        elif kind == "n" and before in ("n", "N", "j", "c", "i") and _ADJECTIVE.fullmatch(word):
+            kind = "j"
+        elif kind == "n" and before in ("n", "j", "c", "i") and pairs[previous, word] > 1:
+            kind = "N"
+        letters.append(kind)
+        before, previous = kind, word
+    phrases = []
+    for match in _PHRASE.finditer("".join(letters)):
+        start, end = match.span()
+        run = list(tokens[start : min(end, start + most)])
+        if eliding:
+            run[0] = _ELIDED.sub("", run[0])
+        while run and run[-1].lower() in links:
+            run.pop()
+        if len(run) == 1 and (
+            (word := run[0].lower()) in participles
+            or (
+                letters[start] == "n"
+                and _ALONE.fullmatch(word)
+                and word not in nouns
+                and (not start or low[start - 1] not in determined)
+            )
+        ):
+            continue
+        phrases.append((start, run))
+    return phrases
+
+
+def _without_verbs(low: list[str], kinds: str, spoken: str) -> str:
+    """The letters, with f for each word that is a verb by its neighbours, here or elsewhere in the text."""
+    here = [at for at, kind in enumerate(kinds) if kind in "nc" and _is_verb(low, kinds, at, spoken)]
+    if not here:
+        return kinds
+    verbs = Counter(low[at] for at in here)
+    determiners, links = _DETERMINERS[spoken], LINKS[spoken]
+    nouns = Counter(
+        word
+        for before, word in pairwise(low)
+        if word in verbs and (before in determiners or before in links) and not _is_infinitive(word, spoken)
+    )
+    letters = list(kinds)
+    for at in here:
+        letters[at] = "f"
+    for at, kind in enumerate(kinds):
+        if kind == "n" and verbs[low[at]] > nouns[low[at]]:
+            letters[at] = "f"
+    return "".join(letters)
+
+
+def _is_verb(low: list[str], kinds: str, at: int, spoken: str) -> bool:
+    word = low[at]
+    if _ELIDED_BEFORE_VERB.match(word) and spoken in _ELIDING:
+        return True
+    begins = at == 0 or kinds[at - 1] == "."
+    before = "" if begins else low[at - 1]
+    if kinds[at] == "c" and not begins:  # a name
+        return False
+    if before in _BEFORE_VERBS[spoken]:
+        return not (before in _NEGATIONS and _PARTICIPLE.fullmatch(word))  # no autorizado
+    if (begins or before in _BEFORE_INFINITIVES[spoken]) and _is_infinitive(word, spoken):
+        return True
+    after = low[at + 1] if at + 1 < len(low) else ""
+    if before in _DETERMINERS[spoken]:  # a noun, whatever follows
+        return False
+    if after in _DETERMINERS[spoken]:
+        return at + 2 >= len(low) or low[at + 2] not in _NOT_DETERMINED[spoken]
+    return spoken in _ELIDING and _ELIDED_DETERMINER.match(after) is not None
+
+
+def _is_infinitive(word: str, spoken: str) -> bool:
+    return _INFINITIVE[spoken].fullmatch(word) is not None and word not in _NO_INFINITIVES[spoken]
