@@ -361,10 +361,33 @@ def test_function_words_of_a_second_language_are_no_keywords_of_a_mixed_page() -
         ("O programa exibe diferenças de palavras e define a saída. O filtro concatena arquivos.", {"exibe", "define", "concatena"}),
         ("Le programme affiche les droits des fichiers, puis il permet la copie.", {"permet"}),
         ("Il programma contiene le opzioni e fornisce i risultati.", {"contiene", "fornisce"}),
+        ("La orden restringe el acceso al equipo. El filtro se encaja en la entrada, para reforzar límites del servidor.", {"restringe", "encaja", "reforzar"}),
+        ("O filtro restringe os acessos da rede. O processo se agarra ao terminal, para reforçar limites do servidor.", {"restringe", "agarra", "reforçar"}),
+        ("Le filtre restreint les accès du réseau. Le serveur qui borne l'attente s'arrime au noyau, pour renforcer des limites.", {"restreint", "borne", "s'arrime", "renforcer"}),
+        ("Il filtro limita gli accessi della rete. Il processo si aggancia al terminale, per rafforzare limiti del servizio. La funzione sostituirà il testo.", {"limita", "aggancia", "rafforzare", "sostituirà"}),
     ],
 )  # fmt: skip
 def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: set[str]) -> None:
     assert not verbs & {word for keyword in extract(text).ranked for word in keyword.split()}
+
+
+def test_a_word_before_a_determiner_that_begins_another_word_is_a_noun() -> None:
+    spanish = extract(
+        "El programa lee el archivo el cual contiene los datos. Una copia la hace el usuario del equipo."
+    ).ranked
+    french = extract("Le programme lit le fichier le plus récent. La copie des fichiers est dans le répertoire.").ranked
+
+    assert "archivo" in spanish
+    assert any(keyword.startswith("fichier") for keyword in french)
+
+
+def test_no_keyword_ends_in_a_link_whatever_its_stem() -> None:
+    keywords = extract(
+        "Il sistema della rete e il sistema della stampa sono nel manuale della rete e della stampa."
+    ).ranked
+
+    assert "sistema della rete" in keywords
+    assert not {"della", "sistema della", "della rete"} & set(keywords)
 
 
 @pytest.mark.parametrize(

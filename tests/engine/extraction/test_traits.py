@@ -170,3 +170,27 @@ def test_a_general_word_is_not_a_keyword_unless_the_text_is_about_it() -> None:
     assert "ability" in [one.text for one in candidates(spans[:400], english=True)[0]]
     assert "ability" not in [one.text for one in candidates(spans, english=True)[0]], "9 times among 700 phrases"
     assert "schedule" in extract(" ".join(f"The schedule {n} waits for a tape drive." for n in "abcdefghijkl")).ranked
+
+
+@pytest.mark.parametrize(
+    ("text", "noun", "adjective"),
+    [
+        (
+            "Der Dienst liest eine große Datei und eine große Tabelle. Die Datei ist im Verzeichnis der Sicherung.",
+            "datei",
+            "gross",
+        ),
+        (
+            "Los parámetros regionales del sistema y los formatos regionales de la fecha están en los parámetros del equipo.",
+            "parametr",
+            "regional",
+        ),
+    ],
+)
+def test_an_adjective_that_two_phrases_share_is_no_candidate(text: str, noun: str, adjective: str) -> None:
+    read = phrases(tokenise(text))
+    rivals, _ = candidates(read.spans, english=False, language=read.language)
+    shared = {rival.words for rival in rivals}
+
+    assert (noun,) in shared
+    assert (adjective,) not in shared
