@@ -1,8 +1,6 @@
 """Shared by all tests: one async backend, and no trace of the developer's own settings."""
 
-import contextlib
 import gc
-import importlib
 import os
 import signal
 import sys
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest.unraisableexception import gc_collect_iterations_key
 
 from tests import warm
 
@@ -54,22 +53,17 @@ LONGEST = (
 )  # fmt: skip
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """In a new checkout each test file is compiled when it is first imported, ten seconds in all, and kept on the disk.
+def pytest_configure(config: pytest.Config) -> None:
+    # what a test left behind is collected once at the end: the other four times find nothing and take seconds, after which
+    # pytest-xdist interrupts a worker
+    config.stash[gc_collect_iterations_key] = 1
 
-    So the workers begin at different files: each compiles its share, and reads what the others wrote.
-    """
+
+def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
-    given = getattr(config, "workerinput", None)
-    if given is None and config.getoption("numprocesses", None):
+    if not hasattr(config, "workerinput") and config.getoption("numprocesses", None):
         gc.enable()  # the workers collect
-    if given is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
-        return
-    files = sorted(TESTS.rglob("test_*.py"))
-    first = len(files) * int(given["workerid"].removeprefix("gw")) // given["workercount"]
-    for file in (*files[first:], *files[:first]):
-        with contextlib.suppress(Exception, pytest.skip.Exception):  # collecting it reports it
-            importlib.import_module(".".join(("tests", *file.relative_to(TESTS).with_suffix("").parts)))
+        warm.fork_workers([str(arg) for arg in config.invocation_params.args])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from tests import warm
 from tests.engine.service.stage import COMMAND
 from tests.terminal import Terminal
+from tests.warm import client
 
 LLM_SERVER = [sys.executable, "-m", "engine.rehearsal.llm_server"]
 STATUS = ("PPid", "Uid", "Gid", "Groups", "Umask", "SigBlk", "SigIgn", "SigCgt", "NoNewPrivs")
@@ -95,3 +96,30 @@ def test_on_a_terminal_it_leads_the_session_and_takes_the_line_s_signals(tmp_pat
     with warm.executed():
         executed = interrupted()
     assert interrupted() == executed
+
+
+def test_a_worker_of_pytest_has_the_tests_imported_and_else_nothing_differs(tmp_path: Path) -> None:
+    source = (
+        "import json, os, sys; own = os.stat(0).st_mode, os.getcwd(), os.getppid(), sys.argv, sys.orig_argv, sys.path, "
+        "sys.stdout.write_through, __name__; print(json.dumps([own, 'tests.test_names' in sys.modules])); sys.exit(3)"
+    )
+
+    def started() -> tuple[list[object], bool, int]:
+        done = subprocess.run(
+            [sys.executable, "-u", "-c", client.WORKER],
+            input=f"{source!r}\n".encode(),
+            capture_output=True,
+            check=False,
+        )
+        own, imported = json.loads(done.stdout)
+        return own, imported, done.returncode
+
+    with warm.executed():
+        executed = started()
+    warm.fork_workers([str(Path(__file__).with_name("test_names.py"))])
+    try:
+        forked = started()
+    finally:
+        warm.fork_workers(None)
+    assert executed[1:] == (False, 3)
+    assert forked == (executed[0], True, 3)

@@ -8,6 +8,6 @@ Whatever the server cannot give exactly is executed as ever: other programs, ano
 settings. `ROLLOUT_TESTS_EXEC=1` executes everything.
 """
 
-from tests.warm.client import executed, install, start_on_terminal
+from tests.warm.client import executed, fork_workers, install, start_on_terminal
 
-__all__ = ["executed", "install", "start_on_terminal"]
+__all__ = ["executed", "fork_workers", "install", "start_on_terminal"]

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from execnet import gateway_io
+
 from tests.warm.request import MOST, Request
 
 ROOT = Path(__file__).parents[2]
@@ -30,16 +32,20 @@ MODULES = {
     "tests.console.show",
     "tests.engine.worker.caller",
 }
+PRODUCT, TESTS = "tests.warm.server", "tests.warm.tests_server"
 SCRIPT = str(Path(sys.executable).with_name("rollout"))
 LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_AS, resource.RLIMIT_CORE)
 OUR_LOCALES = {"", "C", "POSIX", "C.UTF-8", "C.utf8"}  # in all of them Python reads and writes UTF-8
 
+WORKER = gateway_io.popen_bootstrapline  # how pytest-xdist starts its workers
+
 _real_start = subprocess.Popen._execute_child  # type: ignore[attr-defined]
 _signature = inspect.signature(_real_start)
 _lock = threading.Lock()
-_line: socket.socket | None = None  # to the server
+_lines: dict[str, socket.socket] = {}  # to the servers, by their module
 _owner = 0
 _executed = 0
+_options: Sequence[str] | None = None  # of the pytest whose workers are forked
 
 
 @contextlib.contextmanager
@@ -61,16 +67,28 @@ def install() -> None:
         subprocess.Popen._execute_child = _start  # type: ignore[attr-defined]
 
 
-def adopt(line: socket.socket) -> None:
-    """As `install`, in a process that the server made: its own children come from a server of its own."""
-    global _line, _owner
-    _line, _owner = line, os.getpid()
+def fork_workers(options: Sequence[str] | None) -> None:
+    """From here on pytest-xdist gets its workers from a server that has imported the tests that `options` name."""
+    global _options
+    _options = options
+    if TESTS in _lines:
+        _lines.pop(TESTS).close()
+
+
+def adopt(line: socket.socket | None) -> None:
+    """As `install`, in a process that a server made: its own children come from the server behind `line`, or a new one."""
+    global _owner
+    _lines.clear()
+    if line is not None:
+        _lines[PRODUCT] = line
+    _owner = os.getpid()
     subprocess.Popen._execute_child = _start  # type: ignore[attr-defined]
 
 
 def _start(popen: Any, *given: Any) -> None:
     asked = _signature.bind(popen, *given).arguments
-    if not _is_plain(asked) or not _is_ours(asked["args"], asked["env"]):
+    server = _server(asked["args"], asked["env"]) if _is_plain(asked) else ""
+    if not server:
         _real_start(popen, *given)
         return
     files = [
@@ -78,7 +96,7 @@ def _start(popen: Any, *given: Any) -> None:
         for number, own in enumerate((asked["p2cread"], asked["c2pwrite"], asked["errwrite"]))
     ]
     cwd = os.path.abspath(os.curdir if asked["cwd"] is None else os.fsdecode(asked["cwd"]))  # the server has its own
-    pid = _ask(asked["args"], cwd, asked["env"], files, new_session=asked["start_new_session"])
+    pid = _ask(server, asked["args"], cwd, asked["env"], files, new_session=asked["start_new_session"])
     if not pid:
         _real_start(popen, *given)
         return
@@ -90,9 +108,10 @@ def _start(popen: Any, *given: Any) -> None:
 
 def start_on_terminal(argv: Sequence[str], environ: Mapping[str, str], cwd: str, files: Sequence[int]) -> int:
     """A process in a session of its own whose terminal is `files[0]`; 0 where it must be executed."""
-    if not _is_ours(argv, environ) or not os.access(cwd, os.X_OK):
+    server = _server(argv, environ)
+    if not server or not os.access(cwd, os.X_OK):
         return 0
-    return _ask(argv, cwd, environ, files, new_session=True, terminal=True)
+    return _ask(server, argv, cwd, environ, files, new_session=True, terminal=True)
 
 
 def _is_plain(asked: Mapping[str, Any]) -> bool:
@@ -112,11 +131,14 @@ def _is_plain(asked: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_ours(args: Sequence[Any], environ: Mapping[Any, Any] | None) -> bool:
+def _server(args: Sequence[Any], environ: Mapping[Any, Any] | None) -> str:
+    """The module of the server that forks this process; "" if it must be executed."""
     if _executed or os.getpid() != _owner or os.geteuid() != os.getuid():
-        return False
+        return ""
     words = [os.fspath(word) for word in args]
     match words:
+        case [sys.executable, "-u", "-c", code] if code == WORKER:
+            return TESTS if _options is not None else ""
         case [sys.executable, "-c", code, *_] if code == MAIN or code.endswith(
             f"\n{MAIN}"
         ):  # a test's own lines before it
@@ -126,10 +148,10 @@ def _is_ours(args: Sequence[Any], environ: Mapping[Any, Any] | None) -> bool:
         case [script, *_] if script == SCRIPT and os.path.exists(SCRIPT):
             pass
         case _:
-            return False
+            return ""
     env = os.environ if environ is None else environ
     names = {os.fsdecode(name): os.fsdecode(value) for name, value in env.items()}
-    return all(_is_neutral(name, value) for name, value in names.items())
+    return PRODUCT if all(_is_neutral(name, value) for name, value in names.items()) else ""
 
 
 def _is_neutral(name: str, value: str) -> bool:
@@ -144,6 +166,7 @@ def _is_neutral(name: str, value: str) -> bool:
 
 
 def _ask(
+    server: str,
     argv: Sequence[Any],
     cwd: str,
     environ: Mapping[Any, Any] | None,
@@ -168,7 +191,7 @@ def _ask(
         os.getpriority(os.PRIO_PROCESS, 0),
     )
     with _lock:
-        line = _line_to_server()
+        line = _lines.get(server) or _line_to(server)
         message = pickle.dumps(request)
         assert len(message) < MOST
         answer = b""
@@ -186,19 +209,26 @@ def _umask() -> int:
         return next(int(line.split()[1], 8) for line in status if line.startswith("Umask:"))
 
 
-def _line_to_server() -> socket.socket:
-    """The server is started when it is first needed, and ends with this process."""
-    global _line
-    if _line is None:
-        _line, its = pair()
-        room = "." * 8192  # its own command line, which is where its children's are written
-        command = [sys.executable, "-P", "-m", "tests.warm.server", str(its.fileno()), room]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
-        environ |= {"LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        environ |= {"OPENBLAS_NUM_THREADS": "1", "ROLLOUT_TESTS_WARM": "1"}  # a process with threads may not fork
-        subprocess.Popen(command, cwd="/", env=environ, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()])
-        its.close()
-    return _line
+def _line_to(server: str) -> socket.socket:
+    """It is started when it is first needed, and ends with this process."""
+    _lines[server], its = pair()
+    room = "." * 8192  # its own command line, which is where its children's are written
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        server,
+        str(its.fileno()),
+        room,
+        *(_options or () if server == TESTS else ()),
+    ]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    environ |= {"LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    environ |= {"OPENBLAS_NUM_THREADS": "1", "ROLLOUT_TESTS_WARM": "1"}  # a process with threads may not fork
+    cwd = os.curdir if server == TESTS else "/"
+    subprocess.Popen(command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()])
+    its.close()
+    return _lines[server]
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

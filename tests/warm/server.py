@@ -55,9 +55,15 @@ def main() -> None:
     apprise.Apprise().add("json://localhost")  # loads its hundred plugins
     frequency.extract("Paper ledgers list the harbour tolls.")  # compiles the trees of the ranking
     gc.collect()
+    serve(line, paths)
+
+
+def serve(line: socket.socket, paths: Sequence[str], own_server: bool = True) -> None:
+    """Answer requests until nobody asks any more. With `own_server` what a process starts comes from a server as this one,
+    of its own."""
     gc.freeze()  # a child's collector does not copy these pages
     assert len(os.listdir("/proc/self/task")) == 1, [thread.name for thread in threading.enumerate()]
-    run = _serve(line, paths)
+    run = _serve(line, paths, own_server)
     if run is None:
         os._exit(0)
     _end(_outcome(run))
@@ -77,7 +83,7 @@ def _import(name: str) -> None:
         importlib.import_module(name)
 
 
-def _serve(line: socket.socket, paths: Sequence[str]) -> Callable[[], None] | None:
+def _serve(line: socket.socket, paths: Sequence[str], own_server: bool) -> Callable[[], None] | None:
     """Answer requests. Returns in a child, with what it has to run, and None when nobody asks any more."""
     while True:
         message, files, _, _ = socket.recv_fds(line, MOST, 8)
@@ -91,6 +97,9 @@ def _serve(line: socket.socket, paths: Sequence[str]) -> Callable[[], None] | No
                 os.setsid()
             if request.terminal:
                 fcntl.ioctl(files[0], termios.TIOCSCTTY, 0)
+            if not own_server:
+                client.adopt(None)
+                return _become(request, files, paths)
             mine, its = client.pair()
             if os.fork() == 0:  # the server of this process's own children, forked while it is as clean as this one
                 mine.close()
@@ -160,22 +169,28 @@ def _become(request: Request, files: Sequence[int], paths: Sequence[str]) -> Cal
 
 
 def _program(argv: list[str], environ: Mapping[bytes, bytes], paths: Sequence[str]) -> Callable[[], None]:
-    at_once = bool(environ.get(b"PYTHONUNBUFFERED"))
+    words = argv[1:]
+    at_once = bool(environ.get(b"PYTHONUNBUFFERED")) or words[:1] == ["-u"]
     for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
         stream = _stream(number, mode, at_once)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.orig_argv[:] = argv
-    words = argv[1:]
     added = [path for path in os.fsdecode(environ.get(b"PYTHONPATH", b"")).split(os.pathsep) if path]
     own = ModuleType("__main__")
     sys.modules["__main__"] = own
     own.__dict__["__builtins__"] = __builtins__
     code: CodeType
-    if words[0] == "-c":
-        code = compile(words[1], "<string>", "exec")
-        sys.argv, first = ["-c", *words[2:]], [""]
-    elif "-m" in words[:2]:
+    if argv[0] == client.SCRIPT:
+        with open(argv[0]) as script:
+            code = compile(script.read(), argv[0], "exec")
+        own.__dict__["__file__"] = argv[0]
+        sys.argv, first = argv, [os.path.dirname(argv[0])]
+    elif "-c" in words[:2]:
+        at = words.index("-c")
+        code = compile(words[at + 1], "<string>", "exec")
+        sys.argv, first = ["-c", *words[at + 2 :]], [""]
+    else:
         at = words.index("-m")
         spec = find_spec(words[at + 1])
         assert spec is not None
@@ -183,11 +198,6 @@ def _program(argv: list[str], environ: Mapping[bytes, bytes], paths: Sequence[st
         code = spec.loader.get_code(spec.name)  # type: ignore[union-attr]
         own.__dict__.update(__spec__=spec, __file__=spec.origin, __package__=spec.parent, __loader__=spec.loader)
         sys.argv, first = [spec.origin, *words[at + 2 :]], [] if at else [os.getcwd()]
-    else:
-        with open(argv[0]) as script:
-            code = compile(script.read(), argv[0], "exec")
-        own.__dict__["__file__"] = argv[0]
-        sys.argv, first = argv, [os.path.dirname(argv[0])]
     sys.path[:] = [*first, *added, *paths]
     return lambda: exec(code, own.__dict__)
 
