@@ -81,7 +81,7 @@ class Mailing:
         """Send a message about something the store cannot record now. Return whether any address received it."""
         engine = self._engine
         body = (
-            f"{spoken(sentence)}\n\nThe store is refusing writes, so this message bypassed the queue and is not "
+            f"{spoken(sentence)}\n\nThe store refuses writes, so this message bypassed the queue and is not "
             "recorded there."
         )
         delivered = [

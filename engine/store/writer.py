@@ -99,7 +99,7 @@ class Writer:
         """Why a document given to the writer now would wait indefinitely, or ""."""
         now, failing, began = time.monotonic(), self._failing_since, self._began
         if failing is not None and now - failing > REFUSING_S:
-            return self._problem or "the store is refusing writes"
+            return self._problem or "the store refuses writes"
         return "the disk is not responding" if began is not None and now - began > STALLED_S else ""
 
     @property
@@ -233,7 +233,7 @@ class Writer:
             self.fenced, self._problem = True, str(error)
             _fail(future, OSError(str(error)))
         except (sqlite3.OperationalError, Replaced) as error:
-            _fail(future, OSError(f"the store is refusing writes: {error}"))
+            _fail(future, OSError(refusal(error)))
         except BaseException as error:
             _fail(future, error)
         else:
@@ -311,7 +311,7 @@ class Writer:
                 _fail(future, error)
             return False
         except sqlite3.OperationalError as error:
-            self._problem = f"the store is refusing writes: {error}"
+            self._problem = refusal(error)
             self._failing_since = self._failing_since or time.monotonic()
             with self._wake:
                 self._records.extendleft(reversed(batch))
@@ -353,6 +353,13 @@ class Writer:
         trouble = [error for job in (*counting, *jobs) if (error := _aside(conn, job))]
         conn.execute("COMMIT")
         return trouble
+
+
+def refusal(error: sqlite3.OperationalError | Replaced) -> str:
+    """Why the store takes no writes, and what to do where that is known."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return "the store's disk is full; free some space"
+    return f"the store refuses writes: {error}"
 
 
 def _alone(conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:

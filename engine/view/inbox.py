@@ -64,7 +64,7 @@ def _trouble(state: State, facts: InboxFacts) -> list[TaskView]:
         out.append(
             TaskView("overruled", f"0 % in force, decided {percent(state.percent_bp)}: {facts.overruled}", "gate")
         )
-    if facts.blind:
+    if facts.blind and facts.blind not in facts.problems:  # a problem says what to do about it
         out.append(TaskView("blind", f"find out why: {facts.blind}", "triggers"))
     out += [TaskView("problem", problem, "log") for problem in facts.problems]
     if facts.plan_changed:
