@@ -206,17 +206,21 @@ class Setup(App[str | PlanDraft | None]):
         self._shown()
 
     def _write(self) -> None:
+        """The caller writes it, once nothing stands against it: a refusal here keeps the answers."""
         try:
             drafts.plan_text(self.draft, self.folder)
+            self.trouble = drafts.writing_trouble(self.draft, self.folder)
         except (PlanError, KeyError, ValueError) as error:
-            self.trouble = f"Not written: {error}"
+            self.trouble = str(error)
+        if self.trouble:
+            self.trouble = f"Not written: {self.trouble}"
             self.repaint()
         else:
             self.exit(self.draft)
 
     def _take(self) -> None:
-        """Put what was typed or chosen into the draft."""
-        self.trouble = ""
+        """Put what was typed or chosen into the draft. A folder that takes no plan is reported before any question."""
+        self.trouble = drafts.writing_trouble(PlanDraft(), self.folder) if self.step.name == "welcome" else ""
         if not self.step.field:
             return
         line = self.screen.query_one(Input)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import socket
@@ -72,6 +73,16 @@ def folder_trouble(path: str, here: Path) -> str:
     except OSError as error:
         return f"{given} cannot be read: {error.strerror}."
     return f"{given} does not exist. Leave it empty to load documents later."
+
+
+def writing_trouble(draft: PlanDraft, folder: Path) -> str:
+    """Why the plan cannot be written here; "" if it can."""
+    if not os.access(folder, os.W_OK):
+        return f"{folder} is not writable. Run `rollout` in a folder that you can write."
+    taken = folder / ADDRESSES
+    if draft.address and taken.exists():
+        return f"{taken} exists and is never replaced. Move it away, or go back and leave the address empty."
+    return ""
 
 
 def free_port() -> int:

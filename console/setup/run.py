@@ -31,19 +31,23 @@ def write(draft: PlanDraft, folder: Path) -> Path:
     """The plan, and the file of addresses if there is one. Never replaces an existing file."""
     plan = folder / "rollout.toml"
     text = drafts.plan_text(draft, folder)
+    addresses = folder / drafts.ADDRESSES
+    made = False
     try:
         if draft.address:
-            addresses = folder / drafts.ADDRESSES
             descriptor = os.open(addresses, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            made = True
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(f"{draft.address}\n")
         if plan.exists():
             raise FileExistsError(17, "it exists now", str(plan))
         write_whole(plan, text.encode())
     except OSError as error:
-        raise Failed(
-            f"{error.filename or plan} could not be written: {error.strerror}. There is no plan yet."
-        ) from None
+        if made:
+            with contextlib.suppress(OSError):
+                addresses.unlink()
+        which = addresses if draft.address and not made else plan
+        raise Failed(f"{which} could not be written: {error.strerror}. There is no plan yet.") from None
     return plan
 
 

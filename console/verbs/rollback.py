@@ -70,7 +70,7 @@ def _roll_back(context: CliContext, to_stage: int | None, reason: str, as_json: 
         "store": str(context.store.path),
         "other_stores": [{"store": store, "ok": ok, "sentence": other} for store, ok, other in elsewhere],
     }
-    if unsure := _unsure(context.meant, result, elsewhere):
+    if unsure := _unsure(context.meant, result, elsewhere, context.store.exists or bool(elsewhere)):
         fail(
             "\n".join((unsure, sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, body, "other_stores"
         )
@@ -166,8 +166,9 @@ def _elsewhere(context: CliContext, reason: str, to_stage: int | None) -> list[t
     return done
 
 
-def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, bool, str]]) -> str:
-    """Why 0 % can't be certified; "" if the plan means exactly the store that was rolled back."""
+def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, bool, str]], existed: bool) -> str:
+    """Why 0 % can't be certified; "" if the plan means exactly the store that was rolled back. `existed`: there was a
+    store to roll back."""
     failed = [store for store, ok, _ in elsewhere if not ok]
     if failed:
         return f"NOT CERTAIN: this plan also ran with {', '.join(failed)}, where the rollback failed. See below."
@@ -177,9 +178,9 @@ def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, boo
         why = f"It last ran with {meant.first}, and no engine answers there."
     else:
         why = "The store it last ran with is unknown."
+    done = "The likely stores were rolled back and their armed files removed" if existed else "No store is here"
     return (
-        f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} The likely stores were rolled back and their "
-        "armed files removed; name the store: rollout --store DIR rollback"
+        f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} {done}; name the store: rollout --store DIR rollback"
     )
 
 

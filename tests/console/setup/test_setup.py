@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
@@ -13,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from console.context import Failed
 from console.setup import draft as drafts
+from console.setup import run
 from console.setup.app import STEPS
-from console.setup.draft import PlanDraft, address_trouble, folder_trouble, plan_text
+from console.setup.draft import PlanDraft, address_trouble, folder_trouble, plan_text, writing_trouble
 from console.setup.probe import Probed, base, probe
 from console.setup.run import write
 from engine.plan.load import parse_plan
@@ -146,8 +150,6 @@ def test_an_address_for_messages_is_kept_apart_and_closed(empty: Path) -> None:
 
 
 def test_nothing_that_exists_is_replaced(empty: Path) -> None:
-    from console.context import Failed
-
     (empty / "rollout.toml").write_text("mine")
     with pytest.raises(Failed, match="exists"):
         write(PlanDraft(), empty)
@@ -250,3 +252,25 @@ def test_an_address_is_taken_as_people_paste_it(typed: str, asked: str) -> None:
 
 def test_a_probe_of_nothing_shows_nothing() -> None:
     assert Probed("", "none", "").sentence == ""
+
+
+def test_a_refused_plan_leaves_no_addresses_behind(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, _: bytes) -> None:
+        raise OSError(28, "No space left on device", f".{path.name}.part")
+
+    monkeypatch.setattr(run, "write_whole", refuse)
+    with pytest.raises(Failed, match=re.escape(f"{empty / 'rollout.toml'} could not be written: No space left")):
+        run.write(PlanDraft(address="ntfy://x/y"), empty)
+    assert not list(empty.iterdir())
+
+
+def test_what_stands_against_writing_is_known_before_the_answers_are_lost(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = PlanDraft(address="ntfy://x/y")
+    assert writing_trouble(draft, empty) == ""
+    (empty / drafts.ADDRESSES).write_text("ntfy://mine\n")
+    assert "go back and leave the address empty" in writing_trouble(draft, empty)
+    assert writing_trouble(PlanDraft(), empty) == ""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    assert "not writable" in writing_trouble(PlanDraft(), empty)
