@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import time
-import traceback
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
@@ -362,6 +361,7 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"{reason_of(error)}.{_whose(error)}"
     import tempfile
+    import traceback
 
     descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
     with os.fdopen(descriptor, "w") as file:

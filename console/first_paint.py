@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import termios
 import time
@@ -56,7 +55,7 @@ class PaintContext:
 
     def __init__(self, link: Link, plan: Plan, *, rehearsal: bool, read_only: bool, ascii_only: bool) -> None:
         self.link, self.rehearsal, self.read_only, self.ascii_only = link, rehearsal, read_only, ascii_only
-        self.live, self.size = link.poll(), Cells(*shutil.get_terminal_size())  # as Textual finds it
+        self.live, self.size = link.poll(), Cells(*escape.size())
         self.series_cache = SeriesCache(link)
         self.travel = Travel(link, plan)
         self.since = 0.0 if rehearsal else last_visit.recall(link)

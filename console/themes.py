@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -221,23 +222,29 @@ def theme(name: str) -> Theme:
 # -- the user's choice is remembered -----------------------------------------------------------------------------------
 
 
-def _settings() -> Path:
-    from platformdirs import user_config_path
+def settings() -> Path:
+    """The file of the remembered choices."""
+    if sys.platform == "linux":  # as platformdirs does there; importing it takes longer than painting the first frame
+        home = os.environ.get("XDG_CONFIG_HOME", "")
+        configuration = Path(home if home.strip() else os.path.expanduser("~/.config"))
+    else:
+        from platformdirs import user_config_path
 
-    return user_config_path("rollout-console") / "console.json"
+        configuration = user_config_path()
+    return configuration / "rollout-console" / "console.json"
 
 
 def recall(key: str, default: str = "") -> str:
     """A remembered choice, or the default if there is none or it can't be read."""
     try:
-        return str(json.loads(_settings().read_text())[key])
+        return str(json.loads(settings().read_text())[key])
     except (OSError, ValueError, KeyError, TypeError):
         return default
 
 
 def remember(key: str, value: str) -> None:
     """Best effort: a read-only home is not worth an error."""
-    path = _settings()
+    path = settings()
     try:
         kept = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -101,7 +100,7 @@ def write_whole(
 def _new_part(name: str, folder: int, mode: int) -> tuple[str, int]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     for _ in range(TRIES):
-        part = f".{name[:200]}.{secrets.token_hex(6)}.part"
+        part = f".{name[:200]}.{os.urandom(6).hex()}.part"
         with contextlib.suppress(FileExistsError):
             return part, os.open(part, flags, mode, dir_fd=folder)
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import sys
 import termios
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,7 @@ KILLED_S = 0.45  # and then killed
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"  # the alternate screen
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 PASTES_MARKED, PASTES_UNMARKED = "\x1b[?2004h", "\x1b[?2004l"  # bracketed paste
+ERASING = frozenset({"xterm", "xterm-256color"})  # the most common terminals are not looked up: that loads ncurses
 ABANDON = "\x18\x1b[0m"  # ends a truncated sequence
 SAVE_TITLE, RESTORE_TITLE = "\x1b[22;2t", "\x1b[23;2t"
 
@@ -57,6 +56,7 @@ def notification(text: str) -> str:
 def copy(text: str, write: Callable[[str], None]) -> str:
     """Copy text to the clipboard; returns a sentence that names the way, because not every terminal allows it."""
     import base64
+    import shutil
     import subprocess
 
     if os.environ.get("TMUX") and shutil.which("tmux"):
@@ -89,6 +89,7 @@ def keep(text: str, suffix: str = ".txt") -> Path | None:
 def write_traceback(error: BaseException) -> str:
     """Write the traceback, without locals, to a 0600 file; return its name, or "" if none could be written."""
     import tempfile
+    import traceback
 
     try:
         descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
@@ -97,6 +98,23 @@ def write_traceback(error: BaseException) -> str:
     except OSError:
         return ""
     return name
+
+
+def size() -> tuple[int, int]:
+    """Columns and rows, as Textual's `shutil.get_terminal_size` finds them; importing shutil takes as long as painting
+    the first frame."""
+    asked = []
+    for name in ("COLUMNS", "LINES"):
+        try:
+            asked.append(int(os.environ[name]))
+        except (KeyError, ValueError):
+            asked.append(0)
+    try:
+        there = os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    except (OSError, ValueError):
+        there = os.terminal_size((0, 0))
+    columns, rows = (a if a > 0 else t for a, t in zip(asked, there, strict=True))
+    return columns or 80, rows or 24
 
 
 def ascii_only() -> bool:
@@ -112,7 +130,7 @@ def erases_in_colour() -> bool:
     """Whether erasing uses the current background (terminfo's `bce`). tmux does, though its entry omits it; screen
     doesn't."""
     name = os.environ.get("TERM", "")
-    if name.startswith("tmux") or ("TMUX" in os.environ and "STY" not in os.environ):
+    if name in ERASING or name.startswith("tmux") or ("TMUX" in os.environ and "STY" not in os.environ):
         return True
     try:
         import curses

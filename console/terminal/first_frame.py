@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-
+from console.terminal import escape
 from console.terminal.diff import Frame
 from console.terminal.first_keys import FirstKeys
 
@@ -20,7 +19,7 @@ class FirstFrame:
     def take(self) -> bool:
         """Continue on it; False if it has to be drawn again, because the terminal has another size now."""
         self.taken = True
-        with_size = tuple(shutil.get_terminal_size()) == tuple(self._size)
+        with_size = escape.size() == self._size
         if not with_size:
             self.frame.forget()
         return with_size

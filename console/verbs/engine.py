@@ -70,6 +70,8 @@ def _runs(folder: Folder) -> bool:
     """Whether an engine runs. Asks the process, because its lock file may have been removed."""
     from engine.client import whereabouts
 
+    if whereabouts.listens(folder):
+        return True
     state = whereabouts.ask(folder).state
     return folder.is_locked() if state == "unknown" else state != "none"
 

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from engine.client.identity import going_by, whoami
 from engine.clock import SystemClock
-from engine.cluster.lease import OUT_S
+from engine.cluster.lease_times import OUT_S
 from engine.plan.model import Plan
 from engine.rollout.control import roll_back, zero_instead
 from engine.rollout.state import Actor, Ask, Decision, State

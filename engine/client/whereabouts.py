@@ -35,6 +35,17 @@ class Whereabouts(Struct, frozen=True):
     why: str = ""
 
 
+def listens(folder: Folder, timeout_s: float = ASK_S) -> bool:
+    """Whether a process takes connections on the engine's socket, so an engine runs, even one that does not answer.
+    False means only that `ask` must find out. Without a request, because that loads an HTTP client and waits for a busy
+    engine, before the console's first frame."""
+    try:
+        folder.connect(timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
 def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float = ASK_S) -> Whereabouts:
     """`pid` and `heartbeat` (epoch seconds) are the last ones the store has for an engine, 0 if it cannot be read."""
     why = ""

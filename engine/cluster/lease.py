@@ -16,12 +16,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from engine.cluster.lease_times import LEASE_S, OUT_S
 from engine.cluster.lending import WindowUse
-
-LEASE_S = 1.0
-RENEW_S = 0.3
-SEND_S = 0.05  # from a worker's last check to the first byte of its call
-OUT_S = LEASE_S + SEND_S  # how long after a receipt the engine counts on a worker's calls
 
 Version = tuple[int, int]  # the engine's fencing token, and a number that grows when what routers obey changes
 

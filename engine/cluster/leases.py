@@ -9,7 +9,8 @@ from typing import Literal
 from msgspec.structs import replace
 
 from engine.clock import Clock
-from engine.cluster.lease import OUT_S, Grant, LeaseRenewal, Terms, Version, WorkerLease, granted, pending
+from engine.cluster.lease import Grant, LeaseRenewal, Terms, Version, WorkerLease, granted, pending
+from engine.cluster.lease_times import OUT_S
 from engine.cluster.lending import Lender
 from engine.plan.durations import iso
 from engine.text import clean_line, counted, percent

@@ -6,7 +6,6 @@ column, as is undoing it; neither touches texts or the search index (which has o
 
 from __future__ import annotations
 
-import random
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -342,6 +341,8 @@ def exported(
     names = [name for (name,) in conn.execute("SELECT id FROM document WHERE method = ? ORDER BY id", (method,))]
     if method == "frequency" and len(names) < limit:
         names += [name for (name,) in conn.execute("SELECT id FROM document WHERE method = 'llm' ORDER BY id")]
+    import random  # a hundredth of a console's start
+
     drawn = random.Random(seed).sample(names, min(limit, len(names)))
     return [document for name in drawn if (document := get(conn, name)) is not None]
 

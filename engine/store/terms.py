@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from functools import cache
 
 # marks that `\w` does not match, with which scripts from Hebrew to Khmer write vowels
 _MARKS = (
@@ -22,20 +23,25 @@ _UNSPACED = (
     "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u109f\u1780-\u17d3\u3005\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-_TERM = re.compile(
-    rf"(?P<sign>(?<![^\W_])(?:c\+\+|[cfj]\#|\.net\b))|(?P<unspaced>[{_UNSPACED}]+)"
-    rf"|(?P<word>(?:(?![{_UNSPACED}])[^\W_][{_MARKS}]*)+)"
-)
 _SIGNS = {"c++": "cplusplus", "c#": "csharp", "f#": "fsharp", "j#": "jsharp", ".net": "dotnet"}
 _ASCII_SPACES = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256))
 _ASCII_SIGN = re.compile(r"c\+\+|[cfj]#|\.net")
 MOST_TERMS = 32  # of a query
 
 
+@cache
+def _term() -> re.Pattern[str]:
+    """Compiled on use: a console that starts searches nothing, and compiling takes longer than painting it."""
+    return re.compile(
+        rf"(?P<sign>(?<![^\W_])(?:c\+\+|[cfj]\#|\.net\b))|(?P<unspaced>[{_UNSPACED}]+)"
+        rf"|(?P<word>(?:(?![{_UNSPACED}])[^\W_][{_MARKS}]*)+)"
+    )
+
+
 def terms(text: str) -> list[str]:
     """In text order; each is one token to FTS5."""
     result: list[str] = []
-    for part in _TERM.finditer(unicodedata.normalize("NFKC", text).lower()):
+    for part in _term().finditer(unicodedata.normalize("NFKC", text).lower()):
         if part["unspaced"]:
             result += _pairs(part[0])
         else:
@@ -59,7 +65,7 @@ def _may_be_sign(lower: str) -> bool:
 def queried(text: str) -> list[str]:
     """FTS5 phrases for a query, one per word: a word, or the pairs of a run of characters without spaces."""
     phrases: dict[str, None] = {}
-    for part in _TERM.finditer(unicodedata.normalize("NFKC", text).lower()):
+    for part in _term().finditer(unicodedata.normalize("NFKC", text).lower()):
         if part["unspaced"]:
             run = _pairs(part[0])
             phrases[f'"{" ".join(run[:-1] if len(run) > 1 else run)}"'] = None

@@ -19,7 +19,8 @@ import msgspec
 
 from engine.clock import Clock
 from engine.cluster import lease
-from engine.cluster.lease import RENEW_S, SEND_S, Grant, Held, Identity, LeasePoll, LeaseRenewal, Terms, Version
+from engine.cluster.lease import Grant, Held, Identity, LeasePoll, LeaseRenewal, Terms, Version
+from engine.cluster.lease_times import LEASE_S, RENEW_S, SEND_S
 from engine.cluster.leases import WATCH_S
 from engine.cluster.lending import WindowUse
 from engine.text import clean_line
@@ -84,7 +85,7 @@ class Keeper:
             self.held = Held(self.held.version, self.held.terms, -math.inf, "this worker is stopping")
         self._soon.set()
         if self._renewing is not None:
-            self._renewing.join(lease.LEASE_S)  # a renewal that arrived after the return would revive the lease
+            self._renewing.join(LEASE_S)  # a renewal that arrived after the return would revive the lease
         report = msgspec.structs.replace(self._report(), leaving=not self._calls())
         try:
             self._line().post("/v1/worker/lease", msgspec.json.encode(report), RENEW_S)
@@ -105,7 +106,7 @@ class Keeper:
         while not self._stopping:
             sent = self._clock.real()
             left = self.held.until - sent
-            pause = self._renew(line, sent, min(max(left, LEAST_S), lease.LEASE_S) if left > 0 else lease.LEASE_S)
+            pause = self._renew(line, sent, min(max(left, LEAST_S), LEASE_S) if left > 0 else LEASE_S)
             self._lapse()
             self._soon.wait(max(0.0, pause))
             self._soon.clear()

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from engine.cluster.lease import LEASE_S
+from engine.cluster.lease_times import LEASE_S
 from tests.bench.bench_workers import shown, written
 from tests.bench.llm_recorder import RecordingLlm
 from tests.engine.service.stage import COMMAND, Stage

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from engine.clock import SystemClock
 from engine.cluster.identity import version
-from engine.cluster.lease import LEASE_S, Identity
+from engine.cluster.lease import Identity
+from engine.cluster.lease_times import LEASE_S
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from tests.bench.bench_cluster import engine_s

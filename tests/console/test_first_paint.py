@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+import platformdirs
 import pytest
 from rich.color import ColorSystem
 from textual import events
@@ -15,9 +18,12 @@ from textual import events
 from console import first_paint, themes
 from console.app import Console
 from console.first_paint import FirstPaint, PaintContext
+from console.terminal import escape
 from console.terminal.diff import Frame
 from console.terminal.first_frame import FirstFrame
 from console.terminal.first_keys import FirstKeys
+from engine.store import sockets
+from engine.store.folder import Folder
 from tests.console.samples import PLAN, FakeLink
 from tests.console.screen_walk import ready
 from tests.console.test_rollback_key import settled
@@ -29,11 +35,49 @@ def onlooker(state: str, read_only: bool = False) -> PaintContext:
     return PaintContext(FakeLink(state), PLAN, rehearsal=False, read_only=read_only, ascii_only=False)
 
 
-def test_it_loads_nothing_of_the_screen_s_library() -> None:
-    """Nor what else takes long to import and paints nothing."""
-    slow = ("textual", "asyncio", "rich.console", "http.client")
-    code = f"import console.cli, console.first_paint, sys; print([m for m in {slow} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+def test_it_loads_nothing_of_the_screen_s_library(tmp_path: Path) -> None:
+    """Nor what else takes long to import and paints nothing, on the way there past a running engine."""
+    slow = ("textual", "asyncio", "rich.console", "http.client", "shutil", "platformdirs", "curses", "traceback")
+    code = (
+        "import sys, console.cli, console.session, console.verbs.engine\n"
+        "from console import themes\n"
+        "from console.terminal import escape\n"
+        "from engine.client import whereabouts\n"
+        "from engine.store.folder import Folder\n"
+        "assert whereabouts.listens(Folder(sys.argv[1]))\n"
+        "themes.choose(None), escape.size(), escape.erases_in_colour()\n"
+        f"print([m for m in {slow} if m in sys.modules])"
+    )
+    folder = Folder(tmp_path)
+    with sockets.bind(folder.socket, 0o600) as engine:
+        engine.listen()
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)],
+            env={**os.environ, "TERM": "xterm-256color"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("environ", [{}, {"COLUMNS": "132"}, {"COLUMNS": "0", "LINES": "50"}, {"LINES": "tall"}])
+def test_its_size_is_the_one_that_the_screen_s_library_finds(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert escape.size() == tuple(shutil.get_terminal_size())
+
+
+@pytest.mark.parametrize("home", [None, "", " ", "/somewhere"])
+def test_settings_are_where_platformdirs_puts_them(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    if home is not None:
+        monkeypatch.setenv("XDG_CONFIG_HOME", home)
+    assert themes.settings() == platformdirs.user_config_path("rollout-console") / "console.json"
 
 
 @pytest.mark.parametrize("state", ["normal", "alert"])

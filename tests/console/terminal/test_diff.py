@@ -109,7 +109,8 @@ def test_a_wide_character_is_never_sent_in_part() -> None:
         (False, {"TERM": "tmux-256color"}, True),  # it does, and its entry does not list it
         (False, {"TERM": "screen", "STY": "1", "TMUX": "/tmp/t,1,0"}, False),
         (False, {"TERM": "no-such-terminal"}, False),
-        (True, {"TERM": "xterm-256color"}, False),  # a Python without curses
+        (True, {"TERM": "linux"}, False),  # a Python without curses
+        (True, {"TERM": "xterm-256color"}, True),
     ],
 )
 def test_a_terminal_is_taken_to_erase_in_colour_only_where_that_is_known(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from engine.clock import ManualClock
 from engine.cluster import lease
 from engine.cluster.identity import mismatch
-from engine.cluster.lease import LEASE_S, Grant, Held, Identity, LeaseRenewal, Terms, WorkerLease
+from engine.cluster.lease import Grant, Held, Identity, LeaseRenewal, Terms, WorkerLease
+from engine.cluster.lease_times import LEASE_S, OUT_S
 from engine.cluster.leases import Leases
 from engine.cluster.lending import Lender
 
@@ -109,7 +110,7 @@ def test_the_engine_never_counts_a_lease_as_ended_or_obeying_while_its_worker_ma
         elif kind == "sleep":
             now += 3 * late
         elif kind == "restart":
-            now += lease.OUT_S  # the next engine waits for the leases of the one before it
+            now += OUT_S  # the next engine waits for the leases of the one before it
             version, book = (version[0] + 1, 0), None
         elif kind == "lower" and percent:
             version, percent, epoch = (version[0], version[1] + 1), 0, epoch + 1

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from engine.cluster.lease import LEASE_S
+from engine.cluster.lease_times import LEASE_S
 from tests.engine.service.stage import Stage
 from tests.machine import crowd
 
