@@ -317,9 +317,9 @@ def write_json(path: Path, value: Any) -> None:
 def _formatted(value: Any) -> str:
     import msgspec
 
-    from engine.view.outward import outward
+    from engine.view.iso_times import with_iso_times
 
-    return msgspec.json.format(msgspec.json.encode(outward(value)), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(with_iso_times(value)), indent=2).decode()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 
 from msgspec import Struct, structs
 
-from engine.client import whereabouts
+from engine.client import engine_process
 from engine.client.client import EngineClient, Reply, RollbackResult
 from engine.measures.record import SeenArm
 from engine.plan.durations import format_duration
@@ -289,7 +289,7 @@ class StoreLink:
         """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't
         frozen. Without a view, the second is what its answer says; "" for no answer."""
         try:
-            return whereabouts.view_of(self.client, ASK_S), ""
+            return engine_process.view_of(self.client, ASK_S), ""
         except OSError:
             return None, ""
         except ValueError:
@@ -357,7 +357,7 @@ class StoreLink:
     def out_of_reach(self) -> bool:
         """Whether armed file and engine are both gone: nothing can call the LLM."""
         try:
-            return self.folder.is_surely_out() and whereabouts.ask(self.folder).state == "none"
+            return self.folder.is_surely_out() and engine_process.ask(self.folder).state == "none"
         except OSError:
             return False
 

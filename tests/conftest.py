@@ -37,19 +37,22 @@ os.environ["LANG"] = "C.UTF-8"
 warm.install()
 
 
-# the files that take longest, longest first: one that began last would keep everybody waiting
+# The slowest files, slowest first: one that began last would keep the other workers waiting.
 LONGEST = (
-    "engine/extraction/test_llm_faults.py", "engine/extraction/test_llm_kept.py", "console/test_screen_rules.py", "engine/gameday/test_played.py",
-    "engine/trial/test_the_whole_test.py", "console/terminal/test_terminal.py", "engine/worker/test_jobs.py",
-    "engine/server/test_raises.py", "engine/service/test_clocks.py", "console/test_snapshots.py", "engine/server/test_stepped_clock.py",
-    "engine/server/test_processes.py", "engine/server/test_page.py", "console/test_ssh.py", "engine/metrics/test_prometheus.py",
-    "engine/server/test_flood.py", "engine/messages/test_delivery.py", "engine/service/test_secrets.py",
-    "engine/extraction/test_llm_pool.py", "test_end_to_end.py", "console/setup/test_setup.py", "simulate/test_simulation.py",
-    "console/test_which_store.py", "test_plan_walk.py", "console/test_typing.py", "engine/messages/test_by_itself.py",
-    "engine/service/test_together.py", "console/test_ssh_group.py", "engine/routing/test_pipeline.py",
-    "engine/service/test_rollback_always.py", "console/terminal/test_type_ahead.py", "engine/service/test_lease.py",
-    "engine/rehearsal/test_corpus.py", "engine/server/test_silence.py", "engine/extraction/test_frequency.py", "console/test_work.py",
-    "console/test_command_line.py", "engine/server/test_planted_files.py",
+    "engine/extraction/test_llm_faults.py", "engine/extraction/test_llm_accepted_answers.py",
+    "console/test_screen_rules.py", "engine/gameday/test_game_days.py", "engine/trial/test_whole_trial.py",
+    "console/terminal/test_terminal.py", "engine/worker/test_jobs.py", "engine/server/test_raise_preconditions.py",
+    "engine/service/test_clocks.py", "console/test_snapshots.py", "engine/server/test_stepped_clock.py",
+    "engine/server/test_processes.py", "engine/server/test_page.py", "console/test_ssh.py",
+    "engine/metrics/test_prometheus.py", "engine/server/test_flood.py", "engine/messages/test_delivery.py",
+    "engine/service/test_secrets.py", "engine/extraction/test_llm_pool.py", "test_end_to_end.py",
+    "console/setup/test_setup.py", "simulate/test_simulation.py", "console/test_which_store.py",
+    "test_plan_walk.py", "console/test_typing.py", "engine/messages/test_automatic_messages.py",
+    "engine/service/test_people.py", "console/test_ssh_group.py", "engine/routing/test_pipeline.py",
+    "engine/service/test_rollback_always.py", "console/terminal/test_type_ahead.py",
+    "engine/service/test_lease.py", "engine/rehearsal/test_corpus.py",
+    "engine/server/test_no_call_after_rollback.py", "engine/extraction/test_frequency.py", "console/test_work.py",
+    "console/test_command_line.py", "engine/server/test_untrusted_store_files.py",
 )  # fmt: skip
 
 

@@ -21,8 +21,8 @@ from engine.experiment.pairs import PairedReport
 from engine.experiment.report import MetricReport, TrialReport
 from engine.experiment.words import Unit, number, percent, times
 from engine.plan.durations import format_duration
-from engine.trial.results import Standing, standing
-from engine.trial.searching import last_pairs
+from engine.trial.results import TrialStatus, standing
+from engine.trial.search_scores import last_pairs
 from engine.view.model import View
 
 STYLE = {"better": "ok", "worse": "bad", "different": "warn", "none": "text", "unknown": "dim"}
@@ -51,7 +51,7 @@ class AbTest(FetchingPage):
 
     def __init__(self) -> None:
         super().__init__()
-        self.standing: Standing | None = None
+        self.standing: TrialStatus | None = None
         self.pairs: tuple[PairedReport, ...] = ()
         self.read_once = False
 
@@ -120,7 +120,7 @@ class AbTest(FetchingPage):
             used += c.block(area.x, area.y + used, area.width, 3, line, "dim")
         return below(area, used + 1)
 
-    def _head(self, c: Canvas, area: Area, standing: Standing, v: View) -> Area:
+    def _head(self, c: Canvas, area: Area, standing: TrialStatus, v: View) -> Area:
         """The verdict, the progress, the split, and what is still sealed."""
         report, declared = standing.report, standing.trial.declaration
         x, y, width, _ = area
@@ -221,7 +221,7 @@ class AbTest(FetchingPage):
         value, bound, limit = (number(amount, metric.unit) for amount in (reading.value, reading.bound, reading.limit))
         return f"{_capital(metric.label)}: {loss}{value}, at most {bound}, limit {limit}{people}"
 
-    def _details(self, c: Canvas, area: Area, standing: Standing) -> Area:
+    def _details(self, c: Canvas, area: Area, standing: TrialStatus) -> Area:
         if area.height < 5:
             return area
         lines = _judged_how(standing)
@@ -286,7 +286,7 @@ def _word(metric: MetricReport) -> str:
     return WORD[metric.signal]
 
 
-def _judged_how(standing: Standing) -> Sequence[str]:
+def _judged_how(standing: TrialStatus) -> Sequence[str]:
     report, declared = standing.report, standing.trial.declaration
     lines = []
     primary = next(metric for metric in report.metrics if metric.role == "primary")

@@ -92,10 +92,10 @@ def _rows(path: Path) -> tuple[ExportRow, ...]:
 def search_quality(context: CliContext, queries: Path | None, output: Path, as_json: bool) -> None:
     """Search each method's keywords for titles, headings and your queries: MRR, nDCG and success at 10."""
     from engine.quality.queries import read_queries
-    from engine.trial import searching
+    from engine.trial import search_scores
 
     if queries is None:
-        written, trouble = searching.written_queries(context.plan)
+        written, trouble = search_scores.written_queries(context.plan)
     else:
         try:
             written, trouble = read_queries(queries.read_bytes(), str(queries)), ""
@@ -110,7 +110,7 @@ def search_quality(context: CliContext, queries: Path | None, output: Path, as_j
     from engine.plan.durations import iso
 
     now = context.now()
-    result = context.reader.read(lambda conn: searching.measure(conn, now, written))
+    result = context.reader.read(lambda conn: search_scores.measure(conn, now, written))
     if not result.quality.queries:
         fail(f"{result.quality.sentence} It needs documents that have both methods' keywords.")
     write_json(output, {**msgspec.to_builtins(result), "at": iso(result.at)})

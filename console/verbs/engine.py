@@ -68,11 +68,11 @@ def _attach(context: CliContext, started: Callable[[], None] = lambda: None) -> 
 
 def _runs(folder: Folder) -> bool:
     """Whether an engine runs. Asks the process, because its lock file may have been removed."""
-    from engine.client import whereabouts
+    from engine.client import engine_process
 
-    if whereabouts.listens(folder):
+    if engine_process.listens(folder):
         return True
-    state = whereabouts.ask(folder).state
+    state = engine_process.ask(folder).state
     return folder.is_locked() if state == "unknown" else state != "none"
 
 

@@ -19,9 +19,9 @@ END_S = 15.0  # for an engine of our own to stop
 def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
     """Ensure that an engine answers before the first document, so that a thousand files don't fail one by one. If none
     runs, start one that stops with this command, even when this process is killed: its end of the pipe closes then."""
-    from engine.client import whereabouts
+    from engine.client import engine_process
 
-    if whereabouts.ask(context.folder).state != "none":
+    if engine_process.ask(context.folder).state != "none":
         try:
             context.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
         except (OSError, http.client.HTTPException, ValueError) as error:

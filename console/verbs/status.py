@@ -113,7 +113,7 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
     from msgspec.structs import replace
 
     from console.link import corrected, uncertain
-    from engine.client import whereabouts
+    from engine.client import engine_process
     from engine.rollout.state import State
     from engine.store.reader import Glance
 
@@ -123,11 +123,11 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
     except StoreError as error:
         trouble = str(error)
     known = (glance.pid, glance.heartbeat) if glance is not None else (0, 0.0)
-    answer = whereabouts.ask(context.folder, *known, timeout_s=PATIENCE_S)
+    answer = engine_process.ask(context.folder, *known, timeout_s=PATIENCE_S)
     until = time.monotonic() + CATCHES_UP_S
     while glance is not None and _is_behind(answer.view, glance.state) and time.monotonic() < until:
         time.sleep(0.05)
-        answer = whereabouts.ask(context.folder, *known, timeout_s=PATIENCE_S)
+        answer = engine_process.ask(context.folder, *known, timeout_s=PATIENCE_S)
     if (view := answer.view) is not None:
         of_view = State(epoch=view.epoch, rev=view.rev, stage=view.stage, percent_bp=view.percent_bp)
         state = glance.state if glance is not None else of_view
@@ -152,11 +152,11 @@ STATES = {
 
 def _elsewhere(context: CliContext) -> str:
     """Loud: the plan last ran with another store, whose engine still runs."""
-    from engine.client import whereabouts
+    from engine.client import engine_process
     from engine.store.folder import Folder
 
     for other in context.meant.others:
-        answer = whereabouts.ask(Folder(other))
+        answer = engine_process.ask(Folder(other))
         if answer.state in ("running", "other_version", "silent"):
             at = "" if answer.view is None else f" at {percent(answer.view.effective_bp)}"
             return (

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from engine.cluster.lease_times import LEASE_S, OUT_S
-from engine.cluster.lending import WindowUse
+from engine.cluster.window_shares import WindowUse
 
 Version = tuple[int, int]  # the engine's fencing token, and a number that grows when what routers obey changes
 

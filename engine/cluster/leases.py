@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from engine.clock import Clock
 from engine.cluster.lease import Grant, LeaseRenewal, Terms, Version, WorkerLease, granted, pending
 from engine.cluster.lease_times import OUT_S
-from engine.cluster.lending import Lender
+from engine.cluster.window_shares import WindowShares
 from engine.plan.durations import iso
 from engine.text import clean_line, counted, percent
 
@@ -39,7 +39,7 @@ class Leases:
         token: int,
         obeyed: Callable[[], Terms],
         remember: Callable[[], None],
-        lender: Lender,
+        lender: WindowShares,
         inherited: bool = False,
     ) -> None:
         self._clock = clock

@@ -19,7 +19,7 @@ from engine.gateway.service import Gateway
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
-from engine.server import repeated
+from engine.server import log_folding
 from engine.server.connections import Connection, rooms
 from engine.server.guard import LOOPBACK, Guard
 from engine.server.listeners import Listeners
@@ -40,7 +40,7 @@ def run(plan_path: Path, engine: str, listen: str, alone: bool) -> int:
     """Serve until asked to stop; return the exit code. `engine`: a URL, or the store's folder."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    repeated.fold(logging.getLogger().handlers)
+    log_folding.fold(logging.getLogger().handlers)
     switch_threads_soon()
     try:
         plan = load_plan(plan_path)
@@ -115,4 +115,4 @@ async def _count_folded() -> None:
     """Write how many log lines were left out, even if no other line follows."""
     while True:
         await asyncio.sleep(FLUSH_S)
-        repeated.flush(logging.getLogger().handlers)
+        log_folding.flush(logging.getLogger().handlers)

@@ -16,7 +16,7 @@ from engine.gateway.documents import ASKED, EngineStore
 from engine.measures.record import Extraction
 from engine.plan.model import Plan
 from engine.routing import reading
-from engine.routing.made import Extracted
+from engine.routing.document_run import Extracted
 from engine.routing.pipeline import KEPT_WITHIN_S
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
 from engine.service.notices import FaultLog

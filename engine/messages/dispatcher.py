@@ -43,7 +43,7 @@ class TestDelivery(Struct, frozen=True):
     sentence: str
 
 
-class Post:
+class Dispatcher:
     """Queues messages, and delivers them in the background."""
 
     def __init__(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine import bounds
-from engine.measures.look import LOOK, Attendance
+from engine.measures.attendance import LOOK, Attendance
 from engine.plan.durations import format_duration
 from engine.report.model import Happened, Incident
 from engine.store.log import Row

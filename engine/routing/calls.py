@@ -6,7 +6,7 @@ import asyncio
 
 from engine.clock import Clock
 from engine.extraction.llm import LlmAnswer, LlmPool
-from engine.routing.ports import Obeyed
+from engine.routing.ports import PermitSource
 
 
 class Cancelled(Exception):
@@ -14,7 +14,7 @@ class Cancelled(Exception):
 
 
 class Calls:
-    def __init__(self, pool: LlmPool, switch: Obeyed, clock: Clock) -> None:
+    def __init__(self, pool: LlmPool, switch: PermitSource, clock: Clock) -> None:
         self._pool = pool
         self._switch = switch
         self._clock = clock

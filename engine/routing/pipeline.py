@@ -24,8 +24,8 @@ from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.routing import buckets, reading
 from engine.routing.calls import Calls, Cancelled
-from engine.routing.made import Extracted, Made
-from engine.routing.ports import Obeyed, Overtaken, Store
+from engine.routing.document_run import DocumentRun, Extracted
+from engine.routing.ports import Overtaken, PermitSource, Store
 from engine.routing.readers import Readers
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument, UnreadDocument
 from engine.routing.shadow import ShadowCalls
@@ -85,7 +85,7 @@ class Pipeline:
         plan: Plan,
         clock: Clock,
         writer: Store,
-        switch: Obeyed,
+        switch: PermitSource,
         conn: sqlite3.Connection,
         pool: LlmPool,
         state: Callable[[], State],
@@ -211,7 +211,7 @@ class Pipeline:
         if tracing.in_use():  # each document has a span of its own
             return await asyncio.gather(*map(self._extract_bulk, documents), return_exceptions=True)
         permit, state = self._switch.read(), self._state()
-        together: list[tuple[int, Made]] = []
+        together: list[tuple[int, DocumentRun]] = []
         alone: list[tuple[int, BulkDocument]] = []
         for place, document in enumerate(documents):
             if document.method != "frequency":
@@ -246,7 +246,7 @@ class Pipeline:
 
     async def _extract(
         self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: ReadDocument | None
-    ) -> Made:
+    ) -> DocumentRun:
         if read is None:
             await self._prepared()
         started = self._clock.real()
@@ -288,9 +288,11 @@ class Pipeline:
             self.shadows.start(made)
         return made
 
-    def _made(self, document_id: str, read: ReadDocument, arm: Arm, permit: Permit, state: State, bulk: bool) -> Made:
+    def _made(
+        self, document_id: str, read: ReadDocument, arm: Arm, permit: Permit, state: State, bulk: bool
+    ) -> DocumentRun:
         title = read.title or document_id
-        return Made(
+        return DocumentRun(
             document_id,
             read.text,
             read.content,
@@ -341,7 +343,7 @@ class Pipeline:
                 return reading.read(document_id, text, title, self.budget)
             return await asyncio.to_thread(reading.read, document_id, text, title, self.budget)
 
-    async def _treat_or_fall_back(self, made: Made, bucket: int | None) -> Made:
+    async def _treat_or_fall_back(self, made: DocumentRun, bucket: int | None) -> DocumentRun:
         """Any failure in the LLM arm is counted and costs no document its keywords."""
         try:
             return await self._treat(made, bucket)
@@ -355,7 +357,7 @@ class Pipeline:
         why = f"the engine's LLM arm has a fault ({type(error).__name__}); engine.log has the details"
         return LlmFailure(ErrorKind.internal, why, sent=False, ms=0.0)
 
-    async def _treat(self, made: Made, bucket: int | None) -> Made:
+    async def _treat(self, made: DocumentRun, bucket: int | None) -> DocumentRun:
         """The LLM arm: cache, call, or fall back and give the reason."""
         if self._too_short(made.content):
             return made.serve("frequency", made.plain, skipped=True)
@@ -383,11 +385,11 @@ class Pipeline:
         self._writer.later(lambda conn: self.cache.keep(conn, key, answer.keywords, made.rev, now))
         return self._answered(made, answer, lookup=True)
 
-    def _answered(self, made: Made, answer: LlmAnswer, **facts: bool) -> Made:
+    def _answered(self, made: DocumentRun, answer: LlmAnswer, **facts: bool) -> DocumentRun:
         keywords, short = self._full(answer.keywords, made)
         return made.answered(answer, keywords, short, **facts)
 
-    def _full(self, keywords: Keywords, made: Made) -> tuple[Keywords, str]:
+    def _full(self, keywords: Keywords, made: DocumentRun) -> tuple[Keywords, str]:
         """Top the keywords up by frequency to the plan's minimum, and describe the shortfall. A second call would
         double the wait, and a model that returns few keywords returns few again."""
         least = self._plan.llm.min_total
@@ -408,19 +410,19 @@ class Pipeline:
     def _too_short(self, text: str) -> bool:
         return len(text.strip()) < self._plan.llm.min_length
 
-    def _in_shadow(self, made: Made, state: State) -> bool:
+    def _in_shadow(self, made: DocumentRun, state: State) -> bool:
         shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
         return buckets.in_shadow(self._plan.salt, made.id, shadow_bp) and not self._too_short(made.content)
 
-    async def _keep(self, made: Made) -> None:
+    async def _keep(self, made: DocumentRun) -> None:
         await self._stored(self._writer.append(*self._observed(made, self._clock.now())))
 
-    async def _keep_all(self, several: Sequence[Made]) -> None:
+    async def _keep_all(self, several: Sequence[DocumentRun]) -> None:
         if several:
             now = self._clock.now()
             await self._stored(self._writer.append_all([self._observed(made, now) for made in several]))
 
-    def _observed(self, made: Made, now: float) -> tuple[Extraction, DocumentWrite]:
+    def _observed(self, made: DocumentRun, now: float) -> tuple[Extraction, DocumentWrite]:
         record = made.record(now)
         self._observe(record)
         return record, made.write(now, keep_text=self._plan.store.texts == "keep")

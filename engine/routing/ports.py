@@ -49,7 +49,7 @@ class Store(Protocol):
     def later(self, job: Callable[[sqlite3.Connection], Any]) -> None: ...
 
 
-class Obeyed(Protocol):
+class PermitSource(Protocol):
     """What a pipeline obeys: the store's switch, or a worker's lease."""
 
     def read(self) -> Permit: ...

@@ -11,7 +11,7 @@ from engine.extraction.keywords import Keywords
 from engine.extraction.llm import NO_ATTEMPT, LlmAnswer, LlmFailure, NotPermitted
 from engine.measures.record import Extraction
 from engine.routing.calls import Calls, Cancelled
-from engine.routing.made import Made
+from engine.routing.document_run import DocumentRun
 from engine.routing.ports import Store
 
 journal = logging.getLogger("rollout.engine")
@@ -27,7 +27,7 @@ class ShadowCalls:
         clock: Clock,
         store: Store,
         observe: Callable[[Extraction], None],
-        answered: Callable[[Made, LlmAnswer], Made],
+        answered: Callable[[DocumentRun, LlmAnswer], DocumentRun],
         our_fault: Callable[[Exception], LlmFailure],
     ) -> None:
         """`answered` makes the document's result from the LLM's answer; `our_fault` reports an internal error."""
@@ -41,7 +41,7 @@ class ShadowCalls:
         self._chars = 0
         self.passed_over = 0  # documents that got no call because the queue was full
 
-    def start(self, made: Made) -> None:
+    def start(self, made: DocumentRun) -> None:
         if len(self._tasks) >= MOST_WAITING or self._chars + len(made.content) > MOST_CHARS:
             if self.passed_over % MOST_WAITING == 0:
                 journal.warning(
@@ -68,7 +68,7 @@ class ShadowCalls:
         for task in self._tasks:
             task.cancel()
 
-    async def _call(self, made: Made) -> None:
+    async def _call(self, made: DocumentRun) -> None:
         try:
             answer = await self._calls.extract(made.content, background=True, epoch=made.epoch)
             done = self._answered(made, answer)
@@ -82,7 +82,7 @@ class ShadowCalls:
             return
         self._keep(done, document=True)
 
-    def _keep(self, made: Made, document: bool = False) -> None:
+    def _keep(self, made: DocumentRun, document: bool = False) -> None:
         now = self._clock.now()
         record = made.record(now)
         self._observe(record)

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct, structs
 
-from engine.routing.made import Extracted
+from engine.routing.document_run import Extracted
 from engine.routing.pipeline import Busy, Pipeline, Refused, Unusable
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine

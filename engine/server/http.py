@@ -34,7 +34,7 @@ from engine.store import database, documents, log
 from engine.store.documents import Document
 from engine.store.reader import decision_view
 from engine.text import clean_block, clean_line
-from engine.view.outward import outward
+from engine.view.iso_times import with_iso_times
 
 if TYPE_CHECKING:
     from engine.server.page import StatusPage
@@ -139,7 +139,7 @@ class Api(DocumentApi):
         if view is None:
             return refuse(503, "starting", "starting", retry_after_s=1.0)
         epoch = request.query_params.get("times") == "epoch"  # a console parses it into the original struct
-        return answer(200, view if epoch else outward(view))
+        return answer(200, view if epoch else with_iso_times(view))
 
     async def decisions(self, request: Request) -> Response:
         """The log between two moments, as /v1/status shows its last rows."""
@@ -154,7 +154,7 @@ class Api(DocumentApi):
             return refuse(422, "fields", f"Invalid request: {clean_line(str(error))}. {DECISIONS_SHAPE}")
         kinds = tuple(kind for kind in given.get("kind", "").split(",") if kind)[:MOST_KINDS]
         rows = log.during(self.engine.conn, since, until, limit, kinds)
-        return answer(200, outward({"decisions": [decision_view(row) for row in rows]}))
+        return answer(200, with_iso_times({"decisions": [decision_view(row) for row in rows]}))
 
     async def health(self, _: Request) -> Response:
         ok, sentence = self.engine.healthy()

@@ -8,8 +8,8 @@ import msgspec
 
 from engine.routing.pipeline import Extracted
 from engine.server import wire
+from engine.view.iso_times import MOMENTS
 from engine.view.model import View
-from engine.view.outward import MOMENTS
 
 VERSION = "1"
 REF = "#/components/schemas/{name}"
@@ -83,7 +83,7 @@ def described(service: str, environment: str) -> dict[str, Any]:
 
 
 def _with_moments(schema: dict[str, Any]) -> None:
-    """Times are ISO 8601 on the outside (see engine/view/outward.py); the types have seconds."""
+    """Times are ISO 8601 on the outside (see engine/view/iso_times.py); the types have seconds."""
     for name, of in schema.get("properties", {}).items():
         kinds = of.get("anyOf", [of])
         if name in MOMENTS and any(kind.get("type") in ("number", "string") for kind in kinds):

@@ -29,7 +29,7 @@ from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
-from engine.server import binding, repeated
+from engine.server import binding, log_folding
 from engine.server.guard import Guard
 from engine.server.simulation import Simulation, refuse_a_rehearsals
 from engine.service import sd_notify
@@ -133,7 +133,7 @@ def run(
     each."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    repeated.fold(logging.getLogger().handlers)
+    log_folding.fold(logging.getLogger().handlers)
     try:
         plan = load_plan(plan_path)
         folder.prepare()
@@ -171,7 +171,7 @@ def _log_to(folder: Folder) -> None:
         _set_aside(folder)
     handler = logging.StreamHandler(os.fdopen(folder.create(folder.engine_log, os.O_APPEND), "a", buffering=1))
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    repeated.fold([handler])
+    log_folding.fold([handler])
     log.addHandler(handler)
 
 
@@ -343,7 +343,7 @@ async def _listen_again(engine: Engine, folder: Folder, listen: Callable[[socket
     """A clean-up job may remove the socket; without it consoles reach the engine only through files."""
     while True:
         await asyncio.sleep(SOCKET_LOOK_S)
-        repeated.flush([*logging.getLogger().handlers, *log.handlers])
+        log_folding.flush([*logging.getLogger().handlers, *log.handlers])
         if not engine.switch.shut and not folder.socket.exists():
             engine.event("The engine's socket was removed; listening again.")
             listen(folder.listen())

@@ -110,9 +110,9 @@ async def _backup(engine: Engine, check: Check) -> CheckResult:
 async def _notify(engine: Engine, check: Check) -> CheckResult:
     if check.message:
         return _delivered(engine, check.message)
-    if engine.rehearsal and engine.post.trouble:
+    if engine.rehearsal and engine.dispatcher.trouble:
         return CheckResult(True, "a rehearsal sends nothing; with an address in [notify] this sends a test message")
-    tested = await engine.post.test()
+    tested = await engine.dispatcher.test()
     return CheckResult(tested.delivered, tested.sentence)
 
 

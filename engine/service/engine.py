@@ -26,9 +26,9 @@ from engine.clock import Clock, LapseClock, SystemClock, pace
 from engine.cluster.identity import version
 from engine.cluster.lease import Identity, Terms
 from engine.cluster.leases import Leases
-from engine.cluster.lending import Lender
+from engine.cluster.window_shares import WindowShares
 from engine.extraction.llm import ErrorKind, LlmPool
-from engine.messages.dispatcher import Post
+from engine.messages.dispatcher import Dispatcher
 from engine.metrics import exposition
 from engine.metrics.snapshot import About, MetricsSnapshot
 from engine.plan.environment import ceiling, environment, secret
@@ -186,11 +186,11 @@ class Engine:
             self.token,
             self.terms,
             self.folder.mark_workers,
-            Lender(lambda: self.pool.windows, lambda: self.pool.waiting, self.clock.real),
+            WindowShares(lambda: self.pool.windows, lambda: self.pool.waiting, self.clock.real),
             inherited=self.folder.has_workers(),
         )
         self.applier = Applier(self.plan.apply, self.folder.path / "applied", self._applied)
-        self.post = Post(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
+        self.dispatcher = Dispatcher(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
         self.monitor = Monitor(
             self.plan,
             self.clock,
@@ -245,7 +245,7 @@ class Engine:
         await self._end_tasks()
         await self.monitor.probing.stop()
         await self.applier.stop()
-        await self.post.stop()
+        await self.dispatcher.stop()
         await self.pool.close()
         with contextlib.suppress(Exception):
             done = self.writer.write(lease.ended)

@@ -69,7 +69,7 @@ class Escalation:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def look(self) -> None:
+    async def tick(self) -> None:
         engine, monitor = self._engine, self._engine.monitor
         since = monitor.alarm_since
         if since is None or not engine.plan.notify.escalate_to or acknowledged(engine) is not None:
@@ -83,12 +83,12 @@ class Escalation:
         if engine.conn.execute("SELECT 1 FROM outbox WHERE request_id = ?", (key,)).fetchone() is not None:
             return
         made = draft(engine.plan, step, since, alarm, engine.clock.now())
-        waits = engine.post.unreachable(made)
+        waits = engine.dispatcher.unreachable(made)
         text = f"no one acknowledged the alarm in {format_duration(step.at - since)}: message to {step.contact.role}"
         ask = engine.ask(MESSAGE, request_id=f"message {key}")
 
         def within(conn: sqlite3.Connection, _: int) -> None:
-            engine.post.queue(conn, made, key)
+            engine.dispatcher.queue(conn, made, key)
 
         sentence = f"{text}{f'; it waits: {waits}' if waits else ''}"
         await engine.commit(ask, lambda state: note(state, ask, "message", sentence, {"body": made.body}), within)

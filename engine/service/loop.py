@@ -18,8 +18,8 @@ from engine.service.deferred import DeferredRecords
 from engine.service.engine import Engine, machine_time
 from engine.service.escalation import Escalation
 from engine.service.integrity import Integrity
-from engine.service.notifier import Mailing
-from engine.service.remembering import Remembering
+from engine.service.log_memory import LogMemory
+from engine.service.notifier import Notifier
 from engine.service.trials import Trials
 from engine.store import future, lease, live, ownership
 from engine.text import spoken
@@ -45,7 +45,7 @@ class ControlLoop:
         self._more_to_retain = False
         self._removed_at: float | None = None
         self._wall_s: float | None = None  # offset of the wall clock from the machine's, as last seen
-        self._remembering = Remembering(engine)
+        self._remembering = LogMemory(engine)
         self._integrity = Integrity(engine)
         self._trials = Trials(engine)
         self.deferred = DeferredRecords(engine)
@@ -60,9 +60,9 @@ class ControlLoop:
         engine.monitor.restore(engine.state)
         await engine.pool.start()
         engine.monitor.probing.start()
-        engine.post.start()
+        engine.dispatcher.start()
         self._trials.restore()
-        self._mailing = Mailing(engine)
+        self._notifier = Notifier(engine)
         self._escalation = Escalation(engine)
         self._heed_writer()
         await self.tick()
@@ -90,8 +90,8 @@ class ControlLoop:
         """Runs beside the ticks, which no message may delay."""
         while True:
             try:
-                await self._mailing.look()
-                await self._escalation.look()
+                await self._notifier.tick()
+                await self._escalation.tick()
             except sqlite3.Error as error:
                 self._engine.event(f"Messages cannot be checked now: {error}.")
             except Exception as error:
@@ -131,7 +131,7 @@ class ControlLoop:
 
     async def _watch_plan(self) -> None:
         while True:
-            await asyncio.to_thread(self._engine.plan_watch.look)
+            await asyncio.to_thread(self._engine.plan_watch.check)
             await asyncio.sleep(PLAN_S)
 
     async def _beat(self) -> None:
@@ -184,7 +184,7 @@ class ControlLoop:
             await rollback.roll_back(engine, ask, automatic=decide)
 
     async def _alert_past_the_store(self, decision: Decision) -> None:
-        if await self._mailing.past_the_queue(decision.kind, decision.sentence):
+        if await self._notifier.past_the_queue(decision.kind, decision.sentence):
             decision.evidence["told"] = True  # so that no second message is sent once it is recorded
 
     def _is_replaced(self) -> bool:

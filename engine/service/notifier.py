@@ -23,7 +23,7 @@ PROOF_S = 8.0  # a rollback's message waits this long for its proof
 LOOK_S = 20.0
 
 
-class Mailing:
+class Notifier:
     """Runs after each tick; quick when there is nothing to send."""
 
     def __init__(self, engine: Engine) -> None:
@@ -34,7 +34,7 @@ class Mailing:
         self._reported = int(row[0] or 0)
         self._looked = -math.inf
 
-    async def look(self) -> None:
+    async def tick(self) -> None:
         engine = self._engine
         if engine.view is None:
             return
@@ -85,7 +85,7 @@ class Mailing:
             "recorded there."
         )
         delivered = [
-            await engine.post.past_the_queue(
+            await engine.dispatcher.past_the_queue(
                 Draft(m.id, m.audience, f"{kind.upper()} {engine.plan.service}: {sentence}", body)
             )
             for m in schedule.called_for(engine.plan, kind, engine.state.stage, moved=False)
@@ -112,13 +112,13 @@ class Mailing:
         made = draft(engine, message, about)
         if made is None:
             return
-        waits = engine.post.unreachable(made)
-        kept = "is kept; a rehearsal without addresses sends nothing" if engine.post.keeps else "is queued"
+        waits = engine.dispatcher.unreachable(made)
+        kept = "is kept; a rehearsal without addresses sends nothing" if engine.dispatcher.keeps else "is queued"
         how = f"waits, {waits}" if waits else kept
         sentence = f"message {made.message} {how}: {made.subject}"
 
         def within(conn: sqlite3.Connection, _: int) -> None:
-            engine.post.queue(conn, made, key)
+            engine.dispatcher.queue(conn, made, key)
 
         if engine.conn.execute("SELECT 1 FROM outbox WHERE request_id = ?", (key,)).fetchone() is None:
             ask = engine.ask(message.id, request_id=f"message {key}")

@@ -163,8 +163,8 @@ def process(engine: Engine) -> EngineView:
     problems = [problem for problem in standing if problem]
     notices = []
     if not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
-        problems += [sentence for sentence in (engine.post.trouble,) if sentence]
-        notices += [sentence for sentence in (engine.post.notice,) if sentence]
+        problems += [sentence for sentence in (engine.dispatcher.trouble,) if sentence]
+        notices += [sentence for sentence in (engine.dispatcher.notice,) if sentence]
     return EngineView(
         os.getpid(),
         engine.started,

@@ -37,7 +37,7 @@ class PlanWatch:
         self._seen: tuple[int, int, int] | None = None
         self.sentence = ""
 
-    def look(self) -> None:
+    def check(self) -> None:
         try:
             status = Path(self._plan.source).stat()
             seen = (status.st_mtime_ns, status.st_size, status.st_ino)

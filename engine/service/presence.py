@@ -6,7 +6,7 @@ from typing import Literal
 
 from engine.clock import Clock
 from engine.measures import stored
-from engine.measures.look import LOOK, Attendance
+from engine.measures.attendance import LOOK, Attendance
 from engine.rollout.state import Actor
 from engine.store.writer import Writer
 

@@ -15,14 +15,14 @@ from engine.rollout.corrections import in_the_future, renumber
 from engine.service import pinning, rollback
 from engine.service.deferred import DeferredRecords
 from engine.service.engine import Engine
-from engine.service.remembering import Remembering
+from engine.service.log_memory import LogMemory
 from engine.store import future, log, plans
-from engine.store.added import Added, Lack
+from engine.store.log_continuity import AddedDecisions, MissingHead
 from engine.text import percent, spoken
 from engine.view.model import ProofView
 
 
-async def settle(engine: Engine, remembering: Remembering, deferred: DeferredRecords) -> None:
+async def settle(engine: Engine, memory: LogMemory, deferred: DeferredRecords) -> None:
     """Apply intents, make switch and log consistent, and lower what may not stay in force."""
     _recall_proof(engine)
     _accept_armed_file(engine)
@@ -30,8 +30,8 @@ async def settle(engine: Engine, remembering: Remembering, deferred: DeferredRec
         await rollback.alarm(engine, engine.verified.sentence)
     if engine.altered:
         await rollback.alarm(engine, engine.altered)
-    finding = remembering.compare()
-    lack = finding if isinstance(finding, Lack) else None
+    finding = memory.compare()
+    lack = finding if isinstance(finding, MissingHead) else None
     if engine.state.rev == 0:
         ask = engine.ask()
         await engine.commit(ask, lambda state: pinning.begins(engine, ask))
@@ -39,8 +39,8 @@ async def settle(engine: Engine, remembering: Remembering, deferred: DeferredRec
         await _renumber(engine, deferred, lack)
     await _bring_back_the_future(engine, deferred)
     await rollback.apply_intents(engine)
-    if isinstance(finding, Added):
-        await remembering.disown(finding)
+    if isinstance(finding, AddedDecisions):
+        await memory.disown(finding)
     elif engine.state.percent_bp and (why := _why_not_in_force(engine, lack)):
         await rollback.roll_back(engine, engine.ask(why))
     await _pin(engine, deferred)
@@ -72,7 +72,7 @@ def _accept_armed_file(engine: Engine) -> None:
         engine.switch.armed = engine.folder.armed_stamp()
 
 
-def _why_not_in_force(engine: Engine, lack: Lack | None) -> str:
+def _why_not_in_force(engine: Engine, lack: MissingHead | None) -> str:
     """Why a percentage from before this start goes to 0 %; "" when it stays in force."""
     if not engine.clean_start and engine.plan.store.resume == "safe":
         return "the engine ended uncleanly and [store] resume is safe"
@@ -85,7 +85,7 @@ def _why_not_in_force(engine: Engine, lack: Lack | None) -> str:
     return ""
 
 
-async def _renumber(engine: Engine, deferred: DeferredRecords, lack: Lack) -> None:
+async def _renumber(engine: Engine, deferred: DeferredRecords, lack: MissingHead) -> None:
     """Give the log of another past an epoch that was never in use: a console that saw the state before must not act on
     this one."""
     ask = engine.ask()

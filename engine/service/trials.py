@@ -25,7 +25,7 @@ from engine.rollout.control import note
 from engine.rollout.state import Ask, State, stage_of
 from engine.service.engine import Engine
 from engine.store import database, log
-from engine.trial import ledger, searching
+from engine.trial import ledger, search_scores
 from engine.trial.ledger import Trial
 from engine.triggers.measurement import Ok
 
@@ -55,7 +55,7 @@ class Trials:
         self._analysed = (-math.inf, -math.inf)  # (calendar, machine)
         self._scored = -math.inf
         self._measured = -math.inf
-        self._last = searching.Last()
+        self._last = search_scores.Last()
         self._rests = {"score": 0.0, "measure": 0.0}  # until when, by the machine's clock
         self._work: asyncio.Task[None] | None = None
 
@@ -162,7 +162,7 @@ class Trials:
         engine = self._engine
         days = seconds / DAY
         documents = round(engine.monitor.observations.documents_per_min() * 1440 * days)
-        scored = min(documents, round(searching.A_ROUND * seconds / SCORE_EVERY_S))
+        scored = min(documents, round(search_scores.A_ROUND * seconds / SCORE_EVERY_S))
         since = engine.clock.now() - DAY
         declared = {}
         for kind, metric in (("impression", "click_through"), ("rating", "satisfaction")):
@@ -269,8 +269,10 @@ class Trials:
         engine = self._engine
         now = engine.clock.now()
         self._scored = now
-        written, _ = searching.written_queries(engine.plan)
-        scores = await self._searching("score", lambda conn: searching.score(conn, trial, now, written, self._progress))
+        written, _ = search_scores.written_queries(engine.plan)
+        scores = await self._search(
+            "score", lambda conn: search_scores.score(conn, trial, now, written, self._progress)
+        )
         await self._write(lambda conn: ledger.scored(conn, trial.id, scores, now))
         self._trial = replace(trial, scored_until=now)
 
@@ -286,12 +288,12 @@ class Trials:
         engine = self._engine
         at = engine.clock.now()
         self._measured = at
-        written, trouble = searching.written_queries(engine.plan)
+        written, trouble = search_scores.written_queries(engine.plan)
         if trouble:
             engine.event(f"{trouble} The known-item queries run without it.")
-        measured = await self._searching(
+        measured = await self._search(
             "measure",
-            lambda conn: searching.measure(conn, at, written, trouble, progress=self._progress, last=self._last),
+            lambda conn: search_scores.measure(conn, at, written, trouble, progress=self._progress, last=self._last),
         )
         quality = replace(measured.quality, differences=())
 
@@ -313,7 +315,7 @@ class Trials:
     def _progress(self, share: float) -> None:
         self._engine.measuring = share
 
-    async def _searching(self, what: str, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _search(self, what: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """Runs outside the loop, with progress; then rests in proportion to the time it took."""
         clock = self._engine.clock
         began = clock.real()

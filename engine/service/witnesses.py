@@ -9,16 +9,16 @@ from msgspec import Struct
 
 from engine.plan.model import Plan
 from engine.service.access import may_run_an_engine
-from engine.store.added import Added, Lack, examine
 from engine.store.folder import Folder
 from engine.store.head_memory import RememberedHead, of_others
+from engine.store.log_continuity import AddedDecisions, MissingHead, examine
 
 
 class Testimony(Struct, frozen=True):
     """`witness`: uid of the user whose memory has the log's last raise. Without one and without a finding, no memory
     was found."""
 
-    finding: Lack | Added | None
+    finding: MissingHead | AddedDecisions | None
     witness: int | None
 
 

@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine import files
-from engine.rollout.beyond import gives
+from engine.rollout.engine_only import gives
 from engine.rollout.state import Decision, Refusal
 from engine.store import state_folder
 from engine.store.trust import Head

@@ -38,7 +38,7 @@ class ArmFeedback(Struct, frozen=True):
         return self.liked / self.rated if self.rated else None
 
 
-class Standing(Struct, frozen=True):
+class TrialStatus(Struct, frozen=True):
     """The state of a test. `report` is as of its `at`; `people` by arm."""
 
     trial: Trial
@@ -60,7 +60,7 @@ def _answers(stats: ArmStats, name: str) -> Ratio:
     return answers if isinstance(answers, Ratio) else Ratio()
 
 
-def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
+def standing(conn: sqlite3.Connection, now: float) -> TrialStatus | None:
     """Of the running test, else of the last one; None when there was none. Reads two rows of sums, whatever the
     size."""
     trial = ledger.last(conn)
@@ -70,7 +70,7 @@ def standing(conn: sqlite3.Connection, now: float) -> Standing | None:
     for arm, stats in zip(ledger.ARMS, ledger.stats(conn, trial.id), strict=True):
         clicks, ratings = (_answers(stats, name) for name in ("click_through", "satisfaction"))
         people[arm] = ArmFeedback(clicks.asked, clicks.yes, ratings.asked, ratings.yes)
-    return Standing(trial, report_of(conn, trial, now), people)
+    return TrialStatus(trial, report_of(conn, trial, now), people)
 
 
 def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from engine.cluster import lease
 from engine.cluster.lease import Grant, Held, Identity, LeasePoll, LeaseRenewal, Terms, Version
 from engine.cluster.lease_times import LEASE_S, RENEW_S, SEND_S
 from engine.cluster.leases import WATCH_S
-from engine.cluster.lending import WindowUse
+from engine.cluster.window_shares import WindowUse
 from engine.text import clean_line
 from engine.worker.line import EngineConnection, EngineRefused
 

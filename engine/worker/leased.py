@@ -13,7 +13,7 @@ from engine.clock import Clock
 from engine.cluster.identity import version
 from engine.cluster.lag import BEAT_S, LoopLag
 from engine.cluster.lease import Identity
-from engine.cluster.lending import MOST_ANSWERS, WindowUse
+from engine.cluster.window_shares import MOST_ANSWERS, WindowUse
 from engine.extraction.llm import LlmPool
 from engine.measures.record import Extraction
 from engine.plan.model import Plan

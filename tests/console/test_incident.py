@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from console.screens.dashboard import Dashboard
 from console.screens.incident import IncidentPage, as_text, grid_around, number
 from engine.measures import stored
-from engine.measures.look import LOOK, Attendance
+from engine.measures.attendance import LOOK, Attendance
 from engine.messages import outbox
 from engine.messages.draft import Draft
 from engine.report import timeline

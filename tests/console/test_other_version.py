@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from console.link import StoreLink
-from engine.client import whereabouts
+from engine.client import engine_process
 from engine.plan.load import default_plan_text, load_plan
 from engine.store import database, lease, live
 from engine.store.folder import Folder
@@ -71,7 +71,7 @@ def test_an_answer_in_another_format_is_not_taken_for_this_engine_s_figures(engi
     link = StoreLink(folder, load_plan(tmp_path / "rollout.toml"))
     for name, (status, body) in ANSWERS.items():
         engine.answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-        assert whereabouts.ask(folder).state == "other_version", name
+        assert engine_process.ask(folder).state == "other_version", name
         snapshot = link.poll()
         assert not snapshot.fresh, name
         assert "NOT CERTAIN what is in force" in snapshot.pulse.sentence, name
@@ -79,10 +79,10 @@ def test_an_answer_in_another_format_is_not_taken_for_this_engine_s_figures(engi
         assert "frozen" not in snapshot.pulse.sentence, name
         assert not link.out_of_reach()
     engine.answer = b"+OK ready\r\n"  # nor HTTP at all
-    assert whereabouts.ask(folder).state == "other_version"
+    assert engine_process.ask(folder).state == "other_version"
     body = json.dumps(VIEW)
     engine.answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-    assert whereabouts.ask(folder).view == NORMAL
+    assert engine_process.ask(folder).view == NORMAL
 
 
 def test_the_verbs_say_that_it_runs_and_no_more(engine: Engine, tmp_path: Path) -> None:

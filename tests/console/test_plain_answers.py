@@ -25,10 +25,10 @@ from engine.triggers.evidence import Evidence, Probes
 from engine.triggers.rules import find
 from engine.triggers.wording import _figures
 from engine.view.headlines import gauges, lately, server_sentence
+from engine.view.iso_times import with_iso_times
 from engine.view.model import ConditionView, ServerView, TriggerView
-from engine.view.outward import outward
 from tests.console import samples
-from tests.engine.triggers.scene import PLAN, seen
+from tests.engine.triggers.attempt_timeline import PLAN, seen
 
 
 @pytest.mark.parametrize("typed", ["Canary", "-1", "1o", "2.5", ""])
@@ -92,7 +92,7 @@ def test_each_condition_of_a_gate_is_named(met: bool | None, missing: str, line:
 
 
 def test_events_have_iso_times() -> None:
-    assert outward({"events": ((1.8e9, "a server was taken out"),)}) == {
+    assert with_iso_times({"events": ((1.8e9, "a server was taken out"),)}) == {
         "events": [["2027-01-15T08:00:00.000Z", "a server was taken out"]]
     }
 

@@ -29,13 +29,13 @@ from engine.extraction.llm.failure import ANSWERS, UNSENT, ErrorKind, Fault, Llm
 from engine.extraction.llm.health import ServerHealth
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.judge import PieceEvidence, PieceKeywords, judge, merged
-from engine.extraction.llm.lent import LentWindow
 from engine.extraction.llm.permit import RequestGuard
 from engine.extraction.llm.protocol import ModelReply
 from engine.extraction.llm.queue import Slot, WaitQueue
 from engine.extraction.llm.redact import Redactor
 from engine.extraction.llm.retry import Accept, Again, Halve, Tries, next_step
 from engine.extraction.llm.server import Server
+from engine.extraction.llm.window_share import WindowShare
 from engine.plan.model import Llm
 
 INLINE_CHARS = 200_000
@@ -175,10 +175,10 @@ class LlmPool:
         """The window of each server, by its address."""
         return {server.url: server.window for server in self._servers}
 
-    def borrow_windows(self) -> dict[str, LentWindow]:
+    def borrow_windows(self) -> dict[str, WindowShare]:
         """Let another process decide how many calls each server gets from this one. It calls `serve` after each
         change."""
-        lent = {server.url: LentWindow(self.config.max_concurrency, self.config.timeout_s) for server in self._servers}
+        lent = {server.url: WindowShare(self.config.max_concurrency, self.config.timeout_s) for server in self._servers}
         for server in self._servers:
             server.window = lent[server.url]
         return lent

@@ -58,7 +58,7 @@ async def acknowledge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
     draft = Draft("acknowledged", "team", f"{engine.plan.service}: {ask.actor.name} has it", f"{sentence}.")
 
     def within(conn: sqlite3.Connection, rev: int) -> None:
-        engine.post.queue(conn, draft)
+        engine.dispatcher.queue(conn, draft)
 
     return to_reply(await engine.commit(ask, lambda state: note(state, ask, "ack", sentence, {"of": what}), within))
 
@@ -126,11 +126,11 @@ async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     draft = _draft(engine, str(fields.get("id")))
     if draft is None:
         return _no_message(engine)
-    odd, waits = _misplaced(engine, draft), engine.post.unreachable(draft)
+    odd, waits = _misplaced(engine, draft), engine.dispatcher.unreachable(draft)
     sentence = f"{ask.actor.name} queued the message {draft.message}: {draft.subject}"
 
     def within(conn: sqlite3.Connection, rev: int) -> None:
-        engine.post.queue(conn, draft)
+        engine.dispatcher.queue(conn, draft)
 
     reply = to_reply(
         await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body}), within)
@@ -166,7 +166,7 @@ async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 async def notify_test(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Send a test message now."""
-    tested = await engine.post.test()
+    tested = await engine.dispatcher.test()
     return Reply(tested.delivered, tested.sentence)
 
 

@@ -14,7 +14,7 @@ from engine.cluster.identity import mismatch
 from engine.cluster.lease import Grant, Held, Identity, LeaseRenewal, Terms, WorkerLease
 from engine.cluster.lease_times import LEASE_S, OUT_S
 from engine.cluster.leases import Leases
-from engine.cluster.lending import Lender
+from engine.cluster.window_shares import WindowShares
 
 WHO = Identity("1", "plan")
 
@@ -133,7 +133,7 @@ def test_calls_in_flight_leave_a_lease_pending_whatever_it_acknowledged() -> Non
 
 def test_the_proof_names_the_percentage_that_a_worker_has_not_acknowledged() -> None:
     clock, obeyed = ManualClock(), terms(1000)
-    leases = Leases(clock, 1, lambda: obeyed, lambda: None, Lender(dict, lambda: 0, clock.real))
+    leases = Leases(clock, 1, lambda: obeyed, lambda: None, WindowShares(dict, lambda: 0, clock.real))
     asyncio.run(leases.renew(LeaseRenewal("w", "h", 7, WHO, (1, 1)), "salt"))
     obeyed = terms(0, 2)
     version = leases.refresh()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.engine.extraction.gateway_rows import ALL, GOOD, Holds, Lacks
-from tests.engine.routing.place import Place
+from tests.engine.routing.running_engine import Place
 from tests.fault_server import Api, FaultServer, Response, Say, content, reply
 
 APIS: tuple[Api, ...] = ("ollama", "openai")

@@ -1,4 +1,4 @@
-"""More rows for test_llm_faults and test_llm_kept: how models, servers and gateways wrap an answer, and what they send instead of one."""
+"""More rows for test_llm_faults and test_llm_accepted_answers: how models, servers and gateways wrap an answer, and what they send instead of one."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from engine.store import series
 from tests.engine.extraction import gateway_rows
 from tests.engine.extraction.fault_rows import APIS, DOCUMENT, played, stream, with_thought
 from tests.engine.extraction.gateway_rows import GOOD, Lacks
-from tests.engine.routing.place import FULL, Place, running
+from tests.engine.routing.running_engine import FULL, Place, running
 from tests.fault_server import Api, FaultServer, Response, body, content, refusal
 
 pytestmark = pytest.mark.anyio

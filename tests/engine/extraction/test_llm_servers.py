@@ -25,7 +25,7 @@ from engine.extraction.llm.retry import Accept, Again, GiveUp, Halve, Step, Trie
 from engine.plan.model import Llm
 from tests.engine.extraction.fault_rows import DOCUMENT
 from tests.engine.extraction.gateway_rows import GOOD
-from tests.engine.routing.place import FULL, running
+from tests.engine.routing.running_engine import FULL, running
 from tests.fault_server import MODEL, Api, FaultServer, Response, body, content, refusal
 from tests.machine import crowd
 

@@ -13,7 +13,7 @@ import pytest
 
 from engine.clock import ManualClock
 from engine.messages import outbox
-from engine.messages.dispatcher import Post
+from engine.messages.dispatcher import Dispatcher
 from engine.messages.draft import Draft, render
 from engine.messages.outbox import Delivery
 from engine.plan.load import default_plan_text, parse_plan
@@ -32,7 +32,7 @@ class Place:
     """A store with its writer, and the carrier on it."""
 
     def __init__(
-        self, folder: Folder, writer: Writer, conn: sqlite3.Connection, clock: ManualClock, post: Post
+        self, folder: Folder, writer: Writer, conn: sqlite3.Connection, clock: ManualClock, post: Dispatcher
     ) -> None:
         self.folder, self.writer, self.conn, self.clock, self.post = folder, writer, conn, clock, post
 
@@ -77,7 +77,7 @@ async def place(
     writer, conn = Writer(folder, token), database.open_reader(folder)
     writer.start()
     environ = {PLAN.notify.urls_env: " ".join(urls)}
-    post = Post(PLAN, clock, conn, writer, environ, limit_s=limit_s, poll_s=0.02)
+    post = Dispatcher(PLAN, clock, conn, writer, environ, limit_s=limit_s, poll_s=0.02)
     post.start()
     try:
         yield Place(folder, writer, conn, clock, post)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan.load import PlanError, find_plan, load_plan, parse_plan
-from tests.engine.plan.small import SMALL, line_of, only
+from tests.engine.plan.small_plan import SMALL, line_of, only
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.plan.init import set_value
 from engine.plan.load import PlanError, PlanProblem, default_plan_text, parse_plan
-from tests.engine.plan.small import SMALL, line_of, only, problems, swapped
+from tests.engine.plan.small_plan import SMALL, line_of, only, problems, swapped
 
 
 def test_the_small_plan_is_right() -> None:

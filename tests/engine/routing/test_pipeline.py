@@ -23,7 +23,7 @@ from engine.server.http import application
 from engine.store import documents, series
 from engine.text import digest
 from engine.view import attribution
-from tests.engine.routing.place import CANARY, FULL, INTERNAL, running, text
+from tests.engine.routing.running_engine import CANARY, FULL, INTERNAL, running, text
 from tests.machine import crowd
 from tests.stub_llm import StubLlm
 

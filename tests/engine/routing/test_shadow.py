@@ -10,8 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from engine.plan.model import Plan
-from engine.trial import searching
-from tests.engine.routing.place import CANARY, FULL, INTERNAL, running, text
+from engine.trial import search_scores
+from tests.engine.routing.running_engine import CANARY, FULL, INTERNAL, running, text
 from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio
@@ -150,5 +150,5 @@ async def test_shadow_pairs_reach_the_paired_analysis(tmp_path: Path) -> None:
     async with StubLlm() as stub, running(tmp_path, stub, INTERNAL) as place:
         await asyncio.gather(*(place.extract(f"topic{i}") for i in range(12)))
         await place.shadowed()
-        pairs = {report.name: report.n for report in searching.measure(place.engine.conn, 0.0).pairs}
+        pairs = {report.name: report.n for report in search_scores.measure(place.engine.conn, 0.0).pairs}
         assert pairs["keywords"] == pairs["overlap"] == 12

@@ -19,7 +19,7 @@ LEASE_S = 30.0
 ALICE = Actor("alice", 1000)
 
 
-class Standing(NamedTuple):
+class TrialStatus(NamedTuple):
     """A store at 25 %, its armed file in, its triggers evaluated now."""
 
     switch: Switch
@@ -29,7 +29,7 @@ class Standing(NamedTuple):
 
 
 @pytest.fixture
-def at_25(tmp_path: Path) -> Iterator[Standing]:
+def at_25(tmp_path: Path) -> Iterator[TrialStatus]:
     folder, clock = Folder(tmp_path / "store"), ManualClock()
     database.create(folder)
     conn = database.open_writer(folder, "FULL")
@@ -43,50 +43,50 @@ def at_25(tmp_path: Path) -> Iterator[Standing]:
     folder.arm()
     switch.armed = folder.armed_stamp()
     switch.evaluated()
-    yield Standing(switch, folder, conn, clock)
+    yield TrialStatus(switch, folder, conn, clock)
     conn.close()
 
 
-def test_with_nothing_against_it_the_decided_percentage_is_in_force(at_25: Standing) -> None:
+def test_with_nothing_against_it_the_decided_percentage_is_in_force(at_25: TrialStatus) -> None:
     permit = at_25.switch.read()
     assert (permit.percent_bp, permit.decided_bp, permit.epoch, permit.shadow, permit.why) == (2500, 2500, 1, True, "")
     assert permit.open
 
 
-def _shut(s: Standing) -> None:
+def _shut(s: TrialStatus) -> None:
     s.switch.shut = "the store was replaced"
 
 
-def _broken(s: Standing) -> None:
+def _broken(s: TrialStatus) -> None:
     s.switch.trust.broken = "decision 1 was changed"
 
 
-def _differs(s: Standing) -> None:
+def _differs(s: TrialStatus) -> None:
     s.conn.execute("UPDATE control SET percent_bp = 5000")
 
 
-def _rolled_back(s: Standing) -> None:
+def _rolled_back(s: TrialStatus) -> None:
     s.switch.cap("r2", 0)
 
 
-def _unwatched(s: Standing) -> None:
+def _unwatched(s: TrialStatus) -> None:
     s.clock.advance(LEASE_S + 1)
 
 
-def _disarmed(s: Standing) -> None:
+def _disarmed(s: TrialStatus) -> None:
     s.folder.disarm()
 
 
-def _armed_by_another(s: Standing) -> None:
+def _armed_by_another(s: TrialStatus) -> None:
     s.folder.disarm()
     s.folder.armed.write_text("manually")
 
 
-def _taken_over(s: Standing) -> None:
+def _taken_over(s: TrialStatus) -> None:
     lease.take(s.conn, 2, s.clock.now(), s.clock.now())
 
 
-def _unreadable(s: Standing) -> None:
+def _unreadable(s: TrialStatus) -> None:
     s.conn.close()
 
 
@@ -105,7 +105,7 @@ def _unreadable(s: Standing) -> None:
     ],
 )
 def test_each_veto_alone_is_0_percent_and_ends_every_call(
-    at_25: Standing, veto: Callable[[Standing], None], why: str
+    at_25: TrialStatus, veto: Callable[[TrialStatus], None], why: str
 ) -> None:
     veto(at_25)
     permit = at_25.switch.read()
@@ -118,24 +118,24 @@ def test_each_veto_alone_is_0_percent_and_ends_every_call(
     assert not at_25.switch.may_call(epoch=1)
 
 
-def test_a_veto_keeps_what_was_decided(at_25: Standing) -> None:
+def test_a_veto_keeps_what_was_decided(at_25: TrialStatus) -> None:
     _disarmed(at_25)
     assert (at_25.switch.read().decided_bp, at_25.switch.read().epoch) == (2500, 1)
 
 
-def test_a_store_that_cannot_be_read_decides_nothing(at_25: Standing) -> None:
+def test_a_store_that_cannot_be_read_decides_nothing(at_25: TrialStatus) -> None:
     _unreadable(at_25)
     permit = at_25.switch.read()
     assert (permit.decided_bp, permit.epoch, permit.shadow) == (0, 0, False)
 
 
-def test_an_engine_that_was_replaced_knows_what_was_decided_and_shadows_nothing(at_25: Standing) -> None:
+def test_an_engine_that_was_replaced_knows_what_was_decided_and_shadows_nothing(at_25: TrialStatus) -> None:
     _taken_over(at_25)
     permit = at_25.switch.read()
     assert (permit.decided_bp, permit.epoch, permit.shadow) == (2500, 1, False)
 
 
-def test_a_lease_lasts_its_whole_length(at_25: Standing) -> None:
+def test_a_lease_lasts_its_whole_length(at_25: TrialStatus) -> None:
     at_25.clock.advance(LEASE_S)
     assert at_25.switch.lease_age_s == LEASE_S
     assert at_25.switch.lease_valid
@@ -145,14 +145,14 @@ def test_a_lease_lasts_its_whole_length(at_25: Standing) -> None:
     assert at_25.switch.lease_valid
 
 
-def test_triggers_that_were_never_evaluated_give_no_lease(at_25: Standing) -> None:
+def test_triggers_that_were_never_evaluated_give_no_lease(at_25: TrialStatus) -> None:
     s = at_25
     fresh = Switch(s.folder, s.conn, s.clock, LEASE_S, 10_000, 1, s.switch.trust)
     assert not fresh.lease_valid
     assert fresh.armed_file == "foreign"
 
 
-def test_the_least_of_ceiling_and_pending_rollbacks_is_in_force(at_25: Standing) -> None:
+def test_the_least_of_ceiling_and_pending_rollbacks_is_in_force(at_25: TrialStatus) -> None:
     switch = at_25.switch
     switch.cap("r2", 1000)
     switch.cap("r3", 500)
@@ -167,7 +167,7 @@ def test_the_least_of_ceiling_and_pending_rollbacks_is_in_force(at_25: Standing)
     assert switch.read().percent_bp == 700
 
 
-def test_a_pending_rollback_is_known_and_counted(at_25: Standing) -> None:
+def test_a_pending_rollback_is_known_and_counted(at_25: TrialStatus) -> None:
     switch = at_25.switch
     assert switch.rollback_count == 0
     assert not switch.pending
@@ -192,12 +192,12 @@ def test_a_pending_rollback_is_known_and_counted(at_25: Standing) -> None:
      (None, 2, False), (2499, 1, True), (2499, 2, False), (2500, 1, False)],
 )  # fmt: skip
 def test_a_call_is_of_a_bucket_below_the_percentage_and_of_the_current_epoch(
-    at_25: Standing, bucket: int | None, epoch: int | None, may: bool
+    at_25: TrialStatus, bucket: int | None, epoch: int | None, may: bool
 ) -> None:
     assert at_25.switch.may_call(bucket, epoch) is may
 
 
-def test_the_armed_file_is_in_out_removed_or_foreign(at_25: Standing) -> None:
+def test_the_armed_file_is_in_out_removed_or_foreign(at_25: TrialStatus) -> None:
     switch, folder = at_25.switch, at_25.folder
     assert switch.armed_file == "in"
     folder.disarm()

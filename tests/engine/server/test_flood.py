@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 
-from engine.server import listeners, repeated
+from engine.server import listeners, log_folding
 from engine.server.connections import HEADERS_S, Room
 from engine.server.process import wait_until_up
 from tests import warm
@@ -227,16 +227,16 @@ def test_lines_that_repeat_are_counted_and_the_count_is_written() -> None:
     now, written = [0.0], []
     handler = logging.Handler()
     handler.emit = lambda record: written.append(record.getMessage())  # type: ignore[method-assign]
-    handler.addFilter(repeated.Folding(handler.emit, lambda: now[0]))
+    handler.addFilter(log_folding.RepeatFilter(handler.emit, lambda: now[0]))
     journal = logging.Logger("t")
     journal.addHandler(handler)
     for n in range(10_000):
         journal.warning("request %d from 127.0.0.1:%d is rubbish", n, n)
     journal.warning("something else")
-    assert len(written) == repeated.ALIKE + 1
+    assert len(written) == log_folding.ALIKE + 1
     now[0] = 61.0
-    repeated.flush([handler])
+    log_folding.flush([handler])
     assert written[-1].startswith("9,995 more lines like this in 60 s: request 9999")
     for n in range(5_000):
         journal.warning("%s", "".join(chr(97 + int(digit)) for digit in str(n)))
-    assert len(written) < repeated.ALIKE + 2 + repeated.ALL + 1
+    assert len(written) < log_folding.ALIKE + 2 + log_folding.ALL + 1

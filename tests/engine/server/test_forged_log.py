@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.rollout.state import Actor, Decision, State
-from engine.store import added, database, head_memory, lease, log
+from engine.store import database, head_memory, lease, log, log_continuity
 from engine.store.folder import Folder
 from engine.store.reader import Reader
 from tests.engine.service.stage import Stage
@@ -180,7 +180,7 @@ def test_an_epoch_that_was_seen_never_comes_back_with_an_older_copy(tmp_path: Pa
         stage.engine()
         assert stage.epoch > seen
         (row,) = stage.reader.log(1, kind="epoch")
-        assert f"epochs continue above {seen + added.UNREMEMBERED}" in row.sentence
+        assert f"epochs continue above {seen + log_continuity.UNREMEMBERED}" in row.sentence
         for epoch in range(seen + 1):
             assert not stage.client.command("promote", reason="seen before", override=True, epoch=epoch).ok
         assert stage.cli("log", "--verify").returncode == 0

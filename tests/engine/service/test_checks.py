@@ -123,7 +123,7 @@ async def test_notify_by_a_test_message_that_arrived_or_a_message_that_was_deliv
             assert reply.ok, reply.sentence
             ok, output = await finding(engine, about)
             assert (ok, "waiting" in output) == (False, True)
-            engine.post.start()
+            engine.dispatcher.start()
             for _ in range(500):
                 ok, output = await finding(engine, about)
                 if ok:

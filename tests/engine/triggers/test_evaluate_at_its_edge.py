@@ -15,7 +15,7 @@ from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
 from engine.triggers.measurement import NoData, Ok, Stale
 from engine.triggers.windows import WindowTotals
-from tests.engine.triggers.scene import PERCENTS, PLAN, seen
+from tests.engine.triggers.attempt_timeline import PERCENTS, PLAN, seen
 
 SETTINGS = PLAN.trigger_settings
 BLIND_AFTER, STEP_DOWN = SETTINGS.blind_after_s, SETTINGS.blind_step_down_s

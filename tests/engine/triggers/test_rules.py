@@ -12,7 +12,7 @@ from engine.triggers.evidence import Evidence, Moment, Probes, Timers
 from engine.triggers.measurement import NoData, Ok, Sample
 from engine.triggers.rules import beyond
 from engine.triggers.windows import RecentAttempts
-from tests.engine.triggers.scene import PERCENTS, PLAN, Scene
+from tests.engine.triggers.attempt_timeline import PERCENTS, PLAN, Scene
 
 
 def test_error_critical_above_five_percent_for_five_minutes_goes_to_zero() -> None:

@@ -14,7 +14,7 @@ from engine.triggers.evidence import Evidence, Probes
 from engine.triggers.measurement import Error, NoData, Ok, Stale
 from engine.triggers.rules import Finding, composed, find
 from engine.triggers.windows import WindowTotals
-from tests.engine.triggers.scene import PLAN, seen
+from tests.engine.triggers.attempt_timeline import PLAN, seen
 
 SETTINGS = PLAN.trigger_settings  # at least 20 documents
 RULES = {rule.id: rule for rule in PLAN.triggers}

@@ -8,7 +8,7 @@ from engine.plan.durations import clock
 from engine.triggers.evidence import silence
 from engine.triggers.measurement import Ok
 from engine.triggers.rules import HEALED_DOCUMENTS
-from tests.engine.triggers.scene import PLAN, Scene
+from tests.engine.triggers.attempt_timeline import PLAN, Scene
 
 
 def test_a_timer_shows_how_far_it_is_and_when_it_fires() -> None:

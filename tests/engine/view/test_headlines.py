@@ -11,7 +11,7 @@ from engine.triggers.measurement import Ok
 from engine.view import headlines
 from engine.view.headlines import Situation
 from engine.view.model import GateView, TriggerView
-from tests.engine.triggers.scene import PLAN, Scene
+from tests.engine.triggers.attempt_timeline import PLAN, Scene
 
 ROOM = 45  # what 80 columns leave beside stage, percentage and the word
 

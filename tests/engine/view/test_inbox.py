@@ -9,7 +9,7 @@ from engine.rollout.state import State
 from engine.view import inbox
 from engine.view.inbox import InboxFacts
 from engine.view.model import GateView, ItemView, ReminderView
-from tests.engine.triggers.scene import PLAN
+from tests.engine.triggers.attempt_timeline import PLAN
 
 NONE = InboxFacts()
 CANARY = State(stage=2, percent_bp=1000)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 
-from engine.rollout.beyond import disown
+from engine.rollout.engine_only import disown
 from engine.service import rollback
 from engine.service.engine import REASON_LIMIT, Engine
 from engine.service.witnesses import confirm
-from engine.store.added import Added, Lack
+from engine.store.log_continuity import AddedDecisions, MissingHead
 from engine.store.ownership import name_of
 from engine.store.state_folder import SHOWN
 from engine.text import clean_line
 
 
-class Remembering:
+class LogMemory:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._kept = -1  # rev of the last head kept
         self._distrusted_rev = 0  # of the head that the start found, when the log was not the remembered one
 
-    def compare(self) -> Lack | Added | None:
+    def compare(self) -> MissingHead | AddedDecisions | None:
         """At the start: what is wrong with a log that verifies."""
         engine = self._engine
         if engine.heads is None or engine.trust.broken:
@@ -39,7 +39,7 @@ class Remembering:
         self._distrusted_rev = engine.trust.head.rev
         return seen.finding
 
-    async def disown(self, added: Added) -> None:
+    async def disown(self, added: AddedDecisions) -> None:
         """Take back what decisions gave that no engine recorded."""
         engine = self._engine
         engine.event(

@@ -9,7 +9,7 @@ from engine.extraction.llm.concurrency import Ticket, Window
 
 
 @dataclass(slots=True)
-class LentWindow(Window):
+class WindowShare(Window):
     """A window without places until the engine lends some."""
 
     _answers: list[float] = field(default_factory=list)

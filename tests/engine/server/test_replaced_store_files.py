@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.service import loop, snapshot
-from tests.engine.routing.place import FULL, running
+from tests.engine.routing.running_engine import FULL, running
 from tests.engine.service.stage import QUIET, TEXT, Stage
 from tests.stub_llm import StubLlm
 

@@ -11,7 +11,7 @@ import pytest
 from tests.engine.extraction import gateway_rows
 from tests.engine.extraction.fault_rows import APIS, WANTED, bytes_of, played, stream, text_choice, tool, with_thought
 from tests.engine.extraction.gateway_rows import ALL, GOOD, D, Holds, T, lines
-from tests.engine.routing.place import FULL, running
+from tests.engine.routing.running_engine import FULL, running
 from tests.fault_server import Api, FaultServer, Response, body, content
 
 pytestmark = pytest.mark.anyio

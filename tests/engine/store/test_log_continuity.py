@@ -17,9 +17,9 @@ from engine.rollout.state import ENGINE, Actor, Decision, State, Undo
 from engine.rollout.way_back import Setback
 from engine.service.access import may_run_an_engine
 from engine.store import database, head_memory, log, state_folder
-from engine.store.added import Added, Lack, examine
 from engine.store.folder import Folder
 from engine.store.head_memory import HeadMemory, RememberedHead
+from engine.store.log_continuity import AddedDecisions, MissingHead, examine
 from engine.store.trust import Head
 
 ALICE = Actor("alice", 1000)
@@ -85,7 +85,7 @@ def test_what_only_an_engine_decides_is_seen_though_rollbacks_follow_it(
     add(conn, kind, **{"stage": 3, "percent_bp": 2500, **more})
     add(conn, "rollback", 1, 0)
     finding = examine(conn, remembered)
-    assert isinstance(finding, Added)
+    assert isinstance(finding, AddedDecisions)
     assert (finding.known.stage, finding.known.percent_bp) == (3, 2500)
     assert f"decisions 4 to 5 of the log ({kind} to" in finding.why
     assert examine(conn, known(conn)) is None  # an engine that has recorded them knows them
@@ -103,7 +103,7 @@ def test_what_happens_without_an_engine_or_must_not_wait_is_no_finding(conn: sql
 
 def test_a_log_without_the_remembered_head_lacks_it(conn: sqlite3.Connection) -> None:
     finding = examine(conn, replace(known(conn), hash="0" * 64))
-    assert isinstance(finding, Lack)
+    assert isinstance(finding, MissingHead)
     assert "it does not contain decision 3" in finding.why
 
 
@@ -125,7 +125,7 @@ def test_a_raise_is_remembered_before_it_is_committed_and_whether_or_not_it_is(
     add(conn, "rollback", 1, 0)  # without an engine, in its place
     assert examine(conn, remembered) is None
     add(conn, "promote", 2, 1000)
-    assert isinstance(examine(conn, remembered), Added)
+    assert isinstance(examine(conn, remembered), AddedDecisions)
     memory.close()
 
 

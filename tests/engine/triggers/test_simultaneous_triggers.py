@@ -7,7 +7,7 @@ import pytest
 from engine.plan.model import Action
 from engine.triggers.decision import Evaluation
 from engine.triggers.measurement import Ok
-from tests.engine.triggers.scene import Scene
+from tests.engine.triggers.attempt_timeline import Scene
 
 
 def together(seconds: float = 1900, complaints: int = 0, probes: int = 0, **service: float) -> tuple[Scene, Evaluation]:

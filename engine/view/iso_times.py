@@ -41,7 +41,7 @@ EVENTS = "events"  # pairs of a moment and a sentence
 EARLIEST = 1e9  # 2001; a smaller number under such a key is a duration
 
 
-def outward(value: Any) -> Any:
+def with_iso_times(value: Any) -> Any:
     """`value` as plain values, its times as "2026-11-24T14:03:07.112Z"."""
     return _moments(msgspec.to_builtins(value))
 

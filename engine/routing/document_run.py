@@ -33,7 +33,7 @@ class Extracted(Struct, frozen=True):
     ] = UNSET
 
 
-class Made(Struct, frozen=True):
+class DocumentRun(Struct, frozen=True):
     """A document in progress, and its results so far."""
 
     id: str
@@ -65,10 +65,10 @@ class Made(Struct, frozen=True):
     answer: str | None = None
     tries: int = 0
 
-    def serve(self, method: str, keywords: Keywords, **facts: object) -> Made:
+    def serve(self, method: str, keywords: Keywords, **facts: object) -> DocumentRun:
         return replace(self, method=method, keywords=keywords, **facts)
 
-    def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> Made:
+    def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> DocumentRun:
         """By the LLM, in a fresh call. `short` describes a shortfall in its answer, "" if none."""
         return self.serve(
             "llm",
@@ -84,7 +84,7 @@ class Made(Struct, frozen=True):
             **facts,
         )
 
-    def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> Made:
+    def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> DocumentRun:
         """The LLM was asked, or would have been without its open breakers, and returned nothing usable. A document that
         gave up waiting for the model to load is not an attempt."""
         return self.serve(

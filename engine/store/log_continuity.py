@@ -7,7 +7,7 @@ import sqlite3
 
 from msgspec import Struct
 
-from engine.rollout.beyond import gives
+from engine.rollout.engine_only import gives
 from engine.rollout.state import State, transition
 from engine.store import log
 from engine.store.head_memory import RememberedHead
@@ -18,21 +18,21 @@ UNREMEMBERED = 10  # epochs that may have passed since the last tick that rememb
 SHOWN = 3
 
 
-class Lack(Struct, frozen=True):
+class MissingHead(Struct, frozen=True):
     """The log lacks the remembered head: `why` as a clause. `epochs_used`: no higher epoch was in use."""
 
     why: str
     epochs_used: int
 
 
-class Added(Struct, frozen=True):
+class AddedDecisions(Struct, frozen=True):
     """The log has decisions beyond the remembered head that only an engine makes. `known`: the state before them."""
 
     why: str
     known: State
 
 
-def examine(conn: sqlite3.Connection, known: RememberedHead | None) -> Lack | Added | None:
+def examine(conn: sqlite3.Connection, known: RememberedHead | None) -> MissingHead | AddedDecisions | None:
     """What is wrong with a log whose chain verifies; None if nothing is, or nothing is remembered."""
     if known is None:
         return None
@@ -46,12 +46,12 @@ def examine(conn: sqlite3.Connection, known: RememberedHead | None) -> Lack | Ad
             added.append(row)
         state = after
     if not contains_head:
-        return Lack(
+        return MissingHead(
             f"the log was cut or replaced while no engine ran: it does not contain decision {known.rev} "
             f"({known.hash[:12]}), the last that this user's engine recorded",
             known.epoch + UNREMEMBERED,
         )
-    return Added(_why(added, last), at_head) if added else None
+    return AddedDecisions(_why(added, last), at_head) if added else None
 
 
 def _why(added: list[Row], last: int) -> str:

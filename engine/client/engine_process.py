@@ -23,7 +23,7 @@ ASK_S = 0.5
 STARTING = (503,)  # what an engine without a view answers
 
 
-class Whereabouts(Struct, frozen=True):
+class EngineProcess(Struct, frozen=True):
     """`running`: it answered, with its current `view` (None while it starts). `other_version`: it answered in a format
     that this version does not know. `silent`: a process exists but does not answer. `none`: no process can exist.
     `unknown`: this user cannot tell; `why` gives the obstacle.
@@ -46,43 +46,43 @@ def listens(folder: Folder, timeout_s: float = ASK_S) -> bool:
     return True
 
 
-def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float = ASK_S) -> Whereabouts:
+def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float = ASK_S) -> EngineProcess:
     """`pid` and `heartbeat` (epoch seconds) are the last ones the store has for an engine, 0 if it cannot be read."""
     why = ""
     try:
-        return Whereabouts("running", view_of(EngineClient(folder), timeout_s))
+        return EngineProcess("running", view_of(EngineClient(folder), timeout_s))
     except TimeoutError:
-        return Whereabouts("silent", pid=pid, why="it does not answer")
+        return EngineProcess("silent", pid=pid, why="it does not answer")
     except PermissionError:
         why = f"the engine's socket in {folder.path} is not open to this user"
     except OSError:  # it ends now, or has ended
         pass
     except ValueError:
-        return Whereabouts("other_version", pid=pid, why="it answers in a format that this version does not know")
+        return EngineProcess("other_version", pid=pid, why="it answers in a format that this version does not know")
     if (lives := running.process_of(folder.path)) and (there := running.moved_to(folder.path, lives)) is not None:
         return _elsewhere(folder, Folder(there), lives, timeout_s)
     held, hidden = holders(folder)
     if held:
-        return Whereabouts("silent", pid=held[0], why="it does not answer")
+        return EngineProcess("silent", pid=held[0], why="it does not answer")
     with contextlib.suppress(OSError):
         if folder.is_locked():
-            return Whereabouts("silent", pid=pid, why="it holds the store's lock and does not answer")
+            return EngineProcess("silent", pid=pid, why="it holds the store's lock and does not answer")
     if pid and _is_still(pid, heartbeat):
-        return Whereabouts("silent", pid=pid, why="it does not answer")
+        return EngineProcess("silent", pid=pid, why="it does not answer")
     if why or hidden:
-        return Whereabouts("unknown", why=why or f"this user cannot see which files process {hidden[0]} has open")
+        return EngineProcess("unknown", why=why or f"this user cannot see which files process {hidden[0]} has open")
     if not os.path.isdir("/proc/self/fd"):
-        return Whereabouts("unknown", why="this system does not show which process has a file open")
-    return Whereabouts("none")
+        return EngineProcess("unknown", why="this system does not show which process has a file open")
+    return EngineProcess("none")
 
 
-def _elsewhere(folder: Folder, there: Folder, pid: int, timeout_s: float) -> Whereabouts:
+def _elsewhere(folder: Folder, there: Folder, pid: int, timeout_s: float) -> EngineProcess:
     """The engine of a folder that was moved away under it."""
     moved = f"the folder {folder.path} was moved to {there.path} under process {pid}, whose engine runs"
     try:
-        return Whereabouts("running", view_of(EngineClient(there), timeout_s), pid, moved)
+        return EngineProcess("running", view_of(EngineClient(there), timeout_s), pid, moved)
     except (OSError, ValueError):
-        return Whereabouts("silent", pid=pid, why=f"{moved} and does not answer")
+        return EngineProcess("silent", pid=pid, why=f"{moved} and does not answer")
 
 
 def view_of(client: EngineClient, timeout_s: float = ASK_S) -> View | None:

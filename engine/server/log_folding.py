@@ -28,7 +28,7 @@ class _Shape(Struct):
     last: str = ""
 
 
-class Folding(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Attach to a handler. `emit` writes the line with the number of omitted lines."""
 
     def __init__(self, emit: Callable[[logging.LogRecord], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -85,13 +85,13 @@ def _line(text: str) -> logging.LogRecord:
 def fold(handlers: Iterable[logging.Handler]) -> None:
     """Fold what these handlers write."""
     for handler in handlers:
-        if not any(isinstance(filter_, Folding) for filter_ in handler.filters):
-            handler.addFilter(Folding(handler.emit))
+        if not any(isinstance(filter_, RepeatFilter) for filter_ in handler.filters):
+            handler.addFilter(RepeatFilter(handler.emit))
 
 
 def flush(handlers: Iterable[logging.Handler]) -> None:
-    """See `Folding.flush`."""
+    """See `RepeatFilter.flush`."""
     for handler in handlers:
         for filter_ in handler.filters:
-            if isinstance(filter_, Folding):
+            if isinstance(filter_, RepeatFilter):
                 filter_.flush()

@@ -15,7 +15,7 @@ from engine.quality import queries
 from engine.store import documents
 from engine.store.documents import DocumentWrite
 from engine.store.schema import migrate
-from engine.trial import searching
+from engine.trial import search_scores
 
 PLAN = load_plan(Path(__file__).parents[3] / "rollout.toml")
 
@@ -46,7 +46,7 @@ def fill(conn: sqlite3.Connection, count: int, shadow: bool = False) -> None:
 def test_the_gate_s_sample_is_the_change_with_the_variance_of_its_interval(conn: sqlite3.Connection) -> None:
     fill(conn, 200)
     shares: list[float] = []
-    result = searching.measure(conn, 1.0, progress=shares.append)
+    result = search_scores.measure(conn, 1.0, progress=shares.append)
     assert result.quality.queries == result.quality.documents == 200
     change = result.quality.improvement.mrr
     assert change is not None
@@ -63,7 +63,7 @@ def test_the_gate_s_sample_is_the_change_with_the_variance_of_its_interval(conn:
 
 def test_shadow_documents_are_compared_in_pairs_before_any_canary(conn: sqlite3.Connection) -> None:
     fill(conn, 200, shadow=True)
-    pairs = {p.name: p for p in searching.measure(conn, 1.0).pairs}
+    pairs = {p.name: p for p in search_scores.measure(conn, 1.0).pairs}
     assert pairs["search_quality"].n == 200
     quality = pairs["search_quality"]
     assert quality.interval is not None
@@ -73,9 +73,9 @@ def test_shadow_documents_are_compared_in_pairs_before_any_canary(conn: sqlite3.
 
 
 def test_no_more_than_the_latest_are_read_however_large_the_store(conn: sqlite3.Connection, monkeypatch) -> None:
-    monkeypatch.setattr(searching, "SEARCHED", 60)
+    monkeypatch.setattr(search_scores, "SEARCHED", 60)
     fill(conn, 200)
-    assert searching.measure(conn, 1.0).quality.documents == 60
+    assert search_scores.measure(conn, 1.0).quality.documents == 60
 
 
 def test_queries_that_people_wrote_are_asked_too_and_a_bad_file_is_a_sentence(
@@ -83,18 +83,18 @@ def test_queries_that_people_wrote_are_asked_too_and_a_bad_file_is_a_sentence(
 ) -> None:
     fill(conn, 100)
     plan = replace(PLAN, source=str(tmp_path / "rollout.toml"))
-    assert searching.written_queries(plan) == ((), "")
-    path = tmp_path / searching.QUERIES
+    assert search_scores.written_queries(plan) == ((), "")
+    path = tmp_path / search_scores.QUERIES
     path.write_text(
         json.dumps([{"query": "common", "relevant_docs": ["d1", "d2"]}, {"query": "x", "relevant_docs": ["gone"]}])
     )
-    written, trouble = searching.written_queries(plan)
+    written, trouble = search_scores.written_queries(plan)
     assert (len(written), trouble) == (2, "")
-    result = searching.measure(conn, 1.0, written)
+    result = search_scores.measure(conn, 1.0, written)
     assert result.quality.queries == 101
     assert any("1 of 102 queries" in note for note in result.quality.notes)
     path.write_text('{"queries": 5}')
-    written, trouble = searching.written_queries(plan)
+    written, trouble = search_scores.written_queries(plan)
     assert written == ()
     assert "is not a file of queries" in trouble
 
@@ -104,28 +104,28 @@ def test_keywords_are_relevant_when_a_title_or_heading_bears_them_out() -> None:
         "d", "Retry policies", "# Exponential backoff\n\n```\n# a comment\n```\n", (), ()
     )
     keywords = ("retrying", "exponential backoff", "comment", "weather")
-    assert searching._relevance(searching._title_words(document), keywords) == pytest.approx(0.5)
-    assert searching._relevance(searching._title_words(document), ()) is None
+    assert search_scores._relevance(search_scores._title_words(document), keywords) == pytest.approx(0.5)
+    assert search_scores._relevance(search_scores._title_words(document), ()) is None
     bare = replace(document, title="", text="plain")
-    assert searching._relevance(searching._title_words(bare), keywords) is None
+    assert search_scores._relevance(search_scores._title_words(bare), keywords) is None
 
 
 def test_what_has_not_changed_is_not_measured_again(conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(conn, 60)
     measured: list[int] = []
-    original = searching.search.search_quality
+    original = search_scores.search.search_quality
     monkeypatch.setattr(
-        searching.search,
+        search_scores.search,
         "search_quality",
         lambda both, *more, **named: (measured.append(len(both)), original(both, *more, **named))[1],
     )
-    last = searching.Last()
-    first = searching.measure(conn, 1.0, last=last)
-    again = searching.measure(conn, 2.0, last=last)
+    last = search_scores.Last()
+    first = search_scores.measure(conn, 1.0, last=last)
+    again = search_scores.measure(conn, 2.0, last=last)
     assert (again.at, again.quality, again.pairs) == (2.0, first.quality, first.pairs)
     assert measured == [60]
     conn.execute("UPDATE document SET llm = '[[\"words\"],[]]' WHERE id = 'd3'")
-    assert searching.measure(conn, 3.0, last=last).quality != first.quality
+    assert search_scores.measure(conn, 3.0, last=last).quality != first.quality
     written = (queries.Query("subject5q", ("d5",), "file"),)
-    assert searching.measure(conn, 4.0, written, last=last).quality.queries == 61
+    assert search_scores.measure(conn, 4.0, written, last=last).quality.queries == 61
     assert measured == [60, 60, 60]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.cluster.lending import Lender, WindowUse
+from engine.cluster.window_shares import WindowShares, WindowUse
 from engine.extraction.llm.concurrency import Window
 
 URL = "http://llm"
@@ -13,7 +13,7 @@ URL = "http://llm"
 
 def test_a_window_is_shared_equally_and_what_one_does_not_want_goes_to_others() -> None:
     window = Window(64, limit=8)
-    lender = Lender(lambda: {URL: window}, lambda: 0, lambda: 0.0)
+    lender = WindowShares(lambda: {URL: window}, lambda: 0, lambda: 0.0)
     assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 8}, "alone, all of it"
     lender.settle("b", [WindowUse(URL, wanted=2)])
     assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 6}
@@ -26,7 +26,7 @@ def test_a_window_is_shared_equally_and_what_one_does_not_want_goes_to_others() 
 def test_documents_that_someone_waits_for_come_first() -> None:
     waiting = [0]
     window = Window(64, limit=8)
-    lender = Lender(lambda: {URL: window}, lambda: waiting[0], lambda: 0.0)
+    lender = WindowShares(lambda: {URL: window}, lambda: waiting[0], lambda: 0.0)
     assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 8}
     waiting[0] = 3
     assert lender.settle("a", [WindowUse(URL, wanted=50)]) == {URL: 5}
@@ -37,7 +37,7 @@ def test_documents_that_someone_waits_for_come_first() -> None:
 def test_the_window_learns_from_workers_and_grows() -> None:
     now = [0.0]
     window = Window(64)
-    lender = Lender(lambda: {URL: window}, lambda: 0, lambda: now[0])
+    lender = WindowShares(lambda: {URL: window}, lambda: 0, lambda: now[0])
     shares = {"a": 0, "b": 0}
     for _ in range(40):  # a server on which nothing ever waits
         for name in shares:
@@ -58,7 +58,7 @@ def test_whatever_workers_report_places_are_neither_lost_nor_lent_twice(
     reports: list[tuple[str, int, int, int, int]],
 ) -> None:
     window = Window(16, limit=4)
-    lender = Lender(lambda: {URL: window}, lambda: 0, lambda: 0.0)
+    lender = WindowShares(lambda: {URL: window}, lambda: 0, lambda: 0.0)
     shares: dict[str, int] = {}
     for name, wanted, answers, late, busy in reports:
         before = window.limit

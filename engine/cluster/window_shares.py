@@ -29,7 +29,7 @@ class WindowUse(Struct, frozen=True):
     busy: Few = 0
 
 
-class LendableWindow(Protocol):
+class SharedWindow(Protocol):
     limit: int
     in_flight: int
 
@@ -40,11 +40,11 @@ class LendableWindow(Protocol):
     def busy(self, ticket: Any, now: float) -> None: ...
 
 
-class Lender:
+class WindowShares:
     """`windows` by server; `waiting`: documents of the engine itself that wait for a place, which come first."""
 
     def __init__(
-        self, windows: Callable[[], Mapping[str, LendableWindow]], waiting: Callable[[], int], now: Callable[[], float]
+        self, windows: Callable[[], Mapping[str, SharedWindow]], waiting: Callable[[], int], now: Callable[[], float]
     ) -> None:
         self._windows = windows
         self._waiting = waiting
@@ -77,7 +77,7 @@ class Lender:
                 for ticket in tickets:
                     windows[url].drop(ticket)
 
-    def _learn(self, window: LendableWindow, tickets: deque[Any], use: WindowUse) -> None:
+    def _learn(self, window: SharedWindow, tickets: deque[Any], use: WindowUse) -> None:
         """Each end gives a place back and takes it again: the worker has used it for its next call already."""
         now = self._now()
         for seconds in use.answered:
@@ -89,7 +89,7 @@ class Lender:
                 end(tickets.popleft(), now)
                 tickets.append(window.take())
 
-    def _share(self, worker: str, url: str, window: LendableWindow) -> int:
+    def _share(self, worker: str, url: str, window: SharedWindow) -> int:
         """An equal part of what the engine leaves, and what others do not want of theirs."""
         if not self._wanted[worker].get(url):
             return 0
@@ -105,7 +105,7 @@ class Lender:
         return 0
 
     @staticmethod
-    def _resize(window: LendableWindow, tickets: deque[Any], share: int) -> None:
+    def _resize(window: SharedWindow, tickets: deque[Any], share: int) -> None:
         while len(tickets) < share:
             tickets.append(window.take())
         while len(tickets) > share:
