@@ -19,7 +19,7 @@ from engine.server.answers import CLOSE, answer, refuse
 from engine.server.batch import Batch, Extractor, refusal_of
 from engine.server.connections import BODY_S, SMALL_BODY, Room
 from engine.server.guard import PAGE, Guard
-from engine.server.replays import KEY_LIMIT, Replays
+from engine.server.replays import KEY_LIMIT, Kept, Replays
 from engine.server.request_names import NamedRequests
 from engine.server.wire import BatchRequest, ExtractRequest
 from engine.text import clean_line
@@ -35,17 +35,19 @@ WithBody = Callable[[Request, bytes], Awaitable[Response]]
 
 
 class DocumentApi:
-    """The routes of one listener. With a `guard` (TCP), it filters every request."""
+    """The routes of one listener. With a `guard` (TCP), it filters every request. With `kept`, an Idempotency-Key of a
+    document holds beyond this process."""
 
-    def __init__(self, extractor: Extractor, room: Room, guard: Guard | None = None) -> None:
+    def __init__(self, extractor: Extractor, room: Room, guard: Guard | None = None, kept: Kept | None = None) -> None:
         self.extractor = extractor
         self.room = room
         self.guard = guard
         self.replays = Replays()
+        self.kept = kept
 
     def routes(self) -> list[Route]:
         return [
-            self._route("/v1/extract", POST=self._with_body(self._once(self.extract))),
+            self._route("/v1/extract", POST=self._with_body(self._once(self.extract, self.kept))),
             self._route("/v1/extract:batch", POST=self._with_body(self.batch)),
         ]
 
@@ -85,7 +87,7 @@ class DocumentApi:
 
         return read_first
 
-    def _once(self, handler: WithBody) -> WithBody:
+    def _once(self, handler: WithBody, kept: Kept | None = None) -> WithBody:
         """`Idempotency-Key`: the same request sent again gets the same answer and is not carried out twice."""
 
         async def known_first(request: Request, body: bytes) -> Response:
@@ -94,7 +96,7 @@ class DocumentApi:
                 return await handler(request, body)
             if not key or len(key) > KEY_LIMIT or not key.isprintable():
                 return refuse(400, "idempotency_key", f"An Idempotency-Key is 1 to {KEY_LIMIT} printable characters.")
-            return await self.replays.once(self.idempotency_name(request), body, lambda: handler(request, body))
+            return await self.replays.once(self.idempotency_name(request), body, lambda: handler(request, body), kept)
 
         return known_first
 

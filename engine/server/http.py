@@ -27,6 +27,7 @@ from engine.server.answers import answer, of_reply, refuse
 from engine.server.connections import Room
 from engine.server.document_api import DocumentApi
 from engine.server.guard import Guard
+from engine.server.kept_answers import KeptAnswers
 from engine.server.wire import Health, StoredDocument
 from engine.server.workers import Workers
 from engine.service.engine import Engine
@@ -62,7 +63,7 @@ class Api(DocumentApi):
     """Every route of one listener. Without a `guard` (the unix socket), `POST /v1/control/{kind}` is added."""
 
     def __init__(self, engine: Engine, room: Room, guard: Guard | None = None) -> None:
-        super().__init__(engine, room, guard)
+        super().__init__(engine, room, guard, KeptAnswers(engine))
         self.engine = engine
         self.workers = Workers(engine)
 

@@ -67,7 +67,8 @@ def described(service: str, environment: str) -> dict[str, Any]:
                     "in": "header",
                     "required": False,
                     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
-                    "description": "A repeated request gets the same answer for a day, while the engine runs.",
+                    "description": "A repeated request has its effect once and gets the same answer for a day; of a "
+                    "document also after a restart of the engine.",
                 },
                 "RequestId": {
                     "name": "X-Request-Id",

@@ -208,6 +208,7 @@ def delete(conn: sqlite3.Connection, id: str) -> bool:
     conn.execute("DELETE FROM document_fts WHERE rowid = ?", row[0])
     conn.execute("DELETE FROM document_text WHERE document_id = ?", (id,))
     conn.execute("DELETE FROM document_source WHERE document_id = ?", (id,))
+    conn.execute("DELETE FROM replay WHERE document_id = ?", (id,))
     conn.execute("UPDATE review_document SET title = '', llm = '[]', frequency = '[]' WHERE document_id = ?", (id,))
     return True
 

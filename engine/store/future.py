@@ -29,6 +29,7 @@ _TIMES: dict[str, tuple[str, ...]] = {
     "trial": ("started", "scored_until", "ended"),
     "trial_document": ("at",),
     "plan_file": ("at",),
+    "replay": ("at",),
 }
 _LEADING = {"trigger_evidence": "trigger", "feedback": "kind", "measure": "kind", "trial_document": "trial"}
 _PARTIAL = {("document", "llm_at"): "llm IS NOT NULL"}  # where it is null, so is the time

@@ -404,6 +404,19 @@ def document_source(db: Database) -> None:
     )
 
 
+@migrations()
+def replay(db: Database) -> None:
+    """Answers to documents sent with an Idempotency-Key."""
+    _run(
+        db,
+        """
+        CREATE TABLE replay (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, at REAL NOT NULL, digest BLOB NOT NULL,
+            document_id TEXT NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+        CREATE INDEX replay_at ON replay(at);
+        """,
+    )
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     done = applied(conn)

@@ -95,8 +95,8 @@ def lasts(
         busy(stage, crew, llm, 6)
         fell = fall()
         time.sleep(SETTLE_S)
+        assert stage.until(lambda: llm.calls["open"] == 0, 30), llm.calls  # a crowded machine takes longer to settle
         after = llm.calls
-        assert after["open"] == 0, after
         yield tuple(max(0.0, after[which] - fell) * 1000 for which in ("arrived", "left"))  # type: ignore[misc]
 
 

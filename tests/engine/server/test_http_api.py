@@ -211,29 +211,35 @@ def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage
     assert ask(stage, "POST", "/v1/extract", {"id": "k", "text": TEXT}, {**BEARER, "Idempotency-Key": ""}).status == 400
 
 
-def test_feedback_with_a_key_counts_once_though_the_engine_was_restarted_in_between(stage: Stage) -> None:
-    clicks = [("k-2", {"kind": "click", "document": "x"}), ("k-3", {"kind": "impression", "document": "x"})]
-    for new in (True, False):
-        for key, click in clicks:
-            output = ask(stage, "POST", "/v1/feedback", click, {**BEARER, "Idempotency-Key": key})
-            assert (output.status, output.json["data"]["new"], "idempotency-replayed" in output.headers) == (
-                200,
-                new,
-                False,
-            )
-        clicks.reverse()
-        assert stage.until(
-            lambda: (
-                stage.reader.read(
-                    lambda conn: conn.execute("SELECT count(*) FROM feedback WHERE kind <> 'rating'").fetchone()[0]
-                )
-                == 2
-            )
-        )
-        running = stage.running()
-        running.kill()
-        running.wait()
-        stage.engine()
+def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_text_back(stage: Stage) -> None:
+    def sent(path: str, key: str, body: Any) -> Said:
+        return ask(stage, "POST", path, body, {**BEARER, "Idempotency-Key": key})
+
+    def count(query: str) -> int:
+        return int(stage.reader.read(lambda conn: conn.execute(f"SELECT count(*) FROM {query}").fetchone()[0]))
+
+    old, new = ({"id": "again", "text": f"{TEXT} {word}"} for word in ("old", "new"))
+    first, _, other = (
+        sent("/v1/extract", "d-1", old),
+        sent("/v1/extract", "d-2", new),
+        sent("/v1/extract", "d-3", {**old, "id": "gone"}),
+    )
+    assert ask(stage, "DELETE", "/v1/documents/gone").status == 200
+    clicks = [("f-1", {"kind": "click", "document": "x"}), ("f-2", {"kind": "impression", "document": "x"})]
+    assert all(sent("/v1/feedback", key, click).json["data"]["new"] for key, click in clicks)
+    assert stage.until(
+        lambda: count("feedback WHERE kind <> 'rating'") == 2 and count("replay WHERE document_id = 'again'") == 2
+    )
+    assert (other.status, count("replay WHERE document_id = 'gone'")) == (200, 0)  # nothing is kept of it
+    running = stage.running()
+    running.kill()
+    running.wait()
+    stage.engine()
+    late = sent("/v1/extract", "d-1", old)
+    assert (late.raw, late.headers["idempotency-replayed"]) == (first.raw, "true")
+    assert ask(stage, "GET", "/v1/documents/again?text=1").json["text"].strip().endswith("new")
+    assert sent("/v1/extract", "d-1", new).json["code"] == "idempotency_key"
+    assert not any(sent("/v1/feedback", key, click).json["data"]["new"] for key, click in reversed(clicks))
 
 
 @pytest.mark.parametrize(
