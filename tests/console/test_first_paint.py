@@ -42,9 +42,9 @@ def test_it_loads_nothing_of_the_screen_s_library(tmp_path: Path) -> None:
         "import sys, console.cli, console.session, console.verbs.engine\n"
         "from console import themes\n"
         "from console.terminal import escape\n"
-        "from engine.client import whereabouts\n"
+        "from engine.client import engine_process\n"
         "from engine.store.folder import Folder\n"
-        "assert whereabouts.listens(Folder(sys.argv[1]))\n"
+        "assert engine_process.listens(Folder(sys.argv[1]))\n"
         "themes.choose(None), escape.size(), escape.erases_in_colour()\n"
         f"print([m for m in {slow} if m in sys.modules])"
     )
