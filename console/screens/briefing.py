@@ -45,7 +45,8 @@ class Briefing(Page):
         lasts, speed, ready = self.console.briefing
         wide = min(c.width - 4, 90)
         y += 1
-        c.put(2, y, "You are on call.", "strong")
+        x = c.put(2, y, "You are on call. ", "strong")
+        c.put(x, y, "R and every other key act on this game day only.", "text", c.width - x - 1)
         y += 2
         facts = (
             state,

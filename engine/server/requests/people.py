@@ -127,7 +127,8 @@ async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if draft is None:
         return _no_message(engine)
     odd, waits = _misplaced(engine, draft), engine.dispatcher.unreachable(draft)
-    sentence = f"{ask.actor.name} queued the message {draft.message}: {draft.subject}"
+    done = "kept, and did not send," if engine.dispatcher.keeps else "queued"
+    sentence = f"{ask.actor.name} {done} the message {draft.message}: {draft.subject}"
 
     def within(conn: sqlite3.Connection, rev: int) -> None:
         engine.dispatcher.queue(conn, draft)
