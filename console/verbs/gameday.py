@@ -43,6 +43,7 @@ def gameday(
     if name and surprise:
         raise click.UsageError("Give --scenario NAME or --surprise, not both.", ctx)
     from engine.client.identity import going_by, whoami
+    from engine.rehearsal import record
     from engine.server.rehearse import GameDay
 
     if keep is not None and (keep / "store").exists():
@@ -62,8 +63,10 @@ def gameday(
         if made is None:
             click.echo("The shift did not start; nothing was kept.")
             ctx.exit(code)
-        _keep(made, ctx.obj)
-        click.echo(made.text if no_console else made.sentence)
+        kept = _keep(made, ctx.obj)
+        click.echo(made.text if no_console or not kept else made.sentence)
+        if not kept:
+            raise Failed(f"The result is not kept: {record.home()} cannot be written. The debrief is above.")
         if not no_console:
             click.echo("`rollout gameday results --last` shows the debrief again.")
     ctx.exit(code)
@@ -92,15 +95,17 @@ def _without_screen(game: GameDay) -> None:
             time.sleep(POLL_S)
 
 
-def _keep(made: Debrief, context: CliContext) -> None:
-    """With the player, and beside the store of the rollout that this folder belongs to, if it has one."""
+def _keep(made: Debrief, context: CliContext) -> bool:
+    """With the player, and beside the store of the rollout that this folder belongs to, if it has one. False if neither
+    takes it."""
     from engine.gameday import results
     from engine.rehearsal import record
 
-    results.keep(record.home(), made)
+    kept = results.keep(record.home(), made)
     with contextlib.suppress(Failed):
         if context.plan is not None and context.folder.exists:
-            results.keep(context.folder.path, made)
+            kept = results.keep(context.folder.path, made) or kept
+    return kept
 
 
 @gameday.command("list")

@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.gameday.scenario import Scenario, Share
+from engine.text import counted
 
 ACT, NOTICE, TIME, HARM = 40, 15, 15, 30  # points
 FINE = 25  # of ACT, for a safe act that is not the best
@@ -178,7 +179,7 @@ def _noticed(scenario: Scenario, shift: Shift, mine: Iterable[Act], visible: flo
 
 def _noticed_words(seconds: float | None) -> str:
     if seconds is None:
-        return "You never looked at a screen that shows it, and never acknowledged the alarm."
+        return "You opened no screen that shows it, and did not press K."
     return f"You noticed it {seconds:.0f} s after it became visible."
 
 
@@ -289,8 +290,9 @@ def _harm_part(
     harmed, best, untouched = documents
     if not scenario.right:
         return ScorePart("harm", 0 if wrong else HARM, HARM, "Nothing was harmed.")
-    what = "complaints" if scenario.harm == "complaints" else "documents harmed"
-    sentence = f"{harmed} {what}; {best} at best, {untouched} if no one had acted."
+    what = counted(harmed, "complaint") if scenario.harm == "complaints" else f"{counted(harmed, 'document')} harmed"
+    rest = f", {untouched} if no one had acted."
     if chosen is not None and chosen.kind in LOWERS_NOTHING:
-        sentence += f" {'A hold' if chosen.kind == 'hold' else 'K'} lowers nothing."
+        rest = f". {'A hold' if chosen.kind == 'hold' else 'K'} lowers nothing."
+    sentence = f"{what}; {best} at best{rest}"
     return ScorePart("harm", _saved(harmed, best, untouched), HARM, sentence)

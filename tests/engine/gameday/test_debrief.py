@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from engine.gameday import debrief
+from pathlib import Path
+
+import pytest
+
+from console.context import CliContext
+from console.verbs import gameday
+from engine.gameday import debrief, results
 from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import load
-from engine.gameday.scoring import Act
+from engine.gameday.scoring import Act, Shift, score
+from engine.rehearsal import record
 from engine.rollout.state import Actor, Decision
 from engine.store.log import Row
 
@@ -62,3 +69,17 @@ def test_a_step_that_came_late_moves_the_start_of_the_clock() -> None:
     step = JournalEntry(0.0, 1000.0 + scenario.fault_after_s + 7.0, "step", step=0)
     assert debrief._late(scenario, (step,), 1000.0) == 7.0
     assert debrief._late(scenario, (), 1000.0) == 0.0
+
+
+def test_a_result_that_no_folder_takes_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = load("false-alarm")
+    scored = score(scenario, Shift(0.0, scenario.lasts_s, 10.0))
+    made = debrief.Debrief("id", 0.0, "bo", scenario.name, scenario.title, 10.0, 0.0, scored, (), "", "")
+    context = CliContext(store=tmp_path / "store")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(record, "home", lambda: tmp_path / "file")  # as little a folder as a full disk
+    assert not gameday._keep(made, context)
+    monkeypatch.setattr(record, "home", lambda: tmp_path / "home")
+    assert gameday._keep(made, context)
+    assert results.read(tmp_path / "home") == [made]

@@ -221,6 +221,19 @@ def test_the_fault_is_visible_once_something_is_harmed() -> None:
     assert score(one, acted).acted_s == 2.0
 
 
+LINE = 59  # cells of a part's sentence at 80x24
+
+
+@pytest.mark.parametrize("one", TEN, ids=lambda one: one.name)
+def test_every_part_of_the_debrief_fits_a_narrow_terminal(one: Scenario) -> None:
+    shifts = [played(one), played(one, (-30.0, "rollback", "player"), spared_after_s=-30.0), played(one, leaves_s=0.0)]
+    shifts += [played(one, (5.0, act, "player")) for act in (*one.right, *one.fine, *one.wrong, "ack")]
+    shifts.append(played(one, (1.0, "trigger", "trigger"), (5.0, "rollback", "player")))
+    for shift in shifts:
+        for part in score(one, shift).parts:
+            assert len(part.sentence) <= LINE, part.sentence
+
+
 def test_who_acts_in_time_was_looking() -> None:
     one = scenarios.load("creep")
     made = score(one, played(one, (one.par.act_s, "rollback", "player"), spared_after_s=one.par.act_s))
