@@ -55,7 +55,7 @@ class Live(Painting):
         gauges.evidence_line(c, y, v)
         y += 1
         bottom = c.height - 1 - bool(self.keys_now())
-        log_rows = 4 if c.height < 28 else 6
+        log_rows = (4 if c.height < 28 else 6) - v.as_of  # its line takes from the log, not the time axis
         next_rows = 5 if c.height < 28 else 7
         plot_rows = bottom - y - log_rows - next_rows
         if plot_rows < curves.LEAST_ROWS:  # a banner or a note above takes from the log, not the curves
@@ -75,9 +75,10 @@ class Live(Painting):
         self._log(c, v, Area(1, y, c.width - 2, bottom - y))
 
     def _has_curves(self, v: View) -> bool:
-        """Before the first LLM document there is nothing to plot, and people look for the gate."""
+        """Before the first LLM document there is nothing to plot, and people look for the gate. Who looks back in time
+        looks at the curves."""
         series = self.console.series_cache.series.get("error_rate", ())
-        return v.percent_bp > 0 or any(value is not None for value in series)
+        return v.as_of or v.percent_bp > 0 or any(value is not None for value in series)
 
     def _next(self, c: Canvas, v: View, area: Area) -> None:
         # "dead" and "frozen" have their own words below
@@ -112,6 +113,9 @@ class Live(Painting):
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
         """What must I do, with its key: the same list as the inbox (!)."""
+        if v.as_of:  # the tasks of a moment are not recorded
+            self._gate(c, v, area)
+            return
         todo = self.todo
         inner = blocks.panel(c, area, WAITING, f"{len(todo)}" if todo else "", "warn+")
         if not todo and not waiting.listed(self.snapshot):
@@ -151,7 +155,7 @@ class Live(Painting):
                 self._curves(c, v, Area(1 + left, y, lw, main), ("error_rate", "latency_mean"), 1)
             else:
                 self._waiting(c, v, Area(1 + left, y, lw, main))
-            self._side(c, v, Area(1 + right, y, rw, main), triggers=True, inbox=self._has_curves(v))
+            self._side(c, v, Area(1 + right, y, rw, main), triggers=True, inbox=self._has_curves(v) and not v.as_of)
             self._log(c, v, Area(1, y + main, c.width - 2, log_rows))
             return
         (left, lw), (middle, mw), (right, rw) = columns(c.width - 2, (6, 4, 4), 1)
@@ -162,7 +166,7 @@ class Live(Painting):
             ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents"),
             2,
         )
-        self._side(c, v, Area(1 + middle, y, mw, bottom - y), triggers=False, inbox=True)
+        self._side(c, v, Area(1 + middle, y, mw, bottom - y), triggers=False, inbox=not v.as_of)
         triggers, log = blocks.stack(Area(1 + right, y, rw, bottom - y), (len(v.triggers) + 2, 0))
         self._triggers(c, v, triggers)
         self._log(c, v, log)

@@ -242,10 +242,8 @@ def _waiting(view: View, alive: str) -> list[StatusLine]:
     """The inbox, with the key that leads to each task on the console; an engine of an older version has sentences
     alone."""
     if view.inbox is None:
-        return [
-            _ignoring_figures("waiting", sentence, f"Waiting for you: {sentence}")
-            for sentence in view.waiting[:MOST_TASKS]
-        ]
+        what = "Missing then" if view.as_of else "Waiting for you"
+        return [_ignoring_figures("waiting", sentence, f"{what}: {sentence}") for sentence in view.waiting[:MOST_TASKS]]
     out = []
     for task in view.inbox[:MOST_TASKS]:
         left = (task.not_before or 0.0) - view.at

@@ -135,7 +135,7 @@ def banner(c: Canvas, y: int, snapshot: EngineSnapshot, acts: bool) -> int:
 
 def problems(c: Canvas, y: int, v: View) -> int:
     """Problems that don't stop the rollout, on every screen; the first in full. Returns the rows used."""
-    troubles = v.engine.problems
+    troubles = [problem for problem in v.engine.problems if problem not in v.health_sentence]  # the band has that one
     if not troubles:
         return 0
     more = f" (and {len(troubles) - 1} more: rollout status)" if len(troubles) > 1 else ""

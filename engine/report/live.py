@@ -199,9 +199,10 @@ def _section(title: str, *content: Child, name: str = "") -> Element:
 
 
 def _next(view: View) -> Element | None:
-    if not view.next and not view.waiting:
+    tasks = [task.sentence for task in view.inbox] if view.inbox is not None else view.waiting
+    if not view.next and not tasks:
         return None
-    people = [el("h3", "Waits for a person"), _list(view.waiting)] if view.waiting else []
+    people = [el("h3", "Waits for a person"), _list(tasks)] if tasks else []
     return _section("What happens next", _list(view.next) if view.next else None, *people, name="next")
 
 

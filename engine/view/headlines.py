@@ -19,6 +19,7 @@ from engine.plan.model import Plan, Severity
 from engine.rollout.actions import LOWERING
 from engine.rollout.state import State
 from engine.text import counted, percent, rate_percent
+from engine.triggers.words import measure
 from engine.view.model import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 
 WINDOW_S = 300.0
@@ -50,9 +51,9 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float, late
     if mean is None:
         sentence = f"latency: no fresh LLM call {lately or _last(window_s)}"
     else:
-        tail = f", p95 {p95 / 1000:.2f} s" if p95 is not None else ""
+        tail = f", p95 {measure('latency_p95', p95)}" if p95 is not None else ""
         figures = f"n {n} in {format_duration(window_s)}"
-        sentence = f"mean latency {mean / 1000:.2f} s{tail} ({figures}){_target(target, '<', seconds_unit)}"
+        sentence = f"mean latency {measure('latency_mean', mean)}{tail} ({figures}){_target(target, '<', seconds_unit)}"
     return Gauge("latency_mean", mean, n, None, window_s, target, "<", ok, sentence, p95=p95)
 
 
@@ -260,7 +261,7 @@ def _beside_target(gauge: Gauge) -> str:
         case "error_rate":
             figures, of = f"errors {rate_percent(gauge.value, 1)}", f"{gauge.k} of {gauge.n}"
         case "latency_mean":
-            figures, of = f"latency {gauge.value / 1000:.2f} s", f"n {gauge.n}"
+            figures, of = f"latency {measure('latency_mean', gauge.value)}", f"n {gauge.n}"
         case _:
             figures, of = f"cache hits {rate_percent(gauge.value, 0)}", f"{gauge.k} of {gauge.n}"
     unit = seconds_unit if gauge.metric == "latency_mean" else percent_unit
@@ -376,4 +377,6 @@ def server_sentence(server: ServerView) -> str:
         parts.append(f"{server.latency_ms:.0f} ms")
     if server.learnt:
         parts.append(f"called {server.learnt}")
-    return ", ".join([*parts, f"{server.in_flight} of {server.window:.0f} calls in flight."])
+    if server.window:  # not recorded for the past
+        parts.append(f"{server.in_flight} of {server.window:.0f} calls in flight")
+    return f"{', '.join(parts)}."

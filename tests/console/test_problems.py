@@ -9,6 +9,8 @@ from console.screens.ask import QuestionDialog
 from console.screens.drill.decision import short
 from console.screens.rollback import _facts
 from console.verbs import status
+from console.widgets import bars
+from console.widgets.canvas import Canvas
 from engine.client.client import Reply
 from tests.console.samples import LOCKED, NORMAL, PROVEN, FakeLink
 from tests.console.screen_walk import console, pages, ready, until
@@ -30,6 +32,14 @@ async def test_a_problem_is_on_every_screen_at_80x24() -> None:
                 assert "PROBLEM" in page.text(), name
                 assert "apply command" in page.text(), name
                 assert "and 1 more" in page.text(), name
+
+
+def test_a_problem_that_is_the_health_sentence_is_shown_once() -> None:
+    blind = replace(BROKEN, health="blind", health_sentence=f"BLIND: {FAILED}; one stage back in 9:18")
+    c = Canvas(80, 24)
+    assert bars.problems(c, 0, blind) == 1
+    assert "The WAL grows" in c.text()
+    assert "apply command" not in c.text()
 
 
 def test_a_problem_is_in_status() -> None:

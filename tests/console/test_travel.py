@@ -51,6 +51,8 @@ async def test_the_bracket_shows_the_past_unmistakably_and_escape_returns() -> N
         await ready(pilot)
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: "AS OF 14:02:07Z, 1m ago" in shown(app))
+        assert "waiting for you" not in shown(app)  # the tasks of a moment are not recorded
+        assert "gate to " in shown(app)
         assert "esc: now" in shown(app)
         assert "R rollback to 0 %" in shown(app)
         for number in ("2", "3", "4", "8"):

@@ -17,8 +17,9 @@ from engine.report import live
 from engine.report.live import LiveTrends
 from engine.server.guard import Guard
 from engine.text import percent
-from engine.view.model import DecisionView
+from engine.view.model import DecisionView, TaskView
 from tests.chromium import PROGRAM, Chromium
+from tests.console.samples import NORMAL
 from tests.engine.service.stage import QUIET, Stage
 from tests.machine import crowd
 
@@ -131,13 +132,27 @@ def test_hostile_text_stays_text(stage: Stage) -> None:
     view = stage.view
     hostile = DecisionView(9, view.at, "note", EVIL, EVIL, EVIL, 2, 0, 0, 1, EVIL)
     view = replace(
-        view, log=(hostile,), service=EVIL, stage_name=EVIL, health_sentence=EVIL, next=(EVIL,), waiting=(EVIL,)
+        view,
+        log=(hostile,),
+        service=EVIL,
+        stage_name=EVIL,
+        health_sentence=EVIL,
+        next=(EVIL,),
+        inbox=(TaskView("plan", EVIL, ""),),
     )
     for made in (live.document(view, LiveTrends(0, 0)), live.fragment(view, LiveTrends(0, 0))):
         assert "<img" not in made
         assert made.count("<script>") == (1 if made.startswith("<!DOCTYPE") else 0)
         assert "&lt;img src=x" in made
     assert "\n" not in live.fragment(replace(view, health_sentence="a\nevent: evil\rb"), LiveTrends(0, 0))
+
+
+def test_the_tasks_are_those_of_the_inbox() -> None:
+    view = replace(NORMAL, inbox=(TaskView("review", "review 8 documents", "review"),), waiting=("bake: 1d to go",))
+    page = live.fragment(view, LiveTrends(0, 0))
+    assert "review 8 documents" in page
+    assert "bake: 1d to go" not in page
+    assert "bake: 1d to go" in live.fragment(replace(view, inbox=None), LiveTrends(0, 0))  # an older engine
 
 
 def test_what_it_shows_is_in_status_and_no_terminal_address_or_document_is_shown(stage: Stage) -> None:
