@@ -162,7 +162,7 @@ class Walk:
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     here = tmp_path_factory.mktemp("walk")
     # as many documents a second: enough for each stage, and no more work than that
-    with Rehearsal(speed=20) as rehearsal:
+    with Rehearsal(speed=10) as rehearsal:
         assert rehearsal.start() == ""
         made = Walk(rehearsal, here)
         made.until(lambda: made.reader.glance().view is not None)
