@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pyte
 
 from tests import warm
+from tests.machine import crowd
 
 ROLLOUT = (sys.executable, "-c", "from console.cli import main; main()")
 ROOT = Path(__file__).parent.parent
@@ -64,6 +65,7 @@ class Terminal:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._fed = 0
+        self._text: str | None = None  # of the screen as fed
         line, child_line = pty.openpty()
         fcntl.ioctl(child_line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.line_settings = termios.tcgetattr(child_line)  # the line's settings, to compare with afterwards
@@ -126,10 +128,12 @@ class Terminal:
     @property
     def text(self) -> str:
         """The text on the screen."""
-        for chunk in self.chunks[self._fed :]:
-            self._stream.feed(chunk.data)
-        self._fed = len(self.chunks)
-        return "\n".join(self._screen.display)
+        if self._fed < len(self.chunks) or self._text is None:
+            for chunk in self.chunks[self._fed :]:
+                self._stream.feed(chunk.data)
+            self._fed = len(self.chunks)
+            self._text = "\n".join(self._screen.display)
+        return self._text
 
     def shows(self, *words: str, seconds: float = 30.0) -> bool:
         """Whether all the words are on the screen within `seconds`."""
@@ -141,6 +145,7 @@ class Terminal:
         return True
 
     def until(self, *words: str, seconds: float = 30.0) -> None:
+        seconds *= crowd()
         assert self.shows(*words, seconds=seconds), f"not on the screen within {seconds:g} s: {words}\n{self.text}"
 
     # -- what goes in ------------------------------------------------------------------------------------------------------
@@ -163,6 +168,7 @@ class Terminal:
         self.text  # noqa: B018  what came before belongs to the old size
         self.rows, self.columns = rows, columns
         self._screen.resize(rows, columns)
+        self._text = None
         fcntl.ioctl(self.line, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         if self._reports_sizes:
             self._report_size()

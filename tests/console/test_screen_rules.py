@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import pkgutil
 import random
 import re
@@ -20,6 +19,7 @@ from textual.dom import DOMNode
 from console import themes
 from console.screens import painting
 from console.screens.ask import QuestionDialog
+from console.screens.page import Page
 from console.widgets import bars, words
 from console.widgets.bars import Hint
 from console.widgets.canvas import Canvas
@@ -37,19 +37,24 @@ class Recording(Canvas):
 
     def __init__(self, width: int, height: int, ascii_only: bool = False) -> None:
         super().__init__(width, height, ascii_only)
-        self.taken = [[False] * self.width for _ in range(self.height)]
+        self.taken = [bytearray(self.width) for _ in range(self.height)]
         self.clashes: list[str] = []
 
     def put(self, x: int, y: int, text: str, style: str = "text", width: int | None = None) -> int:
-        before = list(self.chars[y]) if 0 <= y < self.height else []
+        before = self.chars[y][x : x + 2 * len(text)] if 0 <= y < self.height and x >= 0 else []
         end = super().put(x, y, text, style, width)
         if end > x:
-            row, taken = self.chars[y][x:end], self.taken[y]
-            for column, now in enumerate(row, x) if True in taken[x:end] else ():
-                if now not in (" ", before[column]) and taken[column]:
-                    self.clashes.append(f"{text!r} at {column},{y} over {''.join(before)!r}")
+            row, taken = self.chars[y], self.taken[y]
+            now = row[x:end]
+            if 1 not in taken[x:end]:
+                taken[x:end] = [char != " " for char in now]
+                return end
+            for column, char in enumerate(now):
+                if char not in (" ", before[column]) and taken[x + column]:
+                    was = "".join([*row[:x], *before[: end - x], *row[end:]])
+                    self.clashes.append(f"{text!r} at {x + column},{y} over {was!r}")
                     return end
-            taken[x:end] = [now != " " or was for now, was in zip(row, taken[x:end], strict=True)]
+            taken[x:end] = [char != " " or is_taken for char, is_taken in zip(now, taken[x:end], strict=True)]
         return end
 
     def fill(self, x: int, y: int, width: int, style: str, char: str = " ") -> None:
@@ -57,24 +62,36 @@ class Recording(Canvas):
         super().fill(x, y, width, style, char)
         start, end = max(0, x), min(self.width, x + width)
         if 0 <= y < self.height and start < end:
-            self.taken[y][start:end] = [False] * (end - start)
+            self.taken[y][start:end] = bytes(end - start)
 
 
-def sizes(seed: str) -> Sequence[tuple[int, int]]:
-    draw = random.Random(seed)
-    return [*CORNERS, *((draw.randint(40, 300), draw.randint(10, 80)) for _ in range(2))]
+def sizes(state: str, name: str) -> Sequence[tuple[int, int]]:
+    """The corners, and two of a dozen for each screen: a curve is drawn once for each size that is seen more than once."""
+    draw = random.Random(name)
+    dozen = [(draw.randint(40, 300), draw.randint(10, 80)) for _ in range(12)]
+    return [*CORNERS, *random.Random(state + name).sample(dozen, 2)]
+
+
+class Painted(NamedTuple):
+    """What a canvas holds that the rules are about: thousands of whole ones fill half a gigabyte."""
+
+    width: int
+    height: int
+    text: str
+    styles: frozenset[str]
+    clashes: Sequence[str]
 
 
 class Seen(NamedTuple):
     """A screen as it was painted at several sizes."""
 
     name: str
-    canvases: Sequence[Recording]
+    painted: Sequence[Painted]
     hints: Sequence[Hint]
 
     @property
     def at_80x24(self) -> str:
-        return next(c.text() for c in self.canvases if (c.width, c.height) == (80, 24))
+        return next(p.text for p in self.painted if (p.width, p.height) == (80, 24))
 
 
 _seen: dict[str, list[Seen]] = {}
@@ -86,19 +103,24 @@ async def seen(state: str, monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
         monkeypatch.setattr(painting, "Canvas", Recording)
         async with console(state).run_test(size=(80, 24)) as pilot:
             _seen[state] = [
-                Seen(name, [cast(Recording, page.canvas(*size)) for size in sizes(state + name)], page.hints())
+                Seen(name, [painted(page, *size) for size in sizes(state, name)], page.hints())
                 async for name, page in pages(pilot)
             ]
     return _seen[state]
 
 
+def painted(page: Page, width: int, height: int) -> Painted:
+    c = cast(Recording, page.canvas(width, height))
+    return Painted(c.width, c.height, c.text(), frozenset().union(*c.styles), c.clashes)
+
+
 @pytest.mark.parametrize("state", STATES)
 async def test_no_screen_fails_or_paints_over_itself_at_any_size(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     known = set(themes.palette("dark"))
-    for name, canvases, _ in await seen(state, monkeypatch):
-        for c in canvases:
-            assert not c.clashes, f"{name} at {c.width}x{c.height}: {c.clashes[0]}"
-            assert set(itertools.chain(*c.styles)) <= known, f"{name}: a style that no palette has"
+    for name, shown, _ in await seen(state, monkeypatch):
+        for p in shown:
+            assert not p.clashes, f"{name} at {p.width}x{p.height}: {p.clashes[0]}"
+            assert p.styles <= known, f"{name}: a style that no palette has"
 
 
 @pytest.mark.parametrize("state", [state for state, (view, _) in STATES.items() if view is not None])
@@ -132,10 +154,10 @@ async def test_the_keys_of_a_screen_fit_into_80_columns(state: str, monkeypatch:
 @pytest.mark.parametrize("state", ["normal", "rehearsal"])
 async def test_the_count_of_tasks_is_on_every_screen(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for screen in await seen(state, monkeypatch):
-        for c in screen.canvases:
-            last = c.text().splitlines()[-1]
-            if c.width >= 60:
-                assert last.rstrip().endswith("! 4"), f"{screen.name} at {c.width}x{c.height}: {last}"
+        for p in screen.painted:
+            last = p.text.splitlines()[-1]
+            if p.width >= 60:
+                assert last.rstrip().endswith("! 4"), f"{screen.name} at {p.width}x{p.height}: {last}"
                 assert ":" in last, screen.name
 
 
