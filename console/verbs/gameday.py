@@ -46,8 +46,8 @@ def gameday(
     from engine.rehearsal import record
     from engine.server.rehearse import GameDay
 
-    if keep is not None and (keep / "store").exists():
-        raise Failed(f"{keep} already has a store; a game day needs a new one. Give --keep another folder.")
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise Failed(f"{keep} is not empty; a game day needs a folder of its own. Give --keep another one.")
     with GameDay(_chosen(name), speed, keep) as game:
         game.player = going_by(whoami(), ctx.obj.manner.goes_by).name
         if trouble := game.start():

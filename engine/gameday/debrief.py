@@ -225,6 +225,8 @@ def _moments(
             out.append(Happened(moment.at, "first", f"HIDDEN: {scenario.steps[moment.step].fact}"))
         elif moment.kind == "back":
             out.append(Happened(moment.at, "decision", "a new engine runs"))
+        elif moment.kind == "refused":
+            out.append(Happened(moment.at, "decision", f"{moment.text} tried to promote and was refused"))
         elif moment.kind == "room":
             out.append(Happened(moment.at, "decision", "the core dump is removed: there is space again"))
     return tuple(sorted(out, key=lambda moment: moment.at)[:MOST])

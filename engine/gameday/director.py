@@ -126,7 +126,8 @@ class Director:
                 await self._set_fault(step.fault, step.value, step.server)
             case "promote":
                 fields = {"epoch": stage.epoch, "override_reason": step.text}
-                await stage.request("promote", fields, Actor(step.who, kind="person", terminal="pts/7"))
+                if not await stage.request("promote", fields, Actor(step.who, kind="person", terminal="pts/7")):
+                    self._note("refused", step.who)
             case "complaint" if stage.percent_bp:  # of LLM keywords; who is served none has none to complain of
                 fields = {"kind": "complaint", "id": f"game-{uuid.uuid4().hex[:12]}", "text": step.text}
                 fields |= {"document": stage.llm_document(), "source": step.who}

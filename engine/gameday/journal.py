@@ -14,12 +14,12 @@ from engine import files
 
 NAME = "gameday.jsonl"
 
-Kind = Literal["ready", "begun", "step", "start", "back", "look", "room"]
+Kind = Literal["ready", "begun", "step", "start", "back", "look", "room", "refused"]
 
 
 class JournalEntry(Struct, frozen=True, omit_defaults=True):
     """`at` is the calendar's, `real` the machine's epoch seconds. `step`: the number of a scenario's step. `start`: the
-    player starts an engine; `back`: it runs."""
+    player starts an engine; `back`: it runs. `refused`: a colleague could not promote."""
 
     real: float
     at: float

@@ -143,6 +143,10 @@ def test_an_unknown_scenario_names_the_ten(tmp_path: Path) -> None:
     refused = ran("gameday", "--scenario", "nonsense", "--no-console", cwd=tmp_path, state=tmp_path)
     assert refused.returncode == 1
     assert "false-alarm" in refused.stderr
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "rollout.toml").touch()
+    taken = ran("gameday", "--keep", "mine", "--no-console", cwd=tmp_path, state=tmp_path)
+    assert "mine is not empty" in taken.stderr
     both = ran("gameday", "--scenario", "dead", "--surprise", cwd=tmp_path, state=tmp_path)
     assert both.returncode == 2
 
