@@ -211,7 +211,7 @@ class SanitizingStream:
 
     @property
     def raw(self) -> TextIO:
-        """For deliberate cursor movement and emphasis; see `context.raw_stream`."""
+        """The stream for deliberate cursor movement and emphasis; see `context.raw_stream`."""
         return self._stream
 
     def write(self, text: str) -> int:

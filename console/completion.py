@@ -29,7 +29,7 @@ def place_of(ctx: click.Context) -> CliContext:
 
 
 def completes(pairs: Callable[[CliContext], Pairs]) -> Complete:
-    """For `shell_complete`: (id, description) of those that start with the typed text."""
+    """For `shell_complete`: (id, description) pairs that start with the typed text."""
 
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem

@@ -139,7 +139,8 @@ class CliContext:
             return None
 
     def _may_run(self) -> bool:
-        """Whether an engine holds the store. A lock that cannot be tried, such as a planted pipe, stops no rollback."""
+        """Whether an engine may hold the store. A lock that cannot be tried, such as a planted pipe, does not stop
+        a rollback."""
         try:
             return self.store.is_locked()
         except OSError:

@@ -147,7 +147,7 @@ def glossary() -> dict[str, str]:
 
 
 def terms(*names: str) -> list[Explained]:
-    """Those that the glossary has."""
+    """The glossary's entries for these names, without those it lacks."""
     return [(name, _sentence(glossary()[name])) for name in names if name in glossary()]
 
 

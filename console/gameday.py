@@ -63,7 +63,7 @@ class GameLink(StoreLink):
 
 
 class GameConsole(Console):
-    """Not `rehearsal`: nothing about it is at hand that a real shift would not have."""
+    """A game day's console. Not a `rehearsal` to its screens: it offers nothing that a real shift would not have."""
 
     def __init__(self, game: Game, goes_by: str = "", **more: Any) -> None:
         super().__init__(GameLink(game, goes_by), game.plan, **more)
@@ -113,7 +113,8 @@ class GameConsole(Console):
             super().action_go(number)
 
     def action_leave(self) -> None:
-        """From the briefing and the debrief at once; during the shift it asks, and the debrief follows."""
+        """Leave at once from the briefing and the debrief; during the shift ask first, and show the debrief
+        afterwards."""
         if isinstance(self.screen, Briefing | DebriefPage | QuestionDialog) or self.game.left_s() is None:
             self.exit(0)
             return

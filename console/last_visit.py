@@ -1,5 +1,8 @@
-"""When this person last looked at a store, kept beside the theme. A path is not a store: one made again there, or a
-rehearsal on its own calendar, begins with another first decision."""
+"""Remembers when this person last visited a store, in a file next to the theme.
+
+A path does not identify a store: one created there again, or a rehearsal on its own calendar, begins with another
+first decision.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from engine.store.folder import StoreError
 
 
 def recall(link: Link) -> float:
-    """In the engine's epoch seconds; 0 if this person never looked at this store."""
+    """The last visit in the engine's epoch seconds; 0 if this person never visited this store."""
     began, _, looked = themes.recall(_key(link)).partition(" ")
     if not looked or began != _began(link):
         return 0.0

@@ -140,7 +140,7 @@ def _silent(age: float, process: str, stops: str, armed: bool) -> Pulse:
 
 
 def _stops(what: str, left: float, armed: bool) -> str:
-    """When routers stop LLM calls, at the latest."""
+    """When routers stop LLM calls at the latest."""
     if not armed:
         return "the armed file is missing, so no LLM call can start"
     return f"{what} in {format_duration(left)}" if left > 0 else "its lease has run out: every router is at 0 %"
@@ -220,7 +220,7 @@ def uncertain(view: View, state: State | None, armed: bool) -> View:
 
 
 def _newer(asked: View | None, kept: View | None) -> View | None:
-    """Of the engine's last answer and its last view in the store, which is older on a full disk. Pure."""
+    """The newer of the engine's last answer and its last view in the store, which is older on a full disk. Pure."""
     if asked is None or kept is None:
         return kept or asked
     same = asked.engine.pid == kept.engine.pid

@@ -10,7 +10,7 @@ from engine.view.model import HandoverView, View
 
 
 class People:
-    """What is remembered about them is kept beside the theme, for this account on this machine."""
+    """Remembers people in a file next to the theme, for this account on this machine."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

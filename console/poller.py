@@ -1,4 +1,4 @@
-"""Polls a link, one look at a time, off the screen's loop. A look that hangs becomes a sentence, not a frozen
+"""Polls a link, one read at a time, off the screen's loop. A read that hangs becomes a sentence, not a frozen
 screen."""
 
 from __future__ import annotations

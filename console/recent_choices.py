@@ -1,4 +1,4 @@
-"""What was chosen in the menu before, newest last; kept beside the theme."""
+"""What was chosen in the menu before, newest last; kept in a file next to the theme."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ def run(
     passing = rehearsal or game is not None
     if passing and app.ending is not None:
         app.ending.call_off()  # its engine and store end after the screen, which takes a moment
-    if not passing:  # or whoever attaches after a dropped line is asked for a name, beside a console that has ended
+    # otherwise a person who attaches after a dropped line is asked for a name, next to a console that has ended
+    if not passing:
         app.link.command("presence", timeout_s=GONE_S, gone=True)
     code = app.return_code or 0
     if code > SIGNALLED and not passing:

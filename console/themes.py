@@ -196,7 +196,7 @@ def _mono() -> dict[str, Style]:
 
 
 def theme(name: str) -> Theme:
-    """The same theme for Textual's own widgets: inputs, the palette, notices."""
+    """The theme for Textual's own widgets: inputs, the palette, notices."""
     from textual.theme import BUILTIN_THEMES, Theme
 
     if name in ("terminal", "mono"):

@@ -25,7 +25,7 @@ class Travel:
         self.busy = False
 
     def move(self, to: float, now: float) -> None:
-        """To a moment; at or after `now` back to now."""
+        """Move to a moment; to now if it is `now` or later."""
         if to >= now:
             self.leave()
         else:

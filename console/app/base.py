@@ -122,7 +122,7 @@ class Base(App[int]):
 
     @property
     def briefing(self) -> tuple[float, float, bool]:
-        """Of a game day: how long the shift lasts, how fast the calendar runs, whether it can begin."""
+        """A game day's briefing: how long the shift lasts, how fast the calendar runs, whether it can begin."""
         return 0.0, 1.0, False
 
     def screen_opened(self, screen: str) -> None:
@@ -134,7 +134,7 @@ class Base(App[int]):
 
     @property
     def snapshot(self) -> EngineSnapshot:
-        """Of the moment that the screens show."""
+        """The snapshot of the moment that the screens show."""
         return self.live if self.travel.at is None else self.travel.snapshot
 
     @property
@@ -205,7 +205,8 @@ class Base(App[int]):
         return v.at if v is not None and v.rehearsal else time.time()
 
     def refuse_text(self, sentence: str) -> None:
-        """Instead of a question for a text: whoever types on without looking must not act by its letters."""
+        """Refuse keys in place of a question for a text: if someone keeps typing without looking, the letters must
+        not act."""
         self.key_guard.refuse_text(time.monotonic())
         self.say(sentence, "caution")
 

@@ -48,7 +48,7 @@ class CommandActions(ViewReading):
         self.act("restore", since=None, stage=None, dry_run=False)
 
     def action_start_engine(self) -> None:
-        """When none runs: start it as `rollout` does, detached from this console."""
+        """Start an engine, if none runs, as `rollout` does: detached from this console."""
         if self.rehearsal:
             self.say(
                 "A rehearsal's engine ends with it: q ends this one, `rollout rehearse` starts another.", "caution"

@@ -17,7 +17,7 @@ UNHEARD_S = 20.0
 
 
 def next_burst(keys: deque[events.Key]) -> list[events.Key]:
-    """Take the first key off, and what came within GRACE_S of the one before: they are judged together."""
+    """Take the first key, and those within GRACE_S of the one before: they are judged together."""
     burst = [keys.popleft()]
     while keys and keys[0].time - burst[-1].time <= GRACE_S:
         burst.append(keys.popleft())

@@ -114,7 +114,7 @@ class Navigation(RollbackActions):
             self.push_screen(Servers())
 
     def action_on_gate(self, what: str) -> None:
-        """One of the gate's keys from another screen: the gate first, then its question."""
+        """Handle one of the gate's keys on another screen: show the gate first, then its question."""
         if self.page is not None and self.page.cursor is not None:
             self.say(PAST, "caution")
             return

@@ -19,8 +19,11 @@ class ViewReading(Base):
     """Nothing here waits in the key loop: a store that hangs must not block R."""
 
     def _read_soon(self) -> None:
-        """Not awaited by the key loop: a poll that hangs must not block R. A task, because a worker's messages cost as
-        much as painting; an error is for the next poll, as with a worker."""
+        """Read without the key loop waiting: a poll that hangs must not block R.
+
+        A task, because a worker's messages cost as much as painting. An error is left to the next poll, as with a
+        worker.
+        """
         task = asyncio.get_running_loop().create_task(self._read())
         self._reads.add(task)
         task.add_done_callback(self._read_done)

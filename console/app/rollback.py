@@ -21,7 +21,7 @@ class RollbackActions(TimeTravel):
     _newest_rollback: int | None = None  # of the log; None before the first snapshot
 
     def action_roll_back(self) -> None:
-        """Nothing may delay it: start the thread that removes the armed file, then show the screen."""
+        """Start the thread that removes the armed file, then show the screen. Nothing may delay this."""
         v = self.live.view
         page = self.page
         seen = f"{page.TITLE if page else ''}: {v.health_sentence}" if v else ""

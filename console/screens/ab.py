@@ -235,7 +235,7 @@ class AbTest(FetchingPage):
         return below(area, min(area.height, wanted))
 
     def _pairs(self, c: Canvas, area: Area) -> None:
-        """The same documents by both methods, served or in shadow."""
+        """The documents that have both methods' keywords, served or in shadow."""
         extra = 2 if c.width >= blocks.BOXED else 1
         if not self.pairs or area.height < len(self.pairs) + extra:
             return

@@ -43,7 +43,7 @@ class PaintApi(Protocol):
 
     @property
     def size(self) -> Extent:
-        """Of the terminal, in cells."""
+        """The terminal's size in cells."""
 
     since: float  # when the user last looked, in the engine's epoch seconds; 0 = never
     travel: Travel
@@ -54,11 +54,11 @@ class PaintApi(Protocol):
 
     @property
     def snapshot(self) -> EngineSnapshot:
-        """Of the moment that the screens show."""
+        """The snapshot of the moment that the screens show."""
 
     @property
     def live(self) -> EngineSnapshot:
-        """Of now, whatever the screens show."""
+        """The snapshot of now, whatever the screens show."""
 
     @property
     def who(self) -> str: ...
@@ -79,7 +79,7 @@ class AppApi(PaintApi, Protocol):
 
     @property
     def briefing(self) -> tuple[float, float, bool]:
-        """Of a game day: how long the shift lasts, how fast the calendar runs, whether it can begin."""
+        """A game day's briefing: how long the shift lasts, how fast the calendar runs, whether it can begin."""
 
     def screen_opened(self, screen: str) -> None:
         """A screen is shown: a game day notes it."""

@@ -136,7 +136,7 @@ class QuestionDialog(ModalScreen[str | None]):
 
     @property
     def _is_note(self) -> bool:
-        """For a note, a complaint, a hold: the percentage doesn't rise, so Enter is enough."""
+        """Whether Enter is enough: a note, a complaint or a hold does not raise the percentage."""
         return not self.danger
 
     def action_turn(self) -> None:

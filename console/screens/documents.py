@@ -105,7 +105,7 @@ class Documents(Ordered):
                 chosen,
                 ((text, method, order), beat or (before[1] if same else 0), restored),
             )
-            if not moved:  # else a key was pressed meanwhile: read its selection next
+            if not moved:  # otherwise a key was pressed in the meantime: read its selection next
                 self.rows.at = place
 
         return put

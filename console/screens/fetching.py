@@ -1,4 +1,4 @@
-"""Screens that read more than the view: in a thread, on demand, showing the last answer meanwhile."""
+"""Screens that read more than the view: in a thread, on demand, showing the last answer until the next."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class Gate(Page):
         return len(items) - shown.stop if shown else 0
 
     def _more(self, c: Canvas, area: Area, v: View) -> None:
-        """On a tall screen: the stage's purpose, and the course of its figures."""
+        """On a tall screen, the stage's purpose and the curves of its figures."""
         if area.height < 8:
             return
         purpose, curve = blocks.stack(area, (4, 0))
@@ -182,8 +182,7 @@ class Gate(Page):
         self.repaint()
 
     def _go_on(self, done: ItemView) -> None:
-        """Move to the next open item, wrapping around; stay if the user has moved the cursor meanwhile or none is
-        open."""
+        """Move to the next open item, wrapping around. Stay if the user has moved the cursor or no item is open."""
         v = self.snapshot.view
         items = checklist.lines(v.gate) if v else []
         here = items[self.rows.at].item if self.rows.at < len(items) else None

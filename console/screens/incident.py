@@ -38,7 +38,7 @@ def number(place: int, ascii_only: bool) -> str:
 
 
 def grid_around(incident: Incident, now: float) -> Grid:
-    """The chart's window: all of it up to some minutes after the decision, in the narrowest buckets that hold it."""
+    """The chart's window: up to some minutes after the decision, in the narrowest buckets that cover it."""
     start = min(h.at for h in incident.happened) if incident.happened else incident.decided
     until = min(now, incident.decided + AFTER_S)
     zoom = next((z for z in ZOOMS if z.seconds >= until - start + 2 * AIR_S), ZOOMS[-1])
@@ -196,7 +196,7 @@ class IncidentPage(FetchingPage):
 
 
 def as_text(incident: Incident) -> str:
-    """As plain text: what, each moment, what it cost, why."""
+    """The incident as plain text: what happened, each moment, the cost, the cause."""
     cause = f"Cause: {incident.cause}" if incident.cause else "No cause recorded yet."
     return "\n".join(
         [

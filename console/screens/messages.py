@@ -29,7 +29,7 @@ SIGNS = {"sent": ("✔", "ok"), "kept": ("✔", "dim"), "waiting": ("…", "warn
 
 
 class MessageRow(NamedTuple):
-    """A message of the plan, its last delivery, and what its row shows beside the name."""
+    """A message of the plan, its last delivery, and its row's other columns."""
 
     message: Message
     last: Delivery | None
@@ -72,8 +72,8 @@ class Messages(Ordered, Work):
         return [] if message is None else explain.message(message)
 
     def messages(self, v: View) -> list[MessageRow]:
-        """Those that the filter leaves; this stage's first, unless sorted otherwise. Sending one keeps the order, so
-        nothing moves under the cursor."""
+        """The messages that match the filter; this stage's first, unless sorted otherwise. Sending one keeps the
+        order, so nothing moves under the cursor."""
         plan = sorted(self.console.plan.messages, key=lambda m: bool(m.stages) and v.stage not in m.stages)
         rows = [self._row(message, v) for message in plan]
         return self.sorted_by.sort([row for row in rows if matches(self.text_wanted, *_cells(row), row.status)])

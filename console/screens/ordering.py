@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Order(NamedTuple):
-    """One way to sort: its words for the title, and the sort key. The first of a screen is the list as it comes."""
+    """One way to sort: its words for the title, and the sort key. The first of a screen keeps the list's own order."""
 
     title: str = ""
     by: Callable[[Any], Any] | None = None
@@ -37,7 +37,7 @@ class Ordered(Searching):
 
     @property
     def order(self) -> int:
-        """Of ORDERS."""
+        """An index into ORDERS."""
         return min(self.console.orders.get(self.TITLE, 0), len(self.ORDERS) - 1)
 
     @property

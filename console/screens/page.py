@@ -41,7 +41,7 @@ class Page(Painting, Screen[None]):
         yield from self.more()
 
     def more(self) -> ComposeResult:
-        """Widgets beside the sheet, usually an input."""
+        """Further widgets of the page, usually an input."""
         yield from ()
 
     @classmethod

@@ -87,7 +87,7 @@ class Painting:
 
     @property
     def step_s(self) -> float:
-        """How far the cursor moves at a time."""
+        """The cursor's step in seconds."""
         return self.console.series_cache.window_s / STEPS
 
     @property

@@ -188,7 +188,7 @@ class Palette(ModalScreen[Command | None]):
 
 
 def _place(wanted: Sequence[str], text: str) -> int:
-    """The sum of the words' positions in `text`; NOWHERE if one of them starts no word of it."""
+    """The sum of the positions in `text` where the words begin a word; NOWHERE if one of them begins none."""
     parts = WORD.findall(text)
     places = [next((i for i, part in enumerate(parts) if part.startswith(word)), NOWHERE) for word in wanted]
     return min(NOWHERE, sum(places))

@@ -24,7 +24,7 @@ from engine.text import counted, percent
 from engine.view.model import View
 
 Lines = list[tuple[str, str]]  # text, style
-WIDE = 140  # from this width on, figures go beside the text
+WIDE = 140  # from this width on, figures go next to the text
 FILE = "rollout-report.html"
 ASKS = {
     "well": "What went well",

@@ -130,7 +130,7 @@ class Rollback(Page):
                 c.fill(0, y, c.width, "alarm")
                 c.put(1, y, line, "alarm")
                 y += 1
-        if state == "overdue":  # the one line that must not be cut
+        if state == "overdue":  # the one line that must fit
             armed = self.console.link.folder.armed
             gone = f"The armed file is gone, so no LLM call can start; the proof is missing. Check:  ls {armed}"
             for line in wrapped(

@@ -45,8 +45,8 @@ class Rows:
 def draw_whole(
     c: Canvas, area: Area, rows: Rows, count: int, selected: int, line: Callable[[int, int, int], object]
 ) -> None:
-    """A list with its selected row in full: `selected` lines of it, as far as there is room. `line(index, y, height)`
-    paints one."""
+    """Draw a list with its selected row in full: as many of its `selected` lines as fit. `line(index, y, height)`
+    paints one row."""
     if not count or area.height < 1:
         return
     extra = min(max(0, selected - 1), area.height - 1)

@@ -137,8 +137,8 @@ class Triggers(Ordered):
         return next((p.metric for p in self.console.plan.triggers if p.id == t.id), "error_rate")
 
     def _detail(self, c: Canvas, area: Area, t: TriggerView) -> None:
-        """Two rows: the plan's rule with its figures, and the whole sentence. A lock needs both: nothing is judged
-        meanwhile."""
+        """Two rows: the plan's rule with its figures, and the whole sentence. A lock needs both rows, since nothing
+        is judged during one."""
         rows = 0
         if t.verdict != "locked":
             rule = f"{t.text} → {words.ACTION.get(t.action, t.action)}"

@@ -94,7 +94,7 @@ STEPS = (
 
 
 class AnswerField(Input):
-    """Enter turns the page at once: keys typed ahead of it belong to the next question."""
+    """Enter turns the page at once: keys typed after it belong to the next question."""
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key != "enter":
@@ -106,7 +106,7 @@ class AnswerField(Input):
 
 
 class SetupScreen(Screen[None]):
-    """One question."""
+    """The screen of one question."""
 
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
@@ -206,7 +206,7 @@ class Setup(App[str | PlanDraft | None]):
         self._shown()
 
     def _write(self) -> None:
-        """The caller writes it, once nothing stands against it: a refusal here keeps the answers."""
+        """Hand the plan to the caller to write, if nothing prevents it; a refusal here keeps the answers."""
         try:
             drafts.plan_text(self.draft, self.folder)
             self.trouble = drafts.writing_trouble(self.draft, self.folder)

@@ -19,7 +19,7 @@ URL = "http://127.0.0.1:11434"
 MODEL = "llama3.2:3b"
 PORT = 8080
 PORTS = 20  # tried from PORT on
-ADDRESSES = "notify-urls"  # beside the plan, readable by its owner only
+ADDRESSES = "notify-urls"  # next to the plan, readable only by its owner
 LOAD = "stages[0].validation[3].run"  # "Load test documents manually"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 

@@ -87,6 +87,6 @@ async def _ask(client: Any, url: str) -> tuple[int, dict[str, Any]]:
 
 
 def _names(rows: list[Any], field: str) -> tuple[str, ...]:
-    """Their names, without repeats, safe to show."""
+    """The models' names, without repeats, safe to show."""
     names = [clean_line(str(row.get(field) or ""), 100) for row in rows[:MOST_MODELS] if isinstance(row, dict)]
     return tuple(dict.fromkeys(name for name in names if name))

@@ -28,7 +28,7 @@ def ask(folder: Path, manner: Manner) -> PlanDraft | str | None:
 
 
 def write(draft: PlanDraft, folder: Path) -> Path:
-    """The plan, and the file of addresses if there is one. Never replaces an existing file."""
+    """Write the plan, and the file of addresses if there is one. Never replaces an existing file."""
     plan = folder / "rollout.toml"
     text = drafts.plan_text(draft, folder)
     addresses = folder / drafts.ADDRESSES

@@ -67,7 +67,7 @@ class Frame:
         self._uneven: set[int] = set()  # rows that may contain wide or combined characters
         self._at: tuple[int, int] | None = None  # the terminal's cursor; None if uncertain
         self._style: Style | None = None  # the style it writes in
-        self._begun = False  # a frame has begun, but nothing of it was sent yet
+        self._begun = False  # whether a frame has begun of which nothing is sent yet
 
     def forget(self) -> None:
         """Assume nothing about the terminal: the next frame is sent whole."""
@@ -76,7 +76,7 @@ class Frame:
         self._at = self._style = None
 
     def diff(self, data: str) -> str:
-        """What to send of it."""
+        """What to send to the terminal for a frame."""
         out: list[str] = []
         rest: tuple[int, int] | None = None  # the cursor's resting place, for the terminal's own pop-ups
         for part in _parts(data):
@@ -159,7 +159,7 @@ class Frame:
 
 
 def _parts(data: str) -> Iterator[_Run | tuple[int, int] | str]:
-    """Its runs of text, the places that the cursor moves to, and every other sequence, in order."""
+    """A frame's runs of text, cursor positions, and other sequences, in order."""
     x = y = begin = 0
     style, cells, uneven = PLAIN, list[Cell](), False
     for token in _TOKENS.finditer(data):
@@ -197,8 +197,8 @@ def _clears(sequence: str) -> bool:
 
 @lru_cache(512)  # a screen repeats a few texts: blanks, rules, labels
 def _cells(text: str, style: Style) -> tuple[tuple[Cell, ...], bool]:
-    """One pair per cell, and whether every cell is one character: a wide one is followed by an empty cell, combining
-    marks join the cell before."""
+    """One pair per cell, and whether every cell holds one character. A wide character is followed by an empty cell;
+    combining marks join the cell before."""
     blank = (" ", _blank(style))
     if text.isascii():
         return tuple([blank if char == " " else (char, style) for char in text]), True

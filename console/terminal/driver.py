@@ -41,7 +41,7 @@ LEAVE = (  # what Textual writes on exit, and the title
     + "\x1b[<u\x1b[?1049l\x1b[?25h"
     "\x1b[?1004l" + RESTORE_TITLE
 )
-CONTINUED_S = 0.2  # a SIGTSTP this soon after a SIGCONT is one that it answered: no one presses Ctrl-Z so fast
+CONTINUED_S = 0.2  # a SIGTSTP this soon after a SIGCONT is the one it answered: no one presses Ctrl-Z so fast
 ANSWERS = ("\x1b[?2048h", "\x1b[?1016h")  # modes that Textual's input thread sets when the terminal answers a query
 
 
@@ -167,8 +167,8 @@ class PatientDriver(LinuxDriver):
     # -- stopped and continued -----------------------------------------------------------------------------------------
 
     def _sigtstp_application(self, *_: object) -> None:
-        """On the loop, after the handlers of signals that came at the same time: Python calls them by number, SIGTSTP
-        last, and one may interrupt another."""
+        """Runs on the loop, after the handlers of signals that came at the same time: Python calls them by number,
+        SIGTSTP last, and one may interrupt another."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._pause)
 
@@ -207,7 +207,7 @@ class PatientDriver(LinuxDriver):
         elif self._paused and self._auto_restart:
             self._paused = False
             super()._sigcont_application()
-        else:  # stopped by SIGSTOP, which can't be caught: others may have written on the terminal meanwhile
+        else:  # stopped by SIGSTOP, which cannot be caught: other programs may have written to the terminal
             self._loop.call_soon_threadsafe(self._restart)
 
     def _restart(self) -> None:

@@ -52,7 +52,8 @@ def key_names(typed: str) -> list[str]:
 
 
 def report_dropped(keys: Sequence[str]) -> tuple[str, str] | None:
-    """(sentence, style) about keys typed before the first paint: whoever pressed R must learn that it did nothing."""
+    """(sentence, style) about keys typed before the first paint: a person who pressed R must learn that it did
+    nothing."""
     if "R" in keys or "f9" in keys:
         key = "R" if "R" in keys else "F9"
         return (

@@ -24,7 +24,7 @@ from engine.text import counted
 MOST_WORKERS = 64
 PARTS_AT_ONCE = 100
 LOOK_S = 0.3
-RESTARTS = 3  # of each worker that dies; its part goes to another meanwhile
+RESTARTS = 3  # of each worker that dies; another worker takes its part
 END_S = 5.0
 MOST_RAY_WORKERS = 1000
 _LOCAL = re.compile(r"local:(\d{1,3})")
@@ -174,7 +174,7 @@ def sentence(result: JobResult, took: float) -> str:
 
 
 def data(result: JobResult) -> dict[str, Any]:
-    """The same for programs."""
+    """The result for programs."""
     troubles = [f"{name}: {why}" for why, names in result.troubles.items() for name in names]
     return {"job": result.job.id, "state": result.job.state, **to_builtins(result.tally), "skipped": troubles}
 
@@ -187,7 +187,7 @@ def _ask(client: EngineClient, kind: str, /, **fields: object) -> dict[str, Any]
 
 
 class _Process:
-    """One worker, started again when it is killed."""
+    """One worker process, started again if it is killed."""
 
     def __init__(self, store: Path, job: int, plan_path: Path) -> None:
         self._command = [

@@ -1,4 +1,4 @@
-"""Which documents of a load the store has unchanged."""
+"""Finds the documents of a load that the store already has unchanged."""
 
 from __future__ import annotations
 

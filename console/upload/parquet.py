@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 from console.upload import remote
 from engine.store.jobs import ExtractedItem, Job
 
-PART_ROWS = 20_000  # of a row group that is larger: its workers read it from its start, so few parts of it
+# rows in a part of a larger row group: workers read a group from its start, so it is split into few parts
+PART_ROWS = 20_000
 BATCH_ROWS = 256
 COLUMNS = ("id", "file", "text", "title")
 
@@ -117,7 +118,7 @@ def write(job: Job, number: int, items: Sequence[ExtractedItem]) -> None:
 
 
 def packed(items: Sequence[ExtractedItem]) -> bytes:
-    """One row a document, in the order of their ids."""
+    """One row a document, ordered by id."""
     arrow = library()
     words = arrow.list_(arrow.string())
     schema = arrow.schema(

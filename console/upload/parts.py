@@ -16,7 +16,7 @@ from engine.worker.core import PartDocument
 PART_DOCUMENTS = 500
 PART_BYTES = 16_000_000
 READ_BYTES = 1 << 20
-RANGE_BYTES = 4_000_000  # of JSON lines at a URL, whose lines nobody counts
+RANGE_BYTES = 4_000_000  # of JSON lines at a URL, where lines are not counted
 
 
 def parts(files: Iterable[str]) -> Iterator[JobPart]:

@@ -71,7 +71,7 @@ class RayCluster:
 
 
 class RayWorker:
-    """One worker, wherever it runs."""
+    """One worker on the cluster."""
 
     def __init__(self, ray: Any, ends: Any) -> None:
         self._ray = ray
@@ -104,7 +104,7 @@ def authenticated(version: str, mode: str) -> bool:
 
 
 def run(place: str, job: int, plan_text: str) -> str:
-    """On a machine of the cluster: work until the job has nothing left; why it ended early, else ""."""
+    """Runs on a machine of the cluster: work until the job has nothing left; return why it ended early, else ""."""
     switch_threads_soon()
     try:
         with tempfile.TemporaryDirectory(prefix="rollout-worker-") as folder:

@@ -52,7 +52,7 @@ def listed(url: str) -> list[str]:
 
 
 def size(url: str) -> int:
-    """In bytes; 0 if the service does not give it. RemoteTrouble."""
+    """The size in bytes; 0 if the service does not give it. RemoteTrouble."""
     fs, path = system(url)
     try:
         return int(fs.size(path) or 0)
@@ -61,7 +61,7 @@ def size(url: str) -> int:
 
 
 def opened(url: str) -> BinaryIO:
-    """For reading, compressed files as what is in them. RemoteTrouble."""
+    """A stream to read; decompresses compressed files. RemoteTrouble."""
     system(url)
     try:
         file = importlib.import_module("fsspec").open(url, "rb", compression="infer").open()

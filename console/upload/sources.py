@@ -255,7 +255,8 @@ def _of_parquet(path: str, file: BinaryIO, span: Span | None) -> Iterator[Source
 
 
 def _of_range(path: str, file: BinaryIO, span: Span) -> Iterator[Source]:
-    """The lines that begin within a span of bytes, each named by its byte: nobody has counted the lines before."""
+    """The lines that begin within a span of bytes, each named by its byte, since the lines before are not
+    counted."""
     start, end, _ = span
     if start:
         file.seek(start - 1)
@@ -352,7 +353,7 @@ def of_row(name: str, row: Any) -> Source:
     title = row.get("title")
     text = _sound(row["text"])
     trouble = "" if text.strip() else EMPTY
-    if _sound(id) != id:  # two such ids would become the same name
+    if _sound(id) != id:  # two ids would become the same name
         trouble = "its id holds half of a surrogate pair"
     return Source(_sound(id), _sound(title) if isinstance(title, str) else "", text, trouble, named=named)
 
@@ -363,5 +364,5 @@ def _broken(error: Exception) -> str:
 
 
 def _sound(text: str) -> str:
-    """Without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
+    """The text without halves of surrogate pairs, which JSON can spell and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Uploads documents to the engine, with as much concurrency as it answers quickly."""
+"""Uploads documents to the engine, with as much concurrency as it answers promptly."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def _store(context: CliContext, report: Say) -> None:
 
 
 def _port(context: CliContext, report: Say) -> None:
-    """Whether the engine listens, or could listen, on the plan's port."""
+    """Check that the engine listens, or could listen, on the plan's port."""
     http = context.file_plan.http
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:

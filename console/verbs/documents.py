@@ -98,7 +98,7 @@ def _snippet(text: str, words: list[str], around: int = 60) -> str:
 
 
 def _text(context: CliContext, d: Document) -> str:
-    """Its text, from where it is if the store does not keep it; "" if it cannot be had."""
+    """A document's text, from its source if the store does not keep it; "" if it cannot be read."""
     stored = d if d.text else context.reader.document(d.id)
     return _text_of(stored)[0] if stored is not None else ""
 

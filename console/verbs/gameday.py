@@ -82,7 +82,7 @@ def _chosen(name: str | None) -> Scenario:
 
 
 def _without_screen(game: GameDay) -> None:
-    """Until the shift is over; people act through verbs meanwhile."""
+    """Play without the screen until the shift is over; people act through verbs."""
     click.echo(f"game day: store {game.folder.path}, plan {game.plan_path}; ends with this command")
     until = time.monotonic() + READY_S
     while not (begun := game.begin())[0]:

@@ -46,7 +46,7 @@ class WorkerOptions(NamedTuple):
         return f"{self.on}{more}{f' --engine {self.engine}' if self.engine else ''}"
 
     def place(self, as_json: bool) -> Place:
-        """Where that is. Exits with a sentence if there is no such place, or none that answers."""
+        """The place where the workers run. Exits with a sentence if there is no such place, or it does not answer."""
         from console.upload import driver
 
         try:
@@ -63,7 +63,8 @@ class WorkerOptions(NamedTuple):
 
 
 def checked_output(output: str, kind: str | None, as_json: bool) -> str:
-    """Where the keywords go, as every worker finds it. Exits with a sentence if nothing can be written there."""
+    """The place for the keywords, in a form that every worker resolves. Exits with a sentence if nothing can be
+    written there."""
     from console.upload import parquet
 
     if kind == "live":

@@ -1,4 +1,4 @@
-"""The engine that a command needs: the one that runs, or one of its own that stops with it."""
+"""The engine for a command: the one that runs, or a private one that stops with the command."""
 
 from __future__ import annotations
 

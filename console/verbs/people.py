@@ -171,7 +171,7 @@ def _verify(context: CliContext, noted: str, as_json: bool) -> None:
     known = None
     result, seen = context.reader.read(compared)
     while (latest := recall(context.folder.path)) != known:
-        known = latest  # an engine that decides meanwhile remembers it before it is in the log
+        known = latest  # an engine that decides now remembers it before it is in the log
         result, seen = context.reader.read(compared)
     if seen is None:
         fail(result.sentence, as_json, code="log_broken")

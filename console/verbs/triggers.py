@@ -196,7 +196,7 @@ def _replay(
 
 
 def _summary(firings: list[Firing]) -> dict[str, dict[str, Any]]:
-    """By trigger: count, first firing, delay after the fault."""
+    """Per trigger: count, first firing, delay after the fault."""
     summary: dict[str, dict[str, Any]] = {}
     for f in firings:
         of = summary.setdefault(f.trigger, {"count": 0, "first": f.t, "delay_s": None})

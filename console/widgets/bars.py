@@ -26,7 +26,8 @@ BADGE = {
 
 
 def others(v: View, who: str, terminal: str) -> list[str]:
-    """Who else looks. Another console of the same account is another person, named by their terminal."""
+    """Who else has a console open. Another console of the same account counts as another person, named by their
+    terminal."""
     names = {o.name for o in v.operators if o.name != who}
     same = {o.terminal for o in v.operators if o.name == who and o.terminal and o.terminal != terminal}
     beside = {f"{who} on {place.removeprefix('/dev/')}" for place in same} if terminal else set()

@@ -89,7 +89,7 @@ def in_ascii(text: str) -> str:
 
 @lru_cache(4096)
 def printable(text: str) -> str:
-    """`text` without anything that could control a terminal; usually `text` itself."""
+    """`text` without anything that could control a terminal; usually unchanged."""
     return text if text.isprintable() else clean_line(text.replace("\n", " ").replace("\t", " "), 4000)
 
 

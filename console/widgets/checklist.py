@@ -66,7 +66,7 @@ def sign(condition: ConditionView) -> tuple[str, str]:
 
 
 def lacks(condition: ConditionView) -> str:
-    """What is missing, without the condition's text, which is beside it; "" if nothing is."""
+    """What is missing, without the condition's own text, which is on the same line; "" if nothing is."""
     return condition.missing.removeprefix(f"{condition.text}: ")
 
 

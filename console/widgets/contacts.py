@@ -13,7 +13,7 @@ NOBODY = "none yet: fill in [[contacts]] in rollout.toml (name, phone, email)"
 
 
 def known(contact: Contact, detail: str) -> str:
-    """A detail of a contact; "" while it is still the plan's placeholder, such as "[Phone]"."""
+    """A detail of a contact; "" if it is still the plan's placeholder, such as "[Phone]"."""
     return "" if detail in contact.missing else str(getattr(contact, detail))
 
 

@@ -115,7 +115,7 @@ def column_of(grid: Grid, at: float, area: Area) -> int:
 
 
 def _notes(chart: Chart) -> list[str]:
-    """At the right of the title: the value at the cursor, with its time where there is room, else the value of now."""
+    """Right of the title: the value at the cursor, with its time if it fits; else the current value."""
     if chart.cursor is None:
         last = next((v for v in reversed(chart.series) if v is not None), None)
         return [chart.now or ("" if last is None else in_unit(chart, last))]
@@ -132,7 +132,7 @@ LEFT = 6  # what the labels take at least, so that all charts of a screen have o
 
 
 def _scale(c: Canvas, area: Area, chart: Chart) -> tuple[Area, float, float]:
-    """The labels at the left; (where the curve goes, the value at its lower edge, the one at its upper edge)."""
+    """The labels on the left; returns (the curve's area, the value at its lower edge, the value at its upper edge)."""
     measure, scale, rows = chart.measure, chart.scale, area.height
     limits = [v / scale for v, _ in chart.limits]
     if chart.lines:
@@ -176,7 +176,7 @@ def _one(c: Canvas, area: Area, chart: Chart, top: float) -> None:
 
 
 def _lines(c: Canvas, area: Area, chart: Chart, low: float, top: float) -> None:
-    """Several lines by powers of ten, so that the least is seen beside the greatest; each named at its end."""
+    """Several lines on a logarithmic scale, so that the smallest shows next to the largest; each named at its end."""
     for number, (name, line) in enumerate(chart.lines):
         values = [None if v is None or v <= 0 else log10(v / chart.scale) for v in line]
         style = "curve" if number == 1 else "freq"
@@ -189,7 +189,7 @@ def _lines(c: Canvas, area: Area, chart: Chart, low: float, top: float) -> None:
 
 
 def _over(c: Canvas, x: int, y: int, text: str, style: str) -> None:
-    """In place of what is there."""
+    """Write over what is there."""
     c.fill(x, y, len(text), style)
     c.put(x, y, text, style)
 
@@ -296,7 +296,7 @@ def _mark(c: Canvas, area: Area, column: int, sign: str) -> None:
 
 
 def marks(log: Sequence[DecisionView]) -> list[tuple[float, str]]:
-    """When the percentage was raised or lowered."""
+    """Moments at which the percentage was raised or lowered."""
     return [(d.at, MARKED[d.kind]) for d in log if d.kind in MARKED and d.percent_from != d.percent_to]
 
 

@@ -109,7 +109,7 @@ def evidence(g: Gauge) -> str:
 
 
 def _methods(c: Canvas, area: Area, v: View) -> None:
-    """Which method served the window's documents: two bars with figures."""
+    """The share of each method in the window's documents: two bars with figures."""
     title = f"methods · {format_duration(v.error_rate.window_s)}"
     if area.height > SMALL_ROWS:
         x, y, width, _ = blocks.panel(c, area, title, f"{v.engine.documents_per_min:.0f} a minute", "dim")
@@ -170,7 +170,7 @@ def _fact(s: ServerView, detail: Detail) -> str:
 
 
 def evidence_line(c: Canvas, y: int, v: View) -> None:
-    """The attribution in full, and beside it as much about the LLM servers as fits, always one that is down."""
+    """The attribution in full, and next to it as much about the LLM servers as fits, always one that is down."""
     beside = cell_len(v.attribution) + 5 if v.attribution else 2
     for detail in DETAILS:
         parts = servers(v, detail)

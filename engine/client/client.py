@@ -171,12 +171,11 @@ class EngineClient:
         pressed: float | None = None,
         done: tuple[str, ...] = (),
     ) -> RollbackResult:
-        """To 0 %: remove the armed file, push to the engine; without one, commit or leave an intent. Never raises or
-        blocks.
+        """Roll back to 0 %: remove the armed file, push to the engine; without one, commit or leave an intent. Never
+        raises or blocks.
 
         To an earlier stage above 0 % (`to_stage`) the armed file stays and only the engine can do it; if it does not
-        answer, this rolls back to 0 %, the safe side. `pressed`: when R was pressed, on `machine_s` (default: now).
-        `done`: what was already done for this rollback (the armed file removed before this module was loaded).
+        answer, this rolls back to 0 %, the safe side. `pressed`: when R was pressed, on `machine_s`.
         """
         pressed = machine_s() if pressed is None else pressed
         reason, seen = clean_line(reason), clean_line(seen, 2000)  # no file can hold half a surrogate pair
@@ -276,7 +275,7 @@ class EngineClient:
         )
 
     def _moved_to(self) -> Path | None:
-        """Where the store's folder is that a live engine of this user took this one for; None if it was not moved."""
+        """Where a moved store's folder is now, if a live engine of this user holds it; None if it was not moved."""
         from engine.store import running
 
         pid = running.process_of(self.folder.path)

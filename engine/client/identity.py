@@ -40,7 +40,7 @@ def login_uid(pid: int) -> int | None:
 def _outermost_uid(pid: int) -> int | None:
     uid = None
     for _ in range(MOST_ANCESTORS):
-        if pid <= 1:  # whoever started the container is behind everything in it
+        if pid <= 1:  # the process that started the container is behind everything in it
             break
         try:
             fields = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())

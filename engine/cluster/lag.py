@@ -17,7 +17,8 @@ SHOWN_S = 10.0
 
 
 class LoopLag:
-    """Without a beat nothing is late: a process whose loop is not measured trusts what it sees."""
+    """How late the event loop is. Without beats nothing counts as late: a process whose loop is not measured trusts
+    what it sees."""
 
     def __init__(self) -> None:
         self._last: float | None = None

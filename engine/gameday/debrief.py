@@ -81,7 +81,7 @@ def _clock(seconds: float, speed: float) -> str:
 def debrief(
     conn: sqlite3.Connection, scenario: Scenario, moments: tuple[JournalEntry, ...], speed: float, who: str
 ) -> Debrief | None:
-    """None if the shift did not start."""
+    """The debrief; None if the shift did not start."""
     began = journal.first(moments, "begun")
     if began is None:
         return None
@@ -145,7 +145,7 @@ def _starts(moments: tuple[JournalEntry, ...]) -> list[Act]:
 
 
 def _looks(moments: tuple[JournalEntry, ...], speed: float) -> tuple[ScreenLook, ...]:
-    """Without the screens that were only passed on the way to another."""
+    """The screens looked at, without those only passed on the way to another."""
     looks = [ScreenLook(moment.at, moment.text) for moment in moments if moment.kind == "look"]
     passed = {a for a, b in pairwise(looks) if b.at - a.at < PASSING_S * speed}
     return tuple(look for look in looks if look not in passed)

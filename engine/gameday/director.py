@@ -75,7 +75,7 @@ class Director:
         return True
 
     def resume(self) -> None:
-        """In the engine after a killed one: the calendar kept running."""
+        """Continue in the engine after a killed one: the calendar kept running."""
         begun = journal.first(self._past, "begun")
         if begun is not None:
             self._clock.set_speed(self._speed)

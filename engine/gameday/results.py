@@ -31,7 +31,7 @@ def keep(folder: Path, debrief: Debrief) -> bool:
 
 
 def read(*folders: Path) -> list[Debrief]:
-    """All of them without repeats, oldest first; unreadable lines are skipped."""
+    """All results without repeats, oldest first; skips unreadable lines."""
     best: dict[str, Debrief] = {}
     for folder in folders or (record.home(),):
         with contextlib.suppress(OSError):
@@ -43,7 +43,8 @@ def read(*folders: Path) -> list[Debrief]:
 
 
 def evidence(played: Iterable[Debrief]) -> str:
-    """For a checklist: "game days: 3 people passed (alice, bo, carol), last 2026-11-29T02:10:00Z"; "" if no one did."""
+    """The evidence for a checklist: "game days: 3 people passed (alice, bo, carol), last 2026-11-29T02:10:00Z"; ""
+    if no one did."""
     passed = [one for one in played if one.score.passed]
     if not passed:
         return ""

@@ -35,7 +35,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
     deed: Deed = "fault"
     fault: str = ""
     value: float = 0.0
-    server: int | None = None  # None: all of them
+    server: int | None = None  # None: all servers
     who: str = ""
     text: str = ""
     from_bp: int = 0  # happens only at this percentage or above

@@ -38,7 +38,7 @@ class ScreenLook(Struct, frozen=True):
 
 
 class Slice(Struct, frozen=True):
-    """Documents that arrived from `at` on, and how many of them were harmed, as the scenario counts harm."""
+    """Documents that arrived from `at` on, and how many of them were harmed by the scenario's definition."""
 
     at: float
     seconds: float
@@ -104,7 +104,7 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     acted_s = None if chosen is None else max(0.0, chosen.at - visible) / shift.speed
     early = shift.ended < shift.began + scenario.lasts_s - EARLY_S
     act, right = _act(scenario, chosen, machine, [*early_acts, *mine], wrong, noticed is not None, early)
-    # whoever acts in time was looking, on whichever screen
+    # A player who acts in time was looking, on whichever screen.
     looking = max(
         _timely(seen_s, scenario.par.notice_s, NOTICE),
         0 if acted_s is None else _timely(acted_s, scenario.par.act_s, NOTICE),
@@ -162,8 +162,8 @@ def _wrong_words(before: tuple[str, ...], during: tuple[str, ...]) -> str:
 
 
 def _visible(scenario: Scenario, shift: Shift, fault_at: float, chosen: Act | None) -> float:
-    """When the screens can show it: as planned, or once something is harmed, if that takes longer. An act that comes
-    between the two is right away."""
+    """When the screens can show the fault: as planned, or once something is harmed if that takes longer. An act
+    between the two is correct already."""
     planned = fault_at + scenario.visible_s
     harmed = (part.at + part.seconds for part in shift.slices if part.harmed and part.at + part.seconds > fault_at)
     shown = max(planned, next(harmed, planned))

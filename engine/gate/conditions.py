@@ -76,7 +76,7 @@ def assess(
         left = f"{format_duration(stage.bake_s - done)} left of {format_duration(stage.bake_s)}"
         stable = facts.stability
         others.append(f"stable within targets: {left}, {stable.sentence}" if stable else f"bake: {left}")
-    # whoever promotes other_needs approves; if one approval is enough, the promotion is that approval
+    # Whoever promotes must be one of the approvers; if one approval is enough, the promotion itself is that approval.
     if stage.approvals > 1 and approvals < stage.approvals:
         others.append(f"approvals: {approvals} of {stage.approvals}, {stage.approvals - approvals} to go")
     others += other_needs

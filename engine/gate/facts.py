@@ -18,7 +18,8 @@ STORED = ("search_improvement", *OF_THE_TEST)
 
 
 def measured(state: State, bucket: Bucket) -> dict[str, Sample]:
-    """From extractions since the last change of percentage; at 0 %, from LLM answers that were not served."""
+    """The samples of a stage: extractions since the last change of percentage; at 0 %, LLM answers that were not
+    served."""
     b = bucket
     if not state.percent_bp and not b.attempts and b.shadow_n:
         b = b.in_shadow()
@@ -52,7 +53,7 @@ def negative(conn: sqlite3.Connection, state: State, until: float | None = None)
 
 
 def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Verdict | None:
-    """The test's verdict so far; for a moment in the past, the verdict at its last look."""
+    """The test's verdict so far; for a past moment, the verdict at its last look before then."""
     if until is None:
         row = conn.execute(
             (

@@ -8,9 +8,8 @@ from engine.text import counted
 
 
 def impacts(incidents: int, worse: Sequence[str], harmful: Sequence[str]) -> tuple[int, str]:
-    """Their number, and all of them in words. `worse` are the A/B test's metrics that got worse; those that are not
-    `harmful` are within their limit or for people to judge: they are named but not counted.
-    """
+    """The number of impacts, and all of them in words. `worse`: the A/B test's metrics that got worse. Those not in
+    `harmful` are within their limit or for people to judge; they are named but not counted."""
     counted_ones = (
         [counted(incidents, "critical trigger or rollback", "critical triggers and rollbacks")] if incidents else []
     )

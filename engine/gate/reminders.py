@@ -10,7 +10,7 @@ from engine.view.model import ReminderView
 
 
 def due(conn: sqlite3.Connection, stage: Stage | None, state: State, now: float) -> tuple[ReminderView, ...]:
-    """As of `now`; () once stable."""
+    """The reminders due at `now`; () once stable."""
     if stage is None:
         return ()
     out = []

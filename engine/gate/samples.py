@@ -11,8 +11,8 @@ LISTED = 500
 
 
 class GateSample(Struct, frozen=True):
-    """One thing that was counted. `good` is None where it is neither, and in a blind sample, whose methods stay
-    hidden."""
+    """One thing that was counted. `good` is None if it speaks neither for nor against, and in a blind sample, whose
+    methods stay hidden."""
 
     at: float
     document: str

@@ -44,7 +44,7 @@ class Stability(Struct, frozen=True):
 
 
 def stability(conn: sqlite3.Connection, plan: Plan, state: State, now: float) -> Stability | None:
-    """None except in the last stage: only its bake counts clean days."""
+    """The stage's stability; None except in the last stage, the only one whose bake counts clean days."""
     if state.stage != plan.last_stage:
         return None
     stage = plan.stages[state.stage]

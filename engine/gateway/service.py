@@ -139,7 +139,7 @@ class Gateway:
         return self.why_ended or self._leased.keeper.problem or self._store.problem or held.ended
 
     def readiness(self) -> Readiness:
-        """Whether a load balancer should send documents here."""
+        """Readiness: whether a load balancer should send documents here, and why not."""
         if self.stopping:
             return Readiness(False, "This gateway is stopping.")
         if why := self.unattached():

@@ -25,7 +25,7 @@ class Latest(Struct, frozen=True):
 
 
 def baked(conn: sqlite3.Connection, state: State, began: float, asked_s: float, returns: bool, at: float) -> float:
-    """Of a bake of `asked_s` that began then. Time without traffic is not recorded, so it is an upper bound."""
+    """How much of a bake of `asked_s` was done. Time without traffic is not recorded, so it is an upper bound."""
     done = at - began - _blind(conn, began, at) - _away(conn, began, at)
     last = _latest(conn)
     if (last.stage, last.entered_at, last.gate.returns) == (state.stage, state.entered_at, returns):

@@ -30,7 +30,7 @@ def events_around(conn: sqlite3.Connection, at: float) -> tuple[float | None, fl
 
 
 def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[float]:
-    """When triggers went into breach between two moments at most a day apart."""
+    """When triggers went into breach between two moments, at most a day apart."""
     verdicts: dict[str, str] = {}
     moments = []
     for trigger, when, verdict in conn.execute(

@@ -68,7 +68,8 @@ def gate_at(
 
 
 def _return_began(conn: sqlite3.Connection, state: State) -> float:
-    """When the bake of the way back began: with the cause of the rollback, which unlocks it if a trigger acted."""
+    """When the bake of the way back began: with the written cause of the rollback, which unlocks promotion if a
+    trigger acted."""
     if (setback := state.setback) is None:
         return state.changed_at
     query = "SELECT min(at) FROM decision WHERE rev > ? AND rev <= ? AND kind = ?"

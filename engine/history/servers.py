@@ -17,7 +17,7 @@ PROBED_S = 86400.0  # an older probe says nothing
 
 
 def servers_at(conn: sqlite3.Connection, plan: Plan, at: float, named: Sequence[str] = ()) -> tuple[ServerView, ...]:
-    """From the window's calls and failed probes: a server that was neither called nor failed a probe is unknown.
+    """Servers by the window's calls and failed probes. One that was neither called nor failed a probe is unknown.
     `named`: the URLs to list; else the plan's."""
     calls = conn.execute(
         "SELECT server, count(*), sum(error IS NOT NULL), avg(CASE WHEN error IS NULL THEN ms - queue_ms END) FROM ("

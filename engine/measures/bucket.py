@@ -308,7 +308,7 @@ class Arms(msgspec.Struct, array_like=True):
         return made
 
     def of(self, arm: Arm | None) -> Bucket:
-        """One arm's own bucket, or both in a new one."""
+        """One arm's bucket, or both arms merged into a new one."""
         if arm is None:
             return Bucket.merged((self.treatment, self.control))
         return self.control if arm == "control" else self.treatment

@@ -142,7 +142,7 @@ class Histogram:
         )
 
     def _whole(self) -> int:
-        """All of it as one number."""
+        """All counts packed into one number, 32 bits a key."""
         if len(self.counts) <= FEW_TO_ADD:
             return self.bulk + sum(count << 32 * key for key, count in self.counts.items())
         slots = array("I", bytes(4 * (LAST + 1)))
@@ -171,7 +171,7 @@ def _resized(little: bytes, old: int, new: int) -> bytes:
 
 
 def _dense(whole: int) -> tuple[int, bytes]:
-    """The first key in use, and the u32 of it and of each after it."""
+    """The first key in use, and the u32 counts from there on."""
     first = ((whole & -whole).bit_length() - 1) // 32
     cut = whole >> 32 * first
     return first, cut.to_bytes(4 * ((cut.bit_length() + 31) // 32), "little")

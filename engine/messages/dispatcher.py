@@ -88,7 +88,7 @@ class Dispatcher:
 
     @property
     def notice(self) -> str:
-        """That messages go nowhere because no address was given, which may be on purpose."""
+        """The notice that messages go nowhere because no address is set, which may be on purpose."""
         return "" if are_given(self._plan.notify, self._environ) else self.addresses()[1]
 
     @property

@@ -67,7 +67,7 @@ def misplaced(plan: Plan, message: Message, stage: int) -> str:
 
 
 def called_for(plan: Plan, kind: str, stage: int, moved: bool) -> list[Message]:
-    """Messages that a decision of this kind triggers; `stage` is the one after it, `moved` whether it changed."""
+    """Messages that a decision of this kind triggers. `stage`: the stage after it; `moved`: whether it changed."""
     up = kind == "promote" and moved
     wanted = (
         {"rollback"}

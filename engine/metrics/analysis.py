@@ -113,7 +113,7 @@ def _direction(change: float, error: float, matters: bool = True) -> str:
 
 
 def _rate(name: str, k1: int, n1: int, k2: int, n2: int) -> dict[str, Any]:
-    """Two proportions, pooled z."""
+    """The trend of two proportions, by pooled z."""
     a, b = (k1 / n1 if n1 else None), (k2 / n2 if n2 else None)
     words = f"{_percent(a)} of {n1:,} in the first half, {_percent(b)} of {n2:,} in the second"
     if a is None or b is None or min(n1, n2) < FEWEST:
@@ -124,7 +124,7 @@ def _rate(name: str, k1: int, n1: int, k2: int, n2: int) -> dict[str, Any]:
 
 
 def _mean(first: Bucket, second: Bucket) -> dict[str, Any]:
-    """Two means, Welch's z."""
+    """The trend of two means, by Welch's z."""
     a, b = first.mean_ms, second.mean_ms
     words = (
         f"mean {_ms(a)} of {first.fresh:,} fresh calls in the first half, {_ms(b)} of {second.fresh:,} in the second"
@@ -136,7 +136,7 @@ def _mean(first: Bucket, second: Bucket) -> dict[str, Any]:
 
 
 def _volume(a: int, b: int, half_s: float) -> dict[str, Any]:
-    """Two counts. Documents arrive in bunches, so a change of up to a tenth is steady."""
+    """The trend of two counts. Documents arrive in bunches, so a change of up to a tenth counts as steady."""
     words = f"{a:,} in the first {format_duration(half_s)}, {b:,} in the second"
     direction = "unknown" if a + b < FEWEST else _direction(b - a, math.sqrt(a + b), abs(b - a) > 0.1 * max(a, b))
     return _change("documents", a, b, direction, words)

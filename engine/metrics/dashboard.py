@@ -18,7 +18,7 @@ INFINITY = {"type": "yesoreyeram-infinity-datasource", "uid": "${infinity}"}
 HERE = 'instance=~"$instance"'
 LABELLED = f'service=~"$service",environment=~"$environment",{HERE}'
 WEEK, WEEK_NAMED = "7d", "7 days"
-SCHEMA = 36  # oldest schema that has all of it: Grafana 9 and later
+SCHEMA = 36  # the oldest schema with everything used here: Grafana 9 and later
 GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
 _UNITS = {"percentage": "percent", "rate": "percentunit", "ratio": "percentunit", "ms": "ms", "seconds": "s"}
 _KINDS = {"gauge": "gauge", "time_series": "timeseries", "pie_chart": "piechart"}
@@ -106,7 +106,7 @@ def _of_plan(panel: Panel) -> dict[str, Any]:
 
 
 def _unit(metric: str) -> str:
-    """By the metric's name, as Prometheus has it: its last word is its unit."""
+    """A metric's unit, from the last word of its Prometheus name."""
     return _UNITS.get(metric.rpartition("_")[2], "short")
 
 

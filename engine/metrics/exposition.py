@@ -74,7 +74,7 @@ def plain(reading: MetricsSnapshot) -> dict[str, Any]:
 
 
 def numbers(bucket: Bucket) -> dict[str, Any]:
-    """Every number of a bucket under its /metrics name; `n` counts documents, and each rate has its own n beside it."""
+    """Every number of a bucket under its /metrics name. `n` counts documents; each rate comes with its own n."""
     return {
         "error_rate": bucket.error_rate,
         "avg_extraction_time_ms": rounded(bucket.mean_ms),
@@ -115,7 +115,7 @@ def quantiles(histogram: Histogram) -> dict[str, float | None]:
 
 
 def rounded(value: float | None) -> float | None:
-    """To a thousandth: more digits mean nothing for milliseconds or keywords."""
+    """A number to three decimals: more mean nothing for milliseconds or keywords."""
     return None if value is None else round(value, 3)
 
 

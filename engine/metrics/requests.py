@@ -38,8 +38,8 @@ _FIRST: dict[Counted, str] = {
 
 
 class Scope(Struct, frozen=True):
-    """Which requests: of since <= at <= until. `server` and `kind` narrow it, None is any; `server` "" is none at all.
-    `shadow`: answers that were not served, else those that were; None is both."""
+    """Which requests: since <= at <= until. `server` and `kind` narrow it, None is any; `server` "" means no
+    server. `shadow`: True for answers that were not served, False for those that were, None for both."""
 
     since: float
     until: float
@@ -119,7 +119,7 @@ def error_kinds(conn: sqlite3.Connection, scope: Scope) -> list[ErrorKindCount]:
     where, values = _conditions(scope)
     newest = f"(SELECT error, document_id, at, message FROM extraction WHERE {where} ORDER BY at DESC LIMIT {MOST})"
     first = dict(conn.execute(f"SELECT error, min(at) FROM {newest} GROUP BY error", values))
-    rows = conn.execute(  # beside a single max(), the message is that of its row
+    rows = conn.execute(  # with a single max(), SQLite takes the message from that row
         f"SELECT error, count(*), count(DISTINCT document_id), max(at), coalesce(message, '') FROM {newest} "
         "GROUP BY error ORDER BY 2 DESC, error",
         values,
@@ -145,7 +145,7 @@ def of_document(conn: sqlite3.Connection, document: str, until: float, since: fl
 
 
 def request(conn: sqlite3.Connection, number: int) -> Request | None:
-    """One request; None once retention has deleted it."""
+    """One request; None if retention has deleted it."""
     return next(iter(_requests(conn.execute(f"{_ROW.format('extraction')} WHERE e.id = ?", (number,)))), None)
 
 

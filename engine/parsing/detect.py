@@ -260,7 +260,7 @@ def _asciidoc_marks(head: str) -> int:
 
 
 def _lightly_marked(head: str, front: bool) -> Format:
-    """Whether a text is Markdown by lists, pictures and stray tags, if nothing else identifies it."""
+    """Markdown if lists, pictures or stray tags suggest it and nothing else identifies the text; else plain text."""
     if "</" in head and _HTML_TAGS.search(head):
         return Format.HTML if head.lstrip()[:1] == "<" and _HTML_ANYWHERE.search(head) else Format.MARKDOWN
     if front or head[:2] in ("- ", "* ") or _has(head, ("\n- ", "\n* ", "<img", "![")):

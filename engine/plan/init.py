@@ -105,7 +105,7 @@ def _reads(text: str, wanted: dict[str, Any]) -> bool:
 
 
 def _by_index(path: Path, data: Any) -> Path:
-    """The path with bracketed ids turned into positions. KeyError if a list has no such element."""
+    """The path with ids in brackets turned into positions. KeyError if a list has no such element."""
     resolved: list[str | int] = []
     for part in path:
         if isinstance(data, list):

@@ -33,8 +33,8 @@ def find_plan(start: str | Path = ".") -> Path | None:
 
 
 def find_plan_of_store(start: str | Path = ".") -> Path | None:
-    """Where the plan was, if it is gone (moved, or being replaced) and its store is still beside it: in `start` or its
-    nearest parent with one. A rollback there must not wait for the plan to come back."""
+    """The plan of a store whose plan file is gone (moved, or being replaced) in `start` or its nearest parent with
+    a store. A rollback there must not wait for the plan to come back."""
     folder = Path(start).absolute()
     for candidate in (folder, *folder.parents):
         try:
@@ -60,7 +60,7 @@ def store_of(plan: Path) -> Path:
 
 
 def lost_plan(start: str | Path = ".") -> Path | None:
-    """The plan that is no longer in the folder `start` or a parent of it, but ran there or left its store there."""
+    """The missing plan that ran in the folder `start` or a parent, or left its store there."""
     folder = Path(start).absolute()
     for candidate in (folder, *folder.parents):
         if memory.recall(candidate / NAME) or _is_folder(candidate / STORE):
@@ -105,7 +105,7 @@ def _read(plan: Path) -> tuple[str, str]:
 
 
 def _place(beside: Path, path: str) -> Path | None:
-    """The folder that a plan in the folder `beside` means by `path`; None if that cannot be a folder."""
+    """The folder that a plan in the folder `beside` means by `path`; None if it cannot be a folder."""
     try:
         return None if "\0" in path else beside / Path(path or STORE).expanduser()
     except RuntimeError:  # the home of a user who does not exist

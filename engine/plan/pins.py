@@ -42,7 +42,7 @@ class Pins(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """One setting that differs between two plans. None: the plan does not have it."""
+    """One setting that differs between two plans. None: absent from that plan."""
 
     place: str
     before: Any

@@ -127,7 +127,8 @@ def resampled(of: Sequence[KeywordCounts], other: Sequence[KeywordCounts] | None
 
 
 def measured(method: str, gold: Sequence[Gold], keywords: Mapping[str, Sequence[str]]) -> MethodQuality:
-    """Of the gold documents that `keywords` (by id, best first) has; one without any keyword counts with none."""
+    """The quality of `keywords` (by id, best first) on the gold documents in it; one without keywords counts with
+    none."""
     rows = [(row.keywords, distinct(keywords[row.id])) for row in gold if row.id in keywords]
     figures = []
     for k in CUTS if rows else ():

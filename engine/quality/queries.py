@@ -17,7 +17,7 @@ from engine.parsing import parse
 from engine.quality.sample import draw
 from engine.text import clean_line, normal
 
-MOST_ANSWERS = 3  # a heading of more documents ("Introduction") identifies none of them
+MOST_ANSWERS = 3  # a heading of more documents ("Introduction") identifies none
 _PER_DOCUMENT = 5  # so that long documents do not dominate
 _WORD = re.compile(r"[^\W_]+")
 

@@ -20,7 +20,7 @@ def draw(ids: Iterable[str], k: int, seed: int) -> tuple[str, ...]:
 
 
 def blind_order(document_id: str, seed: int) -> Order:
-    """Which method is shown first in a blind review; the same for every reviewer of the sample."""
+    """The method shown first in a blind review; the same for every reviewer of the sample."""
     return ("llm", "frequency") if _ticket(seed, "blind", document_id)[0] % 2 else ("frequency", "llm")
 
 

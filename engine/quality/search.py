@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DEPTH = 10
 MOST_WORDS = 16  # of a query
-_CHUNK = 200  # resamples at a time, to bound memory
+_CHUNK = 200  # resamples in one step, to bound memory
 
 
 class Scores(Struct, frozen=True):

@@ -20,7 +20,7 @@ DIGEST = "a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72"
 
 
 class Counters(Struct):
-    """What happened so far. `gone`: the client left before its answer."""
+    """What happened so far. `gone`: requests whose client left before the answer."""
 
     calls: int = 0
     served: int = 0

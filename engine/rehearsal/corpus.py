@@ -72,9 +72,8 @@ def documents(seed: int = 7) -> Iterator[SampleDocument]:
 
 
 def stream(seed: int = 7, repeats: float = REPEATS) -> Iterator[SampleDocument]:
-    """Endless: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` of them repeats a recent
-    one.
-    """
+    """An endless stream: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` repeats a
+    recent one."""
     chance = random.Random(seed + 1)
     lately: deque[SampleDocument] = deque(maxlen=LATELY)
     for document in _versions(seed, chance):
@@ -186,8 +185,8 @@ def _file(path: str, name: str) -> Iterator[SampleDocument]:
 
 
 def _docstrings(path: str, name: str) -> Iterator[SampleDocument]:
-    """For the module, for its public classes and functions with long docstrings, and one page with all, as in a
-    manual."""
+    """Pages for the module, for each public class and function with a long docstring, and one with all of them, as
+    in a manual."""
     module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     try:
         if os.path.getsize(path) > PARSED_BYTES:
@@ -224,7 +223,7 @@ def _members(tree: ast.Module | ast.ClassDef, within: str) -> Iterator[tuple[str
 
 
 def _entry(name: str, call: str, text: str) -> SampleDocument:
-    """As in a reference manual: name and signature on top."""
+    """An entry as in a reference manual: name and signature first."""
     return SampleDocument(f"python/{name}", _titled(name, text), f"{call}\n\n{_plain(text)}")
 
 

@@ -157,8 +157,8 @@ def checked(name: str, value: float) -> FaultKind:
 
 
 def changed(faults: ServerFaults, fields: object) -> ServerFaults:
-    """`faults` with the fields of a JSON object such as {"error_rate": 0.2}. The ValueError is a sentence for the
-    user."""
+    """`faults` with fields changed by a JSON object such as {"error_rate": 0.2}. The ValueError is a sentence for
+    the user."""
     if not isinstance(fields, dict):
         raise ValueError('Send a JSON object of faults and their values, such as {"error_rate": 0.2}.')
     for name, value in fields.items():

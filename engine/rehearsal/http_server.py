@@ -106,7 +106,7 @@ class HttpServer:
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time, in order."""
+    """A connection: one request at a time, in order."""
 
     def __init__(self, door: HttpServer) -> None:
         self._door = door

@@ -22,7 +22,8 @@ from engine.extraction import frequency
 from engine.extraction.keywords import MAX_DESCRIPTIVE, MAX_TECHNICAL, Keywords
 
 READ_CHARS = (
-    2000  # of the prose; headings are read to the end. A real model reads all of it, which would cost too much here
+    # characters of prose; headings are read to the end. A real model reads everything, which would cost too much here
+    2000
 )
 HEAD_CHARS = 600  # where title and first sentence are
 NAME_CHARS = 60
@@ -63,7 +64,7 @@ class SeededText(Struct, frozen=True):
 
 
 def read(prompt: str, seed: int = 0) -> SeededText:
-    """The document in a user prompt: the text between two equal lines (a fence), else all of it."""
+    """The document in a user prompt: the text between two equal lines (a fence); without a fence, the whole prompt."""
     text = _between_fences(prompt)
     digest = hashlib.blake2b(text.encode("utf-8", "replace"), key=b"%d" % seed, digest_size=64).digest()
     draws = {fate: int.from_bytes(digest[8 * i : 8 * i + 8], "big") / 2**64 for i, fate in enumerate(FATES, start=1)}

@@ -60,7 +60,7 @@ class Form(Protocol):
 
 
 class _Ollama:
-    """For /api/chat (`field` "message") and /api/generate (`field` "response")."""
+    """The wire format of /api/chat (`field` "message") and /api/generate (`field` "response")."""
 
     streams = True
     stream_type = "application/x-ndjson"
@@ -190,7 +190,7 @@ def _whole_number(value: Any, otherwise: int) -> int:
 
 
 def _keep_s(value: Any) -> float:
-    """Seconds: a number of them, or Go's "30m"; negative means forever."""
+    """Seconds to keep the model: a number, or Go's "30m"; negative means forever."""
     duration = _KEEP.match(str(value)) if isinstance(value, str | int | float) else None
     if duration is None:
         return DEFAULT_KEEP_S

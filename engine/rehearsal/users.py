@@ -55,7 +55,7 @@ class Users:
         self._number = count(1)
 
     def visit(self, document: str, experience: Experience) -> list[Reaction]:
-        """One person and one search that shows the document."""
+        """Let one person make one search that shows the document."""
         chance = self._chance
         name = f"{self._visit}-{next(self._number)}"
         source = f"visitor {chance.randrange(VISITORS)}"

@@ -232,7 +232,7 @@ def spent(stages: Sequence[StageStory]) -> Element:
 
 
 def _short(name: str, most: int = 20) -> str:
-    """Whole words of a stage's name that fit beside its bar."""
+    """The whole words of a stage's name that fit next to its bar."""
     kept = ""
     for word in name.split():
         if kept and len(kept) + 1 + len(word) > most:

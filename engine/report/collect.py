@@ -260,7 +260,7 @@ def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[Sent, ...]:
 def _curves(
     conn: sqlite3.Connection, rows: list[Row], incidents: tuple[Incident, ...], began: float | None, at: float
 ) -> Curves | None:
-    """None if there is nothing to draw."""
+    """The report's curves; None if there is nothing to draw."""
     first = series.began(conn)
     if began is None or first is None or at <= began:
         return None
@@ -292,7 +292,7 @@ def _curves(
 
 
 def _span(length: float) -> float:
-    """An hour; multiples of it if that gives too many points, minutes if too few."""
+    """Seconds of a point: an hour; multiples of it if that gives too many points, minutes if too few."""
     for span in (10.0, 60.0, 300.0, 900.0):
         if length / span <= 96 and length < 24 * HOUR:
             return span

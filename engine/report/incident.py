@@ -48,14 +48,14 @@ def between(
 
 
 def span(incident: Incident) -> tuple[float, float]:
-    """From its beginning, if known, until it was resumed."""
+    """An incident's time: from its beginning, if known, until promotion was resumed."""
     known = [at for at in (incident.onset, incident.detected) if at is not None]
     start = min([*known, incident.decided]) if known else incident.decided - BEFORE_S
     return start - 1, (incident.resumed or incident.decided + AFTER_S) + 1
 
 
 def cost(conn: sqlite3.Connection, incident: Incident) -> str:
-    """Its effect on documents and people; no figures if its beginning is unknown."""
+    """An incident's cost to documents and people; without figures if its beginning is unknown."""
     start, end = span(incident)
     complained = conn.execute(
         "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND at >= ? AND at <= ?", (start, end)

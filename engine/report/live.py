@@ -185,7 +185,7 @@ def count(value: float) -> str:
 
 
 def _methods(view: View) -> str:
-    """Which method served what share in the gauges' window."""
+    """The share that each method served in the gauges' window."""
     counts = {name: view.methods.get(name, 0) for name in ("llm", "frequency")}
     total = sum(counts.values())
     return ", ".join(f"{name} {rate_percent(share / total)}" for name, share in counts.items()) if total else "none now"

@@ -42,7 +42,7 @@ class StageStory(Struct, frozen=True):
     satisfaction: Figure
     complaints: int
     signed: tuple[Signed, ...]
-    stable: bool = False  # not a stage of the plan: what came after it
+    stable: bool = False  # no stage of the plan, but the time after the last one
 
     @property
     def label(self) -> str:

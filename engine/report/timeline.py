@@ -119,7 +119,7 @@ _MEASURED: dict[str, Callable[[Bucket, float], float | None]] = {
 
 
 def timeline(rows: Sequence[Row]) -> tuple[Entry, ...]:
-    """The whole log, oldest first; a run of minor entries of one kind is one line."""
+    """The whole log, oldest first; a run of minor entries of one kind becomes one line."""
     out: list[Entry] = []
     for kind, run in itertools.groupby(rows, key=lambda row: row.decision.kind):
         group = list(run)
@@ -253,7 +253,7 @@ def latest(conn: sqlite3.Connection, plan: Plan) -> Incident | None:
 
 
 def proof_of(rev: int, after: Sequence[Row]) -> dict[str, Any]:
-    """The observation of a rollback; {} until there is one."""
+    """The proof of a rollback; {} if it has none yet."""
     proofs = (row.decision.evidence for row in after if row.decision.kind == "proof")
     return next((evidence for evidence in proofs if evidence.get("of") == rev), {})
 
@@ -333,7 +333,7 @@ def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, sta
 
 
 def duration(seconds: float | None) -> str:
-    """For the report's tables; a text for None."""
+    """A duration for the report's tables; words if it is None."""
     return "not known" if seconds is None else format_duration(seconds)
 
 

@@ -312,14 +312,14 @@ def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False
 
 
 def people(state: State) -> int:
-    """How many people approved the next step. Root may be any of them (sudo, su), so alongside their own logins it is
-    not another."""
+    """How many people approved the next step. Root can act as any of them (sudo, su), so it does not count next to
+    their own logins."""
     logins = {uid for uid in state.approvers if uid != ROOT}
     return max(len(logins), min(1, len(state.approvers)))
 
 
 def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
-    """One person's approval of the next step; no one approves twice, under whatever name."""
+    """Record a person's approval of the next step. A person approves once, whatever name they use."""
     who = ask.actor.name
     if ask.actor.person in state.approvers:
         known = state.approvals[state.approvers.index(ask.actor.person)]

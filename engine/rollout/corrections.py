@@ -24,8 +24,7 @@ def renumber(state: State, ask: Ask, sentence: str, epochs_used: int) -> Decisio
 
 
 def in_the_future(plan: Plan, state: State, ask: Ask, records: int) -> Decision | None:
-    """At a start: dates later than now in the state or the store were written while the clock was wrong, and are moved
-    back to now.
+    """At startup, move dates later than now back to now: a wrong clock wrote them into the state or the store.
 
     None if there are none. `records`: how many the store has. A cool-down lasts at most as long as the plan's.
     """

@@ -48,7 +48,7 @@ def _leaves(before: State, setback: Setback | None) -> bool:
 
 
 def disown(plan: Plan, known: State, state: State, ask: Ask) -> Decision:
-    """To 0 %, with nothing left of what such decisions gave: ceiling, plan, approvals, signatures, evidence.
+    """Fall to 0 % and take back everything such decisions gave: ceiling, plan, approvals, signatures, evidence.
 
     `known`: the state before them; `ask.reason`: what they are. Promotion is locked until a person resumes with a
     written cause.

@@ -103,7 +103,7 @@ class Decision(Struct, frozen=True):
     cooldown_until: float | None = None
     undo: Undo | None = None
     approval: str = ""
-    seen: str = ""  # what was on the screen of the one who decided
+    seen: str = ""  # what was on the deciding person's screen
     evidence: dict[str, Any] = {}
     override: bool = False
     clock_step_s: float = 0.0  # the wall clock was set by this much
@@ -208,7 +208,8 @@ def _setback(state: State, decision: Decision, rev: int) -> Setback | None:
 
 
 def _corrected(state: State, by: float, now: float) -> State:
-    """After a wrong wall clock was corrected: deadlines keep their remaining wait, and nothing begins in the future."""
+    """Shift a state after a wrong wall clock was corrected: deadlines keep their remaining wait, and nothing begins
+    in the future."""
     undo = state.undo and replace(
         state.undo,
         until=min(state.undo.until + by, now + UNDO_S),
@@ -229,7 +230,7 @@ def _not_after(at: float | None, now: float) -> float | None:
 
 
 def _stepped(state: State, by: float) -> State:
-    """The same for logs from before `right_time`."""
+    """The same shift, for logs from before `right_time`."""
     undo = state.undo and replace(state.undo, until=state.undo.until + by)
     back = min(0.0, by)
     return replace(

@@ -48,9 +48,9 @@ class Calls:
     async def extract(
         self, text: str, bucket: int | None = None, *, background: bool = False, epoch: int | None = None
     ) -> LlmAnswer:
-        """One LLM extraction; Cancelled when it was ended or the percentage fell meanwhile.
+        """One LLM extraction. Cancelled if a rollback ended it or the percentage fell in the meantime.
 
-        `epoch`: that of a shadow call. The next stage may have no shadow, or a smaller one.
+        `epoch`: for a shadow call, the epoch it belongs to; the next stage may have no shadow, or a smaller one.
         """
         call = self._pool.extract(text, permit=lambda: self._granted(bucket, epoch), background=background)
         task = asyncio.create_task(call)

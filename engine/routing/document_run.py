@@ -34,7 +34,7 @@ class Extracted(Struct, frozen=True):
 
 
 class DocumentRun(Struct, frozen=True):
-    """A document in progress, and its results so far."""
+    """A document in progress: its route, and its results so far."""
 
     id: str
     text: str  # as it came
@@ -69,7 +69,7 @@ class DocumentRun(Struct, frozen=True):
         return replace(self, method=method, keywords=keywords, **facts)
 
     def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> DocumentRun:
-        """By the LLM, in a fresh call. `short` describes a shortfall in its answer, "" if none."""
+        """Record an answer of the LLM from a fresh call. `short` describes what it lacks; "" if nothing."""
         return self.serve(
             "llm",
             keywords,
@@ -101,7 +101,7 @@ class DocumentRun(Struct, frozen=True):
         )
 
     def _times(self, service_ms: float, queue_ms: float, facts: Mapping[str, object]) -> dict[str, float]:
-        """Its latency: with our queue when a client is waiting for the document, from the send otherwise."""
+        """Set the latency: with our queue if a client waits for the document, otherwise from the send."""
         waited = 0.0 if self.bulk or facts.get("shadow") else queue_ms
         return {"ms": service_ms + waited if service_ms else 0.0, "queue_ms": waited}
 

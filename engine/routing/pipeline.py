@@ -327,7 +327,8 @@ class Pipeline:
 
     @property
     def budget(self) -> Budget:
-        """For both methods: the plan's limits on the LLM's answer apply to frequency keywords too."""
+        """The limits on keywords, for both methods: the plan's limits on the LLM's answer apply to frequency
+        keywords too."""
         llm = self._plan.llm
         return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
 

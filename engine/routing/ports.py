@@ -13,11 +13,12 @@ from engine.store.documents import DocumentWrite
 
 
 class Overtaken(Exception):
-    """A store's answer: the percentage fell meanwhile, and frequency keywords are stored. The message is a phrase."""
+    """What a store answers if the percentage fell in the meantime: it has stored frequency keywords. The message is
+    a phrase."""
 
 
 def all_of(several: Sequence[Future[None]]) -> Future[None]:
-    """Done when all of them are; the first failure is its own. They end in one thread."""
+    """A future that is done when all of these are, with the first failure. They must all end in one thread."""
     whole: Future[None] = Future()
     left = len(several)
 

@@ -38,7 +38,7 @@ class ReadDocument(Struct, frozen=True, array_like=True):
 
 
 class BulkDocument(Struct, frozen=True):
-    """One of a batch: admitted, and read."""
+    """One document of a batch, admitted and read."""
 
     id: str
     method: MethodAsked
@@ -60,7 +60,7 @@ def prepare() -> None:
 
 
 def read(name: str, text: str, title: str, budget: Budget) -> ReadDocument:
-    """The title sent with the document, else the one in its text."""
+    """Read a document. Its title is the one sent with it, else the one in its text."""
     from engine.extraction import frequency
     from engine.parsing import parse
 

@@ -209,7 +209,7 @@ class Connection(H11Protocol):
             self._untaken.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """Not logged: a client that sends garbage could fill the disk."""
+        """Answer 400 without a log line, since a client that sends garbage could fill the disk."""
         self._refuse(400, "http", "This is not valid HTTP.")
 
     def shutdown(self) -> None:
@@ -230,7 +230,7 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def _request_name(self) -> str:
-        """Of the request that is being read, if its headers have arrived; else a new one."""
+        """The name of the request being read, if its headers have arrived; otherwise a new one."""
         begun = self.cycle is not None and not self.cycle.response_complete
         return request_name(self.cycle.scope["headers"] if begun else ())
 

@@ -161,7 +161,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
 
 
 def _coded(request: Request) -> Response | None:
-    """A compressed body is refused as such: its bytes would only look like broken JSON."""
+    """Refuse a compressed body as such: its bytes would only look like broken JSON."""
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding in ("", "identity"):
         return None
@@ -188,7 +188,7 @@ class Body:
         self._held = 0
 
     async def read(self, request: Request) -> Response | None:
-        """None when it is complete, else the answer to send."""
+        """Read the body; None when it is complete, else the answer to send."""
         if _declared(request) > BODY_LIMIT:
             return refuse(413, "size", TOO_LARGE, CLOSE)
         try:

@@ -34,9 +34,9 @@ TOKEN_WANTED = Denial(401, "token", "This address needs the token: send `Authori
 
 
 class Guard(Struct, frozen=True):
-    """For one TCP listener: `host` is where it listens, `token` is required unless it is "". `open_metrics`: /metrics
-    is open to everyone who reaches the address, under any name, except web pages of other sites; `open_page`: so is the
-    page."""
+    """The rules of one TCP listener. `host`: where it listens; `token`: required unless "". `open_metrics`:
+    /metrics is open to everyone who reaches the address, under any name, except web pages of other sites;
+    `open_page`: the page is too."""
 
     host: str
     token: str = ""
@@ -106,7 +106,8 @@ class Guard(Struct, frozen=True):
         )
 
     def _unknown(self, method: str) -> Denial | None:
-        """On loopback, reading is open and writing needs the token where one is set. Elsewhere everything needs it."""
+        """The denial of a caller without a valid token. On loopback reading is open, and writing needs the
+        token if one is set. Elsewhere everything needs it."""
         if not self.token or (method in READING and not self.public):
             return None
         return TOKEN_WANTED

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from engine.server.connections import ACCEPTED_AT_ONCE, IDLE_S, WAITING, Room
 
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
-CUT_S = 1.0  # the end of it: clients that take no answer are hung up on
+CUT_S = 1.0  # seconds, at the end of a stop, until clients that take no answer are disconnected
 DRAIN_CALLS_S = 5.0  # at shutdown, LLM calls in flight get this long, then their documents are finished by frequency
 
 
@@ -24,7 +24,7 @@ class _Uvicorn(uvicorn.Server):
         for sock in sockets or ():
             sock.listen(
                 WAITING
-            )  # the kernel queues; few are accepted at a time, so that a flood leaves the loop its turns
+            )  # the kernel queues them; few are accepted at a time, so that a flood does not block the loop
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -186,7 +186,7 @@ def _metric(family: Metric, since: int, now: int) -> Any:
 
 
 def _histograms(family: Metric, since: int, now: int) -> list[Any]:
-    """Prometheus counts cumulatively over the buckets, OTLP in each of them."""
+    """Convert a histogram: Prometheus counts cumulatively over the buckets, OTLP in each bucket."""
     from opentelemetry.sdk.metrics.export import HistogramDataPoint
 
     of: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}

@@ -71,7 +71,7 @@ class Rehearsal:
         return self._start_engine()
 
     def _with_its_store(self, text: str) -> str:
-        """The plan names the store beside it: `rollout --plan` finds it from any folder."""
+        """Make the plan name the store beside it, so that `rollout --plan` finds it from any folder."""
         return set_value(text, "store.path", self.folder.path.name)
 
     @property

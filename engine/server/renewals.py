@@ -40,7 +40,7 @@ def headers_of(head: bytes) -> Mapping[str, str] | None:
 
 
 class Renewals:
-    """Of one listener. `renewed` gives the answer to a renewal's body, or None; `guard` filters TCP."""
+    """The renewals of one listener. `renewed` returns the answer to a renewal's body, or None; `guard` filters TCP."""
 
     def __init__(self, renewed: Callable[[bytes], bytes | None], guard: Guard | None) -> None:
         self._renewed = renewed

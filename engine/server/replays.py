@@ -26,7 +26,7 @@ KEPT = 20_000
 
 
 class Kept(Protocol):
-    """Where answers outlive this process."""
+    """Stores answers so that they outlive this process."""
 
     def get(self, key: str) -> tuple[bytes, Response] | None:
         """The digest of the request's body, and the answer it got."""
@@ -42,7 +42,7 @@ class _Kept(Struct):
 
 
 class Replays:
-    """For one listener; not for use from several event loops."""
+    """The replayed answers of one listener; not for several event loops."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -15,8 +15,8 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(/[^#]*|\?[^#]*|)", re.I)
 
 
 def plain_form(request: h11.Request) -> h11.Request:
-    """The same request with a path for its target. RemoteProtocolError for one with two readings: a proxy in front of
-    the engine could take it for another one."""
+    """The same request with a path as its target. RemoteProtocolError for a target with two readings: a proxy in
+    front of the engine could read it differently."""
     names = {name for name, _ in request.headers}
     if request.http_version not in VERSIONS:
         raise h11.RemoteProtocolError("the version of HTTP is not 1.0 or 1.1")

@@ -64,7 +64,8 @@ def _is_of_a_rehearsal(folder: Folder) -> bool:
 
 
 def _director(scenario: str, folder: Folder, clock: LapseClock, world: World) -> Director:
-    """Of a game day. In an engine that follows a killed one, the calendar is set to where it would be by now."""
+    """A game day's director. In an engine that follows a killed one, the calendar continues where it would be by
+    now."""
     from engine.gameday.director import Director
     from engine.gameday.scenario import load
 
@@ -97,7 +98,7 @@ class _Stage:
         return (await carry_out(self._engine, kind, fields, actor)).ok
 
     def llm_document(self) -> str:
-        """One that serves LLM keywords; "" if none does."""
+        """A document that serves LLM keywords; "" if none does."""
         from engine.store import documents
 
         latest = documents.recent(self._engine.conn, "llm", 1)

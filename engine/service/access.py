@@ -1,4 +1,4 @@
-"""Who may raise: the plan's `[access]`, for people who can open the store."""
+"""Who may raise the percentage: the plan's `[access]`, for people who can open the store."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from engine.store import ownership
 
 
 class Applied(Struct, frozen=True):
-    """State of the service beside the engine. `state` is "" when the plan names none."""
+    """The state of the neighbouring service. `state` is "" if the plan names none."""
 
     state: Literal["", "waiting", "done", "failed"] = ""
     sentence: str = ""
@@ -103,7 +103,7 @@ class Applier:
         self._task = asyncio.create_task(self._insist(lines, self._task))
 
     def catch_up(self, lines: Sequence[str]) -> None:
-        """At startup: apply unless this is what was applied last."""
+        """At startup, apply the percentage unless it is what was applied last."""
         try:
             if files.read(self._done).content == "\n".join(lines).encode():
                 return

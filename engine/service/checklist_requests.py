@@ -78,8 +78,8 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
 
 
 async def recheck(engine: Engine, ask: Ask) -> None:
-    """Before a promotion: run again, in parallel, every machine check proven a while ago or lapsed by a rollback. A
-    failure closes the gate."""
+    """Before a promotion, repeat in parallel every machine check that was proven a while ago or lapsed by a
+    rollback. A failure closes the gate."""
     now = engine.clock.now()
     checks = {item.id: item.check for item in items(engine.plan, engine.state.stage)}
     old = [

@@ -130,7 +130,7 @@ def _delivered(engine: Engine, message: str) -> CheckResult:
 
 
 async def _drill(engine: Engine, check: Check) -> CheckResult:
-    """A dry run beside the live store, and how fast the live writer would commit a decision."""
+    """A rollback drill on a copy of the store, and how fast the live writer would commit a decision."""
     result = await asyncio.to_thread(drill.drill, engine.folder, engine.plan)
     began = time.perf_counter()
     await asyncio.wrap_future(
@@ -207,8 +207,8 @@ async def _triggers(engine: Engine, check: Check) -> CheckResult:
 
 
 def fault_found(plan: Plan) -> tuple[str, str]:
-    """(a trigger that fires falsely, the one that lowers the percentage first and how soon): 4 h at 6 LLM documents a
-    minute."""
+    """(a trigger that fires falsely, the trigger that lowers the percentage first and when), over 4 h at 6 LLM
+    documents a minute."""
     rng = random.Random(11)
     healthy = [
         Attempt(10.0 * i, 1, True, rng.random() >= 0.003, rng.uniform(500, 1100), True, rng.random() < 0.3)

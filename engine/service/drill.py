@@ -85,7 +85,7 @@ def _drill(folder: Folder, plan: Plan) -> Drill:
 def _press(
     folder: Folder, plan: Plan, switch: Switch, writer: sqlite3.Connection, trust: Trust
 ) -> tuple[float | None, float]:
-    """As R does it: the file first, the record second, while a router keeps routing."""
+    """Press R: remove the armed file, then record, while a router keeps routing."""
 
     seen: list[float] = []
     asking, stop = threading.Event(), threading.Event()

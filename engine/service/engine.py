@@ -76,7 +76,7 @@ class FaultSwitches(Protocol):
 
 
 class Player(Protocol):
-    """Who plays a game day's scenario."""
+    """Plays a game day's scenario."""
 
     def begin(self) -> bool: ...
 
@@ -255,7 +255,7 @@ class Engine:
             await asyncio.to_thread(self.heads.close)
         if self.switch.shut and (kept := self.writer.files.set_aside()) is not None:
             journal.info("Changes from this engine's log that were not carried over are kept in %s.", kept)
-        await self._end_tasks()  # what was started meanwhile: nothing may read a closed store
+        await self._end_tasks()  # work started in the meantime must not read a closed store
         self.conn.close()
         ownership.give_back(self.folder.path)
 
@@ -282,7 +282,7 @@ class Engine:
         self.notices.trouble(error)
 
     def event(self, sentence: str, about: str = "") -> None:
-        """Something people should see that is not a decision; repeats are shown once a minute."""
+        """Record something that people should see and that is not a decision. Repeats are shown once a minute."""
         self.notices.event(sentence, about)
 
     @property
@@ -310,7 +310,7 @@ class Engine:
         return await self.pipeline.extract(document_id, text, title, method, bulk, read)
 
     async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]:
-        """The same for the documents of a batch; what `extract` raises is the document's result."""
+        """Extract the documents of a batch; an error that `extract` would raise becomes that document's result."""
         if self.stopping or self.switch.shut:
             why = self.switch.shut or "the engine is stopping; send the document again"
             return [OSError(why) for _ in documents]
@@ -365,16 +365,15 @@ class Engine:
         decide: Callable[[State], Decision | Refusal | None],
         within: Callable[[sqlite3.Connection, int], None] | None = None,
     ) -> Outcome:
-        """The same inside a job of the writer."""
+        """Commit a decision inside a job of the writer."""
         return log.commit(conn, ask.request_id, decide, self.token, within, request=ask.request, trust=self.trust)
 
     async def record(self, job: Callable[[sqlite3.Connection], Outcome], insist: bool = False) -> Outcome:
-        """Run a job that commits a decision, then follow its outcome: state, evidence, the service beside the
-        engine."""
+        """Run a job that commits a decision, then act on its outcome: state, evidence, the neighbouring service."""
         return await self.follow(self.writer.control(job, insist))
 
     async def follow(self, job: Future[Outcome]) -> Outcome:
-        """The same for a job already given to the writer."""
+        """Act on the outcome of a job that the writer has already."""
         outcome = await asyncio.wrap_future(job)
         self._follow(outcome)
         return outcome
@@ -394,7 +393,7 @@ class Engine:
             self.applier.start(self.environment())
 
     def _applied(self, applied: Applied) -> None:
-        """Log that the service beside the engine did not follow, or follows again."""
+        """Log that the neighbouring service did not follow, or follows again."""
         ask = self.ask()
         of = percent(self.state.percent_bp)
         sentence = (
@@ -405,7 +404,7 @@ class Engine:
         self.background(self.commit(ask, lambda state: note(state, ask, "apply", sentence, {"state": applied.state})))
 
     def environment(self) -> list[str]:
-        """The lines for a service beside the engine."""
+        """The `export` lines for a neighbouring service."""
         return environment(self.plan, self.state.stage, self.state.percent_bp, self.limits)
 
     # -- what others read ----------------------------------------------------------------------------------------------

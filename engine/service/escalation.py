@@ -29,7 +29,7 @@ class EscalationStep(Struct, frozen=True):
 
 
 def acknowledged(engine: Engine) -> AckView | None:
-    """Who acknowledged the active alarm."""
+    """Who acknowledged the active alarm; None if no one did."""
     since = engine.monitor.alarm_since
     if since is None:
         return None
@@ -38,7 +38,7 @@ def acknowledged(engine: Engine) -> AckView | None:
 
 
 def steps(plan: Plan, since: float, timeline_s: float) -> list[EscalationStep]:
-    """Who is notified when of an alarm that began at `since`. Pure."""
+    """Who is notified, and when, of an alarm that began at `since`. Pure."""
     contacts = {c.role: c for c in plan.contacts}
     after = plan.notify.escalate_after_s or timeline_s or TIMELINE_S
     named = [contacts[role] for role in plan.notify.escalate_to if role in contacts]

@@ -65,7 +65,7 @@ class GatewayDesk:
 
     @staticmethod
     def _stamped(item: ExtractedDocument, now: float) -> ExtractedDocument:
-        """By the engine's clock."""
+        """Stamp ages with times of the engine's clock."""
         if not is_sound(item.record, item.document):
             raise NoJob("document", "A gateway's document is not usable: its id, text or figures are not.")
         at, document = now - item.age_s, item.document

@@ -62,7 +62,7 @@ def inbox_facts(
 
 
 def _unarmed(engine: Engine) -> bool:
-    """After a rollback the armed file is out: the shadow of the stage where it landed waits for a person who puts it
+    """After a rollback the armed file is missing: the shadow of the stage it fell to waits until a person puts it
     back."""
     stage = stage_of(engine.plan, engine.state)
     return bool(stage and stage.shadow_bp and engine.state.last_rev) and engine.switch.armed_file != "in"

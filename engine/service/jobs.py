@@ -156,7 +156,7 @@ class JobDesk:
         return await asyncio.wrap_future(self._engine.writer.write(change))
 
     def _stamped(self, item: ExtractedItem, job: Job, now: float) -> ExtractedItem:
-        """By the engine's clock. NoJob for what no worker of this version sends."""
+        """Stamp ages with times of the engine's clock. NoJob for anything a worker of this version does not send."""
         record, document = item.record, item.document
         if not is_sound(record, document):
             raise NoJob("document", f"A document of part {item.part} is not usable: its id, text or figures are not.")

@@ -21,7 +21,7 @@ class LogMemory:
         self._distrusted_rev = 0  # of the head that the start found, when the log was not the remembered one
 
     def compare(self) -> MissingHead | AddedDecisions | None:
-        """At the start: what is wrong with a log that verifies."""
+        """What is wrong, at the start, with a log whose chain verifies."""
         engine = self._engine
         if engine.heads is None or engine.trust.broken:
             return None

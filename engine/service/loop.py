@@ -87,7 +87,7 @@ class ControlLoop:
             await asyncio.sleep(max(0.05, period - (engine.clock.real() - began)))
 
     async def _mail(self) -> None:
-        """Runs beside the ticks, which no message may delay."""
+        """Send messages, apart from the ticks, which they must not delay."""
         while True:
             try:
                 await self._notifier.tick()
@@ -232,9 +232,11 @@ class ControlLoop:
             await rollback.alarm(self._engine, differs)
 
     async def _watch_armed_file(self) -> None:
-        """When the armed file is gone, no call is sent any more and those in flight end now, even at 0 %. A command
-        removes the file first and then sends its rollback; if none arrives within REMOVAL_GRACE_S, it was removed
-        manually."""
+        """If the armed file is gone, send no more calls and end those in flight, even at 0 %.
+
+        A command removes the file first and then sends its rollback. If none arrives within REMOVAL_GRACE_S, the file
+        was removed manually.
+        """
         engine = self._engine
         state = engine.switch.armed_file
         if state == "foreign":

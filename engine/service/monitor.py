@@ -111,7 +111,7 @@ class Monitor:
         self.gatekeeper.use(plan)
 
     def restore(self, state: State) -> None:
-        """At startup: restore the timers and what was observed."""
+        """Restore the timers and observations at startup."""
         row = self.conn.execute("SELECT body FROM trigger_state WHERE id = 1").fetchone()
         if row is not None:
             with contextlib.suppress(msgspec.MsgspecError):

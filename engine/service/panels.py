@@ -45,7 +45,7 @@ def shadows(engine: Engine) -> bool:
 
 
 def _shadow_sentences(engine: Engine) -> dict[str, str]:
-    """At 0 % the rules have no data to act on, so show what they would see in shadow."""
+    """What the rules would see in shadow, shown at 0 %, where they have no data to act on."""
     monitor = engine.monitor
     if engine.state.percent_bp or engine.state.locked or not shadows(engine):
         return {}
@@ -55,7 +55,7 @@ def _shadow_sentences(engine: Engine) -> dict[str, str]:
 
 
 def proof(engine: Engine) -> ProofView | None:
-    """The last rollback's proof, with the current state of the service beside the engine added."""
+    """The proof of the last rollback, with the current state of the neighbouring service."""
     proof = engine.proof.view if engine.proof else engine.last_proof
     if proof is None:
         return None
@@ -65,7 +65,7 @@ def proof(engine: Engine) -> ProofView | None:
 
 
 def with_neighbour(engine: Engine, proof: ProofView) -> ProofView:
-    """The proof with the current state of the service beside the engine."""
+    """The proof, with the current state of the neighbouring service."""
     applied = engine.applier.applied
     return replace(proof, applied=applied.state, applied_sentence=applied.sentence)
 

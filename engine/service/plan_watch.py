@@ -1,4 +1,4 @@
-"""Whether the plan file is still the one that the engine read."""
+"""Watches whether the plan file is still the one the engine read."""
 
 from __future__ import annotations
 

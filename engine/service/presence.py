@@ -30,7 +30,7 @@ class Presence:
         self._people[console] = (actor, screen, since, self._clock.real())
 
     def _note_look(self, actor: Actor, what: Literal["came", "left"]) -> None:
-        """Who looked, and when, for the timeline of an incident."""
+        """Record who looked and when, for the timeline of an incident."""
         at, look = self._clock.now(), Attendance(actor.name, actor.terminal, what)
         self._writer.later(lambda conn: stored.keep(conn, at, LOOK, look))
 

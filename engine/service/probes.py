@@ -63,7 +63,7 @@ class Probing:
 
     @property
     def evidence(self) -> Probes:
-        """For the triggers: of no server, until a probe counts."""
+        """The probes' evidence for the triggers; about no server until a probe counts."""
         return Probes(self.failed, len(self.servers) if self.answers is not None else 0)
 
     def forget(self) -> None:

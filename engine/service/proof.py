@@ -133,7 +133,7 @@ class Proof:
         return self._unproven_here(probes) or self._workers()
 
     def _unproven_here(self, probes: int) -> str:
-        """The same for the engine alone."""
+        """What the engine itself has not proven yet."""
         why = self._contradicted()
         if why or self.target_bp or self._since().frequency or probes >= PROBES:
             return why
@@ -188,7 +188,7 @@ class Proof:
         return self.view
 
     def refresh(self, why: str = "") -> None:
-        """Update the count of routed documents and the sentence. Not after the percentage has been raised again."""
+        """Update the count of routed documents and the sentence, unless the percentage has been raised again."""
         since = self._since()
         view = replace(self.view, documents_since=since.llm + since.frequency, llm_since=since.llm)
         if view.effective_ms is None and not view.overdue:

@@ -44,7 +44,7 @@ class RestorableCount:
         self._counting = False
 
     def get(self, conn: sqlite3.Connection, state: State) -> Restorable:
-        """As last counted. A large store is counted again in a thread, for the next to ask."""
+        """The last count. A large store is counted again in a thread, for the next caller."""
         now = self._clock.real()
         kept = self._kept
         if kept is None or (self._is_old(state, now) and self._took <= AT_ONCE_S):

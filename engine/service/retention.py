@@ -28,7 +28,7 @@ class Retention:
 
 
 def keep(conn: sqlite3.Connection, reached: float) -> None:
-    """Inside the caller's transaction."""
+    """Store how far retention has deleted, inside the caller's transaction."""
     conn.execute(
         "INSERT INTO retention VALUES (1,?) ON CONFLICT(id) DO UPDATE SET reached = excluded.reached", (reached,)
     )

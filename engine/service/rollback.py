@@ -130,8 +130,11 @@ def disarm(engine: Engine) -> None:
 
 
 def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
-    """The same rollback sent again keeps its id while it is in force. Otherwise it gets a new id and is carried out: an
-    id used for another request must not answer for it, nor one whose record is not in the store that is there now."""
+    """The rollback's own id: sent again, the same rollback keeps it while in force.
+
+    Otherwise it gets a new id and is carried out: an id used for another request must not answer for it, nor one
+    whose record the present store does not have.
+    """
     known = engine.proofs.get(ask.request_id)
     same = known is not None and known.request == ask.request and engine.state.percent_bp <= known.target_bp
     if same and not engine.switch.shut:
@@ -198,8 +201,8 @@ async def roll_back(
 
 
 def _take_effect(engine: Engine, ask: Ask, proof: Proof) -> None:
-    """In force when this returns: no call starts, those in flight end, and after a rollback to 0 % the armed file is
-    gone."""
+    """Put the rollback into force: when this returns no call starts, those in flight end, and after a rollback to 0
+    % the armed file is gone."""
     engine.switch.cap(ask.request_id, proof.target_bp)
     proof.effect(engine.calls_ended)
     engine.calls_ended = 0

@@ -208,7 +208,7 @@ def _why(engine: Engine, permit: Permit, state: State) -> str:
 
 
 def _attribution(engine: Engine, now: Bucket, triggers: tuple[TriggerView, ...]) -> str:
-    """For the metric that is in trouble; for errors when none is."""
+    """Attribution for the metric in trouble; for errors if none is."""
     before = engine.monitor.day_before()
     metrics = {rule.id: rule.metric for rule in engine.plan.triggers}
     wrong = {metrics.get(t.id) for t in triggers if t.verdict in ("breach", "muted")}

@@ -60,7 +60,7 @@ class Trials:
         self._work: asyncio.Task[None] | None = None
 
     def restore(self) -> None:
-        """At startup: load the running test and the last measurements."""
+        """Load the running test and the last measurements, at startup."""
         engine = self._engine
         last = ledger.last(engine.conn)
         if last is not None:

@@ -40,7 +40,7 @@ class Watch(msgspec.Struct, frozen=True):
         return self.rebaked_s if state.setback is not None and self.rebake_rev == state.setback.rev else 0.0
 
     def after(self, timers: Timers, state: State, bake_s: float, rebake_s: float) -> Watch:
-        """After a tick that added this much to the bake of the state's stage, and to the way back."""
+        """Continue after a tick that added this much to the stage's bake and to the way back."""
         left = self.before
         if self.stage not in (-1, state.stage):
             left = Bake(self.stage, self.restart_rev, self.entered_at, self.baked_s)

@@ -1,4 +1,4 @@
-"""Whose memory outside the store confirms a log: this user's, or that of another user whose engine may have raised."""
+"""Finds whose memory outside the store confirms a log: this user's, or another user's whose engine may have raised."""
 
 from __future__ import annotations
 

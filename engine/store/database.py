@@ -89,7 +89,8 @@ def _is_from_backup(conn: sqlite3.Connection, folder: Folder) -> bool:
 
 
 def _mend_schema(conn: sqlite3.Connection, folder: Folder) -> str:
-    """Before anything is written: what was planted would act on it."""
+    """Drop planted schema items before anything is written, since they would act on the write. Return what they
+    were."""
     from engine.store import own_schema
 
     conn.execute("BEGIN IMMEDIATE")

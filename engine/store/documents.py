@@ -123,7 +123,7 @@ def write(conn: sqlite3.Connection, documents: Sequence[DocumentWrite]) -> None:
     (last,) = conn.execute("SELECT coalesce(max(rowid), 0) FROM document").fetchone()
     new: dict[int, DocumentWrite] = {}
     for d in documents:
-        if d.shadow:  # only for the same version: the document may have been extracted again meanwhile
+        if d.shadow:  # only if the text is still the same: the document may have been extracted again in the meantime
             _insert(conn, new)
             llm = _pack(d.llm, d.llm_technical) if d.llm is not None else None
             conn.execute("UPDATE document SET shadow = ? WHERE id = ? AND digest = ?", (llm, d.id, d.digest))

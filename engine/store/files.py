@@ -50,10 +50,11 @@ class Files:
             raise Replaced(self.overwritten)
 
     def check_content(self) -> None:
-        """The same, and also that no other program wrote the database file since this engine's last transaction.
+        """Check that the files are ours, and that no other program wrote the database file since this engine's last
+        transaction.
 
-        Its time of change can be set back. The kernel's own time of the last change (ctime) can't, but a backup program
-        moves it too, so that alone only asks for a look (`touched`).
+        A file's modification time can be set back. The kernel's own time of the last change (ctime) can't, but a
+        backup program moves it too, so it only triggers a closer look (`touched`).
         """
         self.check()
         content, ctime = self._content(), self._ctime()
@@ -69,8 +70,7 @@ class Files:
         self._log_bytes = self._size_of_log()
 
     def set_aside(self) -> Path | None:
-        """At shutdown: move our log away when the database beside it is another one, or SQLite would replay it
-        there."""
+        """At shutdown, move our log away if the database beside it is another one; SQLite would replay it there."""
         log = Path(self._paths["store.db-wal"])
         if self._known["store.db-wal"] is None or self._stamp("store.db-wal") != self._known["store.db-wal"]:
             return None

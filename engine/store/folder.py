@@ -43,7 +43,7 @@ class Intent(msgspec.Struct, frozen=True):
     pressed: float | None = None  # when R was pressed, on the machine's monotonic clock
     to_stage: int | None = None  # the requested stage; if the engine does not answer, 0 % applies regardless
     target_bp: int = 0  # set by an engine for its own rollback, in force and not yet recorded
-    owner: int = -1  # the uid that owns the file, not the one in its content; -1 if unknown
+    owner: int = -1  # uid that owns the file, whatever its content says; -1 if unknown
 
 
 class Folder:
@@ -117,7 +117,7 @@ class Folder:
         return ownership.why_closed(self.path, self.database, log, self.lock, self.armed, self.ballast, self.engine_log)
 
     def _is_someone_else_s(self) -> bool:
-        """Whether the folder has files, none of them a store's: a home, /tmp or a repository, given by mistake."""
+        """Whether the folder has files but no store's: a home, /tmp or a repository, named by mistake."""
         names = set(os.listdir(self.path))
         return bool(names) and names.isdisjoint(OF_A_STORE)
 
@@ -158,7 +158,7 @@ class Folder:
     # -- the keyed switch ------------------------------------------------------------------------------------------
 
     def is_armed(self) -> bool:
-        """One stat (2 us). No file, no LLM call."""
+        """Whether the armed file exists: one stat (2 us). Without it no LLM call is made."""
         try:
             os.stat(self.armed)
         except OSError:
@@ -282,8 +282,7 @@ class Folder:
         return bool(self._intent_names())
 
     def _intent_names(self) -> list[str]:
-        """Only regular files: a pipe, a folder or a link with such a name is not a rollback and could not be read or
-        removed."""
+        """Names of intents that are regular files. A pipe, a folder or a link could not be read or removed."""
         with os.scandir(self.path) as entries:
             return [e.name for e in entries if e.name.endswith(".intent") and e.is_file(follow_symlinks=False)]
 
@@ -336,7 +335,7 @@ class Folder:
     # -- the socket --------------------------------------------------------------------------------------------------
 
     def listen(self) -> socket.socket:
-        """A listening unix socket; replaces the one of a dead engine."""
+        """Listen on the unix socket; replaces that of a dead engine."""
         with contextlib.suppress(FileNotFoundError):
             self.socket.unlink()
         server = sockets.bind(self.socket, self.file_mode)

@@ -36,8 +36,8 @@ _PARTIAL = {("document", "llm_at"): "llm IS NOT NULL"}  # where it is null, so i
 
 
 def bring_back(conn: sqlite3.Connection, now: float) -> int:
-    """Inside the caller's transaction; return how many records moved. The log is untouched: it records what the clock
-    showed."""
+    """Bring future times back, inside the caller's transaction; return how many records moved. The log stays
+    untouched: it records what the clock showed."""
     latest, moved = now + TOLERANCE_S, 0
     for table, columns in _TIMES.items():
         for column in columns:

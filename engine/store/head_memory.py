@@ -56,14 +56,16 @@ def places(store: Path) -> tuple[Path, ...]:
 
 
 def of_others(store: Path) -> Iterator[tuple[int, RememberedHead]]:
-    """(uid, what) other users' engines remember of it. Whether they may is for the caller to judge."""
+    """(uid, what it remembers) for each other user whose engine remembers this log. The caller decides whether to
+    trust them."""
     for uid, content in state_folder.others(store, "heads"):
         with contextlib.suppress(msgspec.MsgspecError):
             yield uid, msgspec.json.decode(content, type=RememberedHead)
 
 
 class HeadMemory:
-    """One engine's. All writes happen in one thread, in order, so that none waits for a folder that hangs."""
+    """One engine's memory of the head. One thread does all writes, in order, so that nothing waits for a folder
+    that hangs."""
 
     def __init__(self, store: Path) -> None:
         self._store = store
@@ -76,7 +78,8 @@ class HeadMemory:
         self._late: Future[str] | None = None
 
     def before(self, head: Head, decision: Decision, coming: Head) -> Refusal | None:
-        """In the writer's thread, before the commit: whether the decision may be made. `head` is the one before it."""
+        """Note a decision before its commit, in the writer's thread; return whether it may be made. `head` is the
+        one before it."""
         if not gives(head.state, decision, coming.state):
             return None
         person = decision.actor.kind == "person"
@@ -92,7 +95,7 @@ class HeadMemory:
         )
 
     def keep(self, head: Head) -> None:
-        """After the commit; does not wait."""
+        """Note a decision after its commit. Does not wait."""
         if not self.distrusted:
             self._put(RememberedHead(os.path.realpath(self._store), head.rev, head.hash, head.state.epoch))
 

@@ -29,7 +29,7 @@ class SchemaItem(NamedTuple):
 
     @property
     def form(self) -> str:
-        """The same for the same SQL in another layout."""
+        """A canonical form: equal for the same SQL in another layout."""
         return "".join(self.sql.translate(QUOTES).lower().split())
 
 
@@ -56,8 +56,8 @@ class SchemaDifference(NamedTuple):
 
 
 def difference(conn: sqlite3.Connection, steps: frozenset[str] | None = None) -> SchemaDifference | None:
-    """None if there is none, or if another version of this program made the schema. `steps`: those that made it,
-    whatever the database says."""
+    """The difference, or None if there is none or another version of this program made the schema. `steps`: the
+    migrations that made it, whatever the database records."""
     steps = frozenset(schema.applied(conn)) if steps is None else steps
     if not steps or not KNOWN.issuperset(steps):
         return None
@@ -74,8 +74,8 @@ def difference(conn: sqlite3.Connection, steps: frozenset[str] | None = None) ->
 
 
 def mend(conn: sqlite3.Connection, steps: frozenset[str] | None = None) -> str:
-    """Inside the caller's transaction: drop what was added, make again what was lost. What it was, as a phrase; "" for
-    nothing. TablesDiffer when that is not enough."""
+    """Drop what was added and make again what was lost, inside the caller's transaction. Return what it was, as a
+    phrase; "" for nothing. Raises TablesDiffer if that is not enough."""
     altered = difference(conn, steps)
     if altered is None:
         return ""

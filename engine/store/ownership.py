@@ -66,7 +66,7 @@ def give(descriptor: int, folder: Path) -> None:
 
 
 def give_back(folder: Path) -> None:
-    """The same for everything in the folder, two levels deep: its backups, and files from an older version."""
+    """Give everything in the folder, two levels deep, to its owner: backups, and files from an older version."""
     if os.geteuid() != ROOT:
         return
     with contextlib.suppress(OSError):

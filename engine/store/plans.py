@@ -20,12 +20,12 @@ from engine.store import log
 
 
 def keep(conn: sqlite3.Connection, plan: Plan, at: float) -> None:
-    """Inside the caller's transaction."""
+    """Store a plan file, inside the caller's transaction."""
     conn.execute("INSERT OR IGNORE INTO plan_file VALUES (?,?,?,?)", (plan.digest, at, plan.source, plan.text))
 
 
 def text_of(conn: sqlite3.Connection, digest: str) -> str | None:
-    """None when the store does not have it, for example from before plans were kept."""
+    """The plan with this digest; None if the store does not have it, for example from before plans were kept."""
     with contextlib.suppress(sqlite3.OperationalError):
         row = conn.execute("SELECT text FROM plan_file WHERE digest = ?", (digest,)).fetchone()
         return row[0] if row else None
@@ -94,7 +94,7 @@ def in_force(conn: sqlite3.Connection, plan: Plan, pins: Pins) -> Plan:
 
 
 def changes(conn: sqlite3.Connection, before: str, text: str) -> list[Change] | None:
-    """Differences between the plan with digest `before` and `text`; None when one of them cannot be read."""
+    """Differences between the plan with digest `before` and `text`; None if either cannot be read."""
     was = text_of(conn, before)
     try:
         return None if was is None else differences(_data(was), _data(text))

@@ -26,7 +26,7 @@ def get(conn: sqlite3.Connection, name: bytes, now: float) -> KeptAnswer | None:
 
 
 def keep(conn: sqlite3.Connection, name: bytes, answer: KeptAnswer, now: float) -> None:
-    """Inside the caller's transaction. Not for a document that was deleted meanwhile."""
+    """Store answers, inside the caller's transaction. Skips a document that was deleted in the meantime."""
     added = conn.execute(
         "INSERT OR REPLACE INTO replay (name, at, digest, document_id, status, body) SELECT ?,?,?,?,?,? "
         "WHERE EXISTS (SELECT 1 FROM document WHERE id = ?)",

@@ -33,7 +33,8 @@ _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
 
 
 def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
-    """Inside the caller's transaction; reads and writes each affected bucket once per call."""
+    """Store raw rows and update buckets, inside the caller's transaction. Reads and writes each affected bucket
+    once per call."""
     insert(conn, records)
     fold(conn, records)
 
@@ -125,7 +126,8 @@ def bring_back(conn: sqlite3.Connection, now: float, latest: float) -> None:
 
 
 def _finite(ms: float) -> float:
-    """One odd number must not cost a whole batch: SQLite stores NaN as NULL, which the column refuses."""
+    """The number, 0 if it is not finite: SQLite stores NaN as NULL, which the column refuses, at the cost of a
+    batch."""
     return ms if math.isfinite(ms) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Which process runs the engine of the store at a path, even when that folder was moved away under it."""
+"""Finds the process that runs the engine of a store, even after its folder was moved."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def process_of(store: Path) -> int:
 
 
 def moved_to(store: Path, pid: int) -> Path | None:
-    """Where the folder is that this process holds, when that is not the one at the store's path."""
+    """Where the folder that this process holds is now; None if it is still at the store's path."""
     here = _identity(store)
     with contextlib.suppress(OSError):
         for entry in os.scandir(f"/proc/{pid}/fd"):
@@ -64,7 +64,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _began(pid: int) -> str:
-    """OSError or IndexError when there is no such process; a zombie is none."""
+    """When a process began. OSError or IndexError if there is none; a zombie does not count."""
     state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     if state in "ZX":
         raise ProcessLookupError(pid)

@@ -43,7 +43,7 @@ class _Plain:
 
 
 def run(step: Step, conn: sqlite3.Connection) -> None:
-    """One step alone, without a record of it."""
+    """Run one step without recording it."""
     step(cast("Database", _Plain(conn)))
 
 

@@ -9,14 +9,14 @@ from engine.store.log import begin
 
 
 class SchemaWatch:
-    """For the one writer: looks again whenever the schema's version number has moved."""
+    """Used by the one writer: checks the schema whenever its version number has moved."""
 
     def __init__(self, token: int) -> None:
         self._token = token
         self._version = -1
 
     def mend(self, conn: sqlite3.Connection) -> str:
-        """Before a transaction. Raises like `own_schema.mend` and `begin`, and sqlite3.Error."""
+        """Check the schema before a transaction. Raises like `own_schema.mend` and `begin`, and sqlite3.Error."""
         if _version(conn) == self._version:
             return ""
         begin(conn, self._token)

@@ -38,8 +38,8 @@ def _begun(phrase: str) -> str:
 
 
 def did_you_mean(conn: sqlite3.Connection, query: str) -> str:
-    """The query with each word that occurs in no document replaced by one that is one typing error away; "" if none is
-    needed or none exists."""
+    """The query with each unknown word replaced by a known one that is one typing error away; "" if every word is
+    known or nothing fits."""
     meant, changed = query, False
     for word in re.findall(r"[^\W\d_]{4,40}", query)[:MOST_TERMS]:
         if _matching(conn, f'"{word.lower()}"*', 1):

@@ -85,7 +85,7 @@ def total(conn: sqlite3.Connection, arm: Arm | None = None) -> Bucket:
 
 
 def by_stage(conn: sqlite3.Connection) -> tuple[tuple[int, Arms], ...]:
-    """(stage, everything of it over all its visits), in the plan's order."""
+    """(stage, all its documents over all its visits), in the plan's order."""
     rows = conn.execute("SELECT stage, body FROM rollup WHERE level = ? ORDER BY stage", (ALL,))
     grouped = itertools.groupby(rows, key=lambda row: int(row[0]))
     return tuple((stage, Arms.merged(_decoded(body) for _, body in parts)) for stage, parts in grouped)
@@ -280,7 +280,7 @@ def _draw(conn: sqlite3.Connection, metrics: Sequence[str], start: float, end: f
 
 
 def began(conn: sqlite3.Connection) -> int | None:
-    """When the first extraction was stored, as precisely as still known."""
+    """When the first extraction was stored, as precisely as the buckets still show."""
     hour: int | None = conn.execute("SELECT min(t) FROM rollup WHERE level = 3600").fetchone()[0]
     if hour is None:
         return None
@@ -302,8 +302,8 @@ def intact(conn: sqlite3.Connection, level: int, start: float, end: float) -> bo
 
 
 def _level(conn: sqlite3.Connection, start: float, end: float, span: float) -> int:
-    """The widest level that fits into a point, or that gives STEPS of them; a wider one where retention has deleted
-    that."""
+    """The widest level that fits into a point, or that gives STEPS points; a wider one if retention has deleted
+    that level."""
     widest = max(span, (end - start) / STEPS)
     for level, wider in itertools.pairwise(LEVELS):
         if wider <= widest:

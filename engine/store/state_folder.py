@@ -1,4 +1,5 @@
-"""Where a user's engine keeps what it knows of a store outside that store: out of reach of whoever may write there."""
+"""Where a user's engine keeps what it knows of a store outside that store, so that people who may write to the
+store cannot change it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pathlib import Path
 from engine import files
 
 SHOWN = "~/.local/state/rollout"
-SHARED = Path("/var/tmp")  # sticky: a folder there belongs to whoever owns it
+SHARED = Path("/var/tmp")  # sticky: a folder there belongs to the user who made it
 MACHINE = Path("/etc/machine-id")  # homes are shared between machines, stores are not
 
 

@@ -39,7 +39,7 @@ def _term() -> re.Pattern[str]:
 
 
 def terms(text: str) -> list[str]:
-    """In text order; each is one token to FTS5."""
+    """The terms in text order; each is one token to FTS5."""
     result: list[str] = []
     for part in _term().finditer(unicodedata.normalize("NFKC", text).lower()):
         if part["unspaced"]:
@@ -87,7 +87,7 @@ def _spelled(word: str) -> str:
 
 
 def one_error_from(word: str) -> set[str]:
-    """Every spelling that is one typing error away: of Latin letters and those of the word's own script."""
+    """Every spelling that is one typing error away, in Latin letters and those of the word's own script."""
     letters = _alphabet(word)
     cuts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
     spellings = {start + rest[1:] for start, rest in cuts if rest}

@@ -31,12 +31,13 @@ class Head(Struct, frozen=True):
 
     @property
     def row(self) -> tuple[int, int, int, str, int]:
-        """As `QUERY` reads it, without the token."""
+        """The control row as `QUERY` reads it, without the token."""
         return self.state.percent_bp, self.state.epoch, self.rev, self.text, self.rev
 
 
 class Trust:
-    """One engine's knowledge of the log. `broken` is what is wrong with the log itself; while set, 0 % is in force."""
+    """One engine's knowledge of the log. `broken`: what is wrong with the log itself; while it is set, 0 % is in
+    force."""
 
     def __init__(self, head: Head, broken: str = "") -> None:
         self._now: tuple[Head, Head | None] = (head, None)
@@ -52,11 +53,11 @@ class Trust:
     # -- the writer's thread -------------------------------------------------------------------------------------------
 
     def announce(self, head: Head) -> None:
-        """Before the commit: from here on readers may see the new row."""
+        """Announce a decision before its commit: from now on readers may see the new row."""
         self._now = (self._now[0], head)
 
     def settle(self, done: bool) -> None:
-        """After the commit, or after it failed."""
+        """Settle an announced decision, after its commit has succeeded or failed."""
         known, coming = self._now
         if done and coming is not None:
             self.differs = ""
@@ -79,8 +80,8 @@ class Trust:
         return "the control row is missing" if row is None and head.rev else ""
 
     def check(self, conn: sqlite3.Connection, token: int) -> str:
-        """The same for a reader, while the writer may commit; also any difference a read has noticed since the last
-        decision."""
+        """What is wrong, for a reader, while the writer may commit; also any difference a read has noticed since
+        the last decision."""
         now = self._now
         if now[1] is None and not self.differs:
             untrue = self.untrue(conn)

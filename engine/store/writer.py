@@ -107,8 +107,8 @@ class Writer:
         return self._pending
 
     def waiting(self) -> Future[None] | None:
-        """Done when every extraction given to the writer so far is committed (or refused); None when none is
-        waiting."""
+        """A future that is done when every extraction given to the writer so far is committed or refused; None if
+        none is waiting."""
         with self._wake:
             return self._records[-1][1] if self._records else None
 
@@ -332,7 +332,7 @@ class Writer:
         return True
 
     def _take(self) -> list[Waiting]:
-        """Of what waits, the next transaction's: about BATCH_MAX extractions. With the lock held."""
+        """Take the next transaction's documents, about BATCH_MAX extractions. The caller holds the lock."""
         batch: list[Waiting] = []
         size = 0
         while self._records and size < BATCH_MAX:
@@ -342,7 +342,7 @@ class Writer:
         return batch
 
     def _write_batch(self, conn: sqlite3.Connection, batch: list[Waiting], jobs: list[Job]) -> list[Exception]:
-        """What went wrong beside the documents."""
+        """Write a batch; return what went wrong apart from the documents."""
         begin(conn, self._token)
         counting: list[Job] = []
         if batch:

@@ -33,8 +33,7 @@ _COLUMNS = "id, started, stage, epoch, percent_bp, salt, declaration, report, sc
 
 
 class Trial(Struct, frozen=True):
-    """One A/B test. `report` is the last one kept; documents that joined before `scored_until` are scored or passed
-    over."""
+    """One A/B test. `report`: the last one kept. Documents that joined before `scored_until` are scored or skipped."""
 
     id: int
     started: float

@@ -61,8 +61,8 @@ def _answers(stats: ArmStats, name: str) -> Ratio:
 
 
 def standing(conn: sqlite3.Connection, now: float) -> TrialStatus | None:
-    """Of the running test, else of the last one; None when there was none. Reads two rows of sums, whatever the
-    size."""
+    """The status of the running test, else of the last one; None if there was none. Reads two rows of sums, however
+    large the store is."""
     trial = ledger.last(conn)
     if trial is None:
         return None

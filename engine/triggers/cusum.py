@@ -84,7 +84,7 @@ def is_around(design: Design) -> bool:
 
 
 class Level(Struct, frozen=True):
-    """A CUSUM at one moment. Its window is what came since it was last zero: `n` documents, `k` of them failures."""
+    """A CUSUM at one moment. Its window is everything since it was last zero: `n` documents, `k` of them failures."""
 
     value: float
     n: int

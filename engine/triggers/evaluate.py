@@ -103,7 +103,8 @@ def _judge(
 
 
 def _advance(held_s: float, was: bool, now: bool | None, dt: float) -> tuple[float, bool]:
-    """None pauses: the time so far is kept, the interval until the next breach does not count."""
+    """Advance a timer. None pauses it: the time so far is kept, and the interval until the next breach does not
+    count."""
     if now is None:
         return held_s, False
     if not now:

@@ -55,7 +55,7 @@ def readings(conn: sqlite3.Connection, trigger: str, since: float, until: float)
 
 
 def story(conn: sqlite3.Connection, trigger: str, at: float) -> TriggerHistory | None:
-    """None if nothing is stored at or before `at`."""
+    """A rule's state at `at`; None if nothing is stored at or before then."""
     row = conn.execute(
         "SELECT at, verdict, body FROM trigger_evidence WHERE trigger = ? AND at <= ? ORDER BY at DESC LIMIT 1",
         (trigger, at),

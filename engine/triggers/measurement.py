@@ -25,7 +25,7 @@ class Stale(Struct, frozen=True, tag="stale"):
 
 
 class Error(Struct, frozen=True, tag="error"):
-    """It could not be measured."""
+    """The metric could not be measured."""
 
     sentence: str = ""
 
@@ -39,7 +39,7 @@ def rate(k: int, n: int) -> Sample:
 
 
 def mean(total: float, squares: float, n: int) -> Sample:
-    """From the sums of the values and of their squares; with the sample variance (n - 1)."""
+    """A mean from the sums of the values and of their squares, with the sample variance (n - 1)."""
     if not n:
         return NoData()
     middle = total / n

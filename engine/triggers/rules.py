@@ -280,7 +280,8 @@ def _windowed_mean(rule: Trigger, settings: TriggerSettings, mode: Mode, attempt
 
 
 def _early_mean(finding: Finding, rule: Trigger, above: float, mode: Mode, slow: WindowTotals) -> Finding:
-    """With the early detector: the mean of the last calls is surely above the threshold, by two standard errors."""
+    """The early detector of a mean: whether the mean of the last calls is above the threshold by two standard
+    errors."""
     mean = slow.ms / slow.fresh
     spread = max(0.0, slow.ms_squares - slow.ms * mean) / (slow.fresh - 1) if slow.fresh > 1 else 0.0
     error = (spread / slow.fresh) ** 0.5

@@ -46,7 +46,7 @@ class Attempts(Struct, frozen=True):
     last: WindowTotals  # the last 100 attempts
     slow: WindowTotals  # the last 50 fresh calls
     failures_in_row: int
-    failures_span_s: float  # from the first to the last of them
+    failures_span_s: float  # between the first and the last of them
     burst: int  # length of the last run of failures that has ended
     burst_ago_s: float
     clean_in_row: int

@@ -38,7 +38,7 @@ def of_errors(now: Bucket, before: Bucket) -> str:
 
 
 def _against_before(now: Bucket, before: Bucket) -> str:
-    """Without a frequency arm (100 %) only the day before remains for comparison."""
+    """Compare with the day before: without a frequency arm (at 100 %) nothing else remains."""
     if before.attempts < FEWEST:
         return "no frequency arm to compare with"
     low, high = bounds.difference(now.errors, now.attempts, before.errors, before.attempts)
@@ -47,7 +47,7 @@ def _against_before(now: Bucket, before: Bucket) -> str:
 
 
 def of_times(now: Bucket, before: Bucket) -> str:
-    """The same for latency. It needs no interval: the two arms differ by orders of magnitude."""
+    """Attribution of latency. Needs no interval: the two arms differ by orders of magnitude."""
     part = queue_or_service(now, before)
     if not now.fresh or now.plain_mean_ms is None:
         return part

@@ -248,7 +248,7 @@ _HEADLINES: tuple[Callable[[Situation], Headline | None], ...] = (
 
 
 def _urgency(trigger: TriggerView) -> tuple[int, bool, float]:
-    """By severity; within one, triggers that lower the percentage come before those that hold it."""
+    """Sort key: by severity, then triggers that lower the percentage before those that hold it."""
     rank = {"critical": 0, "high": 1, "medium": 2}[trigger.severity]
     only_holds = trigger.action not in LOWERING
     return rank, only_holds, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9

@@ -1,4 +1,4 @@
-"""The figures of speed in one table: single and batch, load and workers, idle leases, the LLM client, key to commit. Each stands
+"""The figures of speed in one table: single and batch, load and workers, idle leases, the LLM client, key to commit. Each is shown
 beside its floor or its peer from the same run. Less than five minutes on two quiet cores.
 
     python -m tests.bench.bench_speed [--rounds 3] [--only http,load,leases,llm,rollback]

@@ -94,7 +94,7 @@ class OneDecision(FetchingPage):
 
 
 def facts_of(d: DecisionView) -> Facts:
-    """Who, from where, what changed, why."""
+    """A decision's facts: who, from where, what changed, why."""
     change = (
         words.percent(d.percent_to)
         if d.percent_from == d.percent_to

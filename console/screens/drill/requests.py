@@ -1,4 +1,4 @@
-"""The LLM requests behind a figure, those that speak against the rollout first. Enter shows one of them."""
+"""The LLM requests behind a figure, those against the rollout first. Enter shows one of them."""
 
 from __future__ import annotations
 

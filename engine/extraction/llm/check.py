@@ -128,7 +128,7 @@ class _Examination:
             raise lacks
 
     async def _other_api(self) -> None:
-        """Whether the plan names the wrong `api`: a server of the other kind identifies itself. Raises Fault where it
+        """Report a wrong `api` in the plan: a server of the other kind identifies itself. Raises Fault where it
         cannot work."""
         server, http = self._server, self._http
         if await server.is_ollama(http):
@@ -217,7 +217,7 @@ class _Examination:
         return took
 
     async def _schema(self) -> None:
-        """Whether the server enforces a JSON schema, lengths and counts included."""
+        """Report whether the server enforces a JSON schema, lengths and counts included."""
         self._doing = "schema"
         if not self._config.schema:
             self._say("ok", "[llm] schema = false: the prompt asks for JSON in words, without a schema")

@@ -20,7 +20,7 @@ A_BATCH = 1000  # rows of an import in one request
 
 
 async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    """One piece of feedback, given now. A complaint is also a row of the decision log, because it can move the
+    """Store one piece of feedback given now. A complaint is also a row of the decision log, because it can move the
     rollout."""
     given = feedback.read({**fields, "at": None}, ask.actor.name, ask.at)
     if isinstance(given, str):

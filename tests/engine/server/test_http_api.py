@@ -41,7 +41,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield made
 
 
-class Said:
+class HttpReply:
     def __init__(self, status: int, headers: Mapping[str, str], raw: bytes) -> None:
         self.status, self.headers, self.raw = status, {name.lower(): value for name, value in headers.items()}, raw
 
@@ -54,13 +54,13 @@ class Said:
         return sorted(map(json.loads, self.raw.splitlines()), key=lambda line: line["index"])
 
 
-def ask(stage: Stage, method: str, path: str, body: Any = None, headers: Mapping[str, str] = BEARER) -> Said:
+def ask(stage: Stage, method: str, path: str, body: Any = None, headers: Mapping[str, str] = BEARER) -> HttpReply:
     url = urlsplit(stage.view.engine.address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     connection.request(method, path, raw, {"Content-Type": "application/json", **headers})
     response = connection.getresponse()
-    output = Said(response.status, dict(response.getheaders()), response.read())
+    output = HttpReply(response.status, dict(response.getheaders()), response.read())
     connection.close()
     return output
 
@@ -212,7 +212,7 @@ def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage
 
 
 def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_text_back(stage: Stage) -> None:
-    def sent(path: str, key: str, body: Any) -> Said:
+    def sent(path: str, key: str, body: Any) -> HttpReply:
         return ask(stage, "POST", path, body, {**BEARER, "Idempotency-Key": key})
 
     def count(query: str) -> int:

@@ -38,7 +38,7 @@ class _Line(msgspec.Struct):
 
 
 def _trusted() -> ssl.SSLContext:
-    """What httpx trusts by default, and the authorities that the system trusts, such as a company's own."""
+    """The authorities that httpx trusts, and those of the system, such as a company's own."""
     context = httpx.create_ssl_context()  # SSL_CERT_FILE or SSL_CERT_DIR, else the certificates of certifi
     context.load_default_certs()
     return context
@@ -85,7 +85,7 @@ class AsyncClient:
     async def extract_or_none(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
     ) -> Extraction | None:
-        """The same; None instead of an error, which is logged by the logger `rollout_console`."""
+        """Like `extract`, but returns None in place of an error and logs it to the logger `rollout_console`."""
         try:
             return await self.extract(id, text, title=title, method=method, timeout_s=timeout_s)
         except RolloutError as error:
@@ -123,7 +123,7 @@ class AsyncClient:
         documents: Sequence[Document] = (),
         lines: dict[int, Extraction | Failure] | None = None,
     ) -> httpx.Response:
-        """With `lines`, each line of the answer goes there as it comes."""
+        """Post a body. With `lines`, passes on each line of the answer as it comes."""
         if time.monotonic() < self._until:
             raise Unavailable(f"The engine did not answer {MISSES} times in a row; asking again soon.", "paused")
         answer = await self._sent(path, body, timeout_s, documents, lines)

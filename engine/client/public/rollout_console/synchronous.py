@@ -41,7 +41,7 @@ class Client:
     def extract_or_none(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
     ) -> Extraction | None:
-        """The same; None instead of an error, which is logged by the logger `rollout_console`."""
+        """Like `extract`, but returns None in place of an error and logs it to the logger `rollout_console`."""
         loop, client = self._ready()
         return _wait(loop, client.extract_or_none(id, text, title=title, method=method, timeout_s=timeout_s))
 
