@@ -23,7 +23,7 @@ from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, ROMANCE, SHORT_TOKENS, weights
 from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, of_vague, scores, shorter
-from engine.extraction.unspaced import CJK, Piece, pieces
+from engine.extraction.unspaced import CJK, GENERAL_WORDS, Piece, joined, pieces, without_general
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
 
@@ -50,7 +50,8 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None
     words: list[Rated] = []
     elsewhere = False  # the text is Chinese or Japanese; anything else in it is a name
     if not body.isascii() and CJK.search(body):
-        words = [_of_piece(piece) for piece in pieces(body)]
+        body = joined(body)
+        words = [_of_piece(piece) for piece in without_general(pieces(body), FEW)]
         elsewhere = 3 * sum(map(len, CJK.findall(body))) > len(body)
         body = CJK.sub(" . ", body)
     tokens = tokenise(body)
@@ -97,8 +98,12 @@ def _of_piece(piece: Piece) -> Rated:
     """A run of Chinese or Japanese characters as a rated candidate. One that occurs once loses: that is weak evidence
     of a word."""
     once = 0.4 if piece.times == 1 else 0.0
-    loss = once - math.log(piece.times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
-    one = Candidate(tuple(piece.text), piece.text, piece.at, piece.at, piece.times, 0, "c", "c", 1.0)
+    if piece.text in GENERAL_WORDS:
+        once += 1.5
+    times = piece.times - 0.5 * piece.within
+    loss = once - math.log(times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
+    alone = piece.times - piece.within
+    one = Candidate(tuple(piece.text), piece.text, piece.at, piece.at, alone, piece.within, "c", "c", 1.0)
     return loss, piece.at, piece.text, one
 
 

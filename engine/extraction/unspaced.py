@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import NamedTuple
+
+from engine.extraction.lists import word_lists
 
 CJK = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]+")
 _KATAKANA = "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}"
@@ -15,15 +18,31 @@ _MIXED = re.compile(f"(?:{_KATAKANA}|{_IDEOGRAPHS}+)+")
 _CLAUSE = re.compile(f"{_IDEOGRAPHS}{{3}}")
 LONGEST_COMPOUND = 4  # parts of a compound
 _SUFFIXES, _WHILE = "化進用的性", "中時後前毎等"
+_LISTS = word_lists("chinese")
+GENERAL_WORDS = _LISTS["general"]
+SUBJECT = 8  # from this many times on a general word is the subject of the text
+# verbs, which begin a run before their object: 修改文件
+_VERB = re.compile("(?:" + "|".join(sorted(_LISTS["verbs"])) + ")(?=..)(?![机機器值力者性率点點方组組书書流法])")
+# after a figure: 120例患者, 2018年
+_COUNTED = "年月日例名个個种種次章节節位项項条條倍"
 # What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
 # conjunctions of one character unless they are part of a content word (并 ends one, 并发 does not).
 _PARTICLES = re.compile(
-    "通过|通過|如果|使用|进行|進行|以及|或者|因为|所以|但是|而且|需要|例如|没有|一个|一种|每个|各个|某个|其他|其中|同时|通常|已经|为了|由于|根据"
-    "|因此|此外|关于|能够|提出|表明|本文|之间|之后|之前|以上|以下|以便|包括|主要|用于|基于|称为|可以|可用|場合|可能|必要|几"
-    "|[的了是在和与及而但为从到于被把也都就这那其之此我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或]"
-    "|个(?!人)|以(?!太)|不(?!同)|有(?!效|限)|对(?!象|比|话|称|齐)|對(?!象|話)|将(?!来)|將(?!來)|(?<![未将])来(?!源|自)"
-    "|过(?!程|滤|期|载|拟)|過(?!程)|(?<![方定面导双])向(?!量)"
-    "|(?<![路自理])由|并(?![发行])|更(?!新)|后(?![端台缀门续置])|最(?![优大小终])|可(?!靠|视)|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
+    # first a look at one character, since most begin none of these words
+    f"(?=[{''.join(sorted({word[0] for word in _LISTS['function_words']}))}])"
+    f"(?:{'|'.join(sorted(_LISTS['function_words'], key=lambda word: (-len(word), word)))})"
+    "|[的了是在和与及而但为从到于被把也都就这那其之此我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或該則则某仍曾每]"
+    "|[个個](?!人)|以(?!太)|不(?!同)|有(?!效|限)|对(?!象|比|话|称|齐|照)|對(?!象|話|照|比)|(?<![地源])利用(?!率)"
+    "|将(?!来)|將(?!來)|(?<![未将])来(?!源|自)"
+    "|过(?!程|滤|期|载|拟)|過(?!程)|(?<![方定面导双])向(?!量)|(?<![均同平对])等(?![级級待价價候式距位效])|几(?!何)|除(?!法|数)"
+    "|(?<![路自理])由|[并並](?![发行發])|更(?!新)|后(?![端台缀门续置])|最(?![优大小终])|可(?!靠|视)|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
+    f"|(?<={_IDEOGRAPHS}{{2}})(?<![集命空其])中(?![文国國间間心央止断斷介继繼转轉值位型期年小])"
+    f"|(?<={_IDEOGRAPHS}{{2}})[上下里裡內内时時](?=$|[的是有会會可所被将將进進])(?<![线網网晚早地以之同实實即及定限期历歷当當].)"
+    "|(?<=[这那各几两此這幾兩])[种種]"
+)
+# Text wrapped at a fixed width breaks its lines within words.
+_WRAPPED = re.compile(
+    f"(?<=[^\\n]{{28}}[\u3040-\u30ff\u3400-\u9fff])[ \\t]*\\n[ \\t]*(?={_IDEOGRAPHS}|[\u3040-\u30ff])"
 )
 LONGEST_PIECE = 8  # characters
 PLACES = 20  # occurrences of a piece whose edges are examined
@@ -32,7 +51,13 @@ PLACES = 20  # occurrences of a piece whose edges are examined
 class Piece(NamedTuple):
     text: str
     times: int
+    within: int  # of them, inside the longer string that recurs most
     at: int  # its first character
+
+
+def joined(text: str) -> str:
+    """The text with the lines of its paragraphs joined, where they hold text without spaces."""
+    return _WRAPPED.sub("", text) if "\n" in text else text
 
 
 def pieces(text: str, most: int = 60) -> list[Piece]:
@@ -43,7 +68,11 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
     runs: list[tuple[str, int]] = []
     for match in _CJK_WORDS.finditer(text):
         borders = [0, *(edge for part in _PARTICLES.finditer(match[0]) for edge in part.span()), len(match[0])]
+        if match.start() and text[match.start() - 1].isdigit() and match[0][0] in _COUNTED:
+            borders[0] = min(1, borders[1])
         for begin, end in zip(borders[::2], borders[1::2], strict=True):
+            if verb := _VERB.match(match[0], begin, end):
+                begin = verb.end()
             at, run = match.start() + begin, match[0][begin:end]
             foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
             if foreign or 2 <= len(run) <= 6:
@@ -67,14 +96,25 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
         if count > 1 or part in whole:
             for inner in (part[1:], part[:-1]):
                 inside[inner] = max(inside.get(inner, 0), count)
+    # the last two characters of words of three: 码器 of 编码器 and 解码器
+    tails = Counter[str]()
+    for part in whole:
+        if len(part) == 3:
+            tails[part[1:]] += counts[part]
     kept = [
-        Piece(part, count, first[part])
+        Piece(part, count, inside.get(part, 0), first[part])
         for part, count in counts.items()
-        if (count > 1 or part in whole) and inside.get(part, 0) < count
+        if (count > 1 or part in whole) and inside.get(part, 0) < count and tails[part] < count
     ]
     kept = _with_compounds(text, kept)
     kept.sort(key=lambda piece: (-piece.times * len(piece.text), piece.at))
     return [piece for piece in kept[: 2 * most] if not _is_cut(piece.text, text, counts)][:most]
+
+
+def without_general(made: list[Piece], few: int) -> list[Piece]:
+    """Without general words that are not the text's subject; all, if fewer than `few` others are left."""
+    kept = [piece for piece in made if piece.text not in GENERAL_WORDS or piece.times >= SUBJECT]
+    return kept if len(kept) >= few else made
 
 
 def _is_cut(piece: str, text: str, counts: dict[str, int]) -> bool:
@@ -107,7 +147,7 @@ def _with_compounds(text: str, kept: list[Piece]) -> list[Piece]:
         # three or more ideographs next to katakana may be a clause
         if not 2 <= len(parts) <= LONGEST_COMPOUND or any(_CLAUSE.match(part) for part in parts):
             continue
-        seen = compounds.get(match[0], Piece(match[0], 0, match.start()))
+        seen = compounds.get(match[0], Piece(match[0], 0, 0, match.start()))
         compounds[match[0]] = seen._replace(times=seen.times + 1)
         for part in parts:
             within[part] = within.get(part, 0) + 1

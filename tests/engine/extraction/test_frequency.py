@@ -477,3 +477,31 @@ def test_stems_agree_with_the_evaluation_of_the_literature() -> None:
         == stem_phrase("real time operating system")
         == "real time oper system"
     )
+
+
+def test_chinese_words_are_whole_and_neither_particles_nor_verbs_nor_general_words() -> None:
+    abstract = (
+        "针对传统图像分割算法对噪声敏感的问题，提出了一种基于改进网络的医学图像分割方法。该方法在编码器中引入残差模块和注意力机制，以增强网络对目标区域"
+        "的特征提取能力；在解码器中采用多尺度融合策略，提高边缘细节的恢复效果。2020年收集的对照组数据表明，土地利用变化的影响显著。"
+    )
+    keywords = set(extract(abstract).ranked)
+
+    assert {"图像分割", "残差模块", "注意力机制", "编码器", "土地利用变化"} <= keywords, keywords
+    assert not {"码器", "码器中", "照组", "方法", "问题", "一种", "该方法", "引入残差模块", "影响"} & keywords, keywords
+
+
+def test_traditional_chinese_has_its_own_function_words() -> None:
+    keywords = extract(
+        "這個命令建立一個資料庫，並且將資料庫的擁有者設定為使用者。如果資料庫已經存在，則命令返回一個錯誤。每個資料庫都應該有一個擁有者。"
+    ).ranked
+
+    assert "資料庫" in keywords
+    assert not {"一個", "每個", "應該", "則命令", "個錯誤", "建立一個", "並且"} & set(keywords), keywords
+
+
+def test_lines_wrapped_inside_a_chinese_word_are_joined() -> None:
+    line = "系统会把用户的请求写入日志文件，管理员随后从日志文件里查找失败的请求，再重新启动相关的软件"
+    keywords = extract(f"{line}\n  包服务。{line}\n包服务。软件包服务由用户安装，软件包服务需要日志。").ranked
+
+    assert any(keyword.startswith("软件包") for keyword in keywords), keywords
+    assert not {"包服务", "件包", "件包服务"} & set(keywords), keywords
