@@ -114,9 +114,17 @@ class Known(dict[str, Fact]):
         return answer
 
 
+def is_ordinary(token: str) -> bool:
+    """Letters alone, none of them a capital but the first: such a word is no number, identifier or acronym. Most words
+    that have not been seen before are ordinary."""
+    return token.isalpha() and (token.islower() or (token[0].isupper() and token[1:].islower()))
+
+
 def _shape(token: str) -> str:
     """The letter that any language gives: break, number, identifier, capital; otherwise n."""
     first = token[0]
+    if 1 < len(token) <= MAX_CHARS and is_ordinary(token):
+        return "c" if first.isupper() else "n"
     if (
         not (first.isalnum() or (len(token) > 3 and token.lstrip("-_.")[:1].isalnum()))
         or "\n" in token
@@ -286,29 +294,28 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         bare = set(tokens)
         kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
     folds = tuple(map(FOLDS.__getitem__, tokens))
-    named_anywhere = "i" in kinds
+    has_names, has_owners = "i" in kinds, "p" in kinds or "P" in kinds
     spans: list[Span] = []
     for match in _PHRASE.finditer(kinds):
         start, end = match.span()
         while start < end and kinds[start] == "w" and not _is_new_york(tokens[start : start + 2]):
             start += 1
-        if (
-            named_anywhere and "i" in kinds[start + 1 : end]
-        ):  # class RequestRouter, CREATE INDEX documents_updated: the name, not its declaration
+        # class RequestRouter, CREATE INDEX documents_updated: the name, not its declaration
+        if has_names and "i" in kinds[start + 1 : end]:
             for named in range(end - 1, start, -1):
                 if kinds[named] == "i" and tokens[named - 1].lower() in words.DECLARING:
                     start = named
                     break
         size = end - start
-        if size < 2:
-            if not size or kinds[start] in "awe":
-                continue
-            text = tokens[start]
-        else:
+        if size > 1:
             if size > MAX_WORDS:  # an English phrase keeps its end, where its head noun is
                 start = end - MAX_WORDS
             text = " ".join(tokens[start:end])
-        if kinds[end - 1] in "pP":
+        elif not size or kinds[start] in "awe":
+            continue
+        else:
+            text = tokens[start]
+        if has_owners and kinds[end - 1] in "pP":
             text = text[:-2]
         spans.append((folds[start:end], text, start))
     return Phrases(spans, kinds, ENGLISH)

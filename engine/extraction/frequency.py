@@ -17,7 +17,18 @@ import re
 from itertools import chain
 
 from engine.extraction import trees
-from engine.extraction.candidates import ACRONYM, IDENTIFIER, KINDS, Known, Phrases, Span, Words, phrases, tokenise
+from engine.extraction.candidates import (
+    ACRONYM,
+    IDENTIFIER,
+    KINDS,
+    Known,
+    Phrases,
+    Span,
+    Words,
+    is_ordinary,
+    phrases,
+    tokenise,
+)
 from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
@@ -203,6 +214,8 @@ def _technical(word: str) -> bool:
     low = word.lower()
     if low in TECHNOLOGIES or (low in TECHNOLOGIES_BY_NAME and word != low):
         return True
+    if is_ordinary(word):
+        return False
     return bool(IDENTIFIER.search(word)) or (ACRONYM.fullmatch(word) is not None and low not in GENERAL)
 
 

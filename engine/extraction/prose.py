@@ -28,17 +28,50 @@ _DIRECTIVES = {  # of reStructuredText: a directive, a field, a role
 _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
 # Four words or more in capitals are a heading or a clause of a licence; they count as words, not acronyms.
 _SHOUTED = re.compile(r"[A-Z](?<![\w'’-][A-Z])[A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
-_LONG_WORD = re.compile(r"[A-Z][A-Z]{7}")  # not {8}: searching for one letter first is three times as fast
+_LONG_WORD = re.compile(r"[A-Z]{8}")
+_TWO_CAPITALS = re.compile("[A-Z][A-Z]")
 _CODED = re.compile(
     r"(?<![\w+/])(?=[A-Za-z+/]{0,39}\d)[A-Za-z0-9+/]{40,}=*(?:\n(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]+=*(?!\S))?"
 )  # base64, a digest
 _CODED_CHARS = 40
+_MARKS = (*"`~<[:", "www.")  # whatever _without_markup removes has one
 _FEW = 200  # characters of prose; with less, code is read too
 
 
 def prose(text: str) -> str:
     """The text without code blocks, tags, addresses and directives. Keeps the code if hardly anything else is left."""
     text = text.replace("\r", "")
+    if any(map(text.__contains__, _MARKS)):
+        text = _without_markup(text)
+    if "\n" in text and ("\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text):
+        text = _unless_little(text, _CODE_LINE.sub("", text))
+    if _has_long_run(text) and any(len(word) >= _CODED_CHARS and _CODED.search(word) for word in text.split()):
+        text = _CODED.sub(" . ", text)
+    if text.isupper():
+        text = text.lower()
+    if _may_have_long_word(text) and _LONG_WORD.search(text):
+        text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
+    return _EMPTY_LINES.sub("\n\n", text) if "\n" in text else text
+
+
+def _has_long_run(text: str) -> bool:
+    """Whether there are _CODED_CHARS without a space: looks from space to space, in steps of that length."""
+    at, last = 0, len(text) - _CODED_CHARS
+    while at <= last:
+        space = text.rfind(" ", at, at + _CODED_CHARS)
+        if space < 0:
+            return True
+        at = space + 1
+    return False
+
+
+def _may_have_long_word(text: str) -> bool:
+    """Whether _LONG_WORD is worth a search. Of eight capitals in a row every fourth letter has two."""
+    return _TWO_CAPITALS.search(text[3::4]) is not None
+
+
+def _without_markup(text: str) -> str:
+    """Without fences, tags, addresses and directives."""
     if "```" in text or "~~~" in text:
         text = _unless_little(text, _unfenced(text))
     if "<" in text and _CLOSING_TAG.search(text):
@@ -51,17 +84,7 @@ def prose(text: str) -> str:
     for mark, directive in _DIRECTIVES.items():
         if mark in text:
             text = directive.sub("\n . ", text)
-    if "\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text:
-        text = _unless_little(text, _CODE_LINE.sub("", text))
-    if max(map(len, words := text.split()), default=0) >= _CODED_CHARS and any(
-        len(word) >= _CODED_CHARS and _CODED.search(word) for word in words
-    ):
-        text = _CODED.sub(" . ", text)
-    if text.isupper():
-        text = text.lower()
-    if _LONG_WORD.search(text):
-        text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
-    return _EMPTY_LINES.sub("\n\n", text) if "\n" in text else text
+    return text
 
 
 def _unless_little(text: str, less: str) -> str:

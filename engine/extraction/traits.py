@@ -179,10 +179,14 @@ def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, lis
 
     A word that occurs in one place only is in no such part, so parts that contain it are skipped.
     """
-    places = Counter(chain.from_iterable(phrases))
-    if len(places) == places.total():
+    once, recurring = set[str](), set[str]()
+    for word in chain.from_iterable(phrases):
+        if word in once:
+            recurring.add(word)
+        else:
+            once.add(word)
+    if not recurring:
         return {}
-    recurring = {word for word, times in places.items() if times > 1}
     parts: dict[Words, list[int]] = {}
     shared: dict[Words, list[int]] = {}  # in the order in which their second occurrence appears
     for words, ((begins, ends, _), texts) in phrases.items():

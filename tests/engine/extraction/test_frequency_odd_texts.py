@@ -6,10 +6,11 @@ import base64
 import hashlib
 import random
 import tracemalloc
+from itertools import product
 
 import pytest
 
-from engine.extraction import prose
+from engine.extraction import candidates, prose
 from engine.extraction.candidates import tokenise
 from engine.extraction.frequency import extract
 from engine.extraction.unspaced import pieces
@@ -236,3 +237,22 @@ def test_tokens_are_the_same_whether_chunks_are_looked_up_or_the_whole_text_is_r
     for _ in range(3000):
         text = "".join(draw.choices(pieces_of_text, k=draw.randrange(16))) + " end"
         assert tokenise(text) == tokenise(f"{text}\t")[:-1], text
+
+
+def test_ordinary_words_are_no_numbers_names_or_acronyms() -> None:
+    for size in range(1, 5):
+        for token in map("".join, product("aZé1_.ǅ中", repeat=size)):
+            if candidates.is_ordinary(token):
+                assert not candidates.IDENTIFIER.search(token), token
+                assert not candidates.ACRONYM.fullmatch(token), token
+                assert not any(map(str.isdigit, token)), token
+    assert [candidates.is_ordinary(word) for word in ("Word", "word", "HTTPs")] == [True, True, False]
+
+
+def test_long_runs_and_shouted_words_are_noticed_wherever_they_begin() -> None:
+    for before in range(90):
+        words = ("ab " * 40)[:before]
+        digest = f"{words} {'0123456789' * 4} end"
+        assert "0123" not in prose.prose(digest), before
+        shouted = f"{words} THE SOFTWARE IS FREE TO ALL and more"
+        assert "the software is free to all" in prose.prose(shouted), before

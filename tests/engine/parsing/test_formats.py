@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.extraction.frequency import extract
 from engine.parsing import Format, parse
+from engine.parsing.detect import _is_bare_prose, detect
 
 PAGE_BREAK = "\n\nSmith & Lee                 Standards Track                    [Page {}]\n\f\nRFC 9999                  Widget Protocol                    June 1999\n\n"
 RFC = (
@@ -221,3 +222,20 @@ def test_a_translated_manual_page_has_a_title_and_only_its_subject(
     assert "seconds of a queue" in document.text
     assert "volunteers" not in document.text
     assert about.capitalize() not in document.text
+
+
+def test_the_short_way_to_prose_agrees_with_the_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    prose = "The pump of the mill was repaired, and the miller wrote a long letter about it to the valley. "
+    marks = ["# ", "`", "[Page 2]", "*", "|", "<p>", "= ", "~", "^", "{", "\t", "_\b", "  ", "\n- ", "\n+ ", "\n. "]
+    marks += ["\n: ", ".. note", "::", "xref:", "note: ", "http://", "12:30 ", "(1) ", "\nSubject: ", "$ ", "'", ""]
+    beginnings = ("From ", "package ", "Jan 3 10:00:01 ", "PEP: 8\nTitle: x\n", "1. ", "")
+    texts = [
+        begun + text + prose + "\nThe end"
+        for begun in beginnings
+        for mark in marks
+        for text in (mark + prose, prose + mark)
+    ]
+    short = [detect(text) for text in texts]
+    assert 0 < sum(map(_is_bare_prose, texts)) < len(texts)
+    monkeypatch.setattr("engine.parsing.detect._is_bare_prose", lambda text: False)
+    assert short == [detect(text) for text in texts]
