@@ -18,6 +18,7 @@ import pytest
 from engine.extraction.grounding import Ground, ground
 from engine.rehearsal import corpus
 from tests.engine.rehearsal.process import COMMAND, MODEL, Process, content
+from tests.machine import crowd
 
 TEXTS = [document.text for document in islice(corpus.documents(), 60) if 200 < len(document.text) < 8000]
 
@@ -187,14 +188,14 @@ def test_sigterm_ends_it_in_the_middle_of_calls() -> None:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{server.url}/api/chat", json=server.body(TEXTS[0]), timeout=0.2)
         server.popen.send_signal(signal.SIGTERM)
-        assert server.popen.wait(timeout=5) == 0
+        assert server.popen.wait(timeout=5 * crowd()) == 0
 
 
 def test_it_ends_when_its_standard_input_closes() -> None:
     with Process() as server:
         assert server.popen.stdin is not None
         server.popen.stdin.close()
-        assert server.popen.wait(timeout=5) == 0
+        assert server.popen.wait(timeout=5 * crowd()) == 0
         server.popen.stdin = None
 
 

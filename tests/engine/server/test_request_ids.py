@@ -10,7 +10,6 @@ import pytest
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.stage import QUIET, Stage
-from tests.machine import crowd
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def test_a_rollback_with_the_id_of_an_earlier_one_rolls_back(stage: Stage) -> No
         assert stage.percent_bp == 2500
         again = stage.client.command("rollback", request_id="twice", reason=reason)
         assert again.ok, again.sentence
-        assert stage.until(lambda: stage.percent_bp == 0, 2 * crowd())
+        assert stage.until(lambda: stage.percent_bp == 0, 2)
         assert again.data["request_id"] != "twice"
         assert stage.proof(again.data["request_id"])["effective_ms"] is not None
         stage.climb(3)
@@ -52,7 +51,7 @@ def test_a_rollback_with_a_promotions_id_rolls_back_and_proves_itself(stage: Sta
     assert reply.ok, reply.sentence
     down = stage.client.command("rollback", request_id="up", reason="down again")
     assert down.ok
-    assert stage.until(lambda: stage.percent_bp == 0, 2 * crowd())
+    assert stage.until(lambda: stage.percent_bp == 0, 2)
     proof = stage.proof(down.data["request_id"])
     assert proof["reason"] == "down again"
     assert proof["effective_ms"] is not None
@@ -81,7 +80,7 @@ def test_an_id_that_would_be_cut_or_cleaned_is_refused_but_a_rollback_goes_throu
     assert "request id" in refused.sentence
     stage.climb(2)
     assert stage.client.command("rollback", request_id=request_id).ok
-    assert stage.until(lambda: stage.percent_bp == 0, 2 * crowd())
+    assert stage.until(lambda: stage.percent_bp == 0, 2)
 
 
 def test_an_intent_with_a_used_id_is_applied(stage: Stage) -> None:

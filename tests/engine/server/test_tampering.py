@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from engine.store import database, log
 from tests.engine.service.stage import QUIET, Stage
-from tests.machine import crowd
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def test_a_percentage_written_into_the_row_is_0_percent_and_an_alarm(stage: Stag
     stage.folder.armed.touch()
     answers = [stage.extract(f"tampered-{n}") for n in range(30)]
     assert [a["method"] for a in answers].count("llm") == 0
-    assert stage.until(lambda: "rollback" in stage.kinds(), 5 * crowd())
+    assert stage.until(lambda: "rollback" in stage.kinds(), 5)
     row = stage.reader.log(3, kind="rollback")[0]
     assert "the control row has percentage in basis points 10000" in row.sentence
     assert stage.until(lambda: any("ALARM" in sentence for _, sentence in stage.view.events))
@@ -105,7 +104,7 @@ def test_a_whole_decision_forged_into_the_log_is_not_in_force(stage: Stage) -> N
         conn.execute("COMMIT")
     answers = [stage.extract(f"forged-{n}") for n in range(30)]
     assert [a["method"] for a in answers].count("llm") == 0
-    assert stage.until(lambda: stage.percent_bp == 0, 5 * crowd())
+    assert stage.until(lambda: stage.percent_bp == 0, 5)
     assert any("ALARM" in sentence for _, sentence in stage.view.events)
 
 

@@ -115,7 +115,7 @@ def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_i
         seen.append(result["sentence"])
         return result["effective_ms"] is not None
 
-    assert stage.until(proven, 5.0 * crowd())
+    assert stage.until(proven, 5.0)
     took = time.time() - began
     result = proof(stage, made.request_id)
     assert any(stopped.name in sentence and "its lease ends" in sentence for sentence in seen[:-1]), seen
@@ -183,4 +183,4 @@ def test_the_mark_of_workers_goes_when_none_can_call(stage: Stage, two: tuple[Ca
     assert all(f"worker {caller.name} on" in stage.cli("status").stdout for caller in two)
     for caller in two:
         caller.end()
-    assert stage.until(lambda: not stage.folder.has_workers(), 6.0 * crowd())
+    assert stage.until(lambda: not stage.folder.has_workers(), 6.0)
