@@ -44,7 +44,7 @@ def _plain(job: Job, tally: JobTally) -> dict[str, Any]:
 
 
 def _line(job: Job, tally: JobTally) -> str:
-    how = f"; continue it: rollout load --on local:4 --resume {job.id}" if job.state in ("running", "stopped") else ""
+    how = f"; continue it: rollout load --resume {job.id}" if job.state in ("running", "stopped") else ""
     return (
         f"{job.id}  {iso(job.at)}  {job.state}, {job.kind}, {job.method}  "
         f"{tally.done} of {counted(tally.parts, 'part')}, "

@@ -59,7 +59,8 @@ class LoadFiles(NamedTuple):
     is_flag=False,
     flag_value=UNCHANGED,
     metavar="[JOB]",
-    help="Skip documents that the store has unchanged. With the number of a job: continue it.",
+    help="Skip documents that the store has unchanged. With the number of a job: continue it, on this machine unless "
+    "--on names another place.",
 )
 @click.option(
     "--on",
@@ -116,14 +117,16 @@ def load(
     doesn't depend on how you type the path; JSON rows carry their own ids.
 
     With --on, worker processes read and extract the documents; the engine stores them and keeps all authority. The
-    load is a job: `rollout jobs` lists it, `rollout load --on local:4 --resume JOB` continues it after whatever ended
-    it.
+    load is a job: `rollout jobs` lists it, `rollout load --resume JOB` continues it after whatever ended it.
     """
     job, paths = _resumed(resume, paths)
     if job is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")
-    if on is None and (job is not None or kind is not None or workers is not None or engine or output):
+    if on is None and (kind is not None or workers is not None or engine or output):
         raise click.UsageError("Jobs run on workers: add --on local:4.")
+    if on is None and job is not None:
+        on = f"local:{len(os.sched_getaffinity(0))}"
+        notice(f"continuing job {job} on {on}; --on names another place")
     on_workers = load_job.WorkerOptions(on or "", workers, engine)
     if job is not None:
         if paths or kind is not None or method != "auto" or root is not None or output:

@@ -156,7 +156,8 @@ def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(stage: St
     load.process.communicate()
     assert stage.until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers), 5.0)
     assert stored(stage, "driver")[0] < DOCUMENTS
-    outcome = Load(stage, "--resume", str(latest(stage))).end()
+    resumed = stage.cli("load", "--json", "--resume", str(latest(stage)))  # as `rollout jobs` shows it
+    outcome = json.loads(resumed.stdout)
     assert outcome["ok"], outcome
     assert stored(stage, "driver") == (DOCUMENTS, DOCUMENTS)
 
