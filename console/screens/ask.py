@@ -70,9 +70,7 @@ class QuestionDialog(ModalScreen[str | None]):
         self.set_class(cast(AppApi, self.app).ascii_only, "ascii")
         self.set_class(self.danger, "danger")
         app = cast(AppApi, self.app)
-        width = min(WIDTH, int(self.app.size.width * 0.96)) - 4  # inside the border
-        rows = 2 + sum(len(wrapped(fact, width)) for fact in self.facts) + 1
-        rows = max(1, min(rows, max(3, self.app.size.height - (7 if self.field else 4))))
+        width, rows = self._room()
         facts, answers = Sheet(id="facts"), Sheet(id="answers")
         facts.styles.height = rows
         if width > 0:  # painted together with its frame: over a slow line an empty box would show first
@@ -90,7 +88,14 @@ class QuestionDialog(ModalScreen[str | None]):
         self.call_after_refresh(self.repaint)
 
     def on_resize(self) -> None:
+        self.query_one("#facts", Sheet).styles.height = self._room()[1]
         self.call_after_refresh(self.repaint)
+
+    def _room(self) -> tuple[int, int]:
+        """The width inside the border, and the rows of the facts."""
+        width = min(WIDTH, int(self.app.size.width * 0.96)) - 4
+        rows = 2 + sum(len(wrapped(fact, width)) for fact in self.facts) + 1
+        return width, max(1, min(rows, max(3, self.app.size.height - (7 if self.field else 4))))
 
     def repaint(self) -> None:
         app = cast(AppApi, self.app)
@@ -109,9 +114,13 @@ class QuestionDialog(ModalScreen[str | None]):
         c.put(0, 0, self.title_text, "strong", c.width - 12)
         if exercise:
             c.right(c.width, 0, f" {exercise} ", "rehearsal")
-        y = 2
-        for fact in self.facts:
-            y += c.block(0, y, c.width, max(0, c.height - y - bool(self.complaint)), fact, "text")
+        lines = [line for fact in self.facts for line in wrapped(fact, c.width)]
+        room = max(0, c.height - 2 - bool(self.complaint))
+        if len(lines) > room:  # what is confirmed is never cut silently
+            hidden = len(lines) - max(0, room - 1)
+            lines = [*lines[: max(0, room - 1)], f"{hidden} more lines; a larger terminal shows them"][:room]
+        for row, line in enumerate(lines):
+            c.put(0, 2 + row, line, "text", c.width)
         if self.complaint:
             c.fill(0, c.height - 1, c.width, "text")
             c.put(0, c.height - 1, self.complaint, "bad")

@@ -82,8 +82,9 @@ def put(c: Canvas, area: Area, line: ChecklistLine, now: float, acts: bool = Tru
         name = min(max(width // 2, width - 33), 48)
         c.spans(x, y, [(f" {mark} ", style), (of.text, "text")], name)
         at = c.put(x + name + 1, y, of.sentence, "dim", width - name - 1)
-        if of.missing and width >= 100:
-            c.put(at + 2, y, f"○ {lacks(of)}", "warn", x + width - at - 2)
+        more = lacks(of).removeprefix(of.sentence).lstrip("; ")  # the figure is beside it
+        if more and width >= 100:
+            c.put(at + 2, y, f"○ {more}", "warn", x + width - at - 2)
     elif line.item is not None:
         item = line.item
         mark, style = ITEM.get(item.state, ("○", "warn" if item.required else "dim"))

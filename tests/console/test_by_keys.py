@@ -186,3 +186,14 @@ async def test_a_refused_resume_takes_no_letters_for_keys() -> None:
         await pilot.press("2", "e")
         await until(pilot, lambda: app.notice is not None and "Nothing to resume" in app.notice[0])
         assert app.key_guard._blind is not None
+
+
+def test_a_question_never_cuts_what_it_asks_about_silently() -> None:
+    facts = [f"○ condition {n}: not measured yet" for n in range(8)]
+    question = QuestionDialog("Promote?", facts, "yes", "no")
+    whole = question._facts(Canvas(60, 10), "").text()
+    assert all(fact in whole for fact in facts)
+    small = question._facts(Canvas(60, 7), "").text()
+    assert facts[3] in small
+    assert facts[4] not in small
+    assert "4 more lines; a larger terminal shows them" in small

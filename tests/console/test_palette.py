@@ -54,7 +54,7 @@ async def menu(pilot: Pilot[int], *keys: str) -> Input:
 
 async def test_up_brings_back_what_was_chosen_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in the next console; what was typed comes back with down."""
-    monkeypatch.setattr(themes, "_settings", lambda: tmp_path / "console.json")
+    monkeypatch.setattr(themes, "settings", lambda: tmp_path / "console.json")
     async with console("ready").run_test(size=(80, 24)) as pilot:
         app = await ready(pilot)
         await menu(pilot, *"to log")

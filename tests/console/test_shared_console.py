@@ -23,7 +23,7 @@ SHARED = (PresenceView("alice", "pts/1", "Live", NOW - 600), PresenceView("alice
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(themes, "_settings", lambda: tmp_path / "console.json")
+    monkeypatch.setattr(themes, "settings", lambda: tmp_path / "console.json")
 
 
 def app_of(link: FakeLink, **more: bool) -> Console:
@@ -55,7 +55,7 @@ async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still
         assert link.who == "anna (uid 1000)"
         assert app.notice is not None
         assert "anna (uid 1000)" in app.notice[0]
-        assert themes.recall("name here") == "anna" or "anna" in (themes._settings().read_text())
+        assert themes.recall("name here") == "anna" or "anna" in (themes.settings().read_text())
         await until(pilot, lambda: "anna (uid 10" in app.page.text())  # type: ignore[union-attr]
     again = app_of(link_with(operators=SHARED))
     async with again.run_test(size=(80, 24)) as pilot:
