@@ -71,7 +71,8 @@ class PaintContext:
 
     @property
     def shows_faults(self) -> bool:
-        return bool(self.live.view and self.live.view.rehearsal)
+        v = self.live.view
+        return bool(v and v.rehearsal and not v.game)
 
     @property
     def handover(self) -> HandoverView | None:

@@ -291,8 +291,8 @@ def _harm_part(
     if not scenario.right:
         return ScorePart("harm", 0 if wrong else HARM, HARM, "Nothing was harmed.")
     what = counted(harmed, "complaint") if scenario.harm == "complaints" else f"{counted(harmed, 'document')} harmed"
-    rest = f", {untouched} if no one had acted."
+    rest = f", {untouched:,} if no one acted."
     if chosen is not None and chosen.kind in LOWERS_NOTHING:
         rest = f". {'A hold' if chosen.kind == 'hold' else 'K'} lowers nothing."
-    sentence = f"{what}; {best} at best{rest}"
+    sentence = f"{what}; {best:,} at best{rest}"
     return ScorePart("harm", _saved(harmed, best, untouched), HARM, sentence)

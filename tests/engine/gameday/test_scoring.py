@@ -75,6 +75,7 @@ def played(
 def test_there_are_ten_and_their_data_hold_together() -> None:
     assert len(TEN) == 10
     assert sum(not one.right for one in TEN) == 1, "one is to be left alone"
+    assert len({(one.minutes, one.stage) for one in TEN}) == 1, "the briefing would give the scenario away"
     for one in TEN:
         assert one.steps, one.name
         assert max(len(one.truth), len(one.best)) <= 140, f"{one.name}: two lines of the debrief at 80x24"
@@ -270,6 +271,8 @@ def test_a_false_alarm_is_looked_at_and_left_alone() -> None:
     rolled = score(one, played(one, (3.0, "rollback", "player"), spared_after_s=3.0))
     assert not rolled.passed
     assert rolled.total == 0
+    repaired = score(one, played(one, (3.0, "rollback", "player"), (5.0, "undo_rollback", "player")))
+    assert repaired.wrong == ("rollback",)
     gone = score(one, played(one, looks=(1.0,), leaves_s=2.0))
     assert not gone.passed, "who leaves has not left it alone"
 
