@@ -123,7 +123,7 @@ def metrics() -> None:
 
 
 @metrics.command("analyze")
-@click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True)
+@click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True, help="How far back.")
 @output_option
 @json_option
 @click.pass_obj
@@ -186,11 +186,13 @@ def logs() -> None:
 
 
 @logs.command("analyze")
-@click.option("--level", type=click.Choice(["error", "warning", "all"]), default="error", show_default=True)
+@click.option(
+    "--level", type=click.Choice(["error", "warning", "all"]), default="error", show_default=True, help="What to list."
+)
 @click.option(
     "--filter", "text", default="", help="Only kinds or messages that contain this; keyword_extraction matches all."
 )
-@click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True)
+@click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True, help="How far back.")
 @json_option
 @click.pass_obj
 def logs_analyze(

@@ -31,7 +31,7 @@ MAKES = {
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("text", nargs=-1, required=True)
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="The most results to list.")
 @json_option
 @click.pass_obj
 def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool) -> None:
@@ -170,7 +170,9 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
 
 @click.command()
 @click.option("--method", type=click.Choice(["llm", "frequency"]), required=True, help="Which keywords.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="The most documents to export."
+)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output.")
 @click.option("--random", "at_random", is_flag=True, help="A random sample instead of the latest.")
 @click.option(

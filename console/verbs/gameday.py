@@ -125,7 +125,7 @@ def scenarios(as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def results(context: CliContext, last: bool, as_json: bool) -> None:
-    """Who played what, and how well; with you, and beside this folder's rollout."""
+    """Who played which scenario, and how well: your own results and those of this folder's rollout."""
     from engine.gameday import results as kept
     from engine.rehearsal import record
 

@@ -47,7 +47,13 @@ class LoadFiles(NamedTuple):
 
 @click.command()
 @click.argument("paths", nargs=-1)
-@click.option("--method", type=click.Choice(["auto", "llm", "frequency"]), default="auto", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(["auto", "llm", "frequency"]),
+    default="auto",
+    show_default=True,
+    help="Which keywords to serve: as the rollout routes (auto), or always by one method.",
+)
 @click.option("--verbose", is_flag=True, help="One line per document.")
 @click.option(
     "--root",

@@ -125,7 +125,9 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="The most decisions to list."
+)
 @click.option("--filter", "text", default="", help="Only what contains this.")
 @click.option("--kind", default="", help="Only this kind: promote, rollback, trigger, hold, sign, ...")
 @click.option("--verify", is_flag=True, help="Check the hash chain, and that a replay yields the current state.")
@@ -189,7 +191,9 @@ def _verify(context: CliContext, noted: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["md", "html"]), default="md", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["md", "html"]), default="md", show_default=True, help="Markdown or HTML."
+)
 @click.option("--output", type=click.Path(path_type=Path), help="A file instead of the terminal; .html selects HTML.")
 @json_option
 @click.pass_context

@@ -23,7 +23,13 @@ METHODS = ("llm", "frequency")
 @click.option(
     "--gold", type=click.Path(path_type=Path), required=True, help='JSON lines {"id": ..., "keywords": [...]}.'
 )
-@click.option("--method", type=click.Choice(["both", *METHODS]), default="both", show_default=True)
+@click.option(
+    "--method",
+    type=click.Choice(["both", *METHODS]),
+    default="both",
+    show_default=True,
+    help="Which keywords to measure.",
+)
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @json_option
 @click.pass_obj
@@ -134,8 +140,8 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
 def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path, as_json: bool) -> None:
     """Mark on a screen which proposed keywords are right, and add the missing ones.
 
-    Shows each document of FOLDER beside the draft's proposals. The gold file is saved at each key; leave and come back
-    at any time.
+    Shows each document of FOLDER next to the draft's proposals. The gold file is saved after each key; leave and
+    come back at any time.
     """
     from console import themes
     from console.marking.app import Marking

@@ -29,7 +29,13 @@ QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, t
 @click.option("--model", "llm_model", help="The model it serves.")
 @click.option("--llm-api", type=click.Choice(["ollama", "openai"]), help="The API it speaks.")
 @click.option("--port", "http_port", type=click.IntRange(0, 65535), help="Port of the engine's HTTP API.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("rollout.toml"), show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("rollout.toml"),
+    show_default=True,
+    help="The file to write.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing file, keeping it as .bak.")
 @json_option
 @click.pass_obj

@@ -115,7 +115,13 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
 
 
 @triggers.command()
-@click.option("--days", type=click.FloatRange(0.01, 365), default=7.0, show_default=True)
+@click.option(
+    "--days",
+    type=click.FloatRange(0.01, 365),
+    default=7.0,
+    show_default=True,
+    help="How many days of attempts to replay.",
+)
 @click.option(
     "--with",
     "--plan",
