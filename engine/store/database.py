@@ -37,7 +37,7 @@ class Created(NamedTuple):
 def create(folder: Folder, busy_s: float = 5.0) -> Created:
     """Create or migrate the database. The armed file of a restored backup belongs to another state and is removed
     first. Only for the holder of the lock. StoreError when the file is not usable."""
-    from engine.store.schema import migrate  # only the holder of the lock needs it
+    from engine.store.migrations import migrate  # only the holder of the lock needs it
 
     folder.prepare()
     if not folder.database.exists():

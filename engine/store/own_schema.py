@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from engine.store import schema
+from engine.store import migrations, schema
 from engine.text import clean_line
 
 ACTS = ("trigger", "view", "index")  # in the order in which they are dropped
@@ -58,7 +58,7 @@ class SchemaDifference(NamedTuple):
 def difference(conn: sqlite3.Connection, steps: frozenset[str] | None = None) -> SchemaDifference | None:
     """The difference, or None if there is none or another version of this program made the schema. `steps`: the
     migrations that made it, whatever the database records."""
-    steps = frozenset(schema.applied(conn)) if steps is None else steps
+    steps = frozenset(migrations.applied(conn)) if steps is None else steps
     if not steps or not KNOWN.issuperset(steps):
         return None
     own, there = expected(steps), _items(conn)
@@ -97,7 +97,7 @@ def expected(steps: frozenset[str]) -> SchemaItems:
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
         for step in schema.steps:
             if step.__name__ in steps:
-                schema.run(step, conn)
+                migrations.run(step, conn)
         return _items(conn)
 
 

@@ -195,9 +195,9 @@ def _of_another_version(conn: sqlite3.Connection | None, error: sqlite3.Error) -
     """The sentence for a table or column that the store of a running engine does not have; "" for any other error."""
     if conn is None or getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
         return ""
-    from engine.store import schema  # slow to import
+    from engine.store import migrations  # slow to import
 
     try:
-        return schema.of_another_version(conn)
+        return migrations.of_another_version(conn)
     except sqlite3.Error:
         return ""

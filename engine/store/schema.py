@@ -1,6 +1,6 @@
 """The database schema, as a list of small steps. A landed step is never edited: add another.
 
-sqlite-utils runs them; it takes 0.2 s to import, so it is imported only where a step is missing.
+`engine.store.migrations` runs them.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ import contextlib
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.measures.bucket import Arms, Bucket
 from engine.store import documents
-from engine.store.folder import StoreError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 Step = Callable[["Database"], None]
-NAME = "rollout"
 steps: list[Step] = []
 
 
@@ -33,18 +31,6 @@ def migrations() -> Callable[[Step], Step]:
         return step
 
     return mark
-
-
-class _Plain:
-    """A database as the steps see it."""
-
-    def __init__(self, conn: sqlite3.Connection) -> None:
-        self.conn = conn
-
-
-def run(step: Step, conn: sqlite3.Connection) -> None:
-    """Run one step without recording it."""
-    step(cast("Database", _Plain(conn)))
 
 
 def _run(db: Database, script: str) -> None:
@@ -415,50 +401,3 @@ def replay(db: Database) -> None:
         CREATE INDEX replay_at ON replay(at);
         """,
     )
-
-
-def migrate(conn: sqlite3.Connection) -> None:
-    """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
-    done = applied(conn)
-    known = [step.__name__ for step in steps]
-    if unknown := [name for name in done if name not in known]:
-        raise StoreError(
-            f"The store was written by a newer version of the rollout console (it has {', '.join(unknown)}, which "
-            "this version does not support). Install that version again, or restore a backup from before it. "
-            "Rollback still works."
-        )
-    if set(done) == set(known):
-        return
-    from sqlite_utils import Database
-    from sqlite_utils.migrations import Migrations
-
-    runner = Migrations(NAME)
-    for step in steps:
-        runner()(step)
-    runner.apply(Database(conn))
-
-
-def of_another_version(conn: sqlite3.Connection) -> str:
-    """Why a query of this version fails on the store of a running engine; "" if both have the same tables. Read
-    only."""
-    known, done = {step.__name__ for step in steps}, set(applied(conn))
-    if known == done:
-        return ""
-    if done - known:
-        return (
-            "The running engine is of a newer version than this console and keeps this in another form. Install that "
-            "version here, or use its console. R works in both."
-        )
-    return (
-        "The running engine is of an older version than this console, and its store does not have this yet. R works "
-        "in both. When the rollout can pause: `rollout stop`, then `rollout` starts this version, which adds it."
-    )
-
-
-def applied(conn: sqlite3.Connection) -> list[str]:
-    """The names of the steps that the database has, as sqlite-utils keeps them."""
-    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
-    if conn.execute(table).fetchone() is None:
-        return []
-    rows = conn.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id", (NAME,))
-    return [name for (name,) in rows.fetchall()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -39,7 +40,7 @@ def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
 
     A log truncated together with the state is still a valid chain. To detect that, pass `head`, a hash noted earlier
     (this function and every backup report it): it must occur in the log. Runs in one read transaction, so an engine
-    may write meanwhile.
+    may write in the meantime.
     """
     with one_moment(conn):
         return _verify(conn, head)
@@ -48,65 +49,89 @@ def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
 def _verify(conn: sqlite3.Connection, head: str) -> Verification:
     from engine.store.own_schema import difference  # a rollback starts without it
 
-    prev, state, count, seen = GENESIS, State(), 0, not head
-    for rev, body, was, digest, *columns in conn.execute(
-        "SELECT rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id "
-        "FROM decision ORDER BY rev"
-    ):
-        count += 1
-        if rev != count:
-            return _broken(count, prev, f"decision {count} is missing: after {count - 1} comes {rev}")
-        if was != prev or chain(prev, rev, body) != digest:
-            return _broken(
-                count, prev, f"decision {rev} was changed or moved: its hash does not follow from the one before"
-            )
-        try:
-            decision = _decision.decode(body)
-        except msgspec.MsgspecError:
-            return _broken(count, prev, f"decision {rev} cannot be read")
-        after = transition(state, decision)
-        logged = [
-            decision.at,
-            decision.kind,
-            decision.actor.name,
-            decision.reason,
-            decision.stage,
-            state.percent_bp,
-            decision.percent_bp,
-            after.epoch,
-            decision.request_id,
-        ]
-        if after.epoch > MOST_EPOCHS:
-            return _broken(count, prev, f"decision {rev} leads to an impossible epoch")
-        if columns != logged:
-            return _broken(count, prev, f"decision {rev}'s columns do not match its body")
-        prev, state = digest, after
-        seen = seen or digest.startswith(head)
-    if not seen:
-        return _broken(
-            count, prev, f"no decision has the hash {head[:16]}: the log was truncated or rewritten since it was noted"
-        )
+    log = _replay(conn, head)
+    if log.broken:
+        return Verification(False, log.decisions, log.head, f"The log is broken: {log.broken}.", chain=False)
+    state = log.state
     row = conn.execute("SELECT rev, epoch, percent_bp FROM control WHERE id = 1").fetchone() or (0, 0, 0)
     if stored_state(conn) != state or row != (state.rev, state.epoch, state.percent_bp):
         return Verification(
             False,
-            count,
-            prev,
-            f"The log is a chain of {count} decisions, but the stored state does not match it (the row has "
+            log.decisions,
+            log.head,
+            f"The log is a chain of {log.decisions} decisions, but the stored state does not match it (the row has "
             f"revision {row[0]}, epoch {row[1]}, {percent(row[2])}; the log leads to {state.rev}, {state.epoch}, "
             f"{percent(state.percent_bp)}): rows are missing at its end, or the state was changed.",
         )
     if altered := difference(conn):
         return Verification(
             False,
-            count,
-            prev,
-            f"The log is a chain of {count} decisions, but someone changed the database's schema: {altered.phrase}. An "
-            "engine that starts drops what was added; what it did until then stays.",
+            log.decisions,
+            log.head,
+            f"The log is a chain of {log.decisions} decisions, but someone changed the database's schema: "
+            f"{altered.phrase}. An engine that starts drops what was added; what it did until then stays.",
         )
     return Verification(
-        True, count, prev, f"{count} decisions, every hash follows, a replay gives the stored state. Head {prev[:16]}."
+        True,
+        log.decisions,
+        log.head,
+        f"{log.decisions} decisions, every hash follows, a replay gives the stored state. Head {log.head[:16]}.",
     )
+
+
+class _Replay(NamedTuple):
+    """A log read to its end or to its first fault. `head`: hash of the last decision that follows; `state`: what the
+    log leads to up to there. `broken`: the fault as a clause, "" if there is none."""
+
+    decisions: int
+    head: str
+    state: State
+    broken: str = ""
+
+
+def _replay(conn: sqlite3.Connection, noted: str) -> _Replay:
+    """Replay the log. One in which no hash begins with `noted` is broken."""
+    prev, state, count, seen = GENESIS, State(), 0, not noted
+    for rev, body, was, digest, *columns in conn.execute(
+        "SELECT rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id "
+        "FROM decision ORDER BY rev"
+    ):
+        count += 1
+        if rev != count:
+            return _Replay(count, prev, state, f"decision {count} is missing: after {count - 1} comes {rev}")
+        if was != prev or chain(prev, rev, body) != digest:
+            fault = f"decision {rev} was changed or moved: its hash does not follow from the one before"
+            return _Replay(count, prev, state, fault)
+        try:
+            decision = _decision.decode(body)
+        except msgspec.MsgspecError:
+            return _Replay(count, prev, state, f"decision {rev} cannot be read")
+        after = transition(state, decision)
+        if after.epoch > MOST_EPOCHS:
+            return _Replay(count, prev, state, f"decision {rev} leads to an impossible epoch")
+        if columns != _columns(decision, state, after):
+            return _Replay(count, prev, state, f"decision {rev}'s columns do not match its body")
+        prev, state = digest, after
+        seen = seen or digest.startswith(noted)
+    if not seen:
+        fault = f"no decision has the hash {noted[:16]}: the log was truncated or rewritten since it was noted"
+        return _Replay(count, prev, state, fault)
+    return _Replay(count, prev, state)
+
+
+def _columns(decision: Decision, before: State, after: State) -> list[object]:
+    """The columns beside a decision's body, in the order in which `_replay` reads them."""
+    return [
+        decision.at,
+        decision.kind,
+        decision.actor.name,
+        decision.reason,
+        decision.stage,
+        before.percent_bp,
+        decision.percent_bp,
+        after.epoch,
+        decision.request_id,
+    ]
 
 
 def stored_state(conn: sqlite3.Connection) -> State | None:
@@ -116,7 +141,3 @@ def stored_state(conn: sqlite3.Connection) -> State | None:
         return _state.decode(row[0]) if row else State()
     except msgspec.MsgspecError:
         return None
-
-
-def _broken(count: int, prev: str, what: str) -> Verification:
-    return Verification(False, count, prev, f"The log is broken: {what}.", chain=False)

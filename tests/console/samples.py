@@ -19,7 +19,7 @@ from engine.plan.load import load_plan
 from engine.plan.model import Plan
 from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
-from engine.store.schema import migrate
+from engine.store.migrations import migrate
 from engine.view.model import (  # fmt: skip
     ConditionView,
     DecisionView,

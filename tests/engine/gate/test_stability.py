@@ -14,8 +14,8 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.rollout.control import hold, roll_back
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, State, transition
 from engine.store import log
+from engine.store.migrations import migrate
 from engine.store.rollup import insert_and_fold
-from engine.store.schema import migrate
 
 PLAN = parse_plan(default_plan_text())
 DAY = 86400.0

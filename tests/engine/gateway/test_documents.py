@@ -16,7 +16,7 @@ from engine.measures.record import Extraction
 from engine.routing.ports import Overtaken
 from engine.routing.switch import Permit
 from engine.service.jobs import by_frequency
-from engine.store import gateways, schema
+from engine.store import gateways, migrations
 from engine.store.documents import DocumentWrite
 from engine.store.jobs import OVERTAKEN
 from engine.worker.line import EngineRefused
@@ -123,7 +123,7 @@ def test_the_engine_stores_frequency_keywords_for_what_came_after_the_fall() -> 
 
 def test_a_batch_is_stored_once() -> None:
     conn = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(conn)
+    migrations.migrate(conn)
 
     def keep(worker: str, number: int) -> bool:
         return gateways.keep(

@@ -12,8 +12,8 @@ from engine.measures.bucket import Bucket
 from engine.measures.record import Extraction
 from engine.metrics import requests
 from engine.metrics.requests import Scope
+from engine.store.migrations import migrate
 from engine.store.rollup import insert_and_fold
-from engine.store.schema import migrate
 from tests.engine.metrics.samples import HOUR, T0, cached, failed, record, records
 
 

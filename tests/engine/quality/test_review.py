@@ -13,7 +13,7 @@ from engine.quality import review
 from engine.quality.review import Better, Flaw, Marks, Shown, Side
 from engine.store import documents
 from engine.store.documents import DocumentWrite
-from engine.store.schema import migrate
+from engine.store.migrations import migrate
 
 NOW = 1_800_000_000.0
 

@@ -10,7 +10,7 @@ from engine.rehearsal.record import Passed, keep, last_passed, passed
 from engine.rollout.control import note, roll_back
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.store import log
-from engine.store.schema import migrate
+from engine.store.migrations import migrate
 
 PLAN = parse_plan(default_plan_text())
 ALICE = Actor("alice")

@@ -16,8 +16,8 @@ from engine.plan.model import Action, Plan
 from engine.rollout.control import act, note, promote, resume
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.store import log, notes
+from engine.store.migrations import migrate
 from engine.store.rollup import insert_and_fold
-from engine.store.schema import migrate
 
 DAY, HOUR = 86400.0, 3600.0
 START = 20_500 * DAY + 9 * HOUR

@@ -14,8 +14,8 @@ import pytest
 from engine.metrics import requests
 from engine.metrics.requests import Scope
 from engine.store.folder import Folder, StoreError
+from engine.store.migrations import migrate
 from engine.store.reader import Reader
-from engine.store.schema import migrate
 from tests.engine.service.stage import Stage
 
 STORE = Path(__file__).parents[2] / "data" / "store-0.1.0.db.gz"

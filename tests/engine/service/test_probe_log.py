@@ -7,7 +7,7 @@ import sqlite3
 from engine.extraction.llm import ServerHealth
 from engine.metrics.errors import error_analysis
 from engine.service.probes import ProbeLog, writes
-from engine.store.schema import migrate
+from engine.store.migrations import migrate
 
 T0 = 1_800_000_000.0
 

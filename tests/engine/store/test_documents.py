@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.store import database, documents, schema
+from engine.store import database, documents, migrations
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
 from engine.store.search import search
@@ -132,7 +132,7 @@ def test_a_batch_stores_what_its_documents_store_one_by_one() -> None:
     for _ in range(20):
         stores = [sqlite3.connect(":memory:", isolation_level=None) for _ in range(2)]
         for store in stores:
-            schema.migrate(store)
+            migrations.migrate(store)
         for batch in range(4):
             made = [_drawn(draw, batch) for _ in range(draw.randint(1, 9))]
             documents.write(stores[0], made)
@@ -145,7 +145,7 @@ def test_a_batch_stores_what_its_documents_store_one_by_one() -> None:
 
 def test_a_document_without_its_text_has_none_of_an_earlier_version_either() -> None:
     store = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(store)
+    migrations.migrate(store)
     made = written("a", "Title", "keywords")
     for text in ("", "the first", ""):
         documents.write(store, [replace(made, text=text)])

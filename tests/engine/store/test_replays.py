@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from engine.store import documents, replays, schema
+from engine.store import documents, migrations, replays
 from engine.store.documents import DocumentWrite
 from engine.store.replays import KEPT, KEPT_S, KeptAnswer
 
@@ -16,7 +16,7 @@ ANSWER = KeptAnswer(b"d", "a", 200, b"{}")
 @pytest.fixture
 def conn() -> sqlite3.Connection:
     made = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(made)
+    migrations.migrate(made)
     documents.write(
         made, [DocumentWrite("a", "A", "", "d", 1.0, "control", "frequency", ("word",), (), None, (), 0, 0)]
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.store import documents, schema
+from engine.store import documents, migrations
 from engine.store.documents import DocumentWrite
 from engine.store.search import did_you_mean, search
 from engine.store.terms import one_error_apart, one_error_from
@@ -28,7 +28,7 @@ def written(id: str, title: str, keywords: tuple[str, ...]) -> DocumentWrite:
 @pytest.fixture
 def conn() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(connection)
+    migrations.migrate(connection)
     documents.write(connection, [written(id, *what) for id, what in STORED.items()])
     yield connection
     connection.close()
@@ -77,7 +77,7 @@ def test_an_index_of_before_is_built_again_with_every_document(conn: sqlite3.Con
         "DELETE FROM _sqlite_migrations WHERE name = 'index_of_every_script';"
     )
 
-    schema.migrate(conn)
+    migrations.migrate(conn)
 
     assert ids(conn, "结构") == ["zh.md"]
     assert ids(conn, "circuit breakers") == ["pool.md"]

@@ -9,8 +9,8 @@ import pytest
 from engine.measures.bucket import Arms, Bucket
 from engine.measures.record import Extraction
 from engine.store import series
+from engine.store.migrations import migrate
 from engine.store.rollup import insert_and_fold
-from engine.store.schema import migrate
 
 T0 = 1_800_000_000.0
 

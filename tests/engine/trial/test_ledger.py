@@ -16,7 +16,7 @@ from engine.experiment.moments import Counts, Moments, Ratio
 from engine.measures.record import Extraction
 from engine.routing import buckets
 from engine.service import feedback
-from engine.store.schema import migrate
+from engine.store.migrations import migrate
 from engine.trial import ledger
 from engine.trial.ledger import Scored
 

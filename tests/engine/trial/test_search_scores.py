@@ -14,7 +14,7 @@ from engine.plan.load import load_plan
 from engine.quality import queries
 from engine.store import documents
 from engine.store.documents import DocumentWrite
-from engine.store.schema import migrate
+from engine.store.migrations import migrate
 from engine.trial import search_scores
 
 PLAN = load_plan(Path(__file__).parents[3] / "rollout.toml")
