@@ -33,6 +33,7 @@ SILENT_S = 5.0
 ASK_S = 0.3
 STARTS_ONE = "E starts one; in a shell, `rollout` does."
 IN_SHELL = "`rollout` in a shell starts one."
+STARTS_GAME = ("E starts one, in the console that began the game day.", "E starts one, in its console.")
 STARTS_REHEARSAL = "q ends this rehearsal, `rollout rehearse` starts another."
 OTHER_VERSION = (
     "NOT CERTAIN what is in force: the engine runs and answers in a format that this version does not know; use the "
@@ -108,6 +109,7 @@ def judge(
     process: Process,
     rehearsal: bool = False,
     armed: bool = True,
+    game: bool = False,
 ) -> Pulse:
     """The pulse, from the last heartbeat (epoch seconds of the machine), the process's state and the armed file.
     Pure."""
@@ -117,7 +119,11 @@ def judge(
     if process == "ended":
         stops = _stops("its lease runs out", lease_s - age, armed)
         remedy, in_shell = (
-            (STARTS_REHEARSAL, "`rollout rehearse` starts another.") if rehearsal else (STARTS_ONE, IN_SHELL)
+            STARTS_GAME
+            if game
+            else (STARTS_REHEARSAL, "`rollout rehearse` starts another.")
+            if rehearsal
+            else (STARTS_ONE, IN_SHELL)
         )
         ended = f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}."
         return Pulse("dead", ended, age, remedy, in_shell)
@@ -305,6 +311,7 @@ class StoreLink:
             process(glance.pid),
             glance.view is not None and glance.view.rehearsal,
             armed,
+            glance.view is not None and glance.view.game,
         )
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:

@@ -44,23 +44,28 @@ class Simulation:
 
 
 def refuse_a_rehearsals(folder: Folder) -> None:
-    if _is_of_a_rehearsal(folder):
+    exercise = _exercise(folder)
+    if exercise == "GAME DAY":
+        raise StoreError(
+            f"{folder.path} is the store of a game day, which ends with its console. `rollout gameday` plays another."
+        )
+    if exercise:
         raise StoreError(
             f"{folder.path} is the store of a rehearsal, with its own calendar and a simulated LLM. "
             f"`rollout rehearse --keep {shlex.quote(str(folder.path.absolute().parent))}` continues it."
         )
 
 
-def _is_of_a_rehearsal(folder: Folder) -> bool:
-    """Whether the last engine on this store was a rehearsal's."""
+def _exercise(folder: Folder) -> str:
+    """What the last engine on this store was, if not a real one."""
     reader = Reader(folder)
     try:
         view = reader.glance().view
     except StoreError:  # none yet, or of another version
-        return False
+        return ""
     finally:
         reader.close()
-    return view is not None and view.rehearsal
+    return view.exercise if view is not None else ""
 
 
 def _director(scenario: str, folder: Folder, clock: LapseClock, world: World) -> Director:

@@ -1,0 +1,63 @@
+"""A game day is recognizable on every screen and keeps its hands off the folder it is played in."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from console.link import EngineSnapshot, judge
+from console.plan_commands import CommandRun, CommandRunner
+from console.screens.report import FILE, _file
+from console.widgets import bars, words
+from console.widgets.canvas import Canvas
+from engine.plan.model import MonitoringCommand
+from engine.view.model import View
+from tests.console.samples import NORMAL, REHEARSAL, STATES
+
+GAME = replace(REHEARSAL, game=True, speed=10.0)
+
+
+def header(view: View, width: int) -> str:
+    canvas = Canvas(width, 2)
+    bars.header(canvas, EngineSnapshot(view, STATES["normal"][1], view.at), "a" * 60)
+    return canvas.text().splitlines()[0]
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_the_header_names_the_game_day(width: int) -> None:
+    assert "GAME DAY 10x" in header(GAME, width)
+    assert "REHEARSAL" in header(REHEARSAL, width)
+    assert "GAME DAY" not in header(NORMAL, width)
+
+
+def test_the_terminal_s_title_names_it() -> None:
+    assert words.title(GAME).startswith("GAME DAY ")
+
+
+def test_a_second_console_does_not_offer_to_start_the_engine() -> None:
+    pulse = judge(100.0, 1, True, 110.0, 30.0, "ended", rehearsal=True, game=True)
+    assert "in the console that began the game day" in pulse.remedy
+
+
+def test_its_report_does_not_replace_the_real_one() -> None:
+    assert _file(GAME) == "game-day-report.html"
+    assert _file(REHEARSAL) == "rehearsal-report.html"
+    assert _file(NORMAL) == _file(None) == FILE
+
+
+def test_its_commands_run_in_its_own_folder(tmp_path: Path) -> None:
+    """The plan's lines write files by relative names."""
+
+    async def ran() -> CommandRun:
+        ended = asyncio.Event()
+        runner = CommandRunner(dict, lambda: None, lambda run: ended.set())
+        runner.folder = tmp_path
+        runner.start(MonitoringCommand(text="where", run="pwd"), "pwd")
+        await ended.wait()
+        assert runner.last is not None
+        return runner.last
+
+    assert asyncio.run(ran()).output.strip() == str(tmp_path.resolve())
