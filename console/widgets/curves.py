@@ -115,10 +115,17 @@ def column_of(grid: Grid, at: float, area: Area) -> int:
 
 
 def _notes(chart: Chart) -> list[str]:
-    """Right of the title: the value at the cursor, with its time if it fits; else the current value."""
+    """Right of the title: the value at the cursor, with its time if it fits; else the current value. One that is not
+    of the newest buckets has its time."""
     if chart.cursor is None:
-        last = next((v for v in reversed(chart.series) if v is not None), None)
-        return [chart.now or ("" if last is None else in_unit(chart, last))]
+        if chart.now:
+            return [chart.now]
+        last = next(((i, v) for i, v in reversed([*enumerate(chart.series)]) if v is not None), None)
+        if last is None:
+            return [""]
+        shown, old = in_unit(chart, last[1]), last[0] < len(chart.series) - NEWEST
+        at = words.moment(chart.grid.start + last[0] * chart.grid.span)[:5]
+        return [f"{shown} at {at}", words.NO_DATA] if old else [shown]
     place = int((chart.cursor - chart.grid.start) // chart.grid.span)
     if chart.lines:
         shown = " ".join(words.ms(line[place]) for _, line in chart.lines if 0 <= place < len(line))
@@ -128,6 +135,7 @@ def _notes(chart: Chart) -> list[str]:
     return [f"{shown} at {words.moment(chart.cursor)[:5]}", shown]
 
 
+NEWEST = 3  # buckets; the last one has only begun
 LEFT = 6  # what the labels take at least, so that all charts of a screen have one grid
 
 

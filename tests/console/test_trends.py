@@ -6,6 +6,8 @@ import pytest
 
 from console.screens.trends import CHARTS
 from console.widgets import curves
+from console.widgets.timegrid import Grid
+from tests.console.samples import NOW
 from tests.console.screen_walk import console, ready, until
 
 pytestmark = pytest.mark.anyio
@@ -43,3 +45,11 @@ async def test_the_titles_name_the_arm_that_is_drawn() -> None:
         for arm in ("LLM arm", "frequency arm"):
             await until(pilot, lambda arm=arm: app.page is not None and f"error rate, {arm} · 1h" in app.page.text())  # type: ignore[misc]
             await pilot.press("f")
+
+
+def test_a_figure_that_is_not_current_has_its_time() -> None:
+    grid = Grid(NOW - 600, 60.0, 10)
+    current = curves.Chart(curves.MEASURES["error_rate"], (None,) * 8 + (0.05, None), grid, "1h")
+    assert curves._notes(current) == ["5.0 %"]
+    old = curves.Chart(curves.MEASURES["error_rate"], (None, None, 0.05) + (None,) * 7, grid, "1h")
+    assert curves._notes(old) == ["5.0 % at 13:55", "no data"]
