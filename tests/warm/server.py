@@ -32,6 +32,7 @@ import apprise
 
 from engine.extraction import frequency
 from engine.plan import load
+from engine.store import own_schema
 from tests.warm import client
 from tests.warm.request import MOST, Request
 
@@ -53,6 +54,7 @@ def main() -> None:
     _import_all()
     load.parse_plan(load.default_plan_text())  # reads the model's types, which is half of a plan's loading
     apprise.Apprise().add("json://localhost")  # loads its hundred plugins
+    own_schema.expected(own_schema.KNOWN)  # what the migrations make, with which each opened store is compared
     frequency.extract("Paper ledgers list the harbour tolls.")  # compiles the trees of the ranking
     gc.collect()
     serve(line, paths)
