@@ -117,7 +117,7 @@ def test_a_player_at_par_gets_the_par_and_passes(one: Scenario) -> None:
 def test_a_right_act_that_lowers_nothing_has_a_par_within_reach(one: Scenario, act: str) -> None:
     made = score(one, played(one, (one.par.act_s, act, "player"), looks=(one.par.notice_s,)))
     assert made.passed
-    assert made.total == made.par == NOTICE + ACT + TIME
+    assert made.total >= made.par == NOTICE + ACT + TIME
     assert "lowers nothing" in next(part for part in made.parts if part.name == "harm").sentence
 
 
