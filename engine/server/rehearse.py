@@ -33,6 +33,8 @@ from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Reader
 
+ROOM = 32 << 20  # bytes, for some minutes of documents
+
 
 class Rehearsal:
     """A context: `start`, then use `folder` and `plan` as with any store."""
@@ -52,6 +54,12 @@ class Rehearsal:
         """Write the plan, or keep an earlier rehearsal's, and start the engine. Returns "", or a sentence on why it did
         not start."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(self._root).free
+        if free < ROOM:
+            return (
+                f"{self._root} has {free >> 20} MiB free; its store needs {ROOM >> 20}. Free some space, set TMPDIR or "
+                "name another folder with --keep."
+            )
         if not self.plan_path.exists():
             text = default_plan_text()
             text = set_value(text, "environment", "rehearsal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from engine.gameday.scenario import load
 from engine.gameday.scoring import Act, Shift, score
 from engine.rehearsal import record
 from engine.rollout.state import Actor, Decision
+from engine.server.rehearse import GameDay
 from engine.store.log import Row
 
 ENGINE = Actor("engine", kind="engine")
@@ -69,6 +71,12 @@ def test_a_step_that_came_late_moves_the_start_of_the_clock() -> None:
     step = JournalEntry(0.0, 1000.0 + scenario.fault_after_s + 7.0, "step", step=0)
     assert debrief._late(scenario, (step,), 1000.0) == 7.0
     assert debrief._late(scenario, (), 1000.0) == 0.0
+
+
+def test_no_room_for_its_store_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1 << 20))
+    assert "has 1 MiB free" in GameDay(load("empty"), keep=tmp_path / "game").start()
 
 
 def test_a_result_that_no_folder_takes_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
