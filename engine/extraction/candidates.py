@@ -156,6 +156,7 @@ _FUNCTION_GROUPS = (
     ("r", words.JOINING),
     ("q", words.RELATIVE),
     ("x", words.AUXILIARIES),
+    ("d", words.HOW_OFTEN),
 )
 # letters of function words; a word of several kinds gets the first that applies
 _FUNCTION_KINDS = {

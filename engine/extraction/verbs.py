@@ -25,7 +25,10 @@ _SETTLED = (
         r"|(?<=m[dfr])(?=[bB])"
         # that captures, which support
         r"|(?<=q.)(?:(?<=[nsbBcigp]q[sbB])|(?<=[nsbBcigp]qd)(?=[sbB])|(?<=[nsbBcigp]qn)(?=[tnscia]))"
-        r"|(?<=qds)(?<=[nsbBcigp]qds))"
+        r"|(?<=qds)(?<=[nsbBcigp]qds)"
+        r"|(?<=\.q[bB])(?=[mtdf])"  # in some areas, which lead to
+        r"|(?<=[nsci]d[sbB])(?=[taegGncisw#])"  # users often change groups
+        r"|(?<=[sB]dn)(?=[tnsc]))"  # users often join groups
     ),
     # is growing; police arrested the; by reading the; nodes passing messages
     re.compile(

@@ -115,6 +115,8 @@ def is_verbal(word: str) -> bool:
 # adverbs without -ly; and words in -ly that are not adverbs
 ADVERBS = _LISTS["adverbs"]
 NOT_ADVERBS = _LISTS["not_adverbs"]
+# function words between a subject and its verb: users often join groups
+HOW_OFTEN = _LISTS["how_often"]
 
 # adjectives and other words that add little: never at the left edge of a phrase, never a keyword
 WEAK = _LISTS["weak"]

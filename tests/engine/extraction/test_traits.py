@@ -107,6 +107,8 @@ def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_
         ("We describe tools to model complex systems.", "model"),
         ("Tools help to store and transfer large files.", "transfer"),
         ("Authors control the copyright of a page.", "control"),
+        ("Operators often join groups of experts; people usually use laptops.", "join"),
+        ("We map the network into zones, which lead to shorter routes.", "lead"),
         ("Peers re-elect leaders, and leaders self-adapt to load.", "self-adapt"),
     ],
 )
