@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import http.client
 import subprocess
+import time
 from collections.abc import Iterator
 
 from console.context import CliContext, fail, notice
-from engine.client.client import unanswered
+from engine.client.client import EngineClient, unanswered
 from engine.store.folder import Folder
 
 PATIENCE_S = 10.0  # how long an engine that starts may take to answer
+RETRY_S = 0.05
 END_S = 15.0  # for an engine of our own to stop
 
 
@@ -22,9 +24,7 @@ def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
     from engine.client import engine_process
 
     if engine_process.ask(context.folder).state != "none":
-        try:
-            context.client.request("GET", "/healthz", timeout_s=PATIENCE_S)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        if (error := _unreachable(context.client)) is not None:
             fail(unanswered(context.folder, error), as_json, code="no_engine")
         yield
         return
@@ -46,3 +46,18 @@ def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
             notice(
                 f"The engine started for this load has not stopped within {END_S:g} s; see {context.folder.engine_log}."
             )
+
+
+def _unreachable(client: EngineClient) -> Exception | None:
+    """Why the engine that runs does not answer; None when it does. One that starts has no socket yet."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            client.request("GET", "/healthz", timeout_s=PATIENCE_S)
+            return None
+        except (ConnectionRefusedError, FileNotFoundError) as error:
+            if time.monotonic() >= until:
+                return error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return error
+        time.sleep(RETRY_S)

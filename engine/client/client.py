@@ -355,6 +355,12 @@ def unanswered(folder: Folder, error: BaseException) -> str:
         return (
             ownership.why_closed(folder.path, folder.socket) or f"The engine of {folder.path} is not open to this user."
         )
+    with contextlib.suppress(OSError):
+        if folder.is_locked():
+            return (
+                f"The engine of {folder.path} does not answer ({broken(error)}). If it is starting, try again in a "
+                f"moment; else see {folder.engine_log}."
+            )
     return f"No engine answers in {folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`."
 
 
