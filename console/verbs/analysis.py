@@ -100,7 +100,7 @@ def search_quality(context: CliContext, queries: Path | None, output: Path, as_j
         try:
             written, trouble = read_queries(queries.read_bytes(), str(queries)), ""
         except OSError as error:
-            raise Failed(f"{queries} cannot be read: {error.strerror}.") from None
+            raise Failed(f"{queries} cannot be read: {error.strerror}. Check the path given with --queries.") from None
         except ValueError as error:
             raise Failed(str(error)) from None
     if trouble:

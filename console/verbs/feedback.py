@@ -83,7 +83,9 @@ def import_(context: CliContext, file: Path, as_json: bool) -> None:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
-        raise Failed(f"{file} cannot be read: {error.strerror}.") from None
+        raise Failed(
+            f"{file} cannot be read: {error.strerror}. Check the path, or give - for standard input."
+        ) from None
     troubles: list[str] = []
     rows = list(_json_lines(text, troubles) if text.lstrip().startswith("{") else _csv(text, str(file)))
     counts = {"new": 0, "complaints": 0}

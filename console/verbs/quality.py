@@ -106,7 +106,7 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
     step = max(1, len(names) // documents)
     chosen = names[::step][:documents]
     if not chosen:
-        raise Failed(f"{folder} has no readable document.")
+        raise Failed(f"{folder} has no readable document. `rollout load --help` lists what can be read.")
     keywords_by = _keywords(context, chosen, METHODS, folder)
     lines = [
         json.dumps(
@@ -183,7 +183,7 @@ def _texts(folder: Path) -> dict[str, str]:
     from console.upload.root import id_under, root_of
 
     if not folder.is_dir():
-        raise Failed(f"{folder} is not a folder.")
+        raise Failed(f"{folder} is not a folder. Give the one whose documents the draft was made from.")
     root = root_of((str(folder),)) or folder
     texts_by_id = {}
     for path in sources.files((str(folder),)):

@@ -89,7 +89,9 @@ class Leases:
             self._leases.pop(report.worker, None)
             return self.grant(salt)
         if report.worker not in self._leases and len(self._live()) >= MOST_WORKERS:
-            raise TooMany(f"{MOST_WORKERS:,} workers hold a lease already, the most that one engine supports.")
+            raise TooMany(
+                f"{MOST_WORKERS:,} workers hold a lease already, the most that one engine supports. Stop some of them."
+            )
         grant = self.grant(salt)
         clean = replace(report, worker=clean_line(report.worker, 100), host=clean_line(report.host, 100))
         self._leases[report.worker] = granted(self._leases.get(report.worker), clean, grant, self._clock.real())

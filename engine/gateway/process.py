@@ -73,7 +73,7 @@ def bound(listen: str, has_token: bool, token_env: str) -> socket.socket:
         tcp.bind((host, int(number)))
     except OSError as error:
         tcp.close()
-        raise CannotRun(f"--listen {listen} cannot be bound ({error.strerror}).") from None
+        raise CannotRun(f"--listen {listen} cannot be bound ({error.strerror}). Choose a free port.") from None
     return tcp
 
 

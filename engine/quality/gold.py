@@ -95,7 +95,7 @@ def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
     read = (Gold(row.id, frozenset(distinct(row.keywords))) for row in read_rows(body, name) if row.done)
     rows = tuple(gold for gold in read if gold.keywords)
     if not rows:
-        raise ValueError(f"{name} has no document with keywords.")
+        raise ValueError(f"{name} has no document with keywords. Add them, one document a line.")
     return rows
 
 

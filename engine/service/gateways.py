@@ -67,7 +67,7 @@ class GatewayDesk:
     def _stamped(item: ExtractedDocument, now: float) -> ExtractedDocument:
         """Stamp ages with times of the engine's clock."""
         if not is_sound(item.record, item.document):
-            raise NoJob("document", "A gateway's document is not usable: its id, text or figures are not.")
+            raise NoJob("document", "A gateway's document cannot be stored: its id, its text or a figure is invalid.")
         at, document = now - item.age_s, item.document
         return replace(
             item,

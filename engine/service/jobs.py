@@ -159,7 +159,9 @@ class JobDesk:
         """Stamp ages with times of the engine's clock. NoJob for anything a worker of this version does not send."""
         record, document = item.record, item.document
         if not is_sound(record, document):
-            raise NoJob("document", f"A document of part {item.part} is not usable: its id, text or figures are not.")
+            raise NoJob(
+                "document", f"A document of part {item.part} cannot be stored: its id, its text or a figure is invalid."
+            )
         at = now - min(item.age_s, max(0.0, now - job.at))
         return replace(
             item,
