@@ -22,6 +22,7 @@ TITLE = 80  # characters shown; a document without a title has its first line, w
 # -- query -------------------------------------------------------------------------------------------------------------
 
 
+NAMED = {"llm": "LLM", "frequency": "frequency"}
 MAKES = {
     "llm": "from stage 1 on `rollout load --method llm PATH` makes some, from stage 2 on the rollout's share of all "
     "documents",
@@ -210,7 +211,7 @@ def export(
 
     hits = context.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
     if not hits:
-        fail(f"No document serves {method} keywords yet: {MAKES[method]}.", as_json, code="no_data")
+        fail(f"No document serves {NAMED[method]} keywords yet: {MAKES[method]}.", as_json, code="no_data")
     rows = [
         {
             "file": d.id,
@@ -230,4 +231,4 @@ def export(
         from console.tables import as_csv, as_lines
 
         write_text(output, as_csv(rows) if kind == "csv" else as_lines(rows))
-    wrote(output, f"{counted(len(rows), 'document')} with {method} keywords in {output}.", as_json)
+    wrote(output, f"{counted(len(rows), 'document')} with {NAMED[method]} keywords in {output}.", as_json)

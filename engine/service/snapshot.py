@@ -201,7 +201,7 @@ def _why(engine: Engine, permit: Permit, state: State) -> str:
     if not state.percent_bp or permit.why or permit.percent_bp == state.percent_bp:
         return permit.why if state.percent_bp else ""
     if permit.percent_bp == engine.switch.ceiling_bp:
-        return f"the engine was started with {PERCENTAGE}={permit.percent_bp / 100:g}"
+        return f"the environment caps it; restart the engine without {PERCENTAGE}={permit.percent_bp / 100:g}"
     if permit.percent_bp == state.ceiling_bp:
         return f"the recorded ceiling is {percent(state.ceiling_bp)}; `rollout ceiling` raises it"
     return "a rollback is under way"

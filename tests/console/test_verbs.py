@@ -117,7 +117,7 @@ def test_an_export_is_written_whole_or_not_at_all(shell: Shell) -> None:
     (shell.folder / "kept.json").write_text("before")
     assert "could not be written" in shell("export", "--method", "frequency", "--output", "gone/kept.json", code=1)
     assert "could not be written" in shell("export", "--method", "frequency", "--output", "docs", code=1)
-    assert "No document serves llm" in shell("export", "--method", "llm", "--output", "kept.json", code=1)
+    assert "No document serves LLM" in shell("export", "--method", "llm", "--output", "kept.json", code=1)
     assert (shell.folder / "kept.json").read_text() == "before"
     shell("export", "--method", "frequency", "--random", "--seed", "3", "--limit", "2", "--output", "kept.json")
     assert len(json.loads((shell.folder / "kept.json").read_text())) == 2
