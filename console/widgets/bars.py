@@ -190,7 +190,9 @@ def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
         text = f" {words.acts(worst, brief=True)} → {words.ACTION.get(worst.action, worst.action)}"
         name = f"{worst.id} "
         meter_width = min(20, c.width - x - len(text) - len(name) - 2)
-        if meter_width < 4:
+        if worst.fires_in_s is None:  # nothing counts down
+            name, meter_width = name if meter_width >= 0 else "", 0
+        elif meter_width < 4:
             name, meter_width = "", min(10, c.width - x - len(text) - 2)
         start = c.width - 1 - len(text) - max(0, meter_width) - len(name)
         if start < x:

@@ -310,14 +310,14 @@ def what_next(
     """What the system does if no one acts, soonest first. The screen's column is 36 wide."""
     out: list[str] = []
     breach = [t for t in triggers if t.verdict == "breach"] if state.percent_bp else []
-    for t in sorted((t for t in breach if t.fires_in_s != 0), key=lambda t: t.fires_in_s or 1e9):
+    for t in sorted((t for t in breach if t.fires_in_s != 0), key=_soonest):
         left = f"in {timer(t.fires_in_s)}" if t.fires_in_s is not None else "if confirmed"
         by = f", {t.acts_by}" if t.acts_by else ""
-        out.append(f"{left} {DOES.get(t.action, t.action)}: {t.id}{by}")
+        out.append(f"{DOES.get(t.action, t.action)} {left}: {t.id}{by}")
     if any(t.action in LOWERING for t in breach):
         out.append("then locked until resumed with cause")
     if blind and blind_step_in_s is not None:
-        out.append(f"in {timer(blind_step_in_s)} one stage back: blind")
+        out.append(f"one stage back in {timer(blind_step_in_s)}: blind")
     if state.locked:
         cool = (state.cooldown_until or 0.0) - now
         out.append(f"locked {timer(cool)}, then e (resume)" if cool > 0 else "locked until e (resume) with the cause")
@@ -328,6 +328,13 @@ def what_next(
     elif not breach:
         out.append("only a person raises the percentage")
     return tuple(out)
+
+
+def _soonest(trigger: TriggerView) -> float:
+    """A trigger that may act at any moment, once it is confirmed, comes before one that acts in hours."""
+    if trigger.fires_in_s is not None:
+        return trigger.fires_in_s
+    return 0.0 if trigger.action in LOWERING else 1e9
 
 
 def waiting_for(

@@ -168,7 +168,7 @@ WATCH = replace(
     NORMAL, health="watch", health_sentence="error rate 5.6 % over 5 %, rolls back in 1:48",
     error_rate=gauge("error_rate", 0.056, 304, 17, 0.01, "<", False, bound=0.084, control=0.001),
     triggers=(trigger("error_critical", "breach", 0.056, 192.0, 108.0, sentence="5.6 % (17 of 304) over 5 %, continuously for 3:12"), trigger("error_high", "breach", 0.056, 192.0, 408.0, sentence="5.6 % over 3 %"), *CALM[2:]),
-    matrix=lit(("error_critical", "error_high"), 108.0), next=("in 1:48 to 0 %: error_critical", "then locked until resumed with cause", "bake 1d 4h of 2d"),
+    matrix=lit(("error_critical", "error_high"), 108.0), next=("to 0 % in 1:48: error_critical", "then locked until resumed with cause", "bake 1d 4h of 2d"),
     waiting=("look at ollama-2: refused 7 times", *NORMAL.waiting), attribution="frequency arm 0.1 %: LLM arm only",
     servers=(SERVERS[0], ServerView("ollama-2", "http://10.0.0.12:11434", False, "refused", 0, 1.0, None, 7, "connection refused")),
 )  # fmt: skip
@@ -178,7 +178,7 @@ ALERT = replace(
     error_rate=gauge("error_rate", 0.204, 304, 62, 0.01, "<", False, bound=0.246, control=0.001),
     latency=gauge("latency_mean", 3420.0, 242, None, 2000.0, "<", False, p95=8100.0),
     triggers=(trigger("error_critical", "breach", 0.204, 279.0, 21.0, sentence="20.4 % (62 of 304) over 5 %"), trigger("error_high", "muted"), trigger("latency_high", "breach", 3420.0, 61.0, 539.0, sentence="mean 3.42 s over 3 s"), *CALM[3:]),
-    matrix=lit(("error_critical", "error_high", "latency_high"), 21.0), next=("in 0:21 to 0 %: error_critical", "then locked until resumed with cause", "latency_high -> previous stage in 8:59"),
+    matrix=lit(("error_critical", "error_high", "latency_high"), 21.0), next=("to 0 % in 0:21: error_critical", "one stage back in 8:59: latency_high", "then locked until resumed with cause"),
 )  # fmt: skip
 
 NONE_E, NONE_L, NONE_C = (

@@ -135,3 +135,13 @@ def test_after_an_automatic_rollback_the_lock_comes_next_and_not_a_bake() -> Non
     assert headlines.what_next(state, (), gate, "", None, 1000.0)[0] == "locked 29:58, then e (resume)"
     assert headlines.what_next(state, (), gate, "", None, 3000.0)[0] == "locked until e (resume) with the cause"
     assert not any("bake" in line for line in headlines.what_next(state, (), gate, "", None, 1000.0))
+
+
+def test_what_may_act_once_confirmed_comes_before_what_acts_in_hours() -> None:
+    def breach(name: str, action: str, left: float | None) -> TriggerView:
+        return TriggerView(name, "", action, "high", "breach", 0.1, 0.05, 20, 2, 0.0, 60.0, "", "", "", left)
+
+    gate = GateView(False, 2, "Canary", 1000, "", (), (), (), 0.0, 0.0, 1, (), (), 0, 1)
+    breaches = (breach("cache", "investigate", 9000.0), breach("errors", "previous_stage", None))
+    lines = headlines.what_next(State(stage=2, percent_bp=1000), breaches, gate, "", None, 0.0)
+    assert lines[:2] == ("one stage back if confirmed: errors", "needs a look in 2:30:00: cache")
