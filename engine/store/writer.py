@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
+from engine.clock import urgent_thread
 from engine.measures.record import Extraction
 from engine.store import database, documents
 from engine.store.documents import DocumentWrite
@@ -211,7 +212,8 @@ class Writer:
             bulk = self._bulk.popleft() if job is None and self._bulk and not waits else None
         self._began = time.monotonic()
         if job is not None:
-            self._run_control(self._durable, *job)
+            with urgent_thread():
+                self._run_control(self._durable, *job)
         elif bulk is not None:
             self._run_bulk(self._durable, *bulk)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -101,6 +102,13 @@ def test_a_store_that_hangs_without_an_error_is_a_problem_too(writer: Writer, mo
     answers.set()
     assert done.result(5)
     assert until(lambda: writer.problem == "")
+
+
+def test_a_decision_waits_less_for_the_interpreter_than_documents_do(writer: Writer) -> None:
+    usual = sys.getswitchinterval()
+    assert writer.control(lambda conn: sys.getswitchinterval()).result(5) <= usual / 5
+    assert until(lambda: sys.getswitchinterval() == usual)
+    assert writer.bulk(lambda conn: sys.getswitchinterval()).result(5) == usual
 
 
 def test_a_mistake_in_what_rides_along_costs_no_document(folder: Folder, writer: Writer) -> None:
