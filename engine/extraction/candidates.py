@@ -238,8 +238,8 @@ _KOREAN_VERB = re.compile("[가-힣]+(?:다|하여|하면|하고|되면|때까�
 
 
 def _written(chunk: str) -> tuple[str, ...]:
-    """The tokens in the text between two blanks."""
-    return tuple(_PLAIN.findall(f"{chunk} "))
+    """The tokens of what is between white space."""
+    return (chunk,) if chunk.isalpha() else tuple(_PLAIN.findall(f"{chunk} "))
 
 
 _CHUNKS = Known(_written)

@@ -109,6 +109,7 @@ PERHAPS_FOREIGN = (
 )
 # Not English words: in an English text they belong to a passage in another language.
 NOT_ENGLISH = frozenset(word for listed in FUNCTION_WORDS.values() for word in listed if not word.isascii())
+_OF_ANY = frozenset().union(*FUNCTION_WORDS.values())  # function words of one of the listed languages, or of several
 
 
 def language(words: Sequence[str]) -> str | None:
@@ -122,8 +123,9 @@ def language(words: Sequence[str]) -> str | None:
     english = sum(map(FUNCTION.__contains__, low))
     if english >= ENGLISH_PROSE * total:
         return ENGLISH
+    of_any = [word for word in low if word in _OF_ANY]  # half of a text's words, and fewer of an English one
     name, most = max(
-        ((name, sum(map(listed.__contains__, low))) for name, listed in FUNCTION_WORDS.items()),
+        ((name, sum(map(listed.__contains__, of_any))) for name, listed in FUNCTION_WORDS.items()),
         key=lambda pair: pair[1],
     )
     shared = FUNCTION & FUNCTION_WORDS[name]  # do, to, on are Polish too

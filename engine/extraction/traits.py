@@ -330,11 +330,17 @@ def context(
             long, name = chars, 1.0 if text[0].isupper() else 0.0
             rarest = commonest = counts[words[0]]
         else:
-            surface = text.split()
-            long = max(map(len, surface))
-            name = 0.0 if text.islower() else sum([word[0].isupper() for word in surface]) / size
-            times = [counts[word] for word in words]
-            rarest, commonest = min(times), max(times)
+            name = 0.0 if text.islower() else sum([word[0].isupper() for word in text.split()]) / size
+            if size == 2:  # most; without lists of two, in half the time
+                first = text.index(" ")
+                long = max(first, chars - first - 1)
+                rarest, commonest = counts[words[0]], counts[words[1]]
+                if rarest > commonest:
+                    rarest, commonest = commonest, rarest
+            else:
+                long = max(map(len, text.split()))
+                times = [counts[word] for word in words]
+                rarest, commonest = min(times), max(times)
         end = at + size
         made.append(
             (
