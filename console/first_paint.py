@@ -71,8 +71,7 @@ class PaintContext:
 
     @property
     def shows_faults(self) -> bool:
-        v = self.live.view
-        return bool(v and v.rehearsal and not v.game)
+        return bool(self.live.view and self.live.view.shows_faults)
 
     @property
     def handover(self) -> HandoverView | None:

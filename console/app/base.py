@@ -118,7 +118,7 @@ class Base(App[int]):
     @property
     def shows_faults(self) -> bool:
         v = self.live.view
-        return self.rehearsal or bool(v and v.rehearsal and not v.game)
+        return self.rehearsal or bool(v and v.shows_faults)
 
     @property
     def briefing(self) -> tuple[float, float, bool]:

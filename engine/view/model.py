@@ -355,6 +355,11 @@ class View(Struct, frozen=True):
     game: bool = False  # of a game day, which is a rehearsal too
 
     @property
+    def shows_faults(self) -> bool:
+        """Whether people may switch faults and see them."""
+        return self.rehearsal and not self.game
+
+    @property
     def exercise(self) -> str:
         """What this is if it is not a real rollout: "GAME DAY", "REHEARSAL", or ""."""
         return "GAME DAY" if self.game else "REHEARSAL" if self.rehearsal else ""
