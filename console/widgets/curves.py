@@ -92,9 +92,13 @@ def curve(c: Canvas, area: Area, chart: Chart) -> None:
     known = any(v is not None for v in chart.series) or any(v is not None for _, line in chart.lines for v in line)
     if not known:
         _empty(c, plotted, chart.empty)
+    columns: dict[int, list[str]] = {}
     for at, sign in chart.marks:
         if chart.grid.start <= at <= chart.grid.end:
-            _mark(c, plotted, column_of(chart.grid, at, plotted), sign)
+            column = column_of(chart.grid, at, plotted)
+            signs = columns.setdefault(column, [])
+            signs += [sign] if sign not in signs else []
+            _mark(c, plotted, column, sign, signs.index(sign))
     if axis_row:
         _axis(c, plotted, y + rows, chart.grid)
     _cursor(c, plotted, chart)
@@ -290,8 +294,8 @@ def _limit(c: Canvas, area: Area, share: float, text: str) -> None:
         c.put(start, y, text, "limit", size)
 
 
-def _mark(c: Canvas, area: Area, column: int, sign: str) -> None:
-    """Mark a decision on the time axis: a sign at the top and a dotted line down."""
+def _mark(c: Canvas, area: Area, column: int, sign: str, above: int) -> None:
+    """Mark a decision on the time axis: a sign at the top, below others of the same column, and a dotted line down."""
     style = "bad" if sign == "▼" else "accent"
     rows = range(area.y, min(c.height, area.y + area.height))
     free = [
@@ -299,8 +303,9 @@ def _mark(c: Canvas, area: Area, column: int, sign: str) -> None:
     ]  # don't split a threshold's label
     for row in free:
         c.fill(column, row, 1, style, ":" if c.ascii else "┊")
-    c.fill(column, area.y, 1, style)  # the sign itself hides behind nothing
-    c.put(column, area.y, sign, style)
+    y = area.y + min(above, area.height - 1)
+    c.fill(column, y, 1, style)  # the sign itself hides behind nothing
+    c.put(column, y, sign, style)
 
 
 def marks(log: Sequence[DecisionView]) -> list[tuple[float, str]]:

@@ -7,6 +7,10 @@ from msgspec.structs import replace
 
 from console.screens.dashboard import Dashboard
 from console.screens.incident import IncidentPage, as_text, grid_around, number
+from console.widgets import curves
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas
+from console.widgets.timegrid import Grid
 from engine.measures import stored
 from engine.measures.attendance import LOOK, Attendance
 from engine.messages import outbox
@@ -97,6 +101,15 @@ def test_the_report_and_the_screen_tell_the_same() -> None:
 def test_marks_are_one_cell_each() -> None:
     assert number(0, False) == "①"
     assert [len(number(place, ascii_only)) for place in (0, 19, 40) for ascii_only in (False, True)] == [1] * 6
+
+
+def test_marks_of_one_moment_hide_none_of_each_other() -> None:
+    canvas, grid = Canvas(40, 6), Grid(0.0, 10.0, 40)
+    marks = [(100.0, "①"), (100.5, "②"), (101.0, "③"), (300.0, "④")]
+    chart = curves.Chart(curves.MEASURES["error_rate"], (0.01,) * 40, grid, "1h", marks=marks)
+    curves.curve(canvas, Area(0, 0, 40, 6), chart)
+    for _, sign in marks:
+        assert sign in canvas.text()
 
 
 def test_the_chart_holds_the_whole_incident() -> None:
