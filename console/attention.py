@@ -30,11 +30,11 @@ class Attention:
         v = snapshot.view
         if v is None:
             return
-        title = words.title(v) if snapshot.fresh else f"✖ {snapshot.pulse.state} · {v.stage_name}"
+        title = words.title(v) if snapshot.fresh else f"✖ {snapshot.liveness.state} · {v.stage_name}"
         if title != self._title:
             self._title = title
             self._write(escape.title(title))
-        state, sentence = _grave(snapshot, v)
+        state, sentence = _is_serious(snapshot, v)
         if state and state != self._announced:
             if self._now() - self._rang < QUIET_S:
                 return
@@ -48,10 +48,10 @@ class Attention:
             self._write(escape.notification(f"{v.environment}: due: {new[0]}"))
 
 
-def _grave(snapshot: EngineSnapshot, v: View) -> tuple[str, str]:
+def _is_serious(snapshot: EngineSnapshot, v: View) -> tuple[str, str]:
     """(an id of the serious trouble, stable while it lasts; its sentence), or ("", "")."""
-    if snapshot.pulse.state in ("frozen", "dead"):
-        return snapshot.pulse.state, snapshot.pulse.sentence
+    if snapshot.liveness.state in ("frozen", "dead"):
+        return snapshot.liveness.state, snapshot.liveness.sentence
     critical = any(t.verdict == "breach" and t.severity == "critical" for t in v.triggers)
     if v.health == "rolled_back" or (v.health == "alert" and critical):
         return f"{v.health} {v.epoch}", v.health_sentence

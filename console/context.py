@@ -35,7 +35,7 @@ class Failed(click.ClickException):
         click.echo(self.message, err=True)
 
 
-class Manner(NamedTuple):
+class DisplayOptions(NamedTuple):
     """Display options of the console, from the command line."""
 
     read_only: bool = False
@@ -54,15 +54,17 @@ def global_values(ctx: click.Context) -> dict[str, Any]:
 class CliContext:
     """Plan and store, resolved on first use, so that `rollout --help` works anywhere."""
 
-    def __init__(self, plan: Path | None = None, store: Path | None = None, manner: Manner | None = None) -> None:
-        self.manner = manner or Manner()
+    def __init__(
+        self, plan: Path | None = None, store: Path | None = None, display: DisplayOptions | None = None
+    ) -> None:
+        self.display = display or DisplayOptions()
         self._plan = plan
         self._store = store
 
     def take(self, given: Mapping[str, Any]) -> None:
         """Apply the global options, by name. Call this before anything is resolved."""
         self._plan, self._store = given.get("plan"), given.get("store")
-        self.manner = Manner(
+        self.display = DisplayOptions(
             bool(given.get("read_only")),
             bool(given.get("ascii")),
             not given.get("no_mouse"),
@@ -221,7 +223,7 @@ class CliContext:
     def client(self) -> EngineClient:
         from engine.client.client import EngineClient
 
-        return EngineClient(self.folder, self.plan, goes_by=self.manner.goes_by)
+        return EngineClient(self.folder, self.plan, goes_by=self.display.goes_by)
 
     @cached_property
     def reader(self) -> Reader:

@@ -95,7 +95,7 @@ def shown(onlooker: PaintContext, theme: str) -> Iterator[FirstFrame | None]:
     """Draw it; None where there is nothing to draw yet. The screen that takes it restores the terminal when it ends; if
     none does, this does. Runs in the main thread, which signals interrupt."""
     snapshot, size = onlooker.live, onlooker.size
-    if snapshot.view is None or snapshot.pulse.state == "starting":
+    if snapshot.view is None or snapshot.liveness.state == "starting":
         yield None
         return
     try:

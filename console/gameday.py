@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from console.app import Console
 from console.daemon_call import in_background
-from console.link import EngineSnapshot, Pulse, StoreLink
+from console.link import EngineSnapshot, Liveness, StoreLink
 from console.screens.ask import QuestionDialog
 from console.screens.briefing import Briefing
 from console.screens.debrief import DebriefPage
@@ -53,12 +53,14 @@ class GameLink(StoreLink):
     def start_engine(self) -> str:
         return self._game.restart()
 
-    def _judge(self, glance: Glance, now: float, armed: bool) -> Pulse:
-        pulse = super()._judge(glance, now, armed)
-        if pulse.state != "dead":
-            return pulse
+    def _judge(self, glance: Glance, now: float, armed: bool) -> Liveness:
+        liveness = super()._judge(glance, now, armed)
+        if liveness.state != "dead":
+            return liveness
         return replace(
-            pulse, sentence=f"No engine: process {glance.pid} ended. No document is extracted.", remedy="E starts one."
+            liveness,
+            sentence=f"No engine: process {glance.pid} ended. No document is extracted.",
+            remedy="E starts one.",
         )
 
 

@@ -41,7 +41,7 @@ OTHER_VERSION = (
 )
 
 
-class Pulse(Struct, frozen=True):
+class Liveness(Struct, frozen=True):
     """Whether the engine is alive, as seen from here. `sentence` is empty while all is well; `remedy` is what to do in
     this console, `in_shell` what to do without its keys."""
 
@@ -56,13 +56,13 @@ class EngineSnapshot(Struct, frozen=True):
     """Everything a screen paints from. `view` is the last one that could be read."""
 
     view: View | None
-    pulse: Pulse
+    liveness: Liveness
     at: float  # when it was read, real epoch seconds
     corrected: bool = False  # corrected from the disk, ahead of the engine's view
 
     @property
     def fresh(self) -> bool:
-        return self.pulse.state in ("well", "late")
+        return self.liveness.state in ("well", "late")
 
 
 class Link(Protocol):
@@ -110,12 +110,12 @@ def judge(
     rehearsal: bool = False,
     armed: bool = True,
     game: bool = False,
-) -> Pulse:
-    """The pulse, from the last heartbeat (epoch seconds of the machine), the process's state and the armed file.
+) -> Liveness:
+    """The liveness, from the last heartbeat (epoch seconds of the machine), the process's state and the armed file.
     Pure."""
     age = max(0.0, now - heartbeat)
     if not started:
-        return Pulse("starting", "The engine has started; its first figures come in a moment.", age)
+        return Liveness("starting", "The engine has started; its first figures come in a moment.", age)
     if process == "ended":
         stops = _stops("its lease runs out", lease_s - age, armed)
         remedy, in_shell = (
@@ -126,7 +126,7 @@ def judge(
             else (STARTS_ONE, IN_SHELL)
         )
         ended = f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}."
-        return Pulse("dead", ended, age, remedy, in_shell)
+        return Liveness("dead", ended, age, remedy, in_shell)
     if process == "stopped":
         # the heartbeat is a row of the store: on a full disk it ended before the engine was stopped
         stops = f"NOT CERTAIN what is in force; LLM calls end within {format_duration(lease_s)} of the stop"
@@ -136,13 +136,13 @@ def judge(
         stops = f"NOT CERTAIN what is in force; {ends}"
         return _silent(age, f"process {pid} is frozen or busy", stops, armed)
     if age > LATE_S:
-        return Pulse("late", f"no heartbeat for {format_duration(age)}", age)
-    return Pulse("well", "", age)
+        return Liveness("late", f"no heartbeat for {format_duration(age)}", age)
+    return Liveness("well", "", age)
 
 
-def _silent(age: float, process: str, stops: str, armed: bool) -> Pulse:
+def _silent(age: float, process: str, stops: str, armed: bool) -> Liveness:
     stops = stops if armed else _stops("", 0.0, armed)
-    return Pulse("frozen", f"Engine silent for {format_duration(age)} ({process}); {stops}. R still works.", age)
+    return Liveness("frozen", f"Engine silent for {format_duration(age)} ({process}); {stops}. R still works.", age)
 
 
 def _stops(what: str, left: float, armed: bool) -> str:
@@ -273,23 +273,23 @@ class StoreLink:
             state, (asked, other) = None, self._engine_view()
             self._last, silent = asked or self._last, asked is None
             seen = "The figures are the engine's own answer" if asked else "You see the last figures that could be read"
-            pulse = Pulse("gone", f"{error} Retrying. {other or seen}.")
+            liveness = Liveness("gone", f"{error} Retrying. {other or seen}.")
         else:
             self._last = glance.view or self._last
-            state, pulse = glance.state, self._judge(glance, now, armed)
-            if pulse.state == "frozen":
+            state, liveness = glance.state, self._judge(glance, now, armed)
+            if liveness.state == "frozen":
                 view, other = self._engine_view()
                 silent = view is None
                 if view is not None:
-                    self._last, self._asked, pulse = view, view, Pulse("well")
+                    self._last, self._asked, liveness = view, view, Liveness("well")
                 else:
                     self._last = _newer(self._asked, self._last)
-                    pulse = structs.replace(pulse, sentence=f"{other}. R still works.") if other else pulse
+                    liveness = structs.replace(liveness, sentence=f"{other}. R still works.") if other else liveness
         if self._last is None:
-            return EngineSnapshot(None, pulse, now)
+            return EngineSnapshot(None, liveness, now)
         shown = corrected(self._last, state, armed)
         shown = uncertain(shown, state, armed) if silent else shown
-        return EngineSnapshot(shown, pulse, now, shown is not self._last)
+        return EngineSnapshot(shown, liveness, now, shown is not self._last)
 
     def _engine_view(self) -> tuple[View | None, str]:
         """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't
@@ -301,7 +301,7 @@ class StoreLink:
         except ValueError:
             return None, OTHER_VERSION
 
-    def _judge(self, glance: Glance, now: float, armed: bool) -> Pulse:
+    def _judge(self, glance: Glance, now: float, armed: bool) -> Liveness:
         return judge(
             glance.heartbeat,
             glance.pid,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from console.daemon_call import in_background
-from console.link import EngineSnapshot, Link, Pulse
+from console.link import EngineSnapshot, Link, Liveness
 
 READ_EVERY_S = 0.5
 HANGS_S = 1.5
@@ -17,7 +17,7 @@ class Poller:
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.snapshot = EngineSnapshot(None, Pulse("starting"), 0.0)
+        self.snapshot = EngineSnapshot(None, Liveness("starting"), 0.0)
         self._began: float | None = None  # start of the look in progress, monotonic seconds
 
     def poll_now(self) -> EngineSnapshot:
@@ -39,5 +39,5 @@ class Poller:
     def _hanging(self, waited: float) -> EngineSnapshot:
         if waited > HANGS_S:
             sentence = f"The store has not answered for {waited:.0f} s; the disk may hang. R still works."
-            self.snapshot = EngineSnapshot(self.snapshot.view, Pulse("gone", sentence, waited), self.snapshot.at)
+            self.snapshot = EngineSnapshot(self.snapshot.view, Liveness("gone", sentence, waited), self.snapshot.at)
         return self.snapshot

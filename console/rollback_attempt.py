@@ -100,7 +100,7 @@ class RollbackAttempt:
         if self.proven_s is not None and self.unreachable:
             sentence = "No engine, no armed file: nothing can call the LLM through this engine."
             return f"{sentence} The neighbouring service may still use it." if self.beside == "failed" else sentence
-        return f"{self.result.sentence} {snapshot.pulse.sentence}".strip()
+        return f"{self.result.sentence} {snapshot.liveness.sentence}".strip()
 
     def state(self, snapshot: EngineSnapshot, now: float | None = None) -> Literal["running", "proven", "overdue"]:
         """`now` is monotonic seconds. Once proven, always proven; unproven for 5 s is overdue."""

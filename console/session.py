@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console import first_paint, themes
-from console.context import Failed, Manner
+from console.context import DisplayOptions, Failed
 from console.link import StoreLink
 from console.terminal import escape
 from console.terminal.type_ahead import key_names
@@ -22,10 +22,10 @@ SIGNALLED = 128  # higher exit codes: ended by a signal
 GONE_S = 0.3  # a busy engine forgets the console 15 s after its last sign of life
 
 
-def _run(app: Console, manner: Manner) -> None:
+def _run(app: Console, display: DisplayOptions) -> None:
     """Whatever interrupts the screen while it starts, its modes are reset, and its thread does not hold up the end."""
     try:
-        app.run(mouse=manner.mouse)
+        app.run(mouse=display.mouse)
     except BaseException:
         if app.terminal is not None:
             app.terminal.exit_event.set()
@@ -49,7 +49,12 @@ def _console_class() -> type[Console]:
 
 
 def run(
-    folder: Path, plan: Plan, manner: Manner, rehearsal: bool = False, game: Game | None = None, again: str = "rollout"
+    folder: Path,
+    plan: Plan,
+    display: DisplayOptions,
+    rehearsal: bool = False,
+    game: Game | None = None,
+    again: str = "rollout",
 ) -> int:
     """Run the console until the user quits; return the exit code. The engine keeps running; `again` reattaches."""
     why = escape.unusable()
@@ -57,25 +62,25 @@ def run(
         print(why)
         return 1
     with escape.left_as_found() as typed:
-        shows = {"read_only": manner.read_only, "ascii_only": manner.ascii_only or escape.ascii_only()}
-        theme = themes.choose(manner.theme)
+        shows = {"read_only": display.read_only, "ascii_only": display.ascii_only or escape.ascii_only()}
+        theme = themes.choose(display.theme)
         if game is not None:
             from console.gameday import GameConsole
 
-            app: Console = GameConsole(game, manner.goes_by, theme=theme, typed_before=key_names(typed), **shows)
-            app.run(mouse=manner.mouse)
+            app: Console = GameConsole(game, display.goes_by, theme=theme, typed_before=key_names(typed), **shows)
+            app.run(mouse=display.mouse)
         else:
-            link = StoreLink(folder, plan, manner.goes_by)
+            link = StoreLink(folder, plan, display.goes_by)
             onlooker = first_paint.PaintContext(link, plan, rehearsal=rehearsal, **shows)
             with first_paint.shown(onlooker, theme) as first:
                 before = key_names(typed + (first.typed if first is not None else ""))
                 app = _console_class()(
                     link, plan, rehearsal=rehearsal, theme=theme, typed_before=before, first=first, **shows
                 )
-                _run(app, manner)
+                _run(app, display)
     passing = rehearsal or game is not None
     if passing and app.ending is not None:
-        app.ending.call_off()  # its engine and store end after the screen, which takes a moment
+        app.ending.cancel()  # its engine and store end after the screen, which takes a moment
     # otherwise a person who attaches after a dropped line is asked for a name, next to a console that has ended
     if not passing:
         app.link.command("presence", timeout_s=GONE_S, gone=True)
@@ -89,6 +94,6 @@ def run(
             f"The engine keeps running: {words.stage(v)}, {words.percent(v.effective_bp)}, process {v.engine.pid}. "
             f"`{again}` reattaches. {ends}"
             if app.snapshot.fresh
-            else f"{app.snapshot.pulse.sentence} {app.snapshot.pulse.in_shell}".strip()
+            else f"{app.snapshot.liveness.sentence} {app.snapshot.liveness.in_shell}".strip()
         )
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from console.link import EngineSnapshot, Link, Pulse
+from console.link import EngineSnapshot, Link, Liveness
 from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.store.folder import StoreError
@@ -21,7 +21,7 @@ class Travel:
         self._plan = plan
         self.at: float | None = None
         self.read_at: float | None = None
-        self.snapshot = EngineSnapshot(None, Pulse("well"), 0.0)
+        self.snapshot = EngineSnapshot(None, Liveness("well"), 0.0)
         self.busy = False
 
     def move(self, to: float, now: float) -> None:
@@ -30,7 +30,7 @@ class Travel:
             self.leave()
         else:
             if self.at is None:
-                self.snapshot = EngineSnapshot(None, Pulse("well", f"Reading {iso(to)} …"), now)
+                self.snapshot = EngineSnapshot(None, Liveness("well", f"Reading {iso(to)} …"), now)
             self.at = to
 
     def leave(self) -> None:
@@ -43,8 +43,8 @@ class Travel:
         try:
             view = self._link.read(lambda conn: self._view(conn, at))
         except (NothingKept, StoreError) as error:
-            return EngineSnapshot(None, Pulse("well", str(error)), at)
-        return EngineSnapshot(view, Pulse("well"), at)
+            return EngineSnapshot(None, Liveness("well", str(error)), at)
+        return EngineSnapshot(view, Liveness("well"), at)
 
     def _view(self, conn: sqlite3.Connection, at: float) -> View:
         from engine.history.past import view_at

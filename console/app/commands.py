@@ -53,9 +53,9 @@ class CommandActions(ViewReading):
             self.say(
                 "A rehearsal's engine ends with it: q ends this one, `rollout rehearse` starts another.", "caution"
             )
-        elif self.live.pulse.state != "dead":
+        elif self.live.liveness.state != "dead":
             self.say(
-                "An engine is already running on this store." if self.live.fresh else self.live.pulse.sentence,
+                "An engine is already running on this store." if self.live.fresh else self.live.liveness.sentence,
                 "caution",
             )
         else:

@@ -64,7 +64,7 @@ class ViewReading(Base):
         attempt = self.attempt
         if attempt is not None and attempt.proven_s is None and attempt.result is not None and not snapshot.fresh:
             attempt.unreachable = self.link.out_of_reach()
-        same = old.view is not None and old.view == snapshot.view and old.pulse == snapshot.pulse
+        same = old.view is not None and old.view == snapshot.view and old.liveness == snapshot.liveness
         if expired or (not same and not self._can_wait(old, snapshot)):
             self._shown = snapshot
             self._page_refreshed()
@@ -78,7 +78,11 @@ class ViewReading(Base):
         core."""
         if old.view is None or new.view is None or (self.attempt is not None and self.attempt.awaited()):
             return False
-        alike = (old.view.rev, old.view.health, old.pulse.state) == (new.view.rev, new.view.health, new.pulse.state)
+        alike = (old.view.rev, old.view.health, old.liveness.state) == (
+            new.view.rev,
+            new.view.health,
+            new.liveness.state,
+        )
         return alike and time.monotonic() - self._painted_at < CALM_S
 
     def _tell_presence(self) -> None:

@@ -181,7 +181,7 @@ class Gate(Page):
         self.rows.at = checklist.selectable(items, self.rows.at, by)
         self.repaint()
 
-    def _go_on(self, done: ItemView) -> None:
+    def _select_next_open(self, done: ItemView) -> None:
         """Move to the next open item, wrapping around. Stay if the user has moved the cursor or no item is open."""
         v = self.snapshot.view
         items = checklist.lines(v.gate) if v else []
@@ -232,7 +232,7 @@ class Gate(Page):
                 [item.text],
                 "note (optional), then enter",
                 lambda note: self.console.act(
-                    "sign", lambda reply: self._go_on(item) if reply.ok else None, item=item.id, note=note
+                    "sign", lambda reply: self._select_next_open(item) if reply.ok else None, item=item.id, note=note
                 ),
                 yes="sign",
             )
@@ -250,7 +250,7 @@ class Gate(Page):
             self.console.say("This item has no automatic check: sign it (s).", "caution")
             return
         self.console.say(f"Checking: {item.text} …")
-        self.console.act("check", lambda reply: self._go_on(item) if reply.ok else None, item=item.id)
+        self.console.act("check", lambda reply: self._select_next_open(item) if reply.ok else None, item=item.id)
 
     def action_approve(self) -> None:
         self.console.act("approve")
@@ -280,8 +280,8 @@ class Gate(Page):
 
     def _may(self, v: View) -> bool:
         if not self.snapshot.fresh:
-            pulse = self.snapshot.pulse
-            self.console.refuse_text(f"Not now: these figures are stale. {pulse.sentence} {pulse.remedy}".strip())
+            liveness = self.snapshot.liveness
+            self.console.refuse_text(f"Not now: these figures are stale. {liveness.sentence} {liveness.remedy}".strip())
             return False
         if v.gate.blocked:
             self.console.refuse_text("Not now: " + "; ".join(v.gate.blocked) + ".")

@@ -82,7 +82,7 @@ class Live(Painting):
 
     def _next(self, c: Canvas, v: View, area: Area) -> None:
         # "dead" and "frozen" have their own words below
-        stale = not self.snapshot.fresh and self.snapshot.pulse.state not in ("dead", "frozen")
+        stale = not self.snapshot.fresh and self.snapshot.liveness.state not in ("dead", "frozen")
         x, y, width, rows = blocks.panel(c, area, NEXT, STALE if stale else "", "warn")
         lines = self._upcoming(v)
         worst = words.worst(v)
@@ -103,9 +103,9 @@ class Live(Painting):
 
     def _upcoming(self, v: View) -> list[str]:
         lines = list(v.next)
-        if self.snapshot.pulse.state == "dead":
+        if self.snapshot.liveness.state == "dead":
             lines = ["nothing: no engine is running. No document is extracted, no trigger evaluated"]
-        elif self.snapshot.pulse.state == "frozen":
+        elif self.snapshot.liveness.state == "frozen":
             lines = ["nothing until the engine responds; the banner shows what stops meanwhile"]
         if v.why_effective:
             lines.insert(0, f"{words.percent(v.effective_bp)} in effect now: {v.why_effective}")

@@ -125,14 +125,14 @@ class Painting:
         """The hints whose keys do something now: without an engine only R and what starts one act."""
         hints = tuple(hint for hint in self.hints() if self.may(hint[2].partition("(")[0]))
         app = self.console
-        if app.live.pulse.state != "dead" or app.rehearsal or app.read_only:
+        if app.live.liveness.state != "dead" or app.rehearsal or app.read_only:
             return hints
         passive = (hint for hint in hints if hint[2].removeprefix("app.").partition("(")[0] not in ACTING)
         return (("E", "start the engine", "app.start_engine"), *passive)
 
     def nothing(self, c: Canvas, y: int) -> None:
         if not bars.warned(c, self.snapshot, not self.console.read_only):
-            sentence = self.snapshot.pulse.sentence or "Waiting for the engine's first figures."
+            sentence = self.snapshot.liveness.sentence or "Waiting for the engine's first figures."
             y += 1 + c.block(2, y + 1, c.width - 4, 4, sentence, "text")
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
         c.spans(2, y + 2, [("R", "key"), (" rolls back to 0 % anyway; it needs no figures", "dim")], c.width - 4)

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 from console import themes
-from console.context import Failed, Manner
+from console.context import DisplayOptions, Failed
 from console.setup import draft as drafts
 from console.setup.draft import PlanDraft
 from engine.files import write_whole
 
 
-def ask(folder: Path, manner: Manner) -> PlanDraft | str | None:
+def ask(folder: Path, display: DisplayOptions) -> PlanDraft | str | None:
     """The draft, "rehearse", or None if the person left."""
     from console.setup.app import Setup
     from console.terminal import escape
@@ -23,7 +23,7 @@ def ask(folder: Path, manner: Manner) -> PlanDraft | str | None:
     if why := escape.unusable():
         raise Failed(why)
     with escape.left_as_found():
-        app = Setup(folder, themes.choose(manner.theme), manner.ascii_only or escape.ascii_only())
+        app = Setup(folder, themes.choose(display.theme), display.ascii_only or escape.ascii_only())
         return app.run(mouse=False)
 
 

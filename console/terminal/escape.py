@@ -174,7 +174,7 @@ class Ending:
         signal.setitimer(signal.ITIMER_REAL, KILLED_S)
         os.write(self._write, bytes([code]))
 
-    def call_off(self) -> None:
+    def cancel(self) -> None:
         """Cancel the countdown: the screen has ended cleanly, and what follows may take longer."""
         self.begun = False
         signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -33,7 +33,7 @@ def _set_up(context: CliContext) -> int:
     from console.setup import run as setup
 
     folder = Path.cwd()
-    chosen = setup.ask(folder, context.manner)
+    chosen = setup.ask(folder, context.display)
     if chosen is None:
         click.echo(
             "Nothing was written. `rollout` asks again, `rollout init` asks in lines, `rollout rehearse` needs no plan."
@@ -63,7 +63,7 @@ def _attach(context: CliContext, started: Callable[[], None] = lambda: None) -> 
     started()
     from console.session import run
 
-    return run(folder.path, plan, context.manner, again=context.again)
+    return run(folder.path, plan, context.display, again=context.again)
 
 
 def _runs(folder: Folder) -> bool:
@@ -113,7 +113,7 @@ def _rehearse(context: CliContext, speed: float, keep: Path | None) -> int:
     with Rehearsal(speed=speed, keep=keep) as rehearsal:
         if trouble := rehearsal.start():
             raise Failed(trouble)
-        code = run(rehearsal.folder.path, rehearsal.plan, context.manner, rehearsal=True)
+        code = run(rehearsal.folder.path, rehearsal.plan, context.display, rehearsal=True)
         _over(rehearsal, context)
     return code
 

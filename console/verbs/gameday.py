@@ -49,7 +49,7 @@ def gameday(
     if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
         raise Failed(f"{keep} is not empty; a game day needs a folder of its own. Give --keep another one.")
     with GameDay(_chosen(name), speed, keep) as game:
-        game.player = going_by(whoami(), ctx.obj.manner.goes_by).name
+        game.player = going_by(whoami(), ctx.obj.display.goes_by).name
         if trouble := game.start():
             raise Failed(trouble)
         code = 0
@@ -58,7 +58,7 @@ def gameday(
         else:
             from console.session import run
 
-            code = run(game.folder.path, game.plan, ctx.obj.manner, game=game)
+            code = run(game.folder.path, game.plan, ctx.obj.display, game=game)
         made = game.finished or game.debrief()
         if made is None:
             click.echo("The shift did not start; nothing was kept.")

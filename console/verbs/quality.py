@@ -169,9 +169,9 @@ def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path, as_jso
     texts = _texts(folder)
     if why := escape.unusable():
         raise Failed(why)
-    manner = context.manner
+    display = context.display
     with escape.left_as_found():
-        app = Marking(documents, texts, save, themes.choose(manner.theme), manner.ascii_only or escape.ascii_only())
+        app = Marking(documents, texts, save, themes.choose(display.theme), display.ascii_only or escape.ascii_only())
         app.run(mouse=False)
     body = {"gold": str(gold), "done": app.done, "documents": len(documents)}
     say(body, f"{app.done} of {len(documents)} documents are done in {gold}.", as_json)

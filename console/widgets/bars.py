@@ -107,12 +107,12 @@ def handover(c: Canvas, y: int, note: HandoverView, live: EngineSnapshot) -> int
 
 def _warning(c: Canvas, snapshot: EngineSnapshot, acts: bool) -> list[str]:
     """`acts`: this console's keys act, so that they are offered."""
-    pulse = snapshot.pulse
-    if pulse.state in ("well", "late"):
+    liveness = snapshot.liveness
+    if liveness.state in ("well", "late"):
         return []
-    word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[pulse.state]
-    remedy = pulse.remedy if acts else pulse.in_shell
-    return wrapped(f"{word}  {pulse.sentence.removeprefix('No engine: ')} {remedy}".strip(), c.width - 2)
+    word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[liveness.state]
+    remedy = liveness.remedy if acts else liveness.in_shell
+    return wrapped(f"{word}  {liveness.sentence.removeprefix('No engine: ')} {remedy}".strip(), c.width - 2)
 
 
 def _most(c: Canvas) -> int:
@@ -126,7 +126,7 @@ def warned(c: Canvas, snapshot: EngineSnapshot, acts: bool) -> bool:
 
 def banner(c: Canvas, y: int, snapshot: EngineSnapshot, acts: bool) -> int:
     """A warning that the figures are stale, and what to do. Returns the rows used."""
-    lines, style = _warning(c, snapshot, acts), "caution" if snapshot.pulse.state == "starting" else "alarm"
+    lines, style = _warning(c, snapshot, acts), "caution" if snapshot.liveness.state == "starting" else "alarm"
     lines = lines[: _most(c)]
     for row, line in enumerate(lines):
         c.fill(0, y + row, c.width, style)

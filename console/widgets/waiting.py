@@ -41,7 +41,7 @@ def rows(snapshot: EngineSnapshot, rehearsal: bool = False) -> list[WaitingRow]:
     """What waits for a person, most pressing first."""
     v = snapshot.view
     out: list[WaitingRow] = []
-    if snapshot.pulse.state == "dead" and not rehearsal:
+    if snapshot.liveness.state == "dead" and not rehearsal:
         out.append(WaitingRow("E", "start the engine: nothing runs", "", "app.start_engine"))
     if v is not None:
         failed = {item.id for item in v.gate.items if item.state == "failed"}

@@ -100,7 +100,7 @@ class Applier:
         self._set(Applied("waiting", self._what("being applied")), tell=False)
         if self._task is not None:
             self._task.cancel()
-        self._task = asyncio.create_task(self._insist(lines, self._task))
+        self._task = asyncio.create_task(self._apply_until_done(lines, self._task))
 
     def catch_up(self, lines: Sequence[str]) -> None:
         """At startup, apply the percentage unless it is what was applied last."""
@@ -111,7 +111,7 @@ class Applier:
             pass
         self.start(lines)
 
-    async def _insist(self, lines: Sequence[str], before: asyncio.Task[None] | None) -> None:
+    async def _apply_until_done(self, lines: Sequence[str], before: asyncio.Task[None] | None) -> None:
         tries = 0
         while True:
             async with self._writing:  # write the new file immediately, even while the previous command is being ended

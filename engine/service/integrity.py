@@ -16,7 +16,7 @@ class Integrity:
         self._engine = engine
         self._looking = False
 
-    def heed(self) -> None:
+    def check(self) -> None:
         """Once a tick: look in the background if the file was touched."""
         files = self._engine.writer.files
         if files.touched and not self._looking:

@@ -64,12 +64,12 @@ class ControlLoop:
         self._trials.restore()
         self._notifier = Notifier(engine)
         self._escalation = Escalation(engine)
-        self._heed_writer()
+        self._check_writer()
         await self.tick()
         if engine.switch.read().open:
             engine.background(engine.pool.preload())
         engine.background(self._run())
-        engine.background(self._mail())
+        engine.background(self._send_messages())
         engine.background(self._watch_plan())
         engine.background(self._watch_leases())
         engine.background(self._beat())
@@ -86,7 +86,7 @@ class ControlLoop:
                 engine.view = snapshot.last(engine, error)
             await asyncio.sleep(max(0.05, period - (engine.clock.real() - began)))
 
-    async def _mail(self) -> None:
+    async def _send_messages(self) -> None:
         """Send messages, apart from the ticks, which they must not delay."""
         while True:
             try:
@@ -112,14 +112,14 @@ class ControlLoop:
             return
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
-        self._integrity.heed()
+        self._integrity.check()
         await self._watch_row()
         await self._watch_armed_file()
         await self._watch_clock()
         lapsed_s = self._lapsed_s()
         if lapsed_s:
             engine.monitor.unwatched()
-        await self._look_at_model()
+        await self._check_model()
         await self._apply_triggers()
         if lapsed_s:
             await self._report_lapse(lapsed_s)
@@ -153,7 +153,7 @@ class ControlLoop:
                 engine.folder.unmark_workers()
             await asyncio.sleep(LEASES_S if engine.leases.any else TICK_S)
 
-    async def _look_at_model(self) -> None:
+    async def _check_model(self) -> None:
         ask = self._engine.ask()
         decide = None if self.deferred.waiting else pinning.model_change(self._engine, ask)
         if decide is not None:
@@ -204,7 +204,7 @@ class ControlLoop:
         engine.switch.shut = f"{why}: nothing is recorded and 0 % is in force until the engine is restarted"
         engine.calls_ended += engine.pipeline.cancel_calls()
 
-    def _heed_writer(self) -> None:
+    def _check_writer(self) -> None:
         """The writer may see replaced files before the next tick does. What it then refuses is answered after this, so
         0 % is in force and shown before anyone reads the reason."""
         running = asyncio.get_running_loop()
@@ -311,9 +311,9 @@ class ControlLoop:
             self._retention = self._retention or retention.Retention(engine.clock, engine.conn)
             reached = self._retention.reached()
             engine.writer.later(lambda conn: self._retain(conn, reached))
-            engine.background(asyncio.to_thread(self._keep_house))
+            engine.background(asyncio.to_thread(self._do_housekeeping))
 
-    def _keep_house(self) -> None:
+    def _do_housekeeping(self) -> None:
         self._engine.folder.lay_ballast()
         ownership.give_back(self._engine.folder.path)
 

@@ -96,7 +96,7 @@ class Trials:
             if self._may_be_undone(trial, state):
                 return None
             undone = here and trial.salt == self._engine.plan.salt and trial.percent_bp == state.percent_bp
-            return self._go_on(trial, state) if undone and self._was_undone(trial) else self._end(trial)
+            return self._resume_trial(trial, state) if undone and self._was_undone(trial) else self._end(trial)
         if trial is None and here and stage and state.percent_bp == stage.percent_bp and state.epoch != self._past:
             # routers may obey less for now (a cap of the environment, an armed file not in place yet): that is another
             # split
@@ -117,7 +117,7 @@ class Trials:
         kinds = log.epochs_since(self._engine.conn, trial.epoch)
         return bool(kinds) and kinds[-1] == "undo_rollback" and set(kinds) <= {"rollback", "undo_rollback"}
 
-    async def _go_on(self, trial: Trial, state: State) -> None:
+    async def _resume_trial(self, trial: Trial, state: State) -> None:
         engine = self._engine
         ask = engine.ask()
         sentence = "A/B test continues: the rollback was undone; documents of the gap are excluded"

@@ -88,9 +88,9 @@ def hostile(value: Any, key: str = "") -> Any:
 class HostileLink(FakeLink):
     def __init__(self, state: str) -> None:
         super().__init__(state)
-        view, pulse = STATES[state]
+        view, liveness = STATES[state]
         self.view = msgspec.convert(hostile(msgspec.to_builtins(view)), View, strict=False)
-        self.pulse = msgspec.structs.replace(pulse, sentence=PAYLOAD if pulse.sentence else "")
+        self.liveness = msgspec.structs.replace(liveness, sentence=PAYLOAD if liveness.sentence else "")
         self.docs = tuple(msgspec.convert(hostile(msgspec.to_builtins(d)), Document) for d in self.docs)
         self.reply = msgspec.structs.replace(self.reply, sentence=PAYLOAD)
         self.result = msgspec.structs.replace(self.result, sentence=PAYLOAD, ways=(PAYLOAD,))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from console.link import IN_SHELL, STARTS_ONE, EngineSnapshot, Pulse, corrected
+from console.link import IN_SHELL, STARTS_ONE, EngineSnapshot, Liveness, corrected
 from engine.client.client import Reply, RollbackResult
 from engine.plan.durations import iso
 from engine.plan.load import load_plan
@@ -281,8 +281,8 @@ REHEARSAL_ALERT = replace(
 
 KEY_OUT = corrected(NORMAL, None, armed=False)  # R while the store is locked
 
-WELL = Pulse("well")
-STATES: dict[str, tuple[View | None, Pulse]] = {
+WELL = Liveness("well")
+STATES: dict[str, tuple[View | None, Liveness]] = {
     "normal": (NORMAL, WELL),
     "watch": (WATCH, WELL),
     "alert": (ALERT, WELL),
@@ -299,7 +299,7 @@ STATES: dict[str, tuple[View | None, Pulse]] = {
     "rehearsal_alert": (REHEARSAL_ALERT, WELL),
     "dead": (
         NORMAL,
-        Pulse(
+        Liveness(
             "dead",
             "No engine: process 4242 ended, last heartbeat 12s ago; its lease runs out in 18s.",
             12.0,
@@ -309,17 +309,19 @@ STATES: dict[str, tuple[View | None, Pulse]] = {
     ),
     "frozen": (
         NORMAL,
-        Pulse("frozen", "Engine silent for 12s (process 4242 is stopped); LLM calls stop in 18s. R still works.", 12.0),
+        Liveness(
+            "frozen", "Engine silent for 12s (process 4242 is stopped); LLM calls stop in 18s. R still works.", 12.0
+        ),
     ),
     "gone": (
         NORMAL,
-        Pulse(
+        Liveness(
             "gone",
             "The store cannot be read now: database is locked. Retrying. You see the last figures that could be read.",
         ),
     ),
-    "key_out": (KEY_OUT, Pulse("gone", "The store cannot be read now: database is locked. Retrying.")),
-    "nothing": (None, Pulse("starting", "The engine has started and shows its first figures in a moment.")),
+    "key_out": (KEY_OUT, Liveness("gone", "The store cannot be read now: database is locked. Retrying.")),
+    "nothing": (None, Liveness("starting", "The engine has started and shows its first figures in a moment.")),
 }
 
 DOCS = (
@@ -333,7 +335,7 @@ class FakeLink:
     """Serves one state at a time, remembers what was asked of it."""
 
     def __init__(self, state: str = "normal", folder: Path | None = None) -> None:
-        self.view, self.pulse = STATES[state]
+        self.view, self.liveness = STATES[state]
         self.folder = Folder(folder or Path("/srv/rollout/.rollout"))
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.rollbacks: list[str] = []
@@ -353,14 +355,14 @@ class FakeLink:
         self.goes_by, self.who = name, f"{name} (uid 1000)"
 
     def put(self, state: str) -> None:
-        self.view, self.pulse = STATES[state]
+        self.view, self.liveness = STATES[state]
 
     def poll(self) -> EngineSnapshot:
         self.reads += 1
-        return EngineSnapshot(self.view, self.pulse, NOW, self.view is KEY_OUT)
+        return EngineSnapshot(self.view, self.liveness, NOW, self.view is KEY_OUT)
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
-        if self.pulse.state == "gone":
+        if self.liveness.state == "gone":
             raise StoreError("The store cannot be read now: database is locked. Retrying.")
         rows = self.view.log if self.view else ()
         return [d for d in rows if text.lower() in f"{d.sentence} {d.actor} {d.reason}".lower()][:limit]

@@ -24,8 +24,8 @@ class Line:
     def see(self, state: str, after: float = 1.0) -> str:
         self.now += after
         self.written.clear()
-        view, pulse = STATES[state]
-        self.attention.notice(EngineSnapshot(view, pulse, NOW))
+        view, liveness = STATES[state]
+        self.attention.notice(EngineSnapshot(view, liveness, NOW))
         return "".join(self.written)
 
 

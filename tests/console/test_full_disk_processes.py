@@ -39,7 +39,7 @@ def seen(stage: Stage, disk: Path) -> None:
     assert stage.reader.glance().heartbeat - still < 7  # the store stopped
     snapshot = link.poll()
     assert snapshot.view is not None
-    assert (snapshot.pulse.state, snapshot.view.effective_bp) == ("well", 1000)
+    assert (snapshot.liveness.state, snapshot.view.effective_bp) == ("well", 1000)
     shown = json.loads(stage.cli("status", "--json").stdout)
     assert (shown["engine_state"], shown["effective_bp"]) == ("running", 1000)
     assert "no LLM call is made" not in stage.cli("status").stdout
@@ -52,11 +52,11 @@ def seen(stage: Stage, disk: Path) -> None:
         snapshot = link.poll()
         assert snapshot.view is not None
         assert snapshot.view.effective_bp == 1000  # the last known state, labelled as such
-        assert snapshot.pulse.state == "frozen"
+        assert snapshot.liveness.state == "frozen"
         new = StoreLink(stage.folder, stage.plan).poll()  # of a console opened now, which has the store's figures alone
         assert new.view is not None
-        assert (new.pulse.state, new.view.effective_bp) == ("frozen", 1000)
-        assert "NOT CERTAIN" in new.pulse.sentence
+        assert (new.liveness.state, new.view.effective_bp) == ("frozen", 1000)
+        assert "NOT CERTAIN" in new.liveness.sentence
     finally:
         os.kill(engine.pid, signal.SIGCONT)
     filler.unlink()

@@ -38,8 +38,8 @@ def test_the_terminal_s_title_names_it() -> None:
 
 
 def test_a_second_console_does_not_offer_to_start_the_engine() -> None:
-    pulse = judge(100.0, 1, True, 110.0, 30.0, "ended", rehearsal=True, game=True)
-    assert "in the console that began the game day" in pulse.remedy
+    liveness = judge(100.0, 1, True, 110.0, 30.0, "ended", rehearsal=True, game=True)
+    assert "in the console that began the game day" in liveness.remedy
 
 
 def test_its_report_does_not_replace_the_real_one() -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.app import Console
-from console.link import EngineSnapshot, Pulse
+from console.link import EngineSnapshot, Liveness
 from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.screens.live import gate_lines
@@ -26,7 +26,7 @@ from tests.console.screen_walk import console, pages, ready, until
 
 
 def snapshot(view: View, state: str = "well") -> EngineSnapshot:
-    return EngineSnapshot(view, Pulse(state), NOW)  # type: ignore[arg-type]
+    return EngineSnapshot(view, Liveness(state), NOW)  # type: ignore[arg-type]
 
 
 def live(app: Console, size: tuple[int, int] = (80, 24)) -> str:

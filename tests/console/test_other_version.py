@@ -74,9 +74,9 @@ def test_an_answer_in_another_format_is_not_taken_for_this_engine_s_figures(engi
         assert engine_process.ask(folder).state == "other_version", name
         snapshot = link.poll()
         assert not snapshot.fresh, name
-        assert "NOT CERTAIN what is in force" in snapshot.pulse.sentence, name
-        assert "format that this version does not know" in snapshot.pulse.sentence, name
-        assert "frozen" not in snapshot.pulse.sentence, name
+        assert "NOT CERTAIN what is in force" in snapshot.liveness.sentence, name
+        assert "format that this version does not know" in snapshot.liveness.sentence, name
+        assert "frozen" not in snapshot.liveness.sentence, name
         assert not link.out_of_reach()
     engine.answer = b"+OK ready\r\n"  # nor HTTP at all
     assert engine_process.ask(folder).state == "other_version"

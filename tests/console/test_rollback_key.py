@@ -208,8 +208,8 @@ async def test_a_hanging_store_blocks_no_key_and_is_reported() -> None:
 
         gate, poll = threading.Event(), link.poll
         link.poll = lambda: (gate.wait(20), poll())[1]  # type: ignore[method-assign]
-        await settled(pilot, lambda: app.snapshot.pulse.state == "gone", 5.0)
-        assert "has not answered" in app.snapshot.pulse.sentence
+        await settled(pilot, lambda: app.snapshot.liveness.state == "gone", 5.0)
+        assert "has not answered" in app.snapshot.liveness.sentence
         app.post_message(events.Key("R", "R"))  # press would wait until the app is idle, which is what must not matter
         await settled(pilot, lambda: bool(link.rollbacks), 1.0)
         gate.set()
@@ -265,8 +265,8 @@ async def test_unproven_it_explains_what_the_engine_is_doing() -> None:
         await settled(pilot, lambda: app.attempt is not None and app.attempt.result is not None)
         assert app.attempt is not None
         app.attempt.pressed -= 6.0
-        assert app.snapshot.pulse.sentence
-        assert app.snapshot.pulse.sentence in app.attempt.sentence(app.snapshot)
+        assert app.snapshot.liveness.sentence
+        assert app.snapshot.liveness.sentence in app.attempt.sentence(app.snapshot)
         await settled(pilot, lambda: "NOT OBSERVED" in app.screen.text())  # type: ignore[attr-defined]
 
     await walk("frozen", steps)

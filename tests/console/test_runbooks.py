@@ -12,7 +12,7 @@ import click
 import pytest
 
 from console.cli import VERBS, rollout
-from console.context import CliContext, Manner
+from console.context import CliContext, DisplayOptions
 from console.screens.help import RUNBOOKS, book
 from engine.plan import locate
 from engine.plan.load import default_plan_text, parse_plan
@@ -137,7 +137,7 @@ def test_a_plan_in_etc_is_found_where_none_is_nearer(tmp_path: Path, monkeypatch
     monkeypatch.setenv("ROLLOUT_PLAN", str(system))
     monkeypatch.setenv("ROLLOUT_STORE", str(tmp_path / "kept"))
     monkeypatch.chdir(elsewhere)
-    context = CliContext(None, None, Manner())
+    context = CliContext(None, None, DisplayOptions())
     assert (context.plan_path, context.store.path) == (system, tmp_path / "kept")
 
 
