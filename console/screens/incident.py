@@ -56,6 +56,7 @@ class IncidentPage(FetchingPage):
         *LIST_KEYS,
         key("enter", "go_there", "all screens as they were at that moment"),
         key("t", "restore", "restore frequency keywords where the LLM wrote"),
+        key("e", "app.on_gate('resume')", "resume with the cause (on the gate)"),
     ]
 
     def __init__(self) -> None:
@@ -129,7 +130,8 @@ class IncidentPage(FetchingPage):
             c.put(last.x, last.y + row, line, style, last.width)
 
     def _foot(self, incident: Incident, width: int) -> list[tuple[str, str]]:
-        where = " (e on the gate, or w on the proof)" if self.acts else ""
+        v = self.snapshot.view
+        where = (" (e resumes with it)" if v and v.locked else " (v, then w, writes it)") if self.acts else ""
         cause = f"Cause: {incident.cause.rstrip('. ')}." if incident.cause else f"No cause recorded yet{where}."
         resumed = (
             f"Resumed after {format_duration(incident.resumed - incident.decided)}."

@@ -34,6 +34,7 @@ class Rollback(Page):
     ABOUT: ClassVar[str] = "the proof of the last rollback, restore, undo"
     BINDINGS: ClassVar[list[BindingType]] = [
         key("w", "why", "write why (optional)"),
+        key("e", "app.on_gate('resume')", "resume with the cause (on the gate)"),
         key("t", "restore", "restore frequency keywords where the LLM wrote"),
         key("b", "restore_bad_window", "the same, only for the bad window before the rollback"),
         key("T", "undo_restore", "undo the restore"),
@@ -57,6 +58,8 @@ class Rollback(Page):
             return (*out, ("esc", "back to Live", "app.back"))
         if v and v.restore and v.restore.undoable:
             out.append(("T", "undo the restore", "undo_restore"))
+        if v and v.locked:
+            out.append(("e", "resume", "app.on_gate('resume')"))
         return (*out, ("w", "write why", "why"), ("i", "incident", "app.incident"), ("esc", "back to Live", "app.back"))
 
     def nothing(self, c: Canvas, y: int) -> None:
@@ -230,6 +233,8 @@ class Rollback(Page):
             return f"▲ Raised again since: {where}.", "strong"
         if attempt is None and v.rollback is None:
             return "After a rollback a person promotes again, through the gate (2).", "dim"
+        if v.locked:
+            return "To go up again, a person resumes with the cause (e), then promotes through the gate (2).", "strong"
         return "To go up again, a person promotes through the gate (2).", "dim"
 
     # -- keys ----------------------------------------------------------------------------------------------------------

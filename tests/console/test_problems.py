@@ -55,6 +55,16 @@ def test_the_proof_explains_what_became_of_the_service_beside_the_engine() -> No
     assert "service" not in {name for name, _, _ in _facts(PROVEN)}
 
 
+async def test_the_proof_of_an_automatic_rollback_leads_to_the_resume() -> None:
+    app = console("locked")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("v")
+        await until(pilot, lambda: app.page is not None and "resumes with" in app.page.text())
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
+
+
 async def test_the_cause_that_was_typed_is_kept_over_the_cool_down() -> None:
     app = console("locked")
     assert isinstance(app.link, FakeLink)
