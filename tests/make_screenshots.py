@@ -115,7 +115,7 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.shoot("wide", LARGE, settle=4)
         await t.press("R")
         await t.until(lambda v: v.rollback is not None and not v.rollback.automatic and v.rollback.documents_since > 5)
-        await t.shoot("rollback-by-hand")
+        await t.shoot("rollback-manual")
         await t.press("7", "m")
         await t.shoot("documents")
         await t.press("2", "colon")

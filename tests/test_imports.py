@@ -1,4 +1,4 @@
-"""No module imports itself through others, not even for its types. Layers between packages: .importlinter."""
+"""No module imports itself through others, not even for its types. .importlinter has the layers of packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is selected after a key: the next thing to do, with its text there as soon as the screen is."""
+"""After a key the next thing to do is selected, and its text is there as soon as the screen is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On a full disk the store stops and the engine does not: what is shown is asked of the process, and nothing lowers it on a guess."""
+"""On a full disk the store stops and the engine does not: screens ask the process, and lower nothing on a guess."""
 
 from __future__ import annotations
 

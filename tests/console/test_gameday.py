@@ -1,4 +1,4 @@
-"""A game day is recognizable on every screen and keeps its hands off the folder it is played in."""
+"""A game day is recognizable on every screen and changes nothing in the folder it is played in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every keyboard key that a runbook or the README names is bound, on the screen that the passage is about."""
+"""Every keyboard key that a runbook or the README names is bound on the screen which that passage describes."""
 
 from __future__ import annotations
 

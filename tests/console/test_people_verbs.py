@@ -1,4 +1,4 @@
-"""The verbs of people's side on a real store: init that is accepted, commands, messages, monitoring, notes and the report."""
+"""The verbs about people on a real store: a plan from init, commands, messages, monitoring, notes and the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of the look, for every screen in every state at every size: nothing fails, nothing overlaps, nothing important is cut."""
+"""Rules of layout, for every screen in every state at every size: nothing fails, nothing overlaps, nothing important is cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is typed is seen: in every line to type in, on a real terminal, from the smallest size to a large one."""
+"""Typed text is visible in every input line, on a real terminal, from the smallest size to a large one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an on-call engineer's walk of the screens found: keys that explain themselves, a menu and a help that find what they list."""
+"""Faults found by walking the screens as an on-call engineer: keys explain themselves; menu and help find what they list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People's work under 9: messages are sent after a question, the plan's commands run after one, lessons are kept. Through real keys."""
+"""Screen 9, people's work: messages are sent after a question, the plan's commands run after one, lessons are kept. With real keys."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Text as it is stored and shown: cleaned, bounded, counted, spoken."""
+
 import sys
 
 import pytest

@@ -8,7 +8,7 @@ control requests) runs it on a virtual clock and event loop; an observer outside
 - `people`: who acts, and the consoles they look at.
 - `virtual`, `disk`, `folder`, `servers`, `plans`: the seams where a real machine would be.
 - `observer`: what people know and what the wire shows; `records`: what the log and the store must show.
-- `rollout`: runs one seed and shortens a failing one; `faults`: mended faults, put back to prove that they are found.
+- `rollout`: runs one seed and shortens a failing one; `faults`: fixed faults, put back to prove that they are found.
 
 Not modelled: HTTP and the unix socket (requests enter at `carry_out` and `Engine.extract`), workers, two engines at
 once, steps of the wall clock, the screen's drawing, and the quality of keywords. `tests/engine/server` and

@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time() // 86_400), help="default: other seeds each day")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--replay", type=int, help="print the steps of one rollout, by its number in the output")
-    parser.add_argument("--fault", default="", choices=["", *FAULTS], help="put a mended fault back: it must be found")
+    parser.add_argument("--fault", default="", choices=["", *FAULTS], help="put a fixed fault back: it must be found")
     options = parser.parse_args()
     if options.replay is not None:
         return replay(options.replay, options.fault)

@@ -1,4 +1,4 @@
-"""Whole rollouts hold every invariant, a seed decides every step, and each mended fault that is put back is found.
+"""Whole rollouts hold every invariant, a seed decides every step, and each fixed fault that is put back is found.
 
 Other seeds, more of them: `python -m tests.simulate --rollouts 1000`.
 """

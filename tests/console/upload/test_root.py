@@ -1,4 +1,4 @@
-"""A document is the same document however the path to it is typed."""
+"""A document keeps its id however the path to it is typed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is a document in files, folders, globs and standard input; a bad one is named and stops nothing."""
+"""What counts as a document in files, folders, globs and standard input; a bad one is named and stops nothing."""
 
 from __future__ import annotations
 

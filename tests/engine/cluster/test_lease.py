@@ -1,5 +1,4 @@
-"""A lease's arithmetic: whatever is lost, late, reordered or asleep, a worker never calls when the engine thinks it
-cannot."""
+"""A lease's arithmetic: whatever is lost, late, reordered or asleep, a worker never calls when the engine assumes it cannot."""
 
 from __future__ import annotations
 

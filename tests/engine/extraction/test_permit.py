@@ -1,4 +1,4 @@
-"""Nothing fits between the permission of a request and the request."""
+"""No rollback fits between the permission of a request and the request."""
 
 from __future__ import annotations
 

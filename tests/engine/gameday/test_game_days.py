@@ -1,4 +1,4 @@
-"""Two game days on real processes: one with a fault and the right act, by a verb; and a false alarm that is left alone."""
+"""Two game days on real processes: a fault answered with the right act, by a verb; and a false alarm left alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports over days and errors by shape: sums that agree, trends that chance does not make, groups that people would make."""
+"""Reports over days and errors by shape: sums agree, chance makes no trend, groups are those a person would make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a figure to its documents: servers, errors by kind, the requests behind a count, and one of them."""
+"""From a figure to its documents: servers, errors by kind, the requests behind a count, and a single request."""
 
 from __future__ import annotations
 

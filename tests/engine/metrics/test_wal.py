@@ -1,4 +1,4 @@
-"""The write-ahead log stays small while consoles read, and goes back after a reader that held on."""
+"""The write-ahead log stays small while consoles read, and shrinks again after a reader that held a snapshot."""
 
 from __future__ import annotations
 

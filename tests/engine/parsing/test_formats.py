@@ -1,4 +1,4 @@
-"""Each kind of document: its title, what of it is content, and what never reaches a method."""
+"""Each kind of document: its title, its content, and what never reaches a method."""
 
 from __future__ import annotations
 

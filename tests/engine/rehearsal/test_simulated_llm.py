@@ -1,4 +1,4 @@
-"""The service as a rehearsal holds it: processes that come and go with it, faults on one server or on all."""
+"""The simulated LLM service of a rehearsal: processes that start and end with it, faults on one server or on all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a corrected clock makes of the state: which way it was set, what was dated in the future, how long a lock lasts."""
+"""What a corrected clock does to the state: the direction of the step, dates in the future, how long a lock lasts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The short way back after a rollback: only with a written cause, only to what setback, through fresh evidence for what
-failed."""
+"""The short way back after a rollback: only with a written cause, only to the stage that was left, through fresh evidence for what failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way up needs what was seen: the epoch, the armed file as the engine left it, and a ceiling that a person raised."""
+"""Every raise needs what the person saw: the epoch, the armed file as the engine left it, and a ceiling that a person raised."""
 
 from __future__ import annotations
 

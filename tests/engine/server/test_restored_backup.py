@@ -1,4 +1,4 @@
-"""A backup that is put back never brings the LLM with it; and what leaves as JSON has its moments in ISO 8601."""
+"""A restored backup never switches the LLM on; and moments in JSON are ISO 8601."""
 
 from __future__ import annotations
 

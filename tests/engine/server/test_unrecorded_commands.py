@@ -1,4 +1,4 @@
-"""A command whose record failed may have taken effect all the same: its answer names what is in force."""
+"""A command whose record failed may have taken effect: its answer names what is in force."""
 
 from __future__ import annotations
 

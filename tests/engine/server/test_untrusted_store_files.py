@@ -1,4 +1,4 @@
-"""Whatever a member of the store's group puts into its folder reaches no one's files, runs nothing and stops no engine."""
+"""Whatever a member of the store's group puts into its folder: it reaches no other file, runs nothing and stops no engine."""
 
 from __future__ import annotations
 

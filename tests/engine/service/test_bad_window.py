@@ -1,4 +1,4 @@
-"""Promise 3: which documents a rollback's bad window is, and that the cache serves none of what was put back."""
+"""Promise 3: which documents a rollback's bad window contains, and that the cache serves none of the restored ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blind for two minutes, whatever the cause: shown, logged, notified; promotion held, timers frozen; at last one stage down."""
+"""Blind for two minutes, whatever the cause: shown, logged, notified; promotion held, timers frozen; finally one stage down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A start reads no large table from end to end: with millions of documents that took nine seconds."""
+"""A start scans no large table: with millions of documents that took nine seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chain that verifies is not enough: what was added beyond the head that the engine remembers."""
+"""A valid chain is not enough: decisions beyond the head that the engine remembers are found."""
 
 from __future__ import annotations
 

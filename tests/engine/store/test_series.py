@@ -1,4 +1,4 @@
-"""Windows and curves: what is in, what is out, where the line is; and that all history costs nothing."""
+"""Windows and curves: what they include, what they exclude, where exactly; and their cost does not grow with history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one writer drops nothing: not when the store is held, not when what rides along is wrong, not when who waited is gone."""
+"""The one writer drops nothing: not when the store is locked, not when a side job fails, not when the caller is gone."""
 
 from __future__ import annotations
 

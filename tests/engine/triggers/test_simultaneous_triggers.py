@@ -1,4 +1,4 @@
-"""Pairs that fire together: the lowest percentage wins whoever it is, all are named, critical mutes lower for people only."""
+"""Pairs that fire together: the lowest percentage wins, all are named, and a critical one mutes lower ones for people only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loads by worker processes, end to end on real processes: every document once, whoever is killed."""
+"""Loads by worker processes, end to end on real processes: every document once, whichever process is killed."""
 
 from __future__ import annotations
 

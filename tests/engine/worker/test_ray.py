@@ -1,4 +1,4 @@
-"""Loads on a Ray cluster of this machine: every document once, whoever is killed. Without Ray only the refusals."""
+"""Loads on a Ray cluster of this machine: every document once, whichever process is killed. Without Ray, only the refusals."""
 
 from __future__ import annotations
 
