@@ -16,7 +16,7 @@ from console.widgets import blocks
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, wrapped
 from console.widgets.sheet import Sheet
-from engine.quality.marking import Marked, added, first_open, toggled
+from engine.quality.marking import Marked, added, first_open, in_text, toggled
 from engine.text import counted
 
 COLUMN = 38  # cells of a keyword, at least
@@ -74,6 +74,7 @@ class Marking(App[None]):
         self.top = 0
         self.text_rows = 1
         self.trouble = ""
+        self.warning = ""  # about the last key
         self.ascii_only = ascii_only
         self.palette = themes.palette(theme)
         for name in themes.NAMES:
@@ -110,6 +111,7 @@ class Marking(App[None]):
 
     def action_step(self, by: int) -> None:
         self.at = max(0, min(len(self.documents) - 1, self.at + by))
+        self.warning = ""
         self.cursor = self.top = 0
         self.repaint()
 
@@ -131,8 +133,14 @@ class Marking(App[None]):
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         self._close()
-        self._put(added(self.document, event.value))
-        self.cursor = max(0, len(self.document.proposals) - 1)
+        before = self.document
+        self._put(added(before, event.value))
+        if self.document is before:
+            return
+        self.cursor = self.document.proposals.index(self.document.kept[-1])
+        text = self.texts.get(self.document.id)
+        if text is not None and not in_text(self.document.kept[-1], text):
+            self.warning = "no such phrase in the text; space drops it"
         self.repaint()
 
     def action_leave(self) -> None:
@@ -148,6 +156,7 @@ class Marking(App[None]):
         self.set_focus(None)
 
     def _put(self, document: Marked) -> None:
+        self.warning = ""
         self.documents = (*self.documents[: self.at], document, *self.documents[self.at + 1 :])
         self.trouble = self.save(self.documents)
         self.repaint()
@@ -169,7 +178,8 @@ class Marking(App[None]):
         lists = min(max(3, rows + frame), max(3, area.height * 3 // 5))
         self._text(c, Area(area.x, area.y, area.width, area.height - lists))
         self._keywords(c, Area(area.x, area.y + area.height - lists, area.width, lists), across)
-        c.put(1, c.height - 2, self.trouble or self._count(), "bad" if self.trouble else "dim", c.width - 2)
+        line = self.trouble or " · ".join(filter(None, (self._count(), self.warning)))
+        c.put(1, c.height - 2, line, "bad" if self.trouble else "warn" if self.warning else "dim", c.width - 2)
         keys = (
             ("space", "keep"), ("a", "add"), ("enter", "done"), ("n p", "documents"), ("pgdn", "text"), ("q", "leave")
         )  # fmt: skip

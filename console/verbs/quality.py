@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext, Failed, json_option, say, wrote
+from engine.text import clean_line, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from engine.extraction.keywords import Budget
     from engine.store.documents import Document
 
 METHODS = ("llm", "frequency")
+NAMED = 3  # ids in a sentence
 
 
 @click.command("quality")
@@ -43,7 +45,9 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
     from engine.quality import gold as judged
 
     try:
-        rows = judged.read_gold(gold.read_bytes(), str(gold))
+        body = gold.read_bytes()
+        rows = judged.read_gold(body, str(gold))
+        empty, unfinished = judged.left_out(judged.read_rows(body, str(gold)))
     except OSError as error:
         raise Failed(
             f"{gold} cannot be read: {error.strerror}. The console's help page Quality (?) describes how to build one."
@@ -54,8 +58,9 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
     measurements = [judged.measured(name, rows, of) for name, of in keywords.items()]
     if not any(one.figures for one in measurements):
         raise Failed(
-            f"None of the {len(rows)} documents of {gold} has keywords here. Its ids must match the "
-            f"documents' ids; {_first(rows[0].id)}"
+            f"No document of {gold} has keywords here: none of its ids, such as {clean_line(rows[0].id, 80)!r}, is the "
+            f"id of a document in {folder or 'the store'}. An id is the document's path: `rollout analyze draft-gold` "
+            "writes them."
         )
     apart = judged.difference(rows, keywords["llm"], keywords["frequency"]) if len(keywords) == 2 else None
     lines = [judged.sentence(one) for one in measurements]
@@ -66,22 +71,42 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
     short = [one for one in measurements if 0 < one.documents < judged.FEW_DOCUMENTS]
     if short:
         lines.append(f"Fewer than {judged.FEW_DOCUMENTS} documents: the intervals are wide. Aim for 50.")
-    missing = {one.method: len(rows) - one.documents for one in measurements if one.documents < len(rows)}
-    for name, count in missing.items():
-        way = "rollout load --method llm FOLDER" if name == "llm" else "give their FOLDER, or load them"
-        lines.append(f"{count} of {len(rows)} gold documents have no {name} keywords here and are not counted: {way}.")
-    body = {
+    absent = {name: [row.id for row in rows if row.id not in of] for name, of in keywords.items()}
+    for name, ids in absent.items():
+        if ids:
+            way = "`rollout load --method llm FOLDER`" if name == "llm" else "load them"
+            if name == "frequency" and folder is not None:
+                way = f"they aren't in {folder}"
+            method_name = "LLM" if name == "llm" else name
+            lines.append(
+                f"Not counted: {counted(len(ids), 'document')} of {len(rows)} without {method_name} keywords "
+                f"({_some(ids)}): {way}."
+            )
+    if empty:
+        lines.append(f"Not counted: {counted(len(empty), 'document')} without gold keywords ({_some(empty)}).")
+    if unfinished:
+        lines.append(
+            f"Not counted: {counted(len(unfinished), 'document')} not marked as done ({_some(unfinished)}): finish "
+            "with `rollout analyze mark-gold`."
+        )
+    missing = {name: len(ids) for name, ids in absent.items() if ids}
+    answer = {
         "gold": str(gold),
         "gold_documents": len(rows),
         "methods": [judged.as_json(one) for one in measurements],
         "difference_f1_10": None if apart is None else {"low": round(apart.low, 4), "high": round(apart.high, 4)},
         "missing": missing,
+        "missing_ids": absent,
+        "without_keywords": list(empty),
+        "not_done": list(unfinished),
     }
-    say(body, "\n".join(lines), as_json)
+    say(answer, "\n".join(lines), as_json)
 
 
-def _first(name: str) -> str:
-    return f"the first is {name!r}."
+def _some(ids: Sequence[str]) -> str:
+    """The first few, as text."""
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return ", ".join(clean_line(name, 80) for name in ids[:NAMED]) + more
 
 
 @click.command("draft-gold")
@@ -125,7 +150,7 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
     with_llm = sum(name in keywords_by["llm"] for name in chosen)
     wrote(
         output,
-        f"Wrote {len(chosen)} documents to {output}, {with_llm} with LLM proposals. Mark the right ones with: "
+        f"Wrote {counted(len(chosen), 'document')} to {output}, {with_llm} with LLM proposals. Mark the right ones: "
         f"rollout analyze mark-gold --draft {output} --gold gold.jsonl {folder}",
         as_json,
     )

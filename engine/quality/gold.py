@@ -99,6 +99,17 @@ def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
     return rows
 
 
+def left_out(rows: Iterable[GoldRow]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Ids of the lines that read_gold leaves out: those without keywords, and those that are not done."""
+    empty, unfinished = list[str](), list[str]()
+    for row in rows:
+        if not row.done:
+            unfinished.append(row.id)
+        elif not distinct(row.keywords):
+            empty.append(row.id)
+    return tuple(empty), tuple(unfinished)
+
+
 def distinct(phrases: Iterable[str]) -> list[str]:
     """Stemmed, in order, each once."""
     return list(dict.fromkeys(stem for stem in map(stem_phrase, phrases) if stem))
@@ -115,7 +126,7 @@ def f1(of: Sequence[KeywordCounts]) -> float:
 
 
 def resampled(of: Sequence[KeywordCounts], other: Sequence[KeywordCounts] | None = None) -> Bounds:
-    """95 % of F1 over redrawn documents, or of its difference to `also` on the same documents."""
+    """95 % of F1 over redrawn documents, or of its difference to `other` on the same documents."""
     draw, values = random.Random(SEED), []
     size = len(of)
     for _ in range(DRAWS):

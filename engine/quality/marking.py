@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.extraction.keywords import stem_phrase
 from engine.quality.gold import GoldRow, read_rows
 from engine.text import clean_line
 
@@ -60,6 +61,11 @@ def added(document: Marked, phrase: str) -> Marked:
     proposals = document.proposals if same in document.proposals else (*document.proposals, same)
     kept = document.kept if same in document.kept else (*document.kept, same)
     return replace(document, proposals=proposals, kept=kept)
+
+
+def in_text(phrase: str, text: str) -> bool:
+    """Whether a keyword of this document can be this phrase: compared by stems, as the figures are."""
+    return f" {stem_phrase(phrase)} " in f" {stem_phrase(text)} "
 
 
 def gold_lines(documents: Sequence[Marked]) -> str:

@@ -41,7 +41,10 @@ async def test_keywords_are_kept_added_and_saved_at_each_key(size: tuple[int, in
     async with app.run_test(size=size) as pilot:
         await shows(pilot, "1 of 2")
         await pilot.press("space", "j", "j", "space", "a", *"pool size", "enter")
-        await shows(pilot, "3 keywords kept; keep 5 to 15")
+        await shows(pilot, "3 keywords kept; keep 5 to 15 · no such phrase in the text; space drops it")
+        await pilot.press("a", *"pools retry", "enter")
+        await shows(pilot, "4 keywords kept; keep 5 to 15\n")  # compared by stems
+        await pilot.press("space")
         assert json.loads(saved[-1]) == {"id": "a.md", "keywords": ["worker pool", "retry", "pool size"], "done": False}
         await pilot.press("enter")
         await shows(pilot, "2 of 2", "1 done")

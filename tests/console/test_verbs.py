@@ -189,9 +189,23 @@ def test_quality_against_a_gold_file_from_the_store_and_from_a_folder(shell: She
     assert by_store["frequency"]["at"]["15"]["precision"] == 1.0  # the draft is their own keywords
     assert by_store["llm"]["documents"] == 0
     assert stored["missing"]["llm"] == stored["gold_documents"]
-    assert "no llm keywords here" in shell("analyze", "quality", "--gold", "draft.jsonl")
+    assert "without LLM keywords" in shell("analyze", "quality", "--gold", "draft.jsonl")
     (shell.folder / "other.jsonl").write_text('{"id": "elsewhere.md", "keywords": ["x"]}')
-    assert "must match the documents' ids" in shell("analyze", "quality", "--gold", "other.jsonl", code=1)
+    assert "'elsewhere.md', is the id of a document in the store" in shell(
+        "analyze", "quality", "--gold", "other.jsonl", code=1
+    )
+    partly = json.loads((shell.folder / "draft.jsonl").read_text().splitlines()[0])
+    rows = [
+        partly, {"id": "none.md", "keywords": []}, {"id": "begun.md", "keywords": ["x"], "done": False},
+        *({"id": f"gone{n}.md", "keywords": ["x"]} for n in range(5)),
+    ]  # fmt: skip
+    (shell.folder / "partly.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = shell("analyze", "quality", "--gold", "partly.jsonl", "--method", "frequency", "docs/")
+    assert (
+        "5 documents of 6 without frequency keywords (gone0.md, gone1.md, gone2.md and 2 more): they aren't in" in text
+    )
+    assert "1 document without gold keywords (none.md)" in text
+    assert "1 document not marked as done (begun.md)" in text
     (shell.folder / "bad.jsonl").write_text('{"id": 5}')
     assert 'line 1: a line needs "id" and "keywords"' in shell("analyze", "quality", "--gold", "bad.jsonl", code=1)
 
