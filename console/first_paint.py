@@ -143,7 +143,7 @@ def text(canvas: Canvas, palette: dict[str, Style], system: ColorSystem | None) 
 
 
 def _written(data: bytes) -> bool:
-    """Whether the terminal took it all, within a moment: a line that stalls must not stop the start."""
+    """Whether the terminal took all of it within a moment: a stalled line must not stop the start."""
     until, terminal = time.monotonic() + escape.LEAVES_S, escape.open_terminal()
     try:
         while data and select.select([], [terminal], [], max(0.0, until - time.monotonic()))[1]:

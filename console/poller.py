@@ -18,7 +18,7 @@ class Poller:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.snapshot = EngineSnapshot(None, Liveness("starting"), 0.0)
-        self._began: float | None = None  # start of the look in progress, monotonic seconds
+        self._began: float | None = None  # start of the read in progress, monotonic seconds
 
     def poll_now(self) -> EngineSnapshot:
         """Read in this thread, before the first paint, so that it shows live figures."""

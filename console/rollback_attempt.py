@@ -33,7 +33,7 @@ class RollbackAttempt:
         self.unreachable = False
         self.beside = ""  # without an engine: "done" or "failed" for the neighbouring service
         self.proven_s: float | None = None
-        self.proven_rev: int | None = None  # the decision that the proof is of; None without an engine
+        self.proven_rev: int | None = None  # the decision that the proof covers; None without an engine
         self.engine_proof: ProofView | None = (
             None  # the engine's own answer, which works even if the store takes no writes
         )
@@ -116,7 +116,7 @@ class RollbackAttempt:
         return "overdue" if elapsed > OVERDUE_S or (proof is not None and proof.overdue) else "running"
 
     def overtaken(self, snapshot: EngineSnapshot) -> bool:
-        """Whether a later rollback, by a trigger or another person, is what the screens have to show now."""
+        """Whether the screens must show a later rollback, by a trigger or another person."""
         later = snapshot.view.rollback if snapshot.view else None
         return self.proven_rev is not None and later is not None and later.rev > self.proven_rev
 

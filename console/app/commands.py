@@ -1,4 +1,4 @@
-"""The part that sends commands to the engine and shows the answers."""
+"""The app's commands: sends them to the engine and shows the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part that decides whether a key acts."""
+"""The app's keys: decides whether a key acts."""
 
 from __future__ import annotations
 

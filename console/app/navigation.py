@@ -1,4 +1,4 @@
-"""The part that goes from screen to screen."""
+"""The app's navigation: goes from screen to screen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Navigation(RollbackActions):
-    """Live is at the bottom of the stack; a numbered screen lies on it, and what Enter opened on that."""
+    """Live is at the bottom of the stack; a numbered screen goes on top of it, and what Enter opens on top of that."""
 
     def action_go(self, number: int) -> None:
         if number not in SCREENS or (number == 0 and not self.shows_faults):
@@ -35,7 +35,7 @@ class Navigation(RollbackActions):
         if isinstance(self.screen, Page) and number == self.screen.NUMBER % 10 and self.screen.NUMBER <= 10:
             return
         page = screen(number)()
-        while len(self.screen_stack) > 2:  # a way down from another screen ends
+        while len(self.screen_stack) > 2:  # leave a drill-down of another screen
             self.pop_screen()
         if len(self.screen_stack) > 1:
             self.switch_screen(page)
@@ -124,7 +124,7 @@ class Navigation(RollbackActions):
             page.call_after_refresh(getattr(page, f"action_{what}"))
 
     def open_item(self, item: str) -> None:
-        """The gate with the cursor on this item of its checklist."""
+        """Open the gate with the cursor on this checklist item."""
         self.action_go(2)
         page = self.page
         if page is not None and page.NUMBER == 2:

@@ -1,4 +1,4 @@
-"""The part about people: whose console this is, what the last on-call left."""
+"""The app's people: whose console this is, and what the last on-call left."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from engine.view.model import HandoverView
 
 
 class PeopleActions(Navigation):
-    """A name is asked for once, never over something worse."""
+    """Asks for a name once, and never in front of something more urgent."""
 
     def _ask_name(self) -> None:
-        """Once, where another console of the same account is open; never while there is something worse to read."""
+        """Ask once, if another console of the same account is open, and never while there is something more urgent
+        to read."""
         v = self.live.view
         asks = v is not None and not (self.link.goes_by or self.read_only or self.rehearsal)
         if (
@@ -62,7 +63,7 @@ class PeopleActions(Navigation):
         return self.people.handover(v) if v is not None else None
 
     def action_dismiss(self) -> None:
-        """Take the notice away before its time, else the hand-over note; both stay in the inbox."""
+        """Remove the notice before its time, else the hand-over note; both stay in the inbox."""
         if self.notice is not None:
             self.notice = None
         elif (note := self.handover) is not None:

@@ -1,4 +1,4 @@
-"""The part that polls the link and shows what is new."""
+"""The app's polling: reads the link and shows what is new."""
 
 from __future__ import annotations
 

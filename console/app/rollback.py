@@ -1,4 +1,4 @@
-"""The part that rolls back, proves and undoes it, and shows what happened."""
+"""The app's rollback: rolls back, proves and undoes it, and shows what happened."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class RollbackActions(TimeTravel):
         self._fast = self.set_interval(0.2, self._read_until_proven)
 
     def _rolled_in_thread(self) -> None:
-        """Unlike call_from_thread, this doesn't wait for a screen that may be busy or gone."""
+        """Post the result to the loop. Unlike call_from_thread, this does not wait for a screen that may be busy or
+        gone."""
         with contextlib.suppress(RuntimeError):
             self._loop_here.call_soon_threadsafe(self._rolled)
 

@@ -1,4 +1,4 @@
-"""The part that moves the screens through time."""
+"""The app's time travel: moves the screens through time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TimeTravel(CommandActions):
             self.run_worker(self._read_past(), exit_on_error=False, group="past")
 
     async def _read_past(self) -> None:
-        """The last moment that was asked for; those that a held key passed over are not read."""
+        """Read the last moment asked for; moments that a held key passed over are not read."""
         travel = self.travel
         travel.busy = True
         try:

@@ -1,4 +1,4 @@
-"""Mark gold keywords: a document's text, what both methods propose in no order, and a person's own words."""
+"""Mark gold keywords: a document's text, the proposals of both methods in a neutral order, and a person's own words."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Marking(App[None]):
         self.repaint()
 
     def action_leave(self) -> None:
-        """Esc leaves an open input first."""
+        """Close an open input first; otherwise leave."""
         if self.screen.query_one(Input).has_class("open"):
             self._close()
             self.repaint()
