@@ -219,7 +219,7 @@ def _act(
     if machine is not None:
         points = AFTER_THE_MACHINE if noticed or chosen is not None else 0
         return ScorePart("right act", points, ACT, "A trigger acted before you did."), False
-    if "rollback" in wrong:
+    if "rollback" in wrong and not {"undo_rollback", "promote"} & {act.kind for act in mine}:
         return ScorePart("right act", 0, ACT, "At 0 % the fault reached no document: you were not tested."), False
     if [act for act in mine if act.kind != "ack"]:
         return ScorePart("right act", 0, ACT, "What you did could not end the fault."), False
