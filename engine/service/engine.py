@@ -21,7 +21,6 @@ from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from engine import VERSION
-from engine.client.client import Reply
 from engine.clock import Clock, LapseClock, SystemClock, pace
 from engine.cluster.identity import version
 from engine.cluster.lease import Identity, Terms
@@ -53,7 +52,7 @@ from engine.store.head_memory import HeadMemory
 from engine.store.log import Outcome
 from engine.store.reader import decision_view
 from engine.store.writer import Writer
-from engine.text import percent, spoken
+from engine.text import percent
 from engine.trial import ledger
 from engine.view.model import ProofView, View
 
@@ -443,17 +442,3 @@ class Engine:
 def machine_time() -> float:
     """The heartbeat uses the machine's own time even in a time lapse: consoles compare it with theirs."""
     return SystemClock().now()
-
-
-def to_reply(outcome: Outcome, **data: Any) -> Reply:
-    """The outcome of a commit as a reply."""
-    if outcome.decision is None:
-        return refusal_reply(outcome.refusal or Refusal("Nothing to do."), data)
-    decision = outcome.decision
-    known = {"rev": outcome.state.rev, "epoch": outcome.state.epoch, **data}
-    return Reply(True, spoken(decision.sentence, decision.actor.name), known)
-
-
-def refusal_reply(refusal: Refusal, data: dict[str, Any] | None = None) -> Reply:
-    code = {"code": refusal.code} if refusal.code else {}
-    return Reply(False, refusal.sentence, {**(data or {}), **code})

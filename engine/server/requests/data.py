@@ -14,7 +14,8 @@ from engine.plan.durations import iso
 from engine.rollout.control import note
 from engine.rollout.state import Ask, Decision, Refusal, State
 from engine.routing.pipeline import ID_LIMIT
-from engine.service.engine import Engine, to_reply
+from engine.service.engine import Engine
+from engine.service.replies import to_reply
 from engine.store import documents, log, restores
 from engine.store.log import Outcome
 from engine.store.restores import Affected

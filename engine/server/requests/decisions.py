@@ -15,7 +15,8 @@ from engine.rollout import control, pinned
 from engine.rollout.control import note
 from engine.rollout.state import Ask, Decision, Refusal, State, stage_name
 from engine.service import checklist_requests, panels, pinning, rollback
-from engine.service.engine import REASON_LIMIT, Engine, refusal_reply, to_reply
+from engine.service.engine import REASON_LIMIT, Engine
+from engine.service.replies import refusal_reply, to_reply
 from engine.store import log
 from engine.text import clean_line, percent
 

@@ -13,7 +13,8 @@ from engine.quality import review
 from engine.quality.review import Better, Flaw, Side
 from engine.rollout.control import note
 from engine.rollout.state import Ask, stage_of
-from engine.service.engine import Engine, to_reply
+from engine.service.engine import Engine
+from engine.service.replies import to_reply
 from engine.text import clean_line
 from engine.triggers import attempts
 

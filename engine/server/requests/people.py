@@ -14,8 +14,9 @@ from engine.plan.durations import iso
 from engine.rollout.control import note
 from engine.rollout.state import Ask
 from engine.service import checklist_requests, notifier
-from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine, to_reply
+from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine
 from engine.service.escalation import acknowledged
+from engine.service.replies import to_reply
 from engine.store import notes
 from engine.text import clean_block, clean_line
 
