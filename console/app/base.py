@@ -10,13 +10,12 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from textual import events, on
-from textual.app import App
-from textual.filter import LineFilter, NoColor
+from textual import events
 from textual.timer import Timer
 from textual.worker import Worker
 
 from console import themes
+from console.app.drawing import Drawing
 from console.attention import Attention
 from console.link import EngineSnapshot, Link
 from console.people import People
@@ -28,24 +27,19 @@ from console.screens.page import Page
 from console.screens.rows import Rows
 from console.series_cache import SeriesCache
 from console.terminal import escape
-from console.terminal.driver import PatientDriver, Redraw
 from console.terminal.first_frame import FirstFrame
-from console.terminal.output_filter import OutputFilter
 from console.terminal.type_ahead import KeyGuard
 from console.travel import Travel
 from console.widgets import words
-from console.widgets.canvas import in_ascii
-from console.widgets.sheet import Sheet
 from engine.plan.model import Plan
 from engine.text import clean_line
 
 NOTICES = 50
 SAID_S = 7.0
 _FIGURE = re.compile(r"\d+")
-_COLOURLESS = NoColor()
 
 
-class Base(App[int]):
+class Base(Drawing):
     """State, notices and painting. The parts build on each other, from here up to `Console`."""
 
     ENABLE_COMMAND_PALETTE = False  # ours shows keys, works in ASCII, and lists the screen's own actions first
@@ -68,17 +62,14 @@ class Base(App[int]):
         """`typed_before`: keys typed before the first paint, by Textual's names; they are reported, not acted on.
         `first`: what is on the terminal already; keys typed since then act, once there is a screen to act on."""
         self.first = first
-        super().__init__(driver_class=PatientDriver)
+        super().__init__(ascii_only)
         self.link = link
         self.plan = plan
         self.rehearsal = rehearsal
         self.throwaway = rehearsal  # a store that ends with this console
         self.read_only = read_only
-        self.ascii_only = ascii_only
         self.palette = themes.palette(theme)
-        self.terminal: PatientDriver | None = None
         self.ending: escape.Ending | None = None  # once there is a screen
-        self._sanitizer = OutputFilter(ascii_only)
         self.key_guard = KeyGuard()
         self.key_guard.ready = first is not None and first.seen
         self._held: deque[events.Key] | None = deque() if self.key_guard.ready else None  # until the first paint
@@ -148,28 +139,6 @@ class Base(App[int]):
         self.exit(code, return_code=code)
 
     # -- painting ------------------------------------------------------------------------------------------------------
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        if self.theme == "console-mono":
-            return [_COLOURLESS, self._sanitizer]
-        if self.current_theme.ansi:  # dimmed against an unknown background, text could become black on black
-            return [self._sanitizer]
-        return [*super().get_line_filters(), self._sanitizer]
-
-    def write(self, sequence: str) -> None:
-        """Write a sequence to the terminal itself: a title, a bell."""
-        if self.terminal is not None:
-            self.terminal.write(in_ascii(sequence) if self.ascii_only else sequence)
-
-    @on(Redraw)
-    def action_redraw(self) -> None:
-        """Repaint everything: the line dropped output, or another program wrote over the screen."""
-        if self.terminal is not None:
-            self.terminal.forget()
-        for shown in self.screen_stack:
-            shown.refresh(layout=True)
-            for sheet in shown.query(Sheet):
-                sheet.refresh()
 
     def _page_refreshed(self) -> None:
         self._painted_at = time.monotonic()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from console.screens.rows import Rows
     from console.series_cache import SeriesCache
     from console.travel import Travel
+    from console.widgets.canvas import Canvas
     from engine.client.client import Reply
     from engine.plan.model import Plan
     from engine.view.model import HandoverView
@@ -80,6 +81,17 @@ class AppApi(PaintApi, Protocol):
     @property
     def briefing(self) -> tuple[float, float, bool]:
         """A game day's briefing: how long the shift lasts, how fast the calendar runs, whether it can begin."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether `draw` reaches a terminal now; else Textual renders."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the line has not taken the last frame yet."""
+
+    def draw(self, canvas: Canvas) -> None:
+        """Show a canvas that fills the terminal."""
 
     def screen_opened(self, screen: str) -> None:
         """A screen is shown: a game day notes it."""

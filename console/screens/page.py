@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar, cast
 
 from textual import events
@@ -13,6 +14,7 @@ from console.explain import Explained
 from console.screens.app_api import AppApi
 from console.screens.painting import Painting
 from console.widgets.bars import Hint
+from console.widgets.canvas import Canvas
 from console.widgets.sheet import Sheet
 
 __all__ = ["LIST_KEYS", "Hint", "Page", "key", "shown"]
@@ -27,6 +29,7 @@ class Page(Painting, Screen[None]):
     ESCAPE_TO_MINIMIZE = False
     AUTO_FOCUS = ""
     DEFAULT_CSS = "Page { layout: vertical; }"
+    _draw_due = False
 
     @property
     def console(self) -> AppApi:
@@ -37,6 +40,8 @@ class Page(Painting, Screen[None]):
         width, height = self.app.size
         if width and height:
             sheet.show(self.canvas(width, height), self.console.palette)
+            if len(self.app.screen_stack) > 1 and self.app.screen is self and self.console.draws:
+                self.console.draw(sheet.canvas)  # before it is mounted, styled and laid out
         yield sheet
         yield from self.more()
 
@@ -76,7 +81,52 @@ class Page(Painting, Screen[None]):
         """Cheap if nothing changed: only differences are sent."""
         sheet = self.query("#sheet").first(Sheet) if self.is_mounted and self.query("#sheet") else None
         if sheet is not None and sheet.size.width and sheet.size.height:
-            sheet.show(self.canvas(*sheet.size), self.console.palette)
+            canvas = self.canvas(*sheet.size)
+            if self._shows_only(sheet, canvas):
+                sheet.keep(canvas, self.console.palette)
+                self._draw_soon(sheet)
+            else:
+                sheet.show(canvas, self.console.palette)
+
+    # -- to the terminal, past Textual's compositor: see `console.app.drawing` -----------------------------------------
+
+    def _shows_only(self, sheet: Sheet, canvas: Canvas) -> bool:
+        """Whether this canvas is all that there is to see."""
+        return (
+            self.console.draws
+            and self.app.screen is self  # `is_current` is true below a question too
+            and (canvas.width, canvas.height) == self.app.size
+            and all(widget is sheet or not widget.display for widget in self.children)
+        )
+
+    def _draw_soon(self, sheet: Sheet) -> None:
+        """Once for all keys of a lump. A line that is still busy with the last frame waits for Textual's timer."""
+        if self.console.stalled:
+            sheet.refresh()
+        elif not self._draw_due:
+            self._draw_due = True
+            asyncio.get_running_loop().call_soon(self._draw_now, sheet)
+
+    def _draw_now(self, sheet: Sheet) -> None:
+        self._draw_due = False
+        if self._shows_only(sheet, sheet.canvas):
+            self.console.draw(sheet.canvas)
+        else:
+            sheet.refresh()
+
+    def _compositor_refresh(self) -> None:
+        """Textual's step from widgets that are laid out to the terminal: after a layout, and 60 times a second where
+        something is to be refreshed."""
+        sheet = self.query("#sheet").first(Sheet) if self.query("#sheet") else None
+        if sheet is None or not self._shows_only(sheet, sheet.canvas):
+            super()._compositor_refresh()
+            return
+        self._compositor._dirty_regions.clear()
+        self._dirty_widgets.clear()
+        self.console.draw(sheet.canvas)
+        self.app._update_mouse_over(self)
+
+    # -- what is new ---------------------------------------------------------------------------------------------------
 
     def refreshed(self) -> None:
         """A new snapshot came in; screens that read more than the view start reading here."""

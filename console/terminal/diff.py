@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, groupby
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rich.cells import get_character_cell_size
 
@@ -42,8 +42,15 @@ class Style(NamedTuple):
 
 
 Cell = tuple[str, Style]  # what it shows, and how
+Rows = list[tuple[list[str], list[str]]]  # characters and names of styles, a pair of lists a row
 PLAIN = Style(frozenset(), "", "")
 _UNKNOWN: Cell = ("\0", PLAIN)
+
+
+class Looked(Protocol):
+    """What rows of names look like; see `console.terminal.looks`."""
+
+    def row(self, chars: list[str], styles: list[str]) -> tuple[list[Cell], bool]: ...
 
 
 class _Run(NamedTuple):
@@ -68,12 +75,13 @@ class Frame:
         self._at: tuple[int, int] | None = None  # the terminal's cursor; None if uncertain
         self._style: Style | None = None  # the style it writes in
         self._begun = False  # whether a frame has begun of which nothing is sent yet
+        self._drawn: tuple[Rows, object] | None = None  # by `draw`, if nothing was written since
 
     def forget(self) -> None:
         """Assume nothing about the terminal: the next frame is sent whole."""
         self._rows.clear()
         self._uneven.clear()
-        self._at = self._style = None
+        self._at = self._style = self._drawn = None
 
     def diff(self, data: str) -> str:
         """What to send to the terminal for a frame."""
@@ -81,7 +89,7 @@ class Frame:
         rest: tuple[int, int] | None = None  # the cursor's resting place, for the terminal's own pop-ups
         for part in _parts(data):
             if isinstance(part, _Run):
-                rest = None
+                rest = self._drawn = None
                 if part.uneven:
                     self._uneven.add(part.y)
                 self._write(part.x, part.y, part.cells, out)
@@ -95,6 +103,28 @@ class Frame:
             self._begun = False
             out.insert(0, _BEGIN)
         return "".join(out)
+
+    def draw(self, rows: Rows, looks: Looked, rest: tuple[int, int], atomic: bool) -> str:
+        """What to send so that the terminal shows these rows, with the cursor at `rest`: as `diff` for what Textual
+        writes, but from cells to cells, and without a look at rows that are as at the last time. `atomic`: the terminal
+        shows a frame at once. `rows` must not change afterwards."""
+        out: list[str] = []
+        before = self._drawn[0] if self._drawn is not None and self._drawn[1] is looks else []
+        if len(before) != len(rows):
+            before = []
+        for y, row in enumerate(rows):
+            if before and before[y] == row:
+                continue
+            cells, uneven = looks.row(*row)
+            if uneven:
+                self._uneven.add(y)
+            self._write(0, y, cells, out)
+        self._drawn = rows, looks
+        if not out:
+            return ""
+        if self._at != rest:
+            self._move(*rest, out)
+        return "".join([_BEGIN, *out, _END] if atomic else out)
 
     def _pass_on(self, sequence: str, out: list[str]) -> None:
         """Send it, except for the ends of a frame in which nothing was sent."""
@@ -168,7 +198,7 @@ def _parts(data: str) -> Iterator[_Run | tuple[int, int] | str]:
             style = _parsed(token["sgr"])
             continue
         if kind == "text":
-            more, even = _cells(token["text"], style)
+            more, even = cells_of(token["text"], style)
             if not cells:
                 begin, uneven = x, False
             uneven = uneven or not even
@@ -196,7 +226,7 @@ def _clears(sequence: str) -> bool:
 
 
 @lru_cache(512)  # a screen repeats a few texts: blanks, rules, labels
-def _cells(text: str, style: Style) -> tuple[tuple[Cell, ...], bool]:
+def cells_of(text: str, style: Style) -> tuple[tuple[Cell, ...], bool]:
     """One pair per cell, and whether every cell holds one character. A wide character is followed by an empty cell;
     combining marks join the cell before."""
     blank = (" ", _blank(style))
@@ -255,6 +285,11 @@ def _change(old: Style | None, new: Style) -> str:
 def _blank(style: Style) -> Style:
     """The part of a style that shows on a blank: usually only the background."""
     return style if style.attributes & {"4", "5", "7", "9", "21", "53"} else Style(frozenset(), "", style.back)
+
+
+def look_of(written: str) -> Style:
+    """The style of the first text in Textual's output."""
+    return next((run.cells[0][1] for run in _parts(written) if isinstance(run, _Run)), PLAIN)
 
 
 @lru_cache(4096)

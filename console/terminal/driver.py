@@ -29,7 +29,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from console.terminal import escape
-from console.terminal.diff import Frame
+from console.terminal.diff import Frame, Looked, Rows
 from console.terminal.escape import ABANDON, ENTER, PIXEL_MOUSE_OFF, RESTORE_TITLE, Ending, alive, erases_in_colour
 from console.terminal.first_frame import FirstFrame
 
@@ -89,18 +89,26 @@ class PatientDriver(LinuxDriver):
             if first.take():
                 return  # it would clear the first frame
         with self._turn:
-            if self._left and data in ANSWERS:
-                return
-            if len(self._waiting) > MOST_WAITING:
-                self._waiting[:] = ABANDON.encode()
-                self._lost = True
-                self._frame.forget()
-            waited = bool(self._waiting)
-            self._waiting += self._frame.diff(data).encode("utf-8", "replace")
-            if not waited:
-                self._push()
-            if self._waiting and not waited:
-                self._loop.call_soon_threadsafe(self._loop.add_writer, self._terminal, self._drain)
+            if not (self._left and data in ANSWERS):
+                self._send(lambda: self._frame.diff(data))
+
+    def draw(self, rows: Rows, looks: Looked, rest: tuple[int, int], atomic: bool) -> None:
+        """Show these rows on the whole screen, past Textual's compositor; see `Frame.draw`."""
+        with self._turn:
+            if not self._left:
+                self._send(lambda: self._frame.draw(rows, looks, rest, atomic))
+
+    def _send(self, made: Callable[[], str]) -> None:
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting[:] = ABANDON.encode()
+            self._lost = True
+            self._frame.forget()
+        waited = bool(self._waiting)
+        self._waiting += made().encode("utf-8", "replace")
+        if not waited:
+            self._push()
+        if self._waiting and not waited:
+            self._loop.call_soon_threadsafe(self._loop.add_writer, self._terminal, self._drain)
 
     def _push(self) -> None:
         """Write what the terminal accepts now. A terminal that is gone swallows everything."""

@@ -22,6 +22,10 @@ class OutputFilter(LineFilter):
         self._passes = _plain if ascii_only else str.isprintable
         self._changed = in_ascii if ascii_only else _marked
 
+    def clean(self, text: str) -> str:
+        """The text as `apply` would leave it."""
+        return text if self._passes(text) else self._changed(_marked(text))
+
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         passes = self._passes
         if all(passes(segment.text) for segment in segments):

@@ -28,6 +28,19 @@ class Sheet(Widget):
         self.canvas = Canvas(1, 1)
         self._strips: list[Strip | None] = [None]
         self._palette: dict[str, Style] = {}
+        self._drawn = False  # past Textual, whose own copy of the lines is older
+
+    def keep(self, canvas: Canvas, palette: dict[str, Style]) -> None:
+        """This canvas is drawn by someone else; rendered only if something comes to lie beside or over it."""
+        self.canvas, self._palette = canvas, palette
+        self._strips = [None] * canvas.height
+        self._drawn = True
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        if self._drawn:
+            self._drawn = False
+            self._styles_cache.clear()
+        return super().render_lines(crop)
 
     def show(self, canvas: Canvas, palette: dict[str, Style]) -> None:
         """Draw what differs from the last canvas, or everything if the size or the palette changed."""
