@@ -14,10 +14,10 @@ from pathlib import Path
 
 from console.upload import parquet
 from console.upload.parts import documents
+from engine import garbage
 from engine.clock import switch_threads_soon
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
-from engine.routing.reading import collect_seldom
 from engine.worker.core import Worker, WorkerFailed, explained
 from engine.worker.line import EngineConnection
 
@@ -28,7 +28,7 @@ def main(store: str, job: str, plan_path: str) -> int:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     os.nice(NICE)
     switch_threads_soon()
-    collect_seldom()
+    garbage.collect_seldom()
     try:
         plan = load_plan(Path(plan_path))
         key = secret(os.environ, plan.llm.api_key_env)

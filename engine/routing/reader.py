@@ -15,8 +15,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from engine import garbage
 from engine.extraction.keywords import Budget, Keywords
-from engine.routing.reading import ReadDocument, UnreadDocument, collect_seldom, read_all
+from engine.routing.reading import ReadDocument, UnreadDocument, prepare, read_all
 
 NICE = 10  # below the engine: readers use what it leaves of each core
 LENGTH = 4  # bytes before each message
@@ -57,7 +58,8 @@ def serve(engine: socket.socket) -> None:
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the engine's terminal; the engine closes the socket
     os.nice(NICE)
-    collect_seldom()
+    prepare()
+    garbage.collect_seldom()
     try:
         serve(socket.socket(fileno=int(sys.argv[1])))
     except (OSError, msgspec.DecodeError):  # the engine has ended

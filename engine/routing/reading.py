@@ -6,7 +6,6 @@ engine's start. `prepare` does it, in a thread where a loop must not wait.
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Sequence
 from typing import Literal
@@ -44,14 +43,6 @@ class BulkDocument(Struct, frozen=True):
     id: str
     method: MethodAsked
     read: ReadDocument
-
-
-NEW_OBJECTS = 20_000  # between two searches for cycles of objects; Python's own 700 are made by a few documents
-
-
-def collect_seldom() -> None:
-    """For a process that does little but read documents: these leave no cycles, and the search for some costs 3 %."""
-    gc.set_threshold(NEW_OBJECTS)
 
 
 _prepared = False

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import files
+from engine import files, garbage
 from engine.clock import Clock, LapseClock, SystemClock, switch_threads_soon
 from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
@@ -266,6 +266,7 @@ async def _live(
     export = otlp.start(engine, os.environ)
     if simulation is not None:
         simulation.attach(engine)
+    garbage.keep_loaded()
     try:
         await _serve(engine, plan, engine.folder, tcp, ending.event)
     finally:
