@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
 from console.screens.fetching import Searching
@@ -152,22 +154,30 @@ def _everywhere(bindings: Sequence[BindingType]) -> list[Binding]:
     return [Binding("1 … 9 0", "", "the screens, as named in the last row"), *own]
 
 
+_ITEM = re.compile(r"- |\d+\. ")  # of a list
+
+
 def _text(markdown: str, width: int) -> list[tuple[str, str]]:
     """A runbook in lines: headings, paragraphs and list items joined and wrapped to the width, commands as they are."""
     out: list[tuple[str, str]] = []
     paragraph: list[str] = []
 
     def flush() -> None:
-        if paragraph:
-            out.extend((part, "text") for part in wrapped(" ".join(paragraph), width))
-            paragraph.clear()
+        if not paragraph:
+            return
+        item = _ITEM.match(paragraph[0])
+        hang = " " * len(item[0]) if item is not None else ""
+        first, *more = wrapped(" ".join(paragraph).removeprefix(item[0] if item else ""), width - len(hang))
+        out.append((f"{item[0] if item else ''}{first}", "text"))
+        out.extend((f"{hang}{part}", "text") for part in more)
+        paragraph.clear()
 
     for line in markdown.splitlines():
-        if line.startswith("  ") and paragraph and paragraph[0].startswith("- ") and not line.startswith("    "):
+        if line.startswith("  ") and paragraph and _ITEM.match(paragraph[0]) and not line.startswith("    "):
             paragraph.append(line.strip())  # a list item continues
         elif line.startswith("    "):
             flush()
-            out.append((line, "accent"))
+            out.extend((part, "accent") for part in _command(line, width))
         elif line.startswith("#"):
             flush()
             out.append((line.lstrip("# "), "strong"))
@@ -175,11 +185,20 @@ def _text(markdown: str, width: int) -> list[tuple[str, str]]:
             flush()
             out.append(("", "text"))
         else:
-            if line.startswith(("- ", "|")):
+            if line.startswith("|") or _ITEM.match(line):
                 flush()
             paragraph.append(line.strip())
     flush()
     return out
+
+
+def _command(line: str, width: int) -> list[str]:
+    """A command or a line of a file, whole: what does not fit goes on below, indented."""
+    if cell_len(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()))
+    first, *more = wrapped(line.strip(), width - len(indent) - 4)
+    return [f"{indent}{first}", *(f"{indent}    {part}" for part in more)]
 
 
 def book(name: str) -> str:

@@ -15,7 +15,7 @@ import console.screens
 from console.app import Console
 from console.screens import SCREENS, WORK, screen, working
 from console.screens.ask import QuestionDialog
-from console.screens.help import book
+from console.screens.help import _text, book
 from console.screens.page import Page
 from tests.console.test_runbooks import NAMES
 
@@ -121,3 +121,25 @@ def test_a_key_on_the_wrong_screen_and_a_key_that_is_none_are_seen() -> None:
     assert wrong("Screen 2: Z runs an item's check.")
     assert wrong("Press Q to leave.")
     assert not wrong("`c` on screen 2 reruns the check.")
+
+
+def test_every_step_of_a_numbered_list_begins_a_line() -> None:
+    text = "## Steps\n1. Install the new version beside the old one, and check it.\n2. Quit.\n   Then stop.\n\n- one item that is long\n"
+    assert _text(text, 30) == [
+        ("Steps", "strong"),
+        ("1. Install the new version", "text"),
+        ("   beside the old one, and", "text"),
+        ("   check it.", "text"),
+        ("2. Quit. Then stop.", "text"),
+        ("", "text"),
+        ("- one item that is long", "text"),
+    ]
+
+
+def test_a_command_is_never_cut() -> None:
+    command = "    podman exec -it engine rollout --plan /etc/rollout/rollout.toml --store /var/lib/rollout"
+    lines = [line for line, _ in _text(command, 60)]
+    assert len(lines) == 2
+    assert all(len(line) <= 60 for line in lines)
+    assert " ".join(line.strip() for line in lines) == command.strip()
+    assert _text("    rollout status", 60) == [("    rollout status", "accent")]
