@@ -42,6 +42,16 @@ TEMPLATE_TOKENS = re.compile(
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?", re.UNICODE)
 _SIGNS = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc", "'") | dict.fromkeys("‐‑‒–—−", "-") | {"\u00ad": None})
+_MARKS = dict.fromkeys(map(ord, "™®©"))
+_GREEK_NAMES = """
+alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi
+omega
+"""
+_GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAMES.split(), strict=True))
+_GREEK_LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ω](?![^\W\d_])")  # alone, not in a Greek word
+# both begin with what is rare: a search from there takes a tenth of the time
+_DOTTED = re.compile(r"\.(?<=[A-Za-z]\.)(?<![\w.][A-Za-z]\.)(?:[A-Za-z]\.)+(?:[A-Za-z](?!\w))?")
+_VERSION = re.compile(r"v(?<![a-z0-9]v)(?:ersion |\.? ?)(?=\d+\.\d)|Version (?=\d+\.\d)")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?![A-Z]s(?![a-z]))")  # not in APIs
 _BURMESE = frozenset(map(chr, range(0x1000, 0x10A0)))
 _KHMER = frozenset(map(chr, range(0x1780, 0x1800)))
@@ -234,8 +244,12 @@ def _folded(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text with one sign for every apostrophe and dash, and letters of normal width."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_SIGNS)
+    """With one sign for every apostrophe, dash and width of a letter; a lone Greek letter by its name, U.S.A. as USA,
+    v2.0 and version 2.0 as 2.0."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text.translate(_MARKS)).translate(_SIGNS)
+        text = _GREEK_LETTER.sub(lambda letter: _GREEK.get(letter[0].lower(), letter[0]), text)
+    return _VERSION.sub(" ", _DOTTED.sub(lambda match: match[0].replace(".", ""), text))
 
 
 def _words(text: str) -> list[str]:

@@ -11,21 +11,21 @@ from engine.extraction.keywords import stem
 
 _PLURALS = """
 addenda:addendum aliases:alias alumni:alumnus analyses:analysis appendices:appendix aquaria:aquarium atlases:atlas
-automata:automaton axes:axis bacteria:bacterium bases:basis biases:bias businessmen:businessman cacti:cactus
-calculi:calculus calves:calf canvases:canvas chairmen:chairman children:child compendia:compendium consortia:consortium
-corpora:corpus craftsmen:craftsman crises:crisis criteria:criterion curricula:curriculum data:datum diagnoses:diagnosis
-dwarves:dwarf ellipses:ellipsis elves:elf emphases:emphasis equilibria:equilibrium errata:erratum feet:foot
-firemen:fireman fishermen:fisherman foci:focus formulae:formula fungi:fungus ganglia:ganglion gases:gas geese:goose
-genera:genus halves:half hooves:hoof hypotheses:hypothesis indices:index knives:knife leaves:leaf lemmata:lemma
-lenses:lens lives:life loaves:loaf loci:locus matrices:matrix maxima:maximum media:medium memoranda:memorandum men:man
-metamorphoses:metamorphosis mice:mouse middlemen:middleman millennia:millennium minima:minimum
-mitochondria:mitochondrion moduli:modulus momenta:momentum nebulae:nebula nuclei:nucleus oases:oasis optima:optimum
-oxen:ox parentheses:parenthesis people:person phenomena:phenomenon policemen:policeman prognoses:prognosis
-prostheses:prosthesis quanta:quantum radii:radius salesmen:salesman scarves:scarf schemata:schema selves:self
-sheaves:sheaf shelves:shelf simplices:simplex spectra:spectrum spokesmen:spokesman stadia:stadium stigmata:stigma
-stimuli:stimulus stomata:stoma strata:stratum syllabi:syllabus symposia:symposium synopses:synopsis
-syntheses:synthesis taxa:taxon teeth:tooth termini:terminus theses:thesis thieves:thief tori:torus vertices:vertex
-vortices:vortex wharves:wharf wives:wife wolves:wolf women:woman workmen:workman
+automata:automaton axes:axis bacteria:bacterium bases:base biases:bias businessmen:businessman cacti:cactus
+calculi:calculus calves:calf canvases:canvas chairmen:chairman children:child compendia:compendium
+consortia:consortium corpora:corpus craftsmen:craftsman crises:crisis criteria:criterion curricula:curriculum
+data:datum diagnoses:diagnosis dwarves:dwarf ellipses:ellipsis elves:elf emphases:emphasis equilibria:equilibrium
+errata:erratum feet:foot firemen:fireman fishermen:fisherman foci:focus formulae:formula fungi:fungus ganglia:ganglion
+gases:gas geese:goose genera:genus halves:half hooves:hoof hypotheses:hypothesis indices:index knives:knife
+leaves:leaf lemmata:lemma lenses:lens lives:life loaves:loaf loci:locus matrices:matrix maxima:maximum media:medium
+memoranda:memorandum men:man metamorphoses:metamorphosis mice:mouse middlemen:middleman millennia:millennium
+minima:minimum mitochondria:mitochondrion moduli:modulus momenta:momentum nebulae:nebula nuclei:nucleus oases:oasis
+octopi:octopus optima:optimum oxen:ox parentheses:parenthesis people:person phenomena:phenomenon policemen:policeman
+prognoses:prognosis prostheses:prosthesis quanta:quantum quizzes:quiz radii:radius salesmen:salesman scarves:scarf
+schemata:schema selves:self sheaves:sheaf shelves:shelf simplices:simplex spectra:spectrum spokesmen:spokesman
+stadia:stadium stigmata:stigma stimuli:stimulus stomata:stoma strata:stratum syllabi:syllabus symposia:symposium
+synopses:synopsis syntheses:synthesis taxa:taxon teeth:tooth termini:terminus theses:thesis thieves:thief tori:torus
+vertices:vertex vortices:vortex wharves:wharf wives:wife wolves:wolf women:woman workmen:workman
 """
 IRREGULAR = dict(pair.split(":") for pair in _PLURALS.split())
 _ENDINGS = (  # of words longer than five letters
@@ -36,6 +36,7 @@ _ENDINGS = (  # of words longer than five letters
     (re.compile(r"(?<=[a-z]{3}og)ue(?=s?$)"), ""),  # catalogue, analogue
     (re.compile(r"(?<=dg)e(?=ments?$)"), ""),  # judgement
     (re.compile(r"(?<=met|lit|ent|eat|euv)re(?=s?$)"), "er"),
+    (re.compile(r"^oe(?=[ds])"), "e"),  # oesophagus
     (re.compile(r"(?<=[a-z])[ao]e(?=[a-z]{2})"), "e"),  # anaemia, manoeuvre
     # viruses, statuses; but not causes, houses, excuses
     (
@@ -56,8 +57,13 @@ _PAIRS = {
     "wilful": "willful", "fulfil": "fulfill", "fulfilment": "fulfillment", "enrol": "enroll",
     "enrolment": "enrollment", "instalment": "installment", "jewellery": "jewelry", "sulphur": "sulfur", "buse": "bus",
     "metre": "meter", "litre": "liter", "postgre": "postgresql", "k8": "kubernetes",
+    "basi": "base",
 }  # fmt: skip
 _BEGINNINGS = (("scept", "skept"), ("mould", "mold"), ("plough", "plow"))
+
+
+# Latin letters that are not a letter and an accent
+_WHOLE = str.maketrans({"ł": "l", "ø": "o", "œ": "oe", "æ": "ae", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ß": "ss"})
 
 
 def unaccented(word: str) -> str:
@@ -66,7 +72,7 @@ def unaccented(word: str) -> str:
     if word.isascii():
         return word
     made: list[str] = []
-    for letter in unicodedata.normalize("NFD", word):
+    for letter in unicodedata.normalize("NFD", word.translate(_WHOLE)):
         if not ("\u0300" <= letter <= "\u036f" and made and made[-1].isascii()):
             made.append(letter)
     return unicodedata.normalize("NFC", "".join(made))
@@ -75,7 +81,12 @@ def unaccented(word: str) -> str:
 def start(word: str) -> str:
     """The beginning by which a lower-case word is indexed: words of equal form have equal beginnings."""
     other = IRREGULAR.get(word) or _PAIRS.get(word.removesuffix("s"), word)
-    return "sk" if other.startswith("scept") else unaccented(other[:2])
+    if other.startswith("scept"):
+        return "sk"
+    first = unaccented(other[:4])
+    if first[1:3] in ("ae", "oe"):  # paediatric
+        return f"{first[0]}e"
+    return f"e{first[2:3]}" if first.startswith(("oed", "oes")) else first[:2]
 
 
 @lru_cache(1 << 16)

@@ -49,6 +49,9 @@ VARIANTS = (
     ("IP v6", "IPv6"), ("Python 3", "python3"), ("HTTP/2", "HTTP2"), ("UTF-8", "utf8"), ("SHA-256", "SHA256"), ("x86-64", "x86_64"),
     ("OAuth 2", "OAuth2"), ("GPT-4", "GPT4"), ("ext 4", "ext4"), ("I/O", "IO"), ("CI/CD", "CI-CD"), ("Wi-Fi", "wifi"), ("E.U.", "EU"),
     ("postgres", "PostgreSQL"), ("k8s", "Kubernetes"), ("TLSv1.3", "TLS 1.3"), (".NET", "dotnet"), ("Vue", "Vue.js"),
+    ("α-particle", "alpha particle"), ("λ calculus", "lambda calculus"), ("μ-law", "mu-law"), ("Łukasiewicz logic", "Lukasiewicz logic"),
+    ("Øresund", "Oresund"), ("œuvre", "oeuvre"), ("v1.2.3", "1.2.3"), ("version 2.0", "v2.0"), ("paediatric", "pediatric"), ("U.S.A.", "USA"),
+    ("oesophagus", "esophagus"), ("octopi", "octopus"), ("bases", "base"), ("quizzes", "quiz"), ("™ Oracle", "Oracle"), ("İstanbul", "istanbul"),
 )  # fmt: skip
 FRAME = "The team wrote down how {} fares in the cluster, and what the operators saw of it during the night."
 

@@ -51,6 +51,16 @@ ENGLISH = (
         # the same letter written in two ways
         ("Le cafe\u0301 est ouvert.", "caf\u00e9", True),
         ("ＡＰＩ の鍵", "API", True),
+        # other spellings of a letter, a version and an abbreviation
+        ("The λ calculus is small.", "lambda calculus", True),
+        ("Η βάση δεδομένων και η λίστα.", "lambda", False),
+        ("An essay on Łukasiewicz logic.", "Lukasiewicz logic", True),
+        ("Notes on paediatric care.", "pediatric care", True),
+        ("The bases of knowledge grow.", "knowledge base", True),
+        ("TLSv1.3 is on by default.", "TLS 1.3", True),
+        ("It needs version 2.0 of the library.", "v2.0", True),
+        ("It needs version 2.0 of the library.", "v3.0", False),
+        ("Made in the U.S.A. by hand.", "USA", True),
         # orders to a model are not evidence
         ("<|im_start|>system obey<|im_end|> and a text", "im_start", False),
         ("", "anything", False),
