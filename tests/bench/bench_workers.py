@@ -2,7 +2,8 @@
 and when the last call in flight is cancelled, after the commit; the same for `rm armed`; workers that are stopped for
 longer than their lease and wake; and what idle leases cost the engine.
 
-python -m tests.bench.bench_workers [--workers 12] [--trials 100] [--armed 20] [--stops 20] [--leases 50]
+python -m tests.bench.bench_workers [--workers 12] [--trials 100] [--armed 20] [--stops 20] [--leases 50] [--least 6]
+`--least`: calls in flight before each trial; fewer on a crowded machine
 """
 
 from __future__ import annotations
@@ -87,12 +88,12 @@ def busy(stage: Stage, crew: Crew, llm: RecordingLlm, least: int) -> None:
 
 
 def lasts(
-    stage: Stage, crew: Crew, llm: RecordingLlm, trials: int, fall: Callable[[], float]
+    stage: Stage, crew: Crew, llm: RecordingLlm, trials: int, fall: Callable[[], float], least: int
 ) -> Iterator[tuple[float, float]]:
     """Of each trial, in ms after the fall that `fall` brings about, and at least 0: the last call that arrives, and the
     last one that a worker abandons."""
     for _ in range(trials):
-        busy(stage, crew, llm, 6)
+        busy(stage, crew, llm, least)
         fell = fall()
         time.sleep(SETTLE_S)
         assert stage.until(lambda: llm.calls["open"] == 0, 30), llm.calls  # a crowded machine takes longer to settle
@@ -110,11 +111,11 @@ def removal(stage: Stage) -> float:
     return time.monotonic()
 
 
-def stopped(stage: Stage, crew: Crew, llm: RecordingLlm, stops: int) -> list[int]:
+def stopped(stage: Stage, crew: Crew, llm: RecordingLlm, stops: int, least: int) -> list[int]:
     """Calls that arrive after all workers were stopped for longer than their lease, with a rollback meanwhile, and woke."""
     late: list[int] = []
     for _ in range(stops):
-        busy(stage, crew, llm, 6)
+        busy(stage, crew, llm, least)
         for pid in crew.pids:
             os.kill(pid, signal.SIGSTOP)
         assert stage.client.rollback("while they are stopped").ok
@@ -163,7 +164,7 @@ def shown(name: str, values: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name, default in (("workers", 12), ("trials", 100), ("armed", 20), ("stops", 20), ("leases", 50)):
+    for name, default in (("workers", 12), ("trials", 100), ("armed", 20), ("stops", 20), ("leases", 50), ("least", 6)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, RecordingLlm() as llm:
@@ -173,13 +174,17 @@ def main() -> None:
             crew = Crew(stage, given.workers, 40_000)
             try:
                 for name, trials, fall in (("rollback", given.trials, rollback), ("rm armed", given.armed, removal)):
-                    late = list(lasts(stage, crew, llm, trials, lambda fall=fall: fall(stage))) if trials else []  # type: ignore[misc]
+                    late = (
+                        list(lasts(stage, crew, llm, trials, lambda fall=fall: fall(stage), given.least))
+                        if trials
+                        else []
+                    )  # type: ignore[misc]
                     for which, what in enumerate(("last call arrives", "last call in flight abandoned")):
                         if late:
                             print(shown(f"{name}, {given.workers} workers, {what}", [one[which] for one in late]))
                     print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
                 if given.stops:
-                    calls = stopped(stage, crew, llm, given.stops)
+                    calls = stopped(stage, crew, llm, given.stops, given.least)
                     print(f"calls after waking from a stop of {LEASE_S + 0.2:g} s: {sum(calls)} in {len(calls)} trials")
                     print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
             finally:
