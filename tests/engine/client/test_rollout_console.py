@@ -126,6 +126,20 @@ def test_the_time_limit_holds_however_the_engine_hangs(reply: bytes, drip_s: flo
     listener.sock.close()
 
 
+def test_the_time_limit_holds_though_the_client_s_own_thread_does_not_run() -> None:
+    with Client(Listener().url, timeout_s=0.2) as client:
+        loop, _ = client._ready()
+        free = threading.Event()
+        loop.call_soon_threadsafe(free.wait)
+        try:
+            with pytest.raises(Unavailable) as why:
+                client.extract("a", TEXT)
+            assert why.value.code == "timeout"
+            assert client.extract_or_none("a", TEXT) is None
+        finally:
+            free.set()
+
+
 @pytest.mark.parametrize("body", [b"<html>hello</html>", b'{"ok": true}', b"[]", b"\xff"])
 def test_something_else_at_the_address_is_not_taken_for_an_engine(body: bytes) -> None:
     listener = Listener(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import logging
 import ssl
 import time
@@ -15,6 +17,9 @@ import httpx
 import msgspec
 
 from rollout_console.answers import Document, Extraction, Failure, Method, Rejected, RolloutError, Unavailable
+
+with contextlib.suppress(ImportError):  # httpx imports it within the first request, and within its time limit
+    importlib.import_module("anyio._backends._asyncio")
 
 BATCH = 1000  # the engine takes as many at once
 BATCH_TIMEOUT_S = 60.0
@@ -89,7 +94,7 @@ class AsyncClient:
         try:
             return await self.extract(id, text, title=title, method=method, timeout_s=timeout_s)
         except RolloutError as error:
-            journal.warning("No keywords from the engine: %s", error)
+            log_fallback(error)
             return None
 
     async def batch(
@@ -152,7 +157,7 @@ class AsyncClient:
                     return await self._exchange(path, content, headers, documents, lines)
         except TimeoutError:
             self._miss()
-            raise Unavailable(f"The engine did not answer within {timeout_s:g} s.", "timeout") from None
+            raise late(timeout_s) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             self._miss()
             raise Unavailable(
@@ -189,6 +194,14 @@ class AsyncClient:
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self.close()
+
+
+def late(timeout_s: float) -> Unavailable:
+    return Unavailable(f"The engine did not answer within {timeout_s:g} s.", "timeout")
+
+
+def log_fallback(error: RolloutError) -> None:
+    journal.warning("No keywords from the engine: %s", error)
 
 
 def _take(line: str, documents: Sequence[Document], lines: dict[int, Extraction | Failure]) -> None:

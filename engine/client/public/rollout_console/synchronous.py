@@ -10,8 +10,10 @@ from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from rollout_console.answers import Document, Extraction, Failure, Method
-from rollout_console.asynchronous import BATCH_TIMEOUT_S, AsyncClient
+from rollout_console.answers import Document, Extraction, Failure, Method, RolloutError
+from rollout_console.asynchronous import BATCH_TIMEOUT_S, AsyncClient, late, log_fallback
+
+GRACE_S = 0.05  # for the work's own limit to come first
 
 T = TypeVar("T")
 
@@ -36,14 +38,18 @@ class Client:
     ) -> Extraction:
         """Keywords for one document. Unavailable, Rejected."""
         loop, client = self._ready()
-        return _wait(loop, client.extract(id, text, title=title, method=method, timeout_s=timeout_s))
+        limit = timeout_s or client.timeout_s
+        return _wait(loop, client.extract(id, text, title=title, method=method, timeout_s=limit), limit)
 
     def extract_or_none(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
     ) -> Extraction | None:
         """Like `extract`, but returns None in place of an error and logs it to the logger `rollout_console`."""
-        loop, client = self._ready()
-        return _wait(loop, client.extract_or_none(id, text, title=title, method=method, timeout_s=timeout_s))
+        try:
+            return self.extract(id, text, title=title, method=method, timeout_s=timeout_s)
+        except RolloutError as error:
+            log_fallback(error)
+            return None
 
     def batch(self, documents: Iterable[Document], *, timeout_s: float = BATCH_TIMEOUT_S) -> list[Extraction | Failure]:
         """An answer for each document, in their order; never raises. `timeout_s` is for each 1,000 documents."""
@@ -81,5 +87,11 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-def _wait(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run_coroutine_threadsafe(work, loop).result()
+def _wait(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], limit_s: float | None = None) -> T:
+    """The work has this limit itself. It is the caller's too, when the loop does not get to run: its thread starts, or
+    the process is short of CPU."""
+    future = asyncio.run_coroutine_threadsafe(work, loop)
+    try:
+        return future.result(None if limit_s is None else limit_s + GRACE_S)
+    except TimeoutError:
+        raise late(limit_s or 0.0) from None
