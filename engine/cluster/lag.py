@@ -57,6 +57,6 @@ class LoopLag:
             return ""
         late = self.late_s(now - SHOWN_S, now)
         return (
-            f"the engine's own loop was late for {late:.1f} of the last {SHOWN_S:g} s (too little CPU, or it was "
-            "stopped): timeouts and latencies it measures meanwhile do not count"
+            f"the engine was late for {late:.1f} of the last {SHOWN_S:g} s (too little CPU, or stopped): what it "
+            "measures then does not count"
         )

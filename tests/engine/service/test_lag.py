@@ -165,6 +165,6 @@ def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_reports_
                 os.kill(engine.pid, signal.SIGCONT)
                 time.sleep(0.02)
             seen += stage.view.engine.problems
-        assert any("own loop was late" in problem for problem in seen)
+        assert any("the engine was late" in problem for problem in seen)
         assert stage.percent_bp == 5000
         assert "trigger" not in stage.kinds()
