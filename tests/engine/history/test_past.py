@@ -81,7 +81,7 @@ def test_the_bake_of_a_moment_stops_while_blind_and_never_exceeds_the_last() -> 
     h.tell("engine_start", "the engine started", {"away_s": 25.0}, ENGINE)
     assert at(h, h.at).gate.baked_s == 65
     last = {"stage": 1, "entered_at": began, "gate": {"baked_s": 40.0}}
-    h.conn.execute("INSERT INTO live (id, at, body) VALUES (1, ?, ?)", (h.at, msgspec.json.encode(last)))
+    live.write(h.conn, h.at, msgspec.json.encode(last))
     assert at(h, h.at).gate.baked_s == 40
 
 
