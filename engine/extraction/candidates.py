@@ -231,6 +231,13 @@ _PHRASE = re.compile(r"[awegGnsbBciP](?:[awegGnsbBciP#]*[gGnsbBcipP#])?|p")
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
 _GERMAN_PHRASE = re.compile(r"I|n{0,2}[ci]{1,2}")  # its nouns are capitalised
 _GERMAN_ADJECTIVE = re.compile(r"\w+e[nmrs]?")
+# no keyword without the noun after it; endings that nouns hardly have
+_LONE_ADJECTIVE = {
+    "russian": re.compile(r"\w{3,}(?:ый|ая|ое|ые|ого|ому|ыми|ых|ую|щи[ейхм]|щего|ски[ейхм]|ской)"),
+    "polish": re.compile(
+        r"\w{3,}(?:owy|owe|owych|owym|owymi|nego|nych|nymi|ski|skie|skich|skiego|jący|jąca|jące|jących)"
+    ),
+}
 _KOREAN_PARTICLE = re.compile(
     "(?<=[가-힣]{2})(?:에서는|에서|으로|은|는|을|를|에|의)$"
 )  # endings that nouns rarely have
@@ -356,10 +363,13 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
             for start, run in noun_phrases(tokens, kinds, spoken, MAX_WORDS)
         ]
     spans: list[Span] = []
+    lone = _LONE_ADJECTIVE.get(spoken or "")
     for match in (_GERMAN_PHRASE if spoken == "german" else _FOREIGN_PHRASE).finditer(kinds):
         start, end = match.span()
         for first in range(start, end, 3):  # without a list of verbs a long run is a sentence, not a phrase
             run = tokens[first : min(first + 3, end)]
+            if lone and len(run) == 1 and lone.fullmatch(run[0].lower()):
+                continue
             if kinds[end - 1] == "E":
                 run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
             spans.append((tuple(map(fold, run)), " ".join(run), first))
