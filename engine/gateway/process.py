@@ -13,6 +13,7 @@ import uuid
 from functools import partial
 from pathlib import Path
 
+from engine import garbage
 from engine.clock import switch_threads_soon
 from engine.gateway.api import GatewayApi
 from engine.gateway.service import Gateway
@@ -94,6 +95,7 @@ async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone:
     listeners.serve(GatewayApi(gateway, room, guard).application(), tcp, partial(Connection, room=room))
     log.info("gateway up: http://%s for the engine %s", f"[{host}]:{port}" if ":" in host else f"{host}:{port}", engine)
     sd_notify.tell(sd_notify.READY, "STATUS=gateway up")
+    garbage.keep_loaded()
     counting = asyncio.create_task(_count_folded())
     waits = [asyncio.create_task(ending.wait()), asyncio.create_task(gateway.ended.wait())]
     await asyncio.wait([*waits, running, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
