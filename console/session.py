@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,12 @@ def _run(app: Console, display: DisplayOptions) -> None:
 
 
 def _console_class() -> type[Console]:
-    """Loaded under the first frame. An installation in which it does not load can still roll back."""
+    """Loaded under the first frame. An installation in which it does not load can still roll back.
+
+    What it loads is never freed, so the garbage collector does not look at it: not while it loads, and not in a later
+    collection, which would delay a key.
+    """
+    gc.disable()
     try:
         from console.app import Console
     except Exception as error:
@@ -45,6 +51,9 @@ def _console_class() -> type[Console]:
             f"rollback` rolls back.{details}",
             "internal",
         ) from None
+    finally:
+        gc.enable()
+    gc.freeze()
     return Console
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from rich.color import ColorSystem
 from textual import events
 
-from console import first_paint, themes
+from console import first_paint, session, themes
 from console.app import Console
 from console.first_paint import FirstPaint, PaintContext
 from console.terminal import escape
@@ -186,3 +187,12 @@ def test_a_read_only_look_offers_nothing_that_acts() -> None:
             assert all(word not in may_not for word in words), state
             assert any(word in may for word in words), "the test must see it offered"
     assert "`rollout` in a shell starts one" in FirstPaint(onlooker("dead", True)).canvas(160, 48).text()
+
+
+def test_what_the_screen_loads_is_not_looked_at_for_garbage_again() -> None:
+    try:
+        assert session._console_class() is Console
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
