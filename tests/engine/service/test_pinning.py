@@ -195,6 +195,7 @@ async def test_another_model_restarts_evidence_bake_and_test(tmp_path: Path, edi
         assert c.engine.monitor.gatekeeper.baked(c.engine.state)[0] > 60
         before = c.engine.state
     async with restarted(tmp_path, edit) as c:
+        await c.settled(lambda: log.last(c.engine.conn, ("model",)))
         row = log.last(c.engine.conn, ("model",))
         assert row is not None
         assert "the model changed" in row.decision.sentence
