@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from _pytest.unraisableexception import gc_collect_iterations_key
+from _pytest import unraisableexception
 
 from tests import warm
 
@@ -59,7 +59,9 @@ LONGEST = (
 def pytest_configure(config: pytest.Config) -> None:
     # what a test left behind is collected once at the end: the other four times find nothing and take seconds, after which
     # pytest-xdist interrupts a worker
-    config.stash[gc_collect_iterations_key] = 1
+    key = getattr(unraisableexception, "gc_collect_iterations_key", None)  # not public
+    if key is not None:
+        config.stash[key] = 1
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

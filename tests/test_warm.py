@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests import warm
 from tests.engine.service.stage import COMMAND
 from tests.terminal import Terminal
@@ -98,6 +100,7 @@ def test_on_a_terminal_it_leads_the_session_and_takes_the_line_s_signals(tmp_pat
     assert interrupted() == executed
 
 
+@pytest.mark.skipif(client.WORKER is None, reason="this execnet starts its workers in another way")
 def test_a_worker_of_pytest_has_the_tests_imported_and_else_nothing_differs(tmp_path: Path) -> None:
     source = (
         "import json, os, sys; own = os.stat(0).st_mode, os.getcwd(), os.getppid(), sys.argv, sys.orig_argv, sys.path, "

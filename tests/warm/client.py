@@ -37,7 +37,8 @@ SCRIPT = str(Path(sys.executable).with_name("rollout"))
 LIMITS = (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_AS, resource.RLIMIT_CORE)
 OUR_LOCALES = {"", "C", "POSIX", "C.UTF-8", "C.utf8"}  # in all of them Python reads and writes UTF-8
 
-WORKER = gateway_io.popen_bootstrapline  # how pytest-xdist starts its workers
+# how pytest-xdist starts its workers; execnet does not promise the name, and without it none is forked
+WORKER = getattr(gateway_io, "popen_bootstrapline", None)
 
 _real_start = subprocess.Popen._execute_child  # type: ignore[attr-defined]
 _signature = inspect.signature(_real_start)

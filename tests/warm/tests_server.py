@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,19 @@ def main() -> None:
             importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
     if helper:  # in a new checkout compiling takes ten seconds; two share them, each reads what the other has written
         os._exit(0)
-    providers = importlib.import_module("hypothesis.internal.conjecture.providers")
-    providers._get_local_constants()  # from the product's files, for its examples: half a second
+    _prepare_hypothesis()
     gc.collect()
     server.serve(line, paths, own_server=False)
+
+
+def _prepare_hypothesis() -> None:
+    """Collect the constants of the product's files, which Hypothesis's examples use: half a second for each worker.
+
+    A version that does this otherwise does it in each worker.
+    """
+    with contextlib.suppress(ImportError, AttributeError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of plugins that do this and make pytest slow to start
+        importlib.import_module("hypothesis.internal.conjecture.providers")._get_local_constants()
 
 
 def _files(args: list[str]) -> list[Path]:
