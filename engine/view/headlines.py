@@ -187,7 +187,11 @@ def _blind(s: Situation) -> Headline | None:
 def _held(s: Situation) -> Headline | None:
     if s.misplaced:
         return "held", f"HELD, rollout.toml changed: {s.misplaced}"
-    return ("held", f"HELD by {s.state.held}") if s.state.held else None
+    if not s.state.held:
+        return None
+    if _rolled_back_manually(s.state):
+        return "rolled_back", f"ROLLED BACK to 0 %, held by {s.state.held}"
+    return "held", f"HELD by {s.state.held}"
 
 
 def _no_traffic(s: Situation) -> Headline | None:
@@ -199,11 +203,16 @@ def _off_target(s: Situation) -> Headline | None:
     return None if missed is None or not s.state.percent_bp else ("watch", f"WATCH: {_beside_target(missed)}")
 
 
+def _rolled_back_manually(state: State) -> bool:
+    """Whether the percentage is 0 because the last change was a person's rollback."""
+    # `undo` and `last_rev` are kept until the next change
+    return not state.percent_bp and (state.undo is not None or (state.last_rev > 0 and state.last_rev == state.rev))
+
+
 def _at_zero(s: Situation) -> Headline | None:
     if s.state.percent_bp:
         return None
-    # `undo` and `last_rev` are kept until the next change, so the last change was a manual rollback
-    if s.state.undo is not None or (s.state.last_rev and s.state.last_rev == s.state.rev):
+    if _rolled_back_manually(s.state):
         return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
     missed = next((g for g in s.shadow if g.ok is False), None)
     if missed is not None:

@@ -109,6 +109,8 @@ def test_a_percentage_that_is_capped_is_watched_and_0_percent_against_a_decision
 def test_a_manual_rollback_stays_in_the_header_after_other_decisions() -> None:
     state = State(stage=1, rev=9, last_rev=7, undo=Undo(stage=2, percent_bp=1000, until=500.0))
     assert headlines.health(Situation(state, 1000.0))[0] == "rolled_back"
+    held = headlines.health(Situation(replace(state, held="ada"), 1000.0))
+    assert held == ("rolled_back", "ROLLED BACK to 0 %, held by ada")
 
 
 def test_healthy_promises_no_more_than_was_measured() -> None:
