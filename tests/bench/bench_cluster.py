@@ -12,7 +12,6 @@ import json
 import os
 import random
 import resource
-import socket
 import subprocess
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from tests.bench.bench_http import single
 from tests.engine.service.stage import COMMAND, Stage
+from tests.machine import free_port
 
 TICKS = os.sysconf("SC_CLK_TCK")
 WORDS = 220
@@ -82,11 +82,7 @@ def send(stage: Stage, name: str, documents: int, clients: int, addresses: list[
 
 @contextlib.contextmanager
 def gateways(stage: Stage, count: int) -> Iterator[list[str]]:
-    ports = []
-    for _ in range(count):
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            ports.append(sock.getsockname()[1])
+    ports = [free_port() for _ in range(count)]
     processes = [
         subprocess.Popen(
             [*COMMAND, *stage._where, "worker", "--engine", str(stage.folder.path), "--listen", f"127.0.0.1:{port}"],

@@ -20,7 +20,7 @@ import pytest
 from tests.console import sshd
 from tests.console.sshd import SSH, SSHD
 from tests.engine.service.stage import Stage
-from tests.machine import crowd
+from tests.machine import crowd, free_port
 from tests.terminal import ROOT, Terminal
 
 pytestmark = pytest.mark.skipif(
@@ -38,7 +38,7 @@ class Host:
         programs = folder / "bin"
         programs.mkdir()
         sshd.install_rollout(programs)
-        self.port = sshd.free_port()
+        self.port = free_port()
         given = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),

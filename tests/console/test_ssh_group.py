@@ -25,6 +25,7 @@ from engine.store.folder import Folder
 from engine.store.holders import holders
 from tests.console import sshd
 from tests.console.sshd import SSHD
+from tests.machine import free_port
 from tests.terminal import ROOT, Terminal
 
 PEOPLE = {"anna": 64001, "ben": 64002, "cleo": 64003}
@@ -65,7 +66,7 @@ class Host:
         (folder / "anna").chmod(0o755)
         self.store = Folder(folder / "anna" / "store", GROUP)
         sshd.install_rollout(folder)
-        self.port = sshd.free_port()
+        self.port = free_port()
         given = {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": ROOT, "ROLLOUT_PLAN": folder / "rollout.toml"}
         sshd.write_config(folder, self.port, {"LANG": "C.UTF-8", **given})
         (folder / "start").write_text(

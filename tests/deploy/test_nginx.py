@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.engine.service.stage import TEXT, Stage
-from tests.machine import crowd
+from tests.machine import crowd, free_port
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None or shutil.which("openssl") is None, reason="nginx or openssl is missing")
@@ -34,12 +34,6 @@ http {{ access_log off; client_body_temp_path t1; proxy_temp_path t2; fastcgi_te
 {rollout}
 }}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Nginx:

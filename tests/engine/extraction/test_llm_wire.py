@@ -263,7 +263,7 @@ async def test_a_proxy_of_the_environment_is_used_for_other_machines(monkeypatch
 
 
 async def test_a_server_that_is_not_there_reports_it_in_words() -> None:
-    with free_port() as port:
+    with refusing_port() as port:
         async with pool_of(f"http://127.0.0.1:{port}") as pool:
             failed = await failure(pool)
         assert failed.kind is ErrorKind.transport
@@ -274,7 +274,7 @@ async def test_a_server_that_is_not_there_reports_it_in_words() -> None:
 
 
 @contextmanager
-def free_port() -> Iterator[int]:
+def refusing_port() -> Iterator[int]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]

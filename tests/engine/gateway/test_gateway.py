@@ -16,15 +16,14 @@ import pytest
 
 from tests.engine.service.stage import COMMAND, TEXT, Stage
 from tests.engine.worker.llm import Llm
+from tests.machine import free_port
 
 TOKEN = "token-of-the-test"
 
 
 class Gateway:
     def __init__(self, stage: Stage, engine: str, *words: str, plan: str = "") -> None:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = sock.getsockname()[1]
+        self.port = free_port()
         self._where = ("--listen", f"127.0.0.1:{self.port}")
         self.process = subprocess.Popen(
             [*COMMAND, "--plan", plan or str(stage.plan_path), "worker", "--engine", engine, *words, *self._where],
@@ -66,9 +65,7 @@ def llm() -> Iterator[Llm]:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Stage]:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("ROLLOUT_TOKEN", TOKEN)
         settings = {"http.port": port, "environment": "test", "llm.url": llm.url}

@@ -14,6 +14,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
+from tests.machine import free_port
+
 
 class Mailbox:
     """What arrived, in order."""
@@ -100,8 +102,3 @@ def deaf_server() -> Iterator[int]:
     """A port that accepts connections and never sends a byte."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -20,7 +20,8 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.store import database, lease
 from engine.store.folder import Folder
 from engine.store.writer import Writer
-from tests.engine.messages.servers import deaf_server, free_port, http_server, mail_server, mail_url
+from tests.engine.messages.servers import deaf_server, http_server, mail_server, mail_url
+from tests.machine import free_port
 
 pytestmark = pytest.mark.anyio
 

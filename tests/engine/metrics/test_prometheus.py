@@ -22,6 +22,7 @@ import pytest
 from engine.metrics.alerts import alert_rules
 from engine.metrics.dashboard import dashboard
 from tests.engine.service.stage import QUIET, TEXT, Stage
+from tests.machine import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 CONFIG = """\
@@ -31,12 +32,6 @@ scrape_configs:
   - job_name: rollout
     static_configs: [{{targets: ['{target}']}}]
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def own_address() -> str:

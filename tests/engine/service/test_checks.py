@@ -21,7 +21,8 @@ from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
 from engine.store import log
 from engine.store.folder import Folder
-from tests.engine.messages.servers import free_port, http_server, mail_server
+from tests.engine.messages.servers import http_server, mail_server
+from tests.machine import free_port
 from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio

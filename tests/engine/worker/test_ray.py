@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from console.upload.driver import JobTrouble, Place, check, place_of
 from console.upload.ray_workers import authenticated
 from tests import warm
 from tests.engine.service.stage import COMMAND, Stage
+from tests.machine import free_port
 
 DOCUMENTS = 600
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -82,9 +82,7 @@ class Cluster(NamedTuple):
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The environment of a head that runs on a free port."""
     folder = tmp_path_factory.mktemp("ray")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     environ = {
         **os.environ,
         "RAY_AUTH_MODE": "token",
