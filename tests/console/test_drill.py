@@ -20,6 +20,9 @@ from console.screens.drill.servers import Servers
 from console.screens.gate import Gate
 from console.screens.page import Page
 from console.screens.triggers import Triggers
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas
+from console.widgets.keywords import keyword_list
 from console.widgets.sheet import Sheet
 from engine.measures.record import Extraction
 from engine.rollout.state import ENGINE, Decision, State
@@ -251,3 +254,9 @@ def test_workers_follow_the_servers_with_what_each_does() -> None:
     assert [line.cells[0][0] for line in results] == ["ollama-1", "ollama-2", "812-ab12cd"]
     assert results[-1].cells[1] == ("worker, silent", "bad")
     assert results[-1].about == sentence
+
+
+def test_a_keyword_that_differs_by_case_alone_is_marked_as_found_by_both() -> None:
+    c = Canvas(40, 5)
+    keyword_list(c, Area(0, 0, 40, 5), "LLM", "llm", ["MIT License", "cache"], ["mit license"], served=False)
+    assert [line.rstrip() for line in c.text().splitlines()][:3] == ["LLM · 2", "= MIT License", "  cache"]

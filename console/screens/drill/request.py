@@ -171,16 +171,8 @@ def keywords(c: Canvas, area: Area, d: Document) -> int:
     llm = d.llm if d.llm is not None else d.shadow
     name = "LLM" if d.llm is not None or d.shadow is None else "LLM (shadow, never served)"
     (left, lw), (right, rw) = columns(area.width, (1, 1), 2)
-    shared = set(d.frequency) & set(llm or ())
+    at_left, at_right = Area(area.x + left, area.y, lw, area.height), Area(area.x + right, area.y, rw, area.height)
     return max(
-        keyword_list(c, Area(area.x + left, area.y, lw, area.height), name, "llm", llm, shared, d.method == "llm"),
-        keyword_list(
-            c,
-            Area(area.x + right, area.y, rw, area.height),
-            "frequency",
-            "freq",
-            d.frequency,
-            shared,
-            d.method != "llm",
-        ),
+        keyword_list(c, at_left, name, "llm", llm, d.frequency, d.method == "llm"),
+        keyword_list(c, at_right, "frequency", "freq", d.frequency, llm or (), d.method != "llm"),
     )

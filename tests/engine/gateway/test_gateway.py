@@ -16,7 +16,7 @@ import pytest
 
 from tests.engine.service.stage import COMMAND, TEXT, Stage
 from tests.engine.worker.llm import Llm
-from tests.machine import free_port
+from tests.machine import crowd, free_port
 
 TOKEN = "token-of-the-test"
 
@@ -215,7 +215,8 @@ def test_without_the_engine_a_gateway_explains_what_it_does_and_comes_back(
 def test_it_ends_on_sigterm_after_what_it_has_accepted(stage: Stage, gateways: tuple[Gateway, Gateway]) -> None:
     gateway, _ = gateways
     answers: list[tuple[int, Any]] = []
-    texts = [{"id": f"last-{number}", "text": f"{TEXT * 5} {number}"} for number in range(60)]
+    accepted = max(6, int(60 / crowd()))  # the time to finish them is fixed: more is cut on a crowded machine, rightly
+    texts = [{"id": f"last-{number}", "text": f"{TEXT * 5} {number}"} for number in range(accepted)]
 
     def send() -> None:
         answers.append(gateway.ask("POST", "/v1/extract:batch", {"documents": texts}))
