@@ -127,7 +127,7 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
-class Named(click.Path):
+class NonEmptyPath(click.Path):
     """A non-empty path: an empty `--plan "$PLAN"` would mean this folder, and its parent's store."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -162,9 +162,9 @@ def global_options(hidden: bool = False) -> list[click.Option]:
         )
 
     return [
-        option("--plan", plan, type=Named(dir_okay=False, path_type=Path)),
-        option("--store", store, type=Named(file_okay=False, path_type=Path)),
-        option("--as", name, into="goes_by", metavar="NAME"),
+        option("--plan", plan, type=NonEmptyPath(dir_okay=False, path_type=Path)),
+        option("--store", store, type=NonEmptyPath(file_okay=False, path_type=Path)),
+        option("--as", name, into="acting_name", metavar="NAME"),
         option("--quiet", quiet, is_flag=True),
         option("--read-only", shows, is_flag=True),
         option("--ascii", "No line-drawing or braille characters.", is_flag=True),

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from engine.client.client import EngineClient, Reply
-    from engine.plan.locate import Meant
+    from engine.plan.locate import CandidateStores
     from engine.plan.model import Plan
     from engine.store.folder import Folder
     from engine.store.reader import Reader
 
 
-GOES_BY = "ROLLOUT_AS"  # environment variable with the same as --as
+ACTING_NAME = "ROLLOUT_AS"  # environment variable with the same as --as
 
 
 class Failed(click.ClickException):
@@ -42,7 +42,7 @@ class DisplayOptions(NamedTuple):
     ascii_only: bool = False
     mouse: bool = True
     theme: str | None = None
-    goes_by: str = ""  # the person's name, where several share the account
+    acting_name: str = ""  # the person's name, where several share the account
 
 
 def global_values(ctx: click.Context) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class CliContext:
             bool(given.get("ascii")),
             not given.get("no_mouse"),
             given.get("theme"),
-            given.get("goes_by") or os.environ.get(GOES_BY, ""),
+            given.get("acting_name") or os.environ.get(ACTING_NAME, ""),
         )
 
     @cached_property
@@ -180,20 +180,20 @@ class CliContext:
         """The store's folder for a rollback, located without loading the plan, which may be broken."""
         from engine.store.folder import Folder
 
-        return Folder(self.meant.first)
+        return Folder(self.candidate_stores.first)
 
     @cached_property
-    def meant(self) -> Meant:
+    def candidate_stores(self) -> CandidateStores:
         """Every store that a rollback here may mean."""
-        from engine.plan.locate import Meant, lost_plan, meant
+        from engine.plan.locate import CandidateStores, candidate_stores, lost_plan
 
         if self._given is not None:
-            return Meant(self._given)
+            return CandidateStores(self._given)
         try:
-            return meant(self.plan_path)
+            return candidate_stores(self.plan_path)
         except Failed as error:
             if (lost := lost_plan(Path.cwd())) is not None:
-                return meant(lost)
+                return candidate_stores(lost)
             raise Failed(
                 f"{error.message} A rollback needs only the store: --store DIR, or rm DIR/armed.", error.code
             ) from None
@@ -223,7 +223,7 @@ class CliContext:
     def client(self) -> EngineClient:
         from engine.client.client import EngineClient
 
-        return EngineClient(self.folder, self.plan, goes_by=self.display.goes_by)
+        return EngineClient(self.folder, self.plan, acting_name=self.display.acting_name)
 
     @cached_property
     def reader(self) -> Reader:
@@ -233,7 +233,7 @@ class CliContext:
 
     def now(self) -> float:
         """Epoch seconds by the engine's clock, which runs ahead of the machine's in a rehearsal."""
-        view = self.reader.glance().view
+        view = self.reader.engine_record().view
         return max(time.time(), view.at) if view is not None else time.time()
 
 
@@ -374,12 +374,12 @@ def sentence_of(error: BaseException) -> str:
 
 def _whose(error: OSError) -> str:
     """The owner of a file that this user may not use, and what to do."""
-    from engine.store.ownership import why_closed
+    from engine.store.ownership import why_no_access
 
     if not isinstance(error, PermissionError) or not isinstance(error.filename, str):
         return ""
     file = Path(error.filename)
-    return " " + (why_closed(file.parent, file) or "Run this as the file's owner.")
+    return " " + (why_no_access(file.parent, file) or "Run this as the file's owner.")
 
 
 GLOBALS = "rollout.globals"  # in a command's `meta`: see `global_values`

@@ -15,7 +15,7 @@ from console.screens.debrief import DebriefPage
 from engine.gameday.debrief import Debrief
 from engine.plan.model import Plan
 from engine.store.folder import Folder
-from engine.store.reader import Glance
+from engine.store.reader import EngineRecord
 
 
 class Game(Protocol):
@@ -41,25 +41,25 @@ class Game(Protocol):
 class GameLink(StoreLink):
     """The link to a game day's store. An engine that it starts is the game's."""
 
-    def __init__(self, game: Game, goes_by: str) -> None:
-        super().__init__(game.folder.path, game.plan, goes_by)
+    def __init__(self, game: Game, acting_name: str) -> None:
+        super().__init__(game.folder.path, game.plan, acting_name)
         self._game = game
         self._game.player = self.who
 
-    def go_by(self, name: str) -> None:
-        super().go_by(name)
+    def act_as(self, name: str) -> None:
+        super().act_as(name)
         self._game.player = self.who
 
     def start_engine(self) -> str:
         return self._game.restart()
 
-    def _judge(self, glance: Glance, now: float, armed: bool) -> Liveness:
-        liveness = super()._judge(glance, now, armed)
+    def _judge(self, record: EngineRecord, now: float, armed: bool) -> Liveness:
+        liveness = super()._judge(record, now, armed)
         if liveness.state != "dead":
             return liveness
         return replace(
             liveness,
-            sentence=f"No engine: process {glance.pid} ended. No document is extracted.",
+            sentence=f"No engine: process {record.pid} ended. No document is extracted.",
             remedy="E starts one.",
         )
 
@@ -67,8 +67,8 @@ class GameLink(StoreLink):
 class GameConsole(Console):
     """A game day's console. Not a `rehearsal` to its screens: it offers nothing that a real shift would not have."""
 
-    def __init__(self, game: Game, goes_by: str = "", **more: Any) -> None:
-        super().__init__(GameLink(game, goes_by), game.plan, **more)
+    def __init__(self, game: Game, acting_name: str = "", **more: Any) -> None:
+        super().__init__(GameLink(game, acting_name), game.plan, **more)
         self.game = game
         self.runner.folder = game.folder.path.parent  # not in the player's, which may be the real rollout's
         self.throwaway = True

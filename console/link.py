@@ -22,7 +22,7 @@ from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
-from engine.store.reader import Glance, Reader
+from engine.store.reader import EngineRecord, Reader
 from engine.text import percent
 from engine.view.model import DecisionView, Health, View
 
@@ -75,8 +75,8 @@ class Link(Protocol):
     @property
     def terminal(self) -> str: ...
     @property
-    def goes_by(self) -> str: ...
-    def go_by(self, name: str) -> None: ...
+    def acting_name(self) -> str: ...
+    def act_as(self, name: str) -> None: ...
     def poll(self) -> EngineSnapshot: ...
     def log(
         self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
@@ -236,11 +236,11 @@ def _newer(asked: View | None, kept: View | None) -> View | None:
 class StoreLink:
     """A store folder on this machine."""
 
-    def __init__(self, folder: Path | Folder, plan: Plan, goes_by: str = "") -> None:
+    def __init__(self, folder: Path | Folder, plan: Plan, acting_name: str = "") -> None:
         self.folder = folder if isinstance(folder, Folder) else Folder(folder, plan.store.group)
         self.plan = plan
         self.reader = Reader(self.folder)
-        self.client = EngineClient(self.folder, plan, goes_by=goes_by)
+        self.client = EngineClient(self.folder, plan, acting_name=acting_name)
         self._last: View | None = None
         self._asked: View | None = None  # the engine's own answer, while its store took no writes
 
@@ -253,11 +253,11 @@ class StoreLink:
         return self.client.actor.terminal
 
     @property
-    def goes_by(self) -> str:
-        return self.client.goes_by
+    def acting_name(self) -> str:
+        return self.client.acting_name
 
-    def go_by(self, name: str) -> None:
-        self.client.go_by(name)
+    def act_as(self, name: str) -> None:
+        self.client.act_as(name)
 
     def poll(self) -> EngineSnapshot:
         """Read the store once, waiting at most 0.2 s for a lock. Never raises."""
@@ -268,15 +268,15 @@ class StoreLink:
             armed = True  # unknown: no basis for a correction
         silent = False
         try:
-            glance = self.reader.glance()
+            record = self.reader.engine_record()
         except StoreError as error:
             state, (asked, other) = None, self._engine_view()
             self._last, silent = asked or self._last, asked is None
             seen = "The figures are the engine's own answer" if asked else "You see the last figures that could be read"
             liveness = Liveness("gone", f"{error} Retrying. {other or seen}.")
         else:
-            self._last = glance.view or self._last
-            state, liveness = glance.state, self._judge(glance, now, armed)
+            self._last = record.view or self._last
+            state, liveness = record.state, self._judge(record, now, armed)
             if liveness.state == "frozen":
                 view, other = self._engine_view()
                 silent = view is None
@@ -301,17 +301,17 @@ class StoreLink:
         except ValueError:
             return None, OTHER_VERSION
 
-    def _judge(self, glance: Glance, now: float, armed: bool) -> Liveness:
+    def _judge(self, record: EngineRecord, now: float, armed: bool) -> Liveness:
         return judge(
-            glance.heartbeat,
-            glance.pid,
-            glance.view is not None,
+            record.heartbeat,
+            record.pid,
+            record.view is not None,
             now,
             self.plan.trigger_settings.lease_s,
-            process(glance.pid),
-            glance.view is not None and glance.view.rehearsal,
+            process(record.pid),
+            record.view is not None and record.view.rehearsal,
             armed,
-            glance.view is not None and glance.view.game,
+            record.view is not None and record.view.game,
         )
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:

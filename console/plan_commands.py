@@ -35,7 +35,7 @@ def localized(command: str, plan: Plan, address: str) -> str:
     return command
 
 
-def surroundings(plan: Plan, store: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+def command_environment(plan: Plan, store: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a command: `rollout` is this installation, with this plan and this store."""
     variables = dict(os.environ if environ is None else environ)
     here = shutil.which("rollout", path=str(Path(sys.executable).parent))

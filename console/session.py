@@ -76,10 +76,10 @@ def run(
         if game is not None:
             from console.gameday import GameConsole
 
-            app: Console = GameConsole(game, display.goes_by, theme=theme, typed_before=key_names(typed), **shows)
+            app: Console = GameConsole(game, display.acting_name, theme=theme, typed_before=key_names(typed), **shows)
             app.run(mouse=display.mouse)
         else:
-            link = StoreLink(folder, plan, display.goes_by)
+            link = StoreLink(folder, plan, display.acting_name)
             onlooker = first_paint.PaintContext(link, plan, rehearsal=rehearsal, **shows)
             with first_paint.shown(onlooker, theme) as first:
                 before = key_names(typed + (first.typed if first is not None else ""))

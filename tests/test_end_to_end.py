@@ -74,7 +74,7 @@ def test_a_line_that_stalls_and_a_console_that_is_stopped_delay_no_trigger() -> 
             pending: dict[str, tuple[float, float]] = {}  # trigger -> since when, how long it has to last
             end = time.monotonic() + 60
             while (state := reader.state()).percent_bp and time.monotonic() < end:
-                view = reader.glance().view
+                view = reader.engine_record().view
                 assert view is not None
                 for trigger in view.triggers:
                     if trigger.verdict == "breach":

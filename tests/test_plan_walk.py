@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from console.plan_commands import surroundings
+from console.plan_commands import command_environment
 from engine.client.client import EngineClient
 from engine.server.rehearse import Rehearsal
 from engine.store.reader import Reader
@@ -85,7 +85,7 @@ class Walk:
         self.results: dict[Line, Result] = {}
         self.exported: dict[int, Result] = {}  # by stage
         self.gates: list[str] = []
-        self.environ = surroundings(rehearsal.plan, rehearsal.folder.path)
+        self.environ = command_environment(rehearsal.plan, rehearsal.folder.path)
         for name in ("test_documents", "internal_docs"):
             (here / name).mkdir()
             for number in range(3):
@@ -97,7 +97,7 @@ class Walk:
 
     @property
     def view(self) -> View:
-        matches = self.reader.glance().view
+        matches = self.reader.engine_record().view
         assert matches is not None
         return matches
 
@@ -165,7 +165,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     with Rehearsal(speed=10) as rehearsal:
         assert rehearsal.start() == ""
         made = Walk(rehearsal, here)
-        made.until(lambda: made.reader.glance().view is not None)
+        made.until(lambda: made.reader.engine_record().view is not None)
         for stage in range(6):
             made.stage(stage)
         made.shell("rollout note well 'It took effect before the pager rang.'")

@@ -19,7 +19,7 @@ from console.app.drawing import Drawing
 from console.attention import Attention
 from console.link import EngineSnapshot, Link
 from console.people import People
-from console.plan_commands import CommandRun, CommandRunner, surroundings
+from console.plan_commands import CommandRun, CommandRunner, command_environment
 from console.poller import Poller
 from console.recent_choices import RecentChoices
 from console.rollback_attempt import RollbackAttempt
@@ -83,7 +83,7 @@ class Base(Drawing):
         self.notices: Sequence[tuple[float, str, str]] = ()
         self.since = 0.0
         self.attempt: RollbackAttempt | None = None
-        self.runner = CommandRunner(lambda: surroundings(plan, link.folder.path), self._changed_soon, self._ran)
+        self.runner = CommandRunner(lambda: command_environment(plan, link.folder.path), self._changed_soon, self._ran)
         self.chosen = RecentChoices()  # in the menu
         self.texts: dict[str, str] = {}
         self.places: dict[str, Rows] = {}

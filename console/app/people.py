@@ -17,7 +17,7 @@ class PeopleActions(Navigation):
         """Ask once, if another console of the same account is open, and never while there is something more urgent
         to read."""
         v = self.live.view
-        asks = v is not None and not (self.link.goes_by or self.read_only or self.rehearsal)
+        asks = v is not None and not (self.link.acting_name or self.read_only or self.rehearsal)
         if (
             v is not None
             and asks
@@ -40,7 +40,7 @@ class PeopleActions(Navigation):
         )
 
     def _named(self, name: str) -> None:
-        self.link.go_by(name)
+        self.link.act_as(name)
         self.people.remember_name(name)
         self._tell_presence()
         self.say(f"You are {self.link.who} in the log and to others from now on.")

@@ -27,7 +27,7 @@ NO_MATCH = "No command matches; esc shows all."
 LISTED: tuple[Hint, ...] = (("S", "sort", "sort"), ("/", "filter", "search"), ("j k", "move", ""))
 
 
-class Ran(Struct, frozen=True):
+class StoredRun(Struct, frozen=True):
     """A command's last run, from the store."""
 
     at: float
@@ -40,11 +40,11 @@ class Ran(Struct, frozen=True):
 Line = tuple[str, MonitoringCommand | ReminderView | str]  # title, command or reminder
 
 
-class LastRun(NamedTuple):
+class CommandRow(NamedTuple):
     """A line with its command's last run, to sort by."""
 
     line: Line
-    ran: Ran | None
+    ran: StoredRun | None
 
 
 def lines(plan: Plan, v: View) -> list[Line]:
@@ -65,7 +65,7 @@ def lines(plan: Plan, v: View) -> list[Line]:
     return out
 
 
-def listed(plan: Plan, v: View, ran: Mapping[str, Ran], wanted: str, order: Order) -> list[Line]:
+def listed(plan: Plan, v: View, ran: Mapping[str, StoredRun], wanted: str, order: Order) -> list[Line]:
     """What the filter leaves, in groups with their titles, or in one list if it is sorted. Pure."""
     left: list[Line] = []
     for line in lines(plan, v):
@@ -78,7 +78,7 @@ def listed(plan: Plan, v: View, ran: Mapping[str, Ran], wanted: str, order: Orde
         left.pop()
     if order.by is None:
         return left
-    rows = [LastRun(line, ran.get(_run(line))) for line in left if line[0] != "title"]
+    rows = [CommandRow(line, ran.get(_run(line))) for line in left if line[0] != "title"]
     return [row.line for row in order.sort(rows)]
 
 
@@ -103,7 +103,7 @@ class Commands(Ordered, Work):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ran: dict[str, Ran] = {}
+        self.ran: dict[str, StoredRun] = {}
 
     def wanted(self) -> Any:
         v = self.snapshot.view
@@ -118,7 +118,7 @@ class Commands(Ordered, Work):
         )
 
         def put() -> None:
-            self.ran = {row[0]: Ran(*row[1:]) for row in rows}
+            self.ran = {row[0]: StoredRun(*row[1:]) for row in rows}
 
         return put
 

@@ -19,7 +19,7 @@ from console.widgets.canvas import Canvas, wrapped
 from console.widgets.timegrid import ZOOMS, Grid
 from engine.plan.durations import format_duration, iso
 from engine.report import timeline
-from engine.report.model import Happened, Incident
+from engine.report.model import Incident, IncidentMoment
 from engine.view.model import View
 
 KIND = {
@@ -213,5 +213,5 @@ def as_text(incident: Incident) -> str:
     )
 
 
-def _line(h: Happened) -> str:
+def _line(h: IncidentMoment) -> str:
     return f"{iso(h.at)}  {h.sentence}"

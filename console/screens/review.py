@@ -25,7 +25,7 @@ from console.widgets.unreviewed import unreviewed
 from engine.client.client import Reply
 from engine.quality import review
 from engine.quality.compare import WANTED, DocumentComparison, ExportRow, KeywordStats, compare
-from engine.quality.review import Better, Flaw, Judged, Sample, Shown, Side
+from engine.quality.review import Better, Flaw, Sample, Shown, Side, StoredJudgement
 from engine.store import documents
 from engine.store.documents import Document
 from engine.view.model import View
@@ -62,7 +62,7 @@ class Review(FetchingPage):
         super().__init__()
         self.sample: Sample | None = None
         self.latest: list[Document] = []  # before a sample is drawn
-        self.judged: tuple[Judged, ...] = ()
+        self.judged: tuple[StoredJudgement, ...] = ()
         self.at = 0
         self.document: Document | None = None
         self.compared: DocumentComparison | None = None
@@ -84,7 +84,7 @@ class Review(FetchingPage):
         return self.sample.documents[self.at] if self.sample and self.at < len(self.sample.documents) else None
 
     @property
-    def mine(self) -> dict[str, Judged]:
+    def mine(self) -> dict[str, StoredJudgement]:
         return {j.document: j for j in self.judged if j.reviewer == self.console.who}
 
     @property
@@ -229,7 +229,7 @@ class Review(FetchingPage):
             self._list(c, Area(area.x + left, top + room - lists, width, lists), shown, side, name)
         self._marks(c, area.y + area.height - 1)
 
-    def _progress(self, c: Canvas, y: int, sample: Sample, known: Judged | None) -> None:
+    def _progress(self, c: Canvas, y: int, sample: Sample, known: StoredJudgement | None) -> None:
         many = len(sample.documents)
         x = c.put(1, y, f"{self.at + 1}/{many} ", "strong")
         blocks.meter(c, x, y, 10, len(self.mine) / many, "accent")
@@ -240,7 +240,7 @@ class Review(FetchingPage):
         drawn = f"{len(self.mine)} judged by you · {how}, drawn by {sample.actor}, seed {sample.seed}"
         c.put(x + 11, y, drawn, "dim", end - x - 13)
 
-    def _summary(self, known: Judged) -> str:
+    def _summary(self, known: StoredJudgement) -> str:
         marks = known.marks
         if self.sample is not None and self.sample.blind:
             side = {"first": "A better", "second": "B better", "same": "equal"}[marks.better]

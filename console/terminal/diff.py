@@ -47,7 +47,7 @@ PLAIN = Style(frozenset(), "", "")
 _UNKNOWN: Cell = ("\0", PLAIN)
 
 
-class Looked(Protocol):
+class CellStyles(Protocol):
     """What rows of names look like; see `console.terminal.looks`."""
 
     def row(self, chars: list[str], styles: list[str]) -> tuple[list[Cell], bool]: ...
@@ -104,7 +104,7 @@ class Frame:
             out.insert(0, _BEGIN)
         return "".join(out)
 
-    def draw(self, rows: Rows, looks: Looked, rest: tuple[int, int], atomic: bool) -> str:
+    def draw(self, rows: Rows, looks: CellStyles, rest: tuple[int, int], atomic: bool) -> str:
         """What to send so that the terminal shows these rows, with the cursor at `rest`: as `diff` for what Textual
         writes, but from cells to cells, and without a look at rows that are as at the last time. `atomic`: the terminal
         shows a frame at once. `rows` must not change afterwards."""

@@ -29,7 +29,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from console.terminal import escape
-from console.terminal.diff import Frame, Looked, Rows
+from console.terminal.diff import CellStyles, Frame, Rows
 from console.terminal.escape import ABANDON, ENTER, PIXEL_MOUSE_OFF, RESTORE_TITLE, Ending, alive, erases_in_colour
 from console.terminal.first_frame import FirstFrame
 
@@ -92,7 +92,7 @@ class PatientDriver(LinuxDriver):
             if not (self._left and data in ANSWERS):
                 self._send(lambda: self._frame.diff(data))
 
-    def draw(self, rows: Rows, looks: Looked, rest: tuple[int, int], atomic: bool) -> None:
+    def draw(self, rows: Rows, looks: CellStyles, rest: tuple[int, int], atomic: bool) -> None:
         """Show these rows on the whole screen, past Textual's compositor; see `Frame.draw`."""
         with self._turn:
             if not self._left:

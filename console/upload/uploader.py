@@ -21,7 +21,7 @@ LATE_S = 30.0  # slower answers lower it, because requests only queue
 Answer = dict[str, Any]
 
 
-class Gone(Exception):
+class EngineGone(Exception):
     """The engine no longer answers."""
 
 
@@ -40,7 +40,7 @@ def extract(client: EngineClient, source: Source, method: str) -> Answer:
             raise UploadRefused(f"no answer in {EXTRACT_S:.0f} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() > given_up:
-                raise Gone(f"The engine is gone ({broken(error)}).") from None
+                raise EngineGone(f"The engine is gone ({broken(error)}).") from None
         else:
             if status == 200:
                 return answer

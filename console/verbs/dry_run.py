@@ -16,11 +16,11 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     from engine.text import percent
 
     plan = context.plan
-    glance, alive, trouble = look(context)
-    view = glance.view if glance is not None else None
-    if view is None or glance is None:
+    record, alive, trouble = look(context)
+    view = record.view if record is not None else None
+    if view is None or record is None:
         fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json, code="no_view")
-    state = glance.state
+    state = record.state
     odd = "" if to_stage is None else not_below(plan, to_stage, state.stage)
     if to_stage is None or odd:
         target, where = 0, percent(0) + (f", because {odd}" if odd else "")
@@ -41,7 +41,7 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     )
     if to_stage is None:  # with a stage the engine decides; without its answer the armed file goes too
         lines.append(f"It removes {context.store.armed}.")
-    others = [str(other) for other in context.meant.others]
+    others = [str(other) for other in context.candidate_stores.others]
     lines += [f"Also in {other}: this plan ran with that store." for other in others]
     restore = view.restore
     if restore is not None and restore.documents:

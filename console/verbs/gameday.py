@@ -42,14 +42,14 @@ def gameday(
         return
     if name and surprise:
         raise click.UsageError("Give --scenario NAME or --surprise, not both.", ctx)
-    from engine.client.identity import going_by, whoami
+    from engine.client.identity import named_actor, whoami
     from engine.rehearsal import record
     from engine.server.rehearse import GameDay
 
     if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
         raise Failed(f"{keep} is not empty; a game day needs a folder of its own. Give --keep another one.")
     with GameDay(_chosen(name), speed, keep) as game:
-        game.player = going_by(whoami(), ctx.obj.display.goes_by).name
+        game.player = named_actor(whoami(), ctx.obj.display.acting_name).name
         if trouble := game.start():
             raise Failed(trouble)
         code = 0

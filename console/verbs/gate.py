@@ -25,8 +25,8 @@ def gate(context: CliContext, as_json: bool) -> None:
     """The current stage's gate: what is met, what is missing. Exit code 0 if it is open, 1 if it is shut."""
     from console.verbs.status import ENGINE, look
 
-    glance, alive, trouble = look(context)
-    view = glance.view if glance is not None else None
+    record, alive, trouble = look(context)
+    view = record.view if record is not None else None
     if view is None:
         fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json, {"open": False}, "no_view")
     old = "" if alive == "running" else ENGINE[alive]
@@ -163,8 +163,8 @@ def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> No
     began = time.monotonic()
     last = ""
     while True:
-        glance, alive, trouble = look(context)
-        view = glance.view if glance is not None else None
+        record, alive, trouble = look(context)
+        view = record.view if record is not None else None
         took = time.monotonic() - began
         if view is not None and alive == "running" and goal.met(view):
             sentence = f"{goal.text}: yes, after {format_duration(took)}. {goal.where(view)}"

@@ -18,7 +18,7 @@ from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.root import id_under, outside, root_of
 from console.upload.tally import Tally
-from console.upload.uploader import Answer, BoundedUploader, Gone, UploadRefused, extract
+from console.upload.uploader import Answer, BoundedUploader, EngineGone, UploadRefused, extract
 from console.verbs import load_job
 from console.verbs.own_engine import engine_for
 from engine.text import clean_line, counted
@@ -273,7 +273,7 @@ class LoadRun:
             for source in self._chosen.documents():
                 self._take(source)
             self._account()
-        except (KeyboardInterrupt, Gone) as reason:
+        except (KeyboardInterrupt, EngineGone) as reason:
             self._uploader.stop()
             return str(reason) or "Stopped."
         finally:

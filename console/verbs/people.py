@@ -16,7 +16,7 @@ from console.context import CliContext, fail, json_option, refuse, say, send_com
 if TYPE_CHECKING:
     import sqlite3
 
-    from engine.service.witnesses import Testimony
+    from engine.service.log_confirmation import LogConfirmation
     from engine.store.verification import Verification
 
 
@@ -108,8 +108,8 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
         return
     from console.verbs.status import unseen
 
-    glance = context.reader.glance()
-    view, old = glance.view, unseen(context, glance)
+    record = context.reader.engine_record()
+    view, old = record.view, unseen(context, record)
     result = view.reminders if view is not None else ()
     lines = [old] if old else []
     lines += [
@@ -157,16 +157,16 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
 def _verify(context: CliContext, noted: str, as_json: bool) -> None:
     import msgspec
 
-    from engine.service.witnesses import confirm
-    from engine.store.database import one_moment
+    from engine.service.log_confirmation import confirm
+    from engine.store.database import read_transaction
     from engine.store.head_memory import recall
     from engine.store.ownership import name_of
     from engine.store.verification import verify
 
     plan = context.plan_or_none
 
-    def compared(conn: sqlite3.Connection) -> tuple[Verification, Testimony | None]:
-        with one_moment(conn):
+    def compared(conn: sqlite3.Connection) -> tuple[Verification, LogConfirmation | None]:
+        with read_transaction(conn):
             checked = verify(conn, noted)
             return checked, confirm(conn, plan, context.folder, known) if checked.ok else None
 
@@ -179,14 +179,15 @@ def _verify(context: CliContext, noted: str, as_json: bool) -> None:
         fail(result.sentence, as_json, code="log_broken")
     if seen.finding is not None:
         fail(f"The log is a chain of {result.decisions} decisions, but {seen.finding.why}.", as_json, code="log_broken")
-    if seen.witness is None:
-        outside = "No engine's memory of it was found: a log that was replaced or continued would pass too."
+    if seen.confirmed_by is None:
+        outside = "No record of it was found outside the store, so a replaced or extended log would pass too."
     else:
         outside = (
-            f"{name_of(seen.witness)}'s engine noted its last raise outside the store, and there is no raise after it."
+            f"{name_of(seen.confirmed_by)}'s engine also recorded its last raise outside the store, and the log has "
+            "none after it."
         )
     sentence = f"{result.sentence} {outside}"
-    body = {**msgspec.to_builtins(result), "sentence": sentence, "remembered": seen.witness is not None}
+    body = {**msgspec.to_builtins(result), "sentence": sentence, "remembered": seen.confirmed_by is not None}
     say(body, sentence, as_json)
 
 

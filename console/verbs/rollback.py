@@ -13,7 +13,7 @@ from engine.text import counted
 
 if TYPE_CHECKING:
     from engine.client.client import EngineClient, RollbackResult
-    from engine.plan.locate import Meant
+    from engine.plan.locate import CandidateStores
 
 
 @click.command()
@@ -60,7 +60,7 @@ def _roll_back(context: CliContext, to_stage: int | None, reason: str, as_json: 
     from engine.client.client import EngineClient
     from engine.text import clean_line
 
-    client = EngineClient(context.store, context.plan_or_none, goes_by=context.display.goes_by)
+    client = EngineClient(context.store, context.plan_or_none, acting_name=context.display.acting_name)
     result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s(), done)
     elsewhere = _elsewhere(context, reason, to_stage)
     sentence = f"{result.sentence}\nStore: {context.store.path}"
@@ -70,7 +70,7 @@ def _roll_back(context: CliContext, to_stage: int | None, reason: str, as_json: 
         "store": str(context.store.path),
         "other_stores": [{"store": store, "ok": ok, "sentence": other} for store, ok, other in elsewhere],
     }
-    if unsure := _unsure(context.meant, result, elsewhere, context.store.exists or bool(elsewhere)):
+    if unsure := _unsure(context.candidate_stores, result, elsewhere, context.store.exists or bool(elsewhere)):
         fail(
             "\n".join((unsure, sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, body, "other_stores"
         )
@@ -88,7 +88,7 @@ def _disarm(context: CliContext) -> str:
     from engine.store.folder import Folder, disarm_for_rollback
 
     outcome = disarm_for_rollback(context.store)
-    for other in context.meant.others:
+    for other in context.candidate_stores.others:
         disarm_for_rollback(Folder(other))
     return outcome
 
@@ -157,30 +157,32 @@ def _elsewhere(context: CliContext, reason: str, to_stage: int | None) -> list[t
     from engine.text import clean_line
 
     done = []
-    for other in context.meant.others:
+    for other in context.candidate_stores.others:
         folder = Folder(other)
         if folder.exists:
-            client = EngineClient(folder, context.plan_or_none, goes_by=context.display.goes_by)
+            client = EngineClient(folder, context.plan_or_none, acting_name=context.display.acting_name)
             result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s())
             done.append((str(other), result.ok, result.sentence))
     return done
 
 
-def _unsure(meant: Meant, result: RollbackResult, elsewhere: list[tuple[str, bool, str]], existed: bool) -> str:
+def _unsure(
+    stores: CandidateStores, result: RollbackResult, elsewhere: list[tuple[str, bool, str]], existed: bool
+) -> str:
     """Why 0 % can't be certified; "" if the plan means exactly the store that was rolled back. `existed`: there was a
     store to roll back."""
     failed = [store for store, ok, _ in elsewhere if not ok]
     if failed:
         return f"NOT CERTAIN: this plan also ran with {', '.join(failed)}, where the rollback failed. See below."
-    if not meant.doubt or (meant.remembered and result.engine == "answered"):
+    if not stores.doubt or (stores.remembered and result.engine == "answered"):
         return ""
-    if meant.remembered:
-        why = f"It last ran with {meant.first}, and no engine answers there."
+    if stores.remembered:
+        why = f"It last ran with {stores.first}, and no engine answers there."
     else:
         why = "The store it last ran with is unknown."
     done = "The likely stores were rolled back and their armed files removed" if existed else "No store is here"
     return (
-        f"NOT CERTAIN that 0 % is in force: {meant.doubt}. {why} {done}; name the store: rollout --store DIR rollback"
+        f"NOT CERTAIN that 0 % is in force: {stores.doubt}. {why} {done}; name the store: rollout --store DIR rollback"
     )
 
 
@@ -219,7 +221,7 @@ def _unproven(context: CliContext, proof: dict[str, Any] | None) -> str:
     from engine.store.reader import Reader
 
     try:
-        pid = Reader(context.store).glance().pid
+        pid = Reader(context.store).engine_record().pid
         state = {"stopped": "is stopped", "ended": "has ended"}.get(process(pid), "does not answer")
         why = f"the engine, process {pid}, {state}"
     except StoreError as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> None:
     """List the plan's commands for this stage, or run NUMBER here after confirmation. Its output goes to the log."""
-    view, plan = context.reader.glance().view, context.plan
+    view, plan = context.reader.engine_record().view, context.plan
     stage = plan.stages[view.stage if view else 0] if view is None or view.stage < len(plan.stages) else None
     commands = stage.commands if stage is not None else ()
     if number is None:
@@ -37,7 +37,7 @@ def _run(context: CliContext, command: MonitoringCommand, address: str, yes: boo
     """Ask, run it here, and keep its output in the log."""
     import asyncio
 
-    from console.plan_commands import localized, surroundings
+    from console.plan_commands import command_environment, localized
     from engine import shell
 
     line = localized(command.run.strip(), context.plan, address)
@@ -49,7 +49,7 @@ def _run(context: CliContext, command: MonitoringCommand, address: str, yes: boo
     if not wanted:
         raise Failed("Not run; --yes skips the question.", "aborted")
     heard = None if as_json else (lambda text: click.echo(text, nl=False))
-    environ = surroundings(context.plan, context.folder.path)
+    environ = command_environment(context.plan, context.folder.path)
     done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))
     kept = context.client.command(
         "ran",

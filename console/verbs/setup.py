@@ -87,7 +87,7 @@ def env(context: CliContext, as_json: bool) -> None:
 
     try:
         state = context.reader.state()
-        view = context.reader.glance().view
+        view = context.reader.engine_record().view
         stage, bp = state.stage, state.percent_bp
     except StoreError:
         view, stage, bp = None, 0, context.plan.stages[0].percent_bp

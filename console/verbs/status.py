@@ -19,7 +19,7 @@ from engine.view.headlines import server_sentence
 
 if TYPE_CHECKING:
     from engine.rollout.state import State
-    from engine.store.reader import Glance
+    from engine.store.reader import EngineRecord
     from engine.view.model import View
 
 MOST_TASKS = 5
@@ -54,29 +54,29 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
         _watch(context, as_json)
         return
     elsewhere = _elsewhere(context)
-    glance, alive, trouble = look(context)
-    if glance is None or glance.view is None:
+    record, alive, trouble = look(context)
+    if record is None or record.view is None:
         what = trouble or ("The engine has published nothing yet." if alive == "running" else ENGINE[alive])
         fail(
             "\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))),
             as_json,
             code="no_view",
         )
-    printed = [f"{iso(glance.view.at)} {_where(glance.view)}", *(line.sentence for line in lines(glance.view, alive))]
+    printed = [f"{iso(record.view.at)} {_where(record.view)}", *(line.sentence for line in lines(record.view, alive))]
     if elsewhere:
         printed.insert(1, elsewhere)
     say(
         {
             "engine_state": alive,
-            "recorded_bp": glance.state.percent_bp,
+            "recorded_bp": record.state.percent_bp,
             "store": str(context.folder.path),
             "elsewhere": elsewhere,
-            **_plain(glance.view),
+            **_plain(record.view),
         },
         "\n".join(printed),
         as_json,
     )
-    if elsewhere or alive != "running" or glance.view.health in ("alert", "rolled_back"):
+    if elsewhere or alive != "running" or record.view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
 
 
@@ -107,7 +107,7 @@ def _is_behind(view: View | None, state: State) -> bool:
     return view is not None and view.epoch < state.epoch
 
 
-def look(context: CliContext) -> tuple[Glance | None, str, str]:
+def look(context: CliContext) -> tuple[EngineRecord | None, str, str]:
     """(view, the engine's state, what is wrong with the store). The view comes from the engine if it answers, else it
     is the last one in the store, corrected by any decrease since."""
     from msgspec.structs import replace
@@ -115,30 +115,30 @@ def look(context: CliContext) -> tuple[Glance | None, str, str]:
     from console.link import corrected, uncertain
     from engine.client import engine_process
     from engine.rollout.state import State
-    from engine.store.reader import Glance
+    from engine.store.reader import EngineRecord
 
-    glance, trouble = None, ""
+    record, trouble = None, ""
     try:
-        glance = context.reader.glance()
+        record = context.reader.engine_record()
     except StoreError as error:
         trouble = str(error)
-    known = (glance.pid, glance.heartbeat) if glance is not None else (0, 0.0)
+    known = (record.pid, record.heartbeat) if record is not None else (0, 0.0)
     answer = engine_process.ask(context.folder, *known, timeout_s=PATIENCE_S)
     until = time.monotonic() + CATCHES_UP_S
-    while glance is not None and _is_behind(answer.view, glance.state) and time.monotonic() < until:
+    while record is not None and _is_behind(answer.view, record.state) and time.monotonic() < until:
         time.sleep(0.05)
         answer = engine_process.ask(context.folder, *known, timeout_s=PATIENCE_S)
     if (view := answer.view) is not None:
         of_view = State(epoch=view.epoch, rev=view.rev, stage=view.stage, percent_bp=view.percent_bp)
-        state = glance.state if glance is not None else of_view
-        return Glance(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
-    if glance is not None and glance.view is not None:
+        state = record.state if record is not None else of_view
+        return EngineRecord(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
+    if record is not None and record.view is not None:
         armed = not context.folder.is_surely_out()
-        shown = corrected(glance.view, glance.state, armed)
+        shown = corrected(record.view, record.state, armed)
         if answer.state not in ("running", "none"):
-            shown = uncertain(shown, glance.state, armed)
-        glance = replace(glance, view=shown)
-    return glance, STATES[answer.state], trouble
+            shown = uncertain(shown, record.state, armed)
+        record = replace(record, view=shown)
+    return record, STATES[answer.state], trouble
 
 
 STATES = {
@@ -155,7 +155,7 @@ def _elsewhere(context: CliContext) -> str:
     from engine.client import engine_process
     from engine.store.folder import Folder
 
-    for other in context.meant.others:
+    for other in context.candidate_stores.others:
         answer = engine_process.ask(Folder(other))
         if answer.state in ("running", "other_version", "silent"):
             at = "" if answer.view is None else f" at {percent(answer.view.effective_bp)}"
@@ -186,12 +186,12 @@ ENGINE = {
 }
 
 
-def unseen(context: CliContext, glance: Glance) -> str:
+def unseen(context: CliContext, record: EngineRecord) -> str:
     """The line above a view that no engine is updating; "" while one does."""
     _, alive, _ = look(context)
-    if alive == "running" or glance.view is None:
+    if alive == "running" or record.view is None:
         return ""
-    return f"{ENGINE[alive]} What follows is as of {iso(glance.view.at)}."
+    return f"{ENGINE[alive]} What follows is as of {iso(record.view.at)}."
 
 
 def _where(view: View) -> str:
@@ -293,16 +293,16 @@ class Watcher:
         self._event = 0.0
         self._spoke_at = 0.0
 
-    def see(self, glance: Glance | None, alive: str, trouble: str, now: float) -> None:
-        if glance is None:
+    def see(self, record: EngineRecord | None, alive: str, trouble: str, now: float) -> None:
+        if record is None:
             current = [*self._before.values(), StatusLine("store", "gone", trouble)]
-        elif glance.view is None:
+        elif record.view is None:
             current = [StatusLine("start", "", "The engine has published nothing yet.")]
         else:
-            current = lines(glance.view, alive)
+            current = lines(record.view, alive)
         new_lines = list(news(self._before, current))
-        if glance is not None and glance.view is not None:
-            new_lines += self._log(glance.view)
+        if record is not None and record.view is not None:
+            new_lines += self._log(record.view)
         for line in new_lines:
             self._tell(line, now)
         if new_lines:
@@ -338,8 +338,8 @@ def _watch(context: CliContext, as_json: bool) -> None:
     watcher = Watcher(tell)
     try:
         while True:
-            glance, alive, trouble = look(context)
-            watcher.see(glance, alive, trouble, time.time())
+            record, alive, trouble = look(context)
+            watcher.see(record, alive, trouble, time.time())
             time.sleep(1)
     except KeyboardInterrupt:
         return

@@ -41,11 +41,11 @@ def list_(context: CliContext, as_json: bool) -> None:
     from console.verbs.status import unseen
     from console.widgets import words
 
-    glance = context.reader.glance()
-    view = glance.view
+    record = context.reader.engine_record()
+    view = record.view
     if view is None:
         fail("The engine has published nothing yet.", as_json, code="no_view")
-    old = unseen(context, glance)
+    old = unseen(context, record)
     fired = any(t.fired for t in view.triggers)
     lines = [old] if old else []
     for trigger in view.triggers:

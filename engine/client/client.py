@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, structs
 
-from engine.client.identity import going_by, whoami
+from engine.client.identity import named_actor, whoami
 from engine.clock import SystemClock
 from engine.cluster.lease_times import OUT_S
 from engine.plan.model import Plan
@@ -70,18 +70,20 @@ class RollbackResult(Struct, frozen=True):
 class EngineClient:
     """One console's connection to a store's engine. No method raises because the engine is dead, frozen or refuses."""
 
-    def __init__(self, folder: Folder, plan: Plan | None = None, actor: Actor | None = None, goes_by: str = "") -> None:
-        """`goes_by`: the name that this person gave, where several share the account."""
+    def __init__(
+        self, folder: Folder, plan: Plan | None = None, actor: Actor | None = None, acting_name: str = ""
+    ) -> None:
+        """`acting_name`: the name that this person gave, where several share the account."""
         self.folder = folder
         self.plan = plan
         self._kernel_knows = actor or whoami()
-        self.go_by(goes_by)
+        self.act_as(acting_name)
         self._kept: list[UnixConnection] = []  # open and idle, the last used one last
 
-    def go_by(self, name: str) -> None:
+    def act_as(self, name: str) -> None:
         """Act under this name from now on; "" is the account's."""
-        self.goes_by = name
-        self.actor = going_by(self._kernel_knows, name)
+        self.acting_name = name
+        self.actor = named_actor(self._kernel_knows, name)
 
     def close(self) -> None:
         """Close the connections `extract` keeps open; a later call opens new ones."""
@@ -156,7 +158,9 @@ class EngineClient:
     def _exchange(self, connection: UnixConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         headers = {
             "Content-Type": "application/json",
-            "X-Rollout-Actor": json.dumps([self._kernel_knows.name, self.actor.ssh, self.actor.terminal, self.goes_by]),
+            "X-Rollout-Actor": json.dumps(
+                [self._kernel_knows.name, self.actor.ssh, self.actor.terminal, self.acting_name]
+            ),
         }
         status, answer = connection.exchange(method, path, None if body is None else _json(body), headers)
         return status, json.loads(answer or b"{}")
@@ -353,7 +357,8 @@ def unanswered(folder: Folder, error: BaseException) -> str:
     """The sentence for a store whose engine does not answer: why, and what to do."""
     if isinstance(error, PermissionError):
         return (
-            ownership.why_closed(folder.path, folder.socket) or f"The engine of {folder.path} is not open to this user."
+            ownership.why_no_access(folder.path, folder.socket)
+            or f"This user has no access to the engine of {folder.path}."
         )
     with contextlib.suppress(OSError):
         if folder.is_locked():

@@ -54,7 +54,7 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
     except TimeoutError:
         return EngineProcess("silent", pid=pid, why="it does not answer")
     except PermissionError:
-        why = f"the engine's socket in {folder.path} is not open to this user"
+        why = f"this user has no access to the engine's socket in {folder.path}"
     except OSError:  # it ends now, or has ended
         pass
     except ValueError:

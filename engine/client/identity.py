@@ -51,7 +51,7 @@ def _outermost_uid(pid: int) -> int | None:
     return uid
 
 
-def going_by(actor: Actor, name: str) -> Actor:
+def named_actor(actor: Actor, name: str) -> Actor:
     """The person under a name of their own, for several people in one account: "alice (uid 1000)". The uid in it is the
     kernel's, so that no one can pass for another account. Without a name: unchanged."""
     plain = clean_line(name, NAME_CHARS).translate(_NO_PARENTHESES).strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from engine import VERSION
-from engine.cluster.lease import Identity
+from engine.cluster.lease import WorkerIdentity
 from engine.text import clean_line
 
 PROTOCOL = 1  # of the messages between engine and worker
@@ -23,7 +23,7 @@ def version() -> str:
     return f"{VERSION}/{PROTOCOL}"
 
 
-def mismatch(worker: Identity, engine: Identity) -> Mismatch | None:
+def mismatch(worker: WorkerIdentity, engine: WorkerIdentity) -> Mismatch | None:
     """Why this worker may not work for this engine; None if it may. A model is compared once both know it."""
     if worker.version != engine.version:
         mine, theirs = clean_line(engine.version, 60), clean_line(worker.version, 60)

@@ -26,7 +26,7 @@ Count = Annotated[int, Meta(ge=0, le=1 << 40)]
 Age = Annotated[float, Meta(ge=0, le=1e9)]
 
 
-class Terms(Struct, frozen=True):
+class LeaseTerms(Struct, frozen=True):
     """What routers obey. `open`: whether any LLM call may be made; `why` not, if it is less than was decided."""
 
     percent_bp: int = 0
@@ -37,22 +37,22 @@ class Terms(Struct, frozen=True):
     rev: int = 0  # of the control state
     last_rev: int = 0  # of the last rollback: cached answers from before it are not served
 
-    def differs(self, other: Terms) -> bool:
+    def differs(self, other: LeaseTerms) -> bool:
         """Whether a worker must know at once. `why` holds running seconds and `rev` grows with every note."""
         mine = (self.percent_bp, self.open, self.epoch, self.stage, self.last_rev)
         return mine != (other.percent_bp, other.open, other.epoch, other.stage, other.last_rev)
 
 
-class Grant(Struct, frozen=True):
+class LeaseGrant(Struct, frozen=True):
     """The engine's answer to a renewal or a watch."""
 
     version: Version
-    terms: Terms
+    terms: LeaseTerms
     salt: str = ""
     shares: dict[str, int] = {}  # calls this worker may have in flight, by LLM server
 
 
-class Identity(Struct, frozen=True):
+class WorkerIdentity(Struct, frozen=True):
     """What a worker runs. Work of another version, plan or model would not be comparable. `model`: "" until known."""
 
     version: str
@@ -67,7 +67,7 @@ class LeaseRenewal(Struct, frozen=True, forbid_unknown_fields=True):
     worker: Name
     host: Name
     pid: Count
-    identity: Identity
+    identity: WorkerIdentity
     acknowledged: Version = (0, 0)
     in_flight: Count = 0
     last_call_age_s: Age | None = None
@@ -86,31 +86,31 @@ class LeasePoll(Struct, frozen=True, forbid_unknown_fields=True):
 # -- what a worker holds ---------------------------------------------------------------------------------------------
 
 
-class Held(Struct, frozen=True):
+class HeldLease(Struct, frozen=True):
     """A worker's side of its lease. `until`: its own boot clock; without a grant nothing is permitted."""
 
     version: Version = (0, 0)
-    terms: Terms = Terms()
+    terms: LeaseTerms = LeaseTerms()
     until: float = -math.inf
     ended: str = "no engine has granted this worker a lease"
 
-    def at(self, now: float) -> Terms:
+    def at(self, now: float) -> LeaseTerms:
         """What may be done now."""
         if now < self.until:
             return self.terms
         return replace(self.terms, percent_bp=0, open=False, why=self.ended)
 
 
-def renewed(held: Held, grant: Grant, sent: float) -> Held:
+def renewed(held: HeldLease, grant: LeaseGrant, sent: float) -> HeldLease:
     """The lease after a renewal that was sent at `sent`. An answer that a newer one has overtaken changes nothing."""
     if _is_older(held, grant):
         return held
-    return Held(
+    return HeldLease(
         grant.version, grant.terms, max(sent + LEASE_S, held.until), "the engine has not renewed this worker's lease"
     )
 
 
-def lowered(held: Held, grant: Grant) -> Held:
+def lowered(held: HeldLease, grant: LeaseGrant) -> HeldLease:
     """The lease after a watch: never more than before, and never for longer."""
     if _is_older(held, grant):
         return held
@@ -119,12 +119,12 @@ def lowered(held: Held, grant: Grant) -> Held:
     return replace(held, version=grant.version, terms=terms)
 
 
-def is_lower(before: Terms, after: Terms) -> bool:
+def is_lower(before: LeaseTerms, after: LeaseTerms) -> bool:
     """Whether calls in flight must end: the LLM is shut, or at 0 %."""
     return (before.open and not after.open) or (before.percent_bp > 0 and not after.percent_bp)
 
 
-def _is_older(held: Held, grant: Grant) -> bool:
+def _is_older(held: HeldLease, grant: LeaseGrant) -> bool:
     return grant.version < held.version or grant.terms.epoch < held.terms.epoch
 
 
@@ -157,7 +157,7 @@ class WorkerLease(Struct, frozen=True):
         return self.acknowledged >= version or self.since >= version
 
 
-def granted(before: WorkerLease | None, report: LeaseRenewal, grant: Grant, now: float) -> WorkerLease:
+def granted(before: WorkerLease | None, report: LeaseRenewal, grant: LeaseGrant, now: float) -> WorkerLease:
     """The lease after a renewal received at `now`."""
     unbroken = before is not None and before.lives(now)
     called = None if report.last_call_age_s is None else now - report.last_call_age_s

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from engine.clock import Clock
-from engine.cluster.lease import Grant, LeaseRenewal, Terms, Version, WorkerLease, granted, pending
+from engine.cluster.lease import LeaseGrant, LeaseRenewal, LeaseTerms, Version, WorkerLease, granted, pending
 from engine.cluster.lease_times import OUT_S
 from engine.cluster.window_shares import WindowShares
 from engine.plan.durations import iso
@@ -25,7 +25,7 @@ MOST_WAITING = 4  # watches of one worker at once
 State = Literal["active", "silent", "ended"]
 
 
-class TooMany(Exception):
+class TooManyWorkers(Exception):
     """The limit of workers is reached. The message is a sentence."""
 
 
@@ -37,7 +37,7 @@ class Leases:
         self,
         clock: Clock,
         token: int,
-        obeyed: Callable[[], Terms],
+        obeyed: Callable[[], LeaseTerms],
         remember: Callable[[], None],
         lender: WindowShares,
         inherited: bool = False,
@@ -47,7 +47,7 @@ class Leases:
         self._remember = remember
         self._lender = lender
         self._remembered = False
-        self._terms = Terms()
+        self._terms = LeaseTerms()
         self._version: Version = (token, 0)
         self._leases: dict[str, WorkerLease] = {}
         self._waiting: dict[asyncio.Future[None], str] = {}
@@ -67,29 +67,29 @@ class Leases:
         self._lender.end(self.lives)
         return self._version
 
-    def grant(self, salt: str) -> Grant:
+    def grant(self, salt: str) -> LeaseGrant:
         self.refresh()
-        return Grant(self._version, self._terms, salt)
+        return LeaseGrant(self._version, self._terms, salt)
 
-    async def renew(self, report: LeaseRenewal, salt: str) -> Grant:
+    async def renew(self, report: LeaseRenewal, salt: str) -> LeaseGrant:
         """TooMany, or OSError when the leases' mark in the store's folder cannot be made."""
         if not self._remembered and not report.leaving:
             await asyncio.to_thread(self._remember)
             self._remembered = True
         return self._renew(report, salt)
 
-    def renew_again(self, report: LeaseRenewal, salt: str) -> Grant | None:
+    def renew_again(self, report: LeaseRenewal, salt: str) -> LeaseGrant | None:
         """The grant of a worker whose lease lasts, without waiting for anything; None for any other, which is for
         `renew`."""
         known = self._remembered and not report.leaving and self.lives(report.worker)
         return self._renew(report, salt) if known else None
 
-    def _renew(self, report: LeaseRenewal, salt: str) -> Grant:
+    def _renew(self, report: LeaseRenewal, salt: str) -> LeaseGrant:
         if report.leaving:
             self._leases.pop(report.worker, None)
             return self.grant(salt)
         if report.worker not in self._leases and len(self._live()) >= MOST_WORKERS:
-            raise TooMany(
+            raise TooManyWorkers(
                 f"{MOST_WORKERS:,} workers hold a lease already, the most that one engine supports. Stop some of them."
             )
         grant = self.grant(salt)
@@ -97,7 +97,7 @@ class Leases:
         self._leases[report.worker] = granted(self._leases.get(report.worker), clean, grant, self._clock.real())
         return replace(grant, shares=self._lender.settle(report.worker, report.servers))
 
-    async def watch(self, worker: str, seen: Version, salt: str) -> Grant:
+    async def watch(self, worker: str, seen: Version, salt: str) -> LeaseGrant:
         """The grant as soon as its version is above `seen`, or after a while."""
         if self.refresh() <= seen and not self.closed:
             mine = [future for future, whose in self._waiting.items() if whose == worker and not future.done()]

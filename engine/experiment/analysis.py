@@ -234,7 +234,9 @@ def _guardrail(
     read = kept is not None and kept.at_end
     if kept is not None and read and kept.state in ("held", "broken"):
         return kept
-    bounds = guardrail.once if lock.open and not read else guardrail.any_time(declaration.expected_n(plan))
+    bounds = (
+        guardrail.fixed_bounds if lock.open and not read else guardrail.any_time_bounds(declaration.expected_n(plan))
+    )
     judged = guardrail.judge(plan, control, treatment, declaration.alpha, max(1, declaration.others), bounds)
     return replace(judged, at_end=lock.open)
 

@@ -17,7 +17,7 @@ from engine.experiment.moments import Counts, Measure, Moments, Ratio
 _FEW = 5.0
 
 
-class Tested(Struct, frozen=True):
+class FixedTestResult(Struct, frozen=True):
     """`statistic` has scipy's sign. If the p-value is unreliable, `warning` explains why and `exact_p` replaces
     it."""
 
@@ -34,17 +34,17 @@ class Tested(Struct, frozen=True):
         return self.p if self.exact_p is None else self.exact_p
 
 
-def welch(control: Moments, treatment: Moments) -> Tested | None:
+def welch(control: Moments, treatment: Moments) -> FixedTestResult | None:
     """As scipy.stats.ttest_ind(control, treatment, equal_var=False); None with under two values or no variation."""
     return _t_test("Welch's t-test", control, treatment, equal_var=False)
 
 
-def student(control: Moments, treatment: Moments) -> Tested | None:
+def student(control: Moments, treatment: Moments) -> FixedTestResult | None:
     """As scipy.stats.ttest_ind(control, treatment): the plan's script, unchanged."""
     return _t_test("Student's t-test", control, treatment, equal_var=True)
 
 
-def _t_test(name: str, control: Moments, treatment: Moments, *, equal_var: bool) -> Tested | None:
+def _t_test(name: str, control: Moments, treatment: Moments, *, equal_var: bool) -> FixedTestResult | None:
     of = difference(control, treatment)
     if of is None or control.variance is None or treatment.variance is None:
         return None
@@ -63,7 +63,7 @@ def _t_test(name: str, control: Moments, treatment: Moments, *, equal_var: bool)
     return _tested(name, float(result.statistic), dof, float(result.pvalue))
 
 
-def paired(differences: Moments) -> Tested | None:
+def paired(differences: Moments) -> FixedTestResult | None:
     """As scipy.stats.ttest_rel, from the pairs' differences; None with under two pairs or no variation."""
     of = single(differences)
     if of is None:
@@ -73,7 +73,7 @@ def paired(differences: Moments) -> Tested | None:
     return _tested("paired t-test", of.z, of.dof, 2.0 * float(special.stdtr(of.dof, -abs(of.z))))
 
 
-def chi_square(control: Counts, treatment: Counts) -> Tested | None:
+def chi_square(control: Counts, treatment: Counts) -> FixedTestResult | None:
     """As scipy.stats.chi2_contingency(table, correction=False), that is without Yates' correction, which at 500 an arm
     and rates near 1 % turns a 5 % test into a 2 % one. None without data in both arms, or when all outcomes are alike.
     With an expected count under 5 it warns and gives Fisher's exact p beside.
@@ -93,10 +93,10 @@ def chi_square(control: Counts, treatment: Counts) -> Tested | None:
         return tested
     exact = float(stats.fisher_exact(table).pvalue)
     warning = f"An expected count is {least:.1f}, under 5: chi-square is unreliable, judge by Fisher's exact p."
-    return Tested(tested.name, tested.statistic, tested.dof, tested.p, min(1.0, exact), warning)
+    return FixedTestResult(tested.name, tested.statistic, tested.dof, tested.p, min(1.0, exact), warning)
 
 
-def by_document(control: Ratio, treatment: Ratio) -> Tested | None:
+def by_document(control: Ratio, treatment: Ratio) -> FixedTestResult | None:
     """Welch's t-test of two rates whose answers come in documents; the sign is scipy's, control minus treatment."""
     of = difference(control, treatment)
     if of is None:
@@ -118,7 +118,7 @@ def plan_p(control: Measure, treatment: Measure) -> float | None:
     return None if tested is None else tested.p
 
 
-def test_for(control: Measure, treatment: Measure) -> Tested | None:
+def test_for(control: Measure, treatment: Measure) -> FixedTestResult | None:
     """Welch for continuous metrics, chi-square for categorical ones, by document where one has many answers; None when
     unknown or of two kinds.
     """
@@ -131,7 +131,7 @@ def test_for(control: Measure, treatment: Measure) -> Tested | None:
     return None
 
 
-def _tested(name: str, statistic: float, dof: float, p: float) -> Tested | None:
+def _tested(name: str, statistic: float, dof: float, p: float) -> FixedTestResult | None:
     if not (math.isfinite(statistic) and math.isfinite(dof) and math.isfinite(p)):
         return None
-    return Tested(name, statistic, dof, p)
+    return FixedTestResult(name, statistic, dof, p)

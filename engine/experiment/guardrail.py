@@ -21,12 +21,12 @@ from engine.experiment.words import number
 Bounds = Callable[[Contrast | None, float], Interval | None]  # (contrast, one-sided error)
 
 
-def any_time(expected_n: float) -> Bounds:
+def any_time_bounds(expected_n: float) -> Bounds:
     """Bounds that hold at every look."""
     return lambda of, alpha: sequence.bounds(of, alpha, expected_n)
 
 
-def once(of: Contrast | None, alpha: float) -> Interval | None:
+def fixed_bounds(of: Contrast | None, alpha: float) -> Interval | None:
     """Bounds for the one look at the declared end."""
     if of is None:
         return None
@@ -67,7 +67,7 @@ def _rate(
     if not isinstance(treatment, Counts):
         alone = single(treatment)
         outcome = _state(bounds(alone, alpha), limit, bounds(alone, harm), limit)
-    elif bounds is once:
+    elif bounds is fixed_bounds:
         outcome = _state(exact_bounds(treatment, alpha), limit, exact_bounds(treatment, harm), limit)
     else:
         live = [sequence.rate_bounds(treatment, error, limit) for error in (alpha, harm)]

@@ -17,7 +17,7 @@ from engine.gameday.scenario import Scenario
 from engine.gameday.scoring import Act, Score, ScreenLook, Shift, Slice
 from engine.plan.durations import iso
 from engine.report import incident
-from engine.report.model import Happened
+from engine.report.model import IncidentMoment
 from engine.rollout.state import DOWN
 from engine.store import log
 from engine.store.log import Row
@@ -41,7 +41,7 @@ class Debrief(Struct, frozen=True):
     speed: float
     began: float
     score: Score
-    moments: tuple[Happened, ...]
+    moments: tuple[IncidentMoment, ...]
     truth: str
     best: str
 
@@ -210,23 +210,23 @@ def _moments(
     rows: list[Row],
     moments: tuple[JournalEntry, ...],
     visible: float,
-) -> tuple[Happened, ...]:
+) -> tuple[IncidentMoment, ...]:
     """Oldest first: what went wrong (hidden until now), what became visible, who looked, what was done."""
     out = [h for h in incident.between(conn, shift.began, shift.ended, rows) if h.kind != "message"]
     screens = ""
     for look in shift.looks:
         if look.screen != screens:
             screens = look.screen
-            out.append(Happened(look.at, "look", f"you opened {look.screen}"))
+            out.append(IncidentMoment(look.at, "look", f"you opened {look.screen}"))
     if scenario.right and visible <= shift.ended:
-        out.append(Happened(visible, "first", "VISIBLE: par counts from here"))
+        out.append(IncidentMoment(visible, "first", "VISIBLE: par counts from here"))
     for moment in moments:
         if moment.kind == "step" and scenario.steps[moment.step].deed in HIDDEN:
-            out.append(Happened(moment.at, "first", f"HIDDEN: {scenario.steps[moment.step].fact}"))
+            out.append(IncidentMoment(moment.at, "first", f"HIDDEN: {scenario.steps[moment.step].fact}"))
         elif moment.kind == "back":
-            out.append(Happened(moment.at, "decision", "a new engine runs"))
+            out.append(IncidentMoment(moment.at, "decision", "a new engine runs"))
         elif moment.kind == "refused":
-            out.append(Happened(moment.at, "decision", f"{moment.text} tried to promote and was refused"))
+            out.append(IncidentMoment(moment.at, "decision", f"{moment.text} tried to promote and was refused"))
         elif moment.kind == "room":
-            out.append(Happened(moment.at, "decision", "the core dump is removed: there is space again"))
+            out.append(IncidentMoment(moment.at, "decision", "the core dump is removed: there is space again"))
     return tuple(sorted(out, key=lambda moment: moment.at)[:MOST])

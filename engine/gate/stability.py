@@ -89,5 +89,5 @@ def _missed(condition: Condition, day: Bucket) -> str:
         return ""
     if bounds.compare(value, condition.op, condition.value):
         return ""
-    shown, asked = words.beside(condition.metric, value, condition.value)
+    shown, asked = words.value_and_threshold(condition.metric, value, condition.value)
     return f"{words.NAMES[condition.metric]} {shown} (n {n}), target {condition.op} {asked}"

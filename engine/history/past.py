@@ -24,7 +24,7 @@ from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
 from engine.rollout.state import State, stage_of
 from engine.store import log, series
-from engine.store.database import one_moment
+from engine.store.database import read_transaction
 from engine.store.reader import decision_view
 from engine.store.rollup import LEVELS
 from engine.text import percent
@@ -45,7 +45,7 @@ NOT_KEPT = (
 def view_at(conn: sqlite3.Connection, plan: Plan, at: float) -> View:
     """Raises NothingKept before the first decision. `plan` is today's; if the rollout ran under another, that one is
     used."""
-    with one_moment(conn):
+    with read_transaction(conn):
         state, rows = decided.decided(conn, at)
         return _view(conn, decided.plan_then(conn, plan, state), state, rows, at)
 

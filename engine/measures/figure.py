@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Figure(Struct, frozen=True):
+class MetricValue(Struct, frozen=True):
     """A stage's figure with its sample; `good` is None without data or without a target.
 
     `words` is the whole text. `short` and `evidence` are its parts; both are "" for a figure that is only words.
@@ -18,5 +18,5 @@ class Figure(Struct, frozen=True):
     evidence: str = ""  # "6 of 1520"
 
     @classmethod
-    def of(cls, value: float, short: str, evidence: str, good: bool | None) -> Figure:
+    def of(cls, value: float, short: str, evidence: str, good: bool | None) -> MetricValue:
         return cls(value, f"{short} ({evidence})" if evidence else short, good, short, evidence)

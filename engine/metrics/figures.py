@@ -10,7 +10,7 @@ import msgspec
 
 from engine import bounds
 from engine.measures.bucket import Bucket
-from engine.measures.figure import Figure
+from engine.measures.figure import MetricValue
 from engine.plan.model import Metric, Plan, Stage
 from engine.quality import review
 from engine.store import series
@@ -48,33 +48,33 @@ def judge(value: float | None, wanted: tuple[str, float] | None) -> bool | None:
 # -- what was measured -----------------------------------------------------------------------------------------------
 
 
-def error_rate(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
+def error_rate(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
     n, k = bucket.attempts, bucket.errors
     if not n:
-        return Figure(None, "no LLM documents")
+        return MetricValue(None, "no LLM documents")
     upper = rate_percent(bounds.rate_upper(k, n))
-    return Figure.of(k / n, rate_percent(k / n), f"{k} of {n}, at most {upper}", judge(k / n, wanted))
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n}, at most {upper}", judge(k / n, wanted))
 
 
-def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
+def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
     mean = bucket.mean_ms
     if mean is None:
-        return Figure(None, "no fresh LLM calls")
-    return Figure.of(mean, _time(mean), f"n {bucket.fresh}", judge(mean, wanted))
+        return MetricValue(None, "no fresh LLM calls")
+    return MetricValue.of(mean, _time(mean), f"n {bucket.fresh}", judge(mean, wanted))
 
 
-def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
+def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
     p95 = bucket.histogram.quantile(0.95)
     if p95 is None:
-        return Figure(None, "no fresh LLM calls")
-    return Figure.of(p95, _time(p95), f"n {bucket.fresh}", judge(p95, wanted))
+        return MetricValue(None, "no fresh LLM calls")
+    return MetricValue.of(p95, _time(p95), f"n {bucket.fresh}", judge(p95, wanted))
 
 
-def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Figure:
+def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
     n, k = bucket.lookups, bucket.hits
     if not n:
-        return Figure(None, "no cache lookups")
-    return Figure.of(k / n, rate_percent(k / n), f"{k} of {n}", judge(k / n, wanted))
+        return MetricValue(None, "no cache lookups")
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n}", judge(k / n, wanted))
 
 
 def methods(bucket: Bucket) -> str:
@@ -95,15 +95,15 @@ def _time(ms: float) -> str:
 
 def satisfaction(
     conn: sqlite3.Connection, stage: int, since: float = 0.0, wanted: tuple[str, float] | None = None
-) -> Figure:
+) -> MetricValue:
     row = conn.execute(
         "SELECT count(*), total(value >= ?) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?",
         (SATISFIED, stage, since),
     ).fetchone()
     n, k = int(row[0]), int(row[1])
     if not n:
-        return Figure(None, "no ratings")
-    return Figure.of(k / n, rate_percent(k / n), f"{k} of {n} ratings", judge(k / n, wanted))
+        return MetricValue(None, "no ratings")
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n} ratings", judge(k / n, wanted))
 
 
 def complaints(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> int:
@@ -113,14 +113,14 @@ def complaints(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> int:
     return int(row[0])
 
 
-def quality(conn: sqlite3.Connection, stage: int, wanted: tuple[str, float] | None = None) -> Figure:
+def quality(conn: sqlite3.Connection, stage: int, wanted: tuple[str, float] | None = None) -> MetricValue:
     """Share of this stage's reviewed documents that most of their reviewers judged good."""
     verdict = review.verdict(conn, stage, 0.0)
     if not verdict.documents:
-        return Figure(None, "no review")
+        return MetricValue(None, "no review")
     share = verdict.good / verdict.documents
     evidence = f"{verdict.good} of {verdict.documents} documents"
-    return Figure.of(share, f"{rate_percent(share)} judged good", evidence, judge(share, wanted))
+    return MetricValue.of(share, f"{rate_percent(share)} judged good", evidence, judge(share, wanted))
 
 
 # -- what was computed -------------------------------------------------------------------------------------------------
@@ -144,11 +144,11 @@ EXPERIMENT = ("ab_report",)
 
 def search(
     conn: sqlite3.Connection, visits: list[tuple[float, float]], wanted: tuple[str, float] | None = None
-) -> Figure:
+) -> MetricValue:
     """The last search measurement made during these spans of time."""
     results = [body for low, high in visits for _, _, body in measures(conn, SEARCH, low, high)]
     if not results:
-        return Figure(None, "not measured")
+        return MetricValue(None, "not measured")
     improvement = results[-1].get("improvement", results[-1].get("value"))
     if isinstance(improvement, dict):
         improvement = improvement.get("mrr", improvement)
@@ -157,9 +157,9 @@ def search(
     else:
         value, low, high = improvement, None, None
     if not isinstance(value, int | float):
-        return Figure(None, sentence_of(results[-1]) or "not known")
+        return MetricValue(None, sentence_of(results[-1]) or "not known")
     between = f"{_change(low)} to {_change(high)}" if low is not None and high is not None else ""
-    return Figure.of(float(value), _change(float(value)), between, judge(float(value), wanted))
+    return MetricValue.of(float(value), _change(float(value)), between, judge(float(value), wanted))
 
 
 def _change(value: float) -> str:

@@ -45,7 +45,7 @@ def find_plan_of_store(start: str | Path = ".") -> Path | None:
     return None
 
 
-class Meant(NamedTuple):
+class CandidateStores(NamedTuple):
     """The stores that a plan may mean. `doubt` explains why the first is uncertain; "" if the plan names it."""
 
     first: Path
@@ -56,7 +56,7 @@ class Meant(NamedTuple):
 
 def store_of(plan: Path) -> Path:
     """The folder of a plan's store, from what can be read of the plan. Relative to the plan's own folder."""
-    return meant(plan).first
+    return candidate_stores(plan).first
 
 
 def lost_plan(start: str | Path = ".") -> Path | None:
@@ -68,7 +68,7 @@ def lost_plan(start: str | Path = ".") -> Path | None:
     return None
 
 
-def meant(plan: Path) -> Meant:
+def candidate_stores(plan: Path) -> CandidateStores:
     """The plan's store, and every other store it may mean: the one it last ran with, and any a broken plan may name.
     Never raises or blocks, whatever lies under the plan's name."""
     beside = Path(os.path.realpath(plan)).parent
@@ -80,7 +80,7 @@ def meant(plan: Path) -> Meant:
             path = table.get("path", STORE) if isinstance(table, dict) else STORE
             named = _place(beside, path) if isinstance(path, str) else None
             if named is not None:
-                return Meant(named, tuple(store for store in ran if not _same(store, named)))
+                return CandidateStores(named, tuple(store for store in ran if not _same(store, named)))
             trouble = "[store] path is not the path of a folder"
         except (ValueError, RecursionError) as error:
             trouble = str(error)
@@ -90,7 +90,7 @@ def meant(plan: Path) -> Meant:
     there = [store for store in all_of_them if _is_folder(store)] or all_of_them
     first = ran[0] if ran else there[0]
     doubt = f"{plan} cannot be read ({trouble}), so it is uncertain which store it means"
-    return Meant(first, tuple(store for store in there if not _same(store, first)), doubt, bool(ran))
+    return CandidateStores(first, tuple(store for store in there if not _same(store, first)), doubt, bool(ran))
 
 
 def _read(plan: Path) -> tuple[str, str]:

@@ -67,7 +67,7 @@ class Marks(Struct, frozen=True):
     flaws: dict[Side, tuple[Flaw, ...]]
 
 
-class Judged(Struct, frozen=True):
+class StoredJudgement(Struct, frozen=True):
     document: str
     reviewer: str
     at: float
@@ -172,14 +172,14 @@ def keep_judgement(
     conn.execute("INSERT OR REPLACE INTO review VALUES (?,?,?,?,?)", (sample, document, reviewer, at, body))
 
 
-def judgements(conn: sqlite3.Connection, sample: int) -> tuple[Judged, ...]:
+def judgements(conn: sqlite3.Connection, sample: int) -> tuple[StoredJudgement, ...]:
     rows = conn.execute(
         "SELECT document_id, reviewer, at, body FROM review WHERE sample = ? ORDER BY at, reviewer", (sample,)
     ).fetchall()
-    return tuple(Judged(document, reviewer, at, _marks.decode(body)) for document, reviewer, at, body in rows)
+    return tuple(StoredJudgement(document, reviewer, at, _marks.decode(body)) for document, reviewer, at, body in rows)
 
 
-def latest(conn: sqlite3.Connection, stage: int, since: float) -> tuple[Sample | None, tuple[Judged, ...]]:
+def latest(conn: sqlite3.Connection, stage: int, since: float) -> tuple[Sample | None, tuple[StoredJudgement, ...]]:
     """The last sample of this stage since `since`, and its judgements."""
     sample = latest_sample(conn, stage, since)
     return (sample, judgements(conn, sample.id)) if sample is not None else (None, ())
@@ -206,7 +206,7 @@ class Summary(Struct, frozen=True):
     flaws: dict[str, int]
 
 
-def summary(judged: Iterable[Judged]) -> Summary:
+def summary(judged: Iterable[StoredJudgement]) -> Summary:
     every = list(judged)
 
     def answers(name: str) -> list[Judgement]:

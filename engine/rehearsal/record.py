@@ -24,7 +24,7 @@ from engine.text import clean_line
 NAME = "rehearsals.jsonl"
 
 
-class Passed(Struct, frozen=True):
+class PassedRehearsal(Struct, frozen=True):
     """`at` is epoch seconds of the machine; the proofs are those of the rehearsal's own rollbacks."""
 
     at: float
@@ -43,7 +43,7 @@ class Passed(Struct, frozen=True):
         )
 
 
-def passed(conn: sqlite3.Connection, who: str, at: float) -> Passed | None:
+def passed(conn: sqlite3.Connection, who: str, at: float) -> PassedRehearsal | None:
     """The record for a rehearsal's store; None while one of the two proofs is missing."""
     from engine.store import log
     from engine.store.verification import verify
@@ -57,10 +57,14 @@ def passed(conn: sqlite3.Connection, who: str, at: float) -> Passed | None:
     if len(proofs) < 2:
         return None
     verified = verify(conn)
-    return Passed(at, who, proofs[True], proofs[False], verified.decisions, verified.head) if verified.ok else None
+    return (
+        PassedRehearsal(at, who, proofs[True], proofs[False], verified.decisions, verified.head)
+        if verified.ok
+        else None
+    )
 
 
-def keep(folder: Path, record: Passed) -> bool:
+def keep(folder: Path, record: PassedRehearsal) -> bool:
     """Append to the store's file; False if it cannot be written."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,12 +80,12 @@ def home() -> Path:
     return Path(platformdirs.user_state_dir("rollout-console"))
 
 
-def last_passed(*folders: Path) -> Passed | None:
+def last_passed(*folders: Path) -> PassedRehearsal | None:
     """The latest record in these folders; malformed lines are skipped."""
-    passed: list[Passed] = []
+    passed: list[PassedRehearsal] = []
     for folder in folders:
         with contextlib.suppress(OSError):
             for line in files.read(folder / NAME).content.splitlines():
                 with contextlib.suppress(msgspec.MsgspecError):
-                    passed.append(msgspec.json.decode(line, type=Passed))
+                    passed.append(msgspec.json.decode(line, type=PassedRehearsal))
     return max(passed, key=lambda record: record.at, default=None)

@@ -13,7 +13,6 @@ import sqlite3
 from msgspec.structs import replace
 
 from engine.gate.checklist import Signature, signatures
-from engine.measures.figure import Figure
 from engine.metrics import figures
 from engine.plan.model import Item, Metric, Plan, Stage
 from engine.report import summary, timeline
@@ -26,14 +25,14 @@ from engine.report.model import (
     Point,
     RolloutReport,
     Sent,
-    Signed,
+    SignedItem,
     StageStory,
     Target,
     WrittenNote,
 )
 from engine.report.timeline import Spent, Visit
 from engine.store import log, series
-from engine.store.database import one_moment
+from engine.store.database import read_transaction
 from engine.store.log import Row
 from engine.store.verification import verify
 from engine.text import clean_block, clean_line
@@ -50,7 +49,7 @@ MOST_POINTS = 360
 
 def gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
     """The whole report, as of one moment even if an engine is writing. sqlite3.Error if the store cannot be read."""
-    with one_moment(conn):
+    with read_transaction(conn):
         return _gather(conn, plan)
 
 
@@ -161,13 +160,13 @@ def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visi
     )
 
 
-def _signed(conn: sqlite3.Connection, items: tuple[Item, ...], stage: int) -> tuple[Signed, ...]:
+def _signed(conn: sqlite3.Connection, items: tuple[Item, ...], stage: int) -> tuple[SignedItem, ...]:
     signed = signatures(conn, stage)
     out = []
     for item in items:
         kept = signed.get(item.id) or Signature(stage, item.id)
         note = "; ".join(part for part in (clean_line(kept.written, 300), clean_line(kept.evidence, 300)) if part)
-        out.append(Signed(item.text, kept.state, clean_line(kept.actor, 60), kept.at, note))
+        out.append(SignedItem(item.text, kept.state, clean_line(kept.actor, 60), kept.at, note))
     return tuple(out)
 
 
@@ -338,4 +337,4 @@ def _version() -> str:
         return "not installed"
 
 
-__all__ = ["Figure", "MeasuredResult", "gather", "stage_stories"]
+__all__ = ["MeasuredResult", "gather", "stage_stories"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.resources import files
 
-from engine.measures.figure import Figure
+from engine.measures.figure import MetricValue
 from engine.plan.durations import format_duration
 from engine.report import charts, html_record
 from engine.report.elements import Child, Element, el, page
@@ -97,7 +97,7 @@ def _glance(story: RolloutReport) -> Element:
     )
 
 
-def split(figure: Figure) -> tuple[str, str]:
+def split(figure: MetricValue) -> tuple[str, str]:
     """The figure and its evidence: "0.4 %" and "6 of 1520"."""
     return figure.short or figure.words, figure.evidence.replace(" %", "\u00a0%")
 
@@ -177,7 +177,7 @@ def _stage_head(stage: StageStory) -> Element:
     return el("span", stage.label, el("small", f"{stage.name}, {percent(stage.percent_bp)}"))
 
 
-def _cell(stage: StageStory, figure: Figure) -> Child:
+def _cell(stage: StageStory, figure: MetricValue) -> Child:
     if stage.entered is None:
         return el("span", "not entered", class_="quiet")
     if figure.value is None:

@@ -6,7 +6,7 @@ from engine.report import charts
 from engine.report.elements import Child, Element, el
 from engine.report.html_parts import Section, table, when
 from engine.report.markdown import NO_FINDING, NO_INCIDENT, PROMPTS, delivery, times
-from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, Signed
+from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, SignedItem
 from engine.text import counted, percent
 
 TICKS = {"done": ("✓", "good", "done"), "failed": ("✗", "bad", "failed"), "open": ("○", "quiet", "open")}
@@ -173,7 +173,7 @@ def checklists(story: RolloutReport) -> Section:
     return "checklists", "Checklists", content or [el("p", "The plan has none.")]
 
 
-def _signed(item: Signed) -> Element:
+def _signed(item: SignedItem) -> Element:
     sign, kind, label = TICKS.get(item.state, TICKS["open"])
     who: list[Child] = [item.by, ", ", when(item.at)] if item.by and item.at is not None else []
     words_: list[Child] = [": " if who else "", item.words] if item.words else []

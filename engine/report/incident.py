@@ -10,7 +10,7 @@ import msgspec
 from engine import bounds
 from engine.measures.attendance import LOOK, Attendance
 from engine.plan.durations import format_duration
-from engine.report.model import Happened, Incident
+from engine.report.model import Incident, IncidentMoment
 from engine.store.log import Row
 from engine.text import clean_line, counted, rate_percent
 from engine.triggers.wording import Reading
@@ -23,18 +23,18 @@ OTHERWISE = frozenset({"message", "complaint"})  # decisions of these kinds have
 KEPT = {"kept": "kept, not sent", "waiting": "waiting to be sent", "failed": "FAILED"}
 
 
-def happened(conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row]) -> tuple[Happened, ...]:
+def happened(conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row]) -> tuple[IncidentMoment, ...]:
     """Oldest first."""
     start, end = span(incident)
     out = [*_first_failure(conn, incident), *between(conn, start, end, rows, incident.decided)]
     if incident.effective is not None:
-        out.append(Happened(incident.effective, "proof", incident.proof or "0 % was observed"))
+        out.append(IncidentMoment(incident.effective, "proof", incident.proof or "0 % was observed"))
     return tuple(sorted(out, key=lambda moment: moment.at)[:MOST])
 
 
 def between(
     conn: sqlite3.Connection, start: float, end: float, rows: Sequence[Row], breaches_until: float | None = None
-) -> list[Happened]:
+) -> list[IncidentMoment]:
     """What was seen, complained of, looked at, sent and decided in this time, in no order."""
     out = [*_breaches(conn, start, end if breaches_until is None else breaches_until), *_complaints(conn, start, end)]
     out += [*_looks(conn, start, end), *_messages(conn, start, end)]
@@ -43,7 +43,7 @@ def between(
         if start <= d.at <= end and d.kind not in SKIPPED | OTHERWISE:
             why = f": {clean_line(d.reason, 200)}" if d.reason and d.reason not in d.sentence else ""
             kind = "fired" if d.kind == "trigger" else "decision"
-            out.append(Happened(d.at, kind, f"{clean_line(d.sentence, 300)}{why}"))
+            out.append(IncidentMoment(d.at, kind, f"{clean_line(d.sentence, 300)}{why}"))
     return out
 
 
@@ -79,7 +79,7 @@ def cost(conn: sqlite3.Connection, incident: Incident) -> str:
     )
 
 
-def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[Happened]:
+def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[IncidentMoment]:
     if incident.onset is None:
         return []
     row = conn.execute(
@@ -88,13 +88,13 @@ def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[Happene
         (incident.onset - 0.001, incident.onset + 1),
     ).fetchone()
     if row is None:
-        return [Happened(incident.onset, "first", "first bad document; its row is no longer kept")]
+        return [IncidentMoment(incident.onset, "first", "first bad document; its row is no longer kept")]
     at, document, error, message, ms = row
     what = f"{error}{f', {clean_line(message, 120)}' if message else ''}" if error else f"took {ms / 1000:.2f} s"
-    return [Happened(at, "first", f"first bad document {clean_line(document, 80)}: {what}")]
+    return [IncidentMoment(at, "first", f"first bad document {clean_line(document, 80)}: {what}")]
 
 
-def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
+def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[IncidentMoment]:
     """When each trigger went into breach, with value, n and bound at that time."""
     was: dict[str, str] = {}
     out = []
@@ -104,7 +104,7 @@ def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[Happen
         (start, end),
     ).fetchall():
         if verdict == "breach" and was.get(trigger) != "breach":
-            out.append(Happened(at, "seen", f"{trigger} in breach: {_reading(body)}"))
+            out.append(IncidentMoment(at, "seen", f"{trigger} in breach: {_reading(body)}"))
         was[trigger] = verdict
     return out
 
@@ -119,15 +119,15 @@ def _reading(body: str) -> str:
     return f"{clean_line(r.headline or r.sentence, 200)} (n {r.n}{bound})"
 
 
-def _complaints(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
+def _complaints(conn: sqlite3.Connection, start: float, end: float) -> list[IncidentMoment]:
     rows = conn.execute(
         "SELECT at, text FROM feedback WHERE kind = 'complaint' AND at >= ? AND at <= ? ORDER BY at LIMIT 20",
         (start, end),
     ).fetchall()
-    return [Happened(at, "complaint", f"complaint: {clean_line(text, 160) or 'no text'}") for at, text in rows]
+    return [IncidentMoment(at, "complaint", f"complaint: {clean_line(text, 160) or 'no text'}") for at, text in rows]
 
 
-def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
+def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[IncidentMoment]:
     """Who opened a console and who closed it."""
     out = []
     for at, body in conn.execute(
@@ -136,14 +136,15 @@ def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]
         look = msgspec.json.decode(body, type=Attendance)
         where = f" ({clean_line(look.terminal, 40)})" if look.terminal else ""
         verb = "opened a console" if look.what == "came" else "closed a console"
-        out.append(Happened(at, "look", f"{clean_line(look.name, 60)} {verb}{where}"))
+        out.append(IncidentMoment(at, "look", f"{clean_line(look.name, 60)} {verb}{where}"))
     return out
 
 
-def _messages(conn: sqlite3.Connection, start: float, end: float) -> list[Happened]:
+def _messages(conn: sqlite3.Connection, start: float, end: float) -> list[IncidentMoment]:
     rows = conn.execute(
         "SELECT at, message, state FROM outbox WHERE at >= ? AND at <= ? ORDER BY at LIMIT 20", (start, end)
     ).fetchall()
     return [
-        Happened(at, "message", f"message {clean_line(name, 40)}: {KEPT.get(state, state)}") for at, name, state in rows
+        IncidentMoment(at, "message", f"message {clean_line(name, 40)}: {KEPT.get(state, state)}")
+        for at, name, state in rows
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from engine.measures.figure import Figure
+from engine.measures.figure import MetricValue
 from engine.plan.durations import iso
-from engine.report.model import Chapter, Incident, LoggedDecision, RolloutReport, Sent, Signed, StageStory
+from engine.report.model import Chapter, Incident, LoggedDecision, RolloutReport, Sent, SignedItem, StageStory
 from engine.report.timeline import duration, span
 from engine.text import counted, percent
 
@@ -87,7 +87,7 @@ def _metrics(story: RolloutReport) -> str:
     )
 
 
-METRICS: tuple[tuple[str, Callable[[StageStory], Figure]], ...] = (
+METRICS: tuple[tuple[str, Callable[[StageStory], MetricValue]], ...] = (
     ("Error Rate", lambda s: s.error_rate),
     ("Avg Time", lambda s: s.latency),
     ("p95 latency", lambda s: s.p95),
@@ -98,11 +98,11 @@ METRICS: tuple[tuple[str, Callable[[StageStory], Figure]], ...] = (
 )
 
 
-def _cell(stage: StageStory, figure: Figure) -> str:
+def _cell(stage: StageStory, figure: MetricValue) -> str:
     return "not entered" if stage.entered is None else escape(marked(figure))
 
 
-def marked(figure: Figure) -> str:
+def marked(figure: MetricValue) -> str:
     """The figure and whether it is within its target."""
     return figure.words + {True: ", ok", False: ", MISSED", None: ""}[figure.good]
 
@@ -225,7 +225,7 @@ def _checklists(story: RolloutReport) -> list[str]:
     return out or ["The plan has none."]
 
 
-def _signed(item: Signed) -> str:
+def _signed(item: SignedItem) -> str:
     who = f" ({escape(item.by)}, {iso(item.at)})" if item.by and item.at is not None else ""
     note = f": {escape(item.words)}" if item.words else ""
     return f"- {STATES.get(item.state, '[ ]')} {escape(item.text)}{who}{note}"

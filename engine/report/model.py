@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from engine.measures.figure import Figure
+from engine.measures.figure import MetricValue
 
 Point = tuple[float, float | None]
 
@@ -33,15 +33,15 @@ class StageStory(Struct, frozen=True):
     bake_s: float
     documents: int
     llm_documents: int
-    error_rate: Figure
-    latency: Figure
-    p95: Figure
-    cache: Figure
-    search: Figure
-    quality: Figure
-    satisfaction: Figure
+    error_rate: MetricValue
+    latency: MetricValue
+    p95: MetricValue
+    cache: MetricValue
+    search: MetricValue
+    quality: MetricValue
+    satisfaction: MetricValue
     complaints: int
-    signed: tuple[Signed, ...]
+    signed: tuple[SignedItem, ...]
     stable: bool = False  # no stage of the plan, but the time after the last one
 
     @property
@@ -49,7 +49,7 @@ class StageStory(Struct, frozen=True):
         return "Stable" if self.stable else f"Stage {self.number}"
 
 
-class Signed(Struct, frozen=True):
+class SignedItem(Struct, frozen=True):
     """A checklist item and its state."""
 
     text: str
@@ -59,7 +59,7 @@ class Signed(Struct, frozen=True):
     words: str
 
 
-class Entry(Struct, frozen=True):
+class TimelineEntry(Struct, frozen=True):
     """A line of the timeline; `count` > 1: a run of the same kind, of which `until` is the last."""
 
     at: float
@@ -91,7 +91,7 @@ class LoggedDecision(Struct, frozen=True):
     hash: str
 
 
-class Happened(Struct, frozen=True):
+class IncidentMoment(Struct, frozen=True):
     """A moment of an incident. `kind`: first, seen, look, decision, fired, proof, complaint or message."""
 
     at: float
@@ -117,7 +117,7 @@ class Incident(Struct, frozen=True):
     cause: str  # as written by a person
     resumed: float | None
     restored: int  # documents whose frequency keywords were restored
-    happened: tuple[Happened, ...] = ()
+    happened: tuple[IncidentMoment, ...] = ()
     cost: str = ""
 
     @property
@@ -217,13 +217,13 @@ class RolloutReport(Struct, frozen=True):
     stable: bool
     target: Target
     stages: tuple[StageStory, ...]
-    timeline: tuple[Entry, ...]
+    timeline: tuple[TimelineEntry, ...]
     verdicts: tuple[LoggedDecision, ...]
     incidents: tuple[Incident, ...]
     overrides: tuple[LoggedDecision, ...]
     quality: tuple[MeasuredResult, ...]
     experiment: tuple[MeasuredResult, ...]
-    post_rollout: tuple[Signed, ...]
+    post_rollout: tuple[SignedItem, ...]
     review: tuple[Chapter, ...]
     messages: tuple[Sent, ...]
     curves: Curves | None

@@ -18,7 +18,7 @@ from engine.metrics import figures
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan, Stage
 from engine.report import incident
-from engine.report.model import Entry, Incident, LoggedDecision
+from engine.report.model import Incident, LoggedDecision, TimelineEntry
 from engine.rollout.state import State, transition
 from engine.store import log, series
 from engine.store.log import Row
@@ -118,9 +118,9 @@ _MEASURED: dict[str, Callable[[Bucket, float], float | None]] = {
 # -- timeline and decisions ------------------------------------------------------------------------------------------
 
 
-def timeline(rows: Sequence[Row]) -> tuple[Entry, ...]:
+def timeline(rows: Sequence[Row]) -> tuple[TimelineEntry, ...]:
     """The whole log, oldest first; a run of minor entries of one kind becomes one line."""
-    out: list[Entry] = []
+    out: list[TimelineEntry] = []
     for kind, run in itertools.groupby(rows, key=lambda row: row.decision.kind):
         group = list(run)
         if kind in DECIDED or kind == "start" or len(group) < RUN:
@@ -131,13 +131,13 @@ def timeline(rows: Sequence[Row]) -> tuple[Entry, ...]:
             f"{clean_line(first.sentence, 300)} ... and {len(group) - 1} more like it, the last: "
             f"{clean_line(last.sentence, 300)}"
         )
-        out.append(Entry(first.at, kind, more, last.stage, last.percent_bp, False, len(group), last.at))
+        out.append(TimelineEntry(first.at, kind, more, last.stage, last.percent_bp, False, len(group), last.at))
     return tuple(out)
 
 
-def _entry(row: Row) -> Entry:
+def _entry(row: Row) -> TimelineEntry:
     d = row.decision
-    return Entry(d.at, d.kind, clean_line(d.sentence, 600), d.stage, d.percent_bp, d.override)
+    return TimelineEntry(d.at, d.kind, clean_line(d.sentence, 600), d.stage, d.percent_bp, d.override)
 
 
 def verdict(row: Row) -> LoggedDecision:

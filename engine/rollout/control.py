@@ -151,7 +151,7 @@ def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> De
 def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, how: str = "") -> Decision:
     """To 0 % (stage Internal, or Preparation if still there), or to an earlier stage. Idempotent; never raises the
     percentage."""
-    zero = min(state.stage, first_after_zero(plan))
+    zero = min(state.stage, highest_zero_stage(plan))
     stage, bp = zero, 0
     if to_stage is not None and zero <= to_stage < min(state.stage, len(plan.stages)):
         stage, bp = to_stage, min(state.percent_bp, plan.stages[to_stage].percent_bp)
@@ -201,7 +201,7 @@ def zero_instead(plan: Plan | None, to_stage: int | None, stage: int | None = No
     return (plan and not_below(plan, to_stage, stage)) or why
 
 
-def first_after_zero(plan: Plan) -> int:
+def highest_zero_stage(plan: Plan) -> int:
     """The highest stage that runs at 0 %: where a rollback to zero lands, so that every gate must be passed again."""
     return max((s.number for s in plan.stages if s.percent_bp == 0), default=0)
 

@@ -300,7 +300,7 @@ def outsider(folder: Path, sock: socket.socket) -> str:
         return ""
     if status.st_mode & stat.S_IWGRP and status.st_gid in peer_groups(sock):
         return ""
-    return f"The store in {folder} is not open to uid {uid}: run this as its owner, or as a member of [store] group."
+    return f"uid {uid} has no access to the store in {folder}: run this as its owner, or as a member of [store] group."
 
 
 def rooms() -> tuple[Room, Room]:

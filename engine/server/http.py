@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from engine.client.client import Reply
-from engine.client.identity import going_by, peer
+from engine.client.identity import named_actor, peer
 from engine.plan.durations import iso, parse_when
 from engine.rollout.state import Actor
 from engine.server import commands
@@ -55,7 +55,7 @@ PAGE_HEADERS = {
 }
 
 
-class Unfit(ValueError):
+class InvalidRequest(ValueError):
     """Fields that no request can have. The message is a sentence."""
 
 
@@ -260,7 +260,7 @@ def read_fields(body: bytes) -> dict[str, Any] | Response:
     """A JSON object with clean texts and with numbers every part of the engine can store; or the answer to send."""
     try:
         fields = plain(json.loads(body or b"{}"))
-    except Unfit as error:
+    except InvalidRequest as error:
         return _invalid(f"Invalid request: {error}. Nothing has changed.")
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
@@ -276,7 +276,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     """The value without anything that controls a terminal or breaks an encoder: control characters and lone surrogates
     become marks. Unfit for NaN, numbers beyond 2^53, and excessive nesting."""
     if depth > DEEPEST:
-        raise Unfit(f"it is nested more than {DEEPEST} deep")
+        raise InvalidRequest(f"it is nested more than {DEEPEST} deep")
     if isinstance(value, str):
         return value if value.isprintable() else clean_block(value, len(value))
     if isinstance(value, dict):
@@ -284,7 +284,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [plain(one, depth + 1) for one in value]
     if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:  # NaN compares with nothing
-        raise Unfit("a number is larger than 2^53 or is NaN")
+        raise InvalidRequest("a number is larger than 2^53 or is NaN")
     return value
 
 
@@ -301,4 +301,4 @@ def actor_of(request: Request) -> Actor:
     except (ValueError, TypeError, RecursionError):
         name, ssh, terminal, more = "", "", "", []
     actor = peer(uid, request.client.port if request.client else 0, name, ssh, terminal)
-    return going_by(actor, more[0]) if more else actor
+    return named_actor(actor, more[0]) if more else actor

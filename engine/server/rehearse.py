@@ -28,7 +28,7 @@ from engine.plan.init import set_value
 from engine.plan.load import PlanError, default_plan_text, load_plan
 from engine.plan.locate import store_of
 from engine.plan.model import Plan
-from engine.rehearsal.record import Passed, passed
+from engine.rehearsal.record import PassedRehearsal, passed
 from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Reader
@@ -107,7 +107,7 @@ class Rehearsal:
         if self._process is not None:
             self._process.wait()
 
-    def passed(self) -> Passed | None:
+    def passed(self) -> PassedRehearsal | None:
         """The record of this rehearsal, once a trigger and a person have each rolled back and both were proven."""
         reader = Reader(self.folder)
         try:

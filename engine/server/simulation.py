@@ -60,7 +60,7 @@ def _exercise(folder: Folder) -> str:
     """What the last engine on this store was, if not a real one."""
     reader = Reader(folder)
     try:
-        view = reader.glance().view
+        view = reader.engine_record().view
     except StoreError:  # none yet, or of another version
         return ""
     finally:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from engine.cluster.identity import mismatch
 from engine.cluster.lease import LeasePoll, LeaseRenewal
-from engine.cluster.leases import TooMany
+from engine.cluster.leases import TooManyWorkers
 from engine.server.answers import answer, refuse
 from engine.service.engine import Engine
 from engine.service.gateways import GatewayDesk
@@ -61,7 +61,7 @@ class Workers:
             return refuse(409, why.code, why.sentence)
         try:
             return answer(200, await engine.leases.renew(report, engine.plan.salt))
-        except TooMany as error:
+        except TooManyWorkers as error:
             return refuse(429, "busy", str(error), retry_after_s=5.0)
         except OSError as error:
             why_not = f"No lease is granted while the store's folder cannot be written: {reason_of(error)}."

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 from engine import VERSION
 from engine.clock import Clock, LapseClock, SystemClock, pace
 from engine.cluster.identity import version
-from engine.cluster.lease import Identity, Terms
+from engine.cluster.lease import LeaseTerms, WorkerIdentity
 from engine.cluster.leases import Leases
 from engine.cluster.window_shares import WindowShares
 from engine.extraction.llm import ErrorKind, LlmPool
@@ -315,17 +315,17 @@ class Engine:
             return [OSError(why) for _ in documents]
         return await self.pipeline.extract_many(documents)
 
-    def terms(self) -> Terms:
+    def terms(self) -> LeaseTerms:
         """What routers obey, for workers outside the engine. A stopping engine grants nothing."""
         permit, state = self.switch.read(), self.state
         epoch = max(permit.epoch, state.epoch)  # a store that cannot be read has none, and a worker's never goes back
         if self.stopping:
-            return Terms(0, False, "the engine is stopping", epoch, state.stage, state.rev, state.last_rev)
-        return Terms(permit.percent_bp, permit.open, permit.why, epoch, state.stage, state.rev, state.last_rev)
+            return LeaseTerms(0, False, "the engine is stopping", epoch, state.stage, state.rev, state.last_rev)
+        return LeaseTerms(permit.percent_bp, permit.open, permit.why, epoch, state.stage, state.rev, state.last_rev)
 
-    def identity(self) -> Identity:
+    def identity(self) -> WorkerIdentity:
         """What a worker must run to work for this engine."""
-        return Identity(version(), self.file_plan.digest, self.pool.model_digest if self.pool.all_known else "")
+        return WorkerIdentity(version(), self.file_plan.digest, self.pool.model_digest if self.pool.all_known else "")
 
     def may_generate(self) -> bool:
         """Whether any request may use a model. In Preparation no document does; a person's check may, until a

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from engine.rollout.engine_only import disown
+from engine.rollout.unrecorded import revoke_unrecorded
 from engine.service import rollback
 from engine.service.engine import REASON_LIMIT, Engine
-from engine.service.witnesses import confirm
+from engine.service.log_confirmation import confirm
 from engine.store.log_continuity import AddedDecisions, MissingHead
 from engine.store.ownership import name_of
 from engine.store.state_folder import SHOWN
@@ -26,11 +26,11 @@ class LogMemory:
         if engine.heads is None or engine.trust.broken:
             return None
         seen = confirm(engine.conn, engine.plan, engine.folder, engine.heads.known)
-        if seen.witness is not None and seen.witness != os.geteuid():
+        if seen.confirmed_by is not None and seen.confirmed_by != os.geteuid():
             engine.event(
-                f"{name_of(seen.witness)}'s engine ran on this store last; it recorded every raise in the log."
+                f"{name_of(seen.confirmed_by)}'s engine ran on this store last; it recorded every raise in the log."
             )
-        elif seen.witness is None and seen.finding is None and engine.state.rev:
+        elif seen.confirmed_by is None and seen.finding is None and engine.state.rev:
             engine.event(
                 "Nothing outside the store confirms its log: this user has not run it on this machine and in this "
                 f"place before, or {SHOWN} was lost. Its {engine.state.rev} decisions are taken over as they are."
@@ -39,7 +39,7 @@ class LogMemory:
         self._distrusted_rev = engine.trust.head.rev
         return seen.finding
 
-    async def disown(self, added: AddedDecisions) -> None:
+    async def revoke_unrecorded(self, added: AddedDecisions) -> None:
         """Take back what decisions gave that no engine recorded."""
         engine = self._engine
         engine.event(
@@ -47,7 +47,9 @@ class LogMemory:
             "or as another user. 0 % is in force. Find out which, check plan and ceiling, then resume with the cause."
         )
         ask = engine.ask(clean_line(added.why, REASON_LIMIT))
-        await rollback.roll_back(engine, ask, automatic=lambda state: disown(engine.plan, added.known, state, ask))
+        await rollback.roll_back(
+            engine, ask, automatic=lambda state: revoke_unrecorded(engine.plan, added.known, state, ask)
+        )
 
     def keep(self) -> None:
         """Keep the head, so that the next start sees a log that was cut, replaced or continued by something else."""

@@ -17,7 +17,7 @@ from engine.plan.durations import iso
 from engine.rollout.state import stage_of
 from engine.service.engine import Engine
 from engine.store import log
-from engine.store.database import held_back
+from engine.store.database import outgrown_log
 from engine.text import counted
 from engine.triggers.evidence import Evidence
 from engine.triggers.measurement import Ok
@@ -159,7 +159,7 @@ def judged(engine: Engine) -> dict[str, str]:
 def process(engine: Engine) -> EngineView:
     """The engine's process: since when it runs, what troubles it, what it has in flight."""
     real, lag = engine.clock.real(), engine.monitor.lag
-    standing = (engine.writer.problem, held_back(engine.folder), engine.applier.problem, lag.sentence(real))
+    standing = (engine.writer.problem, outgrown_log(engine.folder), engine.applier.problem, lag.sentence(real))
     problems = [problem for problem in standing if problem]
     notices = []
     if not engine.rehearsal and any(m.automatic for m in engine.plan.messages):

@@ -66,7 +66,7 @@ async def _raised(
         if not switch.pending:
             break
         await asyncio.sleep(0.01)
-    if (why := in_the_way(engine)) is not None:
+    if (why := refused_by_rollback(engine)) is not None:
         return Outcome(engine.state, engine.state, None, why)
     count = switch.rollback_count
     arming = switch.armed is None
@@ -74,7 +74,7 @@ async def _raised(
         await asyncio.to_thread(folder.prepare_armed_file, f"made at {engine.clock.now():.3f} by engine {engine.token}")
 
     def checked(conn: sqlite3.Connection) -> Outcome:
-        return engine.commit_on(conn, ask, lambda state: in_the_way(engine) or decide(state, conn))
+        return engine.commit_on(conn, ask, lambda state: refused_by_rollback(engine) or decide(state, conn))
 
     outcome = await engine.record(checked)
     late = switch.rollback_count != count or _intent_waits(engine)
@@ -93,7 +93,7 @@ async def _raised(
     return outcome
 
 
-def in_the_way(engine: Engine) -> Refusal | None:
+def refused_by_rollback(engine: Engine) -> Refusal | None:
     """A rollback not recorded yet, or a store changed since this engine opened it. Checked again in the transaction."""
     switch = engine.switch
     if switch.pending or _intent_waits(engine):
@@ -123,7 +123,7 @@ def _intent_waits(engine: Engine) -> bool:
 
 
 def disarm(engine: Engine) -> None:
-    """Remove the armed file. If that fails, disown it: from here on it permits nothing."""
+    """Remove the armed file. If that fails, invalidate it: from here on it permits nothing."""
     engine.switch.armed = None
     with contextlib.suppress(OSError):
         engine.folder.disarm()

@@ -40,7 +40,7 @@ async def settle(engine: Engine, memory: LogMemory, deferred: DeferredRecords) -
     await _bring_back_the_future(engine, deferred)
     await rollback.apply_intents(engine)
     if isinstance(finding, AddedDecisions):
-        await memory.disown(finding)
+        await memory.revoke_unrecorded(finding)
     elif engine.state.percent_bp and (why := _why_not_in_force(engine, lack)):
         await rollback.roll_back(engine, engine.ask(why))
     await _pin(engine, deferred)

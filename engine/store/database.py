@@ -64,7 +64,9 @@ def create(folder: Folder, busy_s: float = 5.0) -> Created:
                 "backup was restored."
             ) from None
         raise StoreError(
-            damaged(folder, error) or folder.why_closed() or f"The store {folder.database} cannot be opened: {error}."
+            damaged(folder, error)
+            or folder.why_no_access()
+            or f"The store {folder.database} cannot be opened: {error}."
         ) from None
     return Created(restored, altered)
 
@@ -145,7 +147,9 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
         try:
             os.stat(folder.database)
         except PermissionError:
-            raise StoreError(folder.why_closed() or f"The store in {folder.path} is not open to this user.") from None
+            raise StoreError(
+                folder.why_no_access() or f"This user has no access to the store in {folder.path}."
+            ) from None
         except OSError:
             pass
         raise StoreError(
@@ -160,13 +164,13 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
         conn.execute("SELECT 1 FROM control LIMIT 1").fetchone()
     except sqlite3.Error as error:
         raise StoreError(
-            damaged(folder, error) or folder.why_closed() or f"The store {folder.database} cannot be read: {error}."
+            damaged(folder, error) or folder.why_no_access() or f"The store {folder.database} cannot be read: {error}."
         ) from None
     return conn
 
 
 @contextlib.contextmanager
-def one_moment(conn: sqlite3.Connection) -> Iterator[None]:
+def read_transaction(conn: sqlite3.Connection) -> Iterator[None]:
     """Read from one snapshot while an engine may be writing."""
     if conn.in_transaction:
         yield
@@ -182,7 +186,7 @@ def _quoted(folder: Folder) -> str:
     return str(folder.database).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def held_back(folder: Folder) -> str:
+def outgrown_log(folder: Folder) -> str:
     """A sentence on what keeps the write-ahead log from restarting; "" while its size is normal."""
     log = f"{folder.database}-wal"
     try:

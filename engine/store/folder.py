@@ -95,11 +95,11 @@ class Folder:
                 )
             self._permit(group)
             ownership.give_back(self.path)
-            if why := self.why_closed():
+            if why := self.why_no_access():
                 raise StoreError(why)
         except OSError as error:
             raise StoreError(
-                self.why_closed()
+                self.why_no_access()
                 or f"The store folder {self.path} cannot be prepared: {error.strerror}. Check [store] path and "
                 "its permissions."
             ) from None
@@ -111,10 +111,12 @@ class Folder:
                 "to a folder on a local disk."
             )
 
-    def why_closed(self) -> str:
+    def why_no_access(self) -> str:
         """Why this user cannot use the store, and how to fix it; "" when it can."""
         log = Path(f"{self.database}-wal")
-        return ownership.why_closed(self.path, self.database, log, self.lock, self.armed, self.ballast, self.engine_log)
+        return ownership.why_no_access(
+            self.path, self.database, log, self.lock, self.armed, self.ballast, self.engine_log
+        )
 
     def _is_someone_else_s(self) -> bool:
         """Whether the folder has files but no store's: a home, /tmp or a repository, named by mistake."""

@@ -20,8 +20,8 @@ import msgspec
 from msgspec.structs import replace
 
 from engine import files
-from engine.rollout.engine_only import gives
 from engine.rollout.state import Decision, Refusal
+from engine.rollout.unrecorded import opens_the_way_up
 from engine.store import state_folder
 from engine.store.trust import Head
 
@@ -55,7 +55,7 @@ def places(store: Path) -> tuple[Path, ...]:
     return state_folder.places(store, "heads")
 
 
-def of_others(store: Path) -> Iterator[tuple[int, RememberedHead]]:
+def memories_of_others(store: Path) -> Iterator[tuple[int, RememberedHead]]:
     """(uid, what it remembers) for each other user whose engine remembers this log. The caller decides whether to
     trust them."""
     for uid, content in state_folder.others(store, "heads"):
@@ -80,7 +80,7 @@ class HeadMemory:
     def before(self, head: Head, decision: Decision, coming: Head) -> Refusal | None:
         """Note a decision before its commit, in the writer's thread; return whether it may be made. `head` is the
         one before it."""
-        if not gives(head.state, decision, coming.state):
+        if not opens_the_way_up(head.state, decision, coming.state):
             return None
         person = decision.actor.kind == "person"
         if self.distrusted:

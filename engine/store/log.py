@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from engine.plan.durations import iso
 from engine.rollout.state import DOWN, Decision, Refusal, State, transition, unlawful
-from engine.store.database import one_moment
+from engine.store.database import read_transaction
 from engine.store.trust import Head, Trust
 from engine.store.verification import GENESIS, MOST_EPOCHS, Verification, chain, stored_state, verify
 
@@ -235,7 +235,7 @@ def _append(conn: sqlite3.Connection, before: State, decision: Decision) -> Head
 def trusted(conn: sqlite3.Connection) -> tuple[Trust, Verification]:
     """What an engine may trust at its start: the whole log, verified, and the control row only if it matches the
     log."""
-    with one_moment(conn):
+    with read_transaction(conn):
         checked = verify(conn)
         row = conn.execute("SELECT state FROM control WHERE id = 1").fetchone()
         if checked.ok:

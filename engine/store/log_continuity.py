@@ -7,8 +7,8 @@ import sqlite3
 
 from msgspec import Struct
 
-from engine.rollout.engine_only import gives
 from engine.rollout.state import State, transition
+from engine.rollout.unrecorded import opens_the_way_up
 from engine.store import log
 from engine.store.head_memory import RememberedHead
 from engine.store.log import Row
@@ -42,7 +42,7 @@ def examine(conn: sqlite3.Connection, known: RememberedHead | None) -> MissingHe
         after = transition(state, row.decision)
         if (row.rev, row.hash) in ((known.rev, known.hash), (known.coming_rev, known.coming_hash)):
             contains_head, last, added, at_head = True, row.rev, [], after
-        elif row.rev > last and contains_head and (added or gives(state, row.decision, after)):
+        elif row.rev > last and contains_head and (added or opens_the_way_up(state, row.decision, after)):
             added.append(row)
         state = after
     if not contains_head:

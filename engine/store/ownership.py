@@ -86,7 +86,7 @@ def _is_to_give(status: os.stat_result) -> bool:
     return status.st_uid == ROOT and (plain or stat.S_ISSOCK(status.st_mode) or stat.S_ISDIR(status.st_mode))
 
 
-def why_closed(folder: Path, *files: Path) -> str:
+def why_no_access(folder: Path, *files: Path) -> str:
     """Why this user cannot use the store, and how to fix it; "" when it can."""
     try:
         status = os.stat(folder)

@@ -23,7 +23,7 @@ T = TypeVar("T")
 _view = msgspec.json.Decoder(View)
 
 
-class Glance(Struct, frozen=True):
+class EngineRecord(Struct, frozen=True):
     """The last view the engine wrote, and its last heartbeat (epoch seconds by the machine's clock, real time)."""
 
     view: View | None
@@ -90,10 +90,10 @@ class Reader:
                     or f"The store {self.folder.database} cannot be read now: {error}."
                 ) from None
 
-    def glance(self) -> Glance:
+    def engine_record(self) -> EngineRecord:
         """The live view and the control row: two prepared reads and one decode."""
 
-        def query(conn: sqlite3.Connection) -> Glance:
+        def query(conn: sqlite3.Connection) -> EngineRecord:
             live = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
             lease = conn.execute("SELECT heartbeat, token, pid FROM lease WHERE id = 1").fetchone() or (0.0, 0, 0)
             view = None
@@ -105,7 +105,7 @@ class Reader:
                         f"The engine's view has an unknown format ({error}): console and engine differ in "
                         "version. Run `rollout stop`, then `rollout`."
                     ) from None
-            return Glance(view, lease[0], lease[1], lease[2], log.read_state(conn))
+            return EngineRecord(view, lease[0], lease[1], lease[2], log.read_state(conn))
 
         return self.read(query)
 

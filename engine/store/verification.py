@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.rollout.state import Decision, State, transition
-from engine.store.database import one_moment
+from engine.store.database import read_transaction
 from engine.text import percent
 
 GENESIS = "0" * 64
@@ -42,7 +42,7 @@ def verify(conn: sqlite3.Connection, head: str = "") -> Verification:
     (this function and every backup report it): it must occur in the log. Runs in one read transaction, so an engine
     may write in the meantime.
     """
-    with one_moment(conn):
+    with read_transaction(conn):
         return _verify(conn, head)
 
 

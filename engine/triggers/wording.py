@@ -185,7 +185,7 @@ def _headline(judged: JudgedRule) -> str:
         return f"{name} rising"
     if finding.value is None or finding.threshold is None or not math.isfinite(finding.value):
         return name
-    value, threshold = words.beside(rule.metric, finding.value, finding.threshold)
+    value, threshold = words.value_and_threshold(rule.metric, finding.value, finding.threshold)
     return f"{name} {value} {_relation(finding.value, finding.threshold)} {threshold}"
 
 
@@ -213,5 +213,5 @@ def _figures(rule: Trigger, finding: Finding, held: str) -> str:
         return f"error rate {'creeps up' if finding.breach else 'steady'}{held} ({composed(finding.text)})"
     if finding.value is None or finding.threshold is None or not math.isfinite(finding.value):
         return f"{name}{held} ({composed(finding.text)})"
-    value, threshold = words.beside(rule.metric, finding.value, finding.threshold)
+    value, threshold = words.value_and_threshold(rule.metric, finding.value, finding.threshold)
     return f"{name} {value} {_relation(finding.value, finding.threshold)} {threshold}{held} ({composed(finding.text)})"

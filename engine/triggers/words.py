@@ -42,7 +42,7 @@ def measure(metric: Metric, value: float) -> str:
             return f"{value:g}"
 
 
-def beside(metric: Metric, value: float, threshold: float) -> tuple[str, str]:
+def value_and_threshold(metric: Metric, value: float, threshold: float) -> tuple[str, str]:
     """Both as text, with enough digits that different values look different."""
     left, right = measure(metric, value), measure(metric, threshold)
     unit = METRICS[metric].unit

@@ -19,7 +19,7 @@ import msgspec
 
 from engine.clock import Clock
 from engine.cluster import lease
-from engine.cluster.lease import Grant, Held, Identity, LeasePoll, LeaseRenewal, Terms, Version
+from engine.cluster.lease import HeldLease, LeaseGrant, LeasePoll, LeaseRenewal, LeaseTerms, Version, WorkerIdentity
 from engine.cluster.lease_times import LEASE_S, RENEW_S, SEND_S
 from engine.cluster.leases import WATCH_S
 from engine.cluster.window_shares import WindowUse
@@ -41,7 +41,7 @@ class Keeper:
         name: str,
         line: Callable[[], EngineConnection],
         clock: Clock,
-        identity: Callable[[], Identity],
+        identity: Callable[[], WorkerIdentity],
         calls: Callable[[], int],
         last_call: Callable[[], float | None],
         cancel: Callable[[str], object],
@@ -50,7 +50,7 @@ class Keeper:
         lent: Callable[[dict[str, int]], object] = lambda shares: None,
         backfill: bool = False,
     ) -> None:
-        self.held = Held()
+        self.held = HeldLease()
         self.salt = ""
         self.problem = ""  # why the last renewal failed
         self._name = name
@@ -82,7 +82,7 @@ class Keeper:
         """Return the lease. No LLM call may start after this."""
         self._stopping = True
         with self._lock:
-            self.held = Held(self.held.version, self.held.terms, -math.inf, "this worker is stopping")
+            self.held = HeldLease(self.held.version, self.held.terms, -math.inf, "this worker is stopping")
         self._soon.set()
         if self._renewing is not None:
             self._renewing.join(LEASE_S)  # a renewal that arrived after the return would revive the lease
@@ -96,7 +96,7 @@ class Keeper:
         """Wait for the engine's first answer to a renewal; return whether it came."""
         return self._granted.wait(timeout_s)
 
-    def now(self) -> Terms:
+    def now(self) -> LeaseTerms:
         return self.held.at(self._clock.real())
 
     # -- the renewals' thread ------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class Keeper:
         """Send one renewal; return the seconds until the next."""
         try:
             body = line.post("/v1/worker/lease", msgspec.json.encode(self._report()), timeout_s)
-            grant = msgspec.json.decode(body, type=Grant)
+            grant = msgspec.json.decode(body, type=LeaseGrant)
         except EngineRefused as refused:
             if not refused.passing and not self._stopping:
                 self._stopping = True
@@ -164,7 +164,7 @@ class Keeper:
             watch = LeasePoll(self._name, self.held.version)
             try:
                 body = line.post("/v1/worker/watch", msgspec.json.encode(watch), WATCH_S + 5.0)
-                grant = msgspec.json.decode(body, type=Grant)
+                grant = msgspec.json.decode(body, type=LeaseGrant)
             except (OSError, EngineRefused, msgspec.MsgspecError):
                 time.sleep(AGAIN_S)
                 continue
@@ -176,7 +176,7 @@ class Keeper:
 
     # -- both ----------------------------------------------------------------------------------------------------------
 
-    def _apply(self, change: Callable[[Held], Held]) -> None:
+    def _apply(self, change: Callable[[HeldLease], HeldLease]) -> None:
         with self._lock:
             before, self.held = self.held, change(self.held)
             after = self.held
@@ -186,7 +186,7 @@ class Keeper:
         if after.version != before.version or lease.is_lower(before.terms, after.terms):
             self._in_loop(self._settle, after, lease.is_lower(before.terms, after.terms))
 
-    def _settle(self, held: Held, lower: bool) -> None:
+    def _settle(self, held: HeldLease, lower: bool) -> None:
         """Runs in the loop, where calls start: every call permitted before is counted or cancelled by now."""
         if lower:
             self._cancel("ended by a rollback")

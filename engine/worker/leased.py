@@ -12,7 +12,7 @@ import msgspec
 from engine.clock import Clock
 from engine.cluster.identity import version
 from engine.cluster.lag import BEAT_S, LoopLag
-from engine.cluster.lease import Identity
+from engine.cluster.lease import WorkerIdentity
 from engine.cluster.window_shares import MOST_ANSWERS, WindowUse
 from engine.extraction.llm import LlmPool
 from engine.measures.record import Extraction
@@ -56,7 +56,7 @@ class LeasedPipeline:
             name,
             line,
             clock,
-            lambda: Identity(version(), plan.digest, self.pool.model_digest if self.pool.all_known else ""),
+            lambda: WorkerIdentity(version(), plan.digest, self.pool.model_digest if self.pool.all_known else ""),
             lambda: max(self.pipeline.in_flight, self.pipeline.calls.requests_open),
             lambda: self.pipeline.calls.last_sent,
             lambda why: self.pipeline.cancel_calls(why),

@@ -3,7 +3,7 @@ every call."""
 
 from __future__ import annotations
 
-from engine.cluster.lease import Terms
+from engine.cluster.lease import LeaseTerms
 from engine.rollout.state import State
 from engine.routing.switch import Permit
 from engine.store.folder import Folder
@@ -26,7 +26,7 @@ class LeasedSwitch:
         why = self._why(terms)
         return Permit(0 if why else terms.percent_bp, terms.percent_bp, terms.epoch, False, why)
 
-    def _why(self, terms: Terms) -> str:
+    def _why(self, terms: LeaseTerms) -> str:
         """Why no call may be made; "" if one may."""
         if not terms.open:
             return terms.why or "the engine permits no call"

@@ -241,7 +241,7 @@ def main() -> None:
             raise SystemExit(trouble)
         on_stage_two(rehearsal)
         place = ["--plan", str(rehearsal.plan_path), "--store", str(rehearsal.folder.path)]
-        view = Reader(rehearsal.folder).glance().view
+        view = Reader(rehearsal.folder).engine_record().view
         assert view is not None
         hello = Path(kept) / "hello.py"
         hello.write_text(HELLO)
@@ -256,7 +256,7 @@ def main() -> None:
             [sys.executable, "-m", "tests.bench.bench_console", "--load", view.engine.address], stdin=subprocess.PIPE
         ) as loader:
             reader = Reader(rehearsal.folder)
-            wait(lambda: (v := reader.glance().view) is not None and v.error_rate.n > 30)
+            wait(lambda: (v := reader.engine_record().view) is not None and v.error_rate.n > 30)
             for columns, rows in ((80, 24), (160, 48)):
                 runs: dict[str, list[dict[str, float]]] = {}
                 for _ in range(given.runs):  # in turns, so that a drifting machine drifts for all

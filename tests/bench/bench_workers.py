@@ -21,7 +21,7 @@ from pathlib import Path
 
 from engine.clock import SystemClock
 from engine.cluster.identity import version
-from engine.cluster.lease import Identity
+from engine.cluster.lease import WorkerIdentity
 from engine.cluster.lease_times import LEASE_S
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
@@ -135,7 +135,7 @@ def idle(stage: Stage, leases: int) -> tuple[float, float]:
         keepers = [
             Keeper(
                 f"idle-{number}", lambda: EngineConnection(str(stage.folder.path)), SystemClock(),
-                lambda: Identity(version(), stage.plan.digest), lambda: 0, lambda: None, lambda why: None,
+                lambda: WorkerIdentity(version(), stage.plan.digest), lambda: 0, lambda: None, lambda why: None,
                 lambda why: None,
             )
             for number in range(leases)

@@ -349,10 +349,10 @@ class FakeLink:
 
     who = "alice"
     terminal = "pts/1"
-    goes_by = ""
+    acting_name = ""
 
-    def go_by(self, name: str) -> None:
-        self.goes_by, self.who = name, f"{name} (uid 1000)"
+    def act_as(self, name: str) -> None:
+        self.acting_name, self.who = name, f"{name} (uid 1000)"
 
     def put(self, state: str) -> None:
         self.view, self.liveness = STATES[state]

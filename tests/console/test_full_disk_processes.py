@@ -33,10 +33,10 @@ def seen(stage: Stage, disk: Path) -> None:
     stage.folder.drop_ballast()
     filler = fill(disk)
     link = StoreLink(stage.folder, stage.plan)
-    still = stage.reader.glance().heartbeat
+    still = stage.reader.engine_record().heartbeat
     time.sleep(7)  # longer than an engine may be silent
     fill(disk)
-    assert stage.reader.glance().heartbeat - still < 7  # the store stopped
+    assert stage.reader.engine_record().heartbeat - still < 7  # the store stopped
     snapshot = link.poll()
     assert snapshot.view is not None
     assert (snapshot.liveness.state, snapshot.view.effective_bp) == ("well", 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.screens.commands import Commands, Ran, _name, listed
+from console.screens.commands import Commands, StoredRun, _name, listed
 from console.screens.ordering import Order
 from console.widgets.waiting import SLEEP
 from tests.console.samples import NORMAL, NOW, PLAN
@@ -27,7 +27,7 @@ def test_a_filter_leaves_no_empty_group_and_a_sorted_list_has_none() -> None:
 def test_commands_sort_by_their_last_run_and_by_failure() -> None:
     commands = [line[1] for line in listed(PLAN, NORMAL, {}, "", Order()) if line[0] == "command"]
     first, second = commands[0].run, commands[-1].run  # type: ignore[union-attr]
-    ran = {first: Ran(NOW - 60, "bo", 0, 5.0, ""), second: Ran(NOW - 600, "bo", 1, 5.0, "")}
+    ran = {first: StoredRun(NOW - 60, "bo", 0, 5.0, ""), second: StoredRun(NOW - 600, "bo", 1, 5.0, "")}
     newest = [line[1] for line in listed(PLAN, NORMAL, ran, "", BY_RUN)]
     assert [getattr(of, "run", "") for of in newest[:2]] == [first, second]
     assert getattr(listed(PLAN, NORMAL, ran, "", BY_FAILURE)[0][1], "run", "") == second

@@ -59,9 +59,9 @@ def test_a_store_whose_plan_is_gone_is_found_from_its_folder_and_below(
     assert CliContext().lacks_plan
     (store / "store.db").write_bytes(b"")
     assert not CliContext().lacks_plan
-    meant = CliContext().meant
-    assert meant.first == store
-    assert meant.doubt.startswith(f"{tmp_path / 'rollout.toml'} cannot be read ({os.strerror(2)})")
+    stores = CliContext().candidate_stores
+    assert stores.first == store
+    assert stores.doubt.startswith(f"{tmp_path / 'rollout.toml'} cannot be read ({os.strerror(2)})")
 
 
 def test_a_plan_in_latin_1_is_answered_with_its_line(tmp_path: Path) -> None:

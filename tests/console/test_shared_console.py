@@ -70,7 +70,7 @@ async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still
 @pytest.mark.parametrize("why", ["alone", "named", "alarm", "read-only"])
 async def test_no_name_is_asked_for_where_there_is_no_need(why: str) -> None:
     link = link_with(operators=SHARED[:1] if why == "alone" else SHARED, health="alert" if why == "alarm" else "ok")
-    link.goes_by = "anna" if why == "named" else ""
+    link.acting_name = "anna" if why == "named" else ""
     app = app_of(link, read_only=why == "read-only")
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)

@@ -18,7 +18,7 @@ from engine.plan.load import default_plan_text, load_plan
 from engine.rollout.state import State
 from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
-from engine.store.reader import Glance
+from engine.store.reader import EngineRecord
 from engine.view.model import View
 from tests.console.samples import ALERT, NORMAL
 from tests.console.samples import ROLLED as ROLLED_BACK
@@ -37,7 +37,7 @@ class Ear:
     def see(self, view: View | None, alive: str = "running", trouble: str = "", after: float = 1.0) -> list[str]:
         self.at += after
         self.heard.clear()
-        self.watcher.see(None if trouble else Glance(view, self.at, 1, 1, State()), alive, trouble, self.at)
+        self.watcher.see(None if trouble else EngineRecord(view, self.at, 1, 1, State()), alive, trouble, self.at)
         return list(self.heard)
 
 

@@ -312,5 +312,5 @@ def test_a_damaged_store_reports_it_and_what_to_do(tmp_path: Path, words: tuple[
 def test_another_user_s_engine_is_not_reported_as_down(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "store")
     refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    assert "not open to this user" in unanswered(folder, refused)
+    assert "no access" in unanswered(folder, refused)
     assert "Start it with" in unanswered(folder, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan import memory
-from engine.plan.locate import Meant, meant
+from engine.plan.locate import CandidateStores, candidate_stores
 from engine.store.folder import Folder
 from tests.engine.service.stage import COMMAND, Stage
 
@@ -98,11 +98,11 @@ def test_the_memory_of_a_plan_is_of_that_plan_alone(tmp_path: Path, monkeypatch:
     plan.write_text("")
     memory.remember(plan, tmp_path / "a", 1)
     assert memory.recall(plan) == (tmp_path / "a",)
-    assert meant(plan).others == (tmp_path / "a",)
+    assert candidate_stores(plan).others == (tmp_path / "a",)
     other = tmp_path / "other.toml"
     other.write_text("[broken")
     assert memory.recall(other) == ()
-    assert not meant(other).remembered
+    assert not candidate_stores(other).remembered
     (tmp_path / memory.BESIDE).write_text("not json")
     assert memory.recall(plan) == (tmp_path / "a",)  # from the user's own folder
 
@@ -185,7 +185,7 @@ def test_whatever_lies_under_the_plans_name_a_rollback_does_not_wait_or_fail(
     plan = tmp_path / "rollout.toml"
     ODD_PLANS[name](plan)
     assert memory.recall(plan) == ()
-    store = meant(plan)
+    store = candidate_stores(plan)
     assert store.doubt
     assert store.first == tmp_path / ".rollout"
 
@@ -194,9 +194,9 @@ def test_a_plan_may_be_a_link_but_not_to_a_device(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "kept.toml").write_text('[store]\npath = "here"')
     (tmp_path / "rollout.toml").symlink_to("kept.toml")
-    assert meant(tmp_path / "rollout.toml") == Meant(tmp_path / "here")
+    assert candidate_stores(tmp_path / "rollout.toml") == CandidateStores(tmp_path / "here")
     _a_device(tmp_path / "device.toml")
-    assert meant(tmp_path / "device.toml").doubt
+    assert candidate_stores(tmp_path / "device.toml").doubt
 
 
 @pytest.mark.parametrize("text", ['store.path = "here"', 'store = { path = "here" }', "[store]\npath='here'"])
@@ -209,7 +209,7 @@ def test_every_store_that_a_broken_plan_names_is_meant(
         (tmp_path / name).mkdir()
     plan = tmp_path / "rollout.toml"
     plan.write_text(f'# path = "commented"\n{text}\nx = = 1', encoding)
-    store = meant(plan)
+    store = candidate_stores(plan)
     assert store.doubt
     assert store.first == tmp_path / "here"
     assert tmp_path / "commented" not in store.others

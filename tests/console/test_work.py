@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from console.app import Console
-from console.plan_commands import localized, surroundings
+from console.plan_commands import command_environment, localized
 from console.screens.rows import Rows
 from engine.plan.model import MonitoringCommand
 from engine.view.model import ReminderView
@@ -136,7 +136,7 @@ async def test_a_console_that_may_only_look_runs_and_sends_nothing() -> None:
 def test_a_command_means_this_engine_this_plan_and_this_store(tmp_path: Path) -> None:
     line = "curl -s http://localhost:8080/metrics | jq .x"
     assert localized(line, PLAN, "http://127.0.0.1:40001") == "curl -s http://127.0.0.1:40001/metrics | jq .x"
-    result = surroundings(PLAN, tmp_path, {"PATH": "/bin"})
+    result = command_environment(PLAN, tmp_path, {"PATH": "/bin"})
     assert result["ROLLOUT_STORE"] == str(tmp_path)
     assert Path(result["ROLLOUT_PLAN"]).name == "rollout.toml"
     assert result["PATH"].endswith(":/bin")

@@ -101,7 +101,7 @@ async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             return Reply(False, "Invalid request: `of` is promote or undo_rollback.")
     if isinstance(decide, Reply):
         return decide
-    made = rollback.in_the_way(engine) or decide(engine.state, engine.conn)
+    made = rollback.refused_by_rollback(engine) or decide(engine.state, engine.conn)
     if isinstance(made, Refusal):
         return refusal_reply(made)
     state = engine.state

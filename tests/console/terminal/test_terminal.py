@@ -301,7 +301,7 @@ def test_a_line_that_stalls_freezes_no_key_and_recovers(place: Place) -> None:
     """Nothing is read from the terminal; R must act all the same, and what comes after is the whole screen."""
     with place.console() as terminal:
         attached(terminal)
-        known = Reader(place.folder).glance().state.rev
+        known = Reader(place.folder).engine_record().state.rev
         for number in range(60):  # far more than a pseudo-terminal's buffer and the driver's queue hold
             terminal.send("3" if number % 2 else "8")
             time.sleep(0.035)
@@ -310,7 +310,7 @@ def test_a_line_that_stalls_freezes_no_key_and_recovers(place: Place) -> None:
             time.sleep(0.5)
             terminal.send("R")
             end = time.monotonic() + 6
-            while not (acted := Reader(place.folder).glance().state.rev > known) and time.monotonic() < end:
+            while not (acted := Reader(place.folder).engine_record().state.rev > known) and time.monotonic() < end:
                 time.sleep(0.02)
             if acted:
                 break

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from engine.clock import ManualClock
 from engine.cluster import lease
 from engine.cluster.identity import mismatch
-from engine.cluster.lease import Grant, Held, Identity, LeaseRenewal, Terms, WorkerLease
+from engine.cluster.lease import HeldLease, LeaseGrant, LeaseRenewal, LeaseTerms, WorkerIdentity, WorkerLease
 from engine.cluster.lease_times import LEASE_S, OUT_S
 from engine.cluster.leases import Leases
 from engine.cluster.window_shares import WindowShares
 
-WHO = Identity("1", "plan")
+WHO = WorkerIdentity("1", "plan")
 
 
-def terms(percent_bp: int, epoch: int = 1) -> Terms:
-    return Terms(percent_bp, percent_bp > 0, "", epoch)
+def terms(percent_bp: int, epoch: int = 1) -> LeaseTerms:
+    return LeaseTerms(percent_bp, percent_bp > 0, "", epoch)
 
 
 def test_a_lease_counts_from_the_sending_of_its_renewal() -> None:
-    held = lease.renewed(Held(), Grant((1, 1), terms(1000)), sent=10.0)
+    held = lease.renewed(HeldLease(), LeaseGrant((1, 1), terms(1000)), sent=10.0)
     assert held.at(10.0 + LEASE_S - 0.001).percent_bp == 1000
     assert held.at(10.0 + LEASE_S).percent_bp == 0
     assert not held.at(10.0 + LEASE_S).open
@@ -31,33 +31,33 @@ def test_a_lease_counts_from_the_sending_of_its_renewal() -> None:
 
 
 def test_no_lease_is_zero() -> None:
-    assert not Held().at(0.0).open
+    assert not HeldLease().at(0.0).open
 
 
 def test_a_watch_lowers_at_once_and_never_extends_or_raises() -> None:
-    held = lease.renewed(Held(), Grant((1, 1), terms(1000)), sent=10.0)
-    down = lease.lowered(held, Grant((1, 2), terms(0, 2)))
+    held = lease.renewed(HeldLease(), LeaseGrant((1, 1), terms(1000)), sent=10.0)
+    down = lease.lowered(held, LeaseGrant((1, 2), terms(0, 2)))
     assert (down.at(10.5).percent_bp, down.until) == (0, held.until)
-    up = lease.lowered(down, Grant((1, 3), terms(5000, 3)))
+    up = lease.lowered(down, LeaseGrant((1, 3), terms(5000, 3)))
     assert (up.at(10.5).percent_bp, up.at(10.5).open, up.until) == (0, False, held.until)
-    assert lease.renewed(up, Grant((1, 3), terms(5000, 3)), sent=10.6).at(10.7).percent_bp == 5000
+    assert lease.renewed(up, LeaseGrant((1, 3), terms(5000, 3)), sent=10.6).at(10.7).percent_bp == 5000
 
 
 def test_an_overtaken_answer_changes_nothing() -> None:
-    held = lease.renewed(Held(), Grant((1, 2), terms(0, 2)), sent=10.0)
-    assert lease.renewed(held, Grant((1, 1), terms(1000, 1)), sent=10.2) == held
-    assert lease.renewed(held, Grant((1, 9), terms(1000, 1)), sent=10.2) == held, "an epoch never goes back"
-    assert lease.lowered(held, Grant((0, 9), terms(0, 9))) == held, "nor does an engine"
+    held = lease.renewed(HeldLease(), LeaseGrant((1, 2), terms(0, 2)), sent=10.0)
+    assert lease.renewed(held, LeaseGrant((1, 1), terms(1000, 1)), sent=10.2) == held
+    assert lease.renewed(held, LeaseGrant((1, 9), terms(1000, 1)), sent=10.2) == held, "an epoch never goes back"
+    assert lease.lowered(held, LeaseGrant((0, 9), terms(0, 9))) == held, "nor does an engine"
 
 
 def test_another_version_plan_or_model_is_refused_by_name() -> None:
-    mine = Identity("1", "plan", "model")
+    mine = WorkerIdentity("1", "plan", "model")
     assert mismatch(mine, mine) is None
-    assert mismatch(Identity("1", "plan"), mine) is None, "a model is compared once both know it"
+    assert mismatch(WorkerIdentity("1", "plan"), mine) is None, "a model is compared once both know it"
     for other, code in (
-        (Identity("2", "plan", "model"), "worker_version"),
-        (Identity("1", "else", "model"), "worker_plan"),
-        (Identity("1", "plan", "else"), "worker_model"),
+        (WorkerIdentity("2", "plan", "model"), "worker_version"),
+        (WorkerIdentity("1", "else", "model"), "worker_plan"),
+        (WorkerIdentity("1", "plan", "else"), "worker_model"),
     ):
         result = mismatch(other, mine)
         assert result is not None
@@ -81,8 +81,10 @@ def test_the_engine_never_counts_a_lease_as_ended_or_obeying_while_its_worker_ma
     offset, now = 5000.0, 100.0
     version, percent, epoch = (1, 1), 1000, 1
     lowered_at: tuple[int, int] | None = None
-    held, acknowledged, book = Held(), (0, 0), None
-    answers: list[tuple[float, str, Grant, float]] = []  # when it arrives, what it answers, the grant, when it was sent
+    held, acknowledged, book = HeldLease(), (0, 0), None
+    answers: list[
+        tuple[float, str, LeaseGrant, float]
+    ] = []  # when it arrives, what it answers, the grant, when it was sent
 
     def receive(until: float) -> None:
         nonlocal held, acknowledged
@@ -99,13 +101,13 @@ def test_the_engine_never_counts_a_lease_as_ended_or_obeying_while_its_worker_ma
             sent = now + offset
             report = LeaseRenewal("w", "h", 1, WHO, acknowledged)
             received = now + late / 2
-            grant = Grant(version, terms(percent, epoch))
+            grant = LeaseGrant(version, terms(percent, epoch))
             book = lease.granted(book, report, grant, received)
             if kind == "renew":
                 answers.append((received + late / 2, "renew", grant, sent))
             now = received
         elif kind == "watch":
-            answers.append((now + late, "watch", Grant(version, terms(percent, epoch)), now + offset))
+            answers.append((now + late, "watch", LeaseGrant(version, terms(percent, epoch)), now + offset))
         elif kind == "sleep":
             now += 3 * late
         elif kind == "restart":

@@ -60,8 +60,8 @@ def test_a_log_that_a_reader_holds_up_is_reported_with_how_to_find_the_reader(tm
     log = Path(f"{folder.database}-wal")
     with log.open("wb") as file:
         file.truncate(database.HELD_MIB * MIB - 1)
-    assert database.held_back(folder) == ""
+    assert database.outgrown_log(folder) == ""
     with log.open("wb") as file:
         file.truncate(300 * MIB)
-    assert "has grown to 300 MiB" in database.held_back(folder)
-    assert f"lsof {log}" in database.held_back(folder)
+    assert "has grown to 300 MiB" in database.outgrown_log(folder)
+    assert f"lsof {log}" in database.outgrown_log(folder)

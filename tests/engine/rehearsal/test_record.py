@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from engine.plan.load import default_plan_text, parse_plan
-from engine.rehearsal.record import Passed, keep, last_passed, passed
+from engine.rehearsal.record import PassedRehearsal, keep, last_passed, passed
 from engine.rollout.control import note, roll_back
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.store import log
@@ -47,8 +47,8 @@ def test_one_kind_a_rollback_that_was_not_observed_or_one_of_nothing_make_none()
 def test_the_latest_record_counts_and_a_damaged_line_is_passed_over(tmp_path: Path) -> None:
     store, home = tmp_path / "store", tmp_path / "home"
     assert last_passed(store, home) is None
-    keep(home, Passed(50.0, "bo", "a", "b", 3, "h"))
-    keep(store, Passed(40.0, "alice", "a", "b", 3, "h"))
+    keep(home, PassedRehearsal(50.0, "bo", "a", "b", 3, "h"))
+    keep(store, PassedRehearsal(40.0, "alice", "a", "b", 3, "h"))
     with (store / "rehearsals.jsonl").open("a") as file:
         file.write("not a record\n")
     result = last_passed(store, home)

@@ -237,8 +237,8 @@ def test_without_an_answer_a_rollback_goes_to_0_percent_and_explains_why() -> No
 
 def test_a_plan_whose_stages_all_serve_the_llm_is_rolled_back_to_its_first() -> None:
     plan = replace(PLAN, stages=PLAN.stages[2:])
-    assert control.first_after_zero(plan) == 0
-    assert control.first_after_zero(PLAN) == 1
+    assert control.highest_zero_stage(plan) == 0
+    assert control.highest_zero_stage(PLAN) == 1
 
 
 # -- a trigger's action ------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, many_files: None) -> Iterat
             process = made.engine(wait=False)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES))  # before it counts its files
         assert wait_until_up(made.folder, process, 30.0) == ""
-        assert made.until(lambda: made.reader.glance().pid == process.pid)
+        assert made.until(lambda: made.reader.engine_record().pid == process.pid)
         yield made
 
 

@@ -49,7 +49,7 @@ def events(stage: Stage) -> list[str]:
     """Of the engine that runs now, once it has shown a view: the store may have the one before it, or none."""
 
     def is_shown() -> bool:
-        view = stage.reader.glance().view
+        view = stage.reader.engine_record().view
         return view is not None and view.engine.pid == stage.pid
 
     assert stage.until(is_shown)

@@ -53,8 +53,8 @@ def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(tmp
         for plant in PLANTED:
             plant(stage.folder.path / f"x-{plant.__name__}.intent", target)
             plant(stage.folder.path / f"rollback-{plant.__name__}.intent", target)
-        beat = stage.reader.glance().heartbeat
-        assert stage.until(lambda: stage.reader.glance().heartbeat > beat + 1.5, 10)
+        beat = stage.reader.engine_record().heartbeat
+        assert stage.until(lambda: stage.reader.engine_record().heartbeat > beat + 1.5, 10)
         stage.climb(3)
         assert stage.percent_bp > 0
         assert "rollback" not in stage.kinds()

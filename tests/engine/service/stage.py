@@ -71,7 +71,7 @@ class Stage:
         self.processes.append(process)
         if wait:
             assert wait_until_up(self.folder, process, 30.0) == ""
-            assert self.until(lambda: self.reader.glance().pid == process.pid)
+            assert self.until(lambda: self.reader.engine_record().pid == process.pid)
         return process
 
     def running(self) -> subprocess.Popen[bytes]:
@@ -120,17 +120,17 @@ class Stage:
         """Of the last engine to take the lease; its first comes a moment after it is up."""
 
         def its_own() -> bool:
-            glance = self.reader.glance()
-            return glance.view is not None and glance.view.engine.token == glance.token
+            record = self.reader.engine_record()
+            return record.view is not None and record.view.engine.token == record.token
 
         self.until(its_own)
-        result = self.reader.glance().view
+        result = self.reader.engine_record().view
         assert result is not None
         return result
 
     @property
     def pid(self) -> int:
-        return self.reader.glance().pid
+        return self.reader.engine_record().pid
 
     @property
     def epoch(self) -> int:

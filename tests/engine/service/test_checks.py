@@ -161,9 +161,9 @@ async def test_a_rehearsal_counts_when_it_was_passed_not_too_long_ago(
         ok, output = await finding(engine, asked)
         assert (ok, "run `rollout rehearse`" in output) == (False, True)
         now = engine.clock.now()
-        record.keep(engine.folder.path, record.Passed(now - 40 * 86400, "bo", "auto", "hand", 9, "head"))
+        record.keep(engine.folder.path, record.PassedRehearsal(now - 40 * 86400, "bo", "auto", "hand", 9, "head"))
         assert not (await finding(engine, asked))[0]
-        record.keep(engine.folder.path, record.Passed(now - 5 * 86400, "alice", "auto", "hand", 9, "head"))
+        record.keep(engine.folder.path, record.PassedRehearsal(now - 5 * 86400, "alice", "auto", "hand", 9, "head"))
         ok, output = await finding(engine, asked)
         assert ok
         assert output.startswith("alice passed a rehearsal on ")

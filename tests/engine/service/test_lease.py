@@ -57,11 +57,11 @@ def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_
         for number in range(1, 4):  # on a machine that is busy with other things one of them may be late
             standby = stage.serve()  # its standard error is engine.log, where a line belongs once
             assert stage.until(lambda n=number: stage.folder.engine_log.read_text().count("standby: another") == n)  # type: ignore[misc]
-            token = stage.reader.glance().token
+            token = stage.reader.engine_record().token
             first.kill()
             first.wait()
             killed = time.monotonic()
-            assert stage.until(lambda token=token: stage.reader.glance().token == token + 1, 15)  # type: ignore[misc]
+            assert stage.until(lambda token=token: stage.reader.engine_record().token == token + 1, 15)  # type: ignore[misc]
             took.append(time.monotonic() - killed)
             assert stage.pid == standby.pid
             assert wait_until_up(stage.folder, standby) == ""
@@ -118,7 +118,7 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
     watching = console.link.StoreLink(stage.folder, stage.plan)
     with contextlib.closing(sqlite3.connect(stage.folder.database, timeout=5.0, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert stage.until(lambda: time.time() - stage.reader.glance().heartbeat > 2.0)
+        assert stage.until(lambda: time.time() - stage.reader.engine_record().heartbeat > 2.0)
 
         def shown() -> bool:
             snapshot = watching.poll()
@@ -298,7 +298,7 @@ async def test_the_reason_given_after_a_rollback_is_in_its_proof_and_env_keeps_t
         assert c.engine.view is not None
         assert not c.engine.view.may_test
         assert c.engine.view.measures
-        await c.settled(lambda: c.stage.reader.glance().view is not None)
+        await c.settled(lambda: c.stage.reader.engine_record().view is not None)
         lines = c.stage.cli("env").stdout
         assert "AB_TEST=false" in lines
         assert "METRICS=true" in lines

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.client.client import EngineClient
-from engine.client.identity import going_by, name_of
+from engine.client.identity import name_of, named_actor
 from engine.plan.load import load_plan
 from engine.plan.model import Access, Contact, Notify, Plan
 from engine.plan.problems import PlanError
@@ -34,22 +34,24 @@ def escalating(after: float = 0.0, to: tuple[str, ...] = ("Technical Lead", "Pro
 
 def test_a_name_of_ones_own_always_carries_the_kernels_uid() -> None:
     here = Actor("deploy", 1000, "person", "", "pts/3")
-    assert going_by(here, "alice").name == "alice (uid 1000)"
-    assert going_by(here, "alice").account == "deploy"
-    assert going_by(here, "root (uid 0)").name == "root uid 0 (uid 1000)"
-    assert going_by(here, "\x1b[31m ali\x07ce\n ").name.isprintable()
-    assert going_by(here, "  ") == here
-    assert going_by(here, "()") == here
-    assert going_by(ENGINE, "alice") == ENGINE
-    assert len(going_by(here, "x" * 500).name) < 60
+    assert named_actor(here, "alice").name == "alice (uid 1000)"
+    assert named_actor(here, "alice").account == "deploy"
+    assert named_actor(here, "root (uid 0)").name == "root uid 0 (uid 1000)"
+    assert named_actor(here, "\x1b[31m ali\x07ce\n ").name.isprintable()
+    assert named_actor(here, "  ") == here
+    assert named_actor(here, "()") == here
+    assert named_actor(ENGINE, "alice") == ENGINE
+    assert len(named_actor(here, "x" * 500).name) < 60
 
 
 def test_two_people_in_one_account_are_two_lookers_and_one_approval(tmp_path: Path) -> None:
     """Approvals count people by uid, never by a name that someone chose."""
     with Stage(tmp_path, speed=None, settings={**SETTINGS, "stages[preparation].approvals": 2}) as stage:
         stage.engine()
-        alice = EngineClient(stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/1"), goes_by="alice")
-        bob = EngineClient(stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/2"), goes_by="bob")
+        alice = EngineClient(
+            stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/1"), acting_name="alice"
+        )
+        bob = EngineClient(stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/2"), acting_name="bob")
         uid = os.getuid()
         for client in (alice, bob):
             assert client.command("presence", screen="Live").ok
@@ -70,7 +72,7 @@ def test_the_right_to_promote_is_the_accounts_and_not_a_chosen_names(tmp_path: P
         me = name_of(os.getuid())
         assert me != "alice"
         for name in ("alice", "", "alice (uid 1)"):
-            client = EngineClient(stage.folder, stage.plan, goes_by=name)
+            client = EngineClient(stage.folder, stage.plan, acting_name=name)
             reply = client.command("approve")
             assert "[access] allows alice" in reply.sentence, name
 
@@ -79,7 +81,7 @@ def test_access_of_the_account_holds_under_any_name(tmp_path: Path) -> None:
     assert Access(promote=("x",))
     with Stage(tmp_path, speed=None, settings={**SETTINGS, "access.promote": [name_of(os.getuid())]}) as stage:
         stage.engine()
-        reply = EngineClient(stage.folder, stage.plan, goes_by="alice").command("approve")
+        reply = EngineClient(stage.folder, stage.plan, acting_name="alice").command("approve")
         assert "[access]" not in reply.sentence
 
 

@@ -195,10 +195,10 @@ def test_what_another_user_s_engine_remembers_is_theirs_alone(tmp_path: Path, mo
         assert state_folder.shown_by(store, "heads", 0).exists() is (mode == 0o770)
     (shared / "rollout-0").rename(shared / "rollout-65534")
     theirs = state_folder.shown_by(store, "heads", 65534)
-    assert list(head_memory.of_others(store)) == []  # root's file under another's name
+    assert list(head_memory.memories_of_others(store)) == []  # root's file under another's name
     for path in (theirs, theirs.parent):
         os.chown(path, 65534, 65534)
-    assert [(uid, known.rev, known.store) for uid, known in head_memory.of_others(store)] == [(65534, 7, "")]
+    assert [(uid, known.rev, known.store) for uid, known in head_memory.memories_of_others(store)] == [(65534, 7, "")]
     plan = parse_plan(default_plan_text())
     folder = Folder(store)
     assert not may_run_an_engine(plan, folder, 65534)  # anyone may make such a file
@@ -206,4 +206,4 @@ def test_what_another_user_s_engine_remembers_is_theirs_alone(tmp_path: Path, mo
     assert may_run_an_engine(plan, folder, 65534)
     assert not may_run_an_engine(replace(plan, access=Access(promote=("alice",))), folder, 65534)
     theirs.parent.chmod(0o777)
-    assert list(head_memory.of_others(store)) == []
+    assert list(head_memory.memories_of_others(store)) == []

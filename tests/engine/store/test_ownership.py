@@ -116,13 +116,13 @@ def test_a_stranger_learns_whose_the_store_is(home: Path) -> None:
     folder = Folder(home.with_name("roots"))
     folder.prepare()
     database.create(folder)
-    answer = as_nobody(lambda: {"why": ownership.why_closed(folder.path, folder.database)})
+    answer = as_nobody(lambda: {"why": ownership.why_no_access(folder.path, folder.database)})
     assert answer["why"].startswith(
         f"The store in {folder.path} belongs to root: run this as root (`sudo -u root rollout ...`)"
     )
     group = grp.getgrgid(0).gr_name
     folder.path.chmod(0o2770)
-    answer = as_nobody(lambda: {"why": ownership.why_closed(folder.path, folder.database)})
+    answer = as_nobody(lambda: {"why": ownership.why_no_access(folder.path, folder.database)})
     assert (
         f"is open to the group {group}, which nobody is not in: ask for `sudo usermod -aG {group} nobody`"
         in answer["why"]

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from engine.clock import SystemClock
 from engine.cluster.identity import version
-from engine.cluster.lease import Identity
+from engine.cluster.lease import WorkerIdentity
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from engine.worker.switch import LeasedSwitch
@@ -30,7 +30,7 @@ async def work(place: str, token: str, name: str, plan_digest: str, out: TextIO)
         name,
         lambda: EngineConnection(place, token),
         SystemClock(),
-        lambda: Identity(version(), plan_digest),
+        lambda: WorkerIdentity(version(), plan_digest),
         lambda: len(calls),
         lambda: last[-1] if last else None,
         cancel,

@@ -6,15 +6,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from engine.cluster.lease import Terms
+from engine.cluster.lease import LeaseTerms
 from engine.store.folder import Folder
 from engine.worker.line import EngineConnection
 from engine.worker.switch import LeasedSwitch
 
-OPEN = Terms(percent_bp=2500, open=True, epoch=7)
+OPEN = LeaseTerms(percent_bp=2500, open=True, epoch=7)
 
 
-def keeper(terms: Terms) -> Any:
+def keeper(terms: LeaseTerms) -> Any:
     return SimpleNamespace(now=lambda: terms)
 
 
@@ -37,6 +37,6 @@ def test_without_the_armed_file_no_call_is_permitted_before_the_engine_s_push_ar
 def test_a_worker_of_another_machine_obeys_its_lease_alone(tmp_path: Path) -> None:
     assert EngineConnection("https://engine.example", "token").folder is None
     assert LeasedSwitch(keeper(OPEN)).may_call(0)
-    closed = LeasedSwitch(keeper(Terms(percent_bp=2500, why="stopping")), Folder(tmp_path))
+    closed = LeasedSwitch(keeper(LeaseTerms(percent_bp=2500, why="stopping")), Folder(tmp_path))
     assert not closed.may_call(0)
     assert closed.read().why == "stopping"

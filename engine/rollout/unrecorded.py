@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from engine.plan.model import Plan
-from engine.rollout.control import first_after_zero, roll_back
+from engine.rollout.control import highest_zero_stage, roll_back
 from engine.rollout.state import UNDO_S, Ask, Decision, State, Undo
 from engine.rollout.way_back import Setback
 
@@ -13,7 +13,7 @@ from engine.rollout.way_back import Setback
 QUIET = frozenset({"rollback", "trigger", "hold", "delete"})
 
 
-def gives(before: State, decision: Decision, after: State) -> bool:
+def opens_the_way_up(before: State, decision: Decision, after: State) -> bool:
     """Whether a decision may open the way up in any respect. Everything counts but what is known to be harmless."""
     return (
         decision.kind not in QUIET
@@ -47,7 +47,7 @@ def _leaves(before: State, setback: Setback | None) -> bool:
     return setback is not None and (setback.stage, setback.percent_bp) == (before.stage, before.percent_bp)
 
 
-def disown(plan: Plan, known: State, state: State, ask: Ask) -> Decision:
+def revoke_unrecorded(plan: Plan, known: State, state: State, ask: Ask) -> Decision:
     """Fall to 0 % and take back everything such decisions gave: ceiling, plan, approvals, signatures, evidence.
 
     `known`: the state before them; `ask.reason`: what they are. Promotion is locked until a person resumes with a
@@ -55,7 +55,7 @@ def disown(plan: Plan, known: State, state: State, ask: Ask) -> Decision:
     """
     return replace(
         roll_back(plan, state, ask),
-        stage=max(0, min(known.stage, state.stage, first_after_zero(plan))),
+        stage=max(0, min(known.stage, state.stage, highest_zero_stage(plan))),
         held=known.held or state.held,
         locked=ask.reason,
         cooldown_until=ask.at,
