@@ -12,10 +12,11 @@ import click
 
 from console.context import CliContext, fail, json_option, say
 from console.tasks import KEYS
+from engine.measures.backlog import Backlog
 from engine.plan.durations import clock, format_duration, iso
 from engine.store.folder import StoreError
 from engine.text import percent
-from engine.view.headlines import server_sentence
+from engine.view.headlines import backlog_words, server_sentence
 
 if TYPE_CHECKING:
     from engine.rollout.state import State
@@ -225,6 +226,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
     if view.attribution:
         out.append(_ignoring_figures("attribution", f"Attribution: {view.attribution}"))
     out += [StatusLine(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
+    out += _queued(view.engine.backlog)
     out += [StatusLine(f"worker {w.name}", w.state, f"Worker: {w.sentence}") for w in view.workers]
     out += [StatusLine(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
     out += [_ignoring_figures("next", sentence, f"Next: {sentence}") for sentence in view.next]
@@ -256,6 +258,15 @@ def _waiting(view: View, alive: str) -> list[StatusLine]:
     if not view.inbox and alive == "running":
         out.append(StatusLine("waiting", "", "Waiting for you: nothing."))
     return out
+
+
+def _queued(backlog: Backlog) -> list[StatusLine]:
+    """The LLM queue from a tenth of its limit on: below that it comes and goes with every burst."""
+    most = max(backlog.interactive, backlog.bulk)
+    if most * 10 < backlog.limit or not most:
+        return []
+    words = backlog_words(backlog)
+    return [StatusLine("queue", "full" if most >= backlog.limit else "", f"{words[0].upper()}{words[1:]}.")]
 
 
 def _ignoring_figures(topic: str, sentence: str, shown: str = "") -> StatusLine:

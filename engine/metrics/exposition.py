@@ -67,6 +67,7 @@ def plain(reading: MetricsSnapshot) -> dict[str, Any]:
             **numbers(reading.window),
             "total_extractions": reading.ever.n,
             "window_s": reading.window_s,
+            "waiting": msgspec.structs.asdict(reading.backlog),
             "since_change": numbers(reading.since_change),
             "ever": numbers(reading.ever),
         },
@@ -169,7 +170,7 @@ def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
         methods.add_metric([method], count)
     yield methods
     yield from _triggers(reading)
-    yield from _bulk(reading)
+    yield from _backlog(reading)
 
 
 def _window(reading: MetricsSnapshot) -> str:
@@ -229,9 +230,24 @@ def _single_gauges(reading: MetricsSnapshot) -> list[tuple[str, str, float | Non
     ]
 
 
-def _bulk(reading: MetricsSnapshot) -> Iterator[Metric]:
+def _backlog(reading: MetricsSnapshot) -> Iterator[Metric]:
     from prometheus_client.core import CounterMetricFamily as Counter
+    from prometheus_client.core import GaugeMetricFamily as Gauge
 
+    waiting = Gauge(
+        "keyword_extraction_waiting",
+        "Queued for the LLM now: calls without a slot of documents that a client waits for, and bulk documents until "
+        "they are answered.",
+        labels=["lane"],
+    )
+    waiting.add_metric(["interactive"], reading.backlog.interactive)
+    waiting.add_metric(["bulk"], reading.backlog.bulk)
+    yield waiting
+    yield Gauge(
+        "keyword_extraction_waiting_limit",
+        "How many of each lane may be queued. Beyond it interactive documents get frequency keywords, bulk ones 429.",
+        reading.backlog.limit,
+    )
     yield Counter(
         "keyword_extraction_bulk_refused",
         "Bulk documents refused with 429 since the engine started, because too many were waiting.",

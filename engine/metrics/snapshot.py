@@ -6,6 +6,7 @@ import sqlite3
 
 from msgspec import Struct
 
+from engine.measures.backlog import Backlog
 from engine.measures.bucket import Arms, Bucket
 from engine.metrics.exemplars import Exemplars
 from engine.plan.model import Trigger
@@ -59,6 +60,7 @@ class About(Struct, frozen=True):
 
 
 UNKNOWN = About()
+NO_BACKLOG = Backlog()
 
 
 class MetricsSnapshot(Struct, frozen=True):
@@ -81,6 +83,7 @@ class MetricsSnapshot(Struct, frozen=True):
     blind_s: float = 0.0
     triggers: tuple[TriggerReading, ...] = ()
     bulk_refused: int = 0
+    backlog: Backlog = NO_BACKLOG
     llm_available: bool | None = None  # whether a server answered the last probe; None before the first
     of: About = UNKNOWN
     by_stage: tuple[tuple[int, Arms], ...] = ()  # all that is in `ever`, by stage
@@ -99,6 +102,7 @@ def take(
     blind_s: float = 0.0,
     triggers: tuple[TriggerReading, ...] = (),
     bulk_refused: int = 0,
+    backlog: Backlog = NO_BACKLOG,
     llm_available: bool | None = None,
     of: About = UNKNOWN,
     exemplars: Exemplars | None = None,
@@ -116,6 +120,7 @@ def take(
         blind_s,
         triggers,
         bulk_refused,
+        backlog,
         llm_available,
         of,
         by_stage,

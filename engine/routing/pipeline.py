@@ -19,6 +19,7 @@ from engine.clock import Clock
 from engine.extraction.cache import LlmCache, cache_key
 from engine.extraction.keywords import Budget, Keywords, topped_up
 from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
+from engine.measures.backlog import Backlog
 from engine.measures.record import Extraction
 from engine.plan.model import Plan
 from engine.rollout.state import State
@@ -127,6 +128,11 @@ class Pipeline:
     def in_flight(self) -> int:
         """How many LLM calls are open."""
         return self.calls.in_flight
+
+    @property
+    def backlog(self) -> Backlog:
+        """What is queued for the LLM now."""
+        return Backlog(self._pool.waiting_interactive, self._bulk, self._plan.llm.max_waiting)
 
     def cancel_calls(self, why: str = "ended by a rollback") -> int:
         """End every LLM call in flight; their documents are finished by frequency. Return how many there were."""

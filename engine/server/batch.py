@@ -75,11 +75,13 @@ class Batch:
     async def lines(self) -> AsyncIterator[bytes]:
         """Yields JSON lines as documents complete. If the client stops reading, the rest is abandoned."""
         work: set[asyncio.Task[list[Line]]] = set()
+        # its own documents alone never fill the LLM's queue, or the rest of them would be refused
+        ahead = max(1, min(CHUNKS_AHEAD, self._extractor.pipeline.backlog.limit // CHUNK))
         chunks = self._chunks()
         more = True
         try:
             while more or work:
-                while more and len(work) < CHUNKS_AHEAD:
+                while more and len(work) < ahead:
                     chunk = next(chunks, None)
                     more = chunk is not None
                     if chunk is not None:

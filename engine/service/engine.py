@@ -200,6 +200,7 @@ class Engine:
             lambda: self.switch.read().percent_bp,
             self.limits,
             lambda: self.pipeline.bulk_refused,
+            lambda: self.pipeline.backlog,
         )
         self.monitor.gatekeeper.misplaced = self.misplaced
         self.pipeline = Pipeline(

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from engine.clock import Clock, pace
 from engine.cluster.lag import LoopLag
 from engine.extraction.llm import LlmPool
+from engine.measures.backlog import Backlog
 from engine.measures.bucket import Bucket
 from engine.metrics import snapshot
 from engine.metrics.snapshot import MetricsSnapshot
@@ -61,6 +62,7 @@ class Monitor:
         obeyed: Callable[[], int] | None = None,
         limits: Ceiling = NO_LIMIT,
         bulk_refused: Callable[[], int] = lambda: 0,
+        backlog: Callable[[], Backlog] = lambda: snapshot.NO_BACKLOG,
     ) -> None:
         """`waiting` counts unfinished LLM calls; `obeyed` is the percentage that routers obey, in basis points."""
         self.plan = plan
@@ -70,6 +72,7 @@ class Monitor:
         self._waiting = waiting
         self._obeyed = obeyed
         self._bulk_refused = bulk_refused
+        self._backlog = backlog
         self._limits = limits
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.watch = Watch()
@@ -284,6 +287,7 @@ class Monitor:
                 for judged, reading in zip(self.verdict.judged, self.verdict.readings, strict=True)
             ),
             bulk_refused=self._bulk_refused(),
+            backlog=self._backlog(),
             llm_available=self.probing.answers,
             of=of,
             exemplars=self.observations.exemplars,

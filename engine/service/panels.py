@@ -179,6 +179,7 @@ def process(engine: Engine) -> EngineView:
         round(lag.late_s(real - SHOWN_S, real), 2),
         engine.monitor.unjudged,
         tuple(notices),
+        engine.pipeline.backlog,
     )
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine import bounds
+from engine.measures.backlog import Backlog
 from engine.measures.bucket import Bucket
 from engine.plan.durations import clock as timer
 from engine.plan.durations import format_duration
@@ -396,3 +397,11 @@ def server_sentence(server: ServerView) -> str:
     if server.window:  # not recorded for the past
         parts.append(f"{server.in_flight} of {server.window:.0f} calls in flight")
     return f"{', '.join(parts)}."
+
+
+def backlog_words(backlog: Backlog) -> str:
+    """What is queued for the LLM, "" while nothing is: "queued for the LLM: 37 of 1,000 interactive"."""
+    if not backlog.interactive and not backlog.bulk:
+        return ""
+    lanes = ((backlog.interactive, "interactive"), (backlog.bulk, "bulk"))
+    return "queued for the LLM: " + ", ".join(f"{n:,} of {backlog.limit:,} {lane}" for n, lane in lanes if n)

@@ -10,6 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from engine.measures.backlog import Backlog
+
 Health = Literal["ok", "watch", "alert", "blind", "rolled_back", "held", "locked", "idle", "no_traffic"]
 
 
@@ -272,6 +274,7 @@ class EngineView(Struct, frozen=True):
     late_s: float = 0.0  # how late the engine's own loop was in the last 10 s, in all
     unjudged: int = 0  # timeouts and latencies since the start discarded because of that
     notices: tuple[str, ...] = ()  # possibly intentional: shown where it belongs, not on every screen
+    backlog: Backlog = Backlog()  # of the engine's own documents; a worker's are in its `in_flight`
 
 
 class View(Struct, frozen=True):

@@ -11,12 +11,14 @@ import pytest
 from msgspec.structs import replace
 
 from console.context import CliContext, Failed
+from console.screens.drill import servers
 from console.verbs.control import StageNumber
 from console.verbs.gate import gate_lines
 from console.verbs.rollback import _neighbour, _settled
-from console.verbs.status import _is_behind
+from console.verbs.status import _is_behind, lines
 from console.verbs.triggers import _listed
 from engine.client.client import EngineClient, Reply
+from engine.measures.backlog import Backlog
 from engine.measures.bucket import Bucket
 from engine.plan.load import PlanError, plan_text
 from engine.plan.pins import Change
@@ -24,10 +26,11 @@ from engine.rollout.state import State
 from engine.triggers.evidence import Evidence, Probes
 from engine.triggers.rules import find
 from engine.triggers.wording import _figures
-from engine.view.headlines import gauges, lately, server_sentence
+from engine.view.headlines import backlog_words, gauges, lately, server_sentence
 from engine.view.iso_times import with_iso_times
 from engine.view.model import ConditionView, ServerView, TriggerView
 from tests.console import samples
+from tests.console.samples import NORMAL
 from tests.engine.triggers.attempt_timeline import PLAN, seen
 
 
@@ -123,6 +126,26 @@ def test_a_rollback_waits_for_the_neighbouring_service() -> None:
 def test_a_failing_server_is_named_with_the_reason() -> None:
     server = ServerView("ollama-1", "http://a", True, "failing (4 in a row)", 0, 2, None, 4, "no such model")
     assert server_sentence(server) == "ollama-1 failing (4 in a row), no such model, 0 of 2 calls in flight."
+
+
+@pytest.mark.parametrize(
+    ("backlog", "words", "state"),
+    [
+        (Backlog(0, 0, 1000), "", None),
+        (Backlog(99, 4, 1000), "queued for the LLM: 99 of 1,000 interactive, 4 of 1,000 bulk", None),
+        (Backlog(100, 0, 1000), "queued for the LLM: 100 of 1,000 interactive", ""),
+        (Backlog(3, 1000, 1000), "queued for the LLM: 3 of 1,000 interactive, 1,000 of 1,000 bulk", "full"),
+    ],
+)
+def test_the_queue_in_front_of_the_llm_is_reported_from_a_tenth_of_its_limit_on(
+    backlog: Backlog, words: str, state: str | None
+) -> None:
+    assert backlog_words(backlog) == words
+    view = replace(NORMAL, engine=replace(NORMAL.engine, backlog=backlog))
+    queue = [line for line in lines(view, "running") if line.topic == "queue"]
+    assert [line.state for line in queue] == ([] if state is None else [state])
+    assert [line.sentence.lower() for line in queue] == ([] if state is None else [f"{words}.".lower()])
+    assert servers.note([], words) == ", ".join(filter(None, ("0", words)))
 
 
 def test_a_changed_list_reads_as_in_the_plan() -> None:

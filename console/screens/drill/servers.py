@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from console.screens.drill.error_kinds import ErrorKinds
@@ -10,6 +10,7 @@ from console.screens.listing import Column, Listing, ListRow
 from console.widgets import words
 from engine.metrics import requests
 from engine.text import counted
+from engine.view.headlines import backlog_words
 from engine.view.model import ServerView, View, WorkerView
 
 WINDOW_S = 3600.0
@@ -26,9 +27,8 @@ class Servers(Listing):
     )  # fmt: skip
 
     def heading(self) -> tuple[str, str]:
-        callers = sum(isinstance(line.key, tuple) for line in self.lines)
-        more = f", {counted(callers, 'worker')}" if callers else ""
-        return "LLM servers, last hour", f"{len(self.lines) - callers}{more}"
+        view = self.snapshot.view
+        return "LLM servers, last hour", note(self.lines, "" if view is None else backlog_words(view.engine.backlog))
 
     def empty(self) -> str:
         return "no known LLM server, and no document sent to one in the last hour"
@@ -53,6 +53,13 @@ class Servers(Listing):
         url = str(line.key)
         name = line.cells[0][0]
         self.console.push_screen(ErrorKinds(name, url))
+
+
+def note(listed: Sequence[ListRow], queued: str) -> str:
+    """How many servers and workers, and what waits for them."""
+    callers = sum(isinstance(line.key, tuple) for line in listed)
+    parts = (str(len(listed) - callers), counted(callers, "worker") if callers else "", queued)
+    return ", ".join(filter(None, parts))
 
 
 def lines(v: View, counts: list[requests.ServerRequests], until: float) -> list[ListRow]:

@@ -192,6 +192,11 @@ class LlmPool:
         """Calls waiting for a free slot on a server."""
         return len(self._queue)
 
+    @property
+    def waiting_interactive(self) -> int:
+        """Those of them that a client waits for."""
+        return self._queue.interactive
+
     # one document
 
     async def extract(self, text: str, *, permit: Callable[[], bool], background: bool = False) -> LlmAnswer:

@@ -43,6 +43,11 @@ class WaitQueue:
     def __len__(self) -> int:
         return len(self._served) + len(self._background)
 
+    @property
+    def interactive(self) -> int:
+        """Calls that a client waits for."""
+        return len(self._served)
+
     def turn_away(self, why: Fault) -> None:
         """Reject all waiting calls."""
         for line in (self._served, self._background):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import ssl
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from rollout_console import AsyncClient, Client, Document, Extraction, Failure, Rejected, RolloutError, Unavailable
 
@@ -86,6 +88,48 @@ def test_a_batch_keeps_the_order_and_one_bad_document_costs_the_others_nothing(u
     assert [one.id for one in made] == [one.id for one in documents]
     bad = [one for one in made if isinstance(one, Failure)]
     assert [(one.id, one.status, one.code) for one in bad] == [("bad\x1b", 422, "document")]
+
+
+class Overloaded:
+    """An engine's batch route that refuses the documents of an odd number, in its first `refusals` requests."""
+
+    def __init__(self, refusals: int, retry_after_s: float) -> None:
+        self.refusals, self.retry_after_s = refusals, retry_after_s
+        self.requests: list[list[str]] = []
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        asked = [document["id"] for document in json.loads(request.content)["documents"]]
+        self.requests.append(asked)
+        refuses = len(self.requests) <= self.refusals
+        return httpx.Response(200, text="\n".join(self._line(i, id, refuses) for i, id in enumerate(asked)))
+
+    def _line(self, index: int, id: str, refuses: bool) -> str:
+        if refuses and int(id) % 2:
+            why = {"ok": False, "status": 429, "code": "busy", "error": "Busy.", "retry_after_s": self.retry_after_s}
+            return json.dumps({"index": index, **why})
+        made = {"id": id, "keywords": ["queue"], "descriptive": ["queue"], "technical": [], "method": "llm"}
+        return json.dumps({"index": index, **made})
+
+    async def batch(self, timeout_s: float) -> list[Extraction | Failure]:
+        async with AsyncClient("http://engine") as client:
+            await client._http.aclose()
+            client._http = httpx.AsyncClient(transport=httpx.MockTransport(self), base_url="http://engine")
+            return await client.batch([Document(str(n), TEXT) for n in range(6)], timeout_s=timeout_s)
+
+
+def test_documents_of_a_batch_that_are_refused_for_now_are_sent_again() -> None:
+    engine = Overloaded(refusals=2, retry_after_s=0.0)
+    made = asyncio.run(engine.batch(timeout_s=600.0))
+    assert [(type(one), one.id) for one in made] == [(Extraction, str(n)) for n in range(6)]
+    assert engine.requests == [[str(n) for n in range(6)], ["1", "3", "5"], ["1", "3", "5"]]
+
+
+def test_a_retry_after_beyond_the_time_limit_is_not_waited_for() -> None:
+    engine = Overloaded(refusals=2, retry_after_s=3600.0)
+    made = asyncio.run(engine.batch(timeout_s=600.0))
+    refused = [one for one in made if isinstance(one, Failure)]
+    assert [(one.id, one.status, one.retry_after_s) for one in refused] == [(n, 429, 3600.0) for n in ("1", "3", "5")]
+    assert len(engine.requests) == 1
 
 
 def test_what_cannot_succeed_is_rejected(url: str) -> None:

@@ -15,6 +15,7 @@ from prometheus_client import parser as text_parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from engine.extraction.llm.failure import ErrorKind
+from engine.measures.backlog import Backlog
 from engine.measures.bucket import Bucket
 from engine.metrics.alerts import alert_rules
 from engine.metrics.exposition import LIMITS, render, wants_text
@@ -133,6 +134,16 @@ def test_the_text_reads_back_as_what_was_measured() -> None:
     assert result["keyword_extraction_duration_seconds_sum{method=llm}"] == pytest.approx(10.499)
     assert result["keyword_extraction_duration_seconds_bucket{le=2.0,method=llm}"] == 2
     assert result["keyword_extraction_duration_seconds_bucket{le=0.005,method=frequency}"] == 2
+
+
+def test_the_queue_in_front_of_the_llm_shows_in_both_formats() -> None:
+    queued = replace(reading(), backlog=Backlog(interactive=37, bulk=12, limit=1000))
+    result = samples(text(queued))
+    assert result["keyword_extraction_waiting{lane=interactive}"] == 37
+    assert result["keyword_extraction_waiting{lane=bulk}"] == 12
+    assert result["keyword_extraction_waiting_limit"] == 1000
+    waiting = json.loads(render(queued, "application/json")[0])["keyword_extraction"]["waiting"]
+    assert waiting == {"interactive": 37, "bulk": 12, "limit": 1000}
 
 
 def test_openmetrics_reads_back_strictly_and_agrees() -> None:

@@ -114,6 +114,8 @@ async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(
         stub.service.latency_ms = 3000.0  # until all ten have come, however slowly
         tasks = [asyncio.create_task(place.extract(f"d{i}")) for i in range(10)]
         await place.until(lambda: sum(task.done() for task in tasks) >= 6)
+        waiting = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]["waiting"]
+        assert waiting == {"interactive": 3, "bulk": 0, "limit": 3}
         stub.service.latency_ms = 0.0
         answers = await asyncio.gather(*tasks)
         refused = [answer for answer in answers if answer.fallback]
@@ -165,6 +167,7 @@ async def test_excess_bulk_work_is_refused_with_a_retry_time_and_not_stored(tmp_
         assert len(place.records("id")) == 3
         assert b"keyword_extraction_bulk_refused_total 2.0" in place.engine.metrics("text/plain")[0]
         place.engine.pipeline._bulk = 3
+        assert b'keyword_extraction_waiting{lane="bulk"} 3.0' in place.engine.metrics("text/plain")[0]
         transport = httpx.ASGITransport(application(place.engine, Room(8, 1 << 20)))
         async with httpx.AsyncClient(transport=transport, base_url="http://engine") as api:
             answered = await api.post("/v1/extract", json={"id": "x", "text": text("x"), "bulk": True})

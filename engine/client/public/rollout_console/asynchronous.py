@@ -25,6 +25,8 @@ BATCH = 1000  # the engine takes as many at once
 BATCH_TIMEOUT_S = 60.0
 MISSES, PAUSE_S = 3, 5.0  # after so many misses in a row, calls fail at once for so long
 LATER = (408, 425, 429)
+AGAIN = (429, 503)
+AGAIN_S = 0.1  # at least between two tries
 
 
 T = TypeVar("T")
@@ -100,12 +102,26 @@ class AsyncClient:
     async def batch(
         self, documents: Iterable[Document], *, timeout_s: float = BATCH_TIMEOUT_S
     ) -> list[Extraction | Failure]:
-        """An answer for each document, in their order; never raises. `timeout_s` is for each 1,000 documents."""
+        """An answer for each document, in their order; never raises. `timeout_s` is for each 1,000 documents. Those
+        that the engine refuses for now are sent again after its `Retry-After`, as long as that leaves time."""
         given = list(documents)
         made: list[Extraction | Failure] = []
         for start in range(0, len(given), BATCH):
-            made += await self._batch(given[start : start + BATCH], timeout_s)
+            made += await self._until_taken(given[start : start + BATCH], timeout_s)
         return made
+
+    async def _until_taken(self, documents: Sequence[Document], timeout_s: float) -> list[Extraction | Failure]:
+        end = time.monotonic() + timeout_s
+        answers = await self._batch(documents, timeout_s)
+        while refused := [i for i, answer in enumerate(answers) if _again_after(answer) is not None]:
+            wait_s = max(_again_after(answers[i]) or 0.0 for i in refused)
+            if time.monotonic() + wait_s >= end:
+                break
+            await asyncio.sleep(wait_s)
+            again = await self._batch([documents[i] for i in refused], end - time.monotonic())
+            for i, answer in zip(refused, again, strict=True):
+                answers[i] = answer
+        return answers
 
     async def _batch(self, documents: Sequence[Document], timeout_s: float) -> list[Extraction | Failure]:
         answers: dict[int, Extraction | Failure] = {}
@@ -194,6 +210,13 @@ class AsyncClient:
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self.close()
+
+
+def _again_after(answer: Extraction | Failure) -> float | None:
+    """When the engine wants to see the document again, s; None if it has answered it, or would answer the same."""
+    if not isinstance(answer, Failure) or answer.retry_after_s is None:
+        return None
+    return max(answer.retry_after_s, AGAIN_S) if answer.status in AGAIN else None
 
 
 def late(timeout_s: float) -> Unavailable:

@@ -52,7 +52,8 @@ class Client:
             return None
 
     def batch(self, documents: Iterable[Document], *, timeout_s: float = BATCH_TIMEOUT_S) -> list[Extraction | Failure]:
-        """An answer for each document, in their order; never raises. `timeout_s` is for each 1,000 documents."""
+        """An answer for each document, in their order; never raises. `timeout_s` is for each 1,000 documents. Those
+        that the engine refuses for now are sent again after its `Retry-After`, as long as that leaves time."""
         loop, client = self._ready()
         return _wait(loop, client.batch(documents, timeout_s=timeout_s))
 
