@@ -32,6 +32,7 @@ from engine.view.model import View
 
 LATEST = 80  # documents listed before a sample is drawn
 
+UNSAVED = "marks not saved: a b e saves them"
 GONE = "The text is no longer in the store."
 
 
@@ -235,10 +236,18 @@ class Review(FetchingPage):
         blocks.meter(c, x, y, 10, len(self.mine) / many, "accent")
         end = c.width - 1
         if known is not None:
-            end = c.right(end, y, self._summary(known), "ok" if known.marks.good or sample.blind else "warn")
+            unsaved = self._unsaved(known)
+            summary = UNSAVED if unsaved else self._summary(known)
+            end = c.right(end, y, summary, "ok" if (known.marks.good or sample.blind) and not unsaved else "warn")
         how = "blind" if sample.blind else "open"
         drawn = f"{len(self.mine)} judged by you · {how}, drawn by {sample.actor}, seed {sample.seed}"
         c.put(x + 11, y, drawn, "dim", end - x - 13)
+
+    def _unsaved(self, known: StoredJudgement) -> bool:
+        """Whether the marks on screen differ from those that were sent."""
+        sent = known.marks.flaws
+        opened = self.shown is not None and self.shown.document == self._opened
+        return opened and any(set(sent.get(side, ())) != marks for side, marks in self.flaws.items())
 
     def _summary(self, known: StoredJudgement) -> str:
         marks = known.marks

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from console.widgets import words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas
+from console.widgets.canvas import Canvas, fit
 from engine.view.model import ConditionView, GateView, ItemView
 
 STATUS_WIDTH = 19
@@ -99,8 +99,10 @@ def _status(item: ItemView, now: float, room: int, acts: bool) -> str:
     """Who did it and when, or the key to press."""
     optional = "" if item.required else " · optional"
     if item.state == "done":
+        if room <= STATUS_WIDTH:
+            return _narrow(item, now, room)
         by = f"{item.by or 'a check'} {words.hour(item.at, now) if item.at else ''}"
-        return by + (f" · {item.note or item.evidence}" if (item.note or item.evidence) and room > STATUS_WIDTH else "")
+        return by + (f" · {item.note or item.evidence}" if item.note or item.evidence else "")
     if not acts:
         return item.state + optional
     if item.state == "failed":
@@ -108,6 +110,12 @@ def _status(item: ItemView, now: float, room: int, acts: bool) -> str:
     if item.lapsed:
         return "lapsed · s signs" if item.kind == "manual" else "lapsed · c checks"
     return ("s signs" if item.kind == "manual" else "c checks · s signs") + optional
+
+
+def _narrow(item: ItemView, now: float, room: int) -> str:
+    """Who did it, cut if need be so that the time or the date fits."""
+    when = words.brief_hour(item.at, now) if item.at else ""
+    return f"{fit(item.by or 'a check', room - len(when) - 1)} {when}".rstrip()
 
 
 def heading(line: ChecklistLine) -> str:

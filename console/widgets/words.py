@@ -116,6 +116,11 @@ def hour(at: float, now: float) -> str:
     return moment(at) if iso(at)[:10] == iso(now)[:10] else iso(at)[5:16].replace("T", " ")
 
 
+def brief_hour(at: float, now: float) -> str:
+    """`hour` where space is short: "14:03", "11-24"."""
+    return moment(at)[:5] if iso(at)[:10] == iso(now)[:10] else iso(at)[5:10]
+
+
 def ago(at: float, now: float) -> str:
     return f"{format_duration(max(0.0, now - at))} ago"
 

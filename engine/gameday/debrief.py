@@ -139,7 +139,8 @@ def _starts(moments: tuple[JournalEntry, ...]) -> list[Act]:
         if moment.kind == "start":
             pressed = pressed or moment
         elif moment.kind == "back":
-            acts.append(Act((pressed or moment).at, "start", "player"))
+            at = (pressed or moment).at
+            acts.append(Act(at, "start", "player", took_s=moment.at - at))
             pressed = None
     return acts
 
@@ -220,11 +221,13 @@ def _moments(
             out.append(IncidentMoment(look.at, "look", f"you opened {look.screen}"))
     if scenario.right and visible <= shift.ended:
         out.append(IncidentMoment(visible, "first", "VISIBLE: par counts from here"))
+    for act in shift.acts:
+        if act.kind == "start":
+            took = f", {act.took_s / shift.speed:.0f} s after it was started" if act.took_s else ""
+            out.append(IncidentMoment(act.at + act.took_s, "decision", f"a new engine runs{took}"))
     for moment in moments:
         if moment.kind == "step" and scenario.steps[moment.step].deed in HIDDEN:
             out.append(IncidentMoment(moment.at, "first", f"HIDDEN: {scenario.steps[moment.step].fact}"))
-        elif moment.kind == "back":
-            out.append(IncidentMoment(moment.at, "decision", "a new engine runs"))
         elif moment.kind == "refused":
             out.append(IncidentMoment(moment.at, "decision", f"{moment.text} tried to promote and was refused"))
         elif moment.kind == "room":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import resource
 import signal
 import time
@@ -33,6 +34,12 @@ FULL_AT = 4096  # size limit of every file the engine writes while the disk is f
 CORE = "core.4711"
 CORE_BYTES = 4 << 20
 LOOK_S = 0.2
+DELAYED_S = 100.0  # at most: whoever has played must not know the scenario by when it begins
+
+
+def delay(begun: JournalEntry) -> float:
+    """How much later than planned this shift's fault begins: the same in an engine that follows a killed one."""
+    return random.Random(begun.real).uniform(0.0, DELAYED_S)
 
 
 class DirectedEngine(Protocol):
@@ -90,7 +97,7 @@ class Director:
             begun = self._note("begun")
         else:
             self._note("back")
-        fault_at = begun.at + self.scenario.fault_after_s
+        fault_at = begun.at + self.scenario.fault_after_s + delay(begun)
         done = {moment.step for moment in self._past if moment.kind == "step"}
         for number, step in enumerate(self.scenario.steps):
             if number in done:

@@ -24,12 +24,14 @@ By = Literal["player", "trigger", "colleague", "engine"]
 
 class Act(Struct, frozen=True):
     """A decision of the log, or another act: `start` of an engine, `room` on the disk, `rearm` (a resume that lifts
-    no hold and no lock). `lowers`: the percentage fell."""
+    no hold and no lock). `lowers`: the percentage fell. `took_s`: calendar seconds until an engine that was started
+    ran, which no player can shorten."""
 
     at: float
     kind: str
     by: By
     lowers: bool = False
+    took_s: float = 0.0
 
 
 class ScreenLook(Struct, frozen=True):
@@ -48,7 +50,7 @@ class Slice(Struct, frozen=True):
 
 class Shift(Struct, frozen=True):
     """The input of the score. Moments are calendar time; `speed` calendar seconds pass per player second. `late_s`: how
-    much later than planned the scenario's first step came; a busy machine is not the player's fault."""
+    much later than planned the scenario's first step came: every shift draws a delay, and a busy machine adds to it."""
 
     began: float
     ended: float
@@ -246,12 +248,13 @@ def _time(
 def _harm(
     scenario: Scenario, shift: Shift, fault_at: float, visible: float, mine: list[Act], chosen: Act | None
 ) -> tuple[int, int, int, int]:
-    """Documents harmed: actually, at best, at par, and if no one had acted. For a right act that lowers nothing, par is
-    what happens without anyone."""
+    """Documents harmed: actually, at best, at par, and if no one had acted. Best and par include the time that an
+    engine took to start on this machine. For a right act that lowers nothing, par is what happens without anyone."""
     harmed = sum(part.harmed for part in shift.slices if part.at + part.seconds > fault_at)
     rate = _rate(shift.slices, fault_at)
-    best = _expected(scenario.untouched, rate, visible - fault_at)
-    at_par = _expected(scenario.untouched, rate, visible - fault_at + scenario.par.act_s * shift.speed)
+    soonest = visible - fault_at + (0.0 if chosen is None else chosen.took_s)
+    best = _expected(scenario.untouched, rate, soonest)
+    at_par = _expected(scenario.untouched, rate, soonest + scenario.par.act_s * shift.speed)
     untouched = _expected(scenario.untouched, rate, max(0.0, shift.began + scenario.lasts_s - fault_at))
     over = shift.ended >= shift.began + scenario.lasts_s - EARLY_S
     if over and not [act for act in mine if act.kind not in ("ack", "resume")]:

@@ -149,7 +149,7 @@ async def _drill(engine: Engine, check: Check) -> CheckResult:
 
 async def _rehearsal(engine: Engine, check: Check) -> CheckResult:
     if engine.rehearsal:
-        return CheckResult(True, "this is one")
+        return CheckResult(True, "you are in a rehearsal")
     passed = record.last_passed(engine.folder.path, record.home())
     from engine.gameday import results  # it reads reports; no engine waits for that at its start
 

@@ -1,10 +1,11 @@
 """What a game day's scenarios do when no one acts, and when the right thing is done at par: played on the real engine, not calculated.
 
-    python -m tests.bench.bench_gameday [--scenario NAME]... [--runs 3] [--par] [--speed 10]
+    python -m tests.bench.bench_gameday [--scenario NAME]... [--runs 3] [--par] [--act KIND]... [--after 10] [--speed 10]
 
-Without --par no one touches anything; the shares of each run are printed as the scenario's file has them (`untouched`), with the
-medians below, beside the file's own. With --par a player does the first right act `par.act_s` seconds after the fault becomes visible;
-what was harmed is printed beside what the score computes for par. A shift takes as long as a player's: two or three minutes each.
+Without --par and --act no one touches anything; the shares of each run are printed as the scenario's file has them (`untouched`),
+with the medians below, beside the file's own. With --par a player does each right act in turn, `par.act_s` seconds (or --after) after
+the fault becomes visible; with --act, whatever is given, such as the wrong move. What was harmed is printed beside what the score
+computes for par. A shift takes as long as a player's: three minutes each.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from engine.client.client import EngineClient
 from engine.gameday import scenario
 from engine.gameday.debrief import Debrief, slices
-from engine.gameday.director import CORE
+from engine.gameday.director import CORE, delay
 from engine.gameday.scenario import Scenario
 from engine.gameday.scoring import Slice
 from engine.server.rehearse import GameDay
@@ -29,8 +30,8 @@ from engine.store.reader import Reader
 READY_S = 150.0
 
 
-def played(of: Scenario, speed: float, at_par: bool) -> tuple[Debrief, tuple[Slice, ...]]:
-    """One shift on the real engine, to its end."""
+def played(of: Scenario, speed: float, act: str = "", after_s: float = 0.0) -> tuple[Debrief, tuple[Slice, ...]]:
+    """One shift on the real engine, to its end. `act` comes `after_s` of the player's seconds after the fault is visible."""
     with tempfile.TemporaryDirectory(prefix="bench-gameday-") as root, GameDay(of, speed, Path(root)) as game:
         if trouble := game.start():
             raise SystemExit(trouble)
@@ -39,35 +40,40 @@ def played(of: Scenario, speed: float, at_par: bool) -> tuple[Debrief, tuple[Sli
             if time.monotonic() > end:
                 raise SystemExit(f"{of.name}: the shift could not begin within {READY_S:.0f} s.")
             time.sleep(0.2)
-        while game.began is None:
+        while (began := game.began) is None:
             time.sleep(0.05)
-        due = (of.fault_after_s + of.visible_s) / speed + of.par.act_s
+        due = (of.fault_after_s + delay(began) + of.visible_s) / speed + after_s
         while (left := game.left_s()) is not None and left > 0:
-            if at_par and of.right and of.lasts_s / speed - left >= due:
-                at_par = False
-                _act(game, of.right[0], Path(root))
+            if act and of.lasts_s / speed - left >= due:
+                _act(game, act, Path(root))
+                act = ""
             time.sleep(0.05)
-        began = game.began
-        assert began is not None
         while (made := game.finish()) is None:  # the store is busy
             time.sleep(0.2)
         reader = Reader(game.folder)
-        cut = reader.read(lambda conn: slices(conn, of, began.at, began.at + of.lasts_s))
+        late = delay(began)
+        cut = reader.read(lambda conn: slices(conn, of, began.at + late, began.at + of.lasts_s))
         reader.close()
         return made, cut
 
 
 def _act(game: GameDay, kind: str, root: Path) -> None:
-    """One right act, as a player would do it."""
+    """One act, as a player would do it."""
+    client = EngineClient(game.folder)
     match kind:
         case "rollback":
-            EngineClient(game.folder).rollback("bench: at par")
+            client.rollback("bench")
         case "start":
             game.restart()
         case "room":
             (root / CORE).unlink(missing_ok=True)
+        case "promote":
+            epoch = client.request("GET", "/v1/status")[1]["epoch"]
+            client.command(kind, epoch=epoch, override_reason="bench")
         case _:
-            EngineClient(game.folder).command(kind, reason="bench: at par")
+            reply = client.command({"ack": "acknowledge"}.get(kind, kind), reason="bench")
+            if not reply.ok:
+                print(f"{kind} was refused: {reply.sentence}", flush=True)
 
 
 def shares(of: Scenario, cut: Sequence[Slice]) -> list[float]:
@@ -75,7 +81,7 @@ def shares(of: Scenario, cut: Sequence[Slice]) -> list[float]:
     began = cut[0].at
     calm = [part for part in cut if part.at + part.seconds <= began + of.fault_after_s]
     rate = sum(part.documents for part in calm) / sum(part.seconds for part in calm)
-    edges = [began + of.fault_after_s + share.after_s for share in of.untouched] + [began + of.lasts_s]
+    edges = [began + of.fault_after_s + share.after_s for share in of.untouched] + [cut[-1].at + cut[-1].seconds]
     out = []
     for start, end in pairwise(edges):
         inside = [part for part in cut if start <= part.at < end]
@@ -94,29 +100,39 @@ def tail(of: Scenario, cut: Sequence[Slice]) -> str:
     return " ".join(str(minutes[place]) for place in sorted(minutes))
 
 
+def _line(act: str, after_s: float, made: Debrief) -> str:
+    """What was harmed, and the points: notice + act + time + harm - wrong moves."""
+    s = made.score
+    points = " ".join(f"{part.points:+}" for part in s.parts)
+    saved = f"harmed {s.harmed}, computed for par {s.at_par}, best {s.best}, untouched {s.untouched}"
+    seen = "-" if s.acted_s is None else f"{s.acted_s:.0f} s"
+    verdict = "passed" if s.passed else "not passed"
+    return f"{act} after {after_s:.0f} s (scored: {seen}): {saved}; {s.total} ({points}), par {s.par}, {verdict}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", action="append")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--par", action="store_true")
+    parser.add_argument("--act", action="append", help="a kind of decision, or start, room")
+    parser.add_argument("--after", type=float, help="the player's seconds; default: par")
     parser.add_argument("--speed", type=float, default=scenario.SPEED)
     given = parser.parse_args()
     for name in given.scenario or scenario.names():
         of, measured = scenario.load(name), []
-        for _ in range(given.runs):
-            made, cut = played(of, given.speed, given.par)
-            s = made.score
-            if given.par:
-                saved = f"harmed {s.harmed}, computed for par {s.at_par}, best {s.best}, untouched {s.untouched}"
-                print(f"{name:<11} at par: {saved}; {s.total} of 100, par {s.par}", flush=True)
-                continue
-            measured.append(shares(of, cut))
-            text = " ".join(f"{share:.4f}" for share in measured[-1])
-            rate = sum(part.documents for part in cut if part.at < cut[0].at + of.fault_after_s) / of.fault_after_s
-            print(
-                f"{name:<11} {s.harmed:5} harmed, {rate * 60:.0f} documents/min: {text}   by minute: {tail(of, cut)}",
-                flush=True,
-            )
+        for act in given.act or (of.right if given.par else ("",)):
+            after_s = of.par.act_s if given.after is None else given.after
+            for _ in range(given.runs):
+                made, cut = played(of, given.speed, act, after_s)
+                if act:
+                    print(f"{name:<11} {_line(act, after_s, made)}", flush=True)
+                    continue
+                measured.append(shares(of, cut))
+                text = " ".join(f"{share:.4f}" for share in measured[-1])
+                calm = sum(part.documents for part in cut if part.at < cut[0].at + of.fault_after_s)
+                counted = f"{made.score.harmed:5} harmed, {calm / of.fault_after_s * 60:.0f} documents/min"
+                print(f"{name:<11} {counted}: {text}   by minute: {tail(of, cut)}", flush=True)
         if measured:
             median = " ".join(f"{statistics.median(run):.4f}" for run in zip(*measured, strict=True))
             print(

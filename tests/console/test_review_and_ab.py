@@ -135,8 +135,12 @@ async def test_a_review_resumes_where_it_was_left_and_a_judgement_can_be_changed
         await pilot.press("k")
         await until(pilot, lambda: "1/5" in text(app) and "your verdict: not good" in text(app))
         assert "✖ something invented" in text(app)
-        await pilot.press("i", "a")
+        await pilot.press("i")
+        await until(pilot, lambda: "marks not saved: a b e saves them" in text(app))
+        await pilot.press("a")
         await until(pilot, lambda: "2/5" in text(app))
+        await pilot.press("k")
+        await until(pilot, lambda: "1/5" in text(app) and "your verdict: good" in text(app))
 
     await on("5", link, first)
     await on("5", link, again)

@@ -10,6 +10,7 @@ import pytest
 from console.context import CliContext
 from console.verbs import gameday
 from engine.gameday import debrief, results
+from engine.gameday.director import DELAYED_S, delay
 from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import load
 from engine.gameday.scoring import Act, Shift, score
@@ -61,7 +62,7 @@ def test_screens_that_are_passed_on_the_way_do_not_count() -> None:
 
 def test_an_engine_counts_from_the_key_and_only_if_it_came_to_run() -> None:
     entries = [JournalEntry(0.0, at, kind) for at, kind in ((20.0, "start"), (25.0, "start"), (60.0, "back"))]
-    assert [act.at for act in debrief._starts(tuple(entries))] == [20.0]
+    assert [(act.at, act.took_s) for act in debrief._starts(tuple(entries))] == [(20.0, 40.0)]
     assert debrief._starts(tuple(entries[:2])) == []
     assert [act.at for act in debrief._starts((entries[2],))] == [60.0]
 
@@ -71,6 +72,14 @@ def test_a_step_that_came_late_moves_the_start_of_the_clock() -> None:
     step = JournalEntry(0.0, 1000.0 + scenario.fault_after_s + 7.0, "step", step=0)
     assert debrief._late(scenario, (step,), 1000.0) == 7.0
     assert debrief._late(scenario, (), 1000.0) == 0.0
+
+
+def test_a_shift_s_fault_begins_at_its_own_time_in_each_of_its_engines() -> None:
+    """Else whoever has played three would know a fourth by when it begins."""
+    begun = [JournalEntry(1000.25 + place, 0.0, "begun") for place in range(40)]
+    delays = [delay(entry) for entry in begun]
+    assert delays == [delay(entry) for entry in begun]
+    assert 0.0 <= min(delays) < 20.0 < 80.0 < max(delays) <= DELAYED_S
 
 
 def test_no_room_for_its_store_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,6 +222,22 @@ def test_the_fault_is_visible_once_something_is_harmed() -> None:
     assert score(one, acted).acted_s == 2.0
 
 
+def test_the_time_an_engine_takes_to_start_is_not_the_player_s() -> None:
+    one = scenarios.load("dead")
+    after_s, took_s = one.par.act_s, 15.0
+    shift = played(one, spared_after_s=after_s + took_s)
+    at = one.fault_after_s + one.visible_s + after_s * SPEED
+    made = score(one, structs.replace(shift, acts=(Act(at, "start", "player", took_s=took_s * SPEED),)))
+    assert abs(made.harmed - made.at_par) <= 2 * DOCUMENTS
+    assert made.best >= took_s * DOCUMENTS, "no one starts it sooner"
+    assert made.total >= made.par - 1
+    slower = score(
+        one, structs.replace(shift, acts=(Act(at + 200.0, "start", "player", took_s=took_s * SPEED - 200.0),))
+    )
+    assert slower.harmed == made.harmed
+    assert slower.total < made.total, "the same loss, but this time the player's"
+
+
 LINE = 59  # cells of a part's sentence at 80x24
 
 
