@@ -381,13 +381,15 @@ class Engine:
     def _follow(self, outcome: Outcome) -> None:
         if outcome.state.rev < self.state.rev:
             return
-        changed = outcome.state.epoch != self.state.epoch
-        self.state = outcome.state
+        earlier, self.state = self.state, outcome.state
+        changed = self.state.epoch != earlier.epoch
         if changed:
             self.moved_at = self.clock.real()
             self.monitor.changed(self.state)
             if self.proof is not None and self.state.percent_bp > self.proof.target_bp:
                 self.proof.raised(self.state.percent_bp, self.state.rev)
+        elif self.state.entered_at != earlier.entered_at:  # moved back to now: the clock had been ahead
+            self.monitor.observations.complained(self.state)
         same = (outcome.state.stage, outcome.state.percent_bp) == (outcome.before.stage, outcome.before.percent_bp)
         if changed and not (same and outcome.state.restart_rev == outcome.state.rev):
             self.applier.start(self.environment())

@@ -8,6 +8,7 @@ import pytest
 
 from engine.measures.record import Extraction
 from engine.messages import outbox
+from engine.service import deferred
 from engine.store import log, series
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.test_blind import hanging_service
@@ -79,7 +80,10 @@ async def test_what_is_older_than_the_plan_keeps_still_goes_as_the_engine_runs(t
         assert rows(c, "extraction") == 0
 
 
-async def test_complaints_count_after_a_clock_that_was_ahead_is_corrected_between_two_engines(tmp_path: Path) -> None:
+async def test_complaints_count_after_a_clock_that_was_ahead_is_corrected_between_two_engines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deferred, "ANSWER_S", 0.0)  # a slow store: the correction is recorded after the start
     early = Clocked(tmp_path, LONG)
     early.clock.step_wall(TWO_HOURS)
     async with early as c:

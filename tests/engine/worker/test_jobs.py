@@ -17,6 +17,7 @@ import pytest
 
 from tests.engine.service.stage import COMMAND, Stage
 from tests.engine.worker.llm import Llm
+from tests.machine import crowd
 
 DOCUMENTS = 600  # enough that a load still runs when a test ends one of its processes
 FEW = 200  # where a load runs to its end
@@ -52,7 +53,7 @@ class Load:
         )  # fmt: skip
 
     def end(self, timeout: float = 60.0) -> dict[str, Any]:
-        out, error = self.process.communicate(timeout=timeout)
+        out, error = self.process.communicate(timeout=timeout * crowd())
         assert out, error
         return dict(json.loads(out))
 
