@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import sqlite3
 
-import msgspec
 from msgspec import Struct
 
 from engine.rollout.state import State
+from engine.store import live
 
 
 class LatestGate(Struct, frozen=True):
@@ -27,7 +27,7 @@ class Latest(Struct, frozen=True):
 def baked(conn: sqlite3.Connection, state: State, began: float, asked_s: float, returns: bool, at: float) -> float:
     """How much of a bake of `asked_s` was done. Time without traffic is not recorded, so it is an upper bound."""
     done = at - began - _blind(conn, began, at) - _away(conn, began, at)
-    last = _latest(conn)
+    last = live.parts(conn, Latest)
     if (last.stage, last.entered_at, last.gate.returns) == (state.stage, state.entered_at, returns):
         done = min(done, last.gate.baked_s)
     return min(asked_s, max(0.0, done))
@@ -56,11 +56,3 @@ def _away(conn: sqlite3.Connection, began: float, at: float) -> float:
         (began, at),
     ).fetchall()
     return math.fsum(min(float(away or 0.0), started - began) for started, away in rows)
-
-
-def _latest(conn: sqlite3.Connection) -> Latest:
-    row = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
-    try:
-        return msgspec.json.decode(row[0], type=Latest) if row else Latest()
-    except msgspec.MsgspecError:
-        return Latest()

@@ -23,7 +23,7 @@ from engine.measures.bucket import Bucket
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
 from engine.rollout.state import State, stage_of
-from engine.store import log, series
+from engine.store import live, log, series
 from engine.store.database import read_transaction
 from engine.store.reader import decision_view
 from engine.store.rollup import LEVELS
@@ -63,7 +63,7 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
     samples = samples_at(conn, plan, state, at)
     gate = gate_at(conn, plan, state, samples, rules.blind, at)
     health, sentence = _health(conn, state, bucket, gauges, shadow, rules, at)
-    shown = _shown(conn)
+    shown = live.parts(conn, _Shown)
     return View(
         **fields.of_plan(plan, state),
         **fields.of_state(state),
@@ -159,14 +159,6 @@ class _Shown(Struct, frozen=True):
     game: bool = False
     speed: float = 1.0
     servers: tuple[_Server, ...] = ()  # a rehearsal's own: its plan names others
-
-
-def _shown(conn: sqlite3.Connection) -> _Shown:
-    row = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
-    try:
-        return msgspec.json.decode(row[0], type=_Shown) if row else _Shown()
-    except msgspec.MsgspecError:
-        return _Shown()
 
 
 def _present(conn: sqlite3.Connection, at: float) -> tuple[PresenceView, ...]:

@@ -31,7 +31,7 @@ from engine.report.model import (
     WrittenNote,
 )
 from engine.report.timeline import Spent, Visit
-from engine.store import log, series
+from engine.store import live, log, series
 from engine.store.database import read_transaction
 from engine.store.log import Row
 from engine.store.verification import verify
@@ -55,8 +55,8 @@ def gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
 
 def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
     rows = list(log.every(conn))
-    live = _live(conn)
-    seen = live.get("at")
+    view = figures.decode(live.body(conn) or b"{}")
+    seen = view.get("at")
     at = max([row.decision.at for row in rows[-1:]] + ([float(seen)] if isinstance(seen, int | float) else [0.0]))
     state = log.read_state(conn)
     stays = timeline.visits(rows, at)
@@ -70,7 +70,7 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
         title=plan.name,
         service=plan.service,
         environment=plan.environment,
-        rehearsal=bool(live.get("rehearsal")),
+        rehearsal=bool(view.get("rehearsal")),
         at=at,
         began=began,
         headline=summary.headline(plan, rows, at),
@@ -97,11 +97,6 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
         appendix=_appendix(conn, plan, rows, began, at),
     )
     return summary.with_summary(conn, story)
-
-
-def _live(conn: sqlite3.Connection) -> dict[str, object]:
-    row = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
-    return figures.decode(row[0]) if row else {}
 
 
 # -- stages ----------------------------------------------------------------------------------------------------------

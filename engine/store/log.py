@@ -20,7 +20,16 @@ from engine.plan.durations import iso
 from engine.rollout.state import DOWN, Decision, Refusal, State, transition, unlawful
 from engine.store.database import read_transaction
 from engine.store.trust import Head, Trust
-from engine.store.verification import GENESIS, MOST_EPOCHS, Verification, chain, stored_state, verify
+from engine.store.verification import (
+    DECISION_COLUMNS,
+    GENESIS,
+    MOST_EPOCHS,
+    Verification,
+    beside_body,
+    chain,
+    stored_state,
+    verify,
+)
 
 T = TypeVar("T")
 
@@ -206,24 +215,9 @@ def _append(conn: sqlite3.Connection, before: State, decision: Decision) -> Head
     prev = last[0] if last else GENESIS
     body = _encoder.encode(decision).decode()
     digest = chain(prev, after.rev, body)
-    conn.execute(
-        "INSERT INTO decision VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        (
-            after.rev,
-            decision.at,
-            decision.kind,
-            decision.actor.name,
-            decision.reason,
-            decision.stage,
-            before.percent_bp,
-            decision.percent_bp,
-            after.epoch,
-            body,
-            decision.request_id,
-            prev,
-            digest,
-        ),
-    )
+    values = after.rev, body, prev, digest, *beside_body(decision, before, after)
+    marks = ",".join("?" * len(values))
+    conn.execute(f"INSERT INTO decision ({DECISION_COLUMNS}) VALUES ({marks})", values)
     conn.execute(
         "INSERT INTO control VALUES (1,?,?,?,?) ON CONFLICT(id) DO UPDATE SET epoch = excluded.epoch, rev = "
         "excluded.rev, percent_bp = excluded.percent_bp, state = excluded.state",

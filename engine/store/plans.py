@@ -16,7 +16,7 @@ from engine.plan.model import Plan
 from engine.plan.pins import Change, PinnedModel, PinnedStage, Pins, differences, misplaced, stage_id, under
 from engine.plan.problems import PlanError
 from engine.rollout.state import State
-from engine.store import log
+from engine.store import live, log
 
 
 def keep(conn: sqlite3.Connection, plan: Plan, at: float) -> None:
@@ -45,30 +45,22 @@ def read(conn: sqlite3.Connection, digest: str, source: str = "") -> Plan | None
 class _Shown(Struct, frozen=True):
     """The part of the last view that identifies its plan."""
 
-    plan_digest: str
+    plan_digest: str = ""
     stage_names: tuple[str, ...] = ()
     stage_percents: tuple[int, ...] = ()
 
 
 def digest_read(conn: sqlite3.Connection) -> str:
     """Digest of the plan file the last engine read; "" when no engine has published a view."""
-    shown = _shown(conn)
-    return shown.plan_digest if shown else ""
-
-
-def _shown(conn: sqlite3.Connection) -> _Shown | None:
-    row = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
-    with contextlib.suppress(msgspec.MsgspecError):
-        return msgspec.json.decode(row[0], type=_Shown) if row else None
-    return None
+    return live.parts(conn, _Shown).plan_digest
 
 
 def known(conn: sqlite3.Connection, plan: Plan, state: State) -> Pins | None:
     """The pins; for a rollout older than pins, what its last engine showed."""
     if state.pins is not None or state.rev == 0:
         return state.pins
-    shown = _shown(conn)
-    if shown is None or not shown.stage_names or len(shown.stage_names) != len(shown.stage_percents):
+    shown = live.parts(conn, _Shown)
+    if not shown.stage_names or len(shown.stage_names) != len(shown.stage_percents):
         return None
     stages = tuple(
         PinnedStage(_id(plan, n), n, bp) for n, bp in zip(shown.stage_names, shown.stage_percents, strict=True)

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.measures.record import SeenArm
 from engine.rollout.state import State
-from engine.store import database, documents, log
+from engine.store import database, documents, live, log
 from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
 from engine.store.search import did_you_mean, search
@@ -94,12 +94,12 @@ class Reader:
         """The live view and the control row: two prepared reads and one decode."""
 
         def query(conn: sqlite3.Connection) -> EngineRecord:
-            live = conn.execute("SELECT body FROM live WHERE id = 1").fetchone()
+            written = live.body(conn)
             lease = conn.execute("SELECT heartbeat, token, pid FROM lease WHERE id = 1").fetchone() or (0.0, 0, 0)
             view = None
-            if live is not None:
+            if written is not None:
                 try:
-                    view = _view.decode(live[0])
+                    view = _view.decode(written)
                 except msgspec.MsgspecError as error:
                     raise StoreError(
                         f"The engine's view has an unknown format ({error}): console and engine differ in "

@@ -15,6 +15,8 @@ from engine.text import percent
 
 GENESIS = "0" * 64
 MOST_EPOCHS = 1 << 53  # JSON's integers; a rollout counts a few hundred, and SQLite must hold the next one too
+# a row of the log: its place, its body and its links in the chain, then what `beside_body` gives
+DECISION_COLUMNS = "rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id"
 
 _state = msgspec.json.Decoder(State)
 _decision = msgspec.json.Decoder(Decision)
@@ -92,10 +94,7 @@ class _Replay(NamedTuple):
 def _replay(conn: sqlite3.Connection, noted: str) -> _Replay:
     """Replay the log. One in which no hash begins with `noted` is broken."""
     prev, state, count, seen = GENESIS, State(), 0, not noted
-    for rev, body, was, digest, *columns in conn.execute(
-        "SELECT rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id "
-        "FROM decision ORDER BY rev"
-    ):
+    for rev, body, was, digest, *stored in conn.execute(f"SELECT {DECISION_COLUMNS} FROM decision ORDER BY rev"):
         count += 1
         if rev != count:
             return _Replay(count, prev, state, f"decision {count} is missing: after {count - 1} comes {rev}")
@@ -109,7 +108,7 @@ def _replay(conn: sqlite3.Connection, noted: str) -> _Replay:
         after = transition(state, decision)
         if after.epoch > MOST_EPOCHS:
             return _Replay(count, prev, state, f"decision {rev} leads to an impossible epoch")
-        if columns != _columns(decision, state, after):
+        if tuple(stored) != beside_body(decision, state, after):
             return _Replay(count, prev, state, f"decision {rev}'s columns do not match its body")
         prev, state = digest, after
         seen = seen or digest.startswith(noted)
@@ -119,9 +118,10 @@ def _replay(conn: sqlite3.Connection, noted: str) -> _Replay:
     return _Replay(count, prev, state)
 
 
-def _columns(decision: Decision, before: State, after: State) -> list[object]:
-    """The columns beside a decision's body, in the order in which `_replay` reads them."""
-    return [
+def beside_body(decision: Decision, before: State, after: State) -> tuple[object, ...]:
+    """The columns that repeat what a decision's body says, in the order of DECISION_COLUMNS: the writer stores them, a
+    verification compares them."""
+    return (
         decision.at,
         decision.kind,
         decision.actor.name,
@@ -131,7 +131,7 @@ def _columns(decision: Decision, before: State, after: State) -> list[object]:
         decision.percent_bp,
         after.epoch,
         decision.request_id,
-    ]
+    )
 
 
 def stored_state(conn: sqlite3.Connection) -> State | None:
