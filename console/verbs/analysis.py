@@ -142,10 +142,17 @@ def metrics_analyze(context: CliContext, days: float, output: Path, as_json: boo
 @click.pass_obj
 def snapshot(context: CliContext, as_json: bool) -> None:
     """The current figures, for your own records."""
+    from console.verbs.status import look
     from engine.metrics.analysis import snapshot as take
 
     now = context.now()
-    result = context.reader.read(lambda conn: take(conn, now))
+    glance, engine, _ = look(context)
+    if engine == "dead" or glance is None:
+        percent_bp = 0
+    else:
+        percent_bp = glance.state.percent_bp if glance.view is None else glance.view.effective_bp
+    engine = "not running" if engine == "dead" else engine
+    result = context.reader.read(lambda conn: take(conn, now, percent_bp, engine))
     say(result, json.dumps(result, indent=2), as_json)
 
 

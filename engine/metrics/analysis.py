@@ -11,8 +11,6 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from engine.measures.bucket import Bucket
 from engine.metrics import exposition
 from engine.metrics.errors import error_analysis
@@ -24,26 +22,17 @@ from engine.text import rate_percent
 __all__ = ["error_analysis", "performance_report", "snapshot"]
 
 DAY = 86400.0
-LEASE_S = 30.0  # without a heartbeat for this long every router is at 0 %
 FEWEST = 20  # samples needed in each half to call a trend
 SURE = 2.576  # standard errors: chance exceeds this once in a hundred
 MATTERS = 0.05  # a mean that moves less than this is steady, even if significant
 
 
-def snapshot(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
-    """The JSON of /metrics from the store, without an engine. If none is running, 0 % is in effect."""
+def snapshot(conn: sqlite3.Connection, now: float, percent_bp: int, engine: str) -> dict[str, Any]:
+    """The JSON of /metrics from the store. What only the engine's process knows is given: the percentage in force, and
+    whether it runs."""
     state = log.read_state(conn)
-    beat = conn.execute("SELECT at, body FROM live WHERE id = 1").fetchone()
-    alive = beat is not None and now - beat[0] <= LEASE_S
-    percent_bp = msgspec.json.decode(beat[1], type=_Live).effective_bp if alive else 0
     taken = take(conn, now, percent_bp=percent_bp, decided_bp=state.percent_bp, stage=state.stage, epoch=state.epoch)
-    return {**exposition.plain(taken), "engine": "running" if alive else "not running"}
-
-
-class _Live(msgspec.Struct):
-    """The one number of the stored view that only the engine knows."""
-
-    effective_bp: int = 0
+    return {**exposition.plain(taken), "engine": engine}
 
 
 def performance_report(conn: sqlite3.Connection, now: float, days: float) -> dict[str, Any]:

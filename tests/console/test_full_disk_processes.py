@@ -49,6 +49,8 @@ def seen(stage: Stage, disk: Path) -> None:
         done = stage.cli("status")
         assert "does not answer" in done.stdout
         assert "no LLM call is made" not in done.stdout
+        taken = json.loads(stage.cli("metrics", "snapshot").stdout)
+        assert (taken["engine"], taken["current_rollout_percentage"]) == ("frozen", 10)
         snapshot = link.poll()
         assert snapshot.view is not None
         assert snapshot.view.effective_bp == 1000  # the last known state, labelled as such

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -133,6 +134,8 @@ def test_an_engine_that_has_ended_is_reported_to_have_ended(stage: Stage) -> Non
     done = rollout(stage, "status")
     assert done.returncode == 1
     assert "not running" in done.stdout
+    taken = json.loads(rollout(stage, "metrics", "snapshot").stdout)  # though its last heartbeat is a moment old
+    assert (taken["engine"], taken["current_rollout_percentage"]) == ("not running", 0)
     done = rollout(stage, "rollback")
     assert done.returncode == 0, done.stderr
     assert "No engine runs" in done.stdout

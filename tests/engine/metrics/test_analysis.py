@@ -104,7 +104,7 @@ def test_a_trend_of_a_handful_is_too_few_to_tell(conn: sqlite3.Connection) -> No
 
 def test_a_snapshot_has_the_shape_of_metrics_and_needs_no_engine(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(NOON), failed("http", NOON), plain(NOON)])
-    result = snapshot(conn, NOON)
+    result = snapshot(conn, NOON, 0, "not running")
     assert result["engine"] == "not running"
     assert result["current_rollout_percentage"] == 0
     assert result["keyword_extraction"]["error_rate"] == 0.5
@@ -112,10 +112,10 @@ def test_a_snapshot_has_the_shape_of_metrics_and_needs_no_engine(conn: sqlite3.C
     assert result.keys() - {"engine"} == exposition.plain(taken).keys()
 
 
-def test_the_percentage_in_force_is_the_living_engine_s_word(conn: sqlite3.Connection) -> None:
-    live.write(conn, NOON, b'{"percent_bp":1000,"effective_bp":1000,"other":[]}')
-    assert snapshot(conn, NOON + 2)["current_rollout_percentage"] == 10
-    assert snapshot(conn, NOON + 31)["current_rollout_percentage"] == 0
+def test_the_percentage_in_force_is_the_engine_s_word(conn: sqlite3.Connection) -> None:
+    live.write(conn, NOON - 600, b'{"percent_bp":2500,"effective_bp":2500,"other":[]}')  # a view that became stale
+    result = snapshot(conn, NOON, 1000, "running")
+    assert (result["current_rollout_percentage"], result["engine"]) == (10, "running")
 
 
 def test_a_reading_s_window_ends_at_the_change_of_percentage(conn: sqlite3.Connection) -> None:
