@@ -99,7 +99,6 @@ class Searching(FetchingPage):
         line = self.query_one("#search", Input)
         line.add_class("open")
         line.focus()
-        self.call_after_refresh(self.repaint)  # the sheet has one row less
 
     @on(Input.Changed, "#search")
     def typed(self, event: Input.Changed) -> None:
@@ -117,7 +116,6 @@ class Searching(FetchingPage):
         line.remove_class("open")
         self.set_focus(None)
         self.refreshed()
-        self.call_after_refresh(self.repaint)  # and now one more
 
     def on_key(self, event: Any) -> None:
         if event.key == "escape" and self.focused is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, cast
 
-from textual import events
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -132,8 +132,9 @@ class Page(Painting, Screen[None]):
         """A new snapshot came in; screens that read more than the view start reading here."""
         self.repaint()
 
-    def on_resize(self, _: events.Resize) -> None:
-        self.call_after_refresh(self.repaint)
+    @on(Sheet.Resized)
+    def fit(self) -> None:
+        self.repaint()
 
     def on_screen_resume(self) -> None:
         self.console.screen_opened(self.TITLE)

@@ -11,6 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -23,12 +24,18 @@ class Sheet(Widget):
     DEFAULT_CSS = "Sheet { width: 1fr; height: 1fr; }"
     can_focus = False
 
+    class Resized(Message):
+        """Laid out at another size: what it shows was painted for the old one."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.canvas = Canvas(1, 1)
         self._strips: list[Strip | None] = [None]
         self._palette: dict[str, Style] = {}
         self._drawn = False  # past Textual, whose own copy of the lines is older
+
+    def on_resize(self, _: events.Resize) -> None:
+        self.post_message(self.Resized())
 
     def keep(self, canvas: Canvas, palette: dict[str, Style]) -> None:
         """This canvas is drawn by someone else; rendered only if something comes to lie beside or over it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 
 from textual.pilot import Pilot
@@ -10,6 +11,7 @@ from console.app import Console
 from console.screens.page import Page
 from console.widgets import plot
 from tests.console.samples import PLAN, FakeLink
+from tests.machine import crowd
 
 # each opened from the one before it
 SCREENS = {
@@ -23,7 +25,8 @@ def console(state: str, **more: bool) -> Console:
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 30.0) -> None:
-    for _ in range(int(seconds / 0.01)):
+    end = time.monotonic() + seconds * crowd()
+    while time.monotonic() < end:
         if holds():
             return
         await pilot.pause(0.01)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from textual._compositor import Compositor
 from textual.geometry import Region
+from textual.widgets import Input
 
 from console import themes
 from console.app import Console
@@ -205,6 +206,19 @@ async def test_with_something_over_it_a_sheet_is_textual_s_and_then_drawn_again(
         await pilot.pause()
         assert recorder.frame.diff(by_textual(app, page)) == ""
         app.terminal = None
+
+
+async def test_a_sheet_that_is_laid_out_at_another_size_is_painted_for_it() -> None:
+    app = Console(FakeLink("normal"), PLAN)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("8")
+        await until(pilot, lambda: isinstance(app.page, Log) and app.page.is_mounted and not app.page.busy)
+        assert app.page is not None
+        sheet = app.page.query_one(Sheet)
+        for display, rows in (("block", SIZE[1] - 1), ("none", SIZE[1])):
+            app.page.query_one(Input).styles.display = display
+            await until(pilot, lambda rows=rows: sheet.canvas.height == rows, 10.0)  # type: ignore[misc]
 
 
 async def test_a_busy_line_gets_no_frame_before_textual_s_next_one() -> None:
