@@ -1,14 +1,8 @@
-"""ranking.json, made by tests/bench/train_ranking.py: the trees of the frequency method, and their version."""
+"""The version of the frequency method's ranking, and the name by which it is stored."""
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
-from typing import Any
-
-DATA: dict[str, Any] = json.loads(files("engine.extraction").joinpath("ranking.json").read_text("utf-8"))
-
-VERSION: str = DATA["version"]  # changes with every file that changes the ranking
+from engine.extraction.ranking_trees import VERSION
 
 # Stored and pinned with the model and the prompt: a different ranking is a different control arm.
 NAME = f"frequency {VERSION}"

@@ -305,6 +305,9 @@ class Context(NamedTuple):
     name: float  # words of it that have a capital
 
 
+# The same fields, in their order: making twenty Contexts takes as long as evaluating a tree.
+Fields = tuple[int, int, int, int, float, float, int, int, int, int, int, int, int, float, float]
+
 # Nouns last, so that one threshold separates similar kinds.
 _ORDER = {kind: n for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
 _ORDER |= {"F": 1, "V": _ORDER["B"], "o": _ORDER["n"], "y": _ORDER["n"], "O": _ORDER["c"]}
@@ -315,14 +318,14 @@ def context(
     rivals: Sequence[tuple[float, int, str, Candidate]],
     spans: Iterable[Span],
     kinds: str,
-) -> list[tuple[float, ...]]:
+) -> list[Fields]:
     """The fields of a Context for each of `best` (loss, place, text and candidate) among `rivals`, all of the
-    text's candidates. Plain tuples: making twenty named ones takes as long as evaluating a tree."""
+    text's candidates."""
     counts = Counter(chain.from_iterable([words for words, _, _ in spans]))
     heads = Counter([rated[3].words[-1] for rated in rivals])
     length = len(kinds)
     order = _ORDER
-    made: list[tuple[float, ...]] = []
+    made: list[Fields] = []
     for _, at, text, (words, _, _, last, alone, _, begins, ends, weight) in best:
         size = len(words)
         chars = len(text)

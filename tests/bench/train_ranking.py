@@ -1,6 +1,6 @@
-"""Fits the trees of engine/extraction/ranking.json, and judges them on sets that the fit has not seen.
+"""Fits the trees of engine/extraction/ranking_trees.py, and judges them on sets that the fit has not seen.
 
-    python -m tests.bench.train_ranking --data DIR [--out engine/extraction/ranking.json]
+    python -m tests.bench.train_ranking --data DIR [--out engine/extraction/ranking_trees.py]
 
 DIR holds sets as for bench_frequency; those in KINDS are read: Inspec (training and validation parts; A. Hulth 2003,
 research use with acknowledgement), WWW and KDD (Caragea et al. 2014: abstracts and their authors' keywords), theses100
@@ -27,10 +27,11 @@ part without it alone, else without its kind.
 from __future__ import annotations
 
 import argparse
-import json
+import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from engine.extraction import trees
 from engine.extraction.candidates import phrases, tokenise
@@ -93,7 +94,7 @@ def kind(name: str) -> str:
 
 
 def fitted(data: dict[str, list[Case]], names: Sequence[str]) -> dict[str, list[Any]]:
-    """The trees, as ranking.json holds them."""
+    """The trees as `source` reads them."""
     return {length: grown(data, [name for name in names if kind(name) in kinds]) for length, kinds in FITTED_ON.items()}
 
 
@@ -149,12 +150,56 @@ def leaves(leaf: Any, of: Any, slope: Any, bend: Any, documents: Any) -> Any:
 
 
 def node(tree: dict[str, Any], values: Sequence[float]) -> Any:
-    """A node as ranking.json holds it; a leaf where both sides agree."""
+    """[trait, threshold, where less or equal, where greater]; a leaf, a number, where both sides agree."""
     if "split_feature" not in tree:
         return round(float(values[tree.get("leaf_index", 0)]), 4)
     name = Context._fields[tree["split_feature"]]
     low, high = node(tree["left_child"], values), node(tree["right_child"], values)
     return low if low == high else [name, float(f"{tree['threshold']:.4g}"), low, high]
+
+
+# -- the file --------------------------------------------------------------------------------------------------------------------
+
+_UNITS = get_type_hints(Context)
+
+
+def source(of: dict[str, list[Any]]) -> str:
+    """The module of these sums of trees: expressions that hold nothing but traits and numbers, whatever the trees hold."""
+    head = f'''"""Trees that correct the score of a candidate, by the fields of a Context. Written by tests/bench/train_ranking.py:
+do not edit. Code, since walking the trees as data would take ten times as long as the rest of the ranking.
+"""
+# fmt: off
+VERSION = "{VERSION}"  # changes with every file that changes the ranking
+'''
+    return "\n\n".join([head, *(_function(name, trees) for name, trees in of.items())])
+
+
+def _function(name: str, trees: Sequence[Any]) -> str:
+    fields = ", ".join(f"{field}: {unit.__name__}" for field, unit in _UNITS.items())
+    lines = [
+        f"def {name}(",
+        *textwrap.wrap(fields, 110, initial_indent="    ", subsequent_indent="    "),
+        ") -> float:",
+    ]
+    lines.append("    return (0.0")
+    for tree in trees:
+        lines += textwrap.wrap(f"+ {_expression(tree)}", 110, initial_indent="    ", subsequent_indent="       ")
+    return "\n".join([*lines, "    )\n"])
+
+
+def _expression(tree: Any) -> str:
+    if isinstance(tree, (int, float)):
+        return repr(float(tree))
+    trait, threshold, low, high = tree
+    # comparing an integer with a float takes four times as long as with an integer
+    limit = math.floor(threshold) if _UNITS[trait] is int else float(threshold)
+    return f"({_expression(low)} if {trait} <= {limit!r} else {_expression(high)})"
+
+
+def loaded(text: str) -> dict[str, Any]:
+    scope: dict[str, Any] = {}
+    exec(compile(text, "ranking_trees.py", "exec"), scope)
+    return scope
 
 
 def judged(rows: Sequence[Row]) -> list[float]:
@@ -170,8 +215,7 @@ def main() -> None:
     rows = corpus(asked.data)
     data = {name: [one for one in map(case, some) if one] for name, some in rows.items()}
     if asked.out:
-        body = json.dumps({"version": VERSION, **fitted(data, list(data))}, separators=(",", ":"))
-        asked.out.write_text(body.replace("]],[", "]],\n[") + "\n", "utf-8")
+        asked.out.write_text(source(fitted(data, list(data))), "utf-8")
         print(f"{asked.out}: {asked.out.stat().st_size:,} bytes")
         return
     print("F1@5, @10, @15 without trees, and with trees that have not seen the set")
@@ -181,8 +225,8 @@ def main() -> None:
         kin = {name} if kind(name) == "inspec" else {other for other in data if kind(other) == kind(name)}
         trees.short = trees.long = lambda *known: 0.0
         before = judged(rows[name])
-        made = fitted(data, [other for other in data if other not in kin])
-        trees.short, trees.long = trees.compiled(made["short"]), trees.compiled(made["long"])
+        made = loaded(source(fitted(data, [other for other in data if other not in kin])))
+        trees.short, trees.long = made["short"], made["long"]
         after = judged(rows[name])
         print(f"{name:20}", *(f"{was:5.1f} -> {now:5.1f}" for was, now in zip(before, after, strict=True)), flush=True)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import get_type_hints
 
 import pytest
 
-from engine.extraction import trees
+from engine.extraction import ranking_trees, trees
 from engine.extraction.candidates import phrases, tokenise
 from engine.extraction.frequency import extract
 from engine.extraction.ranking import LONG, SHORT, weights
-from engine.extraction.traits import Candidate, Context, Traits, candidate, candidates, context, scores
+from engine.extraction.traits import Candidate, Context, Fields, Traits, candidate, candidates, context, scores
+from tests.bench.train_ranking import VERSION, loaded, source
 
 NOTHING = Traits._make([0.0] * len(Traits._fields))
 
@@ -74,16 +76,20 @@ def test_context_counts_what_is_beside_a_candidate() -> None:
     assert seen["hash index"].before != seen["hash index"].after
 
 
-def test_trees_are_compiled_as_they_are_written_and_hold_nothing_but_traits_and_numbers() -> None:
-    logit = trees.compiled([["size", 1.5, 0.25, ["alone", 2, -1, 4]], 0.5])
-    of = Context._make([0.0] * len(Context._fields))
+def test_trees_become_code_as_they_are_fitted_and_hold_nothing_but_traits_and_numbers() -> None:
+    logit = loaded(source({"sum": [["size", 1.5, 0.25, ["alone", 2, -1, 4]], 0.5]}))["sum"]
+    of = Context._make([0] * len(Context._fields))
     assert logit(*of._replace(size=1)) == pytest.approx(0.75)
     assert logit(*of._replace(size=2, alone=2)) == pytest.approx(-0.5)
     assert logit(*of._replace(size=2, alone=3)) == pytest.approx(4.5)
-    with pytest.raises(ValueError, match="not in tuple"):
-        trees.compiled([["__import__('os')", 1, 0, 0]])
-    with pytest.raises((TypeError, ValueError)):
-        trees.compiled(["size"])
+    for unfit in (["__import__('os')", 1, 0, 0], "size", ["size", "1", 0, 0]):
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            source({"sum": [unfit]})
+
+
+def test_the_trees_in_force_have_the_version_of_the_trainer() -> None:
+    assert ranking_trees.VERSION == VERSION
+    assert Fields.__args__ == tuple(get_type_hints(Context).values())
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_an_introduction_is_no_part_of_the_phrase_after_it() -> None:
 
 
 def test_short_texts_have_trees_of_their_own_and_a_share_of_those_of_long_texts() -> None:
-    few = [Context._make([0.0] * len(Context._fields))]
+    few = [Context._make([0] * len(Context._fields))]
     known = few * (trees.FEW + 1)
     short, long = trees.logits(known, 50), trees.logits(known, 5_000)
     assert short == [trees.short(*known[0]) + trees.FLOOR * trees.long(*known[0])] * len(known)
