@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from textual import events
 from textual.binding import Binding
@@ -14,6 +15,7 @@ from console.terminal.type_ahead import ACTING, GRACE_S, report_dropped
 
 APART_S = 0.06  # between held keys, at most
 UNHEARD_S = 20.0
+SETTLE_S = 0.5  # a text that Escape or Enter leaves is closed by then
 
 
 def next_burst(keys: deque[events.Key]) -> list[events.Key]:
@@ -24,13 +26,34 @@ def next_burst(keys: deque[events.Key]) -> list[events.Key]:
     return burst
 
 
+def without_alt(event: events.Key, typing: bool) -> Sequence[events.Key]:
+    """Escape and a letter that reach the console together look like the letter with Alt, and no key here has Alt: a
+    slow line must not swallow "Esc R". In a text, Alt with another letter is an editor's key."""
+    if not event.key.startswith("alt+") or not event.character or (typing and event.character != "R"):
+        return (event,)
+    keys = events.Key("escape", "\x1b"), events.Key(event.character, event.character)
+    for key in keys:
+        key.time = event.time
+    return keys
+
+
 class Keys(PeopleActions):
     """Type-ahead, pastes and read-only consoles; see `console.terminal.type_ahead`."""
+
+    _behind: deque[events.Key] | None = None  # keys behind an Escape or Enter that a text has not dealt with yet
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key) and not event.is_forwarded:
             if self._held is not None:  # typed under the first frame
                 self._held.append(event)
+                return
+            first, *rest = without_alt(event, self._typing(event))
+            if rest:
+                for key in (first, *rest):
+                    await self.on_event(key)
+                return
+            if self._behind is not None and event.key != "f9":
+                self._behind.append(event)
                 return
             if not self.key_guard.ready:
                 self._unheard.append(event.key)
@@ -45,9 +68,39 @@ class Keys(PeopleActions):
                 return
         elif isinstance(event, events.Key) and self.attempt is not None and event.time < self.attempt.pressed:
             return  # typed before R and delivered late, as on a slow line: it must not leave the proof
+        if isinstance(event, events.Key) and not event.is_forwarded and event.key in ("escape", "enter"):
+            self._settle(event)
         await super().on_event(event)
         if isinstance(event, events.Resize):  # intermediate sizes are not reported, and what they cut off is lost
             self.call_later(self.action_redraw)
+
+    def _settle(self, event: events.Key) -> None:
+        """Let what is typed behind an Escape or Enter in a text wait until that has left the text, or the R of "Esc R"
+        would be a letter of a text that is about to go."""
+        if self.focused is None:
+            return
+        if event.key == "enter":
+            self.key_guard.left_text(event.time)
+        self._behind = behind = deque()
+        way = 2 * [self.focused, *self.focused.ancestors]  # from queue to queue, as the key and then what it submits
+
+        def release() -> None:
+            if self._behind is behind:
+                self.call_later(self._release_behind, behind)
+
+        def hop(*_: object) -> None:
+            if not way or not way.pop(0).call_later(hop):
+                release()
+
+        self.call_later(hop)  # behind the key itself
+        self.set_timer(SETTLE_S, release)
+
+    async def _release_behind(self, behind: deque[events.Key]) -> None:
+        if self._behind is not behind:
+            return
+        self._behind = None
+        while behind:
+            await self.on_event(behind.popleft())
 
     @property
     def holds_keys(self) -> bool:

@@ -83,12 +83,13 @@ class QuestionDialog(ModalScreen[str | None]):
             yield answers
 
     def on_mount(self) -> None:
-        if self.field:
-            self.query_one(Input).focus()
+        for line in self.query(Input):  # none if it was left before it was composed
+            line.focus()
         self.call_after_refresh(self.repaint)
 
     def on_resize(self) -> None:
-        self.query_one("#facts", Sheet).styles.height = self._room()[1]
+        for facts in self.query("#facts"):
+            facts.styles.height = self._room()[1]
         self.call_after_refresh(self.repaint)
 
     def _room(self) -> tuple[int, int]:
@@ -99,6 +100,8 @@ class QuestionDialog(ModalScreen[str | None]):
 
     def repaint(self) -> None:
         app = cast(AppApi, self.app)
+        if not self.query("#answers"):
+            return
         facts, answers = self.query_one("#facts", Sheet), self.query_one("#answers", Sheet)
         if facts.size.width and answers.size.width:
             facts.show(self._facts(Canvas(*facts.size, app.ascii_only), self._exercise), app.palette)

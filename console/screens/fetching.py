@@ -75,7 +75,8 @@ class Searching(FetchingPage):
 
     def on_mount(self) -> None:
         if self.KEEPS and (kept := self.console.texts.get(self._place, "")):
-            self.query_one("#search", Input).value = kept
+            for line in self.query("#search").results(Input):  # none if the screen was left before it was composed
+                line.value = kept
 
     def titled(self, title: str) -> str:
         """A list's title, with the filter while it is on."""
@@ -96,6 +97,8 @@ class Searching(FetchingPage):
         )
 
     def action_search(self) -> None:
+        if not self.query("#search"):
+            return
         line = self.query_one("#search", Input)
         line.add_class("open")
         line.focus()

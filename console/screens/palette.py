@@ -114,8 +114,8 @@ class Palette(ModalScreen[Command | None]):
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
-        sheet = self.query_one(Sheet)
-        if not sheet.size.width:
+        sheet = self.query(Sheet).first(Sheet) if self.query(Sheet) else None
+        if sheet is None or not sheet.size.width:
             return
         app = cast(AppApi, self.app)
         c = Canvas(*sheet.size, app.ascii_only)

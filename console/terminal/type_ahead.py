@@ -79,6 +79,12 @@ class KeyGuard:
         """No question opened for the key pressed just before."""
         self._blind = at
 
+    def left_text(self, at: float) -> None:
+        """Enter ended a text: what follows it at once is the rest of a paste, and its y confirms nothing."""
+        self._chain.clear()
+        self._chain.append("\r")
+        self._last = at
+
     def _typed_blind(self, character: str, at: float) -> bool:
         if self._blind is None or character == "R" or character in FREE or character.isdigit():
             return False
