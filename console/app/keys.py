@@ -81,7 +81,8 @@ class Keys(PeopleActions):
             return
         if event.key == "enter":
             self.key_guard.left_text(event.time)
-        self._behind = behind = deque()
+        behind: deque[events.Key] = deque()
+        self._behind = behind
         way = 2 * [self.focused, *self.focused.ancestors]  # from queue to queue, as the key and then what it submits
 
         def release() -> None:
