@@ -165,9 +165,7 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
         sentence = "ROLLED BACK to 0 %, recorded in the log; the engine hasn't confirmed yet, figures may be stale"
     elif out:
         health = "alert"
-        sentence = (
-            f"0 % IN FORCE, {percent(view.percent_bp)} decided: the file `armed` is missing; figures may be stale"
-        )
+        sentence = f"0 % IN FORCE, {percent(view.percent_bp)} decided: the armed file is missing; figures may be stale"
     else:
         health, sentence = (
             "alert",
@@ -189,7 +187,7 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
         stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp,
         stable=view.stable and stage == view.stage,
         shadow_bp=0 if out else view.shadow_bp,
-        why_effective="the file `armed` is missing" if out and percent_bp else "",
+        why_effective="the armed file is missing" if out and percent_bp else "",
         health=health,
         health_sentence=sentence,
         gate=gate,

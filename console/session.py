@@ -47,7 +47,7 @@ def _console_class() -> type[Console]:
         name = escape.write_traceback(error)
         details = f" Details, for a bug report: {name}" if name else ""
         raise Failed(
-            f"The console does not start: {type(error).__name__}: {error}. The engine keeps running; `rollout "
+            f"The console cannot start: {type(error).__name__}: {error}. The engine keeps running; `rollout "
             f"rollback` rolls back.{details}",
             "internal",
         ) from None

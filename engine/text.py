@@ -48,7 +48,7 @@ def unfit_id(name: str, limit: int) -> str:
     if not name.strip():
         return "it is empty"
     if len(name) > limit:
-        return f"it has {len(name):,} characters, at most {limit} are taken"
+        return f"it has {len(name):,} characters; the limit is {limit}"
     if name != name.strip():
         return "it begins or ends with a space"
     if name.isascii() and name.isprintable():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from console.screens.app_api import AppApi
 from console.screens.ask import QuestionDialog
+from engine.triggers.complaints import consequences
 
 
 def ask_text(
@@ -31,10 +32,11 @@ def ask_text(
 
 def complain(console: AppApi, document: str = "", title: str = "") -> None:
     """Record a complaint about search quality; `document` is its id, "" for none in particular."""
+    limits = consequences(console.plan)
     ask_text(
         console,
         "A complaint about search quality",
-        [title or document or "no document in particular", "More than 5 pause the rollout, more than 10 roll it back."],
+        [title or document or "no document in particular", *([limits] if limits else [])],
         "the complaint, in the user's words",
         lambda text: console.act("complaint", text=text, document=document),
         least=1,

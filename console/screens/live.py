@@ -108,7 +108,7 @@ class Live(Painting):
         elif self.snapshot.liveness.state == "frozen":
             lines = ["nothing until the engine responds; the banner shows what stops meanwhile"]
         if v.why_effective:
-            lines.insert(0, f"{words.percent(v.effective_bp)} in effect now: {v.why_effective}")
+            lines.insert(0, f"{words.percent(v.effective_bp)} in force now: {v.why_effective}")
         return lines
 
     def _waiting(self, c: Canvas, v: View, area: Area) -> None:
@@ -281,7 +281,7 @@ def _coming(v: View) -> list[Span]:
     """What the system does next without intervention, in one line."""
     worst = words.worst(v)
     if v.why_effective:
-        return [(f"{words.percent(v.effective_bp)} in effect now: {v.why_effective}", "bad")]
+        return [(f"{words.percent(v.effective_bp)} in force now: {v.why_effective}", "bad")]
     if worst is not None and worst.fires_in_s is not None:
         act = words.ACTION.get(worst.action, worst.action)
         return [

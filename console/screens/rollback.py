@@ -227,7 +227,7 @@ class Rollback(Page):
                 if recorded
                 else "The store has not recorded it yet"
             )
-            return f"{reading}: the figures are older. 0 % is in effect anyway.", "strong"
+            return f"{reading}: the figures are older. 0 % is in force anyway.", "strong"
         if v.percent_bp and v.rollback is not None:
             where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).replace('STAGE', 'stage')}"
             return f"▲ Raised again since: {where}.", "strong"

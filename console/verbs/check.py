@@ -85,7 +85,7 @@ def _summary(failed: int, warned: int, offline: bool) -> str:
     warnings = f"{warned} warning{'s' if warned != 1 else ''}"
     if failed:
         return f"{failed} failed, {warnings}: fix each FAIL, then check again."
-    verdict = f"Nothing failed, {warnings}." if warned else "All is well."
+    verdict = f"Nothing failed, {warnings}." if warned else "No problems found."
     return verdict + (" Nothing was probed." if offline else " Next: `rollout`.")
 
 

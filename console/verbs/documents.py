@@ -32,7 +32,7 @@ MAKES = {
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("text", nargs=-1, required=True)
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="The most results to list.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Maximum number of results.")
 @json_option
 @click.pass_obj
 def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool) -> None:
@@ -152,7 +152,7 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
 
 @documents.command()
 @click.argument("id", shell_complete=completion.documents)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Skip the question.")
 @json_option
 @click.pass_obj
 def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
@@ -172,7 +172,7 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
 @click.command()
 @click.option("--method", type=click.Choice(["llm", "frequency"]), required=True, help="Which keywords.")
 @click.option(
-    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="The most documents to export."
+    "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="Maximum number of documents."
 )
 @click.option("--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output.")
 @click.option("--random", "at_random", is_flag=True, help="A random sample instead of the latest.")

@@ -10,7 +10,7 @@ from engine.text import counted
 
 def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> None:
     """Print from where to where, in which stores, and whether an engine would carry it out."""
-    from console.verbs.status import ENGINE, look
+    from console.verbs.status import ENGINE, NO_FIGURES, look
     from engine.rollout.control import not_below
     from engine.rollout.state import stage_name
     from engine.text import percent
@@ -19,7 +19,7 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     record, alive, trouble = look(context)
     view = record.view if record is not None else None
     if view is None or record is None:
-        fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json, code="no_view")
+        fail(trouble or ENGINE.get(alive, NO_FIGURES), as_json, code="no_view")
     state = record.state
     odd = "" if to_stage is None else not_below(plan, to_stage, state.stage)
     if to_stage is None or odd:

@@ -23,12 +23,12 @@ LOOK_S = 0.5
 @click.pass_obj
 def gate(context: CliContext, as_json: bool) -> None:
     """The current stage's gate: what is met, what is missing. Exit code 0 if it is open, 1 if it is shut."""
-    from console.verbs.status import ENGINE, look
+    from console.verbs.status import ENGINE, NO_FIGURES, look
 
     record, alive, trouble = look(context)
     view = record.view if record is not None else None
     if view is None:
-        fail(trouble or ENGINE.get(alive, "The engine has published nothing yet."), as_json, {"open": False}, "no_view")
+        fail(trouble or ENGINE.get(alive, NO_FIGURES), as_json, {"open": False}, "no_view")
     old = "" if alive == "running" else ENGINE[alive]
     is_open = view.gate.open and not old  # a gate that no engine judges now is not open
     head = headline(view, is_open)
@@ -157,7 +157,7 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.pass_obj
 def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> None:
     """Wait for a goal. Exit code 0 when it is met, 1 on timeout. If no engine runs, it keeps waiting for one."""
-    from console.verbs.status import ENGINE, look
+    from console.verbs.status import ENGINE, NO_FIGURES, look
     from engine.plan.durations import format_duration
 
     began = time.monotonic()
@@ -170,10 +170,7 @@ def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> No
             sentence = f"{goal.text}: yes, after {format_duration(took)}. {goal.where(view)}"
             say({"ok": True, "sentence": sentence, **_facts(goal, view, took)}, sentence, as_json)
             return
-        if view is None:
-            now = trouble or ENGINE.get(alive, "The engine has published nothing yet.")
-        else:
-            now = ENGINE.get(alive) or goal.where(view)
+        now = trouble or ENGINE.get(alive, NO_FIGURES) if view is None else ENGINE.get(alive) or goal.where(view)
         if took >= timeout_s:
             sentence = f"{goal.text}: not within {format_duration(timeout_s)}. {now}"
             fail(sentence, as_json, _facts(goal, view, took), "timeout")

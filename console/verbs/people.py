@@ -126,9 +126,9 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="The most decisions to list."
+    "--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="Maximum number of decisions."
 )
-@click.option("--filter", "text", default="", help="Only what contains this.")
+@click.option("--filter", "text", default="", help="Only decisions that contain this text.")
 @click.option("--kind", default="", help="Only this kind: promote, rollback, trigger, hold, sign, ...")
 @click.option("--verify", is_flag=True, help="Check the hash chain, and that a replay yields the current state.")
 @click.option("--head", help="With --verify: this head, noted earlier (a backup prints it), must be in the chain.")

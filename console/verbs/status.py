@@ -57,7 +57,7 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
     elsewhere = _elsewhere(context)
     record, alive, trouble = look(context)
     if record is None or record.view is None:
-        what = trouble or ("The engine has published nothing yet." if alive == "running" else ENGINE[alive])
+        what = trouble or (NO_FIGURES if alive == "running" else ENGINE[alive])
         fail(
             "\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))),
             as_json,
@@ -177,6 +177,7 @@ def _plain(view: object) -> dict[str, object]:
 
 # -- the lines ---------------------------------------------------------------------------------------------------------
 
+NO_FIGURES = "The engine has not published any figures yet; try again in a few seconds."
 ENGINE = {
     "other_version": "NOT CERTAIN what is in force: the engine runs and answers in a format that this version does not "
     "know. Use the version that it was started with. `rollout rollback` works with both.",
@@ -308,7 +309,7 @@ class Watcher:
         if record is None:
             current = [*self._before.values(), StatusLine("store", "gone", trouble)]
         elif record.view is None:
-            current = [StatusLine("start", "", "The engine has published nothing yet.")]
+            current = [StatusLine("start", "", NO_FIGURES)]
         else:
             current = lines(record.view, alive)
         new_lines = list(news(self._before, current))

@@ -38,13 +38,13 @@ MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-
 def list_(context: CliContext, as_json: bool) -> None:
     """Every trigger: verdict, value, threshold, n, timer; in breach also the rule, what resets it, and when it
     fires."""
-    from console.verbs.status import unseen
+    from console.verbs.status import NO_FIGURES, unseen
     from console.widgets import words
 
     record = context.reader.engine_record()
     view = record.view
     if view is None:
-        fail("The engine has published nothing yet.", as_json, code="no_view")
+        fail(NO_FIGURES, as_json, code="no_view")
     old = unseen(context, record)
     fired = any(t.fired for t in view.triggers)
     lines = [old] if old else []

@@ -46,7 +46,7 @@ class Reply(Struct, frozen=True):
 
 
 class RollbackResult(Struct, frozen=True):
-    """What was done, and how. `ok`: 0 % is in effect as far as this side can tell; the proof follows in the view.
+    """What was done, and how. `ok`: 0 % is in force as far as this side can tell; the proof follows in the view.
 
     `engine`: it answered, it holds the store but is silent, or it is not running (then nothing can call the LLM without
     the armed file).

@@ -34,7 +34,7 @@ def measured(state: State, bucket: Bucket) -> dict[str, Sample]:
 
 
 def incidents(conn: sqlite3.Connection, state: State) -> Sample:
-    """Triggers that acted, and rollbacks in effect, since the stage was entered."""
+    """Triggers that acted, and rollbacks in force, since the stage was entered."""
     count = conn.execute(
         "SELECT count(*) FROM decision WHERE kind IN ('trigger', 'rollback') AND at >= ? AND rev <= ? AND rev > "
         "coalesce((SELECT max(rev) FROM decision WHERE kind = 'promote' AND stage = ? AND rev <= ?), 0)",

@@ -25,7 +25,7 @@ _ENGINE = """\
         annotations:
           summary: 'No rollout engine answers at {{ $labels.instance }}.'
           description: >-
-            Without an engine every document goes to frequency and no trigger is evaluated. Run `rollout status` on its
+            Without an engine no document is extracted and no trigger is evaluated. Run `rollout status` on its
             machine.
       - alert: RolloutHeldBack
         expr: current_rollout_percentage < decided_rollout_percentage

@@ -183,13 +183,13 @@ def _single_gauges(reading: MetricsSnapshot) -> list[tuple[str, str, float | Non
     return [
         (
             "current_rollout_percentage",
-            "Share of documents extracted by the LLM, 0..100, in effect now.",
+            "Share of documents extracted by the LLM, 0..100, in force now.",
             reading.percent_bp / 100,
         ),
         (
             "decided_rollout_percentage",
             (
-                "The share as last decided; higher than what is in effect while the armed file or the lease holds "
+                "The share as last decided; higher than what is in force while the armed file or the lease holds "
                 "the LLM back."
             ),
             reading.decided_bp / 100,

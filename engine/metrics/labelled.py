@@ -43,7 +43,7 @@ def _rollout(reading: MetricsSnapshot, where: tuple[str, str]) -> Iterator[Metri
     yield InfoMetricFamily("rollout", "What is rolled out, where, and how it is now.", value={**names, **about})
     share = Gauge(
         "rollout_ratio",
-        "Share of documents for the LLM, 0..1: decided, and in effect now.",
+        "Share of documents for the LLM, 0..1: decided, and in force now.",
         labels=(*WHERE, "stage", "state"),
     )
     for state, basis_points in (("decided", reading.decided_bp), ("effective", reading.percent_bp)):

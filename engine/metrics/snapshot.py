@@ -64,7 +64,7 @@ NO_BACKLOG = Backlog()
 
 
 class MetricsSnapshot(Struct, frozen=True):
-    """`percent_bp` is in effect, `decided_bp` was decided: they differ while the armed file or the lease holds the LLM
+    """`percent_bp` is in force, `decided_bp` was decided: they differ while the armed file or the lease holds the LLM
     back.
 
     `window` covers the last `window_s` seconds; it and `since_change` start at the last change of percentage. `ever`

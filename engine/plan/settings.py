@@ -208,7 +208,7 @@ class Access(Part, frozen=True):
 
 
 class Apply(Part, frozen=True):
-    """Hooks run on each change of percentage, for a service beside the engine."""
+    """Hooks for a neighbouring service, run on each change of percentage."""
 
     env_file: Annotated[
         str, Doc("File to write with the three XZE_KEYWORD_EXTRACTION_ lines.", example="/etc/xze/rollout.env")

@@ -36,7 +36,7 @@ def started(draft: bytes, draft_name: str, gold: bytes, gold_name: str) -> tuple
         raise ValueError(f"{draft_name} has no documents.")
     if strange := known.keys() - {row.id for row in rows}:
         raise ValueError(
-            f"{gold_name} has documents that {draft_name} has not, such as {clean_line(min(strange), 80)!r}: "
+            f"{gold_name} has documents that are not in {draft_name}, such as {clean_line(min(strange), 80)!r}: "
             "choose another gold file."
         )
     return tuple(_marked(row.id, row.keywords, known.get(row.id)) for row in rows)

@@ -88,7 +88,7 @@ FAULTS: tuple[FaultKind, ...] = (
         "Hanging calls",
         0.3,
         "This share of documents is accepted and never answered, while the health check still passes. Slots stay taken "
-        "until the client gives up: `timeout` is the reason, and after several in a row the server is taken out, "
+        "until the client gives up: `timeout` is the reason, and after several in a row the server's breaker opens: "
         "`breaker_open`.",
     ),
     _kind(
@@ -118,8 +118,8 @@ FAULTS: tuple[FaultKind, ...] = (
         "Dripping answers",
         0.3,
         "This share of answers arrives one byte at a time, so that no single read ever times out. Only the "
-        "document's own deadline ends them: `timeout` is the reason, and after several in a row the server "
-        "is taken out.",
+        "document's own deadline ends them: `timeout` is the reason, and after several in a row the "
+        "server's breaker opens.",
     ),
     _kind(
         "hallucinate",

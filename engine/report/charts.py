@@ -256,7 +256,7 @@ def moments(incident: Incident) -> Element | None:
             (incident.onset, "first failure"),
             (incident.detected, "first breach"),
             (incident.decided, "decided"),
-            (incident.effective, "in effect"),
+            (incident.effective, "in force"),
         )
         if at is not None
     ]

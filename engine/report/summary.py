@@ -78,7 +78,7 @@ def _incident_words(incidents: tuple[Incident, ...]) -> str:
     effects = [entry.effect_s for entry in incidents if entry.effect_s is not None]
     slowest = f"; the slowest took effect after {timeline.duration(max(effects))}" if len(effects) > 1 else ""
     if len(effects) == 1:
-        slowest = f"; in effect after {timeline.duration(effects[0])}"
+        slowest = f"; in force after {timeline.duration(effects[0])}"
     return f"{_many(len(incidents), 'incident', 'incidents')}, detected {by}{slowest}."
 
 

@@ -32,7 +32,7 @@ def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, before: Pi
     if plan.stages[min(stage, plan.last_stage)].percent_bp > state.percent_bp and stage != same:
         above = percent(plan.stages[min(stage, plan.last_stage)].percent_bp)
         return Refusal(
-            f"Not adopted: stage {stage} is at {above}, above the {percent(state.percent_bp)} in effect. "
+            f"Not adopted: stage {stage} is at {above}, above the {percent(state.percent_bp)} in force. "
             "Adopt a stage at or below that, then promote."
         )
     own = plan.stages[min(stage, plan.last_stage)].percent_bp

@@ -191,7 +191,7 @@ class Pipeline:
                 "send it under another id."
             )
         if len(text) > TEXT_LIMIT:
-            raise Unusable(f"The document has {len(text):,} characters; at most {TEXT_LIMIT:,} are taken. Split it.")
+            raise Unusable(f"The document has {len(text):,} characters; the limit is {TEXT_LIMIT:,}. Split it.")
         if why := self._writer.refusing:
             raise OSError(f"{why}; send the document again when that is resolved")
         return clean_block(normal(text), TEXT_LIMIT)

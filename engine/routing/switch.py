@@ -1,7 +1,7 @@
 """What routers obey: checked before every LLM call, never cached.
 
 A call is made only while all of this holds: no rollback is under way in this process, no other engine has taken over,
-the triggers were evaluated recently (the lease), the file `armed` is the one this engine created or accepted (a stat,
+the triggers were evaluated recently (the lease), the armed file is the one this engine created or accepted (a stat,
 2 us), and the control row matches the verified log and still gives the document to the LLM (a prepared read, 4 us).
 """
 

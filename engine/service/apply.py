@@ -1,4 +1,4 @@
-"""Applies the percentage to a service beside the engine: an atomically written environment file, and a command.
+"""Applies the percentage to a neighbouring service: an atomically written environment file, and a command.
 
 Runs after the decision is in force here. A failure is shown and retried, and never blocks a rollback.
 """
@@ -92,7 +92,7 @@ class Applier:
         """What is failing now, and what may still be in force there; "" when all is well."""
         if self.applied.state != "failed":
             return ""
-        return f"{self.applied.sentence} The service beside the engine may still run with the previous percentage."
+        return f"{self.applied.sentence} The neighbouring service may still run with the previous percentage."
 
     def start(self, lines: Sequence[str]) -> None:
         if not self._named(self._apply):

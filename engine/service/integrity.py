@@ -29,13 +29,13 @@ class Integrity:
             why = await asyncio.to_thread(_damage, engine)
         finally:
             self._looking = False
-        what = f"the database {engine.folder.database} was touched by another program"
+        what = f"the database {engine.folder.database} was modified by another program"
         if why:
             engine.writer.files.overwritten = f"{what} and is damaged ({why})"
         else:
             engine.event(
-                f"{what[0].upper()}{what[1:]}, which left its size and time of change as they were: a backup program "
-                "does that, and so does someone who hides a write. Its pages are well formed and the log verifies; the "
+                f"{what[0].upper()}{what[1:]} without changing its size or modification time: a backup program "
+                "does that, and so does someone who hides a write. The pages are well formed and the log verifies; the "
                 "contents of documents are not checked."
             )
 

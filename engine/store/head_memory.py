@@ -89,8 +89,9 @@ class HeadMemory:
         if not why or not person or self.known is None:
             return None
         return Refusal(
-            f"Not done: the engine first notes the decision outside the store, in {self.folder}, and cannot ({why}). A "
-            "later start would not trust it. Make that folder writable, then decide again.",
+            f"Not done: the engine must first record the decision outside the store, in {self.folder}, and "
+            f"cannot ({why}). Without that record a later start would not trust it. Make that folder "
+            "writable, then decide again.",
             "not_noted",
         )
 

@@ -128,7 +128,7 @@ class Situation(Struct, frozen=True):
     documents: int = 0  # LLM documents in the window
     gauges: Sequence[Gauge] = ()
     shadow: Sequence[Gauge] = ()
-    effective_bp: int = 0  # the percentage in effect
+    effective_bp: int = 0  # the percentage in force
     why_effective: str = ""  # why it is lower than decided
     locked_by: str = ""  # the trigger that locked promotion
     blind: str = ""
@@ -214,7 +214,7 @@ def _at_zero(s: Situation) -> Headline | None:
     if s.state.percent_bp:
         return None
     if _rolled_back_manually(s.state):
-        return "rolled_back", "ROLLED BACK to 0 %: every document goes to frequency"
+        return "rolled_back", "ROLLED BACK to 0 %: every document gets frequency keywords"
     missed = next((g for g in s.shadow if g.ok is False), None)
     if missed is not None:
         return "watch", f"WATCH: shadow {_beside_target(missed)}; none of it is served"
@@ -222,7 +222,7 @@ def _at_zero(s: Situation) -> Headline | None:
         return "idle", f"SHADOW at 0 %: {counted(s.shadow[0].n, 'LLM answer')} in 5 minutes, none served"
     if s.breach:
         return "idle", f"IDLE at 0 %; {s.breach[0].headline or s.breach[0].id}"
-    return "idle", "IDLE at 0 %: every document goes to frequency"
+    return "idle", "IDLE at 0 %: every document gets frequency keywords"
 
 
 def _capped(s: Situation) -> Headline | None:

@@ -293,7 +293,7 @@ class View(Struct, frozen=True):
     stage_objective: str
     stage_percent_bp: int
     percent_bp: int  # what was decided
-    effective_bp: int  # what is in effect: 0 without `armed` or with an expired lease
+    effective_bp: int  # what is in force: 0 without `armed` or with an expired lease
     why_effective: str  # "" if it is what was decided
     stable: bool
     ab_test: bool
@@ -328,7 +328,7 @@ class View(Struct, frozen=True):
     restore: RestoreView | None
     operators: tuple[PresenceView, ...]
     log: tuple[DecisionView, ...]
-    events: tuple[tuple[float, str], ...]  # other than decisions: server taken out, blind, hook failed
+    events: tuple[tuple[float, str], ...]  # other than decisions: a server's breaker opened, blind, a hook failed
     stage_percents: tuple[int, ...] = ()
     stage_names: tuple[str, ...] = ()
     quality: dict[str, float | None] = {}

@@ -158,7 +158,7 @@ class Watch:
 
 def _in_breach(decision: Evaluation) -> str:
     lowers = ("to_zero", "previous_stage", "halve")
-    return next((j.rule.id for j in decision.judged if j.found.breach and j.rule.action in lowers), "")
+    return next((j.rule.id for j in decision.judged if j.finding.breach and j.rule.action in lowers), "")
 
 
 def attempts(world: World, rng: random.Random, end: float, fault: float) -> Iterator[tuple[float, bool, float]]:

@@ -159,7 +159,7 @@ NORMAL = View(
     waiting=("8 more documents to review (5)", "sign 2 checklist items (2)", "error rate check, every 4 h, due in 22 min"), gate=GATE,
     reminders=(ReminderView("first_day", "Check error rate, time, cache", NOW + 1320, False),), rollback=None, restore=RestoreView(1612, NOW - 101_000, NOW - 3, 1612, None, 0, False, "1 612 documents serve LLM keywords, written since 01-14 09:51"),
     operators=(PresenceView("alice", "pts/1", "Live", NOW - 600), PresenceView("bo", "pts/3", "Gate", NOW - 90)), log=LOG,
-    events=((NOW - 240, "ollama-2 answers again after 3 min"), (NOW - 432, "ollama-2 refused connections (7 in a row), taken out")),
+    events=((NOW - 240, "ollama-2 answers again after 3 min"), (NOW - 432, "ollama-2 refused connections (7 in a row): breaker open")),
     stage_percents=(0, 0, 1000, 2500, 5000, 10000), stage_names=tuple(s.name for s in PLAN.stages), quality={"reviewed": 12.0, "good": 11.0, "wanted": 20.0},
     inbox=(*INBOX, REVIEW),
 )  # fmt: skip

@@ -81,8 +81,8 @@ def test_a_phrase_that_is_proposed_already_is_kept_and_not_doubled() -> None:
     assert added(document, " ") == document
 
 
-def test_a_gold_file_with_documents_that_the_draft_has_not_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"gold has documents that draft has not, such as 'c\.md'"):
+def test_a_gold_file_with_documents_missing_in_the_draft_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"gold has documents that are not in draft, such as 'c\.md'"):
         started(DRAFT, "draft", b'{"id": "c.md", "keywords": ["x"]}', "gold")
 
 

@@ -95,8 +95,8 @@ def test_each_condition_of_a_gate_is_named(met: bool | None, missing: str, line:
 
 
 def test_events_have_iso_times() -> None:
-    assert with_iso_times({"events": ((1.8e9, "a server was taken out"),)}) == {
-        "events": [["2027-01-15T08:00:00.000Z", "a server was taken out"]]
+    assert with_iso_times({"events": ((1.8e9, "a breaker opened"),)}) == {
+        "events": [["2027-01-15T08:00:00.000Z", "a breaker opened"]]
     }
 
 

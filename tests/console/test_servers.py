@@ -14,7 +14,7 @@ REFUSED = ServerView(
     "ollama-2",
     "http://10.0.0.2:11434",
     False,
-    "out, retry in 9 s",
+    "breaker open, retry in 9 s",
     0,
     8.0,
     38.0,

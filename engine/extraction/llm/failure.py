@@ -147,5 +147,5 @@ class NotPermitted(Exception):
     """`permit` refused before a send, and nothing was sent after that. `sent`: an earlier attempt had gone out."""
 
     def __init__(self, *, sent: bool = False) -> None:
-        super().__init__("calls to the LLM are not permitted now; the document goes to frequency")
+        super().__init__("calls to the LLM are not permitted now; the document gets frequency keywords")
         self.sent = sent

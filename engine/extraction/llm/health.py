@@ -9,7 +9,7 @@ class ServerHealth(msgspec.Struct, frozen=True):
     """One server as the screen shows it. Latency in ms; None before the first answer."""
 
     url: str
-    state: str  # for people: "up", "not tried yet", "loading the model", "out, retry in 12 s", ...
+    state: str  # for people: "up", "not tried yet", "loading the model", "breaker open, retry in 12 s", ...
     breaker: str  # closed | open | half-open
     in_flight: int
     window: int

@@ -166,7 +166,7 @@ def _refuse_redirect(response: httpx.Response, redactor: Redactor) -> None:
         target = clean_line(_shown(redactor.text(response.headers["location"])), 120)
         raise Fault(
             ErrorKind.http,
-            f"the server sends calls on to {target} ({response.status_code}); set [llm] url to the "
+            f"the server redirects calls to {target} ({response.status_code}); set [llm] url to the "
             "address that answers itself",
             retry="never",
         )
@@ -177,7 +177,8 @@ async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
     encoding = redactor.text(response.headers.get("content-encoding", "")).strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise Fault(
-            ErrorKind.invalid, f"the answer is encoded as {clean_line(encoding, 40)!r}, which was not asked for"
+            ErrorKind.invalid,
+            f"the answer is encoded as {clean_line(encoding, 40)!r}, which the request does not accept",
         )
     unpack = None if encoding in ("", "identity") else zlib.decompressobj(wbits=47)  # either format, by its header
     body = bytearray()

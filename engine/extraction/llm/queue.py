@@ -144,5 +144,6 @@ class WaitQueue:
         )
         soonest = min((s.breaker.opens_in(now) for s in self._servers), default=0.0)
         return Fault(
-            ErrorKind.breaker_open, f"every LLM server is taken out, next try in {max(1, round(soonest))} s ({reasons})"
+            ErrorKind.breaker_open,
+            f"every LLM server's breaker is open, next try in {max(1, round(soonest))} s ({reasons})",
         )

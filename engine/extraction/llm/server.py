@@ -140,7 +140,7 @@ class Server:
         breaker = self.breaker.state(now)
         answered = bool(self.answers) or self.facts != ServerInfo()
         if breaker == "open":
-            state = f"out, retry in {max(1, round(self.breaker.opens_in(now)))} s"
+            state = f"breaker open, retry in {max(1, round(self.breaker.opens_in(now)))} s"
         elif breaker == "half-open":
             state = "being tried again"
         elif self._warming.running or self.loading:

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from engine.client.client import Reply
-from engine.plan.model import Plan
 from engine.rollout.control import note
 from engine.rollout.state import Actor, Ask
 from engine.service import feedback
 from engine.service.engine import Engine
 from engine.service.feedback import Feedback
-from engine.text import clean_line, counted, spoken
+from engine.text import clean_line, counted
+from engine.triggers.complaints import consequences
 
 A_BATCH = 1000  # rows of an import in one request
 
@@ -47,29 +47,13 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
         (engine.state.stage, engine.state.entered_at),
     ).fetchone()[0]
-    sentence = f"Counted: {count} in this stage.{_moves(engine.plan)}"
+    sentence = f"Counted: {count} in this stage. {consequences(engine.plan)}".rstrip()
     return Reply(True, sentence, {"new": True, "complaints": count})
 
 
 def _origin(actor: Actor) -> str:
     """Whom the rate limit applies to: the uid from the kernel, which cannot be faked, or the address on TCP."""
     return f"uid {actor.uid}" if actor.kind == "person" else actor.name
-
-
-DO = {
-    "to_zero": "they roll it back",
-    "previous_stage": "they roll it back one stage",
-    "halve": "they halve the percentage",
-    "pause": "they pause the rollout",
-    "investigate": "someone should look",
-}
-
-
-def _moves(plan: Plan) -> str:
-    """ " Above 5 they pause the rollout, above 10 they roll it back.", as this plan defines it."""
-    rules = [t for t in plan.triggers if t.metric == "complaints" and t.enabled and t.above is not None]
-    actions = [f"above {t.above:g} {DO[t.action]}" for t in sorted(rules, key=lambda t: t.above or 0.0)]
-    return f" {spoken(', '.join(actions))}" if actions else ""
 
 
 def _complaint(given: Feedback) -> str:

@@ -290,7 +290,7 @@ def test_an_installation_whose_screens_do_not_load_names_the_way_to_roll_back(pl
         assert left_on(terminal.raw) == []
         assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
         after = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
-        assert "The console does not start: ModuleNotFoundError" in after
+        assert "The console cannot start: ModuleNotFoundError" in after
         assert "`rollout rollback` rolls back" in after
         assert "Traceback" not in after
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 1

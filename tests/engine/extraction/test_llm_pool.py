@@ -333,7 +333,7 @@ async def test_when_one_of_several_dies_no_document_is_lost_and_it_is_probed_bac
         assert [answer for answer in answers if not isinstance(answer, LlmAnswer)] == []
         dead, health = pool.servers()[1], pool.servers()[0]
         assert dead.breaker == "open"
-        assert "out, retry" in dead.state
+        assert "breaker open, retry" in dead.state
         assert "refused" in dead.last_error or "closed" in dead.last_error or "broke" in dead.last_error
         assert health.breaker == "closed"
         assert health.last_error == ""

@@ -221,7 +221,7 @@ async def test_a_quota_gone_for_an_hour_takes_the_server_out_at_once_in_its_own_
         assert all("You used up today's tokens" in end.message for end in ends)
         assert {end.kind for end in ends} <= {ErrorKind.quota, ErrorKind.breaker_open}
         (health,) = pool.servers()
-        assert "out, retry in 3" in health.state
+        assert "breaker open, retry in 3" in health.state
         assert not health.up
         assert "You used up today's tokens" in health.last_error
 

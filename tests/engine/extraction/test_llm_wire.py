@@ -231,7 +231,7 @@ async def test_a_redirect_is_not_followed_with_the_key_and_states_where_it_leads
         async with raw(moved) as server, pool_of(server.url, key="sk-1") as pool:
             failed = await failure(pool)
             assert failed.attempts == 1  # it cannot succeed
-            assert f"sends calls on to {other.url} (307)" in failed.message
+            assert f"redirects calls to {other.url} (307)" in failed.message
             assert "token" not in failed.message
         assert other.asked == []
 

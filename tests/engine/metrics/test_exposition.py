@@ -300,7 +300,7 @@ tests:
           - exp_labels: {severity: critical, instance: b, job: r}
             exp_annotations:
               summary: No rollout engine answers at b.
-              description: Without an engine every document goes to frequency and no trigger is evaluated. Run `rollout status` on its machine.
+              description: Without an engine no document is extracted and no trigger is evaluated. Run `rollout status` on its machine.
 """
 
 
