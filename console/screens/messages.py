@@ -17,6 +17,7 @@ from console.screens.work import Work
 from console.widgets import blocks, contacts, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, paragraphs
+from engine.messages import outbox
 from engine.messages.draft import Draft
 from engine.messages.outbox import Delivery
 from engine.messages.overview import Overview, draft, overview
@@ -25,6 +26,8 @@ from engine.plan.model import Message
 from engine.view.model import View
 
 NO_MATCH = "No message matches; esc shows all."
+NOT_SENT = {"GAME DAY": "game day", "REHEARSAL": "rehearsal"}  # why a message is kept and not sent
+AS = {"sent": "as sent", "kept": "as kept", "waiting": "as queued", "failed": "as queued"}
 SIGNS = {"sent": ("✔", "ok"), "kept": ("✔", "dim"), "waiting": ("…", "warn"), "failed": ("✖", "bad")}
 
 
@@ -53,6 +56,7 @@ class Messages(Ordered, Work):
     BINDINGS: ClassVar[list[BindingType]] = [
         *LIST_KEYS,
         key("s,enter", "send", "send the message (asks; y confirms)"),
+        key("a", "as_sent", "the last one as it was sent, or with current figures"),
         key("t", "resend", "retry undelivered messages"),
         key("d", "remind", "tick off the monitoring that is due"),
         key("f,shift+down", "scroll(5)", "scroll the text down"),
@@ -65,6 +69,8 @@ class Messages(Ordered, Work):
         self._placed = False  # the cursor was put on the first message that is due
         self.seen: Overview | None = None
         self.drafts: dict[str, Draft] = {}
+        self.sent: dict[int, Draft] = {}  # by the delivery's id
+        self.as_sent = False
 
     def explained(self) -> list[explain.Explained]:
         v = self.snapshot.view
@@ -85,7 +91,7 @@ class Messages(Ordered, Work):
         if last is not None:
             status = f"{status + ', last ' if status else ''}{last.state} {words.hour(last.at, v.at)}"
             if last.state == "kept":
-                status += ": a rehearsal sends nothing" if v.rehearsal else ": no address to send it to"
+                status += f": {NOT_SENT.get(v.exercise, 'no address')}"
             elif last.error and last.state != "sent":
                 status += f": {last.error}"
         how = "automatic" if goes_out_alone(self.console.plan, message) else "manual"
@@ -103,7 +109,7 @@ class Messages(Ordered, Work):
         if v is None:
             return None
         message = self._selected(v)
-        return (message.id if message else "", v.rev, int(v.at // (5 * max(1.0, v.speed))))
+        return (message.id if message else "", self.as_sent, v.rev, int(v.at // (5 * max(1.0, v.speed))))
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         v, plan = self.snapshot.view, self.console.plan
@@ -112,6 +118,8 @@ class Messages(Ordered, Work):
         chosen = next((m for m in plan.messages if m.id == wanted[0]), None)
         seen = self.console.link.read(lambda conn: overview(conn, plan, v))
         made = self.console.link.read(lambda conn: draft(conn, plan, v, chosen)) if chosen else None
+        last = seen.latest.get(chosen.id) if chosen is not None and wanted[1] else None
+        sent = self.console.link.read(lambda conn: outbox.text(conn, last.id)) if last is not None else None
 
         def put() -> None:
             self.seen = seen
@@ -121,6 +129,8 @@ class Messages(Ordered, Work):
                 self.rows.place(self.rows.at or next(due, 0))
             if made is not None:
                 self.drafts[made.message] = made
+            if sent is not None and last is not None:
+                self.sent[last.id] = sent
 
         return put
 
@@ -128,6 +138,9 @@ class Messages(Ordered, Work):
 
     def hints(self) -> tuple[Hint, ...]:
         out: list[Hint] = [("s", "send", "send")]
+        last = self._last()
+        if last is not None:
+            out.append(("a", "current figures" if self.as_sent else AS[last.state], "as_sent"))
         if self.seen and self.seen.undelivered:
             out.append(("t", f"retry {len(self.seen.undelivered)}", "resend"))
         v = self.snapshot.view
@@ -170,16 +183,19 @@ class Messages(Ordered, Work):
         draw(c, inner, self.rows, len(messages), lambda index, y: _line(c, inner, y, messages[index]))
 
     def _preview(self, c: Canvas, area: Area, message: Message | None) -> None:
-        """The message with current figures; f and b scroll it."""
+        """The message with current figures, or as it was last sent; f and b scroll it."""
         if message is None or area.height < 2:
             return
-        made = self.drafts.get(message.id)
+        made, last, title = self.drafts.get(message.id), self._last(), ""
+        if self.as_sent and last is not None:
+            made = self.sent.get(last.id)
+            title = f"{AS[last.state]} {words.hour(last.at, self._now)}: "
         body = paragraphs(made.body, area.width - 4) if made else []
         rows = area.height - (2 if c.width >= blocks.BOXED else 1)
         self.top = max(0, min(self.top, len(body) - rows))
         left = len(body) - self.top - rows
         x, y, width, rows = blocks.panel(
-            c, area, made.subject if made else message.id, f"f: {left} more" if left > 0 else "", "dim"
+            c, area, title + (made.subject if made else message.id), f"f: {left} more" if left > 0 else "", "dim"
         )
         if self.trouble:
             c.block(x, y, width, 2, self.trouble, "bad")
@@ -219,6 +235,24 @@ class Messages(Ordered, Work):
             QuestionDialog("Send this message?", facts, "send it", "cancel"),
             lambda typed: self.console.act("message", id=message.id) if typed is not None else None,
         )
+
+    @property
+    def _now(self) -> float:
+        return self.snapshot.view.at if self.snapshot.view is not None else 0.0
+
+    def _last(self) -> Delivery | None:
+        """The selected message's last delivery."""
+        v = self.snapshot.view
+        message = self._selected(v) if v is not None else None
+        return self.seen.latest.get(message.id) if self.seen is not None and message is not None else None
+
+    def action_as_sent(self) -> None:
+        if self._last() is None:
+            self.console.say("This message was not sent yet.", "bar")
+            return
+        self.as_sent = not self.as_sent
+        self.top = 0
+        self.refreshed()
 
     def action_resend(self) -> None:
         self.console.act("resend")

@@ -44,7 +44,7 @@ class TestDelivery(Struct, frozen=True):
 
 
 class Dispatcher:
-    """Queues messages, and delivers them in the background."""
+    """Queues messages, and delivers them in the background. `exercise`: "REHEARSAL" or "GAME DAY", if it is one."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Dispatcher:
         conn: sqlite3.Connection,
         writer: Writer,
         environ: Mapping[str, str],
-        rehearsal: bool = False,
+        exercise: str = "",
         limit_s: float = LIMIT_S,
         poll_s: float = POLL_S,
     ) -> None:
@@ -62,7 +62,7 @@ class Dispatcher:
         self._conn = conn
         self._writer = writer
         self._environ = environ
-        self._rehearsal = rehearsal
+        self.exercise = exercise
         self._limit_s = limit_s
         self._poll_s = poll_s
         self._busy: dict[str, asyncio.Task[None]] = {}
@@ -94,11 +94,11 @@ class Dispatcher:
     @property
     def keeps(self) -> bool:
         """Whether messages are only stored for the screen, not sent."""
-        return self._rehearsal and not self.addresses()[0]
+        return bool(self.exercise) and not self.addresses()[0]
 
     def unreachable(self, draft: Draft) -> str:
         """Why no address takes it now; "" if one does, and in a rehearsal, which keeps what it cannot send."""
-        return "" if self._rehearsal else _takers(draft, *self.addresses())[1]
+        return "" if self.exercise else _takers(draft, *self.addresses())[1]
 
     def queue(self, conn: sqlite3.Connection, draft: Draft, key: str = "") -> bool:
         """Queue a message in the caller's transaction; the same key queues once. A rehearsal without addresses keeps
@@ -138,7 +138,7 @@ class Dispatcher:
         return [f"{a.kind}: {why}" for a, (why, _) in zip(destinations, answers, strict=True) if why]
 
     def _marked(self, draft: Draft) -> Draft:
-        subject = f"[REHEARSAL] {draft.subject}" if self._rehearsal else draft.subject
+        subject = f"[{self.exercise}] {draft.subject}" if self.exercise else draft.subject
         return Draft(draft.message, draft.audience, subject, draft.body)
 
     # -- delivery ------------------------------------------------------------------------------------------------------

@@ -111,6 +111,12 @@ def deliveries(conn: sqlite3.Connection, limit: int = 50) -> list[Delivery]:
     return [Delivery(*row) for row in rows]
 
 
+def text(conn: sqlite3.Connection, number: int) -> Draft | None:
+    """A message as it was queued."""
+    row = conn.execute("SELECT message, audience, subject, body FROM outbox WHERE id = ?", (number,)).fetchone()
+    return None if row is None else Draft(*row)
+
+
 class Ended(Struct, frozen=True):
     """A message delivered to every address, or given up."""
 

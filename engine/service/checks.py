@@ -111,7 +111,9 @@ async def _notify(engine: Engine, check: Check) -> CheckResult:
     if check.message:
         return _delivered(engine, check.message)
     if engine.rehearsal and engine.dispatcher.trouble:
-        return CheckResult(True, "a rehearsal sends nothing; with an address in [notify] this sends a test message")
+        return CheckResult(
+            True, f"a {engine.exercise.lower()} sends nothing; with an address in [notify] this sends a test message"
+        )
     tested = await engine.dispatcher.test()
     return CheckResult(tested.delivered, tested.sentence)
 
@@ -124,7 +126,7 @@ def _delivered(engine: Engine, message: str) -> CheckResult:
     if last.state == "sent":
         return CheckResult(True, f"{message} was delivered, queued {iso(last.at)}: {last.subject}")
     if last.state == "kept":
-        return CheckResult(True, f"{message} was made {iso(last.at)}; a rehearsal sends nothing")
+        return CheckResult(True, f"{message} was made {iso(last.at)}; a {engine.exercise.lower()} sends nothing")
     why = f": {last.error}" if last.error else ""
     return CheckResult(False, f"{message} is {last.state} after {last.tries} tries{why}")
 
@@ -149,7 +151,7 @@ async def _drill(engine: Engine, check: Check) -> CheckResult:
 
 async def _rehearsal(engine: Engine, check: Check) -> CheckResult:
     if engine.rehearsal:
-        return CheckResult(True, "you are in a rehearsal")
+        return CheckResult(True, f"you are in a {engine.exercise.lower()}")
     passed = record.last_passed(engine.folder.path, record.home())
     from engine.gameday import results  # it reads reports; no engine waits for that at its start
 

@@ -139,6 +139,13 @@ class Engine:
     def rehearsal(self) -> bool:
         return isinstance(self.clock, LapseClock)
 
+    @property
+    def exercise(self) -> str:
+        """As in a view: "GAME DAY", "REHEARSAL", or "" for a real rollout."""
+        if not self.rehearsal:
+            return ""
+        return "GAME DAY" if self.world is not None and self.world.hidden else "REHEARSAL"
+
     # -- life ----------------------------------------------------------------------------------------------------------
 
     async def open(self, address: str = "") -> None:
@@ -189,7 +196,7 @@ class Engine:
             inherited=self.folder.has_workers(),
         )
         self.applier = Applier(self.plan.apply, self.folder.path / "applied", self._applied)
-        self.dispatcher = Dispatcher(self.plan, self.clock, self.conn, self.writer, self.environ, self.rehearsal)
+        self.dispatcher = Dispatcher(self.plan, self.clock, self.conn, self.writer, self.environ, self.exercise)
         self.monitor = Monitor(
             self.plan,
             self.clock,

@@ -113,7 +113,8 @@ class Notifier:
         if made is None:
             return
         waits = engine.dispatcher.unreachable(made)
-        kept = "is kept; a rehearsal without addresses sends nothing" if engine.dispatcher.keeps else "is queued"
+        exercise = engine.dispatcher.exercise.lower()
+        kept = f"is kept; a {exercise} without addresses sends nothing" if engine.dispatcher.keeps else "is queued"
         how = f"waits, {waits}" if waits else kept
         sentence = f"message {made.message} {how}: {made.subject}"
 

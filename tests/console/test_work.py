@@ -13,7 +13,10 @@ from textual.pilot import Pilot
 
 from console.app import Console
 from console.plan_commands import command_environment, localized
+from console.screens.ask import QuestionDialog
 from console.screens.rows import Rows
+from engine.messages import outbox
+from engine.messages.draft import Draft
 from engine.plan.model import MonitoringCommand
 from engine.view.model import ReminderView
 from tests.console.samples import NORMAL, PLAN, FakeLink
@@ -184,3 +187,22 @@ def test_a_selection_follows_what_it_is_on() -> None:
     for keys, at in (("xabcd", 3), ("cd", 0), ("abc", 2), ("ab", 1), ("", 0), ("q", 0)):
         rows.hold(keys)
         assert max(0, rows.at) == at, keys
+
+
+async def test_a_message_shows_as_it_was_sent_not_only_as_it_would_be_now() -> None:
+    link = FakeLink()
+    assert link.view is not None
+    was = Draft("daily_summary", "team", "yesterday's summary", "Error rate 0.2 % of 812")
+    link.read(lambda conn: outbox.put(conn, was, link.view.at - 86400.0, "k", "kept"))
+    async with Console(link, PLAN).run_test(size=(120, 36)) as pilot:
+        await started(pilot, "9")
+        await until(pilot, lambda: "as kept" in screen(pilot))
+        assert "of 812" not in screen(pilot)
+        await pilot.press("a")
+        await until(pilot, lambda: "of 812" in screen(pilot) and "yesterday's summary" in screen(pilot))
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
+        assert isinstance(dialog := pilot.app.screen, QuestionDialog)
+        assert not any("yesterday's" in fact for fact in dialog.facts), "what is sent is current"
+        await pilot.press("escape", "a")
+        await until(pilot, lambda: "of 812" not in screen(pilot))
