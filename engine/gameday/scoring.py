@@ -18,6 +18,7 @@ WRONG_MOVE = 15  # points lost for each
 PASS = 60
 EARLY_S = 30.0  # calendar seconds: leaving this long before the end counts as leaving early
 LATE = 4.0  # times par: a slower time earns nothing
+SOON = 1.25  # times par: whoever acts within it has acted, even if a trigger was faster
 
 By = Literal["player", "trigger", "colleague", "engine"]
 
@@ -95,7 +96,9 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     after = [act for act in shift.acts if act.at >= fault_at]
     mine = [act for act in after if act.by == "player"]
     machine = next((act for act in after if act.by == "trigger" and act.lowers), None)
-    chosen = _chosen(scenario, mine, machine)
+    soon = fault_at + scenario.visible_s + SOON * scenario.par.act_s * shift.speed
+    needless = [act for act in mine if machine is not None and _needless(act, machine, soon)]
+    chosen = _chosen(scenario, mine, needless)
     visible = _visible(scenario, shift, fault_at, chosen)
     early_acts = [act for act in shift.acts if act.by == "player" and act.at < fault_at]
     hasty = tuple(act.kind for act in early_acts if act.kind in HASTY)
@@ -105,7 +108,8 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     seen_s = None if noticed is None else max(0.0, noticed - visible) / shift.speed
     acted_s = None if chosen is None else max(0.0, chosen.at - visible) / shift.speed
     early = shift.ended < shift.began + scenario.lasts_s - EARLY_S
-    act, right = _act(scenario, chosen, machine, [*early_acts, *mine], wrong, noticed is not None, early)
+    useful = None if chosen in needless else chosen
+    act, right = _act(scenario, useful, machine, [*early_acts, *mine], wrong, noticed is not None, early)
     # A player who acts in time was looking, on whichever screen.
     looking = max(
         _timely(seen_s, scenario.par.notice_s, NOTICE),
@@ -114,7 +118,7 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     parts: tuple[ScorePart, ...] = (
         ScorePart("noticed", looking, NOTICE, _noticed_words(seen_s)),
         act,
-        _time(scenario, acted_s, chosen, machine, wrong),
+        _time(scenario, acted_s, chosen in needless, wrong),
         _harm_part(scenario, (harmed, best, untouched), wrong, chosen),
     )
     lost = WRONG_MOVE * len(wrong)
@@ -144,16 +148,17 @@ LOWERS_NOTHING = frozenset({"hold", "ack"})
 HASTY = frozenset({"rollback", "promote"})  # wrong before anything is
 
 
-def _chosen(scenario: Scenario, mine: list[Act], machine: Act | None) -> Act | None:
+def _chosen(scenario: Scenario, mine: list[Act], needless: list[Act]) -> Act | None:
     """The act that counts: a right one that a trigger had not made needless, then any right one, then a safe one."""
     right = [act for act in mine if act.kind in scenario.right]
-    needed = [act for act in right if not _needless(act, machine)]
+    needed = [act for act in right if act not in needless]
     safe = [act for act in mine if act.kind in scenario.fine]
     return next(iter([*needed, *right, *safe]), None)
 
 
-def _needless(act: Act, machine: Act | None) -> bool:
-    return machine is not None and machine.at <= act.at and act.kind in STOPS
+def _needless(act: Act, machine: Act, soon: float) -> bool:
+    """Whether a trigger had done the same before. Up to `soon` the player acts on what both saw."""
+    return machine.at <= act.at and act.at > soon and act.kind in STOPS
 
 
 def _wrong_words(before: tuple[str, ...], during: tuple[str, ...]) -> str:
@@ -211,15 +216,17 @@ def _act(
                 "right act", FINE, ACT, f"You {MOVES.get(chosen.kind, chosen.kind)}: safe, but not needed."
             ), True
         return ScorePart("right act", ACT, ACT, "You left it alone, which was right."), True
-    if chosen is not None and not _needless(chosen, machine):
+    if chosen is not None:
         done = MOVES_DONE.get(chosen.kind, chosen.kind)
         if chosen.kind in scenario.right:
-            return ScorePart("right act", ACT, ACT, f"You {done}, which was right."), True
+            first = machine is not None and machine.at <= chosen.at and chosen.kind in STOPS
+            faster = "; a trigger was faster" if first else ""
+            return ScorePart("right act", ACT, ACT, f"You {done}, which was right{faster}."), True
         return ScorePart("right act", FINE, ACT, f"You {done}: safe, but it did not end the fault."), True
     if early:
         return ScorePart("right act", 0, ACT, "You left the shift without acting."), False
     if machine is not None:
-        points = AFTER_THE_MACHINE if noticed or chosen is not None else 0
+        points = AFTER_THE_MACHINE if noticed else 0
         return ScorePart("right act", points, ACT, "A trigger acted before you did."), False
     if "rollback" in wrong and not {"undo_rollback", "promote"} & {act.kind for act in mine}:
         return ScorePart("right act", 0, ACT, "At 0 % the fault reached no document: you were not tested."), False
@@ -228,15 +235,12 @@ def _act(
     return ScorePart("right act", 0, ACT, "You did nothing."), False
 
 
-def _time(
-    scenario: Scenario, acted_s: float | None, chosen: Act | None, machine: Act | None, wrong: tuple[str, ...]
-) -> ScorePart:
+def _time(scenario: Scenario, acted_s: float | None, needless: bool, wrong: tuple[str, ...]) -> ScorePart:
     if not scenario.right:
         return ScorePart("in time", 0 if wrong else TIME, TIME, "No rush was needed.")
     if acted_s is None:
         return ScorePart("in time", 0, TIME, f"Par is {scenario.par.act_s:.0f} s.")
-    late = chosen is not None and _needless(chosen, machine)
-    points = 0 if late else _timely(acted_s, scenario.par.act_s, TIME)
+    points = 0 if needless else _timely(acted_s, scenario.par.act_s, TIME)
     return ScorePart(
         "in time", points, TIME, f"{acted_s:.0f} s after it became visible; par is {scenario.par.act_s:.0f} s."
     )

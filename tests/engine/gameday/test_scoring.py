@@ -199,11 +199,22 @@ def test_a_rollback_before_anything_is_wrong_costs_points_and_the_pass(one: Scen
 def test_an_act_after_a_trigger_counts_if_it_was_still_needed() -> None:
     one = scenarios.load("quota")
     fired: tuple[float, str, By] = (5.0, "trigger", "trigger")
-    late = score(one, played(one, fired, (8.0, "rollback", "player"), spared_after_s=5.0))
+    late = score(one, played(one, fired, (20.0, "rollback", "player"), spared_after_s=5.0))
     assert not late.passed
-    both = score(one, played(one, fired, (8.0, "rollback", "player"), (9.0, "ack", "player"), spared_after_s=5.0))
+    both = score(one, played(one, fired, (20.0, "rollback", "player"), (21.0, "ack", "player"), spared_after_s=5.0))
     assert both.acted == "ack"
     assert both.passed
+
+
+@pytest.mark.parametrize("seconds", [9.0, 12.0])
+def test_who_acts_at_par_has_acted_even_if_a_trigger_was_faster(seconds: float) -> None:
+    """In this scenario one fires 8.5 s after the fault is visible; par is 12 s."""
+    one = scenarios.load("quota")
+    fired: tuple[float, str, By] = (8.5, "trigger", "trigger")
+    made = score(one, played(one, fired, (seconds, "rollback", "player"), spared_after_s=8.5))
+    assert made.passed
+    assert made.total >= made.par
+    assert made.parts[1].sentence == "You rolled back, which was right; a trigger was faster."
 
 
 def test_the_scenario_s_clock_is_scored_not_the_machine_s() -> None:
