@@ -23,7 +23,7 @@ from console.context import CliContext
 def worker(context: CliContext, engine: str, listen: str, without_engine: str) -> None:
     """A stateless gateway for POST /v1/extract and /v1/extract:batch, behind any load balancer.
 
-    It answers once the engine has stored the document, and calls the LLM only under a lease of the engine. It needs
+    It answers once the engine has stored the document, and calls the LLM only under a lease from the engine. It needs
     the engine's rollout.toml, version and token, and the LLM's key in its own environment.
     """
     from engine.gateway.process import run

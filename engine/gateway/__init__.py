@@ -1,1 +1,1 @@
-"""A stateless gateway: POST /v1/extract on another core or machine, under a lease of the engine."""
+"""A stateless gateway: POST /v1/extract on another core or machine, under a lease from the engine."""
