@@ -74,7 +74,7 @@ def test_a_verb_prints_and_ends_as_one_that_was_executed(tmp_path: Path) -> None
         assert (done.returncode, done.stdout, done.stderr) == (executed.returncode, executed.stdout, executed.stderr)
 
 
-def test_output_that_nobody_reads_ends_both_alike(tmp_path: Path) -> None:
+def test_output_without_a_reader_ends_both_alike(tmp_path: Path) -> None:
     def closed() -> tuple[int, bytes]:
         read, write = os.pipe()
         os.close(read)

@@ -60,7 +60,7 @@ class Gate(Page):
                 out.append(("c", "check", "check_item"))
         if v.gate.approvals_needed > 1:  # if one approval is enough, promoting approves
             out.append(("a", "approve", "approve"))
-        if not v.gate.blocked:  # nothing overrides what blocks it; the keys still say why
+        if not v.gate.blocked:  # nothing overrides what blocks it; the keys still show why
             out.append(("p", "promote", "promote"))
         if v.gate.missing and not v.gate.blocked:
             out.append(("o", "override", "override"))

@@ -193,7 +193,7 @@ def _text(markdown: str, width: int) -> list[tuple[str, str]]:
 
 
 def _command(line: str, width: int) -> list[str]:
-    """A command or a line of a file, whole: what does not fit goes on below, indented."""
+    """A command or a line of a file, whole: what does not fit continues below, indented."""
     if cell_len(line) <= width:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()))

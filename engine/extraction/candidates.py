@@ -115,7 +115,7 @@ class Known(dict[str, Fact]):
 
 
 def is_ordinary(token: str) -> bool:
-    """Letters alone, none of them a capital but the first: such a word is no number, identifier or acronym. Most words
+    """Letters alone, none of them a capital but the first: not a number, identifier or acronym. Most words
     that have not been seen before are ordinary."""
     return token.isalpha() and (token.islower() or (token[0].isupper() and token[1:].islower()))
 

@@ -130,7 +130,7 @@ def language(words: Sequence[str]) -> str | None:
     )
     shared = FUNCTION & FUNCTION_WORDS[name]  # do, to, on are Polish too
     only_english = sum(word in FUNCTION and word not in shared for word in low)
-    # A word the languages share is not enough: "for" in a title is no sign of Danish.
+    # A word the languages share is not enough: "for" in a title does not make it Danish.
     if most > max(only_english, english - only_english) and most >= LISTED_SHARE * total:
         return name
     plain = sum(map(str.isascii, low))

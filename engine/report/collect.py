@@ -1,7 +1,7 @@
 """Collects the report from a store: one read-only pass, no engine needed. The same store gives the same report.
 
 Everything is as of the store's latest entry (the engine's last view or the last decision), so the report of a store
-that is no longer in use does not count the time since.
+that is not in use any more does not count the time since.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class Api(DocumentApi):
         return Response(body, media_type=kind)
 
     async def broken(self, request: Request, error: Exception) -> Response:
-        """A damaged store is no fault of the engine's."""
+        """A damaged store is not the engine's fault."""
         damage = database.damaged(self.engine.folder, error) if isinstance(error, sqlite3.Error) else ""
         if not damage:
             return await super().broken(request, error)

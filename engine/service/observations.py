@@ -91,7 +91,7 @@ class Observations:
             self._add_treated(record, t, starved)
 
     def _add_back_fill(self, record: Extraction, t: float, starved: bool) -> None:
-        """Add a back-fill's record. It protects, but is no evidence about the documents that people send."""
+        """Add a back-fill's record. It protects, but is not evidence about the documents that people send."""
         if starved and record.error in BY_CLOCK:
             self.unjudged += 1
         elif record.attempted:

@@ -100,7 +100,7 @@ class LeasedPipeline:
             self.pipeline.use(msgspec.structs.replace(self._plan, salt=self._salt))
 
     def starved(self, record: Extraction) -> bool:
-        """Whether this process was late for much of the time the record took. Such a record is no evidence about
+        """Whether this process was late for much of the time the record took. Such a record is not evidence about
         the LLM service."""
         took = (record.ms + record.queue_ms) / 1000
         return record.attempted and self._lag.starved_over(took, self._clock.real())

@@ -53,7 +53,7 @@ class BatchReceipt(Struct, frozen=True):
 
 class ExtractedDocument(Struct, frozen=True):
     """A document that a client just sent to a gateway. Its time is an age. `starved`: the gateway's own loop was
-    late while it measured, so its figures about the LLM service are no evidence."""
+    late while it measured, so its figures about the LLM service are not evidence."""
 
     asked: Method
     age_s: Annotated[float, Meta(ge=0, le=3600)]

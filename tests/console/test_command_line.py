@@ -95,7 +95,7 @@ def test_a_dry_run_of_load_names_what_would_be_sent_and_makes_no_store(tmp_path:
         assert not stage.folder.path.exists()
 
 
-def test_dry_runs_say_what_would_happen_and_change_nothing(tmp_path: Path) -> None:
+def test_dry_runs_show_what_would_happen_and_change_nothing(tmp_path: Path) -> None:
     with Stage(tmp_path, QUIET) as stage:
         stage.engine()
         assert stage.cli("promote", "--to", "1", "--override", "--reason", "for a dry run").returncode == 0

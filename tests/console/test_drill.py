@@ -189,7 +189,7 @@ async def test_a_table_sorts_by_each_column_and_marks_it_in_the_heading() -> Non
 
 
 @pytest.mark.parametrize(("key", "titles"), [("3", 4), ("7", 4), ("8", 3)])
-async def test_the_lists_sort_too_and_say_so_in_their_title(key: str, titles: int) -> None:
+async def test_the_lists_sort_too_and_their_title_shows_it(key: str, titles: int) -> None:
     """One key cycles through the orders and comes back to the first."""
     app = filled("alert")
     async with app.run_test(size=(80, 24)) as pilot:

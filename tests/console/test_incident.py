@@ -83,7 +83,7 @@ def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:
     assert " 0 of 0" not in last.cost
 
 
-def test_the_report_and_the_screen_tell_the_same() -> None:
+def test_the_report_and_the_screen_agree() -> None:
     from engine.report.collect import gather
     from engine.report.html import html
     from engine.report.markdown import markdown

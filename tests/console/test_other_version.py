@@ -85,7 +85,7 @@ def test_an_answer_in_another_format_is_not_taken_for_this_engine_s_figures(engi
     assert engine_process.ask(folder).view == NORMAL
 
 
-def test_the_verbs_say_that_it_runs_and_no_more(engine: Engine, tmp_path: Path) -> None:
+def test_the_verbs_report_that_it_runs_and_no_more(engine: Engine, tmp_path: Path) -> None:
     engine.answer = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"percent":9'
     engine.answer += b"}"
     for words in (["status"], ["gate"], ["rollback", "--dry-run"]):

@@ -152,7 +152,7 @@ def test_a_changed_list_reads_as_in_the_plan() -> None:
     assert Change("llm.urls", None, ["http://a", "http://b"]).sentence == "llm.urls added: [http://a, http://b]"
 
 
-def test_figures_that_begin_with_the_last_change_say_so() -> None:
+def test_figures_that_begin_with_the_last_change_are_labelled() -> None:
     state = State(changed_at=1000.0)
     assert lately(state, 1060.0) == "since the last change"
     assert lately(state, 1300.0) == ""

@@ -159,7 +159,7 @@ async def test_unproven_for_five_seconds_is_loud_and_shows_what_to_do() -> None:
     await walk("frozen", steps)
 
 
-async def test_without_engine_and_key_nothing_can_call_the_llm_and_that_is_proof() -> None:
+async def test_without_engine_and_armed_file_nothing_can_call_the_llm_and_that_is_proof() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         link.result = RollbackResult(
             True, "Rolled back to 0 % without the engine.", ("armed file removed", "committed by this console"), "r", 42

@@ -68,7 +68,7 @@ async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still
 
 
 @pytest.mark.parametrize("why", ["alone", "named", "alarm", "read-only"])
-async def test_no_name_is_asked_for_where_there_is_no_need(why: str) -> None:
+async def test_a_name_is_asked_for_only_where_it_is_needed(why: str) -> None:
     link = link_with(operators=SHARED[:1] if why == "alone" else SHARED, health="alert" if why == "alarm" else "ok")
     link.acting_name = "anna" if why == "named" else ""
     app = app_of(link, read_only=why == "read-only")

@@ -154,7 +154,7 @@ def read(text: str) -> tuple[list[str], list[str]]:
 
 
 def _columns(cells: list[str]) -> tuple[str, ...]:
-    """The group of each column that holds keywords, "-" for the others; () if the row is no table header."""
+    """The group of each column that holds keywords, "-" for the others; () if the row is not a table header."""
     groups = tuple(group_of(cell) if len(cell.split()) <= 3 else "" for cell in cells)
     if sum(group in ("descriptive", "technical") for group in groups) > 1:
         return tuple(group or "-" for group in groups)

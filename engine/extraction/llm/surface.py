@@ -135,7 +135,7 @@ class Surface:
         return [part for part in _JOINED.split(bare) if part.strip(_EDGES)][:MOST_ITEMS]
 
     def _best(self, part: str) -> str:
-        """The form of one item that the document supports, most literal first; "" if the item is no keyword."""
+        """The form of one item that the document supports, most literal first; "" if the item is not a keyword."""
         forms: list[str] = []
         written = ""
         for form in _forms(part):

@@ -264,7 +264,7 @@ def test_a_refused_plan_leaves_no_addresses_behind(empty: Path, monkeypatch: pyt
     assert not list(empty.iterdir())
 
 
-def test_what_stands_against_writing_is_known_before_the_answers_are_lost(
+def test_what_prevents_writing_is_known_before_the_answers_are_lost(
     empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draft = PlanDraft(address="ntfy://x/y")

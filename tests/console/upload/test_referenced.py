@@ -76,7 +76,7 @@ def test_a_line_a_file_a_page_and_a_compressed_row_are_read_where_they_are(
     assert (tmp_path / "rows.jsonl").read_bytes()[place.start : place.end].decode() == lines[1]
 
 
-def test_a_text_that_changed_or_is_gone_is_named_and_never_shown(conn: sqlite3.Connection, tmp_path: Path) -> None:
+def test_a_text_that_changed_or_is_missing_is_named_and_never_shown(conn: sqlite3.Connection, tmp_path: Path) -> None:
     path = tmp_path / "one.md"
     path.write_text("The scheduler assigns tasks.")
     (document,) = stored(conn, str(path))

@@ -72,7 +72,7 @@ def test_rates_are_compared_from_five_of_the_rarer_outcome_on(arms: tuple[Counts
 
 
 @pytest.mark.parametrize("counts", [Counts(0, 0), Counts(5, 6), Counts(5, -1)])
-def test_counts_that_cannot_be_are_no_evidence(counts: Counts) -> None:
+def test_impossible_counts_are_not_evidence(counts: Counts) -> None:
     assert sequence.rate_log_e(counts, 0.5, 1.0, 1.0) == 0.0
 
 

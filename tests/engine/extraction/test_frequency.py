@@ -339,13 +339,13 @@ def test_hindi_has_no_function_words() -> None:
          "コンパイラ", {"b", "p"}),
     ],
 )  # fmt: skip
-def test_verbs_and_function_words_of_manuals_are_no_keywords(text: str, named: str, others: set[str]) -> None:
+def test_verbs_and_function_words_of_manuals_are_not_keywords(text: str, named: str, others: set[str]) -> None:
     keywords = [keyword.lower() for keyword in extract(text).ranked]
     assert any(named.lower() in keyword for keyword in keywords), keywords
     assert not others & {word for keyword in keywords for word in keyword.split()}
 
 
-def test_function_words_of_a_second_language_are_no_keywords_of_a_mixed_page() -> None:
+def test_function_words_of_a_second_language_are_not_keywords_of_a_mixed_page() -> None:
     english = (
         "The kernel is compiled with make. The modules are in the package, and the package is installed by dpkg. " * 4
     )
@@ -407,7 +407,7 @@ def test_no_keyword_ends_in_a_link_whatever_its_stem() -> None:
         ("Serverul păstrează un grup de conexiuni pentru fiecare poartă și este închis dacă nu mai sunt cereri. Un grup de conexiuni are o limită.", "grup", "pentru și este dacă"),
     ],
 )  # fmt: skip
-def test_function_words_of_more_languages_are_no_keywords(text: str, named: str, function: str) -> None:
+def test_function_words_of_more_languages_are_not_keywords(text: str, named: str, function: str) -> None:
     ranked = [keyword.casefold() for keyword in extract(text).ranked]
     assert any(named.casefold() in keyword or keyword in named.casefold() for keyword in ranked)
     assert not set(function.casefold().split()) & {word for keyword in ranked for word in (keyword,)}

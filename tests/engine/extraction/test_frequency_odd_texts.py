@@ -204,7 +204,7 @@ def test_no_chinese_keyword_begins_or_ends_inside_a_word() -> None:
         ),
     ],
 )
-def test_a_participle_alone_is_no_keyword(text: str, terms: set[str], single: set[str]) -> None:
+def test_a_participle_alone_is_not_a_keyword(text: str, terms: set[str], single: set[str]) -> None:
     keywords = set(extract(text).ranked)
     assert terms <= keywords
     assert not single & keywords
@@ -239,7 +239,7 @@ def test_tokens_are_the_same_whether_chunks_are_looked_up_or_the_whole_text_is_r
         assert tokenise(text) == tokenise(f"{text}\t")[:-1], text
 
 
-def test_ordinary_words_are_no_numbers_names_or_acronyms() -> None:
+def test_ordinary_words_are_not_numbers_names_or_acronyms() -> None:
     for size in range(1, 5):
         for token in map("".join, product("aZé1_.ǅ中", repeat=size)):
             if candidates.is_ordinary(token):

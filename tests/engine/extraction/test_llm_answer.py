@@ -191,7 +191,7 @@ def test_an_error_in_place_of_an_answer_is_quoted() -> None:
     assert "model overloaded" in proposal.flaw
 
 
-def test_what_a_document_may_be_about_is_no_placeholder() -> None:
+def test_what_a_document_may_be_about_is_not_a_placeholder() -> None:
     kept = (
         "first name", "last name", "list item", "list of strings", "Next 13", "Word 97", "string", "placeholder", "insert element",
         "name server", "value list", "text", "C", "n-gram", "<label>", "key-value store", "keyword extraction", "long-term storage",
@@ -201,7 +201,7 @@ def test_what_a_document_may_be_about_is_no_placeholder() -> None:
     assert not placeholders.all_of(("string", "first name"))
 
 
-def test_what_stands_for_a_keyword_is_a_placeholder() -> None:
+def test_a_word_in_place_of_a_keyword_is_a_placeholder() -> None:
     dropped = (
         "keyword1", "keyword 2", "keyword_3", "Keyword A", "...", "…", "<keyword>", "[keyword]", "{{keyword}}", "<keyword 1>", "$keyword",
         "term1", "topic n", "first keyword", "your keyword here", "descriptive keyword 1", "technical_keyword_2", "insert keyword here",

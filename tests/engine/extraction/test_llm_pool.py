@@ -354,7 +354,7 @@ async def test_a_document_that_one_server_hangs_on_has_time_left_for_another() -
         assert bad.counters.calls > 0
 
 
-async def test_with_all_servers_dead_documents_fail_at_once_and_say_where() -> None:
+async def test_with_all_servers_dead_documents_fail_at_once_and_name_the_servers() -> None:
     async with StubLlm() as one, StubLlm() as two, pool_of(one, two, breaker_failures=1, retries=0) as pool:
         await one.stop()
         await two.stop()

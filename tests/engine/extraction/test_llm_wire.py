@@ -320,7 +320,7 @@ async def test_https_to_a_plain_port_reports_it() -> None:
 # secrets
 
 
-async def test_a_key_is_in_no_error_no_health_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_key_appears_in_no_error_health_line_or_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     key = "sk-live-4242424242"
     echo = json.dumps({"error": {"message": f"Incorrect API key provided: {key}."}}).encode()

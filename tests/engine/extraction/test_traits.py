@@ -147,7 +147,7 @@ def test_a_plural_that_is_seldom_a_verb_stays_in_its_phrase() -> None:
     assert {"phantom reads", "IP ranges", "test runs"} <= set(keywords.ranked)
 
 
-def test_an_introduction_is_no_part_of_the_phrase_after_it() -> None:
+def test_an_introduction_is_not_part_of_the_phrase_after_it() -> None:
     keywords = extract(
         "In theory cache eviction is fair. By default cache eviction is off. In practice nobody checks it."
     )
@@ -195,7 +195,7 @@ def test_a_general_word_is_not_a_keyword_unless_the_text_is_about_it() -> None:
         ),
     ],
 )
-def test_an_adjective_that_two_phrases_share_is_no_candidate(text: str, noun: str, adjective: str) -> None:
+def test_an_adjective_that_two_phrases_share_is_not_a_candidate(text: str, noun: str, adjective: str) -> None:
     read = phrases(tokenise(text))
     rivals, _ = candidates(read.spans, english=False, language=read.language)
     shared = {rival.words for rival in rivals}

@@ -42,7 +42,7 @@ def test_a_player_differs_from_the_cast_by_account_not_by_name() -> None:
     assert (fired.by, fired.lowers) == ("trigger", True)
 
 
-def test_a_resume_that_lifts_nothing_is_no_reopening() -> None:
+def test_a_resume_that_lifts_nothing_does_not_reopen() -> None:
     """After a manual rollback the inbox asks for it, for measuring; no percentage rises."""
     assert [act.kind for act in acts(row(20, "rollback", BO, (2500, 0)), row(30, "resume", BO))] == [
         "rollback",

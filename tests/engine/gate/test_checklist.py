@@ -23,7 +23,7 @@ def logged(conn: sqlite3.Connection, item: str, state: str = "done", kind: str =
     return log.append(conn, before, note(before, ask, kind, "a sentence", {"item": item, "state": state})).rev
 
 
-def test_a_row_without_its_decision_is_no_signature(tmp_path: Path) -> None:
+def test_a_row_without_its_decision_is_not_a_signature(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     database.create(folder)
     conn = database.open_writer(folder, "NORMAL")

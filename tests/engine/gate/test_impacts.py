@@ -20,7 +20,7 @@ def judged(incidents: int, worse: tuple[str, ...], harmful: tuple[str, ...]) -> 
     return verdict.met, verdict.sentence
 
 
-def test_nothing_happened() -> None:
+def test_without_incidents_and_losses_there_are_none() -> None:
     assert judged(0, (), ()) == (True, "none")
 
 

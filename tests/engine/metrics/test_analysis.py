@@ -92,7 +92,7 @@ def test_a_slower_service_is_a_rising_latency(conn: sqlite3.Connection) -> None:
     assert performance_report(conn, NOON, 7)["trend"]["avg_extraction_time_ms"]["direction"] == "rising"
 
 
-def test_a_trend_of_a_handful_is_too_few_to_tell(conn: sqlite3.Connection) -> None:
+def test_a_trend_of_a_handful_is_undecided(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(NOON - 6 * DAY), failed("http", NOON - DAY)])
     result = performance_report(conn, NOON, 7)["trend"]["error_rate"]
     assert result["direction"] == "unknown"

@@ -188,7 +188,7 @@ def test_plain_prose_costs_hardly_anything() -> None:
     assert cost(parse) < 0.25 * cost(extract)
 
 
-def test_links_to_the_previous_and_next_page_are_no_content_in_any_language() -> None:
+def test_links_to_the_previous_and_next_page_are_not_content_in_any_language() -> None:
     page = (
         '<html><body><ul class="docnav"><li class="previous"><a accesskey="p" href="a.html"><strong>Zurück</strong>14.3. Überwachung</a>'
         '</li><li class="next"><a accesskey="n" href="b.html"><strong>Weiter</strong>14.5. SELinux</a></li></ul><h2>AppArmor</h2>'

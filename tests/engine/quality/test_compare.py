@@ -40,7 +40,7 @@ def test_without_text_grounding_is_unknown_not_perfect():
     assert "1 of 1 documents have no text" in result.notes[0]
 
 
-def test_exports_of_different_documents_say_so():
+def test_exports_of_different_documents_are_reported_as_such():
     result = compare([ExportRow(("x1",), "a")], [ExportRow(("x1",), "b")])
     assert (result.overall.both, result.overall.overlap) == (0, None)
     assert result.notes[0].startswith("No document is in both exports")

@@ -215,7 +215,7 @@ def test_every_link_has_a_target_and_every_id_is_unique(read: Reader) -> None:
             assert href.removeprefix("#") in ids
 
 
-def test_tables_have_headers_and_drawings_say_what_they_show(read: Reader) -> None:
+def test_tables_have_headers_and_drawings_describe_what_they_show(read: Reader) -> None:
     names = [tag for tag, _ in read.tags]
     assert names.count("svg") >= 5
     assert names.count("desc") == names.count("svg")

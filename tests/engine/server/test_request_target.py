@@ -44,6 +44,6 @@ def test_the_path_and_the_host(target: str, path: str, host: str) -> None:
         request("/", content_length="5", transfer_encoding="chunked"),
     ],
 )
-def test_refused(made: h11.Request) -> None:
+def test_an_unusable_target_or_framing_is_refused(made: h11.Request) -> None:
     with pytest.raises(h11.RemoteProtocolError):
         plain_form(made)

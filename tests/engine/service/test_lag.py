@@ -70,7 +70,7 @@ def attempt(error: str | None, ms: float = 5000.0) -> Extraction:
     return Extraction(0.0, "a", "treatment", "llm", 2, 1, attempted=True, lookup=True, error=error, ms=ms)
 
 
-def test_timeouts_and_latencies_of_a_starved_engine_are_no_evidence_but_refusals_by_the_service_are(
+def test_timeouts_and_latencies_of_a_starved_engine_are_not_evidence_but_refusals_by_the_service_are(
     monitor: Monitor,
 ) -> None:
     clock = monitor.clock
@@ -121,7 +121,7 @@ def test_a_worker_s_own_clock_is_not_the_engine_s(monitor: Monitor) -> None:
     assert monitor.observations.recent.at(clock.monotonic()).windows[600.0].k == 1
 
 
-def test_what_a_starved_worker_measured_is_no_evidence_in_a_back_fill_either(monitor: Monitor) -> None:
+def test_what_a_starved_worker_measured_is_not_evidence_in_a_back_fill_either(monitor: Monitor) -> None:
     from msgspec.structs import replace
 
     def window() -> tuple[int, int, int]:

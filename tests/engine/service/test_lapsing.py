@@ -27,7 +27,7 @@ async def sign(c: Clocked, name: str) -> None:
     assert reply.ok, reply.sentence
 
 
-async def test_signatures_from_before_a_rollback_are_asked_for_again_and_say_since_when(tmp_path: Path) -> None:
+async def test_signatures_from_before_a_rollback_are_needed_again_and_show_since_when(tmp_path: Path) -> None:
     async with Clocked(tmp_path) as c:
         await c.climb(1)
         for name in ("deployed_disabled", "tested_by_hand", "logs_reviewed", "rollback_dry_run"):

@@ -91,7 +91,7 @@ def test_what_only_an_engine_decides_is_seen_though_rollbacks_follow_it(
     assert examine(conn, known(conn)) is None  # an engine that has recorded them knows them
 
 
-def test_what_happens_without_an_engine_or_must_not_wait_is_no_finding(conn: sqlite3.Connection) -> None:
+def test_what_happens_without_an_engine_or_must_not_wait_is_not_a_finding(conn: sqlite3.Connection) -> None:
     remembered = known(conn)
     add(conn, "hold", 3, 2500, held="alice: looking")
     add(conn, "trigger", 2, 1000, locked="error_high", cooldown_until=3000.0, setback=Setback(3, 2500))

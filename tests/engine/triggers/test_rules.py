@@ -157,7 +157,7 @@ def test_several_together_take_the_lowest_percentage_and_critical_mutes_lower() 
     assert scene.verdict("latency_high") == "muted"
 
 
-def test_too_few_documents_are_insufficient_and_say_how_long() -> None:
+def test_too_few_documents_are_insufficient_with_the_time_it_takes() -> None:
     scene = Scene().run(60, per_min=5, failing=0.2)
     reading = next(r for r in scene.last.readings if r.id == "error_critical")  # type: ignore[union-attr]
     assert reading.verdict == "insufficient"

@@ -107,7 +107,7 @@ def test_the_window_needs_twenty_documents_else_the_last_hundred_do(
         (30.0, "n = 5 of 20, about 30s to go at 30.0 LLM documents/min"),
     ],
 )
-def test_too_few_documents_say_how_long_it_takes(per_min: float, why: str) -> None:
+def test_too_few_documents_give_the_time_it_takes(per_min: float, why: str) -> None:
     few = WindowTotals(300.0, 5, 1)
     finding = of(CRITICAL, windows={CRITICAL.for_s: few}, last=few, per_min=per_min)
     assert composed(finding.why) == why

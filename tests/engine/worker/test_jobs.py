@@ -119,7 +119,7 @@ def test_a_load_stores_every_document_once_and_both_methods_take_part(stage: Sta
     assert llm.counters["turned_away"] == 0
 
 
-def test_a_back_fill_protects_and_is_no_evidence(stage: Stage) -> None:
+def test_a_back_fill_protects_and_is_not_evidence(stage: Stage) -> None:
     folder = written(stage, "old", FEW)
     assert stage.until(lambda: stage.view.error_rate.n > 0)
     n, methods = stage.view.error_rate.n, dict(stage.view.methods)
