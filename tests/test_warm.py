@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests import warm
-from tests.engine.service.stage import COMMAND
+from tests.engine.service.rig import COMMAND
 from tests.terminal import Terminal
 from tests.warm import client
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from tests.bench.bench_workers import Crew
 from tests.bench.llm_recorder import RecordingLlm
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 WARM_S = 12.0
 BARE_S = 10.0
@@ -72,7 +72,7 @@ def main() -> None:
             f"capacity {ideal:.1f}/s; {given.slots} bare clients {alone:.1f}/s = {alone / ideal:.1%}, service's CPU {cpu:.0f} %"
         )
         settings = {"llm.url": llm.url, "store.texts": "none"}
-        with Stage(Path(folder) / "bench", speed=None, settings=settings) as stage:
+        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as stage:
             stage.engine()
             stage.climb(4)
             crew = Crew(stage, given.workers, 20_000)

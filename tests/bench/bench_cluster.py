@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.bench_http import single
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.rig import COMMAND, EngineRig
 from tests.machine import free_port
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -39,7 +39,7 @@ def children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def written(stage: Stage, name: str, documents: int) -> Path:
+def written(stage: EngineRig, name: str, documents: int) -> Path:
     draw = random.Random(name)
     from engine.extraction import words
 
@@ -52,7 +52,7 @@ def written(stage: Stage, name: str, documents: int) -> Path:
     return path
 
 
-def measure(stage: Stage, name: str, documents: int, *words: str) -> tuple[float, float, float]:
+def measure(stage: EngineRig, name: str, documents: int, *words: str) -> tuple[float, float, float]:
     """(documents/s, CPU ms a document in all, of it the engine's)."""
     path = written(stage, name, documents)
     pid = stage.running().pid
@@ -65,7 +65,7 @@ def measure(stage: Stage, name: str, documents: int, *words: str) -> tuple[float
     return documents / took, (own + children_s() - children) * 1000 / documents, own * 1000 / documents
 
 
-def send(stage: Stage, name: str, documents: int, clients: int, addresses: list[str]) -> tuple[float, float]:
+def send(stage: EngineRig, name: str, documents: int, clients: int, addresses: list[str]) -> tuple[float, float]:
     """(documents/s, the engine's CPU ms a document) over HTTP, one at a time on each client's kept connection; clients
     take turns at the addresses."""
     rows = [json.loads(line) for line in written(stage, name, documents).read_text().splitlines()]
@@ -81,7 +81,7 @@ def send(stage: Stage, name: str, documents: int, clients: int, addresses: list[
 
 
 @contextlib.contextmanager
-def gateways(stage: Stage, count: int) -> Iterator[list[str]]:
+def gateways(stage: EngineRig, count: int) -> Iterator[list[str]]:
     ports = [free_port() for _ in range(count)]
     processes = [
         subprocess.Popen(
@@ -106,7 +106,7 @@ def gateways(stage: Stage, count: int) -> Iterator[list[str]]:
             process.wait()
 
 
-def served(stage: Stage, documents: int, clients: int) -> list[tuple[str, float, float]]:
+def served(stage: EngineRig, documents: int, clients: int) -> list[tuple[str, float, float]]:
     rows = [("engine", *send(stage, "engine", documents, clients, [stage.view.engine.address]))]
     for count in (1, 2):
         with gateways(stage, count) as addresses:
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16)
     given = parser.parse_args()
     documents = given.documents
-    with tempfile.TemporaryDirectory() as folder, Stage(Path(folder) / "bench", speed=None) as stage:
+    with tempfile.TemporaryDirectory() as folder, EngineRig(Path(folder) / "bench", speed=None) as stage:
         stage.engine()
         rows = [
             ("load", *measure(stage, "plain", documents)),

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from engine.cluster.lease_times import LEASE_S
 from tests.bench.bench_workers import shown, written
 from tests.bench.llm_recorder import RecordingLlm
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.rig import COMMAND, EngineRig
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 ENGINE, WORKERS, LLM = (f"rollout-{name}-{os.getpid()}" for name in ("e", "w", "l"))
@@ -90,7 +90,7 @@ def link(state: str) -> None:
     ip("-n", ENGINE, "link", "set", "ro0a", state)
 
 
-class FarStage(Stage):
+class FarRig(EngineRig):
     """Its engine runs in a namespace; the socket in the store's folder is reached as always."""
 
     def engine(self, wait: bool = True) -> subprocess.Popen[bytes]:
@@ -131,7 +131,7 @@ def tls(folder: Path, engine: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def crew(stage: Stage, folder: Path, job: int, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def crew(stage: EngineRig, folder: Path, job: int, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     environ = {**os.environ, "ROLLOUT_TOKEN": TOKEN, "SSL_CERT_FILE": str(folder / "cert.pem")}
     command = [
         *inside(WORKERS),
@@ -152,7 +152,7 @@ def crew(stage: Stage, folder: Path, job: int, count: int) -> Iterator[list[subp
             one.wait()
 
 
-def begin(stage: Stage, path: Path) -> int:
+def begin(stage: EngineRig, path: Path) -> int:
     from console.upload import driver
 
     job = driver.begin(stage.client, [str(path)], str(path), path.parent, "llm", "live")
@@ -160,7 +160,7 @@ def begin(stage: Stage, path: Path) -> int:
     return job
 
 
-def cuts(stage: Stage, llm: RecordingLlm, trials: int, workers: int) -> Iterator[float]:
+def cuts(stage: EngineRig, llm: RecordingLlm, trials: int, workers: int) -> Iterator[float]:
     """Of each cut: ms until the last call of a cut-off worker arrived."""
     for _ in range(trials):
         link("up")
@@ -186,7 +186,7 @@ def main() -> None:
         folder = Path(name)
         with RecordingLlm(host=LLM_ADDRESS, inside=inside(LLM)) as llm:
             settings = {"llm.url": llm.url, "store.texts": "none"}
-            with FarStage(folder / "bench", speed=None, settings=settings) as stage:
+            with FarRig(folder / "bench", speed=None, settings=settings) as stage:
                 stage.engine()
                 port = urlsplit(stage.view.engine.address).port
                 with tls(folder, f"http://127.0.0.1:{port}"):

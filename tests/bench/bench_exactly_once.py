@@ -29,13 +29,13 @@ from engine.text import digest
 from engine.worker.line import EngineConnection
 from engine.worker.messages import BATCH_DOCUMENTS, WorkerBatch
 from tests.bench.bench_workers import TEXT, written
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.rig import COMMAND, EngineRig
 
 RAY_PORT = 9391
 
 
 class Run:
-    def __init__(self, stage: Stage, name: str, documents: int, workers: int) -> None:
+    def __init__(self, stage: EngineRig, name: str, documents: int, workers: int) -> None:
         self.stage, self.name, self.documents, self.workers = stage, name, documents, workers
         self.path = written(stage.root / f"{name}.jsonl", documents)
         self.start(str(self.path), "--method", "frequency")
@@ -151,7 +151,7 @@ def descendants(pid: int) -> list[int]:
     return [one for child in children for one in (child, *descendants(child))]
 
 
-def head(stage: Stage, documents: int, workers: int) -> str:
+def head(stage: EngineRig, documents: int, workers: int) -> str:
     """The head is killed half way; the load continues on the next one."""
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), RAY_USAGE_STATS_ENABLED="0")
     first = Head(stage.root, workers)
@@ -181,7 +181,7 @@ def nothing(run: Run) -> None:
     """The same load without a kill, to compare."""
 
 
-def batches(stage: Stage, documents: int) -> str:
+def batches(stage: EngineRig, documents: int) -> str:
     """Each batch sent up to three times, in another order, by two workers; every document once."""
     job = int(stage.client.command("job_begin", sources="bench", root="/", method="frequency").data["job"])
     parts = [{"pieces": [{"path": "/bench"}]} for _ in range(-(-documents // 500))]
@@ -202,7 +202,7 @@ def batches(stage: Stage, documents: int) -> str:
 
 
 class Counts(Run):
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: EngineRig) -> None:
         self.stage = stage
 
     def of(self, name: str) -> tuple[int, int, int]:
@@ -223,7 +223,7 @@ def item(n: int) -> ExtractedItem:
 TRIALS: dict[str, Callable[[Run], None]] = {"nothing": nothing, "workers": workers, "driver": driver, "engine": engine}
 
 
-def results(stage: Stage, documents: int, count: int, only: str) -> Iterator[str]:
+def results(stage: EngineRig, documents: int, count: int, only: str) -> Iterator[str]:
     for name, trial in TRIALS.items():
         if only in ("", name):
             began = time.monotonic()
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=12)
     parser.add_argument("--only", default="")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, Stage(Path(folder) / "bench", speed=None) as stage:
+    with tempfile.TemporaryDirectory() as folder, EngineRig(Path(folder) / "bench", speed=None) as stage:
         stage.engine()
         for line in results(stage, given.documents, given.workers, given.only):
             print(f"{line}, load average {os.getloadavg()[0]:.1f}", flush=True)

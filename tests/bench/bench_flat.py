@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.rig import COMMAND, EngineRig
 
 SHORT = "Broker {0} keeps an offset for partition {0} of the log."
 EVERY_S = 0.25
@@ -36,7 +36,7 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def asked(stage: Stage, seconds: float, tag: str) -> list[float]:
+def asked(stage: EngineRig, seconds: float, tag: str) -> list[float]:
     """How long single documents take, ms, one each quarter of a second."""
     took: list[float] = []
     end = time.monotonic() + seconds
@@ -59,7 +59,7 @@ def main() -> None:
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        Stage(Path(folder) / "bench", speed=None, settings={"store.texts": "none"}) as stage,
+        EngineRig(Path(folder) / "bench", speed=None, settings={"store.texts": "none"}) as stage,
     ):
         stage.engine()
         path = stage.root / "documents.jsonl"

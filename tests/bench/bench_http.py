@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from engine.rehearsal import corpus
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 SOURCES = 400
 BATCH = 1000
@@ -83,7 +83,7 @@ def cpu_s(pid: int) -> float:
 
 
 def measure(
-    stage: Stage, way: Callable[[str, list[dict[str, str]]], None], documents: list[dict[str, str]], clients: int
+    stage: EngineRig, way: Callable[[str, list[dict[str, str]]], None], documents: list[dict[str, str]], clients: int
 ) -> tuple[float, float, float]:
     """Documents a second, the engine's CPU in ms a document, the share of the machine that stayed idle."""
     address = stage.view.engine.address
@@ -110,7 +110,7 @@ def main() -> None:
         f"{given.documents:,} documents of {statistics.mean(map(len, made)):.0f} characters a round, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
     rates: dict[str, list[float]] = {"single": [], "batch": []}
-    with tempfile.TemporaryDirectory() as root, Stage(Path(root), speed=None) as stage:
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=None) as stage:
         stage.engine()
         batched(stage.view.engine.address, [{"id": f"warm/{n}", "text": text} for n, text in enumerate(made[:200])])
         print(f"{'way':<8} {'clients':>7} {'docs/s':>8} {'CPU ms/doc':>11} {'idle':>6}")

@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 from engine.store import log
-from tests.engine.service.stage import Stage, kill_mid_write
+from tests.engine.service.rig import EngineRig, kill_mid_write
 
 
 def main(rounds: int) -> None:
     acknowledged, restarts = 0, []
-    with tempfile.TemporaryDirectory() as root, Stage(Path(root)) as stage:
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root)) as stage:
         stage.engine()
         stage.climb(4)
         for number in range(rounds):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from engine.store import database, documents
 from engine.store.documents import DocumentWrite
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 ROUNDS = 3
 
@@ -29,7 +29,7 @@ def document(number: int) -> DocumentWrite:
     )  # fmt: skip
 
 
-def fill(stage: Stage, count: int) -> None:
+def fill(stage: EngineRig, count: int) -> None:
     database.create(stage.folder)
     conn = database.open_writer(stage.folder, "NORMAL")
     for start in range(0, count, 5000):
@@ -57,7 +57,7 @@ def floor(path: Path) -> float:
 
 def main(count: int) -> None:
     times: dict[str, list[float]] = {name: [] for name in ("dry run", "restore", "undo", "served at once")}
-    with tempfile.TemporaryDirectory() as root, Stage(Path(root), None, {"llm.url": "http://127.0.0.1:9"}) as stage:
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), None, {"llm.url": "http://127.0.0.1:9"}) as stage:
         fill(stage, count)
         floors = [floor(stage.folder.database) for _ in range(ROUNDS)]
         stage.engine()

@@ -20,7 +20,7 @@ from pathlib import Path
 from engine.client.client import EngineClient, machine_s
 from engine.store import database
 from engine.store.folder import Folder
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.rig import TEXT, EngineRig
 
 WORKERS = 8
 TARGET_MS = {
@@ -82,7 +82,7 @@ def commits(rounds: int) -> tuple[list[float], list[float]]:
     spawn = multiprocessing.get_context("spawn")
     took: list[float] = []
     floor: list[float] = []
-    with tempfile.TemporaryDirectory() as root, Stage(Path(root), speed=1.0) as stage:
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=1.0) as stage:
         stage.engine()
         stage.climb(5)
         ending = spawn.Event()
@@ -106,7 +106,7 @@ def main(rounds: int, folder: str | None) -> None:
     measured: dict[str, list[float]] = {name: [] for name in ("key to the file gone", *TARGET_MS, "key to proof")}
     floor: list[float] = []
     cancelled = 0
-    with tempfile.TemporaryDirectory(dir=folder) as root, Stage(Path(root), speed=1.0) as stage:
+    with tempfile.TemporaryDirectory(dir=folder) as root, EngineRig(Path(root), speed=1.0) as stage:
         stage.engine()
         stage.climb(5)
         ending = spawn.Event()

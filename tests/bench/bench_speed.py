@@ -24,7 +24,7 @@ import msgspec
 
 from engine.extraction.llm.prompt import build
 from tests.bench import bench_cluster, bench_http, bench_llm, bench_rollback, bench_workers
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 LEASES = 50
 SLOTS, LATENCY_S, LLM_S = 32, 0.1, 6.0
@@ -38,7 +38,7 @@ def http(rounds: int) -> None:
     made = bench_http.texts(4000)
     rates: dict[str, list[float]] = {"single": [], "batch": []}
     cost: dict[str, list[float]] = {"engine": [], "all": []}
-    with tempfile.TemporaryDirectory() as root, Stage(Path(root), speed=None) as stage:
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=None) as stage:
         stage.engine()
         warm = [{"id": f"warm/{n}", "text": text} for n, text in enumerate(made[:400])]
         bench_http.batched(stage.view.engine.address, warm)
@@ -79,7 +79,7 @@ def own_s(pid: int) -> float:
 def load(rounds: int) -> None:
     ways: dict[str, tuple[str, ...]] = {"load": (), "local:1": ("--on", "local:1"), "local:2": ("--on", "local:2")}
     rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
-    with tempfile.TemporaryDirectory() as root, Stage(Path(root) / "bench", speed=None) as stage:
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root) / "bench", speed=None) as stage:
         stage.engine()
         for turn in range(max(1, rounds - 1)):
             for name, words in ways.items():
@@ -106,7 +106,7 @@ def load(rounds: int) -> None:
 
 
 def leases(_: int) -> None:
-    with tempfile.TemporaryDirectory() as root, Stage(Path(root) / "bench", speed=None) as stage:
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root) / "bench", speed=None) as stage:
         stage.engine()
         alone, held = bench_workers.idle(stage, LEASES)
     show(f"{LEASES} idle leases", f"{held - alone:.1f} % of a core above {alone:.1f} %", "<= 5 %", held - alone <= 5)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.bench.bench_workers import Crew
 from tests.bench.llm_recorder import RecordingLlm
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 V1, V2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
 PERIOD_US = 100_000
@@ -46,7 +46,7 @@ def throttled(pids: Iterable[int], percent: int) -> Iterator[None]:
         group.rmdir()
 
 
-def watched(stage: Stage, seconds: float, act: Iterable[None]) -> tuple[list[str], str]:
+def watched(stage: EngineRig, seconds: float, act: Iterable[None]) -> tuple[list[str], str]:
     """What the log gains meanwhile, and the last sentence about lag on the way."""
     before, lag = len(stage.kinds()), ""
     end = time.monotonic() + seconds
@@ -58,7 +58,7 @@ def watched(stage: Stage, seconds: float, act: Iterable[None]) -> tuple[list[str
     return stage.kinds()[before:], lag
 
 
-def sent(stage: Stage, stop: threading.Event) -> None:
+def sent(stage: EngineRig, stop: threading.Event) -> None:
     """Documents over HTTP, as fast as they are answered."""
     number = 0
     while not stop.is_set():
@@ -80,7 +80,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, RecordingLlm(slots=16, latency_ms=200) as llm:
         settings = {"llm.url": llm.url, "store.texts": "none"}
-        with Stage(Path(folder) / "bench", speed=None, settings=settings) as stage:
+        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as stage:
             stage.engine()
             stage.climb(4)
             stop = threading.Event()

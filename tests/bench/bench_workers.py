@@ -27,7 +27,7 @@ from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from tests.bench.bench_cluster import engine_s
 from tests.bench.llm_recorder import RecordingLlm
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.rig import COMMAND, EngineRig
 
 IDLE_S = 20.0
 SETTLE_S = 0.4
@@ -47,7 +47,7 @@ def written(path: Path, documents: int) -> Path:
 class Crew:
     """`rollout load --on local:N` in the background, begun again with more documents when it has none left."""
 
-    def __init__(self, stage: Stage, workers: int, documents: int) -> None:
+    def __init__(self, stage: EngineRig, workers: int, documents: int) -> None:
         self._stage, self._workers, self._documents, self._loads = stage, workers, documents, 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -76,7 +76,7 @@ class Crew:
             self._process.wait()
 
 
-def busy(stage: Stage, crew: Crew, llm: RecordingLlm, least: int) -> None:
+def busy(stage: EngineRig, crew: Crew, llm: RecordingLlm, least: int) -> None:
     """Up to the canary, every worker at work and several calls in flight."""
     until = time.monotonic() + 180
     while True:
@@ -88,7 +88,7 @@ def busy(stage: Stage, crew: Crew, llm: RecordingLlm, least: int) -> None:
 
 
 def lasts(
-    stage: Stage, crew: Crew, llm: RecordingLlm, trials: int, fall: Callable[[], float], least: int
+    stage: EngineRig, crew: Crew, llm: RecordingLlm, trials: int, fall: Callable[[], float], least: int
 ) -> Iterator[tuple[float, float]]:
     """Of each trial, in ms after the fall that `fall` brings about, and at least 0: the last call that arrives, and the
     last one that a worker abandons."""
@@ -101,17 +101,17 @@ def lasts(
         yield tuple(max(0.0, after[which] - fell) * 1000 for which in ("arrived", "left"))  # type: ignore[misc]
 
 
-def rollback(stage: Stage) -> float:
+def rollback(stage: EngineRig) -> float:
     assert stage.client.rollback("a trial").ok
     return time.monotonic()
 
 
-def removal(stage: Stage) -> float:
+def removal(stage: EngineRig) -> float:
     stage.folder.armed.unlink()
     return time.monotonic()
 
 
-def stopped(stage: Stage, crew: Crew, llm: RecordingLlm, stops: int, least: int) -> list[int]:
+def stopped(stage: EngineRig, crew: Crew, llm: RecordingLlm, stops: int, least: int) -> list[int]:
     """Calls that arrive after all workers were stopped for longer than their lease, with a rollback meanwhile, and woke."""
     late: list[int] = []
     for _ in range(stops):
@@ -128,7 +128,7 @@ def stopped(stage: Stage, crew: Crew, llm: RecordingLlm, stops: int, least: int)
     return late
 
 
-def idle(stage: Stage, leases: int) -> tuple[float, float]:
+def idle(stage: EngineRig, leases: int) -> tuple[float, float]:
     """Percent of a core that the engine takes without leases, and with idle ones."""
 
     async def hold() -> float:
@@ -169,7 +169,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, RecordingLlm() as llm:
         settings = {"llm.url": llm.url, "store.texts": "none"}
-        with Stage(Path(folder) / "bench", speed=None, settings=settings) as stage:
+        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as stage:
             stage.engine()
             crew = Crew(stage, given.workers, 40_000)
             try:

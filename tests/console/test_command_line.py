@@ -19,14 +19,14 @@ import pytest
 from console.tables import as_csv, as_lines
 from console.verbs.gate import parse_goal
 from engine.store.holders import holders
-from tests.engine.service.stage import QUIET, Stage
+from tests.engine.service.rig import QUIET, EngineRig
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """A store that `load` made, with no engine running."""
     root = tmp_path_factory.mktemp("place")
-    with Stage(root, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as made:
+    with EngineRig(root, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as made:
         (root / "docs").mkdir()
         for name in ("backoff", "queues"):
             text = f"# About {name}\n\nThe worker pool retries failed requests with {name} and jitter.\n"
@@ -34,7 +34,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield made
 
 
-def test_load_starts_an_engine_for_its_duration_and_reports_it(stage: Stage) -> None:
+def test_load_starts_an_engine_for_its_duration_and_reports_it(stage: EngineRig) -> None:
     done = stage.cli("load", str(stage.root / "docs"), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frequency"] == 2
@@ -43,7 +43,7 @@ def test_load_starts_an_engine_for_its_duration_and_reports_it(stage: Stage) -> 
     assert not stage.folder.is_locked()
 
 
-def test_reading_needs_no_engine(stage: Stage) -> None:
+def test_reading_needs_no_engine(stage: EngineRig) -> None:
     stage.cli("load", "--resume", str(stage.root / "docs"))
     for words in (
         ("query", "worker"),
@@ -57,7 +57,7 @@ def test_reading_needs_no_engine(stage: Stage) -> None:
     assert not stage.folder.is_locked()
 
 
-def test_an_engine_that_load_started_ends_when_load_is_killed(stage: Stage) -> None:
+def test_an_engine_that_load_started_ends_when_load_is_killed(stage: EngineRig) -> None:
     rows = [{"id": f"kill/{n}", "text": f"Paper ledgers list row {n} of the harbour tolls. " * 20} for n in range(5000)]
     (stage.root / "many.jsonl").write_text("\n".join(map(json.dumps, rows)))
     command = [
@@ -86,7 +86,7 @@ def test_an_engine_that_load_started_ends_when_load_is_killed(stage: Stage) -> N
 
 
 def test_a_dry_run_of_load_names_what_would_be_sent_and_makes_no_store(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None) as stage:
+    with EngineRig(tmp_path, speed=None) as stage:
         (tmp_path / "a.md").write_text("The worker pool retries.")
         (tmp_path / "b.bin").write_bytes(b"\0\1")
         done = stage.cli("load", "--dry-run", "--json", "--root", str(tmp_path), str(tmp_path / "a.md"))
@@ -96,7 +96,7 @@ def test_a_dry_run_of_load_names_what_would_be_sent_and_makes_no_store(tmp_path:
 
 
 def test_dry_runs_show_what_would_happen_and_change_nothing(tmp_path: Path) -> None:
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         stage.engine()
         assert stage.cli("promote", "--to", "1", "--override", "--reason", "for a dry run").returncode == 0
         assert stage.cli("promote", "--to", "2", "--override", "--reason", "for a dry run").returncode == 0
@@ -120,7 +120,7 @@ def test_dry_runs_show_what_would_happen_and_change_nothing(tmp_path: Path) -> N
         assert stage.reader.state().percent_bp == 0
 
 
-def test_undoing_a_restore_has_a_dry_run(stage: Stage) -> None:
+def test_undoing_a_restore_has_a_dry_run(stage: EngineRig) -> None:
     stage.cli("load", "--resume", str(stage.root / "docs"))
     rev = stage.reader.state().rev
     assert "no restore is in force" in stage.cli("restore", "--undo", "--dry-run").stderr
@@ -131,7 +131,7 @@ def test_undoing_a_restore_has_a_dry_run(stage: Stage) -> None:
 
 
 def test_gate_states_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_path: Path) -> None:
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         stage.engine()
         shut = stage.cli("gate", "--json")
         assert (shut.returncode, json.loads(shut.stdout)["open"]) == (1, False)
@@ -164,7 +164,7 @@ def test_what_cannot_be_waited_for_is_a_usage_error(text: str) -> None:
 # -- the shell -------------------------------------------------------------------------------------------------------------
 
 
-def complete(stage: Stage, *words: str) -> list[str]:
+def complete(stage: EngineRig, *words: str) -> list[str]:
     env = {
         **os.environ,
         "_ROLLOUT_COMPLETE": "bash_complete",
@@ -182,7 +182,7 @@ def complete(stage: Stage, *words: str) -> list[str]:
     return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
 
 
-def test_ids_complete_from_the_plan_and_the_store(stage: Stage) -> None:
+def test_ids_complete_from_the_plan_and_the_store(stage: EngineRig) -> None:
     stage.cli("load", "--resume", str(stage.root / "docs"))
     at = ("--plan", str(stage.plan_path), "--store", str(stage.folder.path))
     assert complete(stage, "triggers", "why", "error_c") == ["error_critical", "error_creep"]
@@ -195,7 +195,7 @@ def test_ids_complete_from_the_plan_and_the_store(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_takes_its_completion_script(stage: Stage, shell: str, tmp_path: Path) -> None:
+def test_each_shell_takes_its_completion_script(stage: EngineRig, shell: str, tmp_path: Path) -> None:
     script = stage.cli("completion", shell, "--quiet").stdout
     assert "_ROLLOUT_COMPLETE" in script
     if program := shutil.which(shell):
@@ -204,7 +204,7 @@ def test_each_shell_takes_its_completion_script(stage: Stage, shell: str, tmp_pa
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_manual_page_names_every_verb_and_formats_without_a_warning(stage: Stage, tmp_path: Path) -> None:
+def test_the_manual_page_names_every_verb_and_formats_without_a_warning(stage: EngineRig, tmp_path: Path) -> None:
     from console.cli import VERBS
 
     page = stage.cli("man").stdout
@@ -225,19 +225,21 @@ def test_the_manual_page_names_every_verb_and_formats_without_a_warning(stage: S
         ("triggers", "list", "--store", "S"),
     ],
 )
-def test_global_options_work_on_either_side_of_the_verb(stage: Stage, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_global_options_work_on_either_side_of_the_verb(
+    stage: EngineRig, tmp_path: Path, words: tuple[str, ...]
+) -> None:
     named = str(tmp_path / "named")
     done = stage.cli(*(named if word == "S" else word for word in words))
     assert done.returncode == 1
     assert f"There is no store in {named}." in done.stderr
 
 
-def test_backtest_takes_another_plan_by_either_name(stage: Stage) -> None:
+def test_backtest_takes_another_plan_by_either_name(stage: EngineRig) -> None:
     for name in ("--with", "--plan"):
         assert "no such file" in stage.cli("triggers", "backtest", name, "absent.toml").stderr
 
 
-def test_init_takes_what_it_would_ask_as_options(stage: Stage, tmp_path: Path) -> None:
+def test_init_takes_what_it_would_ask_as_options(stage: EngineRig, tmp_path: Path) -> None:
     from engine.plan.load import load_plan
 
     file = tmp_path / "made.toml"
@@ -265,7 +267,7 @@ def test_rows_are_read_back_as_they_were_and_no_cell_is_a_formula() -> None:
         assert next(csv.reader([as_csv([{"a": hostile}]).splitlines()[1]]))[0].startswith("'")
 
 
-def test_export_writes_tables(stage: Stage) -> None:
+def test_export_writes_tables(stage: EngineRig) -> None:
     stage.cli("load", "--resume", str(stage.root / "docs"))
     rows = json.loads(stage.cli("export", "--method", "frequency").stdout)
     lines = stage.cli("export", "--method", "frequency", "--format", "jsonl").stdout.splitlines()

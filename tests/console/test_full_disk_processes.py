@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from console.link import StoreLink
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 from tests.engine.service.test_rollback_always import fill, small_disk
 from tests.stub_llm import StubLlm
 
@@ -23,11 +23,11 @@ pytestmark = pytest.mark.anyio
 async def test_what_is_in_force_is_asked_of_the_engine(small_disk: Path) -> None:
     async with StubLlm() as stub:
         settings = {"llm.url": stub.url, "llm.model": stub.model}
-        with Stage(small_disk / "s", speed=None, settings=settings) as stage:
+        with EngineRig(small_disk / "s", speed=None, settings=settings) as stage:
             await asyncio.to_thread(seen, stage, small_disk)
 
 
-def seen(stage: Stage, disk: Path) -> None:
+def seen(stage: EngineRig, disk: Path) -> None:
     engine = stage.engine()
     stage.climb(2)
     stage.folder.drop_ballast()

@@ -22,14 +22,14 @@ from console.upload import uploader
 from console.upload.sources import Source
 from engine.client.client import EngineClient
 from engine.store.folder import Folder
-from tests.engine.service.stage import COMMAND, TEXT, Stage
+from tests.engine.service.rig import COMMAND, TEXT, EngineRig
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """In stage 1, where a person may ask for the LLM, with no server at its address."""
     root = tmp_path_factory.mktemp("load")
-    with Stage(root, None, {"llm.url": "http://127.0.0.1:9"}) as made:
+    with EngineRig(root, None, {"llm.url": "http://127.0.0.1:9"}) as made:
         made.engine()
         made.climb(1)
         yield made
@@ -45,7 +45,7 @@ class Counted(Folder):
         return super().connect(timeout_s)
 
 
-def test_a_load_explains_why_the_llm_gave_nothing_and_that_resume_asks_again(stage: Stage) -> None:
+def test_a_load_explains_why_the_llm_gave_nothing_and_that_resume_asks_again(stage: EngineRig) -> None:
     rows = [{"id": f"why/{n}", "text": f"{TEXT} {n}"} for n in range(30)]
     (stage.root / "why.jsonl").write_text(
         "\n".join(map(json.dumps, [*rows, {"id": "why/short", "text": "Too short."}]))
@@ -65,7 +65,7 @@ def test_a_load_explains_why_the_llm_gave_nothing_and_that_resume_asks_again(sta
     assert sum(again["fallbacks"].values()) == again["fallback"] == 30
 
 
-def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(stage: Stage) -> None:
+def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(stage: EngineRig) -> None:
     folder = Counted(stage.folder.path)
     client = EngineClient(folder, stage.plan)
 
@@ -117,7 +117,7 @@ def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_p
     listening.close()
 
 
-def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(stage: Stage) -> None:
+def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(stage: EngineRig) -> None:
     (stage.root / "long.txt").write_text("数据库连接池 " * 1_250_000)  # 22.5 MB; escaped as in JSON by habit, 46 MB
 
     done = stage.cli("load", "--method", "frequency", "long.txt")
@@ -125,7 +125,7 @@ def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(st
     assert "1 by frequency" in done.stdout, done.stderr
 
 
-def on_a_terminal(stage: Stage, *words: str) -> str:
+def on_a_terminal(stage: EngineRig, *words: str) -> str:
     """What the verb writes to a terminal 100 columns wide, sign for sign."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 100))
@@ -141,7 +141,7 @@ def on_a_terminal(stage: Stage, *words: str) -> str:
     return output.decode()
 
 
-def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(stage: Stage) -> None:
+def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(stage: EngineRig) -> None:
     rows = [{"id": f"bar/{n}", "text": f"{TEXT} {n}"} for n in range(400)]
     (stage.root / "bar.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
@@ -153,7 +153,7 @@ def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(stage: Stage) 
     assert output.count("\n") == 1
 
 
-def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(stage: Stage) -> None:
+def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(stage: EngineRig) -> None:
     (stage.root / "bold.jsonl").write_text(json.dumps({"id": "bold", "title": "\x1b[31mred", "text": TEXT}))
     assert stage.cli("load", "bold.jsonl").returncode == 0
 
@@ -163,7 +163,7 @@ def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document
     assert not {"\x1b[2J", "\x1b[31m"} & set(re.findall(r"\x1b\[\w+", output))
 
 
-def test_a_document_is_shown_and_deleted_and_the_log_states_by_whom(stage: Stage, tmp_path: Path) -> None:
+def test_a_document_is_shown_and_deleted_and_the_log_states_by_whom(stage: EngineRig, tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "secret-plan.md").write_text("# A secret plan\n\n" + TEXT)
     assert stage.cli("load", "--method", "frequency", str(tmp_path / "docs")).returncode == 0
@@ -188,7 +188,7 @@ def test_a_document_is_shown_and_deleted_and_the_log_states_by_whom(stage: Stage
     assert stage.cli("log", "--verify").returncode == 0
 
 
-def test_a_file_outside_the_root_is_refused_before_anything_is_loaded(stage: Stage, tmp_path: Path) -> None:
+def test_a_file_outside_the_root_is_refused_before_anything_is_loaded(stage: EngineRig, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out.md").write_text(TEXT)
     ended = stage.cli("load", "--root", str(tmp_path / "in"), str(tmp_path / "out.md"))

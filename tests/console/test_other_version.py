@@ -20,7 +20,7 @@ from engine.plan.load import default_plan_text, load_plan
 from engine.store import database, lease, live
 from engine.store.folder import Folder
 from tests.console.samples import NORMAL
-from tests.engine.service.stage import COMMAND
+from tests.engine.service.rig import COMMAND
 
 VIEW = msgspec.to_builtins(NORMAL)
 ANSWERS = {  # name: (status line and body)

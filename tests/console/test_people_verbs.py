@@ -14,7 +14,7 @@ import pytest
 
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
-from tests.engine.service.stage import QUIET, Stage
+from tests.engine.service.rig import QUIET, EngineRig
 
 COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]
 ANSWERS = [
@@ -55,7 +55,9 @@ class Shell:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A rehearsal's engine in stage 2, on a plan whose first command is a harmless one."""
     root = tmp_path_factory.mktemp("people")
-    with Stage(root, QUIET, {"stages[2].validation[0].run": "echo restarted; exit 0", "triggers[6].above": 7}) as stage:
+    with EngineRig(
+        root, QUIET, {"stages[2].validation[0].run": "echo restarted; exit 0", "triggers[6].above": 7}
+    ) as stage:
         stage.engine()
         stage.climb(2)
         assert stage.until(lambda: stage.view.stage == 2)

@@ -9,23 +9,23 @@ from pathlib import Path
 import pytest
 
 from engine.plan.init import set_value
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 SLOW_PROBES = {"llm.url": "http://127.0.0.1:9", "triggers[llm_unavailable].enabled": False}
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with Stage(tmp_path, speed=None, settings=SLOW_PROBES) as made:
+def stage(tmp_path: Path) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path, speed=None, settings=SLOW_PROBES) as made:
         made.engine()
         yield made
 
 
-def edit(stage: Stage, place: str, value: object) -> None:
+def edit(stage: EngineRig, place: str, value: object) -> None:
     stage.plan_path.write_text(set_value(stage.plan_path.read_text(), place, value))  # type: ignore[arg-type]
 
 
-def test_a_change_is_named_by_status_check_and_plan_diff(stage: Stage) -> None:
+def test_a_change_is_named_by_status_check_and_plan_diff(stage: EngineRig) -> None:
     assert stage.cli("plan", "diff").stdout.count("Nothing differs") == 1
     stage.climb(2)
     edit(stage, "stages[2].percent", 12)
@@ -42,7 +42,7 @@ def test_a_change_is_named_by_status_check_and_plan_diff(stage: Stage) -> None:
     assert "12 % instead of 10 %" in answer["misplaced"]
 
 
-def test_a_plan_broken_half_way_through_an_edit_blocks_nothing_of_a_running_engine(stage: Stage) -> None:
+def test_a_plan_broken_half_way_through_an_edit_blocks_nothing_of_a_running_engine(stage: EngineRig) -> None:
     stage.climb(2)
     text = stage.plan_path.read_text()
     stage.plan_path.write_text(text.replace("percent = 25", 'percent = "a quar'))
@@ -69,7 +69,7 @@ def test_a_plan_broken_half_way_through_an_edit_blocks_nothing_of_a_running_engi
     assert stage.cli("log").returncode == 0  # the store alone is enough to read
 
 
-def test_a_restart_under_a_changed_plan_is_held_and_adopted_on_the_command_line(stage: Stage) -> None:
+def test_a_restart_under_a_changed_plan_is_held_and_adopted_on_the_command_line(stage: EngineRig) -> None:
     stage.climb(3)
     edit(stage, "stages[3].percent", 12)
     assert stage.cli("stop").returncode == 0

@@ -16,7 +16,7 @@ from console.context import CliContext, DisplayOptions
 from console.screens.help import RUNBOOKS, book
 from engine.plan import locate
 from engine.plan.load import default_plan_text, parse_plan
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 NAMES = [name for name, _ in RUNBOOKS if name != "keys"]
 
@@ -145,7 +145,7 @@ def test_check_and_serve_agree_on_an_address_that_everybody_may_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
-    with Stage(tmp_path, speed=None, settings={"http.host": "0.0.0.0"}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0"}) as stage:
         served, checked = stage.cli("serve"), stage.cli("check", "--offline")
     assert (served.returncode, checked.returncode) == (1, 1)
     assert served.stderr.strip() in checked.stdout

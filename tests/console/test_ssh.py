@@ -19,7 +19,7 @@ import pytest
 
 from tests.console import sshd
 from tests.console.sshd import SSH, SSHD
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 from tests.machine import crowd, free_port
 from tests.terminal import ROOT, Terminal
 
@@ -32,7 +32,7 @@ SEPARATION = Path("/run/sshd")  # sshd wants this empty folder when it runs as r
 class Host:
     """An sshd on loopback that lets this user in by key, with `rollout` on the PATH and the stage's plan."""
 
-    def __init__(self, folder: Path, stage: Stage) -> None:
+    def __init__(self, folder: Path, stage: EngineRig) -> None:
         self.stage, self.folder = stage, folder
         sshd.make_keys(folder)
         programs = folder / "bin"
@@ -107,7 +107,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     if made_here:
         SEPARATION.mkdir(mode=0o755)
     try:
-        with Stage(tmp_path_factory.mktemp("ssh"), speed=None) as stage:
+        with EngineRig(tmp_path_factory.mktemp("ssh"), speed=None) as stage:
             stage.engine()
             made = Host(tmp_path_factory.mktemp("sshd"), stage)
             try:

@@ -14,13 +14,13 @@ import pytest
 from engine.plan import memory
 from engine.plan.locate import CandidateStores, candidate_stores
 from engine.store.folder import Folder
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.rig import COMMAND, EngineRig
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineRig]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    with Stage(tmp_path / "place", speed=None) as made:
+    with EngineRig(tmp_path / "place", speed=None) as made:
         text = made.plan_path.read_text().replace("[store]", '[store]   # ours\npath = "store"', 1)
         made.plan_path.write_text(text)
         made.engine()
@@ -28,12 +28,12 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         yield made
 
 
-def rollout(stage: Stage, *words: str) -> subprocess.CompletedProcess[str]:
+def rollout(stage: EngineRig, *words: str) -> subprocess.CompletedProcess[str]:
     """As a person in the plan's folder types it: without --store and --plan."""
     return subprocess.run([*COMMAND, *words], capture_output=True, text=True, cwd=stage.root, timeout=60)
 
 
-def old_store(stage: Stage) -> Folder:
+def old_store(stage: EngineRig) -> Folder:
     """A store of long ago beside the plan, of which nothing runs."""
     old = Folder(stage.root / ".rollout")
     old.prepare()
@@ -53,7 +53,7 @@ SPELLINGS = (
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_broken_plan_rolls_back_the_store_it_last_ran_with(stage: Stage, spelling: str) -> None:
+def test_a_broken_plan_rolls_back_the_store_it_last_ran_with(stage: EngineRig, spelling: str) -> None:
     old = old_store(stage)
     stage.plan_path.write_text(f"{spelling}\n[broken\n")
     done = rollout(stage, "rollback", "--reason", "the plan is broken")
@@ -65,7 +65,7 @@ def test_a_broken_plan_rolls_back_the_store_it_last_ran_with(stage: Stage, spell
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_without_a_memory_nothing_is_certified_and_every_armed_file_is_pulled(stage: Stage, spelling: str) -> None:
+def test_without_a_memory_nothing_is_certified_and_every_armed_file_is_pulled(stage: EngineRig, spelling: str) -> None:
     old = old_store(stage)
     (stage.root / memory.BESIDE).unlink()
     for path in (stage.root.parent / "state" / "rollout" / "plans").iterdir():
@@ -81,7 +81,7 @@ def test_without_a_memory_nothing_is_certified_and_every_armed_file_is_pulled(st
     assert stage.until(lambda: stage.percent_bp == 0, 10)
 
 
-def test_a_plan_that_names_another_store_than_the_engine_that_runs_under_it(stage: Stage) -> None:
+def test_a_plan_that_names_another_store_than_the_engine_that_runs_under_it(stage: EngineRig) -> None:
     text = stage.plan_path.read_text()
     stage.plan_path.write_text(text.replace('path = "store"', 'path = "new-store"'))
     done = rollout(stage, "status")
@@ -108,7 +108,7 @@ def test_the_memory_of_a_plan_is_of_that_plan_alone(tmp_path: Path, monkeypatch:
     assert memory.recall(plan) == (tmp_path / "a",)  # from the user's own folder
 
 
-def test_status_does_not_infer_from_files_that_no_engine_runs(stage: Stage) -> None:
+def test_status_does_not_infer_from_files_that_no_engine_runs(stage: EngineRig) -> None:
     stage.folder.lock.unlink()
     done = rollout(stage, "status")
     assert "not running" not in done.stdout
@@ -128,7 +128,7 @@ def test_status_does_not_infer_from_files_that_no_engine_runs(stage: Stage) -> N
         os.kill(stage.processes[-1].pid, signal.SIGCONT)
 
 
-def test_an_engine_that_has_ended_is_reported_to_have_ended(stage: Stage) -> None:
+def test_an_engine_that_has_ended_is_reported_to_have_ended(stage: EngineRig) -> None:
     stage.processes[-1].kill()
     stage.processes[-1].wait()
     done = rollout(stage, "status")
@@ -218,7 +218,7 @@ def test_every_store_that_a_broken_plan_names_is_meant(
     assert tmp_path / "commented" not in store.others
 
 
-def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(stage: Stage) -> None:
+def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(stage: EngineRig) -> None:
     stage.plan_path.rename(stage.root / "away.toml")
     done = rollout(stage, "rollback")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -227,7 +227,7 @@ def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(stage: Stage) 
     assert not stage.folder.is_armed()
 
 
-def test_a_planted_lock_stops_no_rollback(stage: Stage) -> None:
+def test_a_planted_lock_stops_no_rollback(stage: EngineRig) -> None:
     stage.processes[-1].kill()
     stage.processes[-1].wait()
     stage.folder.lock.unlink()

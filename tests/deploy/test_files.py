@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 ROOT = Path(__file__).parents[2]
 DEPLOY, HELP = ROOT / ".deploy", ROOT / "console" / "help"
@@ -77,7 +77,7 @@ def test_the_health_check_follows_the_engine(tmp_path: Path) -> None:
     assert match is not None
     command = json.loads(match.group(1))
     assert command[0] == "python"
-    with Stage(tmp_path, speed=None) as stage:
+    with EngineRig(tmp_path, speed=None) as stage:
         process = stage.engine()
         script = command[-1].replace("http://127.0.0.1:8080", stage.view.engine.address)
         checked = [sys.executable, *command[1:-1], script]

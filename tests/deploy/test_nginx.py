@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.rig import TEXT, EngineRig
 from tests.machine import crowd, free_port
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -87,15 +87,17 @@ class Nginx:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with pytest.MonkeyPatch.context() as patch, Stage(tmp_path_factory.mktemp("engine"), speed=None) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+    with pytest.MonkeyPatch.context() as patch, EngineRig(tmp_path_factory.mktemp("engine"), speed=None) as made:
         patch.setenv("ROLLOUT_TOKEN", TOKEN)
         made.engine()
         yield made
 
 
 @pytest.fixture(scope="module", params=["tcp", "socket"])
-def nginx(stage: Stage, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+def nginx(
+    stage: EngineRig, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nginx]:
     tcp = urlsplit(stage.view.engine.address).netloc
     upstream = tcp if request.param == "tcp" else f"unix:{stage.folder.socket}"
     made = Nginx(tmp_path_factory.mktemp("nginx") / request.param, upstream)
@@ -131,7 +133,7 @@ def test_without_the_token_nothing_is_open_and_a_browser_is_asked(nginx: Nginx) 
     assert headers["www-authenticate"].startswith("Basic ")
 
 
-def test_no_one_can_decide_through_the_proxy(nginx: Nginx, stage: Stage) -> None:
+def test_no_one_can_decide_through_the_proxy(nginx: Nginx, stage: EngineRig) -> None:
     before = stage.reader.state().rev
     for path in (
         "/v1/control/rollback",

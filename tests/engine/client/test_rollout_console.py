@@ -19,21 +19,21 @@ import httpx
 import pytest
 from rollout_console import AsyncClient, Client, Document, Extraction, Failure, Rejected, RolloutError, Unavailable
 
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.rig import TEXT, EngineRig
 from tests.machine import crowd
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("client"), speed=None) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path_factory.mktemp("client"), speed=None) as made:
         made.engine()
         yield made
 
 
 @pytest.fixture(params=["tcp", "socket"])
-def url(stage: Stage, request: pytest.FixtureRequest) -> str:
+def url(stage: EngineRig, request: pytest.FixtureRequest) -> str:
     return stage.view.engine.address if request.param == "tcp" else f"unix:{stage.folder.socket}"
 
 
@@ -215,7 +215,7 @@ def test_behind_tls_an_authority_of_one_s_own_is_trusted_where_it_is_named(monke
     assert met() == 418
 
 
-def test_a_kept_connection_that_the_engine_closed_costs_nothing(stage: Stage) -> None:
+def test_a_kept_connection_that_the_engine_closed_costs_nothing(stage: EngineRig) -> None:
     with Client(stage.view.engine.address, timeout_s=20) as client:
         client.extract("kept", TEXT)
         stage.running().terminate()
@@ -231,13 +231,13 @@ async def _both(url: str) -> list[Any]:
         return await asyncio.gather(*(client.extract(f"async/{n}", TEXT) for n in range(20)), client.batch([]))
 
 
-def test_the_asynchronous_client_asks_many_at_once(stage: Stage) -> None:
+def test_the_asynchronous_client_asks_many_at_once(stage: EngineRig) -> None:
     *made, none = asyncio.run(_both(stage.view.engine.address))
     assert [one.id for one in made] == [f"async/{n}" for n in range(20)]
     assert none == []
 
 
-def test_a_forked_process_has_connections_of_its_own(stage: Stage) -> None:
+def test_a_forked_process_has_connections_of_its_own(stage: EngineRig) -> None:
     script = (
         "import os, sys\nfrom rollout_console import Client\n"
         f"client = Client({stage.view.engine.address!r}, timeout_s=10)\nclient.extract('fork', {TEXT!r})\n"
@@ -248,7 +248,7 @@ def test_a_forked_process_has_connections_of_its_own(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_readme_s_ten_lines_work_with_an_engine_and_without(stage: Stage) -> None:
+def test_the_readme_s_ten_lines_work_with_an_engine_and_without(stage: EngineRig) -> None:
     match = re.search(r"<!-- client -->\n```python\n(.*?)```", README, re.S)
     assert match is not None
     code = match.group(1)

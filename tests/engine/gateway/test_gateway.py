@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.service.stage import COMMAND, TEXT, Stage
+from tests.engine.service.rig import COMMAND, TEXT, EngineRig
 from tests.engine.worker.llm import Llm
 from tests.machine import crowd, free_port
 
@@ -22,7 +22,7 @@ TOKEN = "token-of-the-test"
 
 
 class Gateway:
-    def __init__(self, stage: Stage, engine: str, *words: str, plan: str = "") -> None:
+    def __init__(self, stage: EngineRig, engine: str, *words: str, plan: str = "") -> None:
         self.port = free_port()
         self._where = ("--listen", f"127.0.0.1:{self.port}")
         self.process = subprocess.Popen(
@@ -64,19 +64,19 @@ def llm() -> Iterator[Llm]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRig]:
     port = free_port()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("ROLLOUT_TOKEN", TOKEN)
         settings = {"http.port": port, "environment": "test", "llm.url": llm.url}
-        with Stage(tmp_path_factory.mktemp("gateways"), speed=None, settings=settings) as made:
+        with EngineRig(tmp_path_factory.mktemp("gateways"), speed=None, settings=settings) as made:
             made.engine()
             made.climb(4)
             yield made
 
 
 @pytest.fixture(scope="module")
-def gateways(stage: Stage) -> Iterator[tuple[Gateway, Gateway]]:
+def gateways(stage: EngineRig) -> Iterator[tuple[Gateway, Gateway]]:
     """One that refuses without its engine, by TCP, and one that does not, by the store's socket."""
     both = (
         Gateway(stage, f"http://127.0.0.1:{stage.plan.http.port}"),
@@ -93,12 +93,12 @@ def gateways(stage: Stage) -> Iterator[tuple[Gateway, Gateway]]:
             gateway.end()
 
 
-def method_of(stage: Stage, name: str) -> str:
+def method_of(stage: EngineRig, name: str) -> str:
     rows = stage.reader.read(lambda conn: conn.execute("SELECT method FROM document WHERE id = ?", (name,)).fetchall())
     return str(rows[0][0]) if rows else ""
 
 
-def test_what_a_gateway_answers_is_stored_and_is_evidence(stage: Stage, gateways: tuple[Gateway, Gateway]) -> None:
+def test_what_a_gateway_answers_is_stored_and_is_evidence(stage: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
     by_llm = 0
     for gateway, start in zip(gateways, (0, 20), strict=True):
         for number in range(start, start + 10):
@@ -117,7 +117,7 @@ def test_what_a_gateway_answers_is_stored_and_is_evidence(stage: Stage, gateways
     assert len(stage.view.workers) == 2
 
 
-def test_a_gateway_gives_no_one_more_than_documents(stage: Stage, gateways: tuple[Gateway, Gateway]) -> None:
+def test_a_gateway_gives_no_one_more_than_documents(stage: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
     gateway = gateways[0]
     assert gateway.extract("refused", method="shadow")[0] == 422
     assert gateway.ask("POST", "/v1/extract", {"id": "x", "text": "y"}, token="wrong")[0] == 401
@@ -126,7 +126,7 @@ def test_a_gateway_gives_no_one_more_than_documents(stage: Stage, gateways: tupl
     assert gateway.ask("GET", "/healthz", token="")[0] == 200
 
 
-def test_garbage_does_not_fill_a_gateways_log(stage: Stage) -> None:
+def test_garbage_does_not_fill_a_gateways_log(stage: EngineRig) -> None:
     gateway = Gateway(stage, str(stage.folder.path))
     try:
         assert stage.until(lambda: gateway.ready(), 30)
@@ -141,7 +141,7 @@ def test_garbage_does_not_fill_a_gateways_log(stage: Stage) -> None:
         gateway.end()
 
 
-def test_another_plan_gets_no_lease_and_ends_with_a_sentence(stage: Stage) -> None:
+def test_another_plan_gets_no_lease_and_ends_with_a_sentence(stage: EngineRig) -> None:
     other = stage.root / "other.toml"
     other.write_text(stage.plan_path.read_text() + "\n# edited\n")
     gateway = Gateway(stage, f"http://127.0.0.1:{stage.plan.http.port}", plan=str(other))
@@ -154,7 +154,7 @@ def test_another_plan_gets_no_lease_and_ends_with_a_sentence(stage: Stage) -> No
         gateway.end()
 
 
-def test_a_rollback_is_obeyed_and_proven(stage: Stage, gateways: tuple[Gateway, Gateway], llm: Llm) -> None:
+def test_a_rollback_is_obeyed_and_proven(stage: EngineRig, gateways: tuple[Gateway, Gateway], llm: Llm) -> None:
     stage.climb(4)
     answers: list[tuple[int, Any]] = []
     ending = threading.Event()
@@ -187,7 +187,7 @@ def test_a_rollback_is_obeyed_and_proven(stage: Stage, gateways: tuple[Gateway, 
 
 
 def test_without_the_engine_a_gateway_explains_what_it_does_and_comes_back(
-    stage: Stage, gateways: tuple[Gateway, Gateway]
+    stage: EngineRig, gateways: tuple[Gateway, Gateway]
 ) -> None:
     strict, alone = gateways
     engine = stage.running()
@@ -212,7 +212,7 @@ def test_without_the_engine_a_gateway_explains_what_it_does_and_comes_back(
         assert method_of(stage, name) == "frequency"
 
 
-def test_it_ends_on_sigterm_after_what_it_has_accepted(stage: Stage, gateways: tuple[Gateway, Gateway]) -> None:
+def test_it_ends_on_sigterm_after_what_it_has_accepted(stage: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
     gateway, _ = gateways
     answers: list[tuple[int, Any]] = []
     accepted = max(6, int(60 / crowd()))  # the time to finish them is fixed: more is cut on a crowded machine, rightly

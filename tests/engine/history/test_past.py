@@ -20,7 +20,7 @@ from engine.triggers.wording import Reading
 from engine.view.model import ServerView, View
 from tests.engine.report.history import BO, DAY, HOUR, START, History, incident, whole
 from tests.engine.service.clocked import Clocked
-from tests.engine.service.stage import TEXT
+from tests.engine.service.rig import TEXT
 from tests.engine.service.test_blind import hanging_service
 
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
 from engine.server.rehearse import Rehearsal
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 
 def test_the_calendar_of_a_kept_rehearsal_never_runs_backwards(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=3600.0) as stage:
+    with EngineRig(tmp_path, speed=3600.0) as stage:
         first = stage.engine()
         began = stage.view.at
         assert stage.until(lambda: stage.view.at > began + 7200)

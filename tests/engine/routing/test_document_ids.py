@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.text import unfit_id
-from tests.engine.service.stage import QUIET, TEXT, Stage
+from tests.engine.service.rig import QUIET, TEXT, EngineRig
 
 PAIRS = (
     ("a  b", "a b"),
@@ -23,7 +23,7 @@ PAIRS = (
 
 
 def test_ids_that_cleaning_would_make_one_stay_two_or_are_refused(tmp_path: Path) -> None:
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         stage.engine()
         for odd, plain in PAIRS:
             taken = {}

@@ -23,7 +23,7 @@ from engine.server import listeners, log_folding
 from engine.server.connections import HEADERS_S, Room
 from engine.server.process import wait_until_up
 from tests import warm
-from tests.engine.service.stage import QUIET, Stage
+from tests.engine.service.rig import QUIET, EngineRig
 
 FEW_FILES = 1024  # what many systems allow a process
 IDLE = 1500
@@ -42,8 +42,8 @@ def many_files() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory, many_files: None) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("flood"), QUIET) as made:
+def engine(tmp_path_factory: pytest.TempPathFactory, many_files: None) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path_factory.mktemp("flood"), QUIET) as made:
         with warm.executed():  # so that there is time for the next line
             process = made.engine(wait=False)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES))  # before it counts its files
@@ -53,13 +53,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory, many_files: None) -> Iterat
 
 
 @pytest.fixture
-def stage(engine: Stage) -> Stage:
+def stage(engine: EngineRig) -> EngineRig:
     engine.climb(3)
     return engine
 
 
 class Flood:
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: EngineRig) -> None:
         result = urlsplit(stage.view.engine.address)
         self._address = (result.hostname or "", result.port or 0)
         self.open: list[socket.socket] = []
@@ -81,13 +81,13 @@ class Flood:
 
 
 @pytest.fixture
-def flood(stage: Stage) -> Iterator[Flood]:
+def flood(stage: EngineRig) -> Iterator[Flood]:
     made = Flood(stage)
     yield made
     made.close()
 
 
-def rolls_back(stage: Stage) -> float:
+def rolls_back(stage: EngineRig) -> float:
     """By the engine, over the unix socket, recorded; how long the best of three answers took."""
     took = []
     for _ in range(3):
@@ -112,7 +112,7 @@ def memory_mb(pid: int) -> float:
     raise AssertionError("no such process")
 
 
-def test_under_fifteen_hundred_idle_connections(stage: Stage, flood: Flood) -> None:
+def test_under_fifteen_hundred_idle_connections(stage: EngineRig, flood: Flood) -> None:
     flood.connect(IDLE)
     assert rolls_back(stage) < usual()
     assert stage.client.request("GET", "/healthz")[0] == 200
@@ -124,7 +124,7 @@ def test_under_fifteen_hundred_idle_connections(stage: Stage, flood: Flood) -> N
     assert "Too many open files" not in stage.folder.engine_log.read_text()
 
 
-def test_under_bodies_that_never_end(stage: Stage, flood: Flood) -> None:
+def test_under_bodies_that_never_end(stage: EngineRig, flood: Flood) -> None:
     before = memory_mb(stage.pid)
     head = b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\n\r\n"
     flood.connect(20, head + b" " * 39_000_000)
@@ -133,7 +133,7 @@ def test_under_bodies_that_never_end(stage: Stage, flood: Flood) -> None:
     assert stage.extract("a small one")["method"] == "frequency"
 
 
-def test_headers_that_never_end_are_ended(stage: Stage, flood: Flood) -> None:
+def test_headers_that_never_end_are_ended(stage: EngineRig, flood: Flood) -> None:
     flood.connect(5, b"GET /healthz HTTP/1.1\r\nX-Slow: ")
     began = time.monotonic()
     answered = 0
@@ -147,7 +147,7 @@ def test_headers_that_never_end_are_ended(stage: Stage, flood: Flood) -> None:
     assert answered == 5
 
 
-def test_under_rubbish_and_the_log_stays_short(stage: Stage, flood: Flood) -> None:
+def test_under_rubbish_and_the_log_stays_short(stage: EngineRig, flood: Flood) -> None:
     """Three senders do not stop until the rollback is answered; by then each has sent two hundred times."""
     program = (
         "import os, select, socket, sys\nos.nice(10)\n"  # from elsewhere: not in the engine's way for a core

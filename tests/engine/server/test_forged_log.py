@@ -13,12 +13,12 @@ from engine.rollout.state import Actor, Decision, State
 from engine.store import database, head_memory, lease, log, log_continuity
 from engine.store.folder import Folder
 from engine.store.reader import Reader
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 QUIET = {"llm.url": "http://127.0.0.1:9"}
 
 
-def forged(stage: Stage, percent_bp: int) -> None:
+def forged(stage: EngineRig, percent_bp: int) -> None:
     """Another database in the store's place, whose chain verifies, at a percentage that no one decided."""
     other = Folder(stage.root / "other")
     database.create(other)
@@ -45,7 +45,7 @@ def forged(stage: Stage, percent_bp: int) -> None:
     stage.reader = Reader(stage.folder)
 
 
-def events(stage: Stage) -> list[str]:
+def events(stage: EngineRig) -> list[str]:
     """Of the engine that runs now, once it has shown a view: the store may have the one before it, or none."""
 
     def is_shown() -> bool:
@@ -56,13 +56,13 @@ def events(stage: Stage) -> list[str]:
     return [text for _, text in stage.view.events]
 
 
-def stopped(stage: Stage) -> None:
+def stopped(stage: EngineRig) -> None:
     assert stage.cli("stop").returncode == 0
     assert stage.until(lambda: not stage.folder.is_locked())
 
 
 def test_a_chain_forged_while_no_engine_runs_goes_to_zero(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+    with EngineRig(tmp_path, speed=None, settings=QUIET) as stage:
         stage.engine()
         stage.climb(2)
         time.sleep(1.0)
@@ -80,7 +80,7 @@ def test_a_chain_forged_while_no_engine_runs_goes_to_zero(tmp_path: Path) -> Non
         assert not stage.folder.is_armed()
 
 
-def added_without_an_engine(stage: Stage, kind: str, at: int, percent_bp: int, **more: Any) -> None:
+def added_without_an_engine(stage: EngineRig, kind: str, at: int, percent_bp: int, **more: Any) -> None:
     """A decision with a right hash, and the control row that follows."""
     conn = database.open_writer(stage.folder, "FULL")
     state = log.read_state(conn)
@@ -95,7 +95,7 @@ def added_without_an_engine(stage: Stage, kind: str, at: int, percent_bp: int, *
 
 
 def test_a_raise_that_no_engine_recorded_is_not_in_force(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+    with EngineRig(tmp_path, speed=None, settings=QUIET) as stage:
         stage.engine()
         stage.climb(2)
         os.kill(stage.pid, signal.SIGKILL)  # with nothing but the promotion noted
@@ -145,7 +145,7 @@ def test_a_raise_that_no_engine_recorded_is_not_in_force(tmp_path: Path) -> None
 
 def test_without_a_memory_there_is_nothing_to_compare(tmp_path: Path) -> None:
     """The test above would pass for another reason if this one did not come up at the forged percentage."""
-    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+    with EngineRig(tmp_path, speed=None, settings=QUIET) as stage:
         stage.engine()
         stage.climb(2)
         time.sleep(1.0)
@@ -157,7 +157,7 @@ def test_without_a_memory_there_is_nothing_to_compare(tmp_path: Path) -> None:
 
 
 def test_an_epoch_that_was_seen_never_comes_back_with_an_older_copy(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+    with EngineRig(tmp_path, speed=None, settings=QUIET) as stage:
         stage.engine()
         stage.climb(1)
         stopped(stage)

@@ -19,7 +19,7 @@ import pytest
 
 from engine.server.commands import REQUESTS
 from engine.server.guard import Guard, host_name
-from tests.engine.service.stage import QUIET, TEXT, Stage, as_nobody
+from tests.engine.service.rig import QUIET, TEXT, EngineRig, as_nobody
 
 JSON = {"Content-Type": "application/json"}
 TOKEN = "a-token-of-the-test"
@@ -29,23 +29,23 @@ COMPLAINT = {"kind": "complaint", "text": "wrong keywords", "id": "ticket-1"}
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("door"), QUIET) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path_factory.mktemp("door"), QUIET) as made:
         made.engine()
         yield made
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """With a token in the engine's environment, on loopback."""
-    with pytest.MonkeyPatch.context() as patch, Stage(tmp_path_factory.mktemp("guarded"), QUIET) as made:
+    with pytest.MonkeyPatch.context() as patch, EngineRig(tmp_path_factory.mktemp("guarded"), QUIET) as made:
         patch.setenv("ROLLOUT_TOKEN", TOKEN)
         made.engine()
         yield made
 
 
 def ask(
-    stage: Stage, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    stage: EngineRig, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, Any]]:
     """Over TCP, with exactly these headers."""
     results = urlsplit(stage.view.engine.address)
@@ -82,7 +82,7 @@ def ask(
         ({"Content-Type": "application/json; charset=utf-8"}, 200),
     ],
 )
-def test_a_web_page_stores_no_document(stage: Stage, headers: dict[str, str], status: int) -> None:
+def test_a_web_page_stores_no_document(stage: EngineRig, headers: dict[str, str], status: int) -> None:
     results, output = ask(stage, "POST", "/v1/extract", DOCUMENT, headers)
     assert results == status, output
     if status != 200:
@@ -91,13 +91,13 @@ def test_a_web_page_stores_no_document(stage: Stage, headers: dict[str, str], st
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/v1/status"])
-def test_a_page_that_points_its_name_here_reads_nothing(stage: Stage, path: str) -> None:
+def test_a_page_that_points_its_name_here_reads_nothing(stage: EngineRig, path: str) -> None:
     assert ask(stage, "GET", path)[0] == 200
     assert ask(stage, "GET", path, headers={"Host": "evil.example"})[0] == 421
     assert ask(stage, "GET", path, headers={"Origin": "http://evil.example"})[0] == 403
 
 
-def test_the_host_in_a_whole_address_counts_and_the_header_does_not(stage: Stage) -> None:
+def test_the_host_in_a_whole_address_counts_and_the_header_does_not(stage: EngineRig) -> None:
     assert ask(stage, "GET", "http://localhost/metrics", headers={"Host": "evil.example"})[0] == 200
     assert ask(stage, "GET", "http://evil.example/metrics", headers={"Host": "localhost"})[0] == 421
     assert ask(stage, "POST", "http://127.0.0.1:80/v1/extract", DOCUMENT)[0] == 200
@@ -106,7 +106,7 @@ def test_the_host_in_a_whole_address_counts_and_the_header_does_not(stage: Stage
 # -- complaints --------------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_token_complaints_over_tcp_are_refused_and_other_feedback_is_accepted(stage: Stage) -> None:
+def test_without_a_token_complaints_over_tcp_are_refused_and_other_feedback_is_accepted(stage: EngineRig) -> None:
     status, output = ask(stage, "POST", "/v1/feedback", COMPLAINT)
     assert (status, output["code"]) == (403, "token")
     assert "complaint" not in stage.kinds()
@@ -114,7 +114,7 @@ def test_without_a_token_complaints_over_tcp_are_refused_and_other_feedback_is_a
     assert stage.client.command("feedback", **COMPLAINT).ok
 
 
-def test_complaints_of_one_user_are_limited_whatever_sources_they_name(stage: Stage) -> None:
+def test_complaints_of_one_user_are_limited_whatever_sources_they_name(stage: EngineRig) -> None:
     taken = [
         stage.client.command("feedback", kind="complaint", text=str(n), source=f"visitor {n}", id=f"many-{n}")
         for n in range(80)
@@ -126,7 +126,7 @@ def test_complaints_of_one_user_are_limited_whatever_sources_they_name(stage: St
 # -- the token ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_holds_on_loopback_too(guarded: Stage) -> None:
+def test_a_token_holds_on_loopback_too(guarded: EngineRig) -> None:
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     for path, body in (("/v1/extract", DOCUMENT), ("/v1/feedback", COMPLAINT)):
         for wrong in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Bearer {TOKEN}é"}):
@@ -162,7 +162,7 @@ def test_an_engine_whose_metrics_are_open_gives_them_under_another_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUT_TOKEN", TOKEN)
-    with Stage(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.metrics": "open"}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.metrics": "open"}) as stage:
         stage.engine()
         assert ask(stage, "GET", "/metrics", headers={"Host": "staging.xze:8080"})[0] == 200
         assert ask(stage, "GET", "/v1/status", headers={"Host": "127.0.0.1"})[0] == 401
@@ -200,7 +200,7 @@ def test_the_name_in_a_host_header(host: str, name: str) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened() -> None:
     # not in pytest's own folder, which another run of pytest closes
-    with tempfile.TemporaryDirectory(prefix="rollout-open-") as above, Stage(Path(above) / "open", QUIET) as stage:
+    with tempfile.TemporaryDirectory(prefix="rollout-open-") as above, EngineRig(Path(above) / "open", QUIET) as stage:
         stage.engine()
         for path in (stage.folder.path, *stage.folder.path.parents):
             if path.stat().st_mode & 0o005 != 0o005:
@@ -307,7 +307,7 @@ def fits(status: int, output: bytes) -> bool:
     return status < 500 and b"Traceback" not in output and b"\x1b" not in output and b"\\u001b" not in output
 
 
-def test_rubbish_on_tcp_is_refused_with_a_sentence(stage: Stage) -> None:
+def test_rubbish_on_tcp_is_refused_with_a_sentence(stage: EngineRig) -> None:
     results = urlsplit(stage.view.engine.address)
     for path in ("/v1/extract", "/v1/feedback"):
         for body in [*BODIES, *map(rubbish, range(60))]:
@@ -319,7 +319,7 @@ def test_rubbish_on_tcp_is_refused_with_a_sentence(stage: Stage) -> None:
     assert "Traceback" not in stage.folder.engine_log.read_text()
 
 
-def test_rubbish_on_the_unix_socket_is_refused_with_a_sentence_and_does_not_act_on_a_terminal(stage: Stage) -> None:
+def test_rubbish_on_the_unix_socket_is_refused_with_a_sentence_and_does_not_act_on_a_terminal(stage: EngineRig) -> None:
     kinds = [*(kind for kind in REQUESTS if kind not in ("stop", "speed")), "rollback", "nonsense"]
     for number, kind in enumerate(kinds * 8):
         connection = http.client.HTTPConnection("x")
@@ -335,7 +335,7 @@ def test_rubbish_on_the_unix_socket_is_refused_with_a_sentence_and_does_not_act_
 
 
 def test_what_a_rollback_states_in_its_reason_does_not_keep_it_from_acting(tmp_path: Path) -> None:
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         stage.engine()
         stage.climb(3)
 
@@ -349,7 +349,7 @@ def test_what_a_rollback_states_in_its_reason_does_not_keep_it_from_acting(tmp_p
         assert stage.reader.log(1, kind="rollback")[0].reason.isprintable()
 
 
-def test_no_path_leads_elsewhere(stage: Stage) -> None:
+def test_no_path_leads_elsewhere(stage: EngineRig) -> None:
     """A redirect goes to the address that the Host header names."""
     paths = (*KNOWN, "/v1/feedback/", "/v1/extract/", "/v1/extract:batch/", "/v1/status/", "/metrics/", "/live/", "//")
     for path in (*paths, "/v1//status", "/v1/documents", "/v1/worker/x/", "/v1/control/rollback/", "/v1/status%2f"):
@@ -380,7 +380,7 @@ def test_no_path_leads_elsewhere(stage: Stage) -> None:
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
     ],
 )
-def test_invalid_http_is_answered_once_and_closed(stage: Stage, raw: bytes) -> None:
+def test_invalid_http_is_answered_once_and_closed(stage: EngineRig, raw: bytes) -> None:
     results = urlsplit(stage.view.engine.address)
     with socket.create_connection((results.hostname, results.port), timeout=20) as client:
         output = b""

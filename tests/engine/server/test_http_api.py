@@ -26,16 +26,16 @@ from engine.server.http import Api
 from engine.server.openapi import described
 from engine.server.replays import KEPT_S, Replays
 from tests import warm
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.rig import TEXT, EngineRig
 
 TOKEN = "a-token-of-the-test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """In Preparation: everything by frequency. With a token."""
-    with pytest.MonkeyPatch.context() as patch, Stage(tmp_path_factory.mktemp("api"), speed=None) as made:
+    with pytest.MonkeyPatch.context() as patch, EngineRig(tmp_path_factory.mktemp("api"), speed=None) as made:
         patch.setenv("ROLLOUT_TOKEN", TOKEN)
         made.engine()
         yield made
@@ -54,7 +54,7 @@ class HttpReply:
         return sorted(map(json.loads, self.raw.splitlines()), key=lambda line: line["index"])
 
 
-def ask(stage: Stage, method: str, path: str, body: Any = None, headers: Mapping[str, str] = BEARER) -> HttpReply:
+def ask(stage: EngineRig, method: str, path: str, body: Any = None, headers: Mapping[str, str] = BEARER) -> HttpReply:
     url = urlsplit(stage.view.engine.address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -68,7 +68,7 @@ def ask(stage: Stage, method: str, path: str, body: Any = None, headers: Mapping
 # -- batches ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_answers_every_document_once_and_a_bad_one_costs_the_others_nothing(stage: Stage) -> None:
+def test_a_batch_answers_every_document_once_and_a_bad_one_costs_the_others_nothing(stage: EngineRig) -> None:
     documents: list[Any] = [{"id": f"batch/{n}", "text": f"{TEXT} Number {n}."} for n in range(130)]
     documents[3] = {"id": "bad\x1bid", "text": TEXT}
     documents[50] = {"id": "no text"}
@@ -88,12 +88,12 @@ def test_a_batch_answers_every_document_once_and_a_bad_one_costs_the_others_noth
 
 
 @pytest.mark.parametrize("documents", [[], [{"id": "a", "text": "b"}] * 1001, "x", None, {"a": 1}])
-def test_a_batch_of_none_of_too_many_or_of_another_shape_is_422(stage: Stage, documents: Any) -> None:
+def test_a_batch_of_none_of_too_many_or_of_another_shape_is_422(stage: EngineRig, documents: Any) -> None:
     output = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
     assert (output.status, output.json["code"]) == (422, "fields")
 
 
-def test_a_client_that_leaves_a_batch_leaves_an_engine_that_works(stage: Stage) -> None:
+def test_a_client_that_leaves_a_batch_leaves_an_engine_that_works(stage: EngineRig) -> None:
     url = urlsplit(stage.view.engine.address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
     body = json.dumps({"documents": [{"id": f"left/{n}", "text": TEXT * 5 + str(n)} for n in range(1000)]})
@@ -114,7 +114,7 @@ def children(pid: int) -> set[int]:
 
 def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
-    with warm.executed(), Stage(tmp_path, speed=None) as stage:  # its children are its own alone
+    with warm.executed(), EngineRig(tmp_path, speed=None) as stage:  # its children are its own alone
         process = stage.engine()
         assert ask(stage, "POST", "/v1/extract:batch", {"documents": [{"id": "a", "text": TEXT}]}, {}).status == 200
         beside = children(process.pid)
@@ -127,7 +127,7 @@ def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path, monkeypatch: 
 # -- documents -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_document_is_read_and_deleted_with_the_token_alone(stage: Stage) -> None:
+def test_a_document_is_read_and_deleted_with_the_token_alone(stage: EngineRig) -> None:
     name = "a folder/ü & more?.md"
     ask(stage, "POST", "/v1/extract", {"id": name, "text": TEXT})
     path = f"/v1/documents/{quote(name)}"
@@ -146,7 +146,7 @@ def test_a_document_is_read_and_deleted_with_the_token_alone(stage: Stage) -> No
 
 def test_without_a_token_set_documents_are_not_read_over_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
-    with Stage(tmp_path, speed=None) as stage:
+    with EngineRig(tmp_path, speed=None) as stage:
         stage.engine()
         assert ask(stage, "POST", "/v1/extract", {"id": "a", "text": TEXT}, {}).status == 200
         shut = ask(stage, "GET", "/v1/documents/a", headers={})
@@ -175,7 +175,7 @@ def test_without_a_token_set_documents_are_not_read_over_tcp(tmp_path: Path, mon
     ],
 )
 def test_every_error_is_json_with_a_code_and_the_request_s_name(
-    stage: Stage, method: str, path: str, body: bytes | None, status: int, code: str
+    stage: EngineRig, method: str, path: str, body: bytes | None, status: int, code: str
 ) -> None:
     output = ask(stage, method, path, body, {**BEARER, "X-Request-Id": "mine-1"})
     assert (output.status, output.json["code"], output.headers["x-request-id"]) == (status, code, "mine-1")
@@ -183,7 +183,7 @@ def test_every_error_is_json_with_a_code_and_the_request_s_name(
     msgspec.json.decode(output.raw, type=wire.Problem)
 
 
-def test_a_name_that_could_act_is_replaced(stage: Stage) -> None:
+def test_a_name_that_could_act_is_replaced(stage: EngineRig) -> None:
     for given in ("a b", "x" * 200, "é"):
         name = ask(stage, "GET", "/healthz", headers={"X-Request-Id": given.encode().decode("latin-1")}).headers[
             "x-request-id"
@@ -191,12 +191,12 @@ def test_a_name_that_could_act_is_replaced(stage: Stage) -> None:
         assert re.fullmatch(r"[0-9a-f]{32}", name)
 
 
-def test_health_names_service_and_environment(stage: Stage) -> None:
+def test_health_names_service_and_environment(stage: EngineRig) -> None:
     output = ask(stage, "GET", "/healthz", headers={}).json
     assert (output["ok"], output["service"], output["environment"]) == (True, stage.plan.service, "test")
 
 
-def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage: Stage) -> None:
+def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage: EngineRig) -> None:
     rating = {"kind": "rating", "value": 4, "document": "x"}
     key = {**BEARER, "Idempotency-Key": "k-1"}
     first, again = (ask(stage, "POST", "/v1/feedback", rating, key) for _ in range(2))
@@ -211,7 +211,7 @@ def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage
     assert ask(stage, "POST", "/v1/extract", {"id": "k", "text": TEXT}, {**BEARER, "Idempotency-Key": ""}).status == 400
 
 
-def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_text_back(stage: Stage) -> None:
+def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_text_back(stage: EngineRig) -> None:
     def sent(path: str, key: str, body: Any) -> HttpReply:
         return ask(stage, "POST", path, body, {**BEARER, "Idempotency-Key": key})
 
@@ -250,7 +250,7 @@ def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_te
         b"X-Request-Id: mine-2\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )  # fmt: skip
-def test_what_is_not_http_is_answered_in_json_under_a_request_id(stage: Stage, sent: bytes) -> None:
+def test_what_is_not_http_is_answered_in_json_under_a_request_id(stage: EngineRig, sent: bytes) -> None:
     url = urlsplit(stage.view.engine.address)
     with socket.create_connection((url.hostname, url.port), 60) as connection:
         connection.sendall(sent)
@@ -262,13 +262,13 @@ def test_what_is_not_http_is_answered_in_json_under_a_request_id(stage: Stage, s
 
 
 @pytest.mark.parametrize("path", ["/v1/extract", "/v1/extract:batch", "/v1/feedback"])
-def test_a_compressed_body_is_refused_as_compressed(stage: Stage, path: str) -> None:
+def test_a_compressed_body_is_refused_as_compressed(stage: EngineRig, path: str) -> None:
     body = gzip.compress(json.dumps({"id": "a", "text": TEXT}).encode())
     output = ask(stage, "POST", path, body, {**BEARER, "Content-Encoding": "gzip"})
     assert (output.status, output.json["code"]) == (415, "content_encoding")
 
 
-def test_a_path_or_method_without_a_route_is_named_with_what_to_use(stage: Stage) -> None:
+def test_a_path_or_method_without_a_route_is_named_with_what_to_use(stage: EngineRig) -> None:
     assert "/openapi.json" in ask(stage, "GET", "/v1/nothing").json["error"]
     wrong = ask(stage, "PUT", "/v1/documents/a", b"{}")
     assert (wrong.status, wrong.headers["allow"]) == (405, "DELETE, GET, HEAD")
@@ -303,7 +303,7 @@ def test_answers_to_try_again_are_not_kept_and_one_in_flight_is_waited_for() -> 
 # -- the OpenAPI document --------------------------------------------------------------------------------------------------
 
 
-def test_the_document_names_every_route_and_every_reference_leads_somewhere(stage: Stage) -> None:
+def test_the_document_names_every_route_and_every_reference_leads_somewhere(stage: EngineRig) -> None:
     document = ask(stage, "GET", "/openapi.json").json
     assert document == json.loads(json.dumps(described(stage.plan.service, "test")))
     app: Any = Api(None, None).application()  # type: ignore[arg-type]
@@ -334,7 +334,7 @@ ANSWERS = {
 }  # fmt: skip
 
 
-def test_answers_have_the_documented_types(stage: Stage) -> None:
+def test_answers_have_the_documented_types(stage: EngineRig) -> None:
     document = described("x", "y")
     asked = {
         "extract": ("POST", "/v1/extract", {"id": "typed", "text": TEXT}), "feedback": ("POST", "/v1/feedback", {"kind": "click", "document": "typed"}),

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from engine.store import lease
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 
-def rows(stage: Stage, kind: str) -> list[str]:
+def rows(stage: EngineRig, kind: str) -> list[str]:
     return [row.sentence for row in stage.reader.log(100, kind=kind)][::-1]
 
 
 def test_start_stop_and_a_kill_are_in_the_log_and_a_hangup_ends_nothing(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None) as stage:
+    with EngineRig(tmp_path, speed=None) as stage:
         for number in (signal.SIGTERM, signal.SIGINT):
             process = stage.engine()
             process.send_signal(signal.SIGHUP)  # a closed terminal, or `kill -HUP`: it continues
@@ -50,7 +50,7 @@ def test_start_stop_and_a_kill_are_in_the_log_and_a_hangup_ends_nothing(tmp_path
 def test_weeks_without_an_engine_leave_a_trace_and_bring_the_rollout_back_held(
     tmp_path: Path, days: float, held: bool
 ) -> None:
-    with Stage(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
         stage.engine()
         stage.climb(3)
         assert stage.cli("stop").returncode == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio
@@ -26,12 +26,12 @@ def worked(stub: StubLlm) -> int:
     return sum(path in GENERATING for path, _ in stub.requests)
 
 
-def stage_of(tmp_path: Path, stub: StubLlm) -> Stage:
+def stage_of(tmp_path: Path, stub: StubLlm) -> EngineRig:
     settings = {"llm.url": stub.url, "llm.model": stub.model}
-    return Stage(tmp_path, speed=None, settings=settings)
+    return EngineRig(tmp_path, speed=None, settings=settings)
 
 
-async def rolled_back(stage: Stage) -> None:
+async def rolled_back(stage: EngineRig) -> None:
     result = await asyncio.to_thread(stage.client.rollback, "silence")
     assert result.ok, result.sentence
     proof = await asyncio.to_thread(stage.proof, result.request_id)

@@ -16,13 +16,13 @@ from engine.metrics.requests import Scope
 from engine.store.folder import Folder, StoreError
 from engine.store.migrations import migrate
 from engine.store.reader import Reader
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 STORE = Path(__file__).parents[2] / "data" / "store-0.1.0.db.gz"
 
 
 def test_a_store_of_an_older_version_keeps_its_log_documents_and_figures(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
         stage.folder.prepare()
         stage.folder.database.write_bytes(gzip.decompress(STORE.read_bytes()))
         os.chmod(stage.folder.database, 0o600)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance,status_code_conformance"
 
@@ -19,7 +19,7 @@ def test_no_generated_request_gets_an_answer_that_the_document_does_not_promise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUT_TOKEN", "a-token-for-tests")
-    with Stage(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
         stage.engine()
         address = stage.view.engine.address
         command = [

@@ -19,7 +19,7 @@ from engine import tracing
 from engine.plan.settings import Otel
 from engine.server import otlp
 from tests.engine.rehearsal.process import Process
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.rig import TEXT, EngineRig
 from tests.machine import crowd
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra rollout-console[otel] is not installed")
@@ -85,17 +85,17 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[EngineRig]:
     with Process() as llm, pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
         settings = {"llm.url": llm.url, "otel.endpoint": collector.url, "otel.every": "1s"}
-        with Stage(tmp_path_factory.mktemp("otlp"), speed=None, settings=settings) as made:
+        with EngineRig(tmp_path_factory.mktemp("otlp"), speed=None, settings=settings) as made:
             made.engine()
             made.climb(5)
             yield made
 
 
-def post(stage: Stage, number: int, **headers: str) -> dict[str, Any]:
+def post(stage: EngineRig, number: int, **headers: str) -> dict[str, Any]:
     body = json.dumps({"id": f"{number}/{SECRET}", "text": f"{TEXT} Part {number}."}).encode()
     url = f"{stage.view.engine.address}/v1/extract"
     request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
@@ -108,7 +108,7 @@ def facts(span: Any) -> dict[str, Any]:
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes}
 
 
-def test_a_document_s_way_is_one_trace_within_the_caller_s(stage: Stage, collector: Collector) -> None:
+def test_a_document_s_way_is_one_trace_within_the_caller_s(stage: EngineRig, collector: Collector) -> None:
     name = uuid.uuid4().hex
     made = post(stage, 1, traceparent=f"00-{PARENT}-00f067aa0ba902b7-01", **{"X-Request-Id": name})
     assert made["method"] == "llm"
@@ -144,7 +144,7 @@ def test_a_document_s_way_is_one_trace_within_the_caller_s(stage: Stage, collect
     assert (resource["service.name"], resource["deployment.environment.name"]) == (stage.plan.service, "test")
 
 
-def test_exported_metrics_equal_the_metrics_page(stage: Stage, collector: Collector) -> None:
+def test_exported_metrics_equal_the_metrics_page(stage: EngineRig, collector: Collector) -> None:
     post(stage, 2)
 
     def treated() -> int:
@@ -163,7 +163,7 @@ def test_exported_metrics_equal_the_metrics_page(stage: Stage, collector: Collec
     assert 0 < documents[0].start_time_unix_nano < documents[0].time_unix_nano
 
 
-def test_nothing_that_is_sent_names_a_document_or_quotes_it(stage: Stage, collector: Collector) -> None:
+def test_nothing_that_is_sent_names_a_document_or_quotes_it(stage: EngineRig, collector: Collector) -> None:
     post(stage, 3)
     collector.until(lambda: b"rollout.method" in collector.raw)
     assert SECRET.encode() not in collector.raw
@@ -171,7 +171,7 @@ def test_nothing_that_is_sent_names_a_document_or_quotes_it(stage: Stage, collec
 
 
 def test_a_collector_that_is_gone_costs_documents_nothing(tmp_path: Any) -> None:
-    with Stage(tmp_path, speed=None, settings={"otel.endpoint": "http://127.0.0.1:9", "otel.every": "1s"}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={"otel.endpoint": "http://127.0.0.1:9", "otel.every": "1s"}) as stage:
         process = stage.engine()
         began = time.monotonic()
         for number in range(20):

@@ -20,7 +20,7 @@ from engine.text import percent
 from engine.view.model import DecisionView, TaskView
 from tests.chromium import PROGRAM, Chromium
 from tests.console.samples import NORMAL
-from tests.engine.service.stage import QUIET, Stage
+from tests.engine.service.rig import QUIET, EngineRig
 from tests.machine import crowd
 
 TOKEN = "a-token-of-the-test"
@@ -29,8 +29,8 @@ EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>\x1b[31m"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("page"), QUIET) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path_factory.mktemp("page"), QUIET) as made:
         made.engine()
         made.climb(2)
         for n in range(5):  # charts begin with the first document
@@ -38,7 +38,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield made
 
 
-def get(stage: Stage, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+def get(stage: EngineRig, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
     url = urlsplit(stage.view.engine.address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
     connection.request("GET", path, headers=headers)
@@ -91,7 +91,7 @@ def test_the_setting_decides_what_other_machines_get(
     page: str, status: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUT_TOKEN", TOKEN)
-    with Stage(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.page": page}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.page": page}) as stage:
         stage.engine()
         headers = {"Authorization": f"Bearer {TOKEN}"} if page == "loopback" else {}
         answer, body = get(stage, "/", Host="rollout.example", **headers)
@@ -104,7 +104,7 @@ def test_the_setting_decides_what_other_machines_get(
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
 
-def test_it_shows_the_state_and_the_stream_sends_it(stage: Stage) -> None:
+def test_it_shows_the_state_and_the_stream_sends_it(stage: EngineRig) -> None:
     answer, body = get(stage, "/")
     page, view = body.decode(), stage.view
     policy = answer.getheader("content-security-policy", "")
@@ -128,7 +128,7 @@ def test_it_shows_the_state_and_the_stream_sends_it(stage: Stage) -> None:
     assert event.endswith(b"\n\n")
 
 
-def test_hostile_text_stays_text(stage: Stage) -> None:
+def test_hostile_text_stays_text(stage: EngineRig) -> None:
     view = stage.view
     hostile = DecisionView(9, view.at, "note", EVIL, EVIL, EVIL, 2, 0, 0, 1, EVIL)
     view = replace(
@@ -155,7 +155,7 @@ def test_the_tasks_are_those_of_the_inbox() -> None:
     assert "bake: 1d to go" in live.fragment(replace(view, inbox=None), LiveTrends(0, 0))  # an older engine
 
 
-def test_what_it_shows_is_in_status_and_no_terminal_address_or_document_is_shown(stage: Stage) -> None:
+def test_what_it_shows_is_in_status_and_no_terminal_address_or_document_is_shown(stage: EngineRig) -> None:
     stage.extract("secret/salaries.md")
     page = get(stage, "/")[1].decode()
     view = stage.view
@@ -180,7 +180,7 @@ def browser() -> Iterator[Chromium]:
 @BROWSER
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 900)])
 def test_chromium_shows_it_whole_and_without_complaint(
-    stage: Stage, browser: Chromium, width: int, height: int
+    stage: EngineRig, browser: Chromium, width: int, height: int
 ) -> None:
     browser.messages.clear()
     browser.requests.clear()
@@ -202,7 +202,7 @@ def test_chromium_shows_it_whole_and_without_complaint(
 
 
 @BROWSER
-def test_a_rollback_appears_at_once_and_a_dead_engine_is_reported_as_gone(stage: Stage, browser: Chromium) -> None:
+def test_a_rollback_appears_at_once_and_a_dead_engine_is_reported_as_gone(stage: EngineRig, browser: Chromium) -> None:
     browser.size(390, 800, mobile=True)
     stage.climb(2)
     browser.open(stage.view.engine.address + "/")

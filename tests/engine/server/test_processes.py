@@ -18,32 +18,32 @@ from engine.client.client import EngineClient
 from engine.rollout.state import Actor
 from engine.store import log
 from engine.store.folder import Intent
-from tests.engine.service.stage import QUIET, TEXT, Stage, kill_mid_write
+from tests.engine.service.rig import QUIET, TEXT, EngineRig, kill_mid_write
 from tests.machine import crowd
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("processes")) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path_factory.mktemp("processes")) as made:
         made.engine()
         yield made
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """For tests that need no documents."""
-    with Stage(tmp_path_factory.mktemp("quiet"), QUIET) as made:
+    with EngineRig(tmp_path_factory.mktemp("quiet"), QUIET) as made:
         yield made
 
 
-def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(stage: Stage) -> None:
+def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(stage: EngineRig) -> None:
     stage.climb(4)
     assert stage.folder.is_armed()
     assert stage.until(lambda: stage.view.percent_bp == 5000 and stage.view.methods["llm"] > 0)
     assert stage.view.effective_bp == 5000
 
 
-def test_the_plan_s_own_metrics_lines_work(stage: Stage) -> None:
+def test_the_plan_s_own_metrics_lines_work(stage: EngineRig) -> None:
     stage.climb(4)
     assert stage.until(lambda: stage.view.error_rate.n > 3)
     with urllib.request.urlopen(f"{stage.view.engine.address}/metrics") as answer:
@@ -59,7 +59,7 @@ def test_the_plan_s_own_metrics_lines_work(stage: Stage) -> None:
         assert b"keyword_extraction_error_rate" in answer.read()
 
 
-def test_tcp_has_no_control_routes_and_no_one_can_impersonate_a_user(stage: Stage) -> None:
+def test_tcp_has_no_control_routes_and_no_one_can_impersonate_a_user(stage: EngineRig) -> None:
     address = stage.view.engine.address
     for kind in ("promote", "rollback", "stop"):
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -75,7 +75,7 @@ def test_tcp_has_no_control_routes_and_no_one_can_impersonate_a_user(stage: Stag
     assert refused.value.code == 403
 
 
-def test_a_promotion_with_a_stale_epoch_is_refused(stage: Stage) -> None:
+def test_a_promotion_with_a_stale_epoch_is_refused(stage: EngineRig) -> None:
     stage.climb(2)
     epoch = stage.reader.state().epoch
     reply = stage.client.command("promote", epoch=epoch - 1, override=True, reason="an old screen")
@@ -83,7 +83,7 @@ def test_a_promotion_with_a_stale_epoch_is_refused(stage: Stage) -> None:
     assert "changed after you looked" in reply.sentence
 
 
-def test_ratings_count_in_the_gate_as_they_come(quiet: Stage) -> None:
+def test_ratings_count_in_the_gate_as_they_come(quiet: EngineRig) -> None:
     stage = quiet
     stage.running()
     stage.climb(3)
@@ -97,7 +97,7 @@ def test_ratings_count_in_the_gate_as_they_come(quiet: Stage) -> None:
         assert stage.until(lambda least=60 * batch: rated() >= least), rated()  # type: ignore[misc]
 
 
-def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Stage) -> None:
+def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: EngineRig) -> None:
     stage.climb(5)
     going = threading.Event()
     going.set()
@@ -134,7 +134,7 @@ def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Stag
     assert stage.until(lambda: stage.reader.state().percent_bp == 0)  # recorded, too
 
 
-def test_a_manual_rollback_can_be_undone_and_re_arms(stage: Stage) -> None:
+def test_a_manual_rollback_can_be_undone_and_re_arms(stage: EngineRig) -> None:
     stage.climb(3)  # at least: after a rollback the way up returns to the stage that it left
     before = stage.reader.state()
     assert before.percent_bp >= 2500
@@ -148,7 +148,7 @@ def test_a_manual_rollback_can_be_undone_and_re_arms(stage: Stage) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
-def test_an_intent_is_by_the_owner_of_its_file_and_shows_nothing_that_acts(quiet: Stage) -> None:
+def test_an_intent_is_by_the_owner_of_its_file_and_shows_nothing_that_acts(quiet: EngineRig) -> None:
     stage = quiet
     engine = stage.running()
     stage.climb(2)
@@ -167,14 +167,14 @@ def test_an_intent_is_by_the_owner_of_its_file_and_shows_nothing_that_acts(quiet
     assert "\n" not in parsed["reason"]
 
 
-def test_removing_the_file_manually_is_a_rollback(stage: Stage) -> None:
+def test_removing_the_file_manually_is_a_rollback(stage: EngineRig) -> None:
     stage.climb(3)
     subprocess.run(["rm", str(stage.folder.armed)], check=True)
     assert stage.until(lambda: stage.reader.state().percent_bp == 0)
     assert "armed file was removed" in stage.reader.log(5, kind="rollback")[0].sentence
 
 
-def test_a_rollback_while_the_engine_is_stopped_is_kept_and_applied_first(stage: Stage) -> None:
+def test_a_rollback_while_the_engine_is_stopped_is_kept_and_applied_first(stage: EngineRig) -> None:
     stage.climb(3)
     pid = stage.pid
     os.kill(pid, signal.SIGSTOP)
@@ -189,7 +189,7 @@ def test_a_rollback_while_the_engine_is_stopped_is_kept_and_applied_first(stage:
     assert any("the engine is stuck" in d.sentence for d in stage.reader.log(5))
 
 
-def test_restore_serves_frequency_keywords_at_once_and_can_be_undone(stage: Stage) -> None:
+def test_restore_serves_frequency_keywords_at_once_and_can_be_undone(stage: EngineRig) -> None:
     stage.climb(4)
     assert stage.until(lambda: stage.client.command("restore", dry_run=True).data["documents"] > 5)
     assert stage.client.rollback("bad keywords").ok
@@ -200,7 +200,7 @@ def test_restore_serves_frequency_keywords_at_once_and_can_be_undone(stage: Stag
     assert stage.client.command("undo_restore").data["documents"] <= reply.data["documents"]
 
 
-def test_a_trigger_rolls_back_automatically_and_locks_promotion(stage: Stage) -> None:
+def test_a_trigger_rolls_back_automatically_and_locks_promotion(stage: EngineRig) -> None:
     stage.climb(4)
     assert stage.client.command("fault", name="error_rate", value=0.5).ok
     try:
@@ -215,7 +215,7 @@ def test_a_trigger_rolls_back_automatically_and_locks_promotion(stage: Stage) ->
     assert stage.reader.evidence(state.last_rev)["trigger"]
 
 
-def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(stage: Stage) -> None:
+def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(stage: EngineRig) -> None:
     """Twice here; fifty times by `python -m tests.bench.bench_kill`."""
     for _ in range(2):
         kill_mid_write(stage)
@@ -225,7 +225,7 @@ def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(stage
     assert stage.until(lambda: not stage.folder.is_locked())
 
 
-def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: Stage) -> None:
+def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: EngineRig) -> None:
     assert not stage.folder.is_locked()
     actor = Actor("night", os.getuid())
     result = EngineClient(stage.folder, stage.plan, actor).rollback("no one is there")
@@ -236,13 +236,13 @@ def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: Stage
     assert stage.reader.read(log.verify).ok
 
 
-def test_the_command_line_states_that_the_engine_is_dead(stage: Stage) -> None:
+def test_the_command_line_states_that_the_engine_is_dead(stage: EngineRig) -> None:
     done = stage.cli("status")
     assert done.returncode == 1
     assert "not running" in done.stdout
 
 
-def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_reports_it(quiet: Stage) -> None:
+def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_reports_it(quiet: EngineRig) -> None:
     stage = quiet
     stage.running()
     stage.climb(3)
@@ -254,7 +254,7 @@ def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_reports_it(qui
 
 @pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was requested")])
 def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_explains_why_it_is_zero(
-    quiet: Stage, to_stage: str, why: str
+    quiet: EngineRig, to_stage: str, why: str
 ) -> None:
     stage = quiet
     process = stage.running()
@@ -271,7 +271,9 @@ def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_explains_why_it_i
 
 
 @pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was requested")])
-def test_a_rollback_to_a_stage_without_an_engine_explains_why_it_is_zero(quiet: Stage, to_stage: str, why: str) -> None:
+def test_a_rollback_to_a_stage_without_an_engine_explains_why_it_is_zero(
+    quiet: EngineRig, to_stage: str, why: str
+) -> None:
     stage = quiet
     process = stage.running()
     stage.climb(3)

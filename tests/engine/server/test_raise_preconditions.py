@@ -12,22 +12,22 @@ import pytest
 from engine.client.client import EngineClient
 from engine.plan.environment import PERCENTAGE
 from engine.rollout.state import Actor
-from tests.engine.service.stage import COMMAND, QUIET, Stage
+from tests.engine.service.rig import COMMAND, QUIET, EngineRig
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with Stage(tmp_path, QUIET) as made:
+def stage(tmp_path: Path) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path, QUIET) as made:
         made.engine()
         yield made
 
 
-def promote(stage: Stage, **more: object) -> bool:
+def promote(stage: EngineRig, **more: object) -> bool:
     fields = {"epoch": stage.reader.state().epoch, "override": True, "reason": "climbing in a test", **more}
     return stage.client.command("promote", **fields).ok
 
 
-def test_a_stale_undo_does_not_cancel_another_persons_later_rollback(stage: Stage) -> None:
+def test_a_stale_undo_does_not_cancel_another_persons_later_rollback(stage: EngineRig) -> None:
     stage.climb(3)
     assert stage.client.rollback("alice's").ok
     seen = stage.reader.state().epoch
@@ -41,7 +41,7 @@ def test_a_stale_undo_does_not_cancel_another_persons_later_rollback(stage: Stag
     assert stage.client.command("undo_rollback", epoch=stage.reader.state().epoch).ok
 
 
-def test_resume_needs_the_epoch_that_was_seen(stage: Stage) -> None:
+def test_resume_needs_the_epoch_that_was_seen(stage: EngineRig) -> None:
     stage.climb(2)
     seen = stage.reader.state().epoch
     assert stage.client.command("hold", reason="lunch").ok
@@ -53,7 +53,7 @@ def test_resume_needs_the_epoch_that_was_seen(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_two_promotions_from_two_shells_climb_one_stage(stage: Stage, named: bool) -> None:
+def test_two_promotions_from_two_shells_climb_one_stage(stage: EngineRig, named: bool) -> None:
     words = ["--store", str(stage.folder.path), "--plan", str(stage.plan_path)]
     for target in (2, 3, 4):
         stage.climb(target - 1)
@@ -64,14 +64,16 @@ def test_two_promotions_from_two_shells_climb_one_stage(stage: Stage, named: boo
         assert stage.reader.state().stage == target
 
 
-def test_promotions_one_after_the_other_climb_one_stage_each(stage: Stage) -> None:
+def test_promotions_one_after_the_other_climb_one_stage_each(stage: EngineRig) -> None:
     for target in (1, 2, 3):
         assert stage.cli("promote", "--override", "--reason", "a script climbs").returncode == 0
         assert stage.reader.state().stage == target
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.15, 0.6, 1.2, 1.8])
-def test_a_removed_armed_file_beats_a_promotion_that_comes_before_it_is_recorded(stage: Stage, delay: float) -> None:
+def test_a_removed_armed_file_beats_a_promotion_that_comes_before_it_is_recorded(
+    stage: EngineRig, delay: float
+) -> None:
     stage.climb(2)
     stage.folder.armed.unlink()
     time.sleep(delay)
@@ -85,7 +87,7 @@ def test_a_removed_armed_file_beats_a_promotion_that_comes_before_it_is_recorded
     assert promote(stage)  # the one who decides now has seen it
 
 
-def test_an_armed_file_removed_at_0_percent_is_recorded_before_the_first_canary(stage: Stage) -> None:
+def test_an_armed_file_removed_at_0_percent_is_recorded_before_the_first_canary(stage: EngineRig) -> None:
     stage.climb(1)
     stage.folder.armed.unlink()
     assert not promote(stage)
@@ -94,7 +96,7 @@ def test_an_armed_file_removed_at_0_percent_is_recorded_before_the_first_canary(
     assert stage.percent_bp == 1000
 
 
-def test_an_armed_file_that_someone_else_made_opens_nothing_and_is_removed(stage: Stage) -> None:
+def test_an_armed_file_that_someone_else_made_opens_nothing_and_is_removed(stage: EngineRig) -> None:
     stage.climb(2)
     assert stage.client.rollback("off").ok
     stage.folder.armed.write_text("made at 1.0 by engine 1\n")
@@ -113,7 +115,7 @@ def test_an_exported_ceiling_and_a_restart_before_a_promotion_raise_it(
 ) -> None:
     """The plan's own way: export the next stage's percentage, restart, promote."""
     monkeypatch.setenv(PERCENTAGE, "10")
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         engine = stage.engine()
         stage.climb(2)
         assert stage.cli("stop").returncode == 0
@@ -129,7 +131,7 @@ def test_the_ceiling_outlives_the_environment_and_only_a_person_raises_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PERCENTAGE, "10")
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         engine = stage.engine()
         stage.climb(4)
         assert stage.until(lambda: stage.view.percent_bp == 5000 and stage.view.effective_bp == 1000)

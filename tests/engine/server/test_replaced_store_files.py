@@ -13,7 +13,7 @@ import pytest
 
 from engine.service import loop, snapshot
 from tests.engine.routing.running_engine import FULL, running
-from tests.engine.service.stage import QUIET, TEXT, Stage
+from tests.engine.service.rig import QUIET, TEXT, EngineRig
 from tests.stub_llm import StubLlm
 
 
@@ -65,7 +65,7 @@ def folder_swapped(store: Path, copy: Path) -> Path:
 def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
     tmp_path: Path, swap: Callable[[Path, Path], Path | None]
 ) -> None:
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         engine = stage.engine()
         stage.climb(2)
         copy = tmp_path / "copy.db"

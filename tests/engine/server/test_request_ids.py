@@ -9,17 +9,17 @@ import pytest
 
 from engine.store import log
 from engine.store.folder import Intent
-from tests.engine.service.stage import QUIET, Stage
+from tests.engine.service.rig import QUIET, EngineRig
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("ids"), QUIET) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path_factory.mktemp("ids"), QUIET) as made:
         made.engine()
         yield made
 
 
-def test_a_rollback_with_the_id_of_an_earlier_one_rolls_back(stage: Stage) -> None:
+def test_a_rollback_with_the_id_of_an_earlier_one_rolls_back(stage: EngineRig) -> None:
     stage.climb(3)
     first = stage.client.command("rollback", request_id="twice", reason="one")
     assert first.ok
@@ -34,7 +34,7 @@ def test_a_rollback_with_the_id_of_an_earlier_one_rolls_back(stage: Stage) -> No
         stage.climb(3)
 
 
-def test_the_same_rollback_sent_again_while_it_is_in_force_is_one(stage: Stage) -> None:
+def test_the_same_rollback_sent_again_while_it_is_in_force_is_one(stage: EngineRig) -> None:
     stage.climb(3)
     first = stage.client.command("rollback", request_id="lost answer", reason="slow line")
     rows = stage.kinds().count("rollback")
@@ -45,7 +45,7 @@ def test_the_same_rollback_sent_again_while_it_is_in_force_is_one(stage: Stage) 
     assert stage.kinds().count("rollback") == rows
 
 
-def test_a_rollback_with_a_promotions_id_rolls_back_and_proves_itself(stage: Stage) -> None:
+def test_a_rollback_with_a_promotions_id_rolls_back_and_proves_itself(stage: EngineRig) -> None:
     epoch = stage.reader.state().epoch
     reply = stage.client.command("promote", request_id="up", epoch=epoch, override=True, reason="a test climbs")
     assert reply.ok, reply.sentence
@@ -57,7 +57,7 @@ def test_a_rollback_with_a_promotions_id_rolls_back_and_proves_itself(stage: Sta
     assert proof["effective_ms"] is not None
 
 
-def test_another_request_under_a_used_id_is_refused_and_the_same_one_answered(stage: Stage) -> None:
+def test_another_request_under_a_used_id_is_refused_and_the_same_one_answered(stage: EngineRig) -> None:
     fields = {"kind": "lesson", "text": "written once"}
     assert stage.client.command("note", request_id="note-1", **fields).ok
     rev = stage.reader.state().rev
@@ -73,7 +73,7 @@ def test_another_request_under_a_used_id_is_refused_and_the_same_one_answered(st
 
 @pytest.mark.parametrize("request_id", ["x" * 65, "two  spaces", "a\nb"])
 def test_an_id_that_would_be_cut_or_cleaned_is_refused_but_a_rollback_goes_through(
-    stage: Stage, request_id: str
+    stage: EngineRig, request_id: str
 ) -> None:
     refused = stage.client.command("hold", request_id=request_id, reason="a test")
     assert not refused.ok
@@ -83,7 +83,7 @@ def test_an_id_that_would_be_cut_or_cleaned_is_refused_but_a_rollback_goes_throu
     assert stage.until(lambda: stage.percent_bp == 0, 2)
 
 
-def test_an_intent_with_a_used_id_is_applied(stage: Stage) -> None:
+def test_an_intent_with_a_used_id_is_applied(stage: EngineRig) -> None:
     stage.climb(2)
     used = stage.client.command("note", request_id="note-2", kind="lesson", text="took the id")
     assert used.ok

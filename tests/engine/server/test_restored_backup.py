@@ -8,11 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 
 def test_a_backup_that_is_put_back_is_at_zero_and_unarmed_until_a_person_goes_up_again(tmp_path: Path) -> None:
-    with Stage(tmp_path / "place", speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
+    with EngineRig(tmp_path / "place", speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
         stage.engine()
         stage.climb(2)
         made = json.loads(stage.cli("backup", str(tmp_path / "copy.db"), "--json").stdout)
@@ -50,7 +50,7 @@ def numbers_that_look_like_moments(value: Any, where: str = "") -> list[str]:
 
 
 def test_every_json_has_its_moments_in_iso(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=60.0) as stage:
+    with EngineRig(tmp_path, speed=60.0) as stage:
         stage.engine()
         stage.climb(4)
         assert stage.until(lambda: stage.view.methods.get("llm", 0) >= 5, 40)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.rig import TEXT, EngineRig
 
 FAKETIME = next(iter(glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
 DAY = 86400
@@ -41,7 +41,7 @@ class WallClock:
             environ.setenv("FAKETIME_FORCE_MONOTONIC_FIX", "0")
             yield
 
-    def engine(self, stage: Stage) -> None:
+    def engine(self, stage: EngineRig) -> None:
         with self.for_engines():
             stage.engine()
 
@@ -58,24 +58,24 @@ def wall(tmp_path: Path) -> WallClock:
     return WallClock(tmp_path / "offset")
 
 
-def count(stage: Stage, table: str) -> int:
+def count(stage: EngineRig, table: str) -> int:
     with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
         return int(conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def engine_time(stage: Stage) -> float:
+def engine_time(stage: EngineRig) -> float:
     """What the engine's wall clock reads."""
     return stage.view.at
 
 
-def wait_for_ticks(stage: Stage) -> None:
+def wait_for_ticks(stage: EngineRig) -> None:
     """What the ticks before the last of these asked of the writer has been written: it writes in order."""
     for _ in range(3):
         before = engine_time(stage)
         assert stage.until(lambda before=before: engine_time(stage) != before)  # type: ignore[misc]
 
 
-def store(stage: Stage, name: str) -> None:
+def store(stage: EngineRig, name: str) -> None:
     """Send a document until it is stored, as the answer asks: a busy disk may take longer than the engine waits."""
 
     def stored() -> bool:
@@ -86,7 +86,7 @@ def store(stage: Stage, name: str) -> None:
     assert stage.until(stored, 60)
 
 
-def complain(stage: Stage, count: int, name: str) -> None:
+def complain(stage: EngineRig, count: int, name: str) -> None:
     for n in range(count):
         fields = {"kind": "complaint", "text": "nothing is found", "id": f"{name}-{n}"}
         status, answer = stage.client.request("POST", "/v1/feedback", fields, 10.0)
@@ -94,7 +94,7 @@ def complain(stage: Stage, count: int, name: str) -> None:
 
 
 def test_a_machine_s_clock_two_months_ahead_deletes_nothing_and_is_logged(tmp_path: Path, wall: WallClock) -> None:
-    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+    with EngineRig(tmp_path, speed=None, settings=QUIET) as stage:
         wall.engine(stage)
         for n in range(20):
             store(stage, f"d{n}")
@@ -124,7 +124,7 @@ def test_a_machine_s_clock_two_months_ahead_deletes_nothing_and_is_logged(tmp_pa
 
 def test_complaints_count_after_a_clock_that_was_two_hours_ahead(tmp_path: Path, wall: WallClock) -> None:
     """The engine entered its stage in what is the future now, was stopped, and starts with the right time."""
-    with Stage(tmp_path, speed=None, settings=QUIET) as stage:
+    with EngineRig(tmp_path, speed=None, settings=QUIET) as stage:
         wall.set(7200)
         wall.engine(stage)
         stage.climb(2)

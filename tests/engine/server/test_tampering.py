@@ -12,22 +12,22 @@ import pytest
 from msgspec.structs import replace
 
 from engine.store import database, log
-from tests.engine.service.stage import QUIET, Stage
+from tests.engine.service.rig import QUIET, EngineRig
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with Stage(tmp_path, QUIET) as made:
+def stage(tmp_path: Path) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path, QUIET) as made:
         made.engine()
         yield made
 
 
-def change(stage: Stage, statement: str, *values: object) -> None:
+def change(stage: EngineRig, statement: str, *values: object) -> None:
     with contextlib.closing(sqlite3.connect(stage.folder.database, timeout=10.0, isolation_level=None)) as other:
         other.execute(statement, values)
 
 
-def llm_calls(stage: Stage) -> int:
+def llm_calls(stage: EngineRig) -> int:
     row = stage.reader.read(
         lambda conn: conn.execute("SELECT count(*) FROM extraction WHERE attempted OR method = 'llm'").fetchone()
     )
@@ -35,7 +35,7 @@ def llm_calls(stage: Stage) -> int:
 
 
 @pytest.mark.parametrize("stage_number", [1, 2])
-def test_a_percentage_written_into_the_row_is_0_percent_and_an_alarm(stage: Stage, stage_number: int) -> None:
+def test_a_percentage_written_into_the_row_is_0_percent_and_an_alarm(stage: EngineRig, stage_number: int) -> None:
     stage.climb(stage_number)
     before = llm_calls(stage)
     change(stage, "UPDATE control SET percent_bp = 10000")
@@ -51,7 +51,7 @@ def test_a_percentage_written_into_the_row_is_0_percent_and_an_alarm(stage: Stag
     assert stage_number == 2 or llm_calls(stage) == before
 
 
-def test_verify_covers_the_rows_columns(stage: Stage) -> None:
+def test_verify_covers_the_rows_columns(stage: EngineRig) -> None:
     stage.climb(2)
     stage.processes[-1].kill()
     stage.processes[-1].wait()
@@ -67,13 +67,13 @@ def test_verify_covers_the_rows_columns(stage: Stage) -> None:
         assert stage.reader.read(log.verify).ok
 
 
-def test_an_empty_head_is_an_error(stage: Stage) -> None:
+def test_an_empty_head_is_an_error(stage: EngineRig) -> None:
     done = stage.cli("log", "--verify", "--head", "")
     assert done.returncode == 2
     assert "is not a head" in done.stderr
 
 
-def test_a_row_changed_while_no_engine_ran_is_rolled_back_at_the_start(stage: Stage) -> None:
+def test_a_row_changed_while_no_engine_ran_is_rolled_back_at_the_start(stage: EngineRig) -> None:
     stage.climb(2)
     stage.processes[-1].kill()
     stage.processes[-1].wait()
@@ -85,7 +85,7 @@ def test_a_row_changed_while_no_engine_ran_is_rolled_back_at_the_start(stage: St
     assert stage.extract("after the start")["method"] == "frequency"
 
 
-def test_a_whole_decision_forged_into_the_log_is_not_in_force(stage: Stage) -> None:
+def test_a_whole_decision_forged_into_the_log_is_not_in_force(stage: EngineRig) -> None:
     """Its chain is valid and the row agrees with it: the only sign is that this engine did not record it."""
     stage.climb(2)
     conn = database.open_writer(stage.folder, "NORMAL", 10.0)
@@ -108,7 +108,7 @@ def test_a_whole_decision_forged_into_the_log_is_not_in_force(stage: Stage) -> N
     assert any("ALARM" in sentence for _, sentence in stage.view.events)
 
 
-def test_no_raise_on_a_row_that_differs(stage: Stage) -> None:
+def test_no_raise_on_a_row_that_differs(stage: EngineRig) -> None:
     stage.climb(1)
     state = stage.reader.state()
     text = stage.reader.read(lambda conn: conn.execute("SELECT state FROM control").fetchone()[0])
@@ -119,7 +119,7 @@ def test_no_raise_on_a_row_that_differs(stage: Stage) -> None:
     assert stage.percent_bp == 0
 
 
-def test_a_planted_trigger_is_dropped_before_it_acts_and_is_an_alarm(stage: Stage) -> None:
+def test_a_planted_trigger_is_dropped_before_it_acts_and_is_an_alarm(stage: EngineRig) -> None:
     blocks = "CREATE TRIGGER blocks BEFORE INSERT ON decision BEGIN SELECT RAISE(ABORT, 'no'); END"
     stage.climb(2)
     change(stage, blocks)

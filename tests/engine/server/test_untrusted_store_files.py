@@ -16,7 +16,7 @@ from console.terminal.escape import keep
 from engine import files
 from engine.service.apply import Applier
 from engine.store import backup, database, ownership
-from tests.engine.service.stage import QUIET, Stage
+from tests.engine.service.rig import QUIET, EngineRig
 from tests.machine import crowd
 
 SECRET = "no one may change this"
@@ -48,7 +48,7 @@ Plant = Callable[[Path, Path], None]
 
 
 def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(tmp_path: Path, target: Path) -> None:
-    with Stage(tmp_path / "stage", QUIET) as stage:
+    with EngineRig(tmp_path / "stage", QUIET) as stage:
         stage.engine()
         for plant in PLANTED:
             plant(stage.folder.path / f"x-{plant.__name__}.intent", target)
@@ -68,7 +68,7 @@ def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(tmp
 def test_an_engine_starts_and_serves_beside_what_was_planted(
     tmp_path: Path, target: Path, plant: Plant, names: tuple[str, ...]
 ) -> None:
-    with Stage(tmp_path / "stage", QUIET, settings={"apply.env_file": str(tmp_path / "rollout.env")}) as stage:
+    with EngineRig(tmp_path / "stage", QUIET, settings={"apply.env_file": str(tmp_path / "rollout.env")}) as stage:
         stage.folder.prepare()
         (stage.folder.path / "lock").touch()
         for name in names:
@@ -84,7 +84,7 @@ def test_an_engine_starts_and_serves_beside_what_was_planted(
 def test_what_an_engine_cannot_do_without_is_refused_at_once(
     tmp_path: Path, target: Path, plant: Plant, name: str
 ) -> None:
-    with Stage(tmp_path / "stage", QUIET) as stage:
+    with EngineRig(tmp_path / "stage", QUIET) as stage:
         database.create(stage.folder)
         path = stage.folder.path / name
         path.unlink(missing_ok=True)
@@ -102,7 +102,7 @@ def test_what_an_engine_cannot_do_without_is_refused_at_once(
 
 @pytest.mark.parametrize("plant", [a_pipe, a_folder, a_link])
 def test_looking_at_the_lock_waits_for_nothing(tmp_path: Path, target: Path, plant: Plant) -> None:
-    with Stage(tmp_path / "stage", QUIET) as stage:
+    with EngineRig(tmp_path / "stage", QUIET) as stage:
         stage.folder.prepare()
         plant(stage.folder.lock, target)
         with pytest.raises(OSError, match=r"regular|symbolic"):
@@ -110,7 +110,7 @@ def test_looking_at_the_lock_waits_for_nothing(tmp_path: Path, target: Path, pla
 
 
 def test_a_writing_connection_follows_no_planted_log(tmp_path: Path, target: Path) -> None:
-    with Stage(tmp_path / "stage", QUIET) as stage:
+    with EngineRig(tmp_path / "stage", QUIET) as stage:
         database.create(stage.folder)
         Path(f"{stage.folder.database}-wal").unlink(missing_ok=True)
         Path(f"{stage.folder.database}-wal").symlink_to(target)
@@ -132,7 +132,7 @@ def test_an_output_follows_no_planted_link(tmp_path: Path, target: Path, name: s
 def test_a_backup_and_a_kept_screen_follow_no_planted_link(
     tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Stage(tmp_path / "stage", QUIET) as stage:
+    with EngineRig(tmp_path / "stage", QUIET) as stage:
         database.create(stage.folder)
         for name in ("copy.db.part", "copy.db"):
             (tmp_path / name).symlink_to(target)
@@ -182,7 +182,7 @@ async def test_what_was_applied_is_written_through_no_link(tmp_path: Path, targe
     ],
 )  # fmt: skip
 def test_an_address_from_the_store_is_an_address_or_nothing(tmp_path: Path, address: str) -> None:
-    with Stage(tmp_path / "stage", QUIET, settings={"http.port": 8080}) as stage:
+    with EngineRig(tmp_path / "stage", QUIET, settings={"http.port": 8080}) as stage:
         line = "curl -s http://localhost:8080/metrics"
         assert localized(line, stage.plan, address) == line
         assert localized(line, stage.plan, "http://127.0.0.1:9") == "curl -s http://127.0.0.1:9/metrics"
@@ -190,7 +190,7 @@ def test_an_address_from_the_store_is_an_address_or_nothing(tmp_path: Path, addr
 
 
 def test_a_command_to_copy_is_quoted(tmp_path: Path) -> None:
-    with Stage(tmp_path / "a $(touch hacked) folder", QUIET) as stage:
+    with EngineRig(tmp_path / "a $(touch hacked) folder", QUIET) as stage:
         stage.folder.prepare()
         stage.folder.armed.mkdir()  # cannot be removed as a file
         assert f"rm '{stage.folder.armed}'" in stage.client.rollback("quoted").sentence

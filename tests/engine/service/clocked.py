@@ -12,7 +12,7 @@ from engine.rollout.state import Actor
 from engine.server import commands
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 ALICE = Actor("alice", 1000)
 NOBODY_ANSWERS: Mapping[str, object] = {"llm.url": "http://127.0.0.1:9"}
@@ -24,7 +24,7 @@ class Clocked:
     def __init__(
         self, root: Path, settings: Mapping[str, object] = NOBODY_ANSWERS, environ: Mapping[str, str] | None = None
     ) -> None:
-        self.stage = Stage(root, settings={**NOBODY_ANSWERS, **settings})
+        self.stage = EngineRig(root, settings={**NOBODY_ANSWERS, **settings})
         self.clock = ManualClock(time.time())
         self.engine = Engine(self.stage.plan, self.stage.folder, self.clock, environ=environ)
         self.loop = ControlLoop(self.engine)

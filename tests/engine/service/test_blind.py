@@ -21,7 +21,7 @@ from engine.service.blindness import SilenceDetector, Unseen
 from engine.store import log
 from tests.engine.messages.servers import http_server
 from tests.engine.service.clocked import Clocked
-from tests.engine.service.stage import TEXT
+from tests.engine.service.rig import TEXT
 
 pytestmark = pytest.mark.anyio
 BLIND_S, STEP_DOWN_S = 120.0, 1800.0

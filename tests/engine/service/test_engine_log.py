@@ -12,7 +12,7 @@ import pytest
 
 from engine.server import process
 from tests.engine.service.clocked import Clocked
-from tests.engine.service.stage import COMMAND, QUIET, Stage
+from tests.engine.service.rig import COMMAND, QUIET, EngineRig
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "LOG_BYTES", 100)
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         stage.folder.prepare()
         stage.folder.engine_log.write_text("an old line\n" * 20)
         stage.engine()
@@ -81,7 +81,7 @@ for error, foreground, plan, store, output in json.loads(sys.argv[1]):
 
 
 def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_path: Path) -> None:
-    stages: list[tuple[Stage, str, bool]] = []
+    stages: list[tuple[EngineRig, str, bool]] = []
     rows: list[tuple[object, ...]] = []
     for error, words in (
         ("ValueError('boom inside')", "internal fault (ValueError); your settings are not the cause"),
@@ -89,7 +89,7 @@ def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_pa
         ("OSError(28, 'boom inside')", "The engine cannot run: boom inside."),
     ):
         for foreground in (True, False):
-            stage = Stage(tmp_path / str(len(stages)), speed=None)
+            stage = EngineRig(tmp_path / str(len(stages)), speed=None)
             stage.folder.prepare()
             # the standard error of an engine in the background is engine.log
             output = stage.root / "stderr" if foreground else stage.folder.engine_log
@@ -109,7 +109,7 @@ def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_pa
 
 
 def test_an_engine_in_the_foreground_writes_engine_log_too(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None) as stage:
+    with EngineRig(tmp_path, speed=None) as stage:
         served = subprocess.Popen(
             [*COMMAND, *stage._where, "serve"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

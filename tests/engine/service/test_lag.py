@@ -18,7 +18,7 @@ from engine.store.folder import Folder
 from engine.store.writer import Writer
 from engine.worker.batches import PART, Batches
 from engine.worker.line import EngineConnection
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 
 def beats(lag: LoopLag, start: float, count: int, late: float) -> float:
@@ -152,7 +152,7 @@ async def test_a_worker_sends_with_each_document_whether_its_own_loop_was_late()
 
 def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_reports_it(tmp_path: Path) -> None:
     """SIGSTOP and SIGCONT in turn, as a cgroup's quota does it."""
-    with Stage(tmp_path / "starved", speed=1.0) as stage:
+    with EngineRig(tmp_path / "starved", speed=1.0) as stage:
         engine = stage.engine()
         stage.climb(4)
         assert stage.until(lambda: stage.percent_bp == 5000)

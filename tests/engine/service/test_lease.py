@@ -23,7 +23,7 @@ from engine.server.process import wait_until_up
 from engine.service import rollback
 from engine.store import database, log
 from tests.engine.service.clocked import ALICE, Clocked
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.rig import TEXT, EngineRig
 from tests.machine import crowd
 
 # -- one engine ---------------------------------------------------------------------------------------------------------------
@@ -33,13 +33,13 @@ SETTINGS = {"store.resume": "safe", "trigger_settings.lease": "2s", "llm.url": "
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """One store for a life of engines, each test on the one that runs then."""
-    with Stage(tmp_path_factory.mktemp("lease"), 1.0, SETTINGS) as made:
+    with EngineRig(tmp_path_factory.mktemp("lease"), 1.0, SETTINGS) as made:
         yield made
 
 
-def ask_four(stage: Stage, tag: str) -> tuple[list[threading.Thread], list[dict[str, Any]]]:
+def ask_four(stage: EngineRig, tag: str) -> tuple[list[threading.Thread], list[dict[str, Any]]]:
     """Four clients that wait for an answer each."""
     answers: list[dict[str, Any]] = []
     text = f"{TEXT} {tag}"  # not known to the cache
@@ -50,7 +50,7 @@ def ask_four(stage: Stage, tag: str) -> tuple[list[threading.Thread], list[dict[
 
 
 def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_at_zero(tmp_path: Path) -> None:
-    with Stage(tmp_path, None, SETTINGS) as stage:  # `rollout serve` is not a rehearsal and takes over none
+    with EngineRig(tmp_path, None, SETTINGS) as stage:  # `rollout serve` is not a rehearsal and takes over none
         first = stage.running()
         stage.climb(2)
         took = []
@@ -74,7 +74,7 @@ def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_
         assert not stage.folder.is_armed()
 
 
-def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_reports_it_and_ends(stage: Stage) -> None:
+def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_reports_it_and_ends(stage: EngineRig) -> None:
     old = stage.running()
     stage.climb(2)
     os.kill(old.pid, signal.SIGSTOP)
@@ -94,7 +94,7 @@ def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_reports_it_an
     assert stage.reader.read(log.verify).ok
 
 
-def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage: Stage) -> None:
+def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage: EngineRig) -> None:
     process = stage.running()
     stage.climb(5)
     assert stage.until(lambda: stage.view.effective_bp == 10_000)
@@ -111,7 +111,7 @@ def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage:
 
 
 def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_view_and_not_a_frozen_engine(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: EngineRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.running()
     monkeypatch.setattr(console.link, "SILENT_S", 0.5)
@@ -129,7 +129,7 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
     watching.reader.close()
 
 
-def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: Stage) -> None:
+def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: EngineRig) -> None:
     """Hanging calls are given up after a while and their documents finished by frequency: no document is dropped."""
     process = stage.running()
     stage.climb(5)

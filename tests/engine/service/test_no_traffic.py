@@ -10,7 +10,7 @@ from engine.clock import ManualClock
 from engine.service.blindness import SilenceDetector
 from engine.store import log
 from tests.engine.service.clocked import Clocked
-from tests.engine.service.stage import TEXT
+from tests.engine.service.rig import TEXT
 from tests.engine.service.test_blind import hanging_service, refused_as, shown
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from engine.rollout.state import ENGINE, Actor
 from engine.service import escalation
 from engine.service.escalation import audience_of, draft, steps
 from tests.console.samples import PLAN
-from tests.engine.service.stage import SETTINGS, Stage
+from tests.engine.service.rig import SETTINGS, EngineRig
 
 CONTACTS = (
     Contact("Technical Lead", "Ann", "+49 1", "[Email]"),
@@ -46,7 +46,7 @@ def test_a_name_of_ones_own_always_carries_the_kernels_uid() -> None:
 
 def test_two_people_in_one_account_are_two_lookers_and_one_approval(tmp_path: Path) -> None:
     """Approvals count people by uid, never by a name that someone chose."""
-    with Stage(tmp_path, speed=None, settings={**SETTINGS, "stages[preparation].approvals": 2}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "stages[preparation].approvals": 2}) as stage:
         stage.engine()
         alice = EngineClient(
             stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/1"), acting_name="alice"
@@ -67,7 +67,7 @@ def test_two_people_in_one_account_are_two_lookers_and_one_approval(tmp_path: Pa
 
 
 def test_the_right_to_promote_is_the_accounts_and_not_a_chosen_names(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None, settings={**SETTINGS, "access.promote": ["alice"]}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "access.promote": ["alice"]}) as stage:
         stage.engine()
         me = name_of(os.getuid())
         assert me != "alice"
@@ -79,7 +79,7 @@ def test_the_right_to_promote_is_the_accounts_and_not_a_chosen_names(tmp_path: P
 
 def test_access_of_the_account_holds_under_any_name(tmp_path: Path) -> None:
     assert Access(promote=("x",))
-    with Stage(tmp_path, speed=None, settings={**SETTINGS, "access.promote": [name_of(os.getuid())]}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "access.promote": [name_of(os.getuid())]}) as stage:
         stage.engine()
         reply = EngineClient(stage.folder, stage.plan, acting_name="alice").command("approve")
         assert "[access]" not in reply.sentence
@@ -114,7 +114,7 @@ def test_a_role_that_no_contact_has_is_a_mistake_of_the_plan(tmp_path: Path) -> 
 def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
     """A real engine on a rehearsal's clock: one message to the first contact, none after K."""
     settings = {**SETTINGS, "notify.escalate_to": ["Technical Lead", "Product Owner"], "notify.escalate_after": "8m"}
-    with Stage(tmp_path, speed=240.0, settings=settings) as stage:
+    with EngineRig(tmp_path, speed=240.0, settings=settings) as stage:
         stage.engine()
         stage.climb(2)
         stage.client.command("fault", name="error_rate", value=1.0)
@@ -140,7 +140,7 @@ def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
 
 
 def test_a_hand_over_note_is_in_the_view_and_in_the_log(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None) as stage:
+    with EngineRig(tmp_path, speed=None) as stage:
         stage.engine()
         assert stage.view.handover is None
         assert stage.client.command("note", kind="handover", text="ollama-2 flaps; leave it").ok

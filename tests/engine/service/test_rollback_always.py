@@ -24,13 +24,13 @@ from engine.client.identity import whoami
 from engine.rollout.state import Actor
 from engine.store import database, log
 from engine.store.folder import Folder
-from tests.engine.service.stage import QUIET, TEXT, Stage, as_nobody
+from tests.engine.service.rig import QUIET, TEXT, EngineRig, as_nobody
 from tests.machine import crowd
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(tmp_path_factory.mktemp("always"), QUIET) as made:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+    with EngineRig(tmp_path_factory.mktemp("always"), QUIET) as made:
         made.engine()
         yield made
 
@@ -63,7 +63,7 @@ def fill(disk: Path) -> Path:
 # -- the engine busy, stopped, out of reach ---------------------------------------------------------------------------------
 
 
-def test_at_100_percent_cpu(stage: Stage) -> None:
+def test_at_100_percent_cpu(stage: EngineRig) -> None:
     stage.climb(4)
     going = threading.Event()
     going.set()
@@ -93,7 +93,7 @@ def test_at_100_percent_cpu(stage: Stage) -> None:
     assert recorded
 
 
-def test_without_the_socket_file_which_is_recreated(stage: Stage) -> None:
+def test_without_the_socket_file_which_is_recreated(stage: EngineRig) -> None:
     stage.climb(3)
     stage.folder.socket.unlink()
     result = stage.client.rollback("no socket")
@@ -105,7 +105,7 @@ def test_without_the_socket_file_which_is_recreated(stage: Stage) -> None:
     assert stage.proof(result.request_id)["effective_ms"] is not None
 
 
-def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(stage: Stage) -> None:
+def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(stage: EngineRig) -> None:
     stage.climb(3)
     whole = stage.plan_path.read_text()
     stage.plan_path.write_text("[[stages]\nthis is not TOML")
@@ -119,7 +119,7 @@ def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(stage: Stage) 
     assert stage.percent_bp == 0
 
 
-def test_stopped_the_command_line_is_loud_and_the_engine_obeys_when_it_wakes(stage: Stage) -> None:
+def test_stopped_the_command_line_is_loud_and_the_engine_obeys_when_it_wakes(stage: EngineRig) -> None:
     stage.climb(2)
     os.kill(stage.pid, signal.SIGSTOP)
     try:
@@ -137,7 +137,7 @@ def test_stopped_the_command_line_is_loud_and_the_engine_obeys_when_it_wakes(sta
     assert row.decision.evidence["effective_ms"] > 4000  # from the key, not from when the engine woke
 
 
-def test_another_user_without_rights_gets_a_sentence(stage: Stage) -> None:
+def test_another_user_without_rights_gets_a_sentence(stage: EngineRig) -> None:
     stage.climb(2)
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
@@ -151,7 +151,7 @@ def test_another_user_without_rights_gets_a_sentence(stage: Stage) -> None:
 # -- against a promotion ------------------------------------------------------------------------------------------------------
 
 
-def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: Stage) -> None:
+def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: EngineRig) -> None:
     """Whoever comes first, it ends at 0 % without the armed file, and every press that was answered is in the log."""
     stage.climb(1)
     bo = EngineClient(stage.folder, stage.plan, Actor("bo", os.getuid()))
@@ -190,7 +190,7 @@ def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: S
     assert stage.reader.read(log.verify).ok
 
 
-def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill(stage: Stage) -> None:
+def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill(stage: EngineRig) -> None:
     process = stage.running()
     stage.climb(3)
     blocker = database.open_writer(stage.folder, "NORMAL", 5.0)
@@ -222,7 +222,7 @@ def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill
 
 
 def test_on_a_full_disk_the_ballast_lets_it_be_recorded_and_without_it_that_waits_for_room(small_disk: Path) -> None:
-    with Stage(small_disk, QUIET) as stage:
+    with EngineRig(small_disk, QUIET) as stage:
         process = stage.engine()
         stage.climb(2)
         filler = fill(small_disk)
@@ -314,7 +314,7 @@ def test_a_group_shares_the_store_and_its_members_roll_back_under_their_own_name
 
     before = os.umask(0o077)
     try:
-        with Stage(base, QUIET, {"store.group": "games"}) as stage:
+        with EngineRig(base, QUIET, {"store.group": "games"}) as stage:
             os.chmod(base, 0o755)
             process = stage.engine()
             stage.climb(2)
@@ -333,7 +333,7 @@ def test_a_group_shares_the_store_and_its_members_roll_back_under_their_own_name
 
 
 def test_the_database_cannot_be_opened_at_all(tmp_path: Path) -> None:
-    with Stage(tmp_path) as stage:
+    with EngineRig(tmp_path) as stage:
         stage.folder.prepare()
         stage.folder.database.write_bytes(os.urandom(8192))
         stage.folder.prepare_armed_file("")
@@ -347,7 +347,7 @@ def test_the_database_cannot_be_opened_at_all(tmp_path: Path) -> None:
 
 
 def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk: Path) -> None:
-    with Stage(small_disk / "s", speed=None) as stage:
+    with EngineRig(small_disk / "s", speed=None) as stage:
         stage.engine()
         assert stage.client.request("POST", "/v1/extract", {"id": "before", "text": TEXT}, 20.0)[0] == 200
         filler = fill(small_disk)
@@ -365,7 +365,7 @@ def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk:
 
 
 def test_who_rolled_back_is_on_the_disk_before_it_is_answered_that_it_is_not_recorded(tmp_path: Path) -> None:
-    with Stage(tmp_path, QUIET) as stage:
+    with EngineRig(tmp_path, QUIET) as stage:
         engine = stage.engine()
         stage.climb(3)
         holder = sqlite3.connect(stage.folder.database, isolation_level=None)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.server.process import wait_until_up
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 
 
 def heard(manager: socket.socket, wanted: str) -> list[str]:
@@ -26,7 +26,7 @@ def heard(manager: socket.socket, wanted: str) -> list[str]:
 def test_systemd_hears_ready_then_watchdog_while_triggers_are_evaluated_then_stopping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, Stage(tmp_path, speed=None) as stage:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, EngineRig(tmp_path, speed=None) as stage:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(20.0)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
@@ -50,7 +50,7 @@ def test_systemd_hears_ready_then_watchdog_while_triggers_are_evaluated_then_sto
 
 
 def test_a_standby_is_up_and_alive_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, Stage(tmp_path, speed=None) as stage:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, EngineRig(tmp_path, speed=None) as stage:
         stage.engine()
         name = f"rollout-test-{os.getpid()}"  # in Linux's abstract namespace, as some managers have it
         manager.bind("\0" + name)
@@ -65,7 +65,7 @@ def test_a_standby_waits_for_the_port_of_the_engine_that_ended(tmp_path: Path) -
     with socket.socket() as port:
         port.bind(("127.0.0.1", 0))
         port.listen()
-        with Stage(tmp_path, None, {"http.port": port.getsockname()[1]}) as stage:
+        with EngineRig(tmp_path, None, {"http.port": port.getsockname()[1]}) as stage:
             stage.folder.prepare()
             lock = stage.folder.try_lock()
             assert lock is not None

@@ -18,7 +18,7 @@ from engine.extraction.llm.failure import LlmFailure
 from engine.extraction.llm.redact import Redactor
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.model import Llm
-from tests.engine.service.stage import TEXT, Stage
+from tests.engine.service.rig import TEXT, EngineRig
 
 MARKER = 'sk-MARKER/"4711"+never\\shown'
 PASSWORD = "PASSWORD-never-shown"
@@ -113,7 +113,7 @@ def test_a_key_that_every_failure_repeats_is_in_no_output_no_file_and_no_write_a
             "llm.api_key_env": "OUR_KEY",
             "llm.breaker_failures": 100,
         }
-        with Stage(tmp_path, speed=None, settings=settings) as stage:
+        with EngineRig(tmp_path, speed=None, settings=settings) as stage:
             stage.engine()
             stage.climb(5)
             outputs: list[str] = []
@@ -168,7 +168,7 @@ def test_a_refused_key_stops_the_engine_and_the_check_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUR_KEY", "sk-schlüssel-1")
-    with Stage(tmp_path, speed=None, settings={"llm.api_key_env": "OUR_KEY"}) as stage:
+    with EngineRig(tmp_path, speed=None, settings={"llm.api_key_env": "OUR_KEY"}) as stage:
         served = stage.cli("serve")
         assert served.returncode == 1
         assert served.stderr.count("OUR_KEY cannot be sent in an HTTP header: its character 8 of 14 is not ASCII.") == 1

@@ -19,7 +19,7 @@ from engine.client.client import EngineClient
 from engine.store import database, ownership, schema
 from engine.store.folder import Folder, StoreError
 from engine.store.holders import holders
-from tests.engine.service.stage import NOBODY, Stage, as_nobody
+from tests.engine.service.rig import NOBODY, EngineRig, as_nobody
 
 assert schema  # loaded before a child process drops its rights: it may not read this machine's modules
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
@@ -42,7 +42,7 @@ def owners(folder: Path) -> dict[str, int]:
 
 @root_only
 def test_what_an_engine_of_root_makes_belongs_to_the_owner_of_the_folder(home: Path) -> None:
-    with Stage(home, speed=None) as stage:
+    with EngineRig(home, speed=None) as stage:
         process = stage.engine()
         stage.extract("a")
         assert stage.client.command("sign", item="backups", stage=0).sentence  # whatever it answers, it may write
@@ -167,7 +167,7 @@ def test_a_folder_that_root_makes_in_a_persons_folder_is_that_persons(home: Path
 
 
 def test_a_store_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    with Stage(tmp_path, speed=None) as stage:
+    with EngineRig(tmp_path, speed=None) as stage:
         stage.folder.prepare()
         database.create(stage.folder)
         with sqlite3.connect(stage.folder.database) as conn:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.rig import COMMAND, EngineRig
 from tests.engine.worker.llm import Llm
 from tests.machine import crowd
 
@@ -35,9 +35,9 @@ def llm() -> Iterator[Llm]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRig]:
     settings = {"http.port": 0, "environment": "test", "llm.url": llm.url}
-    with Stage(tmp_path_factory.mktemp("jobs"), speed=None, settings=settings) as made:
+    with EngineRig(tmp_path_factory.mktemp("jobs"), speed=None, settings=settings) as made:
         made.engine()
         made.climb(4)
         yield made
@@ -46,7 +46,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Stage]
 class Load:
     """`rollout load --on local:2` in the background."""
 
-    def __init__(self, stage: Stage, *words: str) -> None:
+    def __init__(self, stage: EngineRig, *words: str) -> None:
         self.process = subprocess.Popen(
             [*COMMAND, *stage._where, "load", "--json", "--on", "local:2", *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -65,12 +65,12 @@ class Load:
         return [child for child in children if b"console.upload.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-def active(stage: Stage) -> set[int]:
+def active(stage: EngineRig) -> set[int]:
     """The process ids of workers that hold a lease."""
     return {worker.pid for worker in stage.view.workers if worker.state == "active"}
 
 
-def written(stage: Stage, name: str, documents: int = DOCUMENTS) -> Path:
+def written(stage: EngineRig, name: str, documents: int = DOCUMENTS) -> Path:
     """Half of the documents as JSON lines, half as files; their ids begin with the name."""
     folder = stage.root / name
     folder.mkdir()
@@ -81,7 +81,7 @@ def written(stage: Stage, name: str, documents: int = DOCUMENTS) -> Path:
     return folder
 
 
-def stored(stage: Stage, name: str) -> tuple[int, int]:
+def stored(stage: EngineRig, name: str) -> tuple[int, int]:
     """(documents, extractions) of a load."""
 
     def count(conn: sqlite3.Connection) -> tuple[int, int]:
@@ -100,11 +100,11 @@ def counted_keys(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT count(*) FROM job_key").fetchone()[0])
 
 
-def latest(stage: Stage) -> int:
+def latest(stage: EngineRig) -> int:
     return int(json.loads(stage.cli("jobs", "--json").stdout)["jobs"][0]["id"])
 
 
-def test_a_load_stores_every_document_once_and_both_methods_take_part(stage: Stage, llm: Llm) -> None:
+def test_a_load_stores_every_document_once_and_both_methods_take_part(stage: EngineRig, llm: Llm) -> None:
     folder = written(stage, "plain", FEW)
     load = Load(stage, "--root", str(stage.root), str(folder))
     outcome = load.end()
@@ -119,7 +119,7 @@ def test_a_load_stores_every_document_once_and_both_methods_take_part(stage: Sta
     assert llm.counters["turned_away"] == 0
 
 
-def test_a_back_fill_protects_and_is_not_evidence(stage: Stage) -> None:
+def test_a_back_fill_protects_and_is_not_evidence(stage: EngineRig) -> None:
     folder = written(stage, "old", FEW)
     assert stage.until(lambda: stage.view.error_rate.n > 0)
     n, methods = stage.view.error_rate.n, dict(stage.view.methods)
@@ -133,7 +133,7 @@ def test_a_back_fill_protects_and_is_not_evidence(stage: Stage) -> None:
     assert flagged == (FEW,)
 
 
-def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_none(stage: Stage) -> None:
+def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_none(stage: EngineRig) -> None:
     folder = written(stage, "killed")
     load = Load(stage, "--root", str(stage.root), str(folder))
     assert stage.until(lambda: stored(stage, "killed")[0] > 50)
@@ -149,7 +149,7 @@ def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_n
     assert stored(stage, "killed") == (DOCUMENTS, DOCUMENTS)
 
 
-def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(stage: Stage) -> None:
+def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(stage: EngineRig) -> None:
     folder = written(stage, "driver")
     load = Load(stage, "--root", str(stage.root), str(folder))
     assert stage.until(lambda: stored(stage, "driver")[0] > 50)
@@ -164,7 +164,7 @@ def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(stage: St
     assert stored(stage, "driver") == (DOCUMENTS, DOCUMENTS)
 
 
-def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(stage: Stage, llm: Llm) -> None:
+def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(stage: EngineRig, llm: Llm) -> None:
     stage.climb(4)
     documents = 4 * DOCUMENTS  # both workers still have some when the proof is there
     folder = written(stage, "fallen", documents)
@@ -191,7 +191,7 @@ def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(sta
 
 @pytest.mark.skipif(not HAS_PYARROW, reason="pip install 'rollout-console[parquet]'")
 def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_the_command_are_killed(
-    stage: Stage,
+    stage: EngineRig,
 ) -> None:
     from pyarrow import parquet
 
@@ -221,7 +221,7 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     assert "served from the store" in refused.stderr
 
 
-def test_a_stopped_job_ends_its_workers(stage: Stage) -> None:
+def test_a_stopped_job_ends_its_workers(stage: EngineRig) -> None:
     folder = written(stage, "halted")
     load = Load(stage, "--method", "frequency", "--root", str(stage.root), str(folder))
     assert stage.until(lambda: stored(stage, "halted")[0] > 0)

@@ -23,7 +23,7 @@ import pytest
 from console.upload.driver import JobTrouble, Place, check, place_of
 from console.upload.ray_workers import authenticated
 from tests import warm
-from tests.engine.service.stage import COMMAND, Stage
+from tests.engine.service.rig import COMMAND, EngineRig
 from tests.machine import free_port
 
 DOCUMENTS = 600
@@ -111,7 +111,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed: pip install 'rollout-console[ray]'")
 def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path: Path, cluster: Cluster) -> None:
-    with warm.executed(), Stage(tmp_path / "stage", speed=None) as stage:
+    with warm.executed(), EngineRig(tmp_path / "stage", speed=None) as stage:
         stage.engine()
         path = tmp_path / "documents.jsonl"
         rows = ({"id": f"d/{n}", "text": TEXT.format(n)} for n in range(DOCUMENTS))

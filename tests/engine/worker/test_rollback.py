@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from engine.cluster.lease_times import LEASE_S
-from tests.engine.service.stage import Stage
+from tests.engine.service.rig import EngineRig
 from tests.machine import crowd
 
 TOKEN = "token-of-the-test"
@@ -26,7 +26,7 @@ TOKEN = "token-of-the-test"
 class Caller:
     """A process that calls as often as its lease permits."""
 
-    def __init__(self, stage: Stage, name: str, place: str = "", token: str = "", digest: str = "") -> None:
+    def __init__(self, stage: EngineRig, name: str, place: str = "", token: str = "", digest: str = "") -> None:
         self.path = stage.root / f"{name}.calls"
         self.name = name
         given = (place or str(stage.folder.path), token, name, digest or stage.plan.digest, str(self.path))
@@ -53,10 +53,10 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     os.environ["ROLLOUT_TOKEN"] = TOKEN
     try:
-        with Stage(tmp_path_factory.mktemp("workers"), speed=1.0) as made:
+        with EngineRig(tmp_path_factory.mktemp("workers"), speed=1.0) as made:
             made.engine()
             yield made
     finally:
@@ -64,7 +64,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def two(stage: Stage) -> Iterator[tuple[Caller, Caller]]:
+def two(stage: EngineRig) -> Iterator[tuple[Caller, Caller]]:
     """One worker on the socket, one on TCP with the token, both calling."""
     stage.running()
     stage.climb(2)
@@ -77,11 +77,11 @@ def two(stage: Stage) -> Iterator[tuple[Caller, Caller]]:
             caller.end()
 
 
-def proof(stage: Stage, request_id: str) -> dict[str, Any]:
+def proof(stage: EngineRig, request_id: str) -> dict[str, Any]:
     return stage.proof(request_id, recorded=True)
 
 
-def test_both_workers_stop_at_once_and_the_proof_counts_them(stage: Stage, two: tuple[Caller, Caller]) -> None:
+def test_both_workers_stop_at_once_and_the_proof_counts_them(stage: EngineRig, two: tuple[Caller, Caller]) -> None:
     late: list[float] = []
     for _ in range(5):
         stage.climb(2)
@@ -101,7 +101,7 @@ def test_both_workers_stop_at_once_and_the_proof_counts_them(stage: Stage, two: 
 
 
 def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_it_wakes(
-    stage: Stage, two: tuple[Caller, Caller]
+    stage: EngineRig, two: tuple[Caller, Caller]
 ) -> None:
     stopped, other = two
     stopped.process.send_signal(signal.SIGSTOP)
@@ -128,7 +128,7 @@ def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_i
     assert stopped.last < began  # a line that the stop held up may be written now, of a call from before
 
 
-def test_removing_the_armed_file_is_a_rollback_for_workers_too(stage: Stage, two: tuple[Caller, Caller]) -> None:
+def test_removing_the_armed_file_is_a_rollback_for_workers_too(stage: EngineRig, two: tuple[Caller, Caller]) -> None:
     stage.folder.armed.unlink()
     removed = time.time()
     time.sleep(0.5)
@@ -137,7 +137,7 @@ def test_removing_the_armed_file_is_a_rollback_for_workers_too(stage: Stage, two
 
 
 def test_a_killed_engine_takes_its_workers_with_it_and_the_next_waits_for_their_leases(
-    stage: Stage, two: tuple[Caller, Caller]
+    stage: EngineRig, two: tuple[Caller, Caller]
 ) -> None:
     engine = stage.running()
     engine.kill()
@@ -155,7 +155,7 @@ def test_a_killed_engine_takes_its_workers_with_it_and_the_next_waits_for_their_
     assert all(caller.last < killed + LEASE_S + 0.05 for caller in two), "the next engine is at 0 %"
 
 
-def test_a_worker_of_another_plan_does_not_start(stage: Stage) -> None:
+def test_a_worker_of_another_plan_does_not_start(stage: EngineRig) -> None:
     stage.running()
     caller = Caller(stage, "other", digest="0" * 64)
     try:
@@ -166,7 +166,7 @@ def test_a_worker_of_another_plan_does_not_start(stage: Stage) -> None:
     assert caller.calls == []
 
 
-def test_tcp_without_the_token_gets_no_lease(stage: Stage) -> None:
+def test_tcp_without_the_token_gets_no_lease(stage: EngineRig) -> None:
     stage.running()
     body = json.dumps({"worker": "w", "host": "h", "pid": 1, "identity": {"version": "", "plan": ""}}).encode()
     request = urllib.request.Request(
@@ -177,7 +177,7 @@ def test_tcp_without_the_token_gets_no_lease(stage: Stage) -> None:
     assert refused.value.code == 401
 
 
-def test_the_mark_of_workers_goes_when_none_can_call(stage: Stage, two: tuple[Caller, Caller]) -> None:
+def test_the_mark_of_workers_goes_when_none_can_call(stage: EngineRig, two: tuple[Caller, Caller]) -> None:
     assert stage.folder.has_workers()
     assert stage.until(lambda: {w.name for w in stage.view.workers if w.state == "active"} == {c.name for c in two})
     assert all(f"worker {caller.name} on" in stage.cli("status").stdout for caller in two)

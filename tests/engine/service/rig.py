@@ -37,14 +37,14 @@ SETTINGS: Mapping[str, object] = {"environment": "test", "http.port": 0}
 
 @cache
 def plan_text(settings: str) -> str:
-    """The default plan with these settings, given as JSON. A key takes 30 ms, and many stages ask for the same keys."""
+    """The default plan with these settings, given as JSON. A key takes 30 ms, and many rigs ask for the same keys."""
     text = default_plan_text()
     for place, value in json.loads(settings).items():
         text = set_value(text, place, value)
     return text
 
 
-class Stage:
+class EngineRig:
     """A plan with `settings`, its store under `root`, and the engines that ran on it.
 
     With a `speed` it is a rehearsal's engine: a simulated LLM service, documents that arrive, a calendar that runs faster.
@@ -98,7 +98,7 @@ class Stage:
             process.wait()
         self.reader.close()
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> EngineRig:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -190,7 +190,7 @@ class Stage:
         return by_name
 
 
-def kill_mid_write(stage: Stage) -> int:
+def kill_mid_write(stage: EngineRig) -> int:
     """kill -9 while four clients extract and one decides. How much was acknowledged; AssertionError for anything lost.
 
     What is acknowledged must be in the store with the keywords that were answered, and every decision in the log.
