@@ -1,7 +1,8 @@
 """A table as a screen: a heading, rows in the order of any column, a filter in the title, a line about the selected
 row.
 
-S sorts by the next column; a click on a heading sorts by it, a click on a row selects it, another opens it.
+S sorts by the next column, and after the last one leaves the rows as read; a click on a heading sorts by it, a click on
+a row selects it, another opens it.
 """
 
 from __future__ import annotations
@@ -59,8 +60,12 @@ class Listing(Searching):
     def __init__(self) -> None:
         super().__init__()
         self.rows = Rows()
-        self.sorted_by = -1  # a column; -1: as read
         self.lines: Sequence[ListRow] = ()
+
+    @property
+    def sorted_by(self) -> int:
+        """A column; -1: as read. Remembered while the console runs."""
+        return min(self.console.orders.get(self.TITLE, 0), len(self.COLUMNS)) - 1
 
     # -- for subclasses ------------------------------------------------------------------------------------------------
 
@@ -114,7 +119,7 @@ class Listing(Searching):
         self._head(c, inner, widths)
         body = blocks.below(inner, 1)
         if self.trouble or not lines:
-            message = "nothing matches the filter; esc clears it" if self.text_wanted and self.lines else self.empty()
+            message = "No row matches; esc shows all." if self.text_wanted and self.lines else self.empty()
             text = self.trouble or ("Reading …" if self.busy and not self.lines else message)
             c.block(body.x, body.y, body.width, body.height, text, "bad" if self.trouble else "dim")
         draw(c, body, self.rows, len(lines), lambda index, y: self._line(c, body, y, widths, lines[index]))
@@ -156,10 +161,10 @@ class Listing(Searching):
         self.refreshed()
 
     def action_sort(self) -> None:
-        self.action_sort_by(self.sorted_by + 1 if self.sorted_by + 1 < len(self.COLUMNS) else 0)
+        self.action_sort_by(self.sorted_by + 1 if self.sorted_by + 1 < len(self.COLUMNS) else -1)
 
     def action_sort_by(self, column: int) -> None:
-        self.sorted_by = column
+        self.console.orders[self.TITLE] = column + 1
         self.rows.place(0)
         self.repaint()
 

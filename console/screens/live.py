@@ -23,6 +23,7 @@ WAITING = "waiting for you"
 class Live(Painting):
     NUMBER: ClassVar[int] = 1
     TRAVELS: ClassVar[bool] = True
+    LOG_LAST: ClassVar[bool] = True
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         if c.width < 78 or c.height < 22:

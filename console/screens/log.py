@@ -101,9 +101,7 @@ class Log(Ordered):
             c, area, self.titled("decisions"), f"{len(self.decisions)}{more}" if self.decisions else "", "dim"
         )
         if self.trouble or not self.decisions:
-            message = (
-                "No decision matches; esc in the filter (/) shows all." if self.text_wanted else "No decision yet."
-            )
+            message = "No decision matches; esc shows all." if self.text_wanted else "No decision yet."
             c.block(
                 inner.x,
                 inner.y,

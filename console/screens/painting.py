@@ -18,6 +18,8 @@ from console.widgets.canvas import Canvas, fit, wrapped
 from console.widgets.waiting import WaitingRow
 from engine.view.model import View
 
+LEAST_ROWS = 16  # on a smaller terminal a notice covers what is below it
+
 
 class Painting:
     """Subclasses paint below the header and above the footer."""
@@ -26,6 +28,7 @@ class Painting:
     TRAVELS: ClassVar[bool] = (
         False  # through time: shows the moment that the cursor is at; other screens always show now
     )
+    LOG_LAST: ClassVar[bool] = False  # its last rows are the log's, which a notice may cover for a few seconds
 
     @property
     def console(self) -> PaintApi:
@@ -96,7 +99,24 @@ class Painting:
         return self.console.travel.at if self.TRAVELS else None
 
     def canvas(self, width: int, height: int) -> Canvas:
-        """Paint the whole screen as it is now, at this size."""
+        """Paint the whole screen as it is now, at this size. A notice takes rows of its own where there is text below
+        it."""
+        c = self._painted(width, height)
+        if not self.console.notice:
+            return c
+        lines = self._notice_lines(c)
+        top = height - 1 - bool(self.keys_now()) - len(lines)  # the keys stay readable
+        if not self.LOG_LAST and height - len(lines) >= LEAST_ROWS and not c.blank(top, len(lines)):
+            c = self._painted(width, height - len(lines))
+            c.open(top, len(lines))
+        style = self.console.notice[1]
+        for y, line in enumerate(lines, top):
+            c.fill(0, y, width, style)
+            c.put(1, y, line, style)
+        return c
+
+    def _painted(self, width: int, height: int) -> Canvas:
+        """The screen without a notice."""
         app = self.console
         c = Canvas(width, height, app.ascii_only)
         bars.header(
@@ -115,10 +135,8 @@ class Painting:
             self.nothing(c, y)
         else:
             self.paint(c, v, y + bars.band(c, y, v, not (self.snapshot.fresh or self.snapshot.corrected)))
-        hints = self.keys_now()
-        bars.footer(c, self.NUMBER, app.shows_faults, hints, waiting.badge(self.snapshot, app.rehearsal))
-        if app.notice:
-            self._say(c, *app.notice, bool(hints))
+        badge = waiting.badge(self.snapshot, app.rehearsal)
+        bars.footer(c, self.NUMBER, app.shows_faults, self.keys_now(), badge)
         return c
 
     def keys_now(self) -> tuple[Hint, ...]:
@@ -137,12 +155,11 @@ class Painting:
         c.put(2, y + 1, f"store {self.console.link.folder.path}", "dim", c.width - 4)
         c.spans(2, y + 2, [("R", "key"), (" rolls back to 0 % anyway; it needs no figures", "dim")], c.width - 4)
 
-    def _say(self, c: Canvas, sentence: str, style: str, hints: bool) -> None:
+    def _notice_lines(self, c: Canvas) -> list[str]:
+        """The notice in as many rows as it may take."""
+        sentence, style = self.console.notice or ("", "")
         most = 2 if style == "bar" else max(1, c.height // 5)  # show refusals in full
         lines = wrapped(sentence, c.width - 2)
         if len(lines) > most:
             lines = [*lines[: most - 1], fit(f"{lines[most - 1]} …", c.width - 2)]
-        top = c.height - 1 - bool(hints) - len(lines)  # the keys stay readable
-        for i, line in enumerate(lines):
-            c.fill(0, top + i, c.width, style)
-            c.put(1, top + i, line, style)
+        return lines

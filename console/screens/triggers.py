@@ -116,7 +116,7 @@ class Triggers(Ordered):
             c, area, title, f"{running} running" if running else "none running", "bad+" if running else "dim"
         )
         if not triggers:
-            c.put(inner.x, inner.y, "No trigger matches; esc in the filter (/) shows all.", "dim", inner.width)
+            c.put(inner.x, inner.y, "No trigger matches; esc shows all.", "dim", inner.width)
         draw(
             c,
             inner,

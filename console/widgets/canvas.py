@@ -244,6 +244,17 @@ class Canvas:
                 return action
         return ""
 
+    def blank(self, y: int, rows: int) -> bool:
+        """Whether nothing is written in these rows."""
+        return all(char == " " for row in self.chars[y : y + rows] for char in row)
+
+    def open(self, y: int, rows: int) -> None:
+        """Make room for rows: what is below `y` moves down, and clicks on it too."""
+        self.chars[y:y] = [[" "] * self.width for _ in range(rows)]
+        self.styles[y:y] = [["text"] * self.width for _ in range(rows)]
+        self.zones = [(x, top + rows if top >= y else top, w, h, act) for x, top, w, h, act in self.zones]
+        self.height += rows
+
     def text(self) -> str:
         """The screen as plain text, for a chat or a file."""
         return "\n".join("".join(row).rstrip() for row in self.chars) + "\n"

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from console.app import Console
 from console.screens.drill import servers
 from console.screens.drill.counted import Counted
-from console.screens.drill.decision import OneDecision
+from console.screens.drill.decision import OneDecision, _rows, short
 from console.screens.drill.error_kinds import ErrorKinds
 from console.screens.drill.evidence import EvidencePage
 from console.screens.drill.request import OneRequest
@@ -171,6 +171,13 @@ async def test_from_a_decision_to_all_that_is_kept_of_it() -> None:
         assert "pts/3, ssh 10.1.2.3" in one.text()
 
 
+def test_what_an_override_lacked_is_shown_in_full() -> None:
+    """One missing fact a row, none cut without a sign."""
+    lacks = [f"condition {n}: " + "0/12 errors: at most 22.1 %; 287 more documents, about 1h 53m" for n in range(4)]
+    assert [text for _, text, _ in _rows("missing", lacks)] == lacks
+    assert short("x" * 2000).endswith("…")
+
+
 async def test_a_table_sorts_by_each_column_and_marks_it_in_the_heading() -> None:
     app = filled()
     async with app.run_test(size=(120, 36)) as pilot:
@@ -182,9 +189,12 @@ async def test_a_table_sorts_by_each_column_and_marks_it_in_the_heading() -> Non
             assert f"{column.title}{'▼' if column.largest else '▲'}" in page.text()
             orders = [line.order[index] for line in page.shown() if line.order[index] is not None]
             assert orders == sorted(orders, reverse=column.largest)  # type: ignore[type-var]
+        await pilot.press("escape", "s")  # the same list, opened again, is sorted as it was left
+        assert isinstance(app.page, Servers)
+        assert app.page.sorted_by == len(Servers.COLUMNS) - 1
         first = page.shown()[0].key
         await pilot.press("S")
-        assert page.sorted_by == 0
+        assert app.page.sorted_by == -1  # as read
         assert {first} <= {line.key for line in page.shown()}
 
 

@@ -176,6 +176,22 @@ async def test_a_notice_leaves_the_keys_free_goes_by_a_key_and_is_kept() -> None
         assert "Nothing to resume." in live(app)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_notice_covers_nothing_of_the_proof(size: tuple[int, int]) -> None:
+    async with console("rolled_back").run_test(size=size) as pilot:
+        app = await ready(pilot)
+        await pilot.press("v")
+        page = app.page
+        assert page is not None
+        before = {line.strip() for line in page.canvas(*size).text().splitlines() if any(map(str.isalnum, line))}
+        app.say("The store has not recorded it yet; it is retried. " * 2)
+        shown = page.canvas(*size).text()
+        assert "The store has not recorded it yet" in shown
+        assert len(shown.splitlines()) == size[1]
+        assert before <= {line.strip() for line in shown.splitlines()}
+
+
 def test_status_names_the_key_and_counts_what_it_leaves_out() -> None:
     shown = [line.sentence for line in lines(LOCKED, "running")]
     assert any(

@@ -13,10 +13,11 @@ from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, words
 from console.widgets.blocks import below
-from console.widgets.canvas import Canvas
+from console.widgets.canvas import Canvas, fit
 from engine.plan.durations import iso
 from engine.view.model import DecisionView, View
 
+LONGEST = 600  # cells of one value
 EPOCH = 1e9  # a number larger than this is a time: seconds since 1970
 Facts = list[tuple[str, str, str]]
 
@@ -73,7 +74,7 @@ class OneDecision(FetchingPage):
         if self.trouble:
             c.block(rest.x, rest.y, rest.width, rest.height, self.trouble, "bad")
             return
-        rows = [(name, short(value, name), "text") for name, value in self.evidence.items()]
+        rows = [row for name, value in self.evidence.items() for row in _rows(name, value)]
         self.top = max(0, min(self.top, len(rows) - 1))
         left = blocks.facts(c, rest, rows[self.top :] or [("evidence", "none stored", "dim")])
         if left >= rest.height and len(rows) > 1:
@@ -108,6 +109,13 @@ def facts_of(d: DecisionView) -> Facts:
     return [row for row in rows if row[1]]
 
 
+def _rows(name: str, value: Any) -> Facts:
+    """A piece of evidence; sentences in a list each in a row of their own."""
+    if isinstance(value, list | tuple) and any(isinstance(part, str) and " " in part for part in value):
+        return [("" if index else name, short(part), "text") for index, part in enumerate(value)]
+    return [(name, short(value, name), "text")]
+
+
 def short(value: Any, name: str = "") -> str:
     """An evidence value for people: a time as a time, a list by its members, a process by its plain number."""
     if name.endswith("pid"):
@@ -119,7 +127,7 @@ def short(value: Any, name: str = "") -> str:
     if isinstance(value, int | float):
         return iso(value) if value > EPOCH else f"{value:,.6g}"
     if isinstance(value, list | tuple):
-        return ", ".join(short(part) for part in value)[:120] or "none"
+        return fit(", ".join(short(part) for part in value), LONGEST) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {short(part, key)}" for key, part in value.items())[:300]
-    return str(value)[:120]
+        return fit(", ".join(f"{key} {short(part, key)}" for key, part in value.items()), LONGEST)
+    return fit(str(value), LONGEST)
