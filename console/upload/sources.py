@@ -21,9 +21,11 @@ from engine.text import digest
 LINES = {".jsonl", ".ndjson"}
 PARQUET = ".parquet"
 PACKED = {".gz", ".bz2", ".xz"}  # compressed JSON lines; at URLs whatever fsspec knows
+NOTEBOOK = ".ipynb"
 PAGES = {".html", ".htm", ".xhtml", ".shtml"}
 KINDS = {
     ".md", ".markdown", ".mdx", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".eml", ".man",
+    ".org", ".tex", ".texi", ".texinfo", ".pod", NOTEBOOK,
     *(f".{n}" for n in range(1, 10)), ".json", *PAGES, *LINES,
 }  # fmt: skip
 SIZE_LIMIT = 40_000_000  # bytes of one document, and of a file that isn't read line by line
@@ -35,6 +37,9 @@ BINARY = "binary"  # the ending assumed for a binary file without one
 _ENDING = re.compile(
     r"\.[A-Za-z][A-Za-z0-9]{0,7}$|\.[1-9]$|\.[0-9][A-Za-z][A-Za-z0-9]{0,6}$"
 )  # README.old-1.2 has none
+
+
+_INFO_INDEX = re.compile(r"\0\x08\[[^\0]{0,500}\0\x08\]")  # where an Info reader builds an index or shows a picture
 
 
 class Source(NamedTuple):
@@ -303,7 +308,7 @@ def _of_lines(path: str, file: BinaryIO, first: bytes = b"", span: Span | None =
 
 def _of_bytes(path: str, raw: bytes, ending: str) -> Iterator[Source]:
     read = decode(raw)
-    text = read.text
+    text = _INFO_INDEX.sub("", read.text) if "\0\b[" in read.text else read.text
     guess = _guess(read)
     if "\0" in text[:4096]:
         yield Source(path, trouble="not a text file", size=len(raw))
@@ -317,6 +322,12 @@ def _of_bytes(path: str, raw: bytes, ending: str) -> Iterator[Source]:
         page = parse(text, path)
         trouble = "" if page.text.strip() else "a page without text"
         yield Source(path, page.title, page.text, trouble, len(raw), encoding=guess)
+    elif ending == NOTEBOOK:  # most of its bytes are pictures
+        from engine.parsing import parse
+
+        book = parse(text, path)
+        trouble = "" if book.body.strip() else "a notebook without text"
+        yield Source(path, book.title, book.body, trouble, len(raw), encoding=guess)
     else:
         yield Source(path, text=text, size=len(raw), encoding=guess)
 

@@ -113,11 +113,11 @@ def load(
 ) -> None:
     """Extract keywords from files, folders, globs, or `-` for standard input.
 
-    .md .mdx .txt .rst .adoc .asciidoc .html .log .eml, manual pages and files without an extension (README) are one
-    document each; .jsonl, .ndjson and .json hold {"id", "text", "title"}, one per line or in a list; standard input is
-    JSON lines or one text. .jsonl.gz (.bz2, .xz) and .parquet hold the same rows, and all may be at a URL that fsspec
-    opens: s3://bucket/docs/*.jsonl.gz. Other files in a folder are skipped and listed; a file that you name is read
-    whatever its extension. To continue an interrupted load, run it again with --resume.
+    .md .mdx .txt .rst .adoc .asciidoc .html .log .eml .org .tex .texi .pod .ipynb, manual pages and files without an
+    extension (README) are one document each; .jsonl, .ndjson and .json hold {"id", "text", "title"}, one per line or
+    in a list; standard input is JSON lines or one text. .jsonl.gz (.bz2, .xz) and .parquet hold the same rows, and all
+    may be at a URL that fsspec opens: s3://bucket/docs/*.jsonl.gz. Other files in a folder are skipped and listed; a
+    file that you name is read whatever its extension. To continue an interrupted load, run it again with --resume.
 
     If no engine runs, one is started and stops with this command. A document's id is its path from --root, so it
     doesn't depend on how you type the path; JSON rows carry their own ids.

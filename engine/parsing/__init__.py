@@ -74,6 +74,7 @@ _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
 _README = re.compile(r"read[-_]?me\b", re.I)
 _MANUAL = re.compile(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
 _MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
+_NAMED_BY_FILE = (Format.SOURCE, Format.SETTINGS, Format.CATALOGUE, Format.SUBTITLES, Format.LATEX)
 _SECTION = re.compile(
     r"(?:key |main |core )?(?:features?|highlights|requirements|prerequisites|install(?:ation|ing)?|usage|examples?"
     r"|about|(?:getting|get) started|quick ?start|description|background|status|motivation|table of contents|why\??"
@@ -116,8 +117,8 @@ def _printed(text: str) -> str:
 
 
 def _parsed(text: str, kind: Format, suffix: str, name: str) -> Parsed:
-    if kind is not Format.HTML:
-        text = sample(text)
+    if not (kind in (Format.HTML, Format.NOTEBOOK) or (kind is Format.SETTINGS and text[:1] in ("{", "["))):
+        text = sample(text)  # of those, a part cannot be parsed
     return assemble(_read(text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff"), kind, suffix), name)
 
 
@@ -175,6 +176,43 @@ def _read(text: str, kind: Format, suffix: str) -> Raw:
         from engine.parsing import log
 
         return log.parse(text)
+    return _read_rarer(text, kind)
+
+
+def _read_rarer(text: str, kind: Format) -> Raw:
+    """Read by one of the formats that are not for prose alone."""
+    if kind is Format.NOTEBOOK:
+        from engine.parsing import notebook
+
+        return notebook.parse(text) or plain.parse(text)
+    if kind is Format.ORG:
+        from engine.parsing import org
+
+        return org.parse(text)
+    if kind is Format.TEXINFO:
+        from engine.parsing import texinfo
+
+        return texinfo.parse_info(text) if texinfo.INFO.search(text[:4000]) else texinfo.parse(text)
+    if kind is Format.POD:
+        from engine.parsing import pod
+
+        return pod.parse(text)
+    if kind is Format.LATEX:
+        from engine.parsing import latex
+
+        return latex.parse(text)
+    if kind is Format.CATALOGUE:
+        from engine.parsing import catalogue
+
+        return catalogue.parse(text)
+    if kind is Format.SUBTITLES:
+        from engine.parsing import subtitles
+
+        return subtitles.parse(text)
+    if kind is Format.SETTINGS:
+        from engine.parsing import settings
+
+        return settings.parse(text)
     return changelog.parse(text) if kind is Format.CHANGELOG else plain.parse(text)
 
 
@@ -206,8 +244,9 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
     if project and title and _GENERIC.fullmatch(title) and not changes:
         title = f"{project}: {title}"
     title = " ".join(title.split())[:TITLE_CHARS].replace(" , ", ", ")
+    named_by_file = bool(title) and title == name.rsplit("/", 1)[-1] and raw.format in _NAMED_BY_FILE
     headings = tuple(dict.fromkeys(block.text for block in blocks if block.kind == "heading"))[:MOST_HEADINGS]
-    return Parsed(raw.format, title, _rendered(blocks), headings, raw.language, project)
+    return Parsed(raw.format, title, _rendered(blocks), headings, raw.language, project, named_by_file)
 
 
 def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
@@ -223,7 +262,9 @@ def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
         return project
     if raw.format is Format.LOG:
         return ""
-    return name.rsplit("/", 1)[-1] if raw.format is Format.SOURCE else _of_text(raw, blocks, stem)
+    if raw.format in _NAMED_BY_FILE and (raw.format is Format.SOURCE or name):
+        return name.rsplit("/", 1)[-1]
+    return _of_text(raw, blocks, stem)
 
 
 def _top(raw: Raw, blocks: list[Block]) -> int | None:
@@ -232,6 +273,8 @@ def _top(raw: Raw, blocks: list[Block]) -> int | None:
     heads = [place for place, block in enumerate(blocks) if block.kind == "heading"]
     if not heads:
         return None
+    if raw.format is Format.ORG:  # whose headings are its sections
+        return 0 if heads[0] == 0 and sum(blocks[place].level == 1 for place in heads) == 1 else None
     if raw.format is not Format.RST:
         for place in heads:
             if blocks[place].level == 1:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import re
 
-from engine.parsing import changelog, log, memo, roff, source
+from engine.parsing import (
+    catalogue,
+    changelog,
+    latex,
+    log,
+    memo,
+    notebook,
+    org,
+    pod,
+    roff,
+    settings,
+    source,
+    subtitles,
+    texinfo,
+)
 from engine.parsing.model import Format
 
 LOOKED_AT = 12_000  # characters examined
@@ -16,6 +30,13 @@ _SUFFIXES = {
     Format.HTML: (".html", ".htm", ".xhtml", ".shtml"),
     Format.MAIL: (".eml", ".mbox"),
     Format.LOG: (".log",),
+    Format.ORG: (".org",),
+    Format.POD: (".pod",),
+    Format.CATALOGUE: (".po", ".pot"),
+    Format.SUBTITLES: (".srt", ".vtt"),
+    Format.NOTEBOOK: (".ipynb",),
+    Format.LATEX: (".tex", ".ltx"),
+    Format.TEXINFO: (".texi", ".texinfo", ".txi", ".info"),
 }
 _BY_SUFFIX = {suffix: named for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
 _MAN_SUFFIX = re.compile(r"\.[1-9n](?:[a-z]{1,4})?$")
@@ -77,6 +98,7 @@ _ADOC_MARK = re.compile(
 )
 _ADOC_FENCE = re.compile(r"\n(-{4,}|\.{4,})\n(?:[^\n]*\n){1,200}?\1(?:\n|$)")
 _HTML_TAGS = re.compile(r"</(?:p|div|h[1-6]|ul|li|table|main|section|article|nav|footer|span)>", re.I)
+_JSON = re.compile(r"\{\s{0,200}\"[^\"\n]{1,100}\"\s{0,20}:")
 _SOURCE = re.compile(
     r"\s*(?:<\?php|/\*[*!\s]|//[ /!]|#include\b|\"\"\"|'''|# -\*- coding|package [\w.]+;|\(\*\s|# SPDX-"
     r"|// SPDX-|\"use strict\"|'use strict')"
@@ -106,7 +128,7 @@ def detect(text: str, suffix: str = "") -> Format:
 def _is_bare_prose(text: str) -> bool:
     """Whether nothing that follows in `detect` can match. Most prose has no sign of markup at all."""
     head = text[:PAGED]
-    if not head[:1].isalpha() or head.startswith(("From ", "package ")) or _has(head, _ANY_SIGN):
+    if not head[:1].isalpha() or head.startswith(("From ", "package ", "msgid ", "WEBVTT")) or _has(head, _ANY_SIGN):
         return False
     colon = head.find(":")
     return colon < 0 or (colon >= _FIELD_CHARS and not _has(head, _ANY_SIGN_AFTER_COLON))
@@ -120,7 +142,21 @@ def _by_mark(head: str, first: str) -> Format | None:
         return Format.SOURCE
     if first == "<" and (_HTML.match(head) or _XML.match(head)):
         return Format.HTML
-    return None
+    if first == "{":
+        return _of_braces(head)
+    if (first in "@\\" or "@node " in head or "@c " in head) and texinfo.MARK.match(head.lstrip("\ufeff\n")):
+        return Format.TEXINFO
+    if first in "\\%" and "\\" in head and latex.MARK.search(head):
+        return Format.LATEX
+    if first == "=" and pod.MARK.match(head.lstrip()):
+        return Format.POD
+    return Format.ORG if "#+" in head and first in "#*-:" and org.MARK.search(head) else None
+
+
+def _of_braces(head: str) -> Format | None:
+    if notebook.is_notebook(head):
+        return Format.NOTEBOOK
+    return Format.SETTINGS if _JSON.match(head) else None
 
 
 def _of_one_line(head: str, first: str) -> Format | None:
@@ -136,10 +172,24 @@ def _by_first_lines(head: str, first: str) -> Format | None:
     """The format by a text's first lines: header fields, a comment or import, front matter."""
     if first.isalpha() and (kind := _by_header(head)) is not None:
         return kind
+    if (kind := _by_rarer_line(head, first)) is not None:
+        return kind
     if first in "\"'/#<(pu" and _SOURCE.match(head) and not _HASH_HEADING.match(head) and _looks_like_code(head):
         return Format.SOURCE
     if head.removeprefix("\ufeff")[:3] in ("---", "+++"):
         return _marked(head, front=True)
+    return None
+
+
+def _by_rarer_line(head: str, first: str) -> Format | None:
+    if 'msgid "' in head and catalogue.MARK.search(head):
+        return Format.CATALOGUE
+    if (first.isdigit() or first == "W") and subtitles.MARK.match(head.lstrip("\ufeff \t\n")):
+        return Format.SUBTITLES
+    if ("makeinfo" in head or "Node: " in head[:400]) and texinfo.INFO.search(head[:400]):
+        return Format.TEXINFO
+    if first in "aos-#" and (": " in head) and settings.MARK.match(head):
+        return Format.SETTINGS
     return None
 
 
@@ -177,11 +227,26 @@ def _by_name(head: str, suffix: str) -> Format | None:
         return named
     if named is Format.LOG:
         return Format.LOG if log.is_log(head.split("\n")[:60]) else None
+    if named is not None:
+        return _by_name_and_mark(head, named)
+    if suffix in settings.SUFFIXES:
+        return Format.SETTINGS
+    if suffix in (".pm", ".pl") and "\n=head1" in head:
+        return Format.POD
     if suffix in source.SUFFIXES:
         return Format.SOURCE
     if _MAN_SUFFIX.fullmatch(suffix) and _ROFF.match(head.lstrip("\ufeff\n")):
         return Format.ROFF
     return None
+
+
+def _by_name_and_mark(head: str, named: Format) -> Format | None:
+    """The format of a name, for those that other programs' files share."""
+    if named is Format.NOTEBOOK:
+        return named if head.lstrip("\ufeff \n").startswith("{") else None
+    if named is Format.TEXINFO:
+        return named if texinfo.MARK.search(head) or texinfo.INFO.search(head[:4000]) else None
+    return named
 
 
 def _by_header(head: str) -> Format | None:

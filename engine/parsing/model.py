@@ -22,6 +22,14 @@ class Format(StrEnum):
     CHANGELOG = "changelog"  # Debian's or GNU's; a change log in a markup language has that language's format
     SOURCE = "source"
     LOG = "log"
+    NOTEBOOK = "notebook"  # Jupyter's
+    ORG = "org"
+    TEXINFO = "texinfo"  # its source, or as printed for Info readers
+    POD = "pod"  # Perl's
+    LATEX = "latex"
+    CATALOGUE = "catalogue"  # gettext's
+    SUBTITLES = "subtitles"
+    SETTINGS = "settings"  # YAML, JSON, TOML, INI
 
 
 Kind = Literal["heading", "text", "item", "person", "code"]
@@ -52,6 +60,7 @@ class Parsed(Struct, frozen=True):
 
     `body` is light Markdown for every format: headings with #, code between fences, paragraphs. `language`: as the
     document declares it ("de"), else "". `project`: the subject of a change log or README, if its path shows it.
+    `named_by_file`: the title is only the file's name, which is not content.
     """
 
     format: Format
@@ -60,11 +69,14 @@ class Parsed(Struct, frozen=True):
     headings: tuple[str, ...] = ()
     language: str = ""
     project: str = ""
+    named_by_file: bool = False
 
     @property
     def content(self) -> str:
         """What a method reads: the title, and the body below it."""
-        if self.title.removesuffix("…") in self.body[: len(self.title) + 40]:  # a quick check that most texts pass
+        if (
+            self.named_by_file or self.title.removesuffix("…") in self.body[: len(self.title) + 40]
+        ):  # a quick check that most texts pass
             return self.body
         title = _letters(self.title)
         if not title or title in _letters(self.body[: 3 * len(self.title) + 100]):

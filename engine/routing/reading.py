@@ -66,8 +66,9 @@ def read(name: str, text: str, title: str, budget: Budget) -> ReadDocument:
 
     began = time.perf_counter()
     document = parse(text, name)
+    sent = bool(title)
     title = title or clean_line(document.title, TITLE_LIMIT)
-    document = replace(document, title=title)
+    document = replace(document, title=title, named_by_file=document.named_by_file and not sent)
     plain = frequency.extract(document, budget=budget)
     content = document.content
     other = "" if content == text else content

@@ -53,6 +53,7 @@ def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest
     (here / "gone.md").symlink_to("/nowhere")
     os.mkfifo(here / "pipe.txt")
     (here / "blank.html").write_text("<script>x</script>")
+    (here / "blank.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4}')
 
     by_name = {source.id: source.trouble for source in all_of(".", "missing.txt", "nul\0name")}
 
@@ -64,6 +65,7 @@ def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest
         "gone.md": "No such file or directory",
         "pipe.txt": "not a file, but a pipe or a device",
         "blank.html": "a page without text",
+        "blank.ipynb": "a notebook without text",
         "missing.txt": "No such file or directory",
     }
 
@@ -128,6 +130,27 @@ def test_standard_input_is_json_lines_or_one_text(monkeypatch: pytest.MonkeyPatc
     assert [s.id for s in stdin(monkeypatch, b'[{"id": "a", "text": "x"}]')] == ["a"]
     assert [s.text for s in stdin(monkeypatch, b"plain\ntext")] == ["plain\ntext"]
     assert [s.trouble for s in stdin(monkeypatch, b"")] == ["empty"]
+
+
+def test_a_notebook_gives_its_title_and_its_cells_without_outputs(here: Path) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Pool sizes\n", "Pools grow."]},
+        {"cell_type": "code", "source": "grow()", "outputs": [{"data": {"image/png": "iVBORw0KGgo"}}]},
+    ]
+    (here / "a.ipynb").write_text(json.dumps({"nbformat": 4, "metadata": {}, "cells": cells}))
+
+    (book,) = all_of("a.ipynb")
+
+    assert (book.title, book.text) == ("Pool sizes", "# Pool sizes\n\nPools grow.\n\n```\ngrow()\n```")
+
+
+def test_an_info_manual_is_text_though_it_marks_its_index_with_zero_bytes(here: Path) -> None:
+    (here / "a.info").write_bytes(b"File: a.info,  Node: Index\n\nIndex\n*****\n\n\0\b[index\0\b]\n* Menu:\n")
+
+    (manual,) = all_of("a.info")
+
+    assert not manual.trouble
+    assert "\0" not in manual.text
 
 
 @given(st.binary(max_size=300), st.sampled_from([".txt", ".json", ".jsonl", ".html", ".md"]))
