@@ -30,6 +30,8 @@ TOO_LARGE = "The request is larger than 41 MB. Split the document."
 SHAPE = 'Send {"id": "...", "text": "..."}.'
 BATCH_SHAPE = 'Send {"documents": [{"id": "...", "text": "..."}, ...]}, at most 1,000.'
 
+ASK_FOR_PASSWORD = 'Basic realm="rollout, the token is the password", charset="UTF-8"'
+
 Handler = Callable[[Request], Awaitable[Response]]
 WithBody = Callable[[Request, bytes], Awaitable[Response]]
 
@@ -68,8 +70,8 @@ class DocumentApi:
             if denial is None:
                 return await handlers.get(request.method, handlers.get("GET", _nothing))(request)
             headers = {} if _is_small(request) else dict(CLOSE)
-            if denial.status == 401 and path in PAGE:
-                headers["www-authenticate"] = 'Basic realm="rollout, the token is the password", charset="UTF-8"'
+            if denial.status == 401:
+                headers["www-authenticate"] = ASK_FOR_PASSWORD if path in PAGE else 'Bearer realm="rollout"'
             return refuse(denial.status, denial.code, denial.sentence, headers)
 
         return Route(path, guard_first, methods=list(handlers))

@@ -87,11 +87,13 @@ class Guard(Struct, frozen=True):
         name = host_name(headers.get("host", ""))
         if not name or name == self.host.lower() or name == os.uname().nodename.lower() or _is_local(name):
             return None
+        if self.token:  # a proxy's name: what is missing is the token
+            return TOKEN_WANTED
         return Denial(
             421,
             "host",
-            "This Host is not this engine's. Use its address or localhost, or set the token and send "
-            "`Authorization: Bearer ...`.",
+            "The name in the Host header is not this engine's, and no token is set. Use its address or localhost; behind "
+            "a proxy, set the token and send `Authorization: Bearer ...`.",
         )
 
     def _foreign(self, method: str, headers: Mapping[str, str]) -> Denial | None:

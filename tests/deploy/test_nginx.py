@@ -117,6 +117,8 @@ def test_a_service_and_a_person_get_through_with_the_token(nginx: Nginx) -> None
     assert headers["x-request-id"] == "mine-1"
     assert json.loads(body)["keywords"]
     assert nginx.ask("GET", "/healthz")[0] == 200
+    status, body, headers = nginx.ask("GET", "/metrics", Accept="text/plain", **BEARER)
+    assert (status, b"rollout_info{" in body) == (200, True)
     status, body, headers = nginx.ask("GET", "/", **PASSWORD)
     assert status == 200
     assert b"What happens next" in body
@@ -126,8 +128,14 @@ def test_a_service_and_a_person_get_through_with_the_token(nginx: Nginx) -> None
 def test_without_the_token_nothing_is_open_and_a_browser_is_asked(nginx: Nginx) -> None:
     if nginx.by_socket:  # type: ignore[attr-defined]
         pytest.skip("behind the socket everyone is a member of the store's group, as in the help")
-    assert nginx.ask("GET", "/v1/status")[0] == 421
-    assert nginx.ask("POST", "/v1/extract", {"id": "a", "text": TEXT})[0] == 421
+    for method, path, body in (
+        ("GET", "/v1/status", None),
+        ("GET", "/metrics", None),
+        ("POST", "/v1/extract", {"id": "a", "text": TEXT}),
+    ):
+        status, answer, headers = nginx.ask(method, path, body)
+        assert (status, json.loads(answer)["code"]) == (401, "token")
+        assert headers["www-authenticate"].startswith("Bearer ")
     status, _, headers = nginx.ask("GET", "/")
     assert status == 401
     assert headers["www-authenticate"].startswith("Basic ")

@@ -137,6 +137,9 @@ def test_a_token_holds_on_loopback_too(guarded: EngineRig) -> None:
     pretending = {**bearer, "X-Forwarded-For": "uid:0", "X-Rollout-Actor": json.dumps(["root", "", ""])}
     assert ask(guarded, "POST", "/v1/feedback", {**COMPLAINT, "id": "ticket-2"}, pretending)[0] == 200
     assert {row.actor for row in guarded.reader.log(5, kind="complaint")} == {"http 127.0.0.1"}
+    for wrong in ({}, {"Authorization": "Bearer x"}):  # behind a proxy the token is what is missing, not another name
+        status, output = ask(guarded, "GET", "/metrics", headers={**wrong, "Host": "rollout.corp.example"})
+        assert (status, output["code"]) == (401, "token")
     assert ask(guarded, "GET", "/metrics")[0] == 200
     assert ask(guarded, "GET", "/healthz")[0] == 200
 
