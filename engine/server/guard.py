@@ -92,8 +92,8 @@ class Guard(Struct, frozen=True):
         return Denial(
             421,
             "host",
-            "The name in the Host header is not this engine's, and no token is set. Use its address or localhost; behind "
-            "a proxy, set the token and send `Authorization: Bearer ...`.",
+            "The name in the Host header is not this engine's, and no token is set. Use its address or localhost; "
+            "behind a proxy, set the token and send `Authorization: Bearer ...`.",
         )
 
     def _foreign(self, method: str, headers: Mapping[str, str]) -> Denial | None:

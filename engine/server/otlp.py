@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine import VERSION, tracing
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 SCOPE = "rollout-console"
+GRACE_S = 0.5  # for the exporter's own limit to come first
 EXPORT_S = 3.0  # the longest that one export may take, so that the engine's end does not wait for a collector
 MISSING = (
     "OpenTelemetry is configured but not installed: run `pip install 'rollout-console[otel]'` in the engine's "
@@ -83,20 +85,38 @@ class Export:
     async def send_metrics(self) -> None:
         while True:
             await asyncio.sleep(self._engine.plan.otel.every_s)
-            await self._send()
+            try:
+                await self._send()
+            except TimeoutError:
+                journal.warning("OpenTelemetry: the collector took no metrics within %g s", EXPORT_S)
 
     async def _send(self) -> None:
         families = exposition.families(self._engine.measured(), tuple(ErrorKind))
         data = converted(families, self._resource, self._since, self._engine.clock.now())
-        await asyncio.to_thread(self._metrics.export, data)
+        await _in_thread("otlp metrics", lambda: self._metrics.export(data))
 
     async def stop(self) -> None:
         """Send what is left, within the time limit of an export."""
         tracing.use(None)
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(self._send(), EXPORT_S)
-        with contextlib.suppress(Exception):
-            await asyncio.wait_for(asyncio.to_thread(self._traces.shutdown), EXPORT_S)
+        await asyncio.gather(self._send(), _in_thread("otlp end", self._traces.shutdown), return_exceptions=True)
+
+
+async def _in_thread(name: str, work: Callable[[], object]) -> None:
+    """Do it off the loop, and wait as long as an export may take. TimeoutError; also while the last one of this name
+    still runs. The exporter's own limit is for each read, so a collector that answers a byte at a time holds a thread
+    for as long as it likes; a process that ends waits for no daemon thread."""
+    if any(thread.name == name for thread in threading.enumerate()):
+        raise TimeoutError
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def run() -> None:
+        with contextlib.suppress(Exception):  # the exporter logs why it failed
+            work()
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    await asyncio.wait_for(done.wait(), EXPORT_S + GRACE_S)
 
 
 # -- traces ------------------------------------------------------------------------------------------------------------
