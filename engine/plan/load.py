@@ -6,6 +6,7 @@ import hashlib
 import re
 import stat
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,25 @@ def _decoded(data: bytes, source: str) -> str:
 def parse_plan(text: str, source: str = NAME) -> Plan:
     """The plan in `text`; `source` names it in messages. PlanError lists everything wrong with it."""
     try:
+        return replace(_parsed(text), source=source)
+    except _Mistakes as error:
+        raise PlanError(source, error.problems) from None
+
+
+class _Mistakes(Exception):
+    def __init__(self, problems: list[PlanProblem]) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+@lru_cache(maxsize=4)  # a start reads its plan twice, and reading the default one takes 10 ms
+def _parsed(text: str) -> Plan:
+    try:
         data = tomllib.loads(text)
     except RecursionError:
-        raise _whole(source, "lists or tables are nested too deep") from None
+        raise _Mistakes([_of_all("lists or tables are nested too deep")]) from None
     except ValueError as error:
-        raise PlanError(source, [_syntax(str(error), text)]) from None
+        raise _Mistakes([_syntax(str(error), text)]) from None
     one_url = _one_url(data)
     mistakes: list[tuple[Place, str]] = []
 
@@ -90,9 +105,9 @@ def parse_plan(text: str, source: str = NAME) -> Plan:
             ]
         places = find_places(text)
         problems = [PlanProblem(dotted(place), places.line(place), message) for place, message in mistakes]
-        raise PlanError(source, sorted(problems, key=lambda problem: problem.line or 0))
+        raise _Mistakes(sorted(problems, key=lambda problem: problem.line or 0))
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return replace(plan, source=source, digest=digest, text=text)
+    return replace(plan, digest=digest, text=text)
 
 
 def default_plan_text() -> str:
@@ -101,7 +116,11 @@ def default_plan_text() -> str:
 
 
 def _whole(source: str, message: str) -> PlanError:
-    return PlanError(source, [PlanProblem("", None, message)])
+    return PlanError(source, [_of_all(message)])
+
+
+def _of_all(message: str) -> PlanProblem:
+    return PlanProblem("", None, message)
 
 
 def _syntax(error: str, text: str) -> PlanProblem:
