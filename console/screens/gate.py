@@ -316,7 +316,7 @@ class Gate(Page):
             facts.append(f"✖ LLM servers not answering: {', '.join(down)}.")
         facts.append("R rolls back to 0 % at any time.")
         seen = f"{gate.met} of {gate.total} met; {v.health_sentence}"
-        field = "reason for the override (8 characters or more; it goes into the log)" if override else ""
+        field = "reason for the override (8+ characters; goes into the log)" if override else ""
 
         def go(reason: str | None) -> None:
             if reason is not None:

@@ -70,6 +70,7 @@ class Review(FetchingPage):
         self.textless = ""  # why the document shows no text
         self.flaws: dict[Side, set[Flaw]] = {}
         self._kept: dict[tuple[int, str], dict[Side, set[Flaw]]] = {}  # unsent marks, by sample and document
+        self._sent: set[tuple[int, str]] = set()  # judged here, by sample and document; the store may not show it yet
         self.side: Side = "first"  # the list that r, i and n mark
         self.top = 0  # first visible line of the text
         self.page_rows = 5
@@ -393,21 +394,31 @@ class Review(FetchingPage):
         flaws = {side: sorted(names) for side, names in self.flaws.items() if names}
         if not self.sample.blind:
             flaws = {side: names for side, names in flaws.items() if side == self.left}
-        at = self.at
+        at, changed = self.at, shown.document in self.mine
 
         def judged(reply: Reply) -> None:
             if not reply.ok:
                 return
             if self.sample is not None:
                 self._kept.pop((self.sample.id, shown.document), None)
+                self._sent.add((self.sample.id, shown.document))
             self.beat += 1
-            if self.sample is not None and at + 1 < len(self.sample.documents):
-                self.at = at + 1
-            elif self.sample is not None:
-                self.summing = True
+            after = self._after(at, changed)
+            self.at, self.summing = (at, True) if after is None else (after, False)
             self.refreshed()
 
         self.console.act("judge", judged, sample=self.sample.id, document=shown.document, better=better, flaws=flaws)
+
+    def _after(self, at: int, changed: bool) -> int | None:
+        """Where a judgement of document `at` leads: the next one that is not judged, from the start again after the
+        last; once all are, the next one after a change of one, else the results (None)."""
+        sample = self.sample
+        if sample is None:
+            return None
+        judged = {document for number, document in self._sent if number == sample.id} | self.mine.keys()
+        many = len(sample.documents)
+        left = [i for i in (*range(at + 1, many), *range(at)) if sample.documents[i].document not in judged]
+        return next(iter(left), at + 1 if changed and at + 1 < many else None)
 
     def action_measure(self) -> None:
         self.console.act("measure")

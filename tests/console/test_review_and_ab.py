@@ -148,6 +148,23 @@ async def test_a_review_resumes_where_it_was_left_and_a_judgement_can_be_changed
     assert judged.marks.good
 
 
+async def test_a_document_that_was_passed_over_comes_again_before_the_results() -> None:
+    link = FakeLink()
+    with_sample(link, blind=False)
+
+    async def steps(app: Console, pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "1/5" in text(app))
+        await pilot.press("j")
+        for number in (2, 3, 4, 5):
+            await until(pilot, lambda n=number: f"{n}/5" in text(app))
+            await pilot.press("a")
+        await until(pilot, lambda: "1/5" in text(app) and "4 judged by you" in text(app))
+        await pilot.press("a")
+        await until(pilot, lambda: "5 of 5 reviewed documents are good" in text(app))
+
+    await on("5", link, steps)
+
+
 async def test_a_long_text_scrolls_and_all_keywords_are_seen() -> None:
     link = FakeLink()
     with_sample(link, blind=False)
