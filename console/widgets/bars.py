@@ -51,13 +51,15 @@ def header(c: Canvas, snapshot: EngineSnapshot, who: str, read_only: bool = Fals
     has = v.acknowledged.name if v.acknowledged is not None else ""
     mine = has == who
     who = fit(who, max(12, c.width // 5))  # identity providers issue long names
+    brief = who
     if has:  # who has the alarm counts more than who else looks
         who = f"{who} has it" if mine else f"{who} ({fit(has, 12)} has it)"
         beside = f" (+ {len(names)})" if names and mine else ""
+        brief = who if mine else f"{fit(has, 12)} has it"
     mode = "  READ-ONLY " if read_only else " "
     roll = "R rollback to 0 %   "
     room = right - x - len(roll)
-    for people in (who + beside, f"{who} (+ {len(names)})" if names else who):
+    for people in (who + beside, f"{who} (+ {len(names)})" if names else who, brief):
         if 0 < cell_len(people + mode) <= room:
             right = c.right(right, 0, people + mode, f"{place}-bar")
             break

@@ -14,7 +14,7 @@ from console.screens.report import FILE, _file
 from console.widgets import bars, words
 from console.widgets.canvas import Canvas
 from engine.plan.model import MonitoringCommand
-from engine.view.model import View
+from engine.view.model import AckView, View
 from tests.console.samples import NORMAL, REHEARSAL, STATES
 
 GAME = replace(REHEARSAL, game=True, speed=10.0)
@@ -31,6 +31,13 @@ def test_the_header_names_the_game_day(width: int) -> None:
     assert "GAME DAY 10x" in header(GAME, width)
     assert "REHEARSAL" in header(REHEARSAL, width)
     assert "GAME DAY" not in header(NORMAL, width)
+
+
+def test_who_has_the_alarm_is_named_even_where_two_long_names_do_not_fit() -> None:
+    taken = replace(GAME, acknowledged=AckView("bo (uid 1000)", 0.0))
+    canvas = Canvas(80, 2)
+    bars.header(canvas, EngineSnapshot(taken, STATES["normal"][1], taken.at), "alice (uid 1000)")
+    assert "bo (uid 100… has it" in canvas.text().splitlines()[0]
 
 
 def test_the_terminal_s_title_names_it() -> None:
