@@ -228,7 +228,9 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
     """Make a document of blocks: drop boilerplate, and for a change log its verbs."""
     blocks = boilerplate.without(raw.blocks)
     project = _project(name)
-    title = raw.title or _title(raw, blocks, name, project)
+    first = raw.blocks[0] if raw.blocks else None
+    field = boilerplate.named(first.text) if first is not None and first.kind in ("text", "item") else ""
+    title = raw.title or field or _title(raw, blocks, name, project)
     if raw.format is Format.PLAIN and title.endswith("."):
         title = _words_of(name) or title
     changes = raw.format is Format.CHANGELOG

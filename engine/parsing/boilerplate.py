@@ -24,6 +24,8 @@ _SECTION = re.compile(
     r"|acknowledge?ments?|acknowledg?ements?|thanks?|special thanks|hall of fame"
     r"|who(?:'s| is) using(?: (?:it|this))?|used by|see also|copyright|copying"
     r"|licen[cs](?:e|es|ing|ing information)|legal|copyrights?(?: and licen[cs]e)?|reporting bugs"
+    r"|present|attendees|attendance|attending|participants?|invited|invitees|regrets|absent(?:ees)?|apologies"
+    r"|roll call|in attendance|(?:members|people) present|standing invitations?"
     r"|table of contents?|contents?|toc|badges|buy me a coffee|support (?:us|the project))"
     r"(?:\s+(?:and|&|/)\s+(?:contributors?|licen[cs]e|copyright|sponsors?|backers?|thanks?|credits?"
     r"|acknowledge?ments?|authors?|maintainers?|contributing|donations?|supporters?))*(?:\s(?:to|of|for|in"
@@ -45,7 +47,9 @@ _LICENCE = re.compile(
     r"|spdx-(?:license-identifier|filecopyrighttext)"
     r"|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
     r"|permission to use, copy, modify|this document has been placed in the public domain"
-    r"|you should have received a copy of the"
+    r"|you should have received a copy of the|\bis free software[;:,] you|can redistribute it and/or"
+    r"|published by the free software foundation|distributed in the hope that it will be useful"
+    r"|see:? <?https?://www\.gnu\.org/licenses"
 )  # searched in lower case: ignoring case takes five times as long
 # Every match contains one of these; searching for them is a hundred times faster.
 _LEGAL_WORDS = (
@@ -74,6 +78,20 @@ _FURNITURE = re.compile(
 _NAMES = re.compile(
     r"(?:[A-ZÀ-Þ][\w.'’-]{0,20} ){1,3}[A-ZÀ-Þ][\w'’-]{1,20}(?: \([^()]{1,40}\)| <[^<>]{1,60}>)?(?:,|;|\n| and |\.?$)"
 )
+_ADDRESSED = re.compile(r"\W{0,4}[A-ZÀ-Þ][\w .,'’-]{1,60}[ \t]{1,20}[<(][^<>()\s]{1,60}@[^<>()\s]{2,80}[>)].{0,60}$")
+# What is known of a document, not its subject: - Start Date: 2024-01-01. Some of the names may begin a sentence too.
+_ABOUT = re.compile(
+    r"\W{0,4}(?:(?P<sure>feature name|start date|(?:creation|created|last updated|last modified|published"
+    r"|release)(?: (?:date|at|on))?|date|status|authors?|deciders|owners?|reviewers?|approvers?|editors?|co-?authors?"
+    r""
+    r"|rfc pr|rust issue|tracking issue|github issue|implementation pr|facilitators?|moderators?"
+    r"|note ?takers?|scribes?|recording"
+    r"|attendees|supersedes|superseded by|maintainers?|contact|e-?mail|licen[cs]e)"
+    r"|(?:issue|version|tags?|labels?|categor(?:y|ies)|discussion|repository|homepage|website|target|stage|type|id))"
+    r"\W{0,3}:(?=\W)\W{0,4}(?P<value>.{0,300})$",
+    re.I,
+)
+_NAMED = re.compile(r"\W{0,4}(?:feature name|title)\W{0,3}:\W{1,4}(\S.{1,200})$", re.I)
 # A bar of links to translations: English | 简体中文 | Português Brasileiro.
 _LANGUAGE = re.compile(
     r"\b(?:english|deutsch|german|fran[çc]ais|french|espa[ñn]ol|spanish"
@@ -105,11 +123,31 @@ def grants(text: str) -> bool:
 
 
 def is_people(text: str) -> bool:
-    """A paragraph that is little more than six or more names separated by commas."""
+    """A paragraph that is little more than six or more names separated by commas, or of three or more lines with an
+    address in each."""
+    if "@" in text and len(lines := text.split("\n")) >= 3 and all(map(_ADDRESSED.match, lines)):
+        return True
     if len(text) > 20_000 or text.count(",") + text.count("\n") < 5:
         return False
     names = [match[0] for match in _NAMES.finditer(text)]
     return len(names) >= 6 and 10 * sum(map(len, names)) > 7 * len(text)
+
+
+def is_about(text: str) -> bool:
+    """Whether each line is a field about the document: its date, status, authors."""
+    if ":" not in text[:60] or len(text) > 2000:
+        return False
+    for line in text.split("\n"):
+        field = _ABOUT.match(line)
+        if field is None or (not field["sure"] and len(field["value"].split()) > 4):
+            return False
+    return True
+
+
+def named(text: str) -> str:
+    """The title that a field gives: - Feature Name: pool_sizes."""
+    field = _NAMED.match(text.split("\n", 1)[0])
+    return field[1].strip("`*_ ") if field else ""
 
 
 def is_language_bar(text: str) -> bool:
@@ -164,7 +202,12 @@ def without(blocks: Sequence[Block]) -> list[Block]:
             closed
             or (
                 block.kind != "code"
-                and (is_licence(block.text) or is_people(block.text) or is_language_bar(block.text))
+                and (
+                    is_licence(block.text)
+                    or is_people(block.text)
+                    or is_language_bar(block.text)
+                    or is_about(block.text)
+                )
             )
             or is_coded(block.text)
         ):
@@ -172,7 +215,8 @@ def without(blocks: Sequence[Block]) -> list[Block]:
         kept.append(block)
     if 0 < len(people) < 3 and not closed:
         kept += people
-    if all(block.kind == "heading" for block in kept) or _size(kept) < min(FEW, _size(blocks) // 4):
+    program = sum(len(block.text) for block in kept if block.kind == "code") >= FEW
+    if all(block.kind == "heading" for block in kept) or (not program and _size(kept) < min(FEW, _size(blocks) // 4)):
         return [block for block in blocks if not is_coded(block.text)] or list(blocks)
     return kept
 

@@ -70,7 +70,7 @@ _UPKEEP = re.compile(
     r"|(?:un)?released?\b.{0,40}|release date.{0,40}"
     r"|(?:initially )?released? (?:on )?[a-z]{3,9}\.? \d{1,2},? \d{4}\b.{0,200}"
     r"|(?:no user-facing changes|version bump only for package).*|upload to unstable\W*|initial release.{0,60}"
-    r"|date: .{0,30}",
+    r"|date: .{0,30}|updated? dependenc(?:y|ies)\b\W.{0,60}|@?[\w./-]{1,60}@\d+\.\d+\.\d+\S{0,20}",
     re.I,
 )
 _NAME = r"[A-ZÀ-Þ][\w.'’-]*[a-zß-ÿ'’.]"
@@ -88,11 +88,12 @@ _CREDIT = re.compile(
 # Words that every entry may have.
 _FIX = re.compile(r"\b(?:(?:bug[ -]?)?fix(?:es|ed|ing)?\b:?\s*|(?:see (?:the )?)?(?:full )?change ?logs?\b)", re.I)
 _REFERENCE = re.compile(
-    r"^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*"
+    r"`[0-9a-f]{7,40}`"
+    r"|^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*"
     r"|\s*\((?:[^()]{0,60}?(?:#\d+|GH-?\d+|\b[0-9a-f]{7,40}\b|pull request|issue|closes:? )[^()]{0,80})\)"
     r"|\[(?:#\d+|[0-9a-f]{7,40})\]|(?<!\w)(?:#|GH-|bpo-|gh-|PR-)\d{1,6}\b|\b[0-9a-f]{8,40}\b"
     r"|\s*(?:\b(?:by|thanks(?: to)?|via|from|reported by|patch by|contributed by)\s+"
-    r"|[-–—(]\s*)(?:\[?@[\w-]{1,39}\]?(?:\([^()]{0,80}\))?(?:,? (?:and )?)?){1,6}(?:\s+in\s*)?\)?"
+    r"|[-–—(]\s*)(?:\[?@[\w-]{1,39}\]?(?:\([^()]{0,80}\))?(?:,? (?:and )?)?){1,6}(?:!\s*-|\s+in\s*)?\)?"
     r"|\(?\b(?:closes|fixes|resolves|refs?|see):? (?:#\d+[, ]*)+\)?",
     re.I,
 )
@@ -153,13 +154,23 @@ GNU = re.compile(
     re.M,
 )
 DATED = re.compile(rf"^{_DATE}(?::|,| -)[ \t]*[A-Z][\w.-]{{1,30}}(?: [A-Z][\w.-]{{1,30}})?[ \t]*$", re.I | re.M)
+GIT = re.compile(r"commit [0-9a-f]{7,40}(?: \(.{1,200}\))?[ \t]*\n(?:\w{1,12}: .*\n){1,6}\s*\n {4}")
+_GIT_NEXT = re.compile(r"^commit [0-9a-f]{7,40}\b", re.M)
+_GIT_FIELD = re.compile(
+    r"^(?:Author|AuthorDate|Commit|CommitDate|Date|Merge|Reflog|Refs|index|diff|[-+@]).*"
+    r"|^ \S.{0,200} \| +(?:\d+ ?[-+]*|Bin .*)$|^ \d+ files? changed.*|^ +(?:create|delete|rename) mode? .*"
+    r"|^ {4}[A-Z][\w-]{1,30}-by: .*|^ {4}(?:Cc|Change-Id|Fixes|Closes|Refs?|Bug|Link|See|Issue|PR)-?\w*: .*"
+    r"|^[MADRC]\d*\t.*"
+)
 _SIGNED = re.compile(r"^ -- .{3,120}$")
 _ENTRY = re.compile(r"^[ \t]+(?:[*+-]|\[)[ \t]?(.*)$")
 _FILES = re.compile(r"^[\w./*,{} +-]{1,120}(?:\([^()]{0,200}\))?(?:, [\w./-]+(?: \([^()]{0,100}\))?)*:\s*")
 
 
 def parse(text: str) -> Raw:
-    """The entries of a Debian or GNU change log. Its title is the package's name, if it has one."""
+    """The entries of a Debian, GNU or Git change log. Its title is the package's name, if it has one."""
+    if GIT.match(text.lstrip()):
+        return _of_git(text)
     match = DEBIAN.search(text[:4000])
     blocks: list[Block] = []
     entry: list[str] = []
@@ -189,3 +200,14 @@ def parse(text: str) -> Raw:
             blocks.append(Block("text", bare))
     flush()
     return Raw(Format.CHANGELOG, content(blocks), f"{match[1]} changelog" if match else "")
+
+
+def _of_git(text: str) -> Raw:
+    """The messages of commits, as `git log` prints them."""
+    blocks: list[Block] = []
+    for commit in _GIT_NEXT.split(text):
+        lines = [line for line in commit.split("\n") if line.startswith("    ") or not line.strip()]
+        message = "\n".join(line.strip() for line in lines if not _GIT_FIELD.match(line)).strip()
+        subject, _, rest = message.partition("\n\n")
+        blocks += [Block("item", part.strip()) for part in (subject, *rest.split("\n\n")) if part.strip()]
+    return Raw(Format.CHANGELOG, content(blocks))

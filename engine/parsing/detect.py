@@ -197,6 +197,8 @@ def _by_lines(head: str, first: str) -> Format | None:
     """The format of logs and change logs, whose lines begin alike."""
     if _may_be_log(head) and log.is_log(head.split("\n")[:60]):
         return Format.LOG
+    if first == "c" and changelog.GIT.match(head.lstrip()):
+        return Format.CHANGELOG
     if "urgency=" in head and changelog.DEBIAN.search(head[:600]):
         return Format.CHANGELOG
     if first.isdigit() and changelog.DATED.match(head.lstrip().split("\n", 1)[0]):

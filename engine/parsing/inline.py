@@ -23,8 +23,10 @@ _LINK = re.compile(
 _FOOTNOTE = re.compile(r"\[\^[^\[\]]{1,60}\]")
 _AUTOLINK = re.compile(r"<(?:https?|mailto|ftp):[^<>\s]{1,500}>|<[\w.+-]{1,60}@[\w.-]{1,80}>")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
-_ATTRIBUTES = re.compile(r"[ \t]*\{[:#.][^{}\n]{0,100}\}")  # {#anchor .class}, {: .note}
-_TEMPLATE = re.compile(r"\{\{[^{}\n]{0,300}\}\}|\{%[^{}\n]{0,300}%\}|\{/\*[^\n]{0,300}\*/\}")
+_ATTRIBUTES = re.compile(r"[ \t]*\{[ ]?[:#.][^{}\n]{0,100}\}")  # {#anchor .class}, {: .note}, { #anchor }
+_TEMPLATE = re.compile(
+    r"\{\{[^{}\n]{0,300}\}\}|\{%[^{}\n]{0,300}%\}|\{/\*[^\n]{0,300}\*/\}|\{[*!>][^{}\n]{0,300}[*!]\}"
+)
 # Each begins with its mark and looks back from there: searching for a mark is ten times as fast as for the text before
 # it.
 _SHORTCODE = re.compile(r":(?<![\w:]:)[a-z][a-z0-9_+-]{1,40}:(?![\w:])")  # :rocket:

@@ -18,7 +18,7 @@ _ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _TIGHT_ATX = re.compile(r"^(#{1,6})([A-Z][^#]{2,80})$")  # no blank after the #
 _SETEXT = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
 _RULE = re.compile(r"^ {0,3}(?:[-*_][ \t]*){3,}$")
-_ITEM = re.compile(r"^([ \t]*)(?:[-*+•]|\d{1,4}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(.*)$")
+_ITEM = re.compile(r"^([ \t]*)(?:[-*+•]|\d{1,4}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(?:\([A-Z]\) )?(.*)$")
 _DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]{1,120}\]:[ \t]*\S")
 _TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _ADMONITION = re.compile(r"^[ \t]*(?::::+|!!!|\?\?\?\+?)[ \t]*(\w*)[ \t]*(.*)$")
@@ -28,7 +28,9 @@ _MDX = re.compile(
     r"|export\s+(?:const|let|default|function|async|class|\{).*)\s*$"
 )
 _ONLY_MARKS = re.compile(
-    r"^[ \t]*(?:\[\[?_?toc_?\]?\]|\[\[_TOC_\]\]|\{%.*%\}|\{\{.*\}\}|\{:.*\}|\{#.*\}|</?[A-Z][^<>]*/?>)[ \t]*$", re.I
+    r"^[ \t]*(?:\[\[?_?toc_?\]?\]|\[\[_TOC_\]\]|\{%.*%\}|\{\{.*\}\}|\{:.*\}"
+    r"|\{ ?#.*\}|\{[*!>].*[*!]\}|-+8<-+.*|@[a-z]+(?:-[a-z]+)*|</?[A-Z][^<>]*/?>)[ \t]*$",
+    re.I,
 )
 
 # -- the HTML in it
@@ -68,6 +70,11 @@ _WITH_MAIL = re.compile(
     r"| at )[^<>]{2,80}>{1,2}.{0,60}$"
 )
 _HANDLE = re.compile(r"^\W{0,4}@[\w-]{2,40}\W{0,3}(?:\(.{0,60}\)|[-–:].{0,60})?$")
+_WITH_HANDLE = re.compile(
+    r"^\W{0,4}[*_]{0,2}[A-ZÀ-Þ][\w.'’-]{0,30}(?: (?:(?:van|von|de|du|der|da|di|la|le|el|al) ){0,2}"
+    r"[A-ZÀ-Þ][\w.'’-]{0,30}){1,3}[*_]{0,2}[:,–—-]{0,2} {1,3}(?:[–—-] )?[(\[]?@<?[\w.@-]{2,60}>?[)\]]?"
+    r"(?:[ ,(–—-].{0,60})?$"
+)
 _LINKED = re.compile(r"\[[^\[\]]{1,200}\]\([^()\s]{0,400}\)")
 _CAPITALISED = re.compile(r"(?:[A-ZÀ-Þ][\w.'’-]*\s+){1,3}[A-ZÀ-Þ][\w.'’-]+")
 
@@ -159,6 +166,8 @@ class _Reader:
         if self._item is not None:
             self.blocks += _item("\n".join(self._item))
             self._item = None
+        elif len(self._paragraph) > 2 and "@" in self._paragraph[0] and all(map(is_person, self._paragraph)):
+            self.blocks += [Block("person", inline(line)) for line in self._paragraph]
         elif self._paragraph and not _is_navigation("\n".join(self._paragraph)):
             if words := inline("\n".join(self._paragraph)).strip():
                 self.blocks.append(Block("text", words))
@@ -283,7 +292,7 @@ def is_person(written: str) -> bool:
             and any(len(name) > 2 and (name in last or last in name) for name in names)
             and target.count("/") <= 3
         )
-    return _WITH_MAIL.match(written) is not None or _HANDLE.match(written) is not None
+    return any(form.match(written) is not None for form in (_WITH_MAIL, _HANDLE, _WITH_HANDLE))
 
 
 def _from_html(text: str) -> str:

@@ -26,6 +26,8 @@ _AROUND = (
     ".pagination,.pager,.edit-this-page,.edit-link,.cookie,.cookies,.cookie-banner,.cookie-notice,.consent,"
     ".gdpr,.banner,.advert,.ads,.social,.share,.newsletter,.contentinfo,"
     "#preamble,#page-header,#quickview,.toplang,.bottomlang,#path,#langbox,#comments_section,[class*=cookie-],"
+    "#trait-implementations-list,#blanket-implementations-list,#synthetic-implementations-list,.src.rightside,"
+    "a.src,.rustdoc-breadcrumbs,rustdoc-toolbar,.out-of-band,"
     "[class*=CookieConsent],[id*=cookie-],[class*=breadcrumb]"
 )
 _MAINS = (

@@ -12,13 +12,15 @@ _SHEBANG = re.compile(r"^#![^\n]*\n?")
 _EDITOR = re.compile(
     r"^\W*(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*"
     r"|type: ignore.*|prettier-ignore.*|usr/bin/.*|region\b.*|endregion\b.*"
+    r""
+    r"|@?(?:author|maintainer|contributors?|created(?: by| on)?|last modified|e-?mail|contact)s?:.*"
     r"|@(?:flow|jsx|file|format|preserve|license|author|copyright|version|since|date).*|[=*#/-]{3,}.*"
     r"|use strict.*|source(?:mapping)?url=.*|ignore)$",
     re.I,
 )
 _LEGAL = re.compile(
     r"^\W*(?:spdx-|copyright\b|[\w .]{0,40}\bmay be (?:freely )?(?:distributed|used|copied) under\b"
-    r"|\(c\)|©|all rights reserved|licensed under|released under"
+    r"|\(c\)|©|all rights reserved|licensed (?:under|to)|released under"
     r"|(?:mit|bsd|apache|isc)[ -]licensed?\b)",
     re.I,
 )
@@ -31,8 +33,14 @@ _STAR = re.compile(r"^[ \t]*\*+[ \t]?")
 _USELESS = re.compile(
     r"module (?:dependencies|exports|variables)|imports?|constants|globals?|types|helpers?|main|setup", re.I
 )
+_INLINE_TAG = re.compile(
+    r"\{@(?:link|linkplain|code|literal|value)\s+([^{}\n]{1,200})\}"
+    r"|\{@\w{1,20}[^{}]{0,200}\}"
+)
 _DEFINES = re.compile(
-    r"^(?:async )?(?:def|class|fn|func|function|struct|enum|impl|interface|trait|sub|module|namespace)\b"
+    r"^[ \t]*(?:(?:public|protected|private|internal|static|final|abstract|sealed|export|pub(?:\(\w+\))?) ){1,3}"
+    r"(?:class|interface|enum|record|struct|trait|fn|type|const|@interface)\b"
+    r"|^(?:async )?(?:def|class|fn|func|function|struct|enum|impl|interface|trait|sub|module|namespace)\b"
     r"|^\w[\w *]{0,80}\([^;{}]{0,400}\) ?\{"
     r"|^(?:export )?(?:default )?(?:async )?(?:function|class)\b",
     re.M,
@@ -96,7 +104,10 @@ class _Reader:
         self._code.clear()
 
     def _close_comment(self) -> None:
-        for part in "\n".join(self._comment).strip("\n").split("\n\n"):
+        written = "\n".join(self._comment).strip("\n")
+        if "{@" in written:
+            written = _INLINE_TAG.sub(_of_tag, written)
+        for part in written.split("\n\n"):
             words = _without_legal(part).strip()
             if words and not _USELESS.fullmatch(words.rstrip(".")):
                 self.blocks.append(Block("text", words))
@@ -130,6 +141,14 @@ class _Reader:
             self._close_code()
         if not _EDITOR.match(words.strip()):
             self._comment.append(words)
+
+
+def _of_tag(tag: re.Match[str]) -> str:
+    """{@link Pool#grow() grows} as its label, or as code."""
+    target, _, label = (tag[1] or "").strip().partition(" ")
+    if label:
+        return label if "@link" in tag[0] else f"{target} {label}"
+    return f"`{target.lstrip('#').replace('#', '.')}`" if target else ""
 
 
 def _without_legal(paragraph: str) -> str:
