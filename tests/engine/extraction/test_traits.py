@@ -1,4 +1,4 @@
-"""Each trait of a candidate separately; what the trees of the ranking file may contain."""
+"""Each trait of a candidate separately; what the code of the trees may contain."""
 
 from __future__ import annotations
 

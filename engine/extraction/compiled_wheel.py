@@ -1,0 +1,36 @@
+"""Compiles the frequency method in a wheel if ROLLOUT_COMPILED=1; see CONTRIBUTING.md. Imported by setuptools alone.
+
+The sources stay plain Python, and the wheel holds them too. Without the variable, and in every editable install,
+nothing is compiled: no compiled module may shadow a file that someone edits.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from setuptools.command.bdist_wheel import bdist_wheel
+
+SWITCH = "ROLLOUT_COMPILED"
+
+# What a document's keywords spend their time in. The rest is regular expressions, which gain nothing.
+MODULES = (
+    "candidates", "frequency", "prose", "ranking", "ranking_trees", "traits", "trees", "verbs", "words",
+)  # fmt: skip
+
+
+def extensions() -> list[Any]:
+    from mypyc.build import mypycify
+
+    paths = [f"engine/extraction/{name}.py" for name in MODULES]
+    # without the project's settings, which name all packages
+    settings = ["--config-file=", "--ignore-missing-imports"]
+    made: list[Any] = mypycify([*settings, *paths], opt_level="3", debug_level="0", group_name="rollout_extraction")
+    return made
+
+
+class Wheel(bdist_wheel):
+    def finalize_options(self) -> None:
+        if os.environ.get(SWITCH) == "1" and "bdist_wheel" in self.distribution.commands:  # not editable_wheel
+            self.distribution.ext_modules = extensions()
+        super().finalize_options()
