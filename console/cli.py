@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,6 +223,9 @@ class SanitizingStream:
         return getattr(self._stream, name)
 
 
+COMPLETING = "_ROLLOUT_COMPLETE"  # the shell sets it when Tab is pressed
+
+
 def main() -> None:
     """Entry point. Mistakes end in a sentence and exit code 1 or 2; no traceback reaches a user."""
     sys.stdout, sys.stderr = SanitizingStream(sys.stdout), SanitizingStream(sys.stderr)
@@ -229,7 +233,10 @@ def main() -> None:
         rollout(prog_name="rollout")
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(1)
-    except Exception as error:  # last resort: a sentence here, the details in a file that only this user can read
+    except Exception as error:
+        if COMPLETING in os.environ:
+            sys.exit(1)  # Tab was pressed: a sentence would land in the line that is being typed
+        # last resort: a sentence here, the details in a file that only this user can read
         from console.context import sentence_of
 
         click.echo(sentence_of(error), err=True)

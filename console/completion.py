@@ -5,6 +5,7 @@ The shell calls this at every press of Tab: nothing here raises, and what can't 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,13 @@ def completes(pairs: Callable[[CliContext], Pairs]) -> Complete:
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        try:
-            entries = list(pairs(place_of(ctx)))
-        except Exception:  # no plan, a broken one, a store closed to this user: the shell can't show a reason
-            return []
-        return [CompletionItem(name, help=_line(text)) for name, text in entries if name.startswith(incomplete)]
+        entries: list[CompletionItem] = []
+        # no plan, a broken one, a store closed to this user: the shell can't show a reason
+        with contextlib.suppress(Exception):
+            for name, text in pairs(place_of(ctx)):
+                if name.startswith(incomplete):
+                    entries.append(CompletionItem(name, help=_line(text)))
+        return entries
 
     return complete
 
@@ -55,6 +58,24 @@ def triggers(context: CliContext) -> Pairs:
 
 def stages(context: CliContext) -> Pairs:
     return [(str(number), stage.name) for number, stage in enumerate(context.plan.stages)]
+
+
+def goals(context: CliContext) -> Pairs:
+    """What `rollout wait` waits for. Most goals are known without a plan."""
+    yield from (("stable", ""), ("gate-open", ""), ("rolled-back", ""))
+    yield from ((f"stage={number}", name) for number, name in stages(context))
+
+
+def jobs(context: CliContext) -> Pairs:
+    from engine.store.jobs import listed
+
+    return [(str(job.id), f"{job.state}: {job.sources}") for job, _ in context.reader.read(listed)]
+
+
+def scenarios(_: CliContext) -> Pairs:
+    from engine.gameday import scenario
+
+    return [(name, scenario.load(name).title) for name in scenario.names()]
 
 
 def items(context: CliContext) -> Pairs:

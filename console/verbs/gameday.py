@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from console import completion
+from console.completion import completes
 from console.context import CliContext, Failed, fail, json_option, say_text
 
 if TYPE_CHECKING:
@@ -22,7 +24,12 @@ READY_S = 120.0
 
 
 @click.group(invoke_without_command=True)
-@click.option("--scenario", "name", help="Play this one; `rollout gameday list` lists them.")
+@click.option(
+    "--scenario",
+    "name",
+    shell_complete=completes(completion.scenarios),
+    help="Play this one; `rollout gameday list` lists them.",
+)
 @click.option("--surprise", is_flag=True, help="Play a random one; the default without --scenario.")
 @click.option(
     "--speed",

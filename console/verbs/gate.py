@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from console import completion
+from console.completion import completes
 from console.context import CliContext, fail, json_option, notice, say
 from engine.text import percent
 
@@ -125,14 +127,6 @@ class _GoalType(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        from console.completion import place_of, stages
-
-        known = ["stable", "gate-open", "rolled-back", *(f"stage={number}" for number, _ in stages(place_of(ctx)))]
-        return [click.shell_completion.CompletionItem(text) for text in known if text.startswith(incomplete)]
-
 
 class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "duration"
@@ -148,7 +142,12 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 @click.command()
 @click.option(
-    "--for", "goal", type=_GoalType(), required=True, help="stage=2, stage>=2, stable, gate-open or rolled-back."
+    "--for",
+    "goal",
+    type=_GoalType(),
+    required=True,
+    shell_complete=completes(completion.goals),
+    help="stage=2, stage>=2, stable, gate-open or rolled-back.",
 )
 @click.option(
     "--timeout", "timeout_s", type=_Duration(), default="1h", show_default=True, help="Give up after this: 90s, 2h."

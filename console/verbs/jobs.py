@@ -7,6 +7,8 @@ from typing import Any
 import click
 import msgspec
 
+from console import completion
+from console.completion import completes
 from console.context import CliContext, fail, json_option, refuse, say
 from engine.plan.durations import iso
 from engine.store.jobs import Job, JobTally
@@ -54,7 +56,7 @@ def _line(job: Job, tally: JobTally) -> str:
 
 
 @jobs.command()
-@click.argument("job", type=int)
+@click.argument("job", type=int, shell_complete=completes(completion.jobs))
 @json_option
 @click.pass_obj
 def stop(context: CliContext, job: int, as_json: bool) -> None:

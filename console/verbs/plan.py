@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from console.context import CliContext, fail, json_option, say, send_command
+from console.verbs.control import STAGES
 
 CHANGE = ("place", "before", "after", "sentence")
 
@@ -85,7 +86,13 @@ def _model(changes: Any) -> str:
 
 
 @plan.command()
-@click.option("--stage", type=click.IntRange(0), required=True, help="The stage's number in the changed plan.")
+@click.option(
+    "--stage",
+    type=click.IntRange(0),
+    required=True,
+    shell_complete=STAGES,
+    help="The stage's number in the changed plan.",
+)
 @click.option("--reason", default="", help="Why; stays in the log.")
 @json_option
 @click.pass_obj

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,21 @@ def init(context: CliContext, /, yes: bool, output: Path, force: bool, as_json: 
         )
     answers = dict(given)
     if not yes:
-        for name, (text, default, kind) in QUESTIONS.items():
-            if answers[name] is None:
-                answers[name] = click.prompt(text, default=default, type=kind)
-        roles = [contact.role for contact in parse_plan(default_plan_text()).contacts]
-        answers["contacts"] = dict(_contact(role) for role in roles)
+        try:
+            for name, (text, default, kind) in QUESTIONS.items():
+                if answers[name] is None:
+                    answers[name] = click.prompt(text, default=default, type=kind)
+            roles = [contact.role for contact in parse_plan(default_plan_text()).contacts]
+            answers["contacts"] = dict(_contact(role) for role in roles)
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            click.echo(err=True)  # ends the question's line
+            fail(
+                "Nothing was written, because a question got no answer. --yes uses the default for each.",
+                as_json,
+                code="aborted",
+            )
     text = initial_plan(Answers(**answers))
     try:
         parse_plan(text, str(output))

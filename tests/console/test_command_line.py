@@ -14,8 +14,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from console.cli import main, rollout
 from console.tables import as_csv, as_lines
 from console.verbs.gate import parse_goal
 from engine.store.holders import holders
@@ -190,8 +193,41 @@ def test_ids_complete_from_the_plan_and_the_store(stage: EngineRig) -> None:
     assert complete(stage, "rollback", "--to", "4") == ["4"]
     assert complete(stage, "documents", "show", *at, "que") == ["queues.md"]
     assert "stage=2" in complete(stage, "wait", "--for", "stage")
+    assert complete(stage, "plan", "adopt", "--stage", "4") == ["4"]
     assert complete(stage, "--plan", "missing.toml", "triggers", "why", "err") == []
     assert {"gate", "wait"} <= set(complete(stage, ""))
+
+
+def completions(group: click.Group, parent: click.Context | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Of every parameter of every verb, what the shell would be offered for nothing typed yet."""
+    ctx = click.Context(group, parent, "rollout" if parent is None else group.name, resilient_parsing=True)
+    for name in group.list_commands(ctx):
+        verb = group.get_command(ctx, name)
+        assert verb is not None
+        own = click.Context(verb, ctx, name, resilient_parsing=True)
+        for param in verb.params:
+            yield f"{name} {param.name}", [item.value for item in param.shell_complete(own, "")]
+        if isinstance(verb, click.Group):
+            yield from completions(verb, ctx)
+
+
+def test_tab_prints_nothing_but_completions_where_there_is_no_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable in ("ROLLOUT_PLAN", "ROLLOUT_STORE"):
+        monkeypatch.delenv(variable, raising=False)
+    offered = dict(completions(rollout))
+    assert offered["wait goal"] == ["stable", "gate-open", "rolled-back"]
+    assert offered["why trigger"] == offered["stop job"] == []
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("_ROLLOUT_COMPLETE", "bash_complete")
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, getattr(sys, stream))  # `main` wraps them for the rest of a process
+    monkeypatch.setattr("console.cli.rollout", lambda **_: 1 / 0)  # whatever goes wrong
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -237,6 +273,16 @@ def test_global_options_work_on_either_side_of_the_verb(
 def test_backtest_takes_another_plan_by_either_name(stage: EngineRig) -> None:
     for name in ("--with", "--plan"):
         assert "no such file" in stage.cli("triggers", "backtest", name, "absent.toml").stderr
+
+
+def test_init_without_answers_writes_nothing_and_names_the_way(tmp_path: Path) -> None:
+    file = tmp_path / "made.toml"
+    given = ["init", "--service", "search", "--output", str(file)]
+    done = CliRunner().invoke(rollout, given, input="staging\n")
+    assert done.exit_code == 1
+    assert "--yes" in done.output
+    assert "Aborted" not in done.output
+    assert not file.exists()
 
 
 def test_init_takes_what_it_would_ask_as_options(stage: EngineRig, tmp_path: Path) -> None:
