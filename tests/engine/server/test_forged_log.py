@@ -102,7 +102,7 @@ def test_a_raise_that_no_engine_recorded_is_not_in_force(tmp_path: Path) -> None
         assert stage.until(lambda: not stage.folder.is_locked())
         stage.engine()
         assert stage.percent_bp == 1000
-        assert "no raise after it" in stage.cli("log", "--verify").stdout
+        assert "the log has none after it" in stage.cli("log", "--verify").stdout
         stopped(stage)
         added_without_an_engine(stage, "approve", 2, 1000, approval="bo")
         added_without_an_engine(stage, "ceiling", 2, 1000, ceiling_bp=10_000)
