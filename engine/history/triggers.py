@@ -59,7 +59,7 @@ def _unseen(conn: sqlite3.Connection, at: float, sentence: str) -> str:
         "ORDER BY rev DESC LIMIT 1",
         (at,),
     ).fetchone()
-    return f"since {iso(row[0])[11:19]}: {row[1]}; timers frozen" if row is not None and row[1] else sentence
+    return f"since {iso(row[0])[11:19]}: {row[1]}; timers paused" if row is not None and row[1] else sentence
 
 
 def _later(r: Reading, age: float) -> Reading:

@@ -26,7 +26,7 @@ class TriggerSettings(Part, frozen=True):
     blind_after_s: Annotated[
         Seconds,
         Doc(
-            "No figures for this long: *blind*. Promotion is held, timers freeze and people are notified.", example="2m"
+            "No figures for this long: *blind*. Promotion is held, timers pause and people are notified.", example="2m"
         ),
     ] = 120.0
     blind_step_down_s: Annotated[Seconds, Doc("Blind for this long: roll back one stage.", example="30m")] = 1800.0
@@ -72,7 +72,7 @@ class Llm(Part, frozen=True):
     timeout_s: Annotated[
         Seconds,
         Doc(
-            "Deadline for all work on a document: calls, retries, pauses, parts. The queue has its own "
+            "Deadline for all work on a document: calls, retries, pauses, all pieces. The queue has its own "
             "limit, `max_wait`.",
             least=0.1,
             example="30s",
@@ -150,7 +150,7 @@ class Llm(Part, frozen=True):
     ] = ""
     min_length: Annotated[int, Doc("Documents with fewer characters than this use the frequency method.", least=0)] = 50
     chunk_chars: Annotated[
-        int, Doc("Longer documents are split into parts of about this many characters.", least=500)
+        int, Doc("Longer documents are split into pieces of about this many characters.", least=500)
     ] = 12_000
     breaker_failures: Annotated[
         int, Doc("Consecutive failed calls after which a server gets no calls ...", least=1)

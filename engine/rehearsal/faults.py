@@ -1,4 +1,4 @@
-"""Faults of the simulated LLM service, and what an operator should see when one is on.
+"""Faults of the simulated LLM service, and what the console should show when one is on.
 
 A rate is a share of *texts*, not of calls (except for `busy`): a text that fails once fails at every retry, on every
 server. A fault in 20 % of calls would vanish behind two retries (0.8 %), and a rehearsal exists to show it.
@@ -38,7 +38,7 @@ class ServerFaults(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FaultKind(Struct, frozen=True):
-    """One fault as the console lists it. `explanation`: what it does, and what the operator should see."""
+    """One fault as the console lists it. `explanation`: what it does, and what the console should show."""
 
     name: str
     title: str

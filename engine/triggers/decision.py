@@ -46,14 +46,14 @@ class Evaluation(Struct, frozen=True, dict=True):
         """The sentence while the engine is blind; otherwise "" """
         if not self.blind_why:
             return ""
-        return f"blind {clock(self.timers.blind_s)}: {self.blind_why}; promotion is held, timers are frozen"
+        return f"blind {clock(self.timers.blind_s)}: {self.blind_why}; promotion is held, timers are paused"
 
     @property
     def blind_detail(self) -> str:
         """Why, and what follows, for the headline, whose end is cut on a narrow screen."""
         left = self.blind_step_in_s
         then = f"one stage back in {clock(left)}" if left > 0 else "one stage back"
-        return f"{self.blind_why}; {then}; promotion is held, timers are frozen" if self.blind_why else ""
+        return f"{self.blind_why}; {then}; promotion is held, timers are paused" if self.blind_why else ""
 
     @property
     def quiet(self) -> str:

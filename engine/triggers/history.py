@@ -116,7 +116,7 @@ def _reason(verdict: str, r: Reading) -> str:
         case "insufficient":
             return "it did not fire: there was too little data, and its timer was paused"
         case "blind":
-            return "it did not fire: the engine was blind, and its timer was frozen"
+            return "it did not fire: the engine was blind, and its timer was paused"
         case "locked":
             return "it did not fire: an automatic rollback had already set 0 % and locked promotion"
         case "disabled":

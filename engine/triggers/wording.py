@@ -136,14 +136,14 @@ def _sentence(judged: JudgedRule, verdict: Verdict, locked: str, idle: bool) -> 
     if verdict == "locked":
         return f"locked: {locked}"
     if verdict == "blind":
-        return f"blind: timer frozen{at}"
+        return f"blind: timer paused{at}"
     if judged.quiet and verdict == "insufficient":
         return f"no traffic: timer paused{at}"
     if verdict == "insufficient" and idle and rule.metric in WINDOWED:
         return "no LLM documents at 0 %: nothing to judge"
     if verdict == "insufficient":
-        frozen = f", timer frozen{at}" if timer.held_s else ""
-        return f"insufficient: {composed(finding.why)}{frozen}"
+        paused = f", timer paused{at}" if timer.held_s else ""
+        return f"insufficient: {composed(finding.why)}{paused}"
     if verdict == "ok":
         return _figures(rule, finding, "")
     first = _first(judged)

@@ -185,7 +185,7 @@ NONE_E, NONE_L, NONE_C = (
     replace(g, value=None, n=0, k=None, ok=None, p95=None, bound=None, control=None) for g in (ERROR, LATENCY, CACHE)
 )
 BLIND = replace(
-    NORMAL, health="blind", health_sentence="no figures since 14:01:02: promotion held, timers frozen", blind="no LLM document since 14:01:02", error_rate=NONE_E,
+    NORMAL, health="blind", health_sentence="no figures since 14:01:02: promotion held, timers paused", blind="no LLM document since 14:01:02", error_rate=NONE_E,
     latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 0}, attribution="no documents arrive on either arm: look at what sends them",
     triggers=tuple(replace(t, verdict="blind", value=None, n=0, sentence="no figures since 14:01:02, the timer waits") for t in CALM),
     next=("one stage down (0 %) if still blind in 27:55", "timers are stopped, promotion is held"), waiting=("find out why no documents arrive", *NORMAL.waiting),

@@ -72,7 +72,7 @@ def test_the_bake_of_a_moment_stops_while_blind_and_never_exceeds_the_last() -> 
     h.wait(60)
     h.tell("blind", "blind", {"unseen": "no LLM documents for 45 s while 83 arrived"}, ENGINE)
     seen(h, h.at, "blind", 0.0, None)
-    assert at(h, h.at + 30).blind.endswith(": no LLM documents for 45 s while 83 arrived; timers frozen")
+    assert at(h, h.at + 30).blind.endswith(": no LLM documents for 45 s while 83 arrived; timers paused")
     h.wait(600)
     assert at(h, h.at).gate.baked_s == 60
     h.tell("seen", "sees documents again", actor=ENGINE)

@@ -1,4 +1,4 @@
-"""Blind for two minutes, whatever the cause: shown, logged, notified; promotion held, timers frozen; finally one stage down."""
+"""Blind for two minutes, whatever the cause: shown, logged, notified; promotion held, timers paused; finally one stage down."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_no_look_ups_for_two_minutes_is_blind_shown_logged_notified_and_on
         assert "no LLM documents for 130 s" in shown(c)
         row = log.last(c.engine.conn, ("blind",))
         assert row is not None
-        assert "promotion is held, timers are frozen" in row.decision.sentence
+        assert "promotion is held, timers are paused" in row.decision.sentence
         await c.settled(lambda: any(d.message == "hold" for d in outbox.deliveries(c.engine.conn)))
         assert await refused_as(c, "blind 2:1")
         assert c.engine.monitor.watch.baked_s - baked <= 10

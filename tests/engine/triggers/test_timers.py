@@ -90,13 +90,13 @@ def blind_after(seconds: float) -> Scene:
     return scene.run(seconds, per_min=0)
 
 
-def test_blind_freezes_timers_and_reports_it() -> None:
+def test_blind_pauses_timers_and_reports_it() -> None:
     scene = blind_after(120)
     held = scene.held("error_critical")
     scene.run(120, per_min=0)
     assert scene.verdict("error_critical") == "blind"
     assert scene.held("error_critical") == held
-    assert "frozen" in scene.reading("error_critical").sentence
+    assert "paused" in scene.reading("error_critical").sentence
     assert scene.last is not None
     assert scene.last.blind.startswith("blind 4:0")
 
