@@ -165,7 +165,7 @@ def _read(text: str, kind: Format, suffix: str) -> Raw:
 
         return (
             memo.parse_pep(text)
-            if re.match(r"\s*[A-Z][\w-]{1,30}: ?\S", text) and not re.match(r"\s*(?:Internet|INTERNET)", text)
+            if re.match(r"\s*[A-Z][\w-]{1,30}:[ \t]{0,20}\S", text) and not re.match(r"\s*(?:Internet|INTERNET)", text)
             else memo.parse_rfc(text)
         )
     if kind is Format.SOURCE:

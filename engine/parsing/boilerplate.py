@@ -48,6 +48,7 @@ _LICENCE = re.compile(
     r"|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
     r"|permission to use, copy, modify|this document has been placed in the public domain"
     r"|you should have received a copy of the|\bis free software[;:,] you|can redistribute it and/or"
+    r"|protected by federal copyright law|these coded instructions"
     r"|published by the free software foundation|distributed in the hope that it will be useful"
     r"|see:? <?https?://www\.gnu\.org/licenses"
 )  # searched in lower case: ignoring case takes five times as long

@@ -42,7 +42,7 @@ _BY_SUFFIX = {suffix: named for named, suffixes in _SUFFIXES.items() for suffix 
 _MAN_SUFFIX = re.compile(r"\.[1-9n](?:[a-z]{1,4})?$")
 _ROFF = re.compile(
     r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|[ \t]*+\n){0,400}+[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso"
-    r"|lf|ad|hy|nh|tr|pc|ll|ss|fi|nf|rm|rn|ft|UC|ec|eo|cc|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P)\b"
+    r"|lf|ad|hy|nh|tr|pc|ll|ss|fi|nf|rm|rn|ft|UC|ec|eo|cc|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P|TL|NH|AU|AB|RP|ND)\b"
 )
 _HTML = re.compile(
     r"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body"
@@ -59,7 +59,7 @@ _MAIL_FIELDS = frozenset((
 ))  # fmt: skip
 _ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "betreff", "mime-version"))
 _PEP = re.compile(
-    r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP): ?\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author"
+    r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP):[ \t]{0,20}\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author"
     r"|Status|Version|Type|Created)s?:"
 )
 _ANY_MARK = re.compile(r"[#`[*|<=~^{]")

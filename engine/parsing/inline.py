@@ -7,7 +7,11 @@ import html
 import re
 
 _NUMBER = re.compile(
-    r"^(?:(?:chapter|section|appendix|part) [\dA-Z]{1,4}\.?\d{0,3}\s*[.:–—-]\s+|\d{1,2}(?:\.\d{1,3}){0,5}\.\s+"
+    r"^(?:(?:chapter|section|appendix|part|kapitel|abschnitt|anhang|chapitre|annexe|cap[íi]tulo|ap[ée]ndi[cx]e"
+    r"|capitolo|appendice|rozdział|hoofdstuk|bölüm|kapitola|fejezet|глава|раздел|приложение|розділ|додаток)"
+    r" [\dA-Z]{1,4}\.?\d{0,3}\s*[.:–—-]\s+"
+    r"|第 ?[\d一二三四五六七八九十]{1,4} ?[章節节部][ :：.、]{0,3}(?=\S)|[A-Z](?:\.\d{1,3}){1,5}\.\s+"
+    r"|\d{1,2}(?:\.\d{1,3}){0,5}\.\s+"
     r"|\d{1,2}(?:\.\d{1,3}){1,5}\s+(?=[^\W\d]))",
     re.I,
 )

@@ -27,6 +27,7 @@ _AROUND = (
     ".gdpr,.banner,.advert,.ads,.social,.share,.newsletter,.contentinfo,"
     "#preamble,#page-header,#quickview,.toplang,.bottomlang,#path,#langbox,#comments_section,[class*=cookie-],"
     "#trait-implementations-list,#blanket-implementations-list,#synthetic-implementations-list,.src.rightside,"
+    "#column2,#gtoc,.topNav,.bottomNav,.subNav,.skipNav,.navList,.subNavList,.inheritance,[id^=methods\\.inherited],"
     "a.src,.rustdoc-breadcrumbs,rustdoc-toolbar,.out-of-band,"
     "[class*=CookieConsent],[id*=cookie-],[class*=breadcrumb]"
 )
@@ -72,6 +73,12 @@ _VAGUE = re.compile(
     re.I,
 )
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
+_SITE = re.compile(
+    r"librar(?:y|ies)|people|faqs?|more|docs|documentation|downloads?|community|support|news|github|forums?|wiki|help"
+    r"|store|learn|api|guides?|examples|team|events|language",
+    re.I,
+)
+_MANUAL = re.compile(r" \((?:[^()]{1,80} API|[^()]{1,60} \(version [\w.]{1,20}\))\)$")
 _LINKS = 0.8  # share of a list's words in links; with more, it is navigation
 
 
@@ -131,7 +138,7 @@ def _declared(tree: LexborHTMLParser) -> str:
     for selector in ("head > title", "title"):
         node = tree.css_first(selector)
         if node is not None and (text := heading(unescaped(node.text(deep=True)))):
-            return text
+            return _MANUAL.sub("", text)
     return ""
 
 
@@ -173,7 +180,9 @@ def _drop_link_tables(tree: LexborHTMLParser, mail: bool = False) -> None:
 
 def _leads_around(links: list[str]) -> bool:
     named = [link for link in links if link]
-    return bool(named) and 2 * sum(map(is_furniture, named)) >= len(named)
+    return bool(named) and 2 * sum(is_furniture(link) or _SITE.fullmatch(link) is not None for link in named) >= len(
+        named
+    )
 
 
 def _main(tree: LexborHTMLParser) -> LexborNode | None:
@@ -235,6 +244,8 @@ def _title(declared: str, blocks: list[Block]) -> str:
     parts = [unnumbered(part) for part in _TITLE_END.split(declared)] if declared else []
     if not parts:
         return heads[0] if len(heads) == 1 else ""
+    if len(heads) == 1 and heads[0].lower() in [part.lower() for part in parts[1:]]:  # the site's
+        return parts[0]
     if len(heads) == 1 and _alike(heads[0], declared):
         return heads[0]
     # one heading is the site's, the other the chapter's

@@ -31,7 +31,7 @@ _ACCENTS = {
 _FONT = frozenset(("B", "I", "BI", "BR", "IB", "IR", "RB", "RI", "SM", "SB"))
 _NEW = frozenset((
     "P", "PP", "LP", "TP", "IP", "HP", "TQ", "RS", "RE", "Pp", "Lp", "Bl", "El", "br", "sp", "Bd", "Ed", "D1", "Dl",
-    "in", "ti", "UR", "MT",
+    "in", "ti", "UR", "MT", "AB", "AE", "QP", "XP", "KS", "KE", "DS", "DE",
 ))  # fmt: skip
 _CALLABLE = frozenset((
     "Nm", "Fl", "Ar", "Op", "Ic", "Cm", "Em", "Sy", "Li", "Pa", "Ev", "Va", "Vt", "Fn", "Fa", "Dv", "Er", "Ql", "Dq",
@@ -71,7 +71,8 @@ def parse(text: str) -> Raw:
     for line in text.replace("\\\n", "").split("\n"):
         reader.read(line)
     blocks = reader.end()
-    return Raw(Format.ROFF, list(_content(blocks)), _title(blocks) or reader.page.lower())
+    title = heading(" ".join(reader.title.split()))
+    return Raw(Format.ROFF, list(_content(blocks)), title or _title(blocks) or reader.page.lower())
 
 
 class _Reader:
@@ -80,6 +81,8 @@ class _Reader:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self.page = ""
+        self.title = ""  # of a paper in the macros of -ms and -mm
+        self._front = ""  # inside its title (TL) or the names of its authors (AU)
         self._paragraph: list[str] = []
         self._code: list[str] | None = None  # lines of an example; None outside one
         self._command = ""  # the name that .Nm without an argument repeats
@@ -117,6 +120,8 @@ class _Reader:
             self._flush()
             self.blocks.append(Block("heading", heading(_plain(line)), 2))
             self._heading_below = False
+        elif self._front:
+            self.title += f" {_plain(bare)}" if self._front == "TL" else ""
         elif self._code is not None:
             self._code.append(_plain(line))
             self._term = False
@@ -132,6 +137,8 @@ class _Reader:
             self._term = False
 
     def _macro(self, macro: str, rest: str) -> None:
+        if macro not in _FONT:
+            self._front = macro if macro == "TL" else "AU" if macro in ("AU", "AI") else ""
         match macro:
             case "de" | "de1" | "am" | "ig":
                 self._skip_to = ".." if macro != "ig" or not rest else f".{rest}"
@@ -139,6 +146,12 @@ class _Reader:
                 self.page = " ".join(_arguments(rest)[:1])
             case "SH" | "SS" | "Sh" | "Ss":
                 self._section(macro, rest)
+            case "NH":
+                self._flush()
+                self._heading_below = True
+            case "PS" | "EQ" | "[":
+                self._flush()
+                self._skip_to = {"PS": ".PE", "EQ": ".EN", "[": ".]"}[macro]
             case "TS" | "TE":
                 self._flush()
                 self._table = macro == "TS"
@@ -178,6 +191,9 @@ class _Reader:
         """Words in one font. A macro of two letters alternates fonts without spaces."""
         between = " " if len(macro) == 1 or macro in ("SM", "SB") else ""
         words = _plain(between.join(_arguments(rest)))
+        if self._front:
+            self.title += f" {words}" if self._front == "TL" else ""
+            return
         (self._paragraph if self._code is None else self._code).append(words)
         if self._term:
             self._flush()

@@ -105,8 +105,9 @@ def _of_lines(text: str) -> Raw:
             if not value:
                 parents.append((indent, key.lower()))
             value, at = _scalar(lines, at, indent, value)
-            blocks += _texts(key, value)
-            if not parents or [name for _, name in parents] in (["info"], ["metadata"], ["project"], ["package"]):
+            top = not parents or [name for _, name in parents] in (["info"], ["metadata"], ["project"], ["package"])
+            blocks += _texts(key, value, top)
+            if top:
                 titles.setdefault(key.lower(), value)
         elif item := _ITEM.match(line):
             value, at = _scalar(lines, at, len(item[1]), item[2].strip())
@@ -146,10 +147,12 @@ def _scalar(lines: list[str], at: int, indent: int, value: str) -> tuple[str, in
     return written, at
 
 
-def _texts(key: str, value: str) -> list[Block]:
+def _texts(key: str, value: str, top: bool = False) -> list[Block]:
     """The paragraphs of a value, if it is written for people."""
     low = key.lower().replace("_", "").replace("-", "")
-    if low in _EXCLUDED or not (_is_prose(value) or (low in _NAMING and _is_name(value))):
+    if low in _EXCLUDED or not (
+        _is_prose(value) or (low in _NAMING and _is_name(value, top or low in ("title", "summary", "description")))
+    ):
         return []
     return [
         Block("text", inline(paragraph).strip())
@@ -158,8 +161,15 @@ def _texts(key: str, value: str) -> list[Block]:
     ] or [Block("text", inline(value).strip())]
 
 
-def _is_name(value: str) -> bool:
-    return 2 < len(value) <= 200 and any(map(str.isalpha, value)) and "://" not in value and "{{" not in value
+def _is_name(value: str, top: bool) -> bool:
+    """Whether a value names something for people; below the top, as names of steps do, it needs three words."""
+    return (
+        (top or value.count(" ") >= 2)
+        and 2 < len(value) <= 200
+        and any(map(str.isalpha, value))
+        and "://" not in value
+        and "{{" not in value
+    )
 
 
 def _is_prose(value: str) -> bool:

@@ -126,6 +126,7 @@ _UNDER = re.compile(r"^([*=.-])\1{2,}[ \t]*$")
 _INFO_LEVELS = {"*": 1, "=": 2, "-": 3, ".": 4}
 _MENU_ITEM = re.compile(r"^\* [^\n]{1,200}?:(?::|\s{1,200}(?:\(|[\w`'.-]))")
 _INFO_REFERENCE = re.compile(r"\(?\*[Nn]ote\s+[^:\n]{1,100}(?:::|:\s+[^.,\n]{1,100}[.,])\)?")
+_ENTRY = re.compile(r"^\* ([^:\n]{1,60}): ?\([^()\n]{1,60}\)[^.\n]{0,60}\.[ \t]+(\S[^\n]{1,120})", re.M)
 _INFO_SKIPPED = re.compile(r"(?:gnu free documentation license|.{0,40}\bindex|copying|index of .{1,40})", re.I)
 _INFO_NUMBER = re.compile(r"^(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Z](?:\.\d{1,3}){0,4}|Appendix [A-Z]) +")
 
@@ -169,6 +170,9 @@ def parse_info(text: str) -> Raw:
 
 def _info_title(text: str) -> str:
     """The title that the first lines quote: This is the 'Widget Manual' (version 2)."""
+    entries = _ENTRY.findall(text[:3000].partition("START-INFO-DIR-ENTRY")[2].partition("END-INFO")[0])
+    if len(entries) == 1:
+        return heading(f"{entries[0][0]} - {' '.join(entries[0][1].split()).rstrip('.')}")
     quoted = re.search(
         r"[`'‘“\"]([A-Z][^'’”\"\n]{3,80}(?:\n[^'’”\"\n]{1,80})?)['’”\"]", text[:3000].partition("INFO-DIR")[0]
     )
