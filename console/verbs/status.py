@@ -87,8 +87,8 @@ def _at(context: CliContext, when: str, as_json: bool) -> None:
     from engine.history.past import view_at
     from engine.plan.durations import parse_when
 
-    now = time.time()
     try:
+        now = context.now()
         at = parse_when(when, now)
         if at > now:
             fail(f"{iso(at)} is in the future; --at takes a time in the past.", as_json, code="no_data")

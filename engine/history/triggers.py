@@ -16,6 +16,8 @@ from engine.triggers.wording import Reading
 from engine.view.fields import trigger_view
 from engine.view.model import TriggerView
 
+SAME_S = 5.0  # evidence this fresh is of the moment itself
+
 
 class Recorded(Struct, frozen=True):
     """Each rule as last recorded. `unwatched`: why they were not evaluated at that moment; "" if they were."""
@@ -47,7 +49,8 @@ def recorded(conn: sqlite3.Connection, plan: Plan, fired: str, at: float) -> Rec
             )
             out.append(trigger_view(rule, nothing, fired, verdict="unknown"))
         else:
-            out.append(trigger_view(rule, _later(msgspec.json.decode(row[1], type=Reading), age), fired))
+            reading = _later(msgspec.json.decode(row[1], type=Reading), age)
+            out.append(trigger_view(rule, _dated(reading, row[0]) if age >= SAME_S else reading, fired))
     blind = next((t.sentence for t in out if t.verdict == "blind"), "")
     return Recorded(tuple(out), "" if newest <= STALE_S else _unwatched(newest), blind and _unseen(conn, at, blind))
 
@@ -68,6 +71,12 @@ def _later(r: Reading, age: float) -> Reading:
         return r
     passed = min(age, r.fires_in_s)
     return replace(r, held_s=r.held_s + passed, fires_in_s=r.fires_in_s - passed)
+
+
+def _dated(r: Reading, at: float) -> Reading:
+    """A reading whose words name its moment: its figures are older than the gauges beside it."""
+    when = f", as of {iso(at)[11:19]}"
+    return replace(r, sentence=r.sentence and f"{r.sentence}{when}", evidence=r.evidence and f"{r.evidence}{when}")
 
 
 def _unwatched(age_s: float) -> str:

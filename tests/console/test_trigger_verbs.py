@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from console.cli import rollout
 from engine.measures.record import Extraction
 from engine.plan.durations import iso
 from engine.plan.load import default_plan_text
-from engine.store import database
+from engine.store import database, live
 from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold
 from engine.triggers import history
 from engine.triggers.wording import Reading
+from tests.console.samples import REHEARSAL
 
 BEGAN = float(int(time.time()) - 3600)
 
@@ -58,3 +61,18 @@ def test_a_fault_after_the_last_stored_attempt_is_reported_as_out_of_sight_and_n
     assert "the stored attempts end at t+" in beyond
     assert "was not found" not in beyond
     assert "after the fault" in triggers(root, "backtest", "--days", "365", "--inject", "error=50%@t+2m")
+
+
+def test_the_past_is_before_the_engine_s_clock_not_the_machine_s(root: Path) -> None:
+    """A rehearsal's calendar runs ahead."""
+    ahead = time.time() + 7200
+    conn = database.open_writer(Folder(root / "store"), "NORMAL")
+    conn.execute("BEGIN")
+    live.write(conn, ahead, msgspec.json.encode(replace(REHEARSAL, at=ahead)))
+    conn.execute("COMMIT")
+    conn.close()
+    where = ["--plan", str(root / "rollout.toml"), "--store", str(root / "store")]
+    done = CliRunner().invoke(rollout, [*where, "status", "--at", iso(ahead - 60)])
+    assert "in the future" not in done.output
+    done = CliRunner().invoke(rollout, [*where, "status", "--at", iso(ahead + 60)])
+    assert "in the future" in done.output

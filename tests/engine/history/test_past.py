@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from engine.history.decided import NothingKept
 from engine.history.past import view_at
 from engine.measures.record import Extraction
+from engine.plan.durations import iso
 from engine.rollout.state import ENGINE
 from engine.service import probes
 from engine.store import live
@@ -63,6 +64,17 @@ def test_a_timer_runs_on_between_two_pieces_of_evidence() -> None:
     seen(h, h.at, "breach", 60.0, 240.0)
     trigger = next(t for t in at(h, h.at + 30).triggers if t.id == "error_critical")
     assert (trigger.held_s, trigger.fires_in_s, trigger.verdict) == (90.0, 210.0, "breach")
+
+
+def test_figures_of_a_trigger_older_than_the_moment_name_their_own() -> None:
+    """Evidence is stored once a minute, the gauges are of the moment: two figures side by side must not look alike."""
+    h = History()
+    h.tell("start", "the rollout begins", actor=ENGINE)
+    h.wait(HOUR)
+    seen(h, h.at, "breach", 120.0, 180.0)
+    views = [at(h, h.at + later) for later in (1.0, 40.0)]
+    sentences = [next(t for t in v.triggers if t.id == "error_critical").sentence for v in views]
+    assert sentences == ["20 % (20 of 100)", f"20 % (20 of 100), as of {iso(h.at)[11:19]}"]
 
 
 def test_the_bake_of_a_moment_stops_while_blind_and_never_exceeds_the_last() -> None:
