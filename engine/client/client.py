@@ -335,7 +335,9 @@ class EngineClient:
             except sqlite3.Error as error:
                 if attempt == 1 and not database.is_locked(error) and self.folder.drop_ballast():
                     continue
-                ways.append(f"the database refused it ({error})")
+                from engine.store.write_trouble import refusal
+
+                ways.append(f"not recorded: {refusal(error, self.folder.path)}")
                 return None
         return None
 

@@ -22,6 +22,7 @@ from engine.service import rollback
 from engine.service.access import may_promote
 from engine.service.engine import REASON_LIMIT, Engine
 from engine.store import log
+from engine.store.write_trouble import refusal
 from engine.text import clean_line, digest, percent
 
 REQUEST_ID = 64  # characters
@@ -93,7 +94,7 @@ async def carry_out(engine: Engine, kind: str, fields: dict[str, Any], actor: Ac
     except log.Fenced as error:
         return _uncertain(engine, f"Not recorded: {error}")
     except sqlite3.Error as error:
-        return _uncertain(engine, f'Not confirmed: the store answered "{error}"')
+        return _uncertain(engine, f"Not confirmed: {refusal(error, engine.folder.path)}")
     except OSError as error:
         if error.errno is None:  # the store under this engine is not the one it opened
             return _uncertain(engine, f"Not recorded: {error}")

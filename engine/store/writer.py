@@ -27,6 +27,7 @@ from engine.store.log import Fenced, begin
 from engine.store.own_schema import TablesDiffer
 from engine.store.rollup import insert_and_fold
 from engine.store.schema_watch import SchemaWatch
+from engine.store.write_trouble import refusal
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], Any]
@@ -235,7 +236,7 @@ class Writer:
             self.fenced, self._problem = True, str(error)
             _fail(future, OSError(str(error)))
         except (sqlite3.OperationalError, Replaced) as error:
-            _fail(future, OSError(refusal(error)))
+            _fail(future, OSError(refusal(error, self._folder.path)))
         except BaseException as error:
             _fail(future, error)
         else:
@@ -249,7 +250,7 @@ class Writer:
         try:
             result = self._here(conn, job)
         except sqlite3.OperationalError as error:
-            self._problem = f"the store refused a decision: {error}"
+            self._problem = f"a decision waits: {refusal(error, self._folder.path)}"
             has_room = insist and not database.is_locked(error) and self._folder.drop_ballast()
             if has_room or (insist and not self._stopping):
                 with self._wake:  # before everything else, immediately or after a pause
@@ -313,7 +314,7 @@ class Writer:
                 _fail(future, error)
             return False
         except sqlite3.OperationalError as error:
-            self._problem = refusal(error)
+            self._problem = refusal(error, self._folder.path)
             self._failing_since = self._failing_since or time.monotonic()
             with self._wake:
                 self._records.extendleft(reversed(batch))
@@ -355,13 +356,6 @@ class Writer:
         trouble = [error for job in (*counting, *jobs) if (error := _aside(conn, job))]
         conn.execute("COMMIT")
         return trouble
-
-
-def refusal(error: sqlite3.OperationalError | Replaced) -> str:
-    """Why the store takes no writes, and what to do where that is known."""
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-        return "the store's disk is full; free some space"
-    return f"the store refuses writes: {error}"
 
 
 def _alone(conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
