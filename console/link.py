@@ -271,7 +271,8 @@ class StoreLink:
             state, (asked, other) = None, self._engine_view()
             self._last, silent = asked or self._last, asked is None
             seen = "The figures are the engine's own answer" if asked else "You see the last figures that could be read"
-            liveness = Liveness("gone", f"{error} Retrying. {other or seen}.")
+            vanished = self._last is not None and self.folder.missing
+            liveness = Liveness("gone", self._vanished() if vanished else f"{error} Retrying. {other or seen}.")
         else:
             self._last = record.view or self._last
             state, liveness = record.state, self._judge(record, now, armed)
@@ -288,6 +289,15 @@ class StoreLink:
         shown = corrected(self._last, state, armed)
         shown = uncertain(shown, state, armed) if silent else shown
         return EngineSnapshot(shown, liveness, now, shown is not self._last)
+
+    def _vanished(self) -> str:
+        """The store that this console was reading is gone, and with it the way to an engine that may still run."""
+        pid = self._last.engine.pid if self._last is not None else 0
+        runs = f" The engine still runs: `kill {pid}`." if process(pid) != "ended" else ""
+        return (
+            f"The folder {self.folder.path} is gone, and the armed file with it: no LLM call can start.{runs} Put "
+            "back the folder or a `rollout backup`, then start the engine."
+        )
 
     def _engine_view(self) -> tuple[View | None, str]:
         """Ask the engine itself: if only the store refuses writes (the view, the heartbeat), the engine isn't

@@ -100,6 +100,8 @@ class RollbackAttempt:
         if self.proven_s is not None and self.unreachable:
             sentence = "No engine, no armed file: nothing can call the LLM through this engine."
             return f"{sentence} The neighbouring service may still use it." if self.beside == "failed" else sentence
+        if snapshot.view is not None and snapshot.liveness.state == "gone":
+            return snapshot.liveness.sentence
         return f"{self.result.sentence} {snapshot.liveness.sentence}".strip()
 
     def state(self, snapshot: EngineSnapshot, now: float | None = None) -> Literal["running", "proven", "overdue"]:

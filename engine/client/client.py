@@ -335,9 +335,9 @@ class EngineClient:
             except sqlite3.Error as error:
                 if attempt == 1 and not database.is_locked(error) and self.folder.drop_ballast():
                     continue
-                from engine.store.write_trouble import refusal
+                from engine.store.write_trouble import cause
 
-                ways.append(f"not recorded: {refusal(error, self.folder.path)}")
+                ways.append(f"the database refused it: {cause(error, self.folder.path) or error}")
                 return None
         return None
 

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from engine.files import is_regular_or_absent
 from engine.store.folder import Folder, StoreError
+from engine.store.write_trouble import cause
 
 BUSY_S = 1.0
 MIB = 1 << 20
@@ -66,7 +67,7 @@ def create(folder: Folder, busy_s: float = 5.0) -> Created:
         raise StoreError(
             damaged(folder, error)
             or folder.why_no_access()
-            or f"The store {folder.database} cannot be opened: {error}."
+            or f"The store {folder.database} cannot be opened: {cause(error, folder.path) or error}."
         ) from None
     return Created(restored, altered)
 

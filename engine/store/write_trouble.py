@@ -16,6 +16,11 @@ _UNSPECIFIC = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CAN
 
 def refusal(error: Exception, folder: Path) -> str:
     """Why the store in this folder takes no writes, and what to do where that is known; without a full stop."""
+    return cause(error, folder) or f"the store refuses writes: {error}"
+
+
+def cause(error: Exception, folder: Path) -> str:
+    """The same, or "" for what only the error itself can explain."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
     if code == sqlite3.SQLITE_FULL:
         return "the store's disk is full; free some space"
@@ -26,7 +31,7 @@ def refusal(error: Exception, folder: Path) -> str:
         return _meaning(number, folder)
     if code == sqlite3.SQLITE_IOERR:
         return f"the store's disk reports an error ({error}); `dmesg` and `df {shlex.quote(str(folder))}` may say why"
-    return f"the store refuses writes: {error}"
+    return ""
 
 
 def _probe(folder: Path) -> int:

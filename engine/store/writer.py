@@ -263,7 +263,7 @@ class Writer:
             self._problem = str(error)
             _fail(future, error)
         except Replaced as error:
-            self._problem = f"not recorded: {error}"
+            self._problem = f"not recorded: {error}; `rollout stop`, repair the store, then start it"
             _fail(future, OSError(str(error)))
         except BaseException as error:
             _fail(future, error)
@@ -304,7 +304,7 @@ class Writer:
         try:
             trouble = self._here(conn, lambda conn: self._write_batch(conn, batch, jobs))
         except Replaced as error:
-            self._problem = f"not recorded: {error}"
+            self._problem = f"not recorded: {error}; `rollout stop`, repair the store, then start it"
             for _, future in batch:
                 _fail(future, OSError(str(error)))
             return False

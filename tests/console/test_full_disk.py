@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import time
+from pathlib import Path
+
+import msgspec
 from msgspec.structs import replace
 
-from console.link import judge, uncertain
+from console.link import StoreLink, judge, uncertain
+from console.rollback_attempt import RollbackAttempt
 from engine.rollout.state import State
-from tests.console.samples import NORMAL
+from engine.store import database, live
+from engine.store.folder import Folder
+from tests.console.samples import NORMAL, PLAN
 
 
 def test_an_engine_that_does_not_answer_is_never_shown_below_what_may_be_in_force() -> None:
@@ -33,3 +42,25 @@ def test_a_silent_engine_that_is_not_stopped_is_not_certified_to_be_at_zero() ->
     assert "every router is at 0 %" not in stopped.sentence
     out = judge(1000.0, 7, True, 1060.0, 30.0, "runs", armed=False)
     assert "no LLM call can start" in out.sentence
+
+
+def test_a_store_deleted_under_a_console_is_not_one_named_by_mistake(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "store")
+    database.create(folder)
+    now = time.time()
+    conn = database.open_writer(folder, "NORMAL")
+    conn.execute("BEGIN")
+    live.write(conn, now, msgspec.json.encode(replace(NORMAL, at=now, engine=replace(NORMAL.engine, pid=os.getpid()))))
+    conn.execute("COMMIT")
+    conn.close()
+    link = StoreLink(folder, PLAN)
+    assert link.poll().view is not None
+    shutil.rmtree(folder.path)
+    seen = link.poll()
+    assert seen.liveness.state == "gone"
+    assert f"{folder.path} is gone" in seen.liveness.sentence
+    assert f"`kill {os.getpid()}`" in seen.liveness.sentence  # it may still run, and no command reaches it
+    attempt = RollbackAttempt(link, "", 0, lambda: None)
+    attempt.result = link.rollback()
+    assert attempt.sentence(seen) == seen.liveness.sentence
+    assert "There is no store" in StoreLink(folder, PLAN).poll().liveness.sentence
