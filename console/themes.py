@@ -271,7 +271,8 @@ def color_system() -> ColorSystem:
 
 
 def choose(asked: str | None) -> str:
-    """The initial theme: the option, else no colour under NO_COLOR, else the remembered choice.
+    """The initial theme: the option, else no colour under NO_COLOR, else the remembered choice, else the one for the
+    terminal's background.
 
     A 16-colour terminal gets its own 16: another theme rounded to them would be grey on grey."""
     if asked in NAMES:
@@ -279,7 +280,12 @@ def choose(asked: str | None) -> str:
         return asked
     if os.environ.get("NO_COLOR"):
         return "mono"
-    kept = recall("theme", "dark")
+    kept = recall("theme", "light" if _on_white() else "dark")
     if kept not in ("terminal", "mono") and color_system() is ColorSystem.STANDARD:
         return "terminal"
     return kept if kept in NAMES else "dark"
+
+
+def _on_white() -> bool:
+    """Whether the terminal reports a light background, as rxvt, Konsole and others do: "0;15" is black on white."""
+    return os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")

@@ -95,6 +95,19 @@ def rate_percent(rate: float, places: int | None = None, *, signed: bool = False
     return f"{figure.rstrip('0').rstrip('.') if digits else figure} %"
 
 
+def rate_beside(rate: float, places: int, target: float | None) -> str:
+    """`rate_percent`, with up to two more decimals where it would read like the target that it is not: 19.7 % misses a
+    target of > 20 %, "20 %" does not seem to."""
+    for more in (0, 1, 2):
+        if target is None or rate == target or _rounded(rate, places + more) != _rounded(target, places + more):
+            break
+    return rate_percent(rate, places + more)
+
+
+def _rounded(rate: float, places: int) -> str:
+    return f"{rate * 100:.{places}f}"
+
+
 def took(ms: float) -> str:
     """ "38 ms", "0.4 ms", "12.3 s": one way to write how long something took, wherever it is shown."""
     return f"{ms / 1000:.1f} s" if ms >= 10_000 else f"{ms:.0f} ms" if ms >= 1 else f"{ms:.1f} ms"

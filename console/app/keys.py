@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from textual import events
 from textual.binding import Binding
 from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from console.app.people import PeopleActions
 from console.terminal.type_ahead import ACTING, GRACE_S, report_dropped
+from engine.text import clean_line
 
 APART_S = 0.06  # between held keys, at most
 UNHEARD_S = 20.0
@@ -68,6 +70,8 @@ class Keys(PeopleActions):
                 return
         elif isinstance(event, events.Key) and self.attempt is not None and event.time < self.attempt.pressed:
             return  # typed before R and delivered late, as on a slow line: it must not leave the proof
+        elif isinstance(event, events.Paste) and not event.is_forwarded:
+            event = self._fitting(event)
         if isinstance(event, events.Key) and not event.is_forwarded and event.key in ("escape", "enter"):
             self._settle(event)
         await super().on_event(event)
@@ -107,6 +111,20 @@ class Keys(PeopleActions):
     def holds_keys(self) -> bool:
         """Whether keys wait for the first paint, or for those before them."""
         return self._held is not None
+
+    def _fitting(self, paste: events.Paste) -> events.Paste:
+        """A pasted text as one line that fits: Textual keeps the first line alone, and nothing of what is too long."""
+        line = self.focused
+        if not isinstance(line, Input):
+            return paste
+        text = clean_line(paste.text, len(paste.text) + 1)
+        if line.max_length:
+            selected = abs(line.selection.end - line.selection.start)
+            room = max(0, line.max_length - len(line.value) + selected)
+            if len(text) > room:
+                text = text[:room]
+                self.say(f"The pasted text is cut to {line.max_length} characters.", "caution")
+        return events.Paste(text)
 
     def _typing(self, event: events.Key) -> bool:
         return self.focused is not None and self.focused.check_consume_key(event.key, event.character)

@@ -133,9 +133,9 @@ class Live(Painting):
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
         now = {
-            "error_rate": words.rate(v.error_rate.value),
+            "error_rate": words.rate(v.error_rate.value, 1, v.error_rate.target),
             "latency_mean": words.ms(v.latency.value),
-            "cache_hit_rate": words.rate(v.cache.value, 0),
+            "cache_hit_rate": words.rate(v.cache.value, 0, v.cache.target),
             "llm_documents": f"{v.engine.llm_per_min:.1f}",
         }[metric]
         self.curve(c, v, metric, area, now)
@@ -240,10 +240,10 @@ class Live(Painting):
             c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])
         error, latency = words.gauges(v)
         lines: list[list[Span]] = [
-            _gauge_line(words.of_arm("error rate", error), error, words.rate(error.value)),
+            _gauge_line(words.of_arm("error rate", error), error, words.rate(error.value, 1, error.target)),
             _coming(v),
             _gauge_line(words.of_arm("latency", latency), latency, words.ms(latency.value)),
-            _gauge_line("cache hits", v.cache, words.rate(v.cache.value, 0)),
+            _gauge_line("cache hits", v.cache, words.rate(v.cache.value, 0, v.cache.target)),
             *([(f"{row.key or '○'} ", "key"), (row.text, "text")] for row in self.todo[:2]),
         ]
         for line in lines[: max(0, bottom - y)]:

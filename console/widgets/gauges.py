@@ -57,9 +57,9 @@ def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -
     spots = [Area(1 + x, y, width, rows) for x, width in columns(c.width - 2, (1, 1, 1, 1), 2)]
     error, latency = words.gauges(v)
     named = (
-        (words.of_arm("error rate", error), error, words.rate(error.value)),
+        (words.of_arm("error rate", error), error, words.rate(error.value, 1, error.target)),
         (words.of_arm("latency", latency), latency, words.ms(latency.value)),
-        ("cache hits", v.cache, words.rate(v.cache.value, 0)),
+        ("cache hits", v.cache, words.rate(v.cache.value, 0, v.cache.target)),
     )
     for area, (name, g, value) in zip(spots, named, strict=False):
         g = replace(g, ok=None) if old else g

@@ -8,7 +8,7 @@ from engine.plan.durations import clock, format_duration, iso
 from engine.plan.model import Plan
 from engine.plan.vocabulary import METRICS
 from engine.rollout.actions import LOWERING
-from engine.text import percent, rate_percent
+from engine.text import percent, rate_beside
 from engine.view.model import GateView, Gauge, Health, ServerView, TriggerView, View
 
 __all__ = ["ago", "clock", "format_duration", "hour", "moment", "percent"]
@@ -40,9 +40,9 @@ VERDICT: dict[str, tuple[str, str]] = {  # sign, style
 }
 
 
-def rate(value: float | None, digits: int = 1) -> str:
-    """0.056 -> "5.6 %"."""
-    return NO_DATA if value is None or not isfinite(value) else rate_percent(value, digits)
+def rate(value: float | None, digits: int = 1, target: float | None = None) -> str:
+    """0.056 -> "5.6 %", with more digits beside a target that it would else read like."""
+    return NO_DATA if value is None or not isfinite(value) else rate_beside(value, digits, target)
 
 
 def ms(value: float | None) -> str:

@@ -19,7 +19,7 @@ from engine.plan.durations import format_duration
 from engine.plan.model import Plan, Severity
 from engine.rollout.actions import LOWERING
 from engine.rollout.state import State
-from engine.text import counted, percent, rate_percent
+from engine.text import counted, percent, rate_beside, rate_percent
 from engine.triggers.words import measure
 from engine.view.model import GateView, Gauge, Health, MatrixView, ReminderView, ServerView, TriggerView
 
@@ -38,7 +38,7 @@ def error_gauge(
     else:
         limit = f", bound {rate_percent(bound, 1)}" if bound is not None else ""
         figures = f"{k} of {n} in {format_duration(window_s)}{limit}"
-        sentence = f"error rate {rate_percent(rate, 1)} ({figures}){_target(target, '<', percent_unit)}"
+        sentence = f"error rate {rate_beside(rate, 1, target)} ({figures}){_target(target, '<', percent_unit)}"
     return Gauge(
         "error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate
     )
@@ -66,7 +66,7 @@ def cache_gauge(treatment: Bucket, target: float | None, window_s: float, lately
         sentence = f"cache: no lookups {lately or _last(window_s)}"
     else:
         figures = f"{k} of {n} in {format_duration(window_s)}"
-        sentence = f"cache hits {rate_percent(rate, 0)} ({figures}){_target(target, '>', percent_unit)}"
+        sentence = f"cache hits {rate_beside(rate, 0, target)} ({figures}){_target(target, '>', percent_unit)}"
     return Gauge("cache_hit_rate", rate, n, k, window_s, target, ">", ok, sentence)
 
 
@@ -269,11 +269,11 @@ def _beside_target(gauge: Gauge) -> str:
     assert gauge.value is not None
     match gauge.metric:
         case "error_rate":
-            figures, of = f"errors {rate_percent(gauge.value, 1)}", f"{gauge.k} of {gauge.n}"
+            figures, of = f"errors {rate_beside(gauge.value, 1, gauge.target)}", f"{gauge.k} of {gauge.n}"
         case "latency_mean":
             figures, of = f"latency {measure('latency_mean', gauge.value)}", f"n {gauge.n}"
         case _:
-            figures, of = f"cache hits {rate_percent(gauge.value, 0)}", f"{gauge.k} of {gauge.n}"
+            figures, of = f"cache hits {rate_beside(gauge.value, 0, gauge.target)}", f"{gauge.k} of {gauge.n}"
     unit = seconds_unit if gauge.metric == "latency_mean" else percent_unit
     return f"{figures}{_target(gauge.target, gauge.op, unit)} ({of})"
 

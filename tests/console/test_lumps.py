@@ -9,6 +9,7 @@ import pytest
 from textual import events
 from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from console.app import Console
 from console.app.keys import without_alt
@@ -90,3 +91,22 @@ async def test_what_is_left_before_it_is_drawn_does_not_end_the_console(keys: st
         app = await ready(pilot)
         bring(app, *keys.split(), "3")
         await until(pilot, lambda: app.attempt is not None or (app.page is not None and app.page.NUMBER == 3))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", ["2 o", "8 slash"])
+async def test_a_pasted_text_is_kept_whole_in_one_line_or_its_cut_is_shown(way: str) -> None:
+    async with console("normal").run_test(size=(80, 24)) as pilot:
+        app = await opened(pilot, way)
+        line = app.focused
+        assert isinstance(line, Input)
+        app.post_message(events.Paste("the runner crashed,\r\nsee\x1b[31m ticket\t42\n"))
+        await until(pilot, lambda: "ticket" in line.value)
+        assert line.value.startswith("the runner crashed, see")
+        assert line.value.endswith("ticket 42")
+        assert line.value.isprintable()
+        assert app.attempt is None
+        app.post_message(events.Paste("x" * 10_000))
+        await until(pilot, lambda: len(line.value) == line.max_length)
+        assert app.notice is not None
+        assert "cut to" in app.notice[0]

@@ -230,6 +230,19 @@ def test_a_terminal_of_16_colours_gets_its_own(
     assert themes.choose("dark") == "dark"
 
 
+@pytest.mark.parametrize(
+    ("colours", "look"), [("0;15", "light"), ("15;0", "dark"), ("0;default;15", "light"), ("", "dark")]
+)
+def test_a_terminal_that_reports_a_light_background_gets_the_light_theme(
+    colours: str, look: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORFGBG", colours)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(themes, "recall", lambda _, default="": default)  # nothing chosen yet
+    assert themes.choose(None) == look
+
+
 def test_every_curve_is_shown_in_its_own_unit() -> None:
     by_name = {
         metric: figure(metric, 700.0 if measure.unit == " s" else 0.25)

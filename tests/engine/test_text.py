@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from engine.text import clean_block, rate_percent
+from engine.text import clean_block, rate_beside, rate_percent
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,12 @@ def test_what_is_cleaned_away_is_never_printable() -> None:
     printable = "".join(filter(str.isprintable, map(chr, range(sys.maxunicode + 1))))
     assert len(printable) > 100_000
     assert clean_block(printable, len(printable)) == printable
+
+
+def test_a_share_never_reads_like_the_target_it_is_judged_by() -> None:
+    assert rate_beside(14 / 71, 0, 0.20) == "19.7 %"
+    assert rate_beside(0.0996, 1, 0.10) == "9.96 %"
+    assert rate_beside(0.31, 0, 0.20) == "31 %"
+    assert rate_beside(0.20, 0, 0.20) == "20 %"  # it is the target
+    assert rate_beside(0.2000001, 0, 0.20) == "20.00 %"
+    assert rate_beside(0.31, 0, None) == "31 %"
