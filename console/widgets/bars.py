@@ -47,19 +47,10 @@ def header(c: Canvas, snapshot: EngineSnapshot, who: str, read_only: bool = Fals
     old = not snapshot.fresh
     right = c.right(c.width, 0, f" {words.moment(v.at)}Z ", "alarm" if old else f"{place}-bar")
     names = others(v, who, terminal)
-    beside = "" if not names else f" (+ {', '.join(names)})" if len(names) < 3 else f" (+ {len(names)})"
-    has = v.acknowledged.name if v.acknowledged is not None else ""
-    mine = has == who
-    who = fit(who, max(12, c.width // 5))  # identity providers issue long names
-    brief = who
-    if has:  # who has the alarm counts more than who else looks
-        who = f"{who} has it" if mine else f"{who} ({fit(has, 12)} has it)"
-        beside = f" (+ {len(names)})" if names and mine else ""
-        brief = who if mine else f"{fit(has, 12)} has it"
     mode = "  READ-ONLY " if read_only else " "
     roll = "R rollback to 0 %   "
     room = right - x - len(roll)
-    for people in (who + beside, f"{who} (+ {len(names)})" if names else who, brief):
+    for people in _people(fit(who, max(12, c.width // 5)), names, v.acknowledged.name if v.acknowledged else "", who):
         if 0 < cell_len(people + mode) <= room:
             right = c.right(right, 0, people + mode, f"{place}-bar")
             break
@@ -69,6 +60,24 @@ def header(c: Canvas, snapshot: EngineSnapshot, who: str, read_only: bool = Fals
         c.zone(right, 0, len(roll), 1, "app.roll_back")
     if right - x > 3:
         c.put(x + 1, 0, v.service, f"{place}-bar", right - x - 2)
+
+
+def _people(shown: str, names: Sequence[str], has: str, who: str) -> list[str]:
+    """Who looks and who has the alarm, the fullest words first. Who has it counts more than who else looks; `shown` is
+    `who`, which an identity provider may have made long."""
+    more = f" (+ {len(names)})" if names else ""
+    brief, taker = _brief(shown), fit(_brief(has), 12)
+    if has == who:
+        return [f"{shown} has it{more}", f"{brief} has it{more}", f"{brief} has it", ""]
+    if has:
+        return [f"{shown} ({fit(has, 12)} has it)", f"{brief} ({taker} has it)", f"{taker} has it", ""]
+    full = f" (+ {', '.join(names)})" if len(names) < 3 else more
+    return [f"{shown}{full if names else ''}", f"{shown}{more}", f"{brief}{more}", brief, ""]
+
+
+def _brief(name: str) -> str:
+    """A name without the account behind it: "ann" of "ann (uid 0)"."""
+    return name.partition(" (")[0]
 
 
 def as_of(c: Canvas, y: int, at: float, live: EngineSnapshot, travels: bool, reading: bool) -> int:

@@ -10,11 +10,13 @@ from textual.widgets import Input
 
 from console import themes
 from console.app import Console
+from console.link import EngineSnapshot
 from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.widgets import bars
-from engine.view.model import HandoverView, PresenceView
-from tests.console.samples import NORMAL, NOW, PLAN, FakeLink
+from console.widgets.canvas import Canvas
+from engine.view.model import AckView, HandoverView, PresenceView
+from tests.console.samples import NORMAL, NOW, PLAN, REHEARSAL, WELL, FakeLink
 from tests.console.screen_walk import ready, until
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +44,25 @@ def test_two_consoles_of_one_account_are_two_lookers() -> None:
     assert bars.others(view, "alice (uid 1000)", "pts/1") == ["alice", "bo"]
     assert bars.others(view, "alice", "") == ["bo"]
     assert bars.others(NORMAL, "alice", "pts/1") == ["bo"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", ["ann", "ann (uid 1000)", "anastasia-petrova (uid 1000)"])
+def test_who_has_the_alarm_fits_into_the_header(name: str, width: int) -> None:
+    """Two people of one account in a rehearsal: the names are long, and the row is full."""
+    has = "bo (uid 1000)"
+    operators = tuple(
+        PresenceView(who, f"pts/{n}", "Live", NOW) for n, who in enumerate((name, has, "carl (uid 1000)"))
+    )
+    view = replace(REHEARSAL, operators=operators, acknowledged=AckView(has, NOW))
+    for who, words in ((name, "bo"), (has, "has it")):
+        c = Canvas(width, 1)
+        bars.header(c, EngineSnapshot(view, WELL, NOW), who, True)
+        row = c.text()
+        assert words in row
+        assert "has it" in row
+        assert "READ-ONLY" in row
+        assert "R rollback to 0 %" in row
 
 
 async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still_works() -> None:
