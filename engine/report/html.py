@@ -84,7 +84,7 @@ def _glance(story: RolloutReport) -> Element:
         for name, figure in (("Error rate", shown.error_rate), ("Mean latency", shown.latency)):
             value, rest = split(figure)
             pairs.append((name, value, f"{rest} · {shown.label.lower()}" if rest else shown.label.lower()))
-    incidents = len(story.incidents)
+    incidents = sum(i.within is None for i in story.incidents)
     rolled = sum(i.percent_to < i.percent_from for i in story.incidents)
     pairs.append(("Incidents", str(incidents) if incidents else "none", f"{rolled} rolled back" if incidents else ""))
     return el(

@@ -43,7 +43,7 @@ def _incident(number: int, i: Incident) -> Element:
         el(
             "p",
             when(i.decided),
-            f", stage {i.stage}, {percent(i.percent_from)} to {percent(i.percent_to)}, {how}, ",
+            f", stage {i.stage}, {i.change}, {how}, ",
             el("a", f"decision {i.rev}", href=f"#decision-{i.rev}"),
             class_="by",
         ),
@@ -56,11 +56,16 @@ def _incident(number: int, i: Incident) -> Element:
         el("p", *facts) if facts else None,
         el("p", i.cost) if i.cost else None,
         el("ol", *(el("li", when(moment.at), f" {moment.sentence}") for moment in i.happened)) if i.happened else None,
+        el("p", *_whole(i.within)) if i.within is not None else None,
         el("p", el("strong", "Cause: "), i.cause)
         if i.cause
         else el("p", "No cause has been recorded yet.", class_="prompt"),
         class_="incident-card",
     )
+
+
+def _whole(rev: int) -> list[Child]:
+    return ["Its moments are listed with ", el("a", f"decision {rev}", href=f"#decision-{rev}"), ", which followed."]
 
 
 def decisions(story: RolloutReport) -> Section:

@@ -125,15 +125,16 @@ def _incidents(story: RolloutReport) -> list[str]:
     if not story.incidents:
         return [NO_INCIDENT]
     head = ("When", "What", "Detected after", "Decided after", "Effective after", "Promotion possible after")
-    rows = [
-        (iso(i.decided), f"{percent(i.percent_from)} to {percent(i.percent_to)}, {by(i)}", *times(i))
-        for i in story.incidents
-    ]
+    rows = [(iso(i.decided), f"{i.change}, {by(i)}{_part(i)}", *times(i)) for i in story.incidents]
     note = (
         "Detected: from the first failure to the trigger's first breach. Decided: from there to the decision (the "
         "trigger's own time included). Effective: until 0 %, or the lower percentage, was observed."
     )
     return [table(head, rows), note, *(_incident(i) for i in story.incidents)]
+
+
+def _part(i: Incident) -> str:
+    return f", part of the incident of decision {i.within}" if i.within is not None else ""
 
 
 def by(incident: Incident) -> str:
@@ -168,6 +169,8 @@ def _incident(i: Incident) -> str:
         )
     if i.cost:
         facts.append(escape(i.cost))
+    if i.within is not None:
+        facts.append(f"Its moments are listed with decision {i.within}, which followed.")
     moments = [f"{number}. {iso(moment.at)} {escape(moment.sentence)}" for number, moment in enumerate(i.happened, 1)]
     return "\n\n".join(
         ["\n".join([*lines]), "\n".join(f"- {fact}" for fact in facts), *(["\n".join(moments)] if moments else [])]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from engine.measures.figure import MetricValue
+from engine.text import percent
 
 Point = tuple[float, float | None]
 
@@ -119,6 +120,14 @@ class Incident(Struct, frozen=True):
     restored: int  # documents whose frequency keywords were restored
     happened: tuple[IncidentMoment, ...] = ()
     cost: str = ""
+    within: int | None = None  # the later decision whose incident this is part of, and whose moments include its own
+
+    @property
+    def change(self) -> str:
+        """ "50 % to 0 %", "held at 50 %"."""
+        if self.percent_to == self.percent_from:
+            return f"held at {percent(self.percent_from)}"
+        return f"{percent(self.percent_from)} to {percent(self.percent_to)}"
 
     @property
     def detect_s(self) -> float | None:
@@ -130,7 +139,8 @@ class Incident(Struct, frozen=True):
 
     @property
     def effect_s(self) -> float | None:
-        return None if self.effective is None else max(0.0, self.effective - self.decided)
+        """In whole milliseconds, as its proof has it."""
+        return None if self.effective is None else round(max(0.0, self.effective - self.decided), 3)
 
 
 class MeasuredResult(Struct, frozen=True):

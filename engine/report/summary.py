@@ -69,6 +69,7 @@ def with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutRepor
 
 
 def _incident_words(incidents: tuple[Incident, ...]) -> str:
+    incidents = tuple(entry for entry in incidents if entry.within is None)
     if not incidents:
         return "No incident: nothing rolled back and no trigger acted."
     automatic = sum(entry.automatic for entry in incidents)

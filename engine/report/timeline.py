@@ -155,7 +155,7 @@ def verdict(row: Row) -> LoggedDecision:
         row.percent_from,
         d.percent_bp,
         d.override,
-        evidence(d.evidence),
+        evidence(d.evidence, d.sentence, d.reason),
         clean_line(d.seen, 1000),
         row.hash,
     )
@@ -172,9 +172,15 @@ def who(row: Row) -> str:
 MOMENTS = ("at", "since", "until")  # seconds since the epoch in what a decision rests on
 
 
-def evidence(body: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Flat (name, value) pairs with readable numbers; nested names are joined by dots. At most 40."""
-    return tuple(_flat(body, ""))[:40]
+def evidence(body: dict[str, Any], *shown: str) -> tuple[tuple[str, str], ...]:
+    """Flat (name, value) pairs with readable numbers; nested names are joined by dots. At most 40, without words that
+    are repeated, or `shown` beside it."""
+    out: dict[str, str] = {}
+    for name, value in _flat(body, ""):
+        words = not value[:1].isdigit()
+        if not words or (value not in out.values() and not any(value in text for text in shown)):
+            out[name] = value
+    return tuple(out.items())[:40]
 
 
 def _flat(value: Any, name: str) -> list[tuple[str, str]]:
@@ -197,7 +203,15 @@ def incidents(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row]) -> tupl
     """Rollbacks that lowered the percentage, triggers that acted, holds by triggers; oldest first."""
     starts = [row for row in rows if is_incident(row)]
     ends = [*(row.rev for row in starts[1:]), *([1 << 60] if starts else [])]
-    return tuple(_incident(conn, plan, rows, row, end) for row, end in zip(starts, ends, strict=True))
+    made = [_incident(conn, plan, rows, row, end) for row, end in zip(starts, ends, strict=True)]
+    return tuple(_within(one, later) for one, later in zip(made, [*made[1:], None], strict=False))
+
+
+def _within(one: Incident, later: Incident | None) -> Incident:
+    """Without its moments, if the next incident's include them all: a hold just before a rollback is one event."""
+    if later is None or not one.happened or not set(one.happened) <= set(later.happened):
+        return one
+    return replace(one, happened=(), within=later.rev)
 
 
 def is_incident(row: Row) -> bool:
@@ -236,7 +250,7 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
         onset,
         detected,
         d.at,
-        d.at + ms / 1000 if isinstance(ms, int | float) else None,
+        d.at + round(ms) / 1000 if isinstance(ms, int | float) else None,
         clean_line(str(proof.get("sentence", "")), 400),
         cause(row, later),
         resumed.decision.at if resumed else None,

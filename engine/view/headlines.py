@@ -333,11 +333,23 @@ def what_next(
         out.append(f"locked {timer(cool)}, then e (resume)" if cool > 0 else "locked until e (resume) with the cause")
     elif gate.bake_s and gate.baked_s < gate.bake_s:
         out.append(f"bake {format_duration(gate.baked_s // 1)} of {format_duration(gate.bake_s)}")
+    elif gate.open and not breach:
+        out.append("gate open: p on 2 promotes")
+    elif not breach and not gate.blocked and (waits := _open_in(gate)):
+        out.append(f"gate waits for {waits} (2)")
     if not out:
         out.append("nothing until a person acts")
     elif not breach:
         out.append("only a person raises the percentage")
     return tuple(out)
+
+
+def _open_in(gate: GateView) -> str:
+    """ "2 conditions", "1 condition, 3 items"; "" if only other things are missing."""
+    conditions = sum(condition.met is not True for condition in gate.conditions)
+    items = sum(item.state != "done" and item.required for item in gate.items)
+    parts = (counted(conditions, "condition") if conditions else "", counted(items, "item") if items else "")
+    return ", ".join(part for part in parts if part)
 
 
 def _soonest(trigger: TriggerView) -> float:
