@@ -15,7 +15,7 @@ HOW = {  # conditions that people meet, by metric: what to do
     "quality_score": "screen 5: judge the rest, check what you marked (f), or draw more (d)",
     "search_improvement": "measured every few hours on documents with both methods' keywords; m on 5 does it now",
     "satisfaction": "ratings come from `rollout feedback rating` and POST /v1/feedback",
-    "ab_verdict": "6 shows the test's progress; the test is read once, at its declared end",
+    "ab_verdict": "6 shows the test. It is read once, at its declared end; then only o overrides it",
     "ab_improvement": "from the A/B test, on documents as served; 6 shows it",
 }
 ITEM = {"done": ("✔", "ok"), "failed": ("✖", "bad")}

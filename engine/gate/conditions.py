@@ -187,7 +187,12 @@ def _to_go(condition: Condition, sample: Ok, facts: GateFacts) -> tuple[str, flo
     if sample.k is not None and condition.metric in COUNTED:
         return _rate_to_go(condition, sample.k, sample.n, facts)
     if not _compare(sample.value, condition.op, condition.value):
+        if METRICS[condition.metric].unit == "flag":
+            return "", None  # "no" is enough
         return f", not {condition.op} {amount(condition.value, METRICS[condition.metric].unit)}", None
+    if sample.k is not None and condition.op in (">", ">=") and condition.confidence > MARGIN:
+        needed = _judged_needed(condition, sample.k, sample.n)
+        return (f"; {needed - sample.n} more at this share" if needed else ""), None  # no one knows when people judge
     if sample.variance is None or sample.n < 2 or condition.metric not in ("latency_mean",):
         return "", None
     # t is kept at its current value: at sample sizes that matter here it no longer changes
@@ -209,10 +214,16 @@ def _rate_to_go(condition: Condition, k: int, n: int, facts: GateFacts) -> tuple
         return text + tail, eta
     if not inside:
         return f", not {condition.op} {amount(target, 'rate')}", None
-    needed = _at_this_rate(lambda m: bounds.rate_lower(int(k / n * m), m, sure) > target, n)
+    needed = _judged_needed(condition, k, n)
     if not needed:
         return "", None
     return _more("more lookups" if condition.metric == "cache_hit_rate" else "more", needed - n, facts)
+
+
+def _judged_needed(condition: Condition, k: int, n: int) -> int | None:
+    """Of how many in all the bound meets the condition, if the share of good ones stays."""
+    target, sure = condition.value, condition.confidence
+    return _at_this_rate(lambda m: bounds.rate_lower(int(k / n * m), m, sure) > target, n)
 
 
 COUNTED = frozenset({"error_rate", "cache_hit_rate", "grounded_rate"})

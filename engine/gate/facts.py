@@ -52,6 +52,14 @@ def negative(conn: sqlite3.Connection, state: State, until: float | None = None)
     return Ok(float(count), count), sentence
 
 
+def tested(conn: sqlite3.Connection, state: State) -> str:
+    """What the stage's A/B test found, in words: "no: short of target"."""
+    verdict = _verdict(conn, state, None)
+    if verdict is None:
+        return ""
+    return f"{'yes' if verdict.word == 'ship' else 'no'}: {verdict.word}"
+
+
 def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Verdict | None:
     """The test's verdict so far; for a past moment, the verdict at its last look before then."""
     if until is None:

@@ -83,9 +83,10 @@ class GateKeeper:
         per_min = self._observations.live.at(self._clock.monotonic()).seen_per_min
         samples = self._samples(state, bucket)
         samples["negative_impacts"], impacts = gate_facts.negative(self._conn, state)
-        self._facts = conditions.GateFacts(
-            samples, per_min, self._stability(state), sentences={"negative_impacts": impacts}
-        )
+        words = {"negative_impacts": impacts}
+        if found := gate_facts.tested(self._conn, state):
+            words["ab_verdict"] = found
+        self._facts = conditions.GateFacts(samples, per_min, self._stability(state), sentences=words)
         self._facts_at = self._clock.real()
         return self._facts
 

@@ -195,12 +195,23 @@ def test_a_single_call_that_is_missing_is_one() -> None:
         (ERRORS, Ok(0.05, 100), ", not < 1 %"),  # without a count
         (condition("satisfaction", ">", 0.8, confidence=0.5), rate(20, 40), ", not > 80 %"),  # people's, not documents
         (condition("error_rate", "<", 1.0), rate(20, 20), ", not < 100 %"),
+        (condition("ab_verdict", ">=", 1.0), Ok(0.0, 1), ": no"),
     ],
 )
 def test_what_more_documents_cannot_mend_only_names_the_target(of: Condition, sample: Ok, missing: str) -> None:
     view = judged(of, sample)
     assert view.missing.endswith(missing)
     assert "more" not in view.missing
+
+
+def test_a_share_that_people_judge_says_how_many_more_it_takes() -> None:
+    of = condition("quality_score", ">", 0.8)
+    view = judged(of, rate(19, 20))
+    more = int(view.missing.rpartition("; ")[2].split()[0])
+    assert view.missing.endswith(f"; {more} more at this share")
+    assert view.eta_s is None
+    assert bounds.rate_lower(int(0.95 * (20 + more)), 20 + more, 0.95) > 0.8
+    assert bounds.rate_lower(int(0.95 * (19 + more)), 19 + more, 0.95) <= 0.8
 
 
 def test_without_a_forecast_only_the_figure_is_shown() -> None:

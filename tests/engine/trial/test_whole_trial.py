@@ -180,6 +180,7 @@ async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) ->
     lab.engine.monitor.gatekeeper._facts, lab.engine.monitor.gatekeeper._facts_at = None, -math.inf
     facts = lab.engine.monitor.gatekeeper.facts(lab.engine.state)
     assert facts.samples["ab_verdict"] == Ok(1.0, 1)
+    assert facts.sentences["ab_verdict"] == "yes: ship"
     improved = facts.samples["ab_improvement"]  # what screen 6 shows is what the gate judges
     assert isinstance(improved, Ok)
     assert quality.change is not None
