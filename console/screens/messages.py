@@ -248,7 +248,7 @@ class Messages(Ordered, Work):
 
     def action_as_sent(self) -> None:
         if self._last() is None:
-            self.console.say("This message was not sent yet.", "bar")
+            self.console.say("This message has not been sent yet.", "bar")
             return
         self.as_sent = not self.as_sent
         self.top = 0

@@ -236,8 +236,7 @@ def _backlog(reading: MetricsSnapshot) -> Iterator[Metric]:
 
     waiting = Gauge(
         "keyword_extraction_waiting",
-        "Queued for the LLM now: calls without a slot of documents that a client waits for, and bulk documents until "
-        "they are answered.",
+        "Queued for the LLM now: interactive calls without a slot, and bulk documents until they are answered.",
         labels=["lane"],
     )
     waiting.add_metric(["interactive"], reading.backlog.interactive)
