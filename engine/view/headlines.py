@@ -334,7 +334,7 @@ def what_next(
     elif gate.bake_s and gate.baked_s < gate.bake_s:
         out.append(f"bake {format_duration(gate.baked_s // 1)} of {format_duration(gate.bake_s)}")
     elif gate.open and not breach:
-        out.append("gate open: p on 2 promotes")
+        out.append("gate open: a person decides (2, p)")
     elif not breach and not gate.blocked and (waits := _open_in(gate)):
         out.append(f"gate waits for {waits} (2)")
     if not out:

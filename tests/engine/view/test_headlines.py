@@ -10,7 +10,7 @@ from engine.rollout.state import State, Undo
 from engine.triggers.measurement import Ok
 from engine.view import headlines
 from engine.view.headlines import Situation
-from engine.view.model import GateView, TriggerView
+from engine.view.model import ConditionView, GateView, ItemView, TriggerView
 from tests.engine.triggers.attempt_timeline import PLAN, Scene
 
 ROOM = 45  # what 80 columns leave beside stage, percentage and the word
@@ -137,6 +137,18 @@ def test_after_an_automatic_rollback_the_lock_comes_next_and_not_a_bake() -> Non
     assert headlines.what_next(state, (), gate, "", None, 1000.0)[0] == "locked 29:58, then e (resume)"
     assert headlines.what_next(state, (), gate, "", None, 3000.0)[0] == "locked until e (resume) with the cause"
     assert not any("bake" in line for line in headlines.what_next(state, (), gate, "", None, 1000.0))
+
+
+def test_an_open_gate_comes_next_and_a_shut_one_names_what_it_waits_for() -> None:
+    state = State(stage=2, percent_bp=1000)
+    gate = GateView(True, 3, "Limited", 2500, "", (), (), (), 86_400.0, 86_400.0, 1, (), (), 1, 1)
+    assert headlines.what_next(state, (), gate, "", None, 0.0)[0] == "gate open: a person decides (2, p)"
+    item = ItemView("a", "a", "manual", "open", "", None, "", "", True)
+    open_ = ConditionView("q", "No quality issues", None, None, 0, None, "", "", "nothing yet", None, "quality_score")
+    shut = replace(gate, open=False, conditions=(open_,), items=(item, replace(item, state="done")))
+    assert headlines.what_next(state, (), shut, "", None, 0.0)[0] == "gate waits for 1 condition, 1 item (2)"
+    held = replace(shut, blocked=("held by bo",))
+    assert not any("waits" in line for line in headlines.what_next(state, (), held, "", None, 0.0))
 
 
 def test_what_may_act_once_confirmed_comes_before_what_acts_in_hours() -> None:
