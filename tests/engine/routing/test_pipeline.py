@@ -111,12 +111,12 @@ async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(
     settings = {"max_concurrency": 1, "max_waiting": 3, "timeout_s": 60.0, "max_wait_s": 60.0}
     async with StubLlm(slots=1) as stub, running(tmp_path, stub, FULL, **settings) as place:
         await place.loaded()
-        stub.service.latency_ms = 3000.0 * crowd()  # until all ten have come, however slowly
+        stub.service.latency_s = 1.0 * crowd()  # until all ten have come, however slowly
         tasks = [asyncio.create_task(place.extract(f"d{i}")) for i in range(10)]
         await place.until(lambda: sum(task.done() for task in tasks) >= 6)
         waiting = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]["waiting"]
         assert waiting == {"interactive": 3, "bulk": 0, "limit": 3}
-        stub.service.latency_ms = 0.0
+        stub.service.latency_s = 0.0
         answers = await asyncio.gather(*tasks)
         refused = [answer for answer in answers if answer.fallback]
         assert len(refused) == 6  # one is under way, three wait
