@@ -13,6 +13,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from tests.machine import crowd
+
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 
 
@@ -56,7 +58,7 @@ class Chromium:
         if self._session:
             asked["sessionId"] = self._session
         os.write(self._out, json.dumps(asked).encode() + b"\0")
-        end = time.monotonic() + 30
+        end = time.monotonic() + 30 * crowd()
         while time.monotonic() < end:
             answer = self._read()
             if answer.get("id") == self._number:

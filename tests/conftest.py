@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from _pytest import unraisableexception
 
-from tests import warm
+from tests import machine, warm
 
 TESTS = Path(__file__).parent
 
@@ -35,6 +35,7 @@ for name in [name for name in os.environ if name.startswith("LC_")]:
     del os.environ[name]
 os.environ["LANG"] = "C.UTF-8"
 warm.install()
+machine.be_patient()
 
 
 # The slowest files, slowest first: one that began last would keep the other workers waiting.

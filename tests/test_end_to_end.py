@@ -13,6 +13,7 @@ from engine.client.client import EngineClient
 from engine.server.rehearse import Rehearsal
 from engine.store.reader import Reader
 from tests import warm
+from tests.machine import crowd
 from tests.terminal import ROLLOUT, Terminal
 
 
@@ -72,7 +73,7 @@ def test_a_line_that_stalls_and_a_console_that_is_stopped_delay_no_trigger() -> 
                 time.sleep(0.035)
             assert client.command("fault", name="error_rate", value=1.0).ok
             pending: dict[str, tuple[float, float]] = {}  # trigger -> since when, how long it has to last
-            end = time.monotonic() + 60
+            end = time.monotonic() + 60 * crowd()
             while (state := reader.state()).percent_bp and time.monotonic() < end:
                 view = reader.engine_record().view
                 assert view is not None

@@ -105,7 +105,7 @@ def test_a_rollback_ends_a_question_in_flight(tmp_path: Path) -> None:
         folder.armed.unlink()
         folder.leave_intent(Intent("r1", 0.0, {}, ""))
         try:
-            await asyncio.wait_for(question, 30)
+            await asyncio.wait_for(question, 30 * crowd())
         except NotPermitted:
             return "cut"
         finally:

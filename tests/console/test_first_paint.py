@@ -28,6 +28,7 @@ from engine.store.folder import Folder
 from tests.console.samples import PLAN, FakeLink
 from tests.console.screen_walk import ready
 from tests.console.test_rollback_key import settled
+from tests.machine import crowd
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +101,7 @@ def test_each_read_has_its_time() -> None:
     keys = FirstKeys(ours)
     for number, data in enumerate((b"2", b"\x1b[B", b"R"), start=1):
         os.write(theirs, data)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 10 * crowd()
         while len(keys.reads) < number and time.monotonic() < until:
             time.sleep(0.001)
     reads = keys.stop()

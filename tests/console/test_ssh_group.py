@@ -25,7 +25,7 @@ from engine.store.folder import Folder
 from engine.store.holders import holders
 from tests.console import sshd
 from tests.console.sshd import SSHD
-from tests.machine import free_port
+from tests.machine import crowd, free_port
 from tests.terminal import ROOT, Terminal
 
 PEOPLE = {"anna": 64001, "ben": 64002, "cleo": 64003}
@@ -77,7 +77,7 @@ class Host:
             self.process = subprocess.Popen(
                 ["unshare", "-m", "sh", str(folder / "start")], stdout=log, stderr=log, start_new_session=True
             )
-        end = time.monotonic() + 20
+        end = time.monotonic() + 20 * crowd()
         while not sshd.listens(self.port):
             assert time.monotonic() < end, (folder / "log").read_text()
             assert self.process.poll() is None, (folder / "log").read_text()
@@ -103,7 +103,7 @@ class Host:
     def end_engine(self) -> None:
         if pid := self.engine:
             os.kill(pid, signal.SIGKILL)
-            end = time.monotonic() + 20
+            end = time.monotonic() + 20 * crowd()
             while self.engine == pid and time.monotonic() < end:
                 time.sleep(0.02)
 

@@ -62,7 +62,7 @@ class Nginx:
     def connect(self) -> http.client.HTTPSConnection:
         trust = ssl.create_default_context(cafile=str(self.folder / "rollout.pem"))
         connection = http.client.HTTPSConnection("rollout.example.com", self.port, timeout=20, context=trust)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 10 * crowd()
         while True:
             try:
                 plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)

@@ -72,7 +72,7 @@ class Place:
         with contextlib.closing(Reader(self.folder)) as reader:  # not the view, which may be of another version
             beat = partial(reader.read, lambda conn: conn.execute("SELECT heartbeat FROM lease").fetchone()[0])
             before = beat()
-            end = time.monotonic() + 30
+            end = time.monotonic() + 30 * crowd()
             while time.monotonic() < end:
                 if beat() > before:
                     return self.engine.poll() is None
@@ -92,7 +92,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def attached(terminal: Terminal) -> None:
     """Painted, and the screen that follows the first frame has set its modes, the last of them in answer to queries."""
     terminal.until("STAGE")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 30 * crowd()
     while b"\x1b[?7l" not in terminal.raw and time.monotonic() < end:
         terminal.read()
     terminal.read(0.4)
@@ -137,7 +137,7 @@ def test_an_answer_that_comes_as_the_console_ends_sets_no_mode_again(place: Plac
     """A terminal at the end of a slow line answers the first frame's queries when the modes are reset already."""
     with place.console(answers=False) as terminal:
         terminal.until("STAGE")
-        end = time.monotonic() + 30
+        end = time.monotonic() + 30 * crowd()
         while b"\x1b[?2048$p" not in terminal.raw and time.monotonic() < end:
             terminal.read()
         os.kill(terminal.pid, signal.SIGTERM)
@@ -243,7 +243,7 @@ def test_a_stopped_console_returns_the_terminal_and_resumes_where_it_was(place: 
     with place.console() as terminal:
         attached(terminal)
         os.kill(terminal.pid, signal.SIGTSTP)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 30 * crowd()
         while left_on(terminal.raw) not in ([], ["title"]) and time.monotonic() < end:
             terminal.read()
         assert left_on(terminal.raw) in ([], ["title"])
@@ -369,7 +369,7 @@ def test_a_frozen_engine_is_reported_within_two_seconds_of_silence(place: Place)
             terminal.until("process", "stopped", seconds=2 * crowd())
         finally:
             place.engine.send_signal(signal.SIGCONT)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 30 * crowd()
         while "stopped" in terminal.text and time.monotonic() < end:
             terminal.read()
         assert "stopped" not in terminal.text
@@ -484,7 +484,7 @@ def test_a_store_that_is_gone_is_a_message_and_comes_back(tmp_path: Path, how: s
                     left.unlink()
                 store.rmdir()
             moved.rename(store)
-            end = time.monotonic() + 30
+            end = time.monotonic() + 30 * crowd()
             while "NO STORE" in terminal.text and time.monotonic() < end:
                 terminal.read()
             assert "NO STORE" not in terminal.text

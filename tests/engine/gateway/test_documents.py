@@ -21,6 +21,7 @@ from engine.store.documents import DocumentWrite
 from engine.store.jobs import OVERTAKEN
 from engine.worker.line import EngineRefused
 from engine.worker.messages import DocumentBatch, DocumentReceipt
+from tests.machine import crowd
 
 
 def record(document_id: str = "a", method: str = "llm") -> Extraction:
@@ -56,7 +57,7 @@ def with_store(line: Line, use: Callable[[EngineStore], Awaitable[None]], unatta
         store = EngineStore("g", lambda: line, SystemClock(), lambda: unattached, lambda record: False)  # type: ignore[arg-type, return-value]
         sending = asyncio.create_task(store.send_for_ever())
         try:
-            await asyncio.wait_for(use(store), 30)
+            await asyncio.wait_for(use(store), 30 * crowd())
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)

@@ -22,7 +22,7 @@ import pytest
 from engine.metrics.alerts import alert_rules
 from engine.metrics.dashboard import dashboard
 from tests.engine.service.rig import QUIET, TEXT, EngineRig
-from tests.machine import free_port
+from tests.machine import crowd, free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 CONFIG = """\
@@ -147,7 +147,7 @@ def test_prometheus_keeps_the_exemplars_of_requests(stage: EngineRig, target: st
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.headers["x-request-id"] == name
-    end = time.monotonic() + 20
+    end = time.monotonic() + 20 * crowd()
     while time.monotonic() < end:
         results = prometheus.get(
             "query_exemplars",

@@ -16,6 +16,7 @@ from engine.rehearsal.corpus import SampleDocument
 from engine.rehearsal.feeder import Arrivals, Feeder
 from engine.rehearsal.users import Experience, Reaction, Users, experience
 from engine.service.feedback import Feedback, read
+from tests.machine import crowd
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ def documents() -> Any:
 
 
 async def until(task: asyncio.Task[None], done: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10 * crowd()):
         while not done():
             assert not task.done()
             await asyncio.sleep(0.001)

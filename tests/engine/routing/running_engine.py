@@ -21,6 +21,7 @@ from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
 from engine.store import documents
 from engine.store.folder import Folder
+from tests.machine import crowd
 from tests.stub_llm import StubLlm
 
 ALICE = Actor("alice", 1000)
@@ -78,7 +79,7 @@ class Place:
         return self.engine.conn.execute(f"SELECT {columns} FROM extraction WHERE {where} ORDER BY id").fetchall()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(30.0 * crowd()):
             while not holds():  # noqa: ASYNC110, the engine sets no event
                 await asyncio.sleep(0.005)
 

@@ -12,6 +12,7 @@ from engine.extraction.keywords import Budget
 from engine.routing.reader import read_documents
 from engine.routing.readers import Readers
 from engine.routing.reading import ReadDocument, read_all
+from tests.machine import crowd
 
 BUDGET = Budget(15, 8, 10)
 TEXT = "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. " * 4
@@ -58,7 +59,7 @@ def test_readers_end_when_nothing_was_read_for_a_while() -> None:
     async def use() -> None:
         readers = Readers(most=1, idle_s=0.0)
         await readers.read(DOCUMENTS[:1], BUDGET)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(60 * crowd()):
             while readers.pids:  # noqa: ASYNC110 — nothing announces the end
                 await asyncio.sleep(0.01)
 

@@ -35,7 +35,7 @@ async def happen(c: Clocked, count: int, error: str | None = None) -> None:
     for n in range(count):
         record = attempt(c, f"d{c.clock.now()}-{n}", error)
         c.engine.monitor.observations.add(record)
-        c.engine.writer.append(record).result(5)
+        c.engine.writer.append(record).result(60)
 
 
 def rows(c: Clocked, table: str) -> int:
@@ -52,7 +52,7 @@ async def test_a_clock_two_months_ahead_for_a_minute_deletes_nothing(tmp_path: P
         await c.passes(180)
         c.clock.step_wall(-60 * DAY)
         await c.passes(60)
-        c.engine.writer.write(lambda conn: None).result(5)
+        c.engine.writer.write(lambda conn: None).result(60)
         assert rows(c, "extraction") == raw
         assert rows(c, "rollup") >= rolled
 
@@ -67,7 +67,7 @@ async def test_nor_does_an_engine_that_starts_under_such_a_clock(tmp_path: Path)
     ahead.clock.step_wall(60 * DAY)
     async with ahead as c:
         await c.passes(180)
-        c.engine.writer.write(lambda conn: None).result(5)
+        c.engine.writer.write(lambda conn: None).result(60)
         assert rows(c, "extraction") == raw
 
 
@@ -76,7 +76,7 @@ async def test_what_is_older_than_the_plan_keeps_still_goes_as_the_engine_runs(t
         await c.climb(2)
         await happen(c, 10)
         await c.passes(1.1 * DAY, step=300.0)  # of which retention sees each
-        c.engine.writer.write(lambda conn: None).result(5)
+        c.engine.writer.write(lambda conn: None).result(60)
         assert rows(c, "extraction") == 0
 
 

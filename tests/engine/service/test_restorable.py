@@ -26,7 +26,7 @@ async def test_a_large_store_is_counted_beside_the_loop_and_a_small_one_at_once(
 
         def holds(*names: str) -> None:
             made = [by_llm(name, now) for name in names]
-            engine.writer.write(lambda conn: documents.write(conn, made)).result(10)
+            engine.writer.write(lambda conn: documents.write(conn, made)).result(60)
 
         assert engine.restorable().every.documents == 0
         holds("one", "two")

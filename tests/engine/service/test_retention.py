@@ -18,7 +18,7 @@ OLD_S = 40 * 86400.0
 async def test_old_rows_go_with_every_beat_until_none_is_left_and_not_at_500_a_minute(tmp_path: Path) -> None:
     async with Clocked(tmp_path) as c:
         old = [record(at=c.clock.now() - OLD_S + n / 100) for n in range(1800)]
-        c.engine.writer.write(lambda conn: insert_and_fold(conn, old)).result(10)
+        c.engine.writer.write(lambda conn: insert_and_fold(conn, old)).result(60)
 
         def left() -> int:
             return int(c.engine.conn.execute("SELECT count(*) FROM extraction").fetchone()[0])

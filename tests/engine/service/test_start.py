@@ -37,7 +37,7 @@ async def test_a_start_and_its_first_ticks_scan_no_table_that_grows(
 
     async with Clocked(tmp_path) as c:  # a store that is not new
         old = [record(at=c.clock.now() - n) for n in range(50)]
-        c.engine.writer.write(lambda conn: insert_and_fold(conn, old)).result(10)
+        c.engine.writer.write(lambda conn: insert_and_fold(conn, old)).result(60)
         await c.climb(2)
     monkeypatch.setattr(sqlite3, "connect", traced)
     async with Clocked(tmp_path) as c:

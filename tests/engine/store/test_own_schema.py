@@ -90,10 +90,10 @@ def test_nothing_planted_acts_on_a_running_writer(folder: Folder, writer: Writer
     ]
     for number, statement in enumerate(statements, 1):
         change(folder, statement)
-        writer.write(lambda conn: notes.add(conn, 1.0, "lesson", "a", "kept")).result(10)
+        writer.write(lambda conn: notes.add(conn, 1.0, "lesson", "a", "kept")).result(60)
         assert writer.altered.popleft().startswith("trigger x was added")
         assert schema_of(folder) == own
-        texts = writer.write(lambda conn: conn.execute("SELECT text FROM note").fetchall()).result(10)
+        texts = writer.write(lambda conn: conn.execute("SELECT text FROM note").fetchall()).result(60)
         assert texts == [("kept",)] * number
     assert not writer.altered
 
@@ -118,7 +118,7 @@ def test_changed_tables_are_refused_with_a_sentence(folder: Folder, statement: s
 def test_changed_tables_end_the_writing_of_a_running_engine(folder: Folder, writer: Writer) -> None:
     change(folder, "ALTER TABLE document ADD COLUMN mine TEXT")
     with pytest.raises(OSError, match="table document was removed or changed"):
-        writer.write(lambda conn: None).result(10)
+        writer.write(lambda conn: None).result(60)
     assert "was changed by another program" in writer.files.differs()
 
 
@@ -159,7 +159,7 @@ def test_a_damaged_page_is_refused_with_a_sentence(folder: Folder) -> None:
     writer.start()
     try:
         with pytest.raises(OSError, match=r"is damaged .*Rollback still works"):
-            writer.append(Extraction(1.0, "d", "control", "frequency", 2, 5)).result(10)
+            writer.append(Extraction(1.0, "d", "control", "frequency", 2, 5)).result(60)
         assert "is damaged" in writer.problem
     finally:
         writer.stop()

@@ -74,7 +74,7 @@ def test_what_could_not_be_written_waits_and_is_written_what_rides_along_include
     blocker.execute("ROLLBACK")
     blocker.close()
     for future in futures:
-        future.result(5)
+        future.result(60)
     assert until(lambda: count(folder, "note") == 3)
     assert count(folder, "extraction") == 5
     assert writer.problem == ""
@@ -88,7 +88,7 @@ def test_what_is_given_together_is_written_together(folder: Folder, writer: Writ
     many = [writer.append_all([(record(f"{n}/{m}"), None) for m in range(30)]) for n in range(20)]
     blocker.close()
     for future in many:
-        future.result(30)
+        future.result(60)
     assert (writer.pending, count(folder, "extraction")) == (0, 600)
     assert sum(len({name.split("/")[0] for name in batch}) for batch in batches) == 20  # no group is in two
     assert max(map(len, batches)) < 240
@@ -100,15 +100,15 @@ def test_a_store_that_hangs_without_an_error_is_a_problem_too(writer: Writer, mo
     done = writer.control(lambda conn: answers.wait(10))
     assert until(lambda: "has not answered for" in writer.problem)
     answers.set()
-    assert done.result(5)
+    assert done.result(60)
     assert until(lambda: writer.problem == "")
 
 
 def test_a_decision_waits_less_for_the_interpreter_than_documents_do(writer: Writer) -> None:
     usual = sys.getswitchinterval()
-    assert writer.control(lambda conn: sys.getswitchinterval()).result(5) <= usual / 5
+    assert writer.control(lambda conn: sys.getswitchinterval()).result(60) <= usual / 5
     assert until(lambda: sys.getswitchinterval() == usual)
-    assert writer.bulk(lambda conn: sys.getswitchinterval()).result(5) == usual
+    assert writer.bulk(lambda conn: sys.getswitchinterval()).result(60) == usual
 
 
 def test_a_mistake_in_what_rides_along_costs_no_document(folder: Folder, writer: Writer) -> None:
@@ -118,7 +118,7 @@ def test_a_mistake_in_what_rides_along_costs_no_document(folder: Folder, writer:
 
     writer.later(wrong)
     writer.later(lambda conn: note(conn, "whole"))
-    writer.append(record("d")).result(5)
+    writer.append(record("d")).result(60)
     assert until(lambda: count(folder, "note") == 1)
     assert count(folder, "extraction") == 1
 
@@ -130,7 +130,7 @@ def test_the_writer_outlives_whoever_waited_for_it(folder: Folder, writer: Write
     gone.cancel()
     blocker.close()
     assert until(lambda: count(folder, "extraction") == 1)
-    writer.append(record("next")).result(5)
+    writer.append(record("next")).result(60)
 
 
 def test_a_replaced_engine_writes_no_document(folder: Folder, writer: Writer) -> None:
@@ -138,7 +138,7 @@ def test_a_replaced_engine_writes_no_document(folder: Folder, writer: Writer) ->
     assert lease.take(conn, 2, 0.0, 0.0).token == 2
     conn.close()
     with pytest.raises(Exception, match="another engine has taken over"):
-        writer.append(record("late")).result(5)
+        writer.append(record("late")).result(60)
     assert writer.fenced
     assert count(folder, "extraction") == 0
 
@@ -150,7 +150,7 @@ def test_only_a_rollback_takes_the_ballast(folder: Folder, writer: Writer) -> No
         raise sqlite3.OperationalError("database or disk is full")
 
     with pytest.raises(sqlite3.OperationalError):
-        writer.control(full).result(5)
+        writer.control(full).result(60)
     assert folder.ballast.exists()
     tries: list[bool] = []
 
@@ -160,7 +160,7 @@ def test_only_a_rollback_takes_the_ballast(folder: Folder, writer: Writer) -> No
             raise sqlite3.OperationalError("database or disk is full")
         return "recorded"
 
-    assert writer.control(full_until_there_is_room, insist=True).result(5) == "recorded"
+    assert writer.control(full_until_there_is_room, insist=True).result(60) == "recorded"
     assert tries == [True, False]
 
 
@@ -172,15 +172,15 @@ def test_a_change_is_whole_or_not_at_all_and_one_that_fails_bars_no_decision_aft
         raise ValueError("wrong")
 
     with pytest.raises(ValueError, match="wrong"):
-        writer.write(half).result(5)
+        writer.write(half).result(60)
 
     def left_open(conn: sqlite3.Connection) -> None:
         conn.execute("BEGIN IMMEDIATE")
         raise ValueError("wrong")
 
     with pytest.raises(ValueError, match="wrong"):
-        writer.control(left_open).result(5)
-    writer.write(lambda conn: note(conn, "whole")).result(5)
+        writer.control(left_open).result(60)
+    writer.write(lambda conn: note(conn, "whole")).result(60)
     assert count(folder, "note") == 1
 
 
@@ -189,7 +189,7 @@ def test_an_engine_that_was_replaced_changes_nothing_more(folder: Folder, writer
     assert lease.take(conn, 2, 0.0, 0.0).token == 2
     conn.close()
     with pytest.raises(Fenced):
-        writer.write(lambda conn: note(conn, "late")).result(5)
+        writer.write(lambda conn: note(conn, "late")).result(60)
     assert count(folder, "note") == 0
     assert writer.fenced
 
@@ -210,7 +210,7 @@ def test_documents_are_committed_where_the_disk_has_them_and_figures_alone_are_n
     monkeypatch.setattr(database, "open_writer", traced)
     writer = Writer(folder, 1)
     writer.start()
-    writer.append(record("d1")).result(10)
+    writer.append(record("d1")).result(60)
     assert until(lambda: not writer.pending)
     by = {durability: "\n".join(statements) for durability, statements in made}
     assert "extraction" in by["FULL"]

@@ -121,7 +121,7 @@ class Lab:
             waits.append(engine.writer.append(record, write))
             self.clock.advance(0.01)
         for wait in waits:
-            wait.result(20)
+            wait.result(60)
 
     async def days(self, number: int, documents: int = 250, measures: bool = False, **more: Any) -> None:
         """`measures`: the paired measurement of search quality, which takes most of a day's CPU."""
