@@ -1,8 +1,13 @@
 """A worker's permission to call the LLM, as pure arithmetic: messages and time in, what may be done out.
 
 The engine grants, a worker holds. A lease lasts LEASE_S from the moment the worker *sent* its renewal, on the worker's
-own boot clock; the engine counts the same span from when it received it, which is later, so the engine never believes
-that a lease has ended while its worker may still use it. No clock is ever compared with another machine's.
+own boot clock, and the worker stops using it LAST_S earlier; the engine counts LEASE_S and SEND_S from when it received
+the renewal, which is later, so it never believes that a lease has ended while its worker may still use it. No clock is
+ever compared with another machine's.
+
+Guarantee: a worker whose link is cut sends no byte of a call after its lease, and the engine's statement that it cannot
+is true, unless the process gets no CPU for LAST_S (for the statement: LAST_S + SEND_S) between its last check and the
+write, two instructions later. No code inside the process can exclude that: SIGSTOP or a paused machine may hit there.
 
 A watch (long poll) lowers at once and never extends; only a renewal extends or raises. Neither the version nor the
 epoch ever goes back.
@@ -16,7 +21,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from engine.cluster.lease_times import LEASE_S, OUT_S
+from engine.cluster.lease_times import LAST_S, LEASE_S, OUT_S
 from engine.cluster.window_shares import WindowUse
 
 Version = tuple[int, int]  # the engine's fencing token, and a number that grows when what routers obey changes
@@ -87,7 +92,8 @@ class LeasePoll(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HeldLease(Struct, frozen=True):
-    """A worker's side of its lease. `until`: its own boot clock; without a grant nothing is permitted."""
+    """A worker's side of its lease. `until`: when its use of the lease ends, on its own boot clock; without a grant
+    nothing is permitted."""
 
     version: Version = (0, 0)
     terms: LeaseTerms = LeaseTerms()
@@ -106,7 +112,10 @@ def renewed(held: HeldLease, grant: LeaseGrant, sent: float) -> HeldLease:
     if _is_older(held, grant):
         return held
     return HeldLease(
-        grant.version, grant.terms, max(sent + LEASE_S, held.until), "the engine has not renewed this worker's lease"
+        grant.version,
+        grant.terms,
+        max(sent + LEASE_S - LAST_S, held.until),
+        "the engine has not renewed this worker's lease",
     )
 
 

@@ -43,7 +43,13 @@ class Calls:
         for task in calls:
             task.cancel()
         self._pool.gate.cut()  # every other use of a model: loading it, a test request
+        self.shut()  # now, not when the loop has finished the documents that are ready
         return len(calls)
+
+    def shut(self) -> None:
+        """End the connections of all calls, from any thread. Have the loop cancel the calls first, so that none takes
+        this for a fault of the LLM service."""
+        self._pool.shut()
 
     async def extract(
         self, text: str, bucket: int | None = None, *, background: bool = False, epoch: int | None = None

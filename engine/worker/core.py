@@ -144,6 +144,7 @@ class Worker:
                     for source in new:
                         await self._room.acquire()
                         group.create_task(self._extract(job, number, source, tally))
+                        await asyncio.sleep(0)  # a rollback waits for one document, not for all of these
         if self._batches.collected is not None and self._write is not None:
             items = self._batches.collected.pop(number, [])
             await asyncio.to_thread(self._write, job, number, items)

@@ -1,7 +1,8 @@
 """Keeps a worker's lease, in threads of its own, so that a busy event loop delays neither a renewal nor its expiry.
 
-`held` is replaced whole, so any thread reads one consistent lease. That assignment is what lowers the percentage;
-then the loop cancels calls in flight, and only after that does the next renewal acknowledge it.
+`held` is replaced whole, so any thread reads one consistent lease. That assignment is what lowers the percentage. The
+thread that made it ends the connections of calls in flight, for the loop may be busy with documents; the loop cancels
+the calls, and only after that does the next renewal acknowledge it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import msgspec
 from engine.clock import Clock
 from engine.cluster import lease
 from engine.cluster.lease import HeldLease, LeaseGrant, LeasePoll, LeaseRenewal, LeaseTerms, Version, WorkerIdentity
-from engine.cluster.lease_times import LEASE_S, RENEW_S, SEND_S
+from engine.cluster.lease_times import LEASE_S, RENEW_S
 from engine.cluster.leases import WATCH_S
 from engine.cluster.window_shares import WindowUse
 from engine.text import clean_line
@@ -34,7 +35,8 @@ LEAST_S = 0.05  # shortest wait for an answer, after the lease has expired
 class Keeper:
     """`uses` and `lent`: what the LLM servers' windows learn from, and this worker's shares of them. `calls`: LLM
     requests in flight; `last_call`: when the last was sent, on the clock's epoch; `cancel` ends calls in flight, in
-    the loop. `ended` is called once, in the loop, if the engine will never grant this worker a lease."""
+    the loop; `shut` ends their connections, in any thread. `ended` is called once, in the loop, if the engine will
+    never grant this worker a lease."""
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Keeper:
         calls: Callable[[], int],
         last_call: Callable[[], float | None],
         cancel: Callable[[str], object],
+        shut: Callable[[], object],
         ended: Callable[[str], object],
         uses: Callable[[], list[WindowUse]] = list,
         lent: Callable[[dict[str, int]], object] = lambda shares: None,
@@ -60,6 +63,7 @@ class Keeper:
         self._calls = calls
         self._last_call = last_call
         self._cancel = cancel
+        self._shut = shut
         self._ended = ended
         self._uses = uses
         self._lent = lent
@@ -68,7 +72,6 @@ class Keeper:
         self._lock = threading.Lock()  # held while `held` is replaced
         self._soon = threading.Event()
         self._stopping = False
-        self._lapsed = True  # whether the end of the lease has been acted on
         self._granted = threading.Event()
         self._renewing: threading.Thread | None = None
 
@@ -76,7 +79,8 @@ class Keeper:
         self._loop = loop
         self._renewing = threading.Thread(target=self._renew_for_ever, name="renew_for_ever", daemon=True)
         self._renewing.start()
-        threading.Thread(target=self._watch_for_ever, name="watch_for_ever", daemon=True).start()
+        for work in (self._watch_for_ever, self._expire_for_ever):
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
 
     def stop(self) -> None:
         """Return the lease. No LLM call may start after this."""
@@ -107,7 +111,6 @@ class Keeper:
             sent = self._clock.real()
             left = self.held.until - sent
             pause = self._renew(line, sent, min(max(left, LEAST_S), LEASE_S) if left > 0 else LEASE_S)
-            self._lapse()
             self._soon.wait(max(0.0, pause))
             self._soon.clear()
         line.close()
@@ -148,13 +151,17 @@ class Keeper:
             servers=self._uses(),
         )
 
-    def _lapse(self) -> None:
-        """End calls in flight if the lease has expired."""
-        if self.held.until > self._clock.real() + SEND_S:
-            self._lapsed = False
-        elif not self._lapsed and self.held.until <= self._clock.real():
-            self._lapsed = True
-            self._in_loop(self._cancel, "ended with the worker's lease")
+    # -- the expiry's thread -------------------------------------------------------------------------------------------
+
+    def _expire_for_ever(self) -> None:
+        """End calls in flight when the lease expires, whatever the other threads wait for."""
+        expired = True
+        while not self._stopping:
+            left = self.held.until - self._clock.real()
+            if left <= 0 and not expired:
+                self._end_calls(self._cancel, "ended with the worker's lease")
+            expired = left <= 0
+            time.sleep(AGAIN_S if expired else min(left, RENEW_S))  # a suspended machine does not count its sleep
 
     # -- the watch's thread --------------------------------------------------------------------------------------------
 
@@ -183,8 +190,17 @@ class Keeper:
         if self._stopping:
             with self._lock:
                 self.held = msgspec.structs.replace(self.held, until=-math.inf, ended="this worker is stopping")
-        if after.version != before.version or lease.is_lower(before.terms, after.terms):
-            self._in_loop(self._settle, after, lease.is_lower(before.terms, after.terms))
+        lower = lease.is_lower(before.terms, after.terms)
+        if lower:
+            self._end_calls(self._settle, after, lower)
+        elif after.version != before.version:
+            self._in_loop(self._settle, after, lower)
+
+    def _end_calls(self, settle: Callable[..., object], *given: object) -> None:
+        """Have the loop settle it, and end the connections without waiting for that. In this order: the loop cancels
+        each call before it can see the end of its connection, so none counts as a fault of the LLM service."""
+        self._in_loop(settle, *given)
+        self._shut()
 
     def _settle(self, held: HeldLease, lower: bool) -> None:
         """Runs in the loop, where calls start: every call permitted before is counted or cancelled by now."""

@@ -60,6 +60,7 @@ class LeasedPipeline:
             lambda: max(self.pipeline.in_flight, self.pipeline.calls.requests_open),
             lambda: self.pipeline.calls.last_sent,
             lambda why: self.pipeline.cancel_calls(why),
+            lambda: self.pipeline.calls.shut(),
             ended,
             self._uses,
             self._lend,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from engine.client.client import machine_s
 from engine.clock import SystemClock
 from engine.cluster.identity import version
 from engine.cluster.lease import WorkerIdentity
@@ -88,27 +90,33 @@ def busy(stage: EngineRig, crew: Crew, llm: RecordingLlm, least: int) -> None:
 
 
 def lasts(
-    stage: EngineRig, crew: Crew, llm: RecordingLlm, trials: int, fall: Callable[[], float], least: int
+    stage: EngineRig, crew: Crew, llm: RecordingLlm, trials: int, fall: Callable[[], tuple[float, float]], least: int
 ) -> Iterator[tuple[float, float]]:
     """Of each trial, in ms after the fall that `fall` brings about, and at least 0: the last call that arrives, and the
-    last one that a worker abandons."""
+    last one that a worker abandons. No call may arrive after the proof."""
     for _ in range(trials):
         busy(stage, crew, llm, least)
-        fell = fall()
+        fell, proven = fall()
         time.sleep(SETTLE_S)
         assert stage.until(lambda: llm.calls["open"] == 0, 30), llm.calls  # a crowded machine takes longer to settle
         after = llm.calls
+        assert after["arrived"] < proven, (after, proven)
         yield tuple(max(0.0, after[which] - fell) * 1000 for which in ("arrived", "left"))  # type: ignore[misc]
 
 
-def rollback(stage: EngineRig) -> float:
-    assert stage.client.rollback("a trial").ok
-    return time.monotonic()
+def rollback(stage: EngineRig) -> tuple[float, float]:
+    """When it was committed, which the engine alone knows, and when it was proven."""
+    pressed, offset = machine_s(), time.monotonic() - machine_s()
+    made = stage.client.rollback("a trial")
+    assert made.ok
+    proof = stage.proof(made.request_id, recorded=True)
+    assert not proof["overdue"], proof
+    return pressed + offset + proof["recorded_ms"] / 1000, pressed + offset + proof["effective_ms"] / 1000
 
 
-def removal(stage: EngineRig) -> float:
+def removal(stage: EngineRig) -> tuple[float, float]:
     stage.folder.armed.unlink()
-    return time.monotonic()
+    return time.monotonic(), math.inf
 
 
 def stopped(stage: EngineRig, crew: Crew, llm: RecordingLlm, stops: int, least: int) -> list[int]:
@@ -136,7 +144,7 @@ def idle(stage: EngineRig, leases: int) -> tuple[float, float]:
             Keeper(
                 f"idle-{number}", lambda: EngineConnection(str(stage.folder.path)), SystemClock(),
                 lambda: WorkerIdentity(version(), stage.plan.digest), lambda: 0, lambda: None, lambda why: None,
-                lambda why: None,
+                lambda: None, lambda why: None,
             )
             for number in range(leases)
         ]  # fmt: skip

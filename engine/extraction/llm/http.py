@@ -58,7 +58,7 @@ class Http:
         Bearer`."""
         import httpx
 
-        from engine.extraction.llm.transport import ConnectionPool
+        from engine.extraction.llm.transport import CALL, ConnectionPool
 
         headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
         for line in extra:
@@ -71,6 +71,7 @@ class Http:
         self._redactor = redactor or Redactor([api_key or ""])
         self._urls: dict[str, httpx.URL] = {}  # parsing a URL takes a tenth of a call
         self._pool = ConnectionPool(now)
+        self._call = CALL
         self._client = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(None, connect=min(CONNECT_S, connect_s)),
@@ -85,7 +86,12 @@ class Http:
 
     async def generate(self, url: str, body: bytes, user: str = "") -> HttpAnswer:
         """POST to a route that uses a model, if permitted. Raises Fault, NotPermitted."""
-        return await self._gate.send(lambda: self.send("POST", url, body, user, {"trace": self._gate.check}))
+        extensions = {"trace": self._gate.check, self._call: True}
+        return await self._gate.send(lambda: self.send("POST", url, body, user, extensions))
+
+    def shut(self) -> None:
+        """End the connection of every request that uses a model; see `ConnectionPool.shut`."""
+        self._pool.shut()
 
     async def send(
         self,

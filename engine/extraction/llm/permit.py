@@ -1,8 +1,9 @@
 """The single gate for every request that uses a model: documents, shadow calls, loading a model, test questions.
 
 Checked when a request starts and before each part of it is written: connecting takes time, and so does a busy loop
-between two parts, and a rollback may come in that time. An open request can be cut, which closes its connection. So
-the proof of a rollback counts sockets, whoever sent the request.
+between two parts, and a rollback may come in that time. An open request can be cut, which closes its connection.
+Another thread may end that connection first, while the loop is busy (`ConnectionPool.shut`); the request counts as open
+until the loop has closed it. So the proof of a rollback counts sockets, whoever sent the request.
 """
 
 from __future__ import annotations

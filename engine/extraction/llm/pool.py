@@ -129,6 +129,12 @@ class LlmPool:
             raise RuntimeError("the LLM pool is not started")
         return self._client
 
+    def shut(self) -> None:
+        """End the connection of every request that uses a model, from any thread. Cancel the requests first."""
+        client = self._client
+        if client is not None:
+            client.shut()
+
     # read by the screens and the triggers
 
     def servers(self) -> tuple[ServerHealth, ...]:

@@ -7,10 +7,13 @@ window limits their number. Imported when a pool starts, because httpx takes 0.1
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,6 +27,8 @@ KEEP_IDLE_S = 4.0  # less than the 5 s after which common servers close an idle 
 if importlib.util.find_spec("sniffio") is None:
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
+CALL = "rollout_call"  # extension of a request that `shut` ends
+CONNECTED = ".connect_tcp.complete"  # end of httpcore's name for the moment when a connection exists
 STALE_S = 0.5  # a server that closed the connection before the call arrived ends it at once
 
 
@@ -50,6 +55,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._idle: dict[Origin, list[tuple[float, httpx.AsyncHTTPTransport]]] = {}
         self._all: set[httpx.AsyncHTTPTransport] = set()
         self._proxied: dict[httpx.AsyncHTTPTransport, Proxy] = {}
+        self._sockets: dict[httpx.AsyncHTTPTransport, Any] = {}
+        # connections on which a call is under way, None until they exist; another thread reads this
+        self._calls: dict[httpx.AsyncHTTPTransport, Any] = {}
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -61,6 +69,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             await self._close(idle.pop(0)[1])
         used = bool(idle)
         lane = idle.pop()[1] if used else self._open(origin)
+        if request.extensions.get(CALL):
+            self._calls[lane] = self._sockets.get(lane)
+        request.extensions["trace"] = self._traced(lane, request.extensions.get("trace"))
         began = self._now()
         try:
             response = await lane.handle_async_request(request)
@@ -83,6 +94,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         assert isinstance(response.stream, httpx.AsyncByteStream)
 
         async def free(whole: bool) -> None:
+            self._calls.pop(lane, None)
             if whole:
                 idle.append((self._now(), lane))
             else:
@@ -90,6 +102,27 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
         response.stream = _Stream(response.stream, free)
         return response
+
+    def shut(self) -> None:
+        """End every connection on which a call is under way. For any thread: no byte of these calls leaves after this,
+        whatever the loop is busy with. Cancel the calls first, or they see a broken connection."""
+        for sock in list(self._calls.values()):
+            if sock is not None:
+                with contextlib.suppress(OSError):  # it has ended
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def _traced(
+        self, lane: httpx.AsyncHTTPTransport, check: Callable[[str, Mapping[str, Any]], Awaitable[None]] | None
+    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+        async def trace(event: str, info: Mapping[str, Any]) -> None:
+            if event.endswith(CONNECTED):
+                self._sockets[lane] = info["return_value"].get_extra_info("socket")
+                if lane in self._calls:
+                    self._calls[lane] = self._sockets[lane]
+            if check is not None:
+                await check(event, info)
+
+        return trace
 
     async def aclose(self) -> None:
         self._closed = True
@@ -120,6 +153,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
 
     async def _close(self, lane: httpx.AsyncHTTPTransport) -> None:
         self._all.discard(lane)
+        self._calls.pop(lane, None)
+        self._sockets.pop(lane, None)
         self._proxied.pop(lane, None)
         await lane.aclose()
 

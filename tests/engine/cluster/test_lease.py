@@ -11,7 +11,7 @@ from engine.clock import ManualClock
 from engine.cluster import lease
 from engine.cluster.identity import mismatch
 from engine.cluster.lease import HeldLease, LeaseGrant, LeaseRenewal, LeaseTerms, WorkerIdentity, WorkerLease
-from engine.cluster.lease_times import LEASE_S, OUT_S
+from engine.cluster.lease_times import LAST_S, LEASE_S, OUT_S
 from engine.cluster.leases import Leases
 from engine.cluster.window_shares import WindowShares
 
@@ -22,12 +22,13 @@ def terms(percent_bp: int, epoch: int = 1) -> LeaseTerms:
     return LeaseTerms(percent_bp, percent_bp > 0, "", epoch)
 
 
-def test_a_lease_counts_from_the_sending_of_its_renewal() -> None:
+def test_a_lease_counts_from_the_sending_of_its_renewal_and_its_last_moments_are_not_used() -> None:
     held = lease.renewed(HeldLease(), LeaseGrant((1, 1), terms(1000)), sent=10.0)
-    assert held.at(10.0 + LEASE_S - 0.001).percent_bp == 1000
-    assert held.at(10.0 + LEASE_S).percent_bp == 0
-    assert not held.at(10.0 + LEASE_S).open
-    assert held.at(10.0 + LEASE_S).why
+    used = 10.0 + LEASE_S - LAST_S
+    assert held.at(used - 0.001).percent_bp == 1000
+    assert held.at(used + 0.001).percent_bp == 0
+    assert not held.at(used + 0.001).open
+    assert held.at(used + 0.001).why
 
 
 def test_no_lease_is_zero() -> None:

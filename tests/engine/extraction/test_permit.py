@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -66,5 +68,102 @@ async def test_a_permission_that_ends_before_the_last_write_stops_a_request(chec
     assert receiver.received[0].startswith(b"POST") == (checks > 1)
     assert b"the body" not in receiver.received[0]
     assert (await http.generate(url, b"the body")).status == 200
+    await http.close()
+    server.close()
+
+
+class Slow:
+    """A server in a thread of its own. It answers a call whose body does not contain "held", and keeps any other
+    open. Notes each connection, each held call and each end of a connection."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/api/chat"
+        self.connections = 0
+        self.holds, self.left = threading.Event(), threading.Event()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            while part := connection.recv(10_000):
+                if part.endswith(b"held"):
+                    self.holds.set()
+                elif part.endswith(b"body"):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            self.left.set()
+
+    def close(self) -> None:
+        self._listening.close()
+
+
+@pytest.mark.parametrize("reused", [False, True], ids=["new connection", "reused connection"])
+async def test_another_thread_ends_a_call_while_the_loop_is_busy(reused: bool) -> None:
+    server, guard = Slow(), RequestGuard(lambda: True)
+    http = Http(time.monotonic, gate=guard)
+    if reused:
+        await http.generate(server.url, b"body")
+    calling = asyncio.ensure_future(http.generate(server.url, b"held"))
+    assert await asyncio.to_thread(server.holds.wait, 30)
+    # from here to the wait below the loop runs nothing else, as while it reads documents
+    asyncio.get_running_loop().call_soon(guard.cut)
+    threading.Thread(target=http.shut).start()
+    assert server.left.wait(30), "the server sees the end while the loop is busy"
+    assert guard.open == 1, "and until the loop has closed the call, it counts as open"
+    with pytest.raises(NotPermitted):  # no fault of the service
+        await calling
+    assert guard.open == 0
+    assert server.connections == 1
+    await http.generate(server.url, b"body")
+    await http.close()
+    server.close()
+
+
+async def test_ending_the_calls_leaves_idle_connections_and_other_requests_alone() -> None:
+    server = Slow()
+    http = Http(time.monotonic)
+    await http.generate(server.url, b"body")
+    http.shut()
+    await http.generate(server.url, b"body")
+    assert server.connections == 1
+    asked = asyncio.ensure_future(http.send("POST", server.url, b"held"))  # about the server, without a model
+    assert await asyncio.to_thread(server.holds.wait, 30)
+    http.shut()
+    await http.generate(server.url, b"body")
+    assert not server.left.is_set()
+    assert not asked.done()
+    asked.cancel()
+    await http.close()
+    server.close()
+
+
+async def test_nothing_of_a_call_leaves_after_its_end_though_it_was_checked_before() -> None:
+    """The rollback's thread comes between the last check and the write."""
+    server, checks = Slow(), 0
+
+    def allowed() -> bool:
+        nonlocal checks
+        checks += 1
+        if checks == 3:  # at the start, before the head, before the body
+            asyncio.get_running_loop().call_soon(guard.cut)
+            thread = threading.Thread(target=http.shut)
+            thread.start()
+            thread.join()
+        return True
+
+    guard = RequestGuard(allowed)
+    http = Http(time.monotonic, gate=guard)
+    with pytest.raises(NotPermitted):
+        await http.generate(server.url, b"held")
+    assert await asyncio.to_thread(server.left.wait, 30)
+    assert not server.holds.is_set()
     await http.close()
     server.close()

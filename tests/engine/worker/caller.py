@@ -34,6 +34,7 @@ async def work(place: str, token: str, name: str, plan_digest: str, out: TextIO)
         lambda: len(calls),
         lambda: last[-1] if last else None,
         cancel,
+        lambda: None,
         lambda why: None if end.done() else end.set_result(why),
     )
     switch = LeasedSwitch(keeper, EngineConnection(place, token).folder)
