@@ -1,6 +1,6 @@
-"""Workers of a running load under rollback, on real processes, measured at the LLM service: when the last call arrives
-and when the last call in flight is cancelled, after the commit; the same for `rm armed`; workers that are stopped for
-longer than their lease and wake; and what idle leases cost the engine.
+"""Workers of a running load under rollback, on real processes, measured on the wire: when the last call is sent and when
+the last call in flight is ended, after the commit; the same for `rm armed`; workers that are stopped for longer than
+their lease and wake; and what idle leases cost the engine. As root, for the kernel's time stamps.
 
 python -m tests.bench.bench_workers [--workers 12] [--trials 100] [--armed 20] [--stops 20] [--leases 50] [--least 6]
 `--least`: calls in flight before each trial; fewer on a crowded machine
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from engine.client.client import machine_s
 from engine.clock import SystemClock
@@ -29,7 +30,8 @@ from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from tests.bench.bench_cluster import engine_s
 from tests.bench.llm_recorder import RecordingLlm
-from tests.engine.service.rig import COMMAND, EngineRig
+from tests.bench.wire import Wire
+from tests.engine.service.stage import COMMAND, EngineRig
 
 IDLE_S = 20.0
 SETTLE_S = 0.4
@@ -90,18 +92,24 @@ def busy(stage: EngineRig, crew: Crew, llm: RecordingLlm, least: int) -> None:
 
 
 def lasts(
-    stage: EngineRig, crew: Crew, llm: RecordingLlm, trials: int, fall: Callable[[], tuple[float, float]], least: int
+    stage: EngineRig,
+    crew: Crew,
+    llm: RecordingLlm,
+    wire: Wire,
+    trials: int,
+    fall: Callable[[], tuple[float, float]],
+    least: int,
 ) -> Iterator[tuple[float, float]]:
-    """Of each trial, in ms after the fall that `fall` brings about, and at least 0: the last call that arrives, and the
-    last one that a worker abandons. No call may arrive after the proof."""
+    """Of each trial, in ms after the fall that `fall` brings about, and at least 0: the last call that is sent, and the
+    last one that a worker ends. None may be sent or open after the proof."""
     for _ in range(trials):
         busy(stage, crew, llm, least)
         fell, proven = fall()
         time.sleep(SETTLE_S)
         assert stage.until(lambda: llm.calls["open"] == 0, 30), llm.calls  # a crowded machine takes longer to settle
-        after = llm.calls
-        assert after["arrived"] < proven, (after, proven)
-        yield tuple(max(0.0, after[which] - fell) * 1000 for which in ("arrived", "left"))  # type: ignore[misc]
+        after = wire.calls
+        assert max(after["posted"], after["ended"]) < proven, (after, proven)
+        yield tuple(max(0.0, after[which] - fell) * 1000 for which in ("posted", "ended"))  # type: ignore[misc]
 
 
 def rollback(stage: EngineRig) -> tuple[float, float]:
@@ -175,7 +183,7 @@ def main() -> None:
     for name, default in (("workers", 12), ("trials", 100), ("armed", 20), ("stops", 20), ("leases", 50), ("least", 6)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, RecordingLlm() as llm:
+    with tempfile.TemporaryDirectory() as folder, RecordingLlm() as llm, Wire(urlsplit(llm.url).port or 0) as wire:
         settings = {"llm.url": llm.url, "store.texts": "none"}
         with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as stage:
             stage.engine()
@@ -183,11 +191,11 @@ def main() -> None:
             try:
                 for name, trials, fall in (("rollback", given.trials, rollback), ("rm armed", given.armed, removal)):
                     late = (
-                        list(lasts(stage, crew, llm, trials, lambda fall=fall: fall(stage), given.least))
+                        list(lasts(stage, crew, llm, wire, trials, lambda fall=fall: fall(stage), given.least))
                         if trials
                         else []
                     )  # type: ignore[misc]
-                    for which, what in enumerate(("last call arrives", "last call in flight abandoned")):
+                    for which, what in enumerate(("last call sent", "last call in flight ended")):
                         if late:
                             print(shown(f"{name}, {given.workers} workers, {what}", [one[which] for one in late]))
                     print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
