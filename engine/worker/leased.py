@@ -120,8 +120,11 @@ class LeasedPipeline:
     def _uses(self) -> list[WindowUse]:
         waiting, uses = self.pool.waiting, []
         for url, window in self._windows.items():
-            answers, lates, refusals = window.collect()
-            uses.append(WindowUse(url, window.in_flight + waiting, answers[-MOST_ANSWERS:], lates, refusals))
+            in_flight = window.in_flight
+            answers, lates, refusals = window.collect(self._clock.real())
+            uses.append(
+                WindowUse(url, in_flight + waiting, answers[-MOST_ANSWERS:], lates, refusals, in_flight=in_flight)
+            )
         return uses
 
     def _lend(self, shares: dict[str, int]) -> None:

@@ -138,13 +138,15 @@ class Window:
         """The call ended without evidence about capacity."""
         self.in_flight -= 1
 
-    def answered(self, ticket: Ticket, seconds: float, now: float) -> None:
+    def answered(self, ticket: Ticket, seconds: float, now: float, at_size: bool = True) -> None:
+        """`at_size`: whether all places of the present size were in use when the call was sent. The latency of another
+        call is no evidence about it."""
         full = self.in_flight >= self.limit - self.limit // 8
         self.in_flight -= 1
         self._since_busy += 1
         self._in_time = min(3 * SELDOM_LATE, self._in_time + 1)
         self.latency = seconds if not self.latency else self.latency + 0.1 * (seconds - self.latency)
-        if ticket.epoch != self._epoch or not full:
+        if ticket.epoch != self._epoch or not (full and at_size):
             return
         if self._settling > 0:
             self._settling -= 1

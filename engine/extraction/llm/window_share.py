@@ -12,7 +12,7 @@ from engine.extraction.llm.concurrency import Ticket, Window
 class WindowShare(Window):
     """A window without places until the engine lends some."""
 
-    _answers: list[float] = field(default_factory=list)
+    _answers: list[tuple[float, float]] = field(default_factory=list)  # (seconds taken, when it was sent)
     _lates: int = 0
     _refusals: int = 0
 
@@ -23,10 +23,10 @@ class WindowShare(Window):
     def load(self) -> float:
         return self.in_flight / max(1, self.limit)
 
-    def answered(self, ticket: Ticket, seconds: float, now: float) -> None:
+    def answered(self, ticket: Ticket, seconds: float, now: float, at_size: bool = True) -> None:
         self.in_flight -= 1
         self.latency = seconds if not self.latency else self.latency + 0.1 * (seconds - self.latency)
-        self._answers.append(seconds)
+        self._answers.append((seconds, now - seconds))
 
     def busy(self, ticket: Ticket, now: float) -> None:
         self.in_flight -= 1
@@ -39,9 +39,10 @@ class WindowShare(Window):
     def restart(self) -> None:
         """Nothing to do: the engine's window reacts to an outage."""
 
-    def collect(self) -> tuple[list[float], int, int]:
-        """(seconds of each answer, timeouts, refusals for lack of room) since the last call."""
-        answers, self._answers = self._answers, []
+    def collect(self, now: float) -> tuple[list[tuple[float, float]], int, int]:
+        """(seconds that each answer took and seconds since it was asked for, timeouts, refusals for lack of room) since
+        the last call."""
+        answers, self._answers = [(took, max(0.0, now - sent)) for took, sent in self._answers], []
         lates, self._lates = self._lates, 0
         refusals, self._refusals = self._refusals, 0
         return answers, lates, refusals
