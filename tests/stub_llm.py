@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from engine.rehearsal.api import BUSY, CRASHED, SimulatedApi
 from engine.rehearsal.capacity import DIGEST, Counters, Service, SlotCall
 from engine.rehearsal.http_server import Call, HttpServer, send_json
-from engine.rehearsal.protocol import CHAT, OPENAI, Asked, Form, Usage, error
+from engine.rehearsal.protocol import CHAT, OPENAI, AnswerFormat, ModelRequest, Usage, error
 
 FORMAT_500 = "The model produced output that does not match the expected peg-native format"
 
@@ -152,7 +152,7 @@ class StubLlm(SimulatedApi):
         assert not fault or fault in FAULTS, fault
         return fault
 
-    async def before(self, call: Call, asked: Asked, form: Form) -> bool:
+    async def before(self, call: Call, asked: ModelRequest, form: AnswerFormat) -> bool:
         self.arrivals.append(asyncio.get_running_loop().time())
         for field in sorted(self.refuses & json.loads(call.body).keys()):
             cure = " Use 'max_completion_tokens' instead." if field == "max_tokens" else ""
@@ -173,12 +173,12 @@ class StubLlm(SimulatedApi):
             return False
         return True
 
-    def _refuse_as(self, call: Call, form: Form, fault: str) -> None:
+    def _refuse_as(self, call: Call, form: AnswerFormat, fault: str) -> None:
         status, sentence = REFUSALS[fault]
         self.counters.turned_away += fault == "busy"
         call.send(status, error(form, sentence, status))
 
-    def too_long(self, call: Call, asked: Asked, form: Form, tokens: int, room: int) -> bool:
+    def too_long(self, call: Call, asked: ModelRequest, form: AnswerFormat, tokens: int, room: int) -> bool:
         if _fault.get() == "silent_cut":
             return False
         if form is not OPENAI:
@@ -188,7 +188,7 @@ class StubLlm(SimulatedApi):
         call.send(400, error(form, sentence, 400, **facts))
         return True
 
-    async def during(self, call: Call, asked: Asked, form: Form, work: SlotCall) -> bool:
+    async def during(self, call: Call, asked: ModelRequest, form: AnswerFormat, work: SlotCall) -> bool:
         match _fault.get():
             case "hang":
                 await asyncio.Event().wait()
@@ -213,7 +213,7 @@ class StubLlm(SimulatedApi):
                 return False
         return True
 
-    def say(self, asked: Asked, usage: Usage) -> tuple[str, Usage]:
+    def say(self, asked: ModelRequest, usage: Usage) -> tuple[str, Usage]:
         fault = _fault.get()
         if fault == "thinking_only":
             return "", replace(usage, thinking="The user wants keywords. Let me think...")
@@ -223,7 +223,9 @@ class StubLlm(SimulatedApi):
             usage = replace(usage, done=False)
         return _content(fault, asked.prompt), usage
 
-    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: SlotCall) -> None:
+    async def deliver(
+        self, call: Call, asked: ModelRequest, form: AnswerFormat, text: str, usage: Usage, work: SlotCall
+    ) -> None:
         body = json.loads(call.body)
         thinks = self.service.thinking and form is CHAT and body.get("think", True) is True and body.get("format")
         if thinks:  # what a thinking model leaves within the format, unless it is asked not to think

@@ -25,7 +25,7 @@ from console.widgets.unreviewed import unreviewed
 from engine.client.client import Reply
 from engine.quality import review
 from engine.quality.compare import WANTED, DocumentComparison, ExportRow, KeywordStats, compare
-from engine.quality.review import Better, Flaw, Sample, Shown, Side, StoredJudgement
+from engine.quality.review import Better, Flaw, Sample, SampledDocument, Side, StoredJudgement
 from engine.store import documents
 from engine.store.documents import Document
 from engine.view.model import View
@@ -82,7 +82,7 @@ class Review(FetchingPage):
     # -- the subject ---------------------------------------------------------------------------------------------------
 
     @property
-    def shown(self) -> Shown | None:
+    def shown(self) -> SampledDocument | None:
         return self.sample.documents[self.at] if self.sample and self.at < len(self.sample.documents) else None
 
     @property
@@ -257,7 +257,7 @@ class Review(FetchingPage):
             return f"your answer: {side}"
         return f"your verdict: {'good' if marks.good else 'not good'}"
 
-    def _text(self, c: Canvas, area: Area, shown: Shown) -> None:
+    def _text(self, c: Canvas, area: Area, shown: SampledDocument) -> None:
         text = self.document.text if self.document is not None else ""
         frame = Area(area.x, area.y, area.width, area.height)
         rows = area.height - (2 if c.width >= blocks.BOXED else 1)
@@ -272,7 +272,7 @@ class Review(FetchingPage):
         for row, line in enumerate(lines[self.top : self.top + inner.height]):
             c.put(inner.x, inner.y + row, line, "text", inner.width)
 
-    def _list(self, c: Canvas, area: Area, shown: Shown, side: Side, name: str) -> None:
+    def _list(self, c: Canvas, area: Area, shown: SampledDocument, side: Side, name: str) -> None:
         keywords = shown.side(side)
         if self.sample is not None and not self.sample.blind:
             name = "LLM" if side == self.left else "frequency"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 MOST_BYTES = 4096
 
 
-class Read(NamedTuple):
+class TimedInput(NamedTuple):
     at: float  # monotonic seconds, the clock of Textual's events
     data: bytes
 
@@ -24,7 +24,7 @@ class FirstKeys:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self.reads: list[Read] = []  # so far
+        self.reads: list[TimedInput] = []  # so far
         self._wakes, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._run, name="first-keys", daemon=True)
         self._thread.start()
@@ -40,9 +40,9 @@ class FirstKeys:
                 return
             if not data:
                 return
-            self.reads.append(Read(time.monotonic(), data))
+            self.reads.append(TimedInput(time.monotonic(), data))
 
-    def stop(self) -> list[Read]:
+    def stop(self) -> list[TimedInput]:
         """What was read; the second time, nothing. From here on, someone else may read the terminal."""
         wake, self._wake = self._wake, -1
         if wake >= 0:

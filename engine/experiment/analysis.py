@@ -22,7 +22,7 @@ from engine.experiment.declaration import DAY, ArmStats, Declaration, MetricPlan
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
 from engine.experiment.multiplicity import holm
 from engine.experiment.report import (
-    Fixed,
+    FixedReading,
     FixedTestLock,
     GuardrailReading,
     Look,
@@ -198,13 +198,13 @@ def _comparable(control: Measure, treatment: Measure) -> bool:
     return isinstance(control, Moments) or sequence.normal_enough(control, treatment)  # type: ignore[arg-type]
 
 
-def _read(control: Measure, treatment: Measure, alpha: float, now: float) -> Fixed | None:
+def _read(control: Measure, treatment: Measure, alpha: float, now: float) -> FixedReading | None:
     tested = fixed.test_for(control, treatment)
     if tested is None:
         return None
     absolute, relative = effects.difference(control, treatment), effects.uplift(control, treatment)
     confidence = 1.0 - alpha
-    return Fixed(
+    return FixedReading(
         now,
         tested.name,
         tested.statistic,

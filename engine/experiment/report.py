@@ -25,7 +25,7 @@ class Side(Struct, frozen=True):
     asked: int | None = None
 
 
-class Fixed(Struct, frozen=True):
+class FixedReading(Struct, frozen=True):
     """The test read once, at the declared end. `plan_p` is the plan's test to the letter (`fixed.plan_p`)."""
 
     at: float
@@ -78,7 +78,7 @@ class MetricReport(Struct, frozen=True):
     effect: float | None  # Cohen's d, or h for rates: an estimate; its interval comes with the fixed test
     power: float | None  # for a change of `worthwhile`, with the documents at hand
     needed: int | None  # documents still missing, both arms, for the declared power
-    fixed: Fixed | None  # None: closed until the declared end, or unknown
+    fixed: FixedReading | None  # None: closed until the declared end, or unknown
     fixed_adjusted_p: float | None
     guardrail: GuardrailReading | None
     sentence: str

@@ -29,7 +29,7 @@ FLAWS: tuple[Flaw, ...] = ("relevant", "grounded", "count")
 Better = Literal["first", "second", "same"]
 
 
-class Shown(Struct, frozen=True):
+class SampledDocument(Struct, frozen=True):
     """A document of a sample. `first`: the method shown first, to every reviewer."""
 
     document: str
@@ -49,7 +49,7 @@ class Sample(Struct, frozen=True):
     seed: int
     blind: bool
     actor: str
-    documents: tuple[Shown, ...]
+    documents: tuple[SampledDocument, ...]
 
 
 class Marks(Struct, frozen=True):
@@ -77,7 +77,7 @@ class StoredJudgement(Struct, frozen=True):
 _marks = msgspec.json.Decoder(Marks)
 
 
-def marks(shown: Shown, better: Better, flaws: dict[Side, tuple[Flaw, ...]]) -> Marks:
+def marks(shown: SampledDocument, better: Better, flaws: dict[Side, tuple[Flaw, ...]]) -> Marks:
     """Map a judgement of sides to the methods that were on them."""
     llm_side: Side = "first" if shown.first == "llm" else "second"
     missing = set(flaws.get(llm_side, ()))
@@ -98,7 +98,7 @@ def marks(shown: Shown, better: Better, flaws: dict[Side, tuple[Flaw, ...]]) -> 
 # -- samples -----------------------------------------------------------------------------------------------------------
 
 
-def draw_sample(conn: sqlite3.Connection, size: int, seed: int) -> tuple[Shown, ...]:
+def draw_sample(conn: sqlite3.Connection, size: int, seed: int) -> tuple[SampledDocument, ...]:
     """At most `size` recent documents that serve LLM keywords; same seed and documents, same sample."""
     rows = conn.execute(
         "SELECT id FROM document WHERE method = 'llm' ORDER BY updated DESC LIMIT ?", (POOL,)
@@ -106,12 +106,20 @@ def draw_sample(conn: sqlite3.Connection, size: int, seed: int) -> tuple[Shown, 
     chosen = draw((row[0] for row in rows), max(1, min(MOST, size)), seed)
     stored = [documents.get(conn, name) for name in chosen]
     return tuple(
-        Shown(d.id, d.title, d.llm or (), d.frequency, blind_order(d.id, seed)[0]) for d in stored if d is not None
+        SampledDocument(d.id, d.title, d.llm or (), d.frequency, blind_order(d.id, seed)[0])
+        for d in stored
+        if d is not None
     )
 
 
 def keep_sample(
-    conn: sqlite3.Connection, at: float, stage: int, seed: int, blind: bool, actor: str, shown: Sequence[Shown]
+    conn: sqlite3.Connection,
+    at: float,
+    stage: int,
+    seed: int,
+    blind: bool,
+    actor: str,
+    shown: Sequence[SampledDocument],
 ) -> int:
     """Store a sample in the caller's transaction; returns its id."""
     names = json.dumps([one.document for one in shown])
@@ -157,7 +165,10 @@ def read_sample(conn: sqlite3.Connection, number: int) -> Sample | None:
         seed,
         bool(blind),
         actor,
-        tuple(Shown(d, title, tuple(json.loads(a)), tuple(json.loads(b)), first) for d, title, a, b, first in shown),
+        tuple(
+            SampledDocument(d, title, tuple(json.loads(a)), tuple(json.loads(b)), first)
+            for d, title, a, b, first in shown
+        ),
     )
 
 

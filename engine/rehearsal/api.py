@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from engine.rehearsal import model
 from engine.rehearsal.capacity import Full, Service, SlotCall
 from engine.rehearsal.http_server import Call, send_json
-from engine.rehearsal.protocol import CHAT, GENERATE, OPENAI, Asked, Form, Usage, error, parse
+from engine.rehearsal.protocol import CHAT, GENERATE, OPENAI, AnswerFormat, ModelRequest, Usage, error, parse
 
 VERSION = "0.33.0"
 SIZE = 2_019_393_189
@@ -26,7 +26,7 @@ PROMPT_PART = 0.25  # of the time goes into reading the prompt
 PIECES = 16  # of a streamed answer; a real server sends one per token
 DRIP_S = 0.1  # between two bytes
 
-FORMS: dict[str, Form] = {"/api/chat": CHAT, "/api/generate": GENERATE, "/v1/chat/completions": OPENAI}
+FORMS: dict[str, AnswerFormat] = {"/api/chat": CHAT, "/api/generate": GENERATE, "/v1/chat/completions": OPENAI}
 
 
 class SimulatedApi:
@@ -53,7 +53,7 @@ class SimulatedApi:
 
     # -- the model is asked --------------------------------------------------------------------------------------------
 
-    async def _answer(self, call: Call, asked: Asked, form: Form) -> None:
+    async def _answer(self, call: Call, asked: ModelRequest, form: AnswerFormat) -> None:
         service = self.service
         if not service.knows(asked.model):
             self.refuse(call, form, 404, f"model '{asked.model[:100]}' not found")
@@ -88,7 +88,7 @@ class SimulatedApi:
         except Full:
             self.turn_away(call, form)
 
-    async def before(self, call: Call, asked: Asked, form: Form) -> bool:
+    async def before(self, call: Call, asked: ModelRequest, form: AnswerFormat) -> bool:
         """Whether the call was answered (badly) before it got a slot."""
         if self.service.faults.quota:
             self.service.counters.turned_away += 1
@@ -99,13 +99,13 @@ class SimulatedApi:
             return True
         return False
 
-    def too_long(self, call: Call, asked: Asked, form: Form, tokens: int, room: int) -> bool:
+    def too_long(self, call: Call, asked: ModelRequest, form: AnswerFormat, tokens: int, room: int) -> bool:
         """Whether a prompt that does not fit was refused."""
         if not asked.truncate:
             self.refuse(call, form, 400, "input length exceeds the context length")
         return not asked.truncate
 
-    async def during(self, call: Call, asked: Asked, form: Form, work: SlotCall) -> bool:
+    async def during(self, call: Call, asked: ModelRequest, form: AnswerFormat, work: SlotCall) -> bool:
         """Whether the call was answered (badly), or not at all, in its slot."""
         faults, reading = self.service.faults, self.service.read(asked.prompt)
         if reading.meets("hang", faults.hang):
@@ -116,7 +116,7 @@ class SimulatedApi:
             return True
         return False
 
-    def say(self, asked: Asked, usage: Usage) -> tuple[str, Usage]:
+    def say(self, asked: ModelRequest, usage: Usage) -> tuple[str, Usage]:
         """What the model writes, and how that is accounted for."""
         faults, reading = self.service.faults, self.service.read(asked.prompt)
         if reading.meets("empty_rate", faults.empty_rate):
@@ -130,7 +130,9 @@ class SimulatedApi:
             return text[: 4 * asked.most_tokens], replace(usage, reason="length")
         return text, usage
 
-    async def deliver(self, call: Call, asked: Asked, form: Form, text: str, usage: Usage, work: SlotCall) -> None:
+    async def deliver(
+        self, call: Call, asked: ModelRequest, form: AnswerFormat, text: str, usage: Usage, work: SlotCall
+    ) -> None:
         await work.lasts(usage.prompt_s)
         if asked.stream:
             await self._stream(call, form, text, usage, work)
@@ -146,7 +148,7 @@ class SimulatedApi:
             await work.lasts(DRIP_S)
 
     @staticmethod
-    async def _stream(call: Call, form: Form, text: str, usage: Usage, work: SlotCall) -> None:
+    async def _stream(call: Call, form: AnswerFormat, text: str, usage: Usage, work: SlotCall) -> None:
         call.begin(200, form.stream_type)
         step = max(1, -(-len(text) // PIECES))
         pieces = [text[i : i + step] for i in range(0, len(text), step)]
@@ -156,11 +158,11 @@ class SimulatedApi:
         call.chunk(form.end(usage))
         call.end()
 
-    def turn_away(self, call: Call, form: Form) -> None:
+    def turn_away(self, call: Call, form: AnswerFormat) -> None:
         self.service.counters.turned_away += 1
         call.send(503, error(form, BUSY, 503))
 
-    def refuse(self, call: Call, form: Form, status: int, sentence: str) -> None:
+    def refuse(self, call: Call, form: AnswerFormat, status: int, sentence: str) -> None:
         self.service.counters.failed += 1
         call.send(status, error(form, sentence, status))
 

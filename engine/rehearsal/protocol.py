@@ -20,7 +20,7 @@ _KEEP = re.compile(r"^(-?\d+(?:\.\d+)?)(ms|s|m|h)?$")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
-class Asked(Struct, frozen=True):
+class ModelRequest(Struct, frozen=True):
     """A request. `prompt`: the longest text of the user; "" = only load the model."""
 
     model: str
@@ -48,7 +48,7 @@ class Usage(Struct, frozen=True):
     thinking: str = ""
 
 
-class Form(Protocol):
+class AnswerFormat(Protocol):
     """The answer format of one API path."""
 
     streams: bool  # the default of `stream`
@@ -128,15 +128,15 @@ class _OpenAi:
         return b"data: " + body + b"\n\ndata: [DONE]\n\n"
 
 
-CHAT: Form = _Ollama("message")
-GENERATE: Form = _Ollama("response")
-OPENAI: Form = _OpenAi()
+CHAT: AnswerFormat = _Ollama("message")
+GENERATE: AnswerFormat = _Ollama("response")
+OPENAI: AnswerFormat = _OpenAi()
 
 
 _KINDS = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error", 503: "overloaded_error"}
 
 
-def error(form: Form, sentence: str, status: int, **more: Any) -> bytes:
+def error(form: AnswerFormat, sentence: str, status: int, **more: Any) -> bytes:
     """`more`: other fields of OpenAI's error object."""
     if form is OPENAI:
         kind = {"type": _KINDS.get(status, "api_error"), "param": None, "code": status}
@@ -144,7 +144,7 @@ def error(form: Form, sentence: str, status: int, **more: Any) -> bytes:
     return msgspec.json.encode({"error": sentence})
 
 
-def parse(body: bytes, form: Form) -> Asked:
+def parse(body: bytes, form: AnswerFormat) -> ModelRequest:
     """The request. Raises ValueError, with a sentence, if it is malformed."""
     try:
         fields = msgspec.json.decode(body or b"{}")
@@ -163,7 +163,7 @@ def parse(body: bytes, form: Form) -> Asked:
         if form is OPENAI
         else options.get("num_predict")
     )
-    return Asked(
+    return ModelRequest(
         model=str(fields.get("model") or ""),
         texts=tuple(text for _, text in turns),
         prompt=max((text for role, text in turns if role == "user"), key=len, default=""),

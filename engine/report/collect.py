@@ -24,7 +24,7 @@ from engine.report.model import (
     MeasuredResult,
     Point,
     RolloutReport,
-    Sent,
+    SentMessage,
     SignedItem,
     StageStory,
     Target,
@@ -231,11 +231,11 @@ def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
     return tuple(out)
 
 
-def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[Sent, ...]:
+def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[SentMessage, ...]:
     audience = {message.id: message.audience for message in plan.messages}
     rows = conn.execute("SELECT at, message, subject, state, tries, error FROM outbox ORDER BY id").fetchall()
     return tuple(
-        Sent(
+        SentMessage(
             at,
             clean_line(message, 60),
             audience.get(message, ""),

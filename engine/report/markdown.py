@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.measures.figure import MetricValue
 from engine.plan.durations import iso
-from engine.report.model import Chapter, Incident, LoggedDecision, RolloutReport, Sent, SignedItem, StageStory
+from engine.report.model import Chapter, Incident, LoggedDecision, RolloutReport, SentMessage, SignedItem, StageStory
 from engine.report.timeline import duration, span
 from engine.text import counted, percent
 
@@ -234,14 +234,14 @@ def _signed(item: SignedItem) -> str:
     return f"- {STATES.get(item.state, '[ ]')} {escape(item.text)}{who}{note}"
 
 
-def _messages(messages: tuple[Sent, ...]) -> str:
+def _messages(messages: tuple[SentMessage, ...]) -> str:
     if not messages:
         return "No message was sent."
     head = ("When", "To", "Message", "Subject", "Delivery")
     return table(head, [(iso(m.at), m.audience, m.message, escape(m.subject), escape(delivery(m))) for m in messages])
 
 
-def delivery(message: Sent) -> str:
+def delivery(message: SentMessage) -> str:
     """ "sent", "waiting after 2 tries: mailto: not accepted"."""
     tries = (
         f" after {message.tries} {'try' if message.tries == 1 else 'tries'}"

@@ -168,7 +168,7 @@ class Chapter(Struct, frozen=True):
     written: tuple[WrittenNote, ...]
 
 
-class Sent(Struct, frozen=True):
+class SentMessage(Struct, frozen=True):
     """A message and its delivery."""
 
     at: float
@@ -235,7 +235,7 @@ class RolloutReport(Struct, frozen=True):
     experiment: tuple[MeasuredResult, ...]
     post_rollout: tuple[SignedItem, ...]
     review: tuple[Chapter, ...]
-    messages: tuple[Sent, ...]
+    messages: tuple[SentMessage, ...]
     curves: Curves | None
     references: tuple[str, ...]
     appendix: Appendix

@@ -10,13 +10,13 @@ LOWERING = frozenset({Action.to_zero, Action.previous_stage, Action.halve})  # t
 STRENGTH: dict[Action, int] = {action: rank for rank, action in enumerate(Action)}
 
 
-class Result(Struct, frozen=True):
+class ActionResult(Struct, frozen=True):
     stage: int
     percent_bp: int
     held: bool
 
 
-def resulting(action: Action, stage: int, percent_bp: int, stages: tuple[int, ...], held: bool = False) -> Result:
+def resulting(action: Action, stage: int, percent_bp: int, stages: tuple[int, ...], held: bool = False) -> ActionResult:
     """`stage` may be one past the end (*stable*). Total for any input.
 
     to_zero lands on the highest stage that runs at 0 %, so that every gate must be passed again. previous_stage lands
@@ -28,15 +28,15 @@ def resulting(action: Action, stage: int, percent_bp: int, stages: tuple[int, ..
     match action:
         case Action.to_zero:
             zero = max((number for number, bp in enumerate(stages[: here + 1]) if bp == 0), default=0)
-            return Result(min(here, zero), 0, held)
+            return ActionResult(min(here, zero), 0, held)
         case Action.previous_stage:
             for number in range(min(here, len(stages)) - 1, -1, -1):
                 if stages[number] < percent_bp:
-                    return Result(number, max(0, stages[number]), held)
-            return Result(here, percent_bp if not here else 0, held)
+                    return ActionResult(number, max(0, stages[number]), held)
+            return ActionResult(here, percent_bp if not here else 0, held)
         case Action.halve:
-            return Result(here, percent_bp // 2, held)
+            return ActionResult(here, percent_bp // 2, held)
         case Action.pause:
-            return Result(here, percent_bp, True)
+            return ActionResult(here, percent_bp, True)
         case Action.investigate:
-            return Result(here, percent_bp, held)
+            return ActionResult(here, percent_bp, held)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.rehearsal.http_server import LOOPBACK, Call, HttpServer, send_json
-from engine.rehearsal.protocol import Asked, Form
+from engine.rehearsal.protocol import AnswerFormat, ModelRequest
 from tests.stub_llm import StubLlm
 
 
@@ -28,11 +28,11 @@ class Recorder(StubLlm):
     arrived = left = 0.0
     open = most = 0
 
-    async def before(self, call: Call, asked: Asked, form: Form) -> bool:
+    async def before(self, call: Call, asked: ModelRequest, form: AnswerFormat) -> bool:
         self.arrived = time.monotonic()
         return await super().before(call, asked, form)
 
-    async def _answer(self, call: Call, asked: Asked, form: Form) -> None:
+    async def _answer(self, call: Call, asked: ModelRequest, form: AnswerFormat) -> None:
         self.open += 1
         self.most = max(self.most, self.open)
         try:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.quality import review
-from engine.quality.review import Better, Flaw, Marks, Shown, Side
+from engine.quality.review import Better, Flaw, Marks, SampledDocument, Side
 from engine.store import documents
 from engine.store.documents import DocumentWrite
 from engine.store.migrations import migrate
@@ -63,7 +63,7 @@ flaws = st.dictionaries(sides, st.lists(st.sampled_from(review.FLAWS), unique=Tr
 
 @given(st.sampled_from(("llm", "frequency")), st.sampled_from(("first", "second", "same")), flaws)
 def test_sides_are_read_back_to_methods(first: str, better: Better, result: dict[Side, tuple[Flaw, ...]]) -> None:
-    shown = Shown("d", "t", ("a",), ("b",), first)  # type: ignore[arg-type]
+    shown = SampledDocument("d", "t", ("a",), ("b",), first)  # type: ignore[arg-type]
     marks = review.marks(shown, better, result)
     llm_stands: Side = "first" if first == "llm" else "second"
     assert marks.winner == ("same" if better == "same" else "llm" if better == llm_stands else "frequency")

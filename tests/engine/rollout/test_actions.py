@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.plan.model import Action
-from engine.rollout.actions import Result, resulting
+from engine.rollout.actions import ActionResult, resulting
 
 STAGES = (0, 0, 1000, 2500, 5000, 10_000)
 
@@ -39,7 +39,7 @@ def test_where_an_action_lands(action: Action, stage: int, percent_bp: int, expe
         result = resulting(action, stage, percent_bp, STAGES, held)
         assert (result.stage, result.percent_bp) == expected
         assert result.held is (held or action is Action.pause)
-    assert resulting(action, stage, percent_bp, STAGES) == Result(*expected, action is Action.pause)
+    assert resulting(action, stage, percent_bp, STAGES) == ActionResult(*expected, action is Action.pause)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_zero_is_the_highest_stage_below_that_runs_at_it(stages: tuple[int, ...]
 
 
 def test_without_a_lower_stage_a_step_down_is_zero() -> None:
-    assert resulting(Action.previous_stage, 1, 500, (1000, 5000)) == Result(1, 0, False)
+    assert resulting(Action.previous_stage, 1, 500, (1000, 5000)) == ActionResult(1, 0, False)
 
 
 def test_below_the_first_stage_there_is_none_not_even_the_last() -> None:
-    assert resulting(Action.previous_stage, 0, 500, (1000, 100)) == Result(0, 500, False)
+    assert resulting(Action.previous_stage, 0, 500, (1000, 100)) == ActionResult(0, 500, False)
