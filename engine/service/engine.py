@@ -208,6 +208,7 @@ class Engine:
             self.limits,
             lambda: self.pipeline.bulk_refused,
             lambda: self.pipeline.backlog,
+            self.trouble,
         )
         self.monitor.gatekeeper.misplaced = self.misplaced
         self.pipeline = Pipeline(

@@ -223,8 +223,11 @@ class ControlLoop:
         self._engine.writer.replaced = replaced
 
     async def _watch_row(self) -> None:
-        """If the schema, the control row or the last decision is not what this engine made, go to 0 % and log why."""
+        """Report what went wrong in the writer's thread. If the schema, the control row or the last decision is not
+        what this engine made, go to 0 % and log why."""
         engine = self._engine
+        while engine.writer.faults:
+            engine.trouble(engine.writer.faults.popleft())
         while engine.writer.altered:
             await rollback.alarm(engine, engine.writer.altered.popleft())
         differs = engine.trust.check(engine.conn, engine.token)

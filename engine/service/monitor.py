@@ -63,8 +63,10 @@ class Monitor:
         limits: Ceiling = NO_LIMIT,
         bulk_refused: Callable[[], int] = lambda: 0,
         backlog: Callable[[], Backlog] = lambda: snapshot.NO_BACKLOG,
+        trouble: Callable[[BaseException], None] = lambda error: None,
     ) -> None:
-        """`waiting` counts unfinished LLM calls; `obeyed` is the percentage that routers obey, in basis points."""
+        """`waiting` counts unfinished LLM calls; `obeyed` is the percentage that routers obey, in basis points;
+        `trouble` receives each internal error."""
         self.plan = plan
         self.clock = clock
         self.conn = conn
@@ -80,7 +82,7 @@ class Monitor:
         self.lag = LoopLag()
         self.presence = Presence(clock, writer)
         self.observations = Observations(plan, clock, conn, self.lag)
-        self.probing = Probing(pool, clock, writer, self.lag, plan.trigger_settings.probe_every_s)
+        self.probing = Probing(pool, clock, writer, self.lag, plan.trigger_settings.probe_every_s, trouble)
         self.gatekeeper = GateKeeper(
             plan,
             clock,

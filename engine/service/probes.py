@@ -48,12 +48,22 @@ def writes(rows: Sequence[Row]) -> Callable[[sqlite3.Connection], None]:
 class Probing:
     """Probes the LLM service for as long as the engine runs."""
 
-    def __init__(self, pool: LlmPool, clock: Clock, writer: Writer, lag: LoopLag, every_s: float) -> None:
+    def __init__(
+        self,
+        pool: LlmPool,
+        clock: Clock,
+        writer: Writer,
+        lag: LoopLag,
+        every_s: float,
+        trouble: Callable[[BaseException], None],
+    ) -> None:
+        """`trouble` receives each error of ours."""
         self._pool = pool
         self._clock = clock
         self._writer = writer
         self._lag = lag
         self._every_s = every_s
+        self._trouble = trouble
         self._log = ProbeLog()
         self._task: asyncio.Task[None] | None = None
         self.servers: tuple[ServerHealth, ...] = ()
@@ -89,8 +99,8 @@ class Probing:
                 self.probed(answered, began)
                 if rows := self._log.rows(self.servers, self._clock.now(), self._clock.real()):
                     self._writer.later(writes(rows))
-            except Exception:
-                self.probed(False, began)
+            except Exception as error:  # a failed probe raises nothing: this says nothing about the service
+                self._trouble(error)
             await asyncio.sleep(self._every_s)
 
     def probed(self, answered: bool, began: float) -> None:

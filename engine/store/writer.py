@@ -42,6 +42,7 @@ STUCK_S = 20.0  # no single change takes this long
 REFUSING_S = 2.0  # after refusing writes for this long, the store takes no new documents either
 STALLED_S = 5.0  # nor after one change has been running this long
 BULK_MAX = 16  # batches of workers that wait; more are refused until some are written
+FAULTS_MAX = 20
 JOBS_MAX = 20_000  # while the store refuses writes; then the oldest are dropped
 
 
@@ -70,6 +71,7 @@ class Writer:
         self._began: float | None = None  # when the current write began, monotonic seconds
         self.fenced = False
         self.altered: deque[str] = deque()  # what was put into the schema and dropped, for the loop to report
+        self.faults: deque[Exception] = deque(maxlen=FAULTS_MAX)  # internal ones of batches, for the loop to log
         self._schema = SchemaWatch(token)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -325,11 +327,13 @@ class Writer:
             damage = database.damaged(self._folder, error) if isinstance(error, sqlite3.Error) else ""
             self._problem = damage or f"a batch could not be written: {error}"
             self._failing_since = None
+            self.faults.append(error)
             for _, future in batch:
                 _fail(future, OSError(damage.rstrip(".")) if damage else error)
             return True
         self._problem = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
         self._failing_since = None
+        self.faults.extend(trouble)
         for _, future in batch:
             _done(future, None)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,27 @@ from tests.engine.service.clocked import Clocked
 from tests.engine.service.rig import COMMAND, QUIET, EngineRig
 
 pytestmark = pytest.mark.anyio
+
+
+async def test_a_fault_beside_a_batch_and_one_of_a_probe_of_ours_are_written_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def probe() -> None:
+        raise KeyError("a list of models in another shape")
+
+    def job(conn: sqlite3.Connection) -> None:
+        raise ValueError("a view that cannot be written")
+
+    async with Clocked(tmp_path, {"trigger_settings.probe_every": "100ms"}) as c:
+        with caplog.at_level(logging.ERROR, logger="rollout.engine"):
+            c.engine.writer.later(job)
+            failed = c.engine.monitor.probing.failed
+            monkeypatch.setattr(c.engine.pool, "probe", probe)
+            await c.settled(lambda: c.engine.writer.faults and "models in another shape" in caplog.text)
+            await c.passes(10)
+            assert "in job\n" in caplog.text
+            assert "ValueError: a view that cannot be written" in caplog.text
+            assert c.engine.monitor.probing.failed == failed, "it says nothing about the service"
 
 
 async def test_what_fails_with_every_beat_is_written_whole_once_and_then_counted_ever_more_rarely(
