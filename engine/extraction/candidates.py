@@ -238,10 +238,15 @@ _LONE_ADJECTIVE = {
         r"\w{3,}(?:owy|owe|owych|owym|owymi|nego|nych|nymi|ski|skie|skich|skiego|jący|jąca|jące|jących)"
     ),
 }
+# endings that nouns rarely have; after a word in Latin letters more of them
 _KOREAN_PARTICLE = re.compile(
-    "(?<=[가-힣]{2})(?:에서는|에서|으로|은|는|을|를|에|의)$"
-)  # endings that nouns rarely have
-_KOREAN_VERB = re.compile("[가-힣]+(?:다|하여|하면|하고|되면|때까지)")
+    "(?:(?<=[가-힣]{2})(?:에서는|에서|에는|으로|은|는|을|를|에|의)"
+    "|(?<=[A-Za-z0-9)])(?:에서는|에서|에는|에게|으로|부터|까지|처럼|이나|이라는|라는|은|는|을|를|에|의|이|가|로|와|과|도|만))$"
+)
+_KOREAN_VERB = re.compile(
+    "[가-힣]+(?:다|하여|하면|하고|되면|때까지|하는|되는|하며|되며|해서|하기|되기|하지|되지|하도록|되도록|세요|해야)"
+    "|[가-힣]{2,}(?:할|될|한|된|해|하게)"
+)
 
 
 def _written(chunk: str) -> tuple[str, ...]:
@@ -323,10 +328,15 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             continue
         else:
             text = tokens[start]
+            if len(text) == 1 and text not in _LANGUAGES:
+                continue
         if has_owners and kinds[end - 1] in "pP":
             text = text[:-2]
         spans.append((folds[start:end], text, start))
     return Phrases(spans, kinds, ENGLISH)
+
+
+_LANGUAGES = "CR"  # names of one letter; any other is a variable, a type's parameter, an option
 
 
 def _is_new_york(pair: list[str]) -> bool:

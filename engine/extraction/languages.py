@@ -26,8 +26,8 @@ ENGLISH_SHARE = 0.05  # the same for English: tables and lists of options have f
 
 
 LISTED = (
-    "arabic", "czech", "danish", "dutch", "french", "german", "greek", "hindi", "hungarian", "italian", "polish",
-    "portuguese", "romanian", "russian", "spanish", "swedish", "turkish", "ukrainian",
+    "arabic", "czech", "danish", "dutch", "french", "german", "greek", "hindi", "hungarian", "italian", "korean",
+    "polish", "portuguese", "romanian", "russian", "spanish", "swedish", "turkish", "ukrainian",
 )  # fmt: skip
 # languages whose passages in an English text are recognised by ASCII words too; others share more words with English
 _MIXED_IN = ("dutch", "french", "german", "italian", "polish", "portuguese", "spanish", "swedish")
@@ -98,7 +98,14 @@ VERBS: dict[str, re.Pattern[str]] = {
     "german": re.compile(r"\w{3,}iert"),
     "hindi": re.compile(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
     "polish": re.compile(r"\w{3,}(?:uje|ują|ował|owała|ywać|ować|ając|ują|ała|ało)"),
-    "russian": re.compile(r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еиё]тся|[юуая]тся|ться|[оие]вать|ывать|ить)"),
+    "russian": re.compile(
+        r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еиё]тся|[юуая]тся|ться|[оие]вать|ывать|ить"
+        r"|чески|[ои]рован[аоы]?|ован[аоы]?|вайте|уйте)"
+    ),
+    "turkish": re.compile(
+        r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar)?)"
+    ),
+    "ukrainian": re.compile(r"\w{3,}(?:[уюая]ється|[уюая]ються|[уюіо]вати|ують|юють|ають|ує|ює)"),
 }
 
 

@@ -327,6 +327,16 @@ def test_hindi_has_no_function_words() -> None:
          "plik", {"czyta", "wyświetla", "usuwa", "istnieje", "tworzy"}),
         ("Сокет имеет адрес, например адрес узла. Ядро создаёт сокет, и этот файл содержит данные следующего запроса.",
          "сокет", {"имеет", "например", "создаёт", "содержит", "следующего"}),
+        ("FastAPI는 요청 본문을 검사합니다. 여러분은 `fetch` 를 사용할 수 있고, 이 같은 요청은 다른 서버에서 다시 검사합니다. WebSockets를 사용할 수 있습니다.",
+         "요청", {"수", "이", "같은", "를", "여러분", "다른", "다시", "사용할", "fastapi는", "websockets를"}),
+        ("Puedes cambiar la configuración del servidor. Por ejemplo, puedes usar la configuración del servidor con la misma variable.",
+         "configuración", {"puedes", "ejemplo", "misma"}),
+        ("Фреймворк основан на стандартах и автоматически проверяет запрос. Используйте фреймворк в ваших проектах, он быстрее.",
+         "фреймворк", {"основан", "автоматически", "ваших", "быстрее", "используйте"}),
+        ("Фреймворк базується на стандартах, тощо. Ви можете використовувати фреймворк за замовчуванням, оскільки він працює.",
+         "фреймворк", {"базується", "тощо", "використовувати", "замовчуванням", "оскільки", "працює"}),
+        ("Sunucu istekleri okur. Örneğin yeni bir sunucu kullanabilirsiniz, sunucu istekleri hızlı okuyor ve daha fazla istek alır.",
+         "sunucu", {"örneğin", "yeni", "kullanabilirsiniz", "okuyor", "fazla"}),
         ("यह विंडो सूची में है। विंडो का आकार बदलने पर सूची दिखाई देगी और विंडो बंद हो जाएगी, और मेनू खुलेगा।",
          "विंडो", {"बदलने", "देगी", "जाएगी", "खुलेगा"}),
         ("Сокет имеет адрес. Доступны только многоадресные, а также описанные и сигнального. Ядро проверяет адрес сокета.",
@@ -511,3 +521,13 @@ def test_lines_wrapped_inside_a_chinese_word_are_joined() -> None:
 
     assert any(keyword.startswith("软件包") for keyword in keywords), keywords
     assert not {"包服务", "件包", "件包服务"} & set(keywords), keywords
+
+
+def test_a_lone_letter_is_a_keyword_only_if_it_names_a_language() -> None:
+    keywords = extract(
+        "The option M loads a module. The parameter T is a type, and M and T come first. The library is written in C, and "
+        "the C compiler reads the library. Use M before T."
+    ).ranked
+
+    assert "C" in keywords or any("C" in keyword.split() for keyword in keywords)
+    assert not {"M", "T", "m", "t"} & set(keywords)
