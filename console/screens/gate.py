@@ -60,11 +60,15 @@ class Gate(Page):
                 out.append(("c", "check", "check_item"))
         if v.gate.approvals_needed > 1:  # if one approval is enough, promoting approves
             out.append(("a", "approve", "approve"))
-        if not v.gate.blocked:  # nothing overrides what blocks it; the keys still show why
+        stable = bool(v.stage_percents) and v.stage >= v.stages  # there is no gate any more
+        if not stable and not v.gate.blocked:  # nothing overrides what blocks it; the keys still show why
             out.append(("p", "promote", "promote"))
-        if v.gate.missing and not v.gate.blocked:
+        if not stable and v.gate.missing and not v.gate.blocked:
             out.append(("o", "override", "override"))
-        out.append(("e", "resume", "resume") if v.held or v.locked or v.resumes else ("H", "hold", "hold"))
+        if v.held or v.locked or v.resumes:
+            out.append(("e", "resume", "resume"))
+        elif not stable:
+            out.append(("H", "hold", "hold"))
         return tuple(out)
 
     def explained(self) -> list[explain.Explained]:
@@ -290,6 +294,7 @@ class Gate(Page):
 
     def _ask(self, v: View, override: bool) -> None:
         gate, epoch = v.gate, v.epoch
+        last = bool(v.stage_percents) and gate.next_stage >= v.stages
         goal = (
             f"stage {gate.next_stage} {gate.next_name}, {words.percent(gate.next_percent_bp)}"
             if gate.next_name
@@ -297,7 +302,9 @@ class Gate(Page):
         )
         same = v.percent_bp == gate.next_percent_bp
         facts = [
-            f"To {goal}. The percentage stays {words.percent(v.percent_bp)}."
+            f"The percentage stays {words.percent(v.percent_bp)}, and the triggers keep watching."
+            if last
+            else f"To {goal}. The percentage stays {words.percent(v.percent_bp)}."
             if same
             else f"From {words.percent(v.percent_bp)} to {words.percent(gate.next_percent_bp)} of documents: {goal}."
         ]
@@ -322,7 +329,6 @@ class Gate(Page):
             if reason is not None:
                 self.console.act("promote", epoch=epoch, override_reason=reason, seen=seen)
 
-        last = bool(v.stage_percents) and gate.next_stage >= v.stages
         yes = (
             "declare stable"
             if last
@@ -330,11 +336,10 @@ class Gate(Page):
             if same
             else f"promote to {words.percent(gate.next_percent_bp)}"
         )
+        title = "Declare the rollout stable?" if last else f"Promote to {goal}?"
         stay = "stay here" if last or same else f"stay at {words.percent(v.percent_bp)}"
         least = 8 if override else 0
-        self.app.push_screen(
-            QuestionDialog(f"Promote to {goal}?", facts, yes, stay, field=field, least=least, danger=True), go
-        )
+        self.app.push_screen(QuestionDialog(title, facts, yes, stay, field=field, least=least, danger=True), go)
 
     def action_hold(self) -> None:
         ask_text(

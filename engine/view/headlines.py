@@ -359,6 +359,14 @@ def _soonest(trigger: TriggerView) -> float:
     return 0.0 if trigger.action in LOWERING else 1e9
 
 
+def open_gate(plan: Plan, gate: GateView) -> str:
+    """What a person may do at an open gate."""
+    if gate.next_stage >= plan.stable:
+        return f"the gate is open: declare it stable at {percent(gate.next_percent_bp)}"
+    verb = "return" if gate.returns else "promote"
+    return f"the gate is open: {verb} to {gate.next_name}, {percent(gate.next_percent_bp)}"
+
+
 def waiting_for(
     state: State, plan: Plan, gate: GateView, reminders: Sequence[ReminderView], misplaced: str = "", changed: str = ""
 ) -> tuple[str, ...]:
@@ -373,7 +381,7 @@ def waiting_for(
     out += [changed] if changed else []
     out += [f"due: {r.text}" for r in reminders if r.overdue]
     if gate.open:
-        out.append(f"the gate is open: promote to {gate.next_name}, {percent(gate.next_percent_bp)}")
+        out.append(open_gate(plan, gate))
     elif state.stage <= plan.last_stage:
         out += gate.missing
     return tuple(out)

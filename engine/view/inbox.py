@@ -14,6 +14,7 @@ from msgspec import Struct
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.text import counted, percent
+from engine.view.headlines import open_gate
 from engine.view.model import GateView, ItemView, ReminderView, TaskView
 
 
@@ -114,9 +115,7 @@ def _gate(state: State, plan: Plan, gate: GateView, facts: InboxFacts) -> list[T
     """What people contribute to a promotion. A blocked gate is still worth preparing."""
     out = []
     if gate.open and state.stage <= plan.last_stage:
-        goal = gate.next_name or "stable"
-        verb = "return" if gate.returns else "promote"
-        out.append(TaskView("promote", f"the gate is open: {verb} to {goal}, {percent(gate.next_percent_bp)}", "gate"))
+        out.append(TaskView("promote", open_gate(plan, gate), "gate"))
     out += [
         _item(item) for item in gate.items if item.state != "done" and (item.required or state.stage >= plan.stable)
     ]

@@ -206,3 +206,21 @@ async def test_a_message_shows_as_it_was_sent_not_only_as_it_would_be_now() -> N
         assert not any("yesterday's" in fact for fact in dialog.facts), "what is sent is current"
         await pilot.press("escape", "a")
         await until(pilot, lambda: "of 812" not in screen(pilot))
+
+
+async def test_the_last_gate_declares_it_stable_and_after_it_there_is_none() -> None:
+    link = FakeLink()
+    assert link.view is not None
+    stages = link.view.stages
+    gate = replace(link.view.gate, open=True, missing=(), blocked=(), next_stage=stages, next_name="stable")
+    last = replace(link.view, stage=stages - 1, gate=replace(gate, next_percent_bp=link.view.percent_bp))
+    link.view = replace(last, stage_percents=tuple(stage.percent_bp for stage in PLAN.stages))
+    async with Console(link, PLAN).run_test(size=(100, 30)) as pilot:
+        await started(pilot, "2", "p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
+        assert isinstance(dialog := pilot.app.screen, QuestionDialog)
+        assert "triggers keep watching" in dialog.facts[0]
+        await pilot.press("y")
+        await until(pilot, lambda: bool(asked(link, "promote")))
+        link.view = replace(link.view, stage=stages, gate=replace(gate, open=False))
+        await until(pilot, lambda: "p promote" not in screen(pilot))

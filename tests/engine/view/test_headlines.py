@@ -151,6 +151,14 @@ def test_an_open_gate_comes_next_and_a_shut_one_names_what_it_waits_for() -> Non
     assert not any("waits" in line for line in headlines.what_next(state, (), held, "", None, 0.0))
 
 
+def test_past_the_last_stage_an_open_gate_is_to_declare_it_stable() -> None:
+    gate = GateView(True, PLAN.stable, "stable", 10_000, "", (), (), (), 1.0, 1.0, 1, (), (), 1, 1)
+    assert headlines.open_gate(PLAN, gate) == "the gate is open: declare it stable at 100 %"
+    next_ = replace(gate, next_stage=2, next_name="Canary Rollout", next_percent_bp=1000)
+    assert headlines.open_gate(PLAN, next_) == "the gate is open: promote to Canary Rollout, 10 %"
+    assert headlines.open_gate(PLAN, replace(next_, returns=True)).startswith("the gate is open: return to")
+
+
 def test_what_may_act_once_confirmed_comes_before_what_acts_in_hours() -> None:
     def breach(name: str, action: str, left: float | None) -> TriggerView:
         return TriggerView(name, "", action, "high", "breach", 0.1, 0.05, 20, 2, 0.0, 60.0, "", "", "", left)
