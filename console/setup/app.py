@@ -227,6 +227,7 @@ class Setup(App[str | PlanDraft | None]):
         text = self.probed.models[self.chosen] if self.lists_models else clean_line(line.value, 400).strip()
         if self.step.name == "llm":
             text = base(text)
+            self.trouble = drafts.url_trouble(text)
             api = self.probed.api if self.probed.url == (text or self.step.default) else ""
             self.draft = replace(self.draft, api=api)
         elif self.step.name == "documents":
@@ -243,6 +244,7 @@ class Setup(App[str | PlanDraft | None]):
         line.password = step.name == "messages"
         if typed:
             line.value = getattr(self.draft, step.field)
+            line.cursor_position = len(line.value)  # not where it was in another answer
             line.placeholder = step.default
             line.styles.offset = (2, self._field_row())
             line.focus()
@@ -322,7 +324,7 @@ class Setup(App[str | PlanDraft | None]):
     def _below(self, c: Canvas, y: int) -> int:
         match self.step.name:
             case "llm":
-                style = {"ok": "ok", "asking": "dim", "key": "warn", "none": "warn"}[self.probed.state]
+                style = {"ok": "ok", "asking": "dim", "key": "warn", "none": "warn", "wrong": "warn"}[self.probed.state]
                 y += c.block(2, y, min(WIDTH, c.width - 4), 3, self.probed.sentence, style)
                 if self.probed.state == "none":
                     y += c.block(

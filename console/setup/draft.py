@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from engine.plan.init import Answers, initial_plan, set_value
 from engine.plan.load import parse_plan
+from engine.plan.problems import PlanError
 from engine.text import clean_line
 
 SERVICE = "keyword-extraction"
@@ -53,6 +54,15 @@ def plan_text(draft: PlanDraft, folder: Path) -> str:
         text = set_value(text, "notify.urls_file", str(folder / ADDRESSES))
     parse_plan(text, str(folder / "rollout.toml"))
     return text
+
+
+def url_trouble(url: str) -> str:
+    """Why no plan takes this as the LLM's address; "" if one does or it is empty."""
+    try:
+        plan_text(PlanDraft(url=url), Path())
+    except PlanError:
+        return f"{url} is not the address of a server; write it like {URL}."
+    return ""
 
 
 def address_trouble(address: str) -> str:

@@ -12,11 +12,11 @@ TIMEOUT_S = 4.0
 MOST_BYTES = 1 << 20
 MOST_MODELS = 200
 
-State = Literal["asking", "ok", "key", "none"]
+State = Literal["asking", "ok", "key", "none", "wrong"]
 
 
 class Probed(Struct, frozen=True):
-    """`key`: a service answers and wants an API key. `api` is "" where no service was recognized."""
+    """`key`: a service answers and wants an API key. `wrong`: it cannot be asked. `api` is "" where no service was recognized."""
 
     url: str
     state: State
@@ -48,7 +48,9 @@ async def probe(url: str) -> Probed:
                     url, "ollama", _names(tags["models"], "name"), clean_line(str(version.get("version") or ""), 20)
                 )
             status, listed = await _ask(client, f"{url}/v1/models")
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except httpx.InvalidURL:
+        return Probed(url, "wrong", f"{url} is not a complete address.")
+    except (httpx.HTTPError, ValueError) as error:
         why = clean_line(str(error) or type(error).__name__, 100)
         return Probed(url, "none", f"No answer: {why}.")
     if status == 200 and isinstance(listed.get("data"), list):

@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from engine.plan.vocabulary import Doc, Mode, Part, Seconds, Title
 
+# scheme, perhaps an account, host, perhaps a port, perhaps a path
+_SERVER = r"https?://([^\s/@]+@)?(\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]]+)(:\d{1,5})?(/\S*)?"
+
 
 class TriggerSettings(Part, frozen=True):
     """Settings shared by all triggers."""
@@ -57,7 +60,7 @@ class Llm(Part, frozen=True):
         tuple[str, ...],
         Doc(
             'Its addresses; several servers share the work. `url = "..."` is shorthand for one.',
-            pattern=r"^https?://[^\s/]+",
+            pattern=rf"^{_SERVER}$",
             example="http://127.0.0.1:11434",
         ),
     ]
@@ -298,7 +301,7 @@ class Otel(Part, frozen=True):
         Doc(
             "Address of the collector; empty: that of the environment variable OTEL_EXPORTER_OTLP_ENDPOINT, "
             "off without it.",
-            pattern=r"^$|^https?://[^\s/]+",
+            pattern=rf"^$|^{_SERVER}$",
             example="http://127.0.0.1:4318",
         ),
     ] = ""

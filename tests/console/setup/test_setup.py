@@ -19,7 +19,7 @@ from console.context import Failed
 from console.setup import draft as drafts
 from console.setup import run
 from console.setup.app import STEPS
-from console.setup.draft import PlanDraft, address_trouble, folder_trouble, plan_text, writing_trouble
+from console.setup.draft import PlanDraft, address_trouble, folder_trouble, plan_text, url_trouble, writing_trouble
 from console.setup.probe import Probed, base, probe
 from console.setup.run import write
 from engine.plan.load import parse_plan
@@ -173,6 +173,16 @@ def test_whatever_is_typed_is_one_value(name: str, tmp_path: Path) -> None:
 def test_an_invalid_address_or_folder_is_reported() -> None:
     assert address_trouble("") == address_trouble("slack://a/b") == ""
     assert "kind" in address_trouble("me@example.org")
+    for good in (
+        "",
+        "http://127.0.0.1:11434",
+        "https://llm.example.org/proxy",
+        "http://[::1]:8000",
+        "http://u:p@gpu:1",
+    ):
+        assert url_trouble(good) == ""
+    for bad in ("http://127.0.0.1:97.0.0.1:9", "http://not a url", "http://", "ftp://host", "http://host:port"):
+        assert bad in url_trouble(bad)
     assert folder_trouble("", Path("/")) == folder_trouble("tmp", Path("/")) == ""
     assert "does not exist" in folder_trouble("nonsense-here", Path("/"))
 
@@ -232,8 +242,13 @@ async def test_what_else_may_answer(server: tuple[str, type[_Listed]], answer: t
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://", "http://[", "ftp://x", "http://no.such.host.invalid"])
 async def test_no_address_is_too_bad_to_ask(url: str) -> None:
     probed = await probe(url)
-    assert probed.state == "none"
-    assert probed.sentence.startswith("No answer")
+    assert probed.state in ("none", "wrong")
+    assert probed.sentence.startswith(("No answer", f"{url} is not a complete address"))
+
+
+@pytest.mark.anyio
+async def test_an_address_that_cannot_be_asked_is_not_one_to_continue_with() -> None:
+    assert (await probe("http://127.0.0.1:97.0.0.1:9")).state == "wrong"
 
 
 @pytest.mark.parametrize(
