@@ -65,6 +65,10 @@ class Painting:
         if area.height < curves.LEAST_ROWS:
             return
         history = self.console.series_cache
+        other = history.control.get(metric, ())
+        nothing = (
+            "no LLM data in this window" if any(value is not None for value in other) else "no data in this window"
+        )
         curves.curve(
             c,
             area,
@@ -76,8 +80,8 @@ class Painting:
                 self.console.limits(metric),
                 now,
                 curves.marks(v.log),
-                "no data in this window" if metric in history.series else "reading …",
-                history.control.get(metric, ()),
+                nothing if metric in history.series else "reading …",
+                other,
                 self.cursor,
             ),
         )

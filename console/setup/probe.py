@@ -16,7 +16,8 @@ State = Literal["asking", "ok", "key", "none", "wrong"]
 
 
 class Probed(Struct, frozen=True):
-    """`key`: a service answers and wants an API key. `wrong`: it cannot be asked. `api` is "" where no service was recognized."""
+    """`key`: a service answers and wants an API key. `wrong`: it cannot be asked. `api` is "" where no service was
+    recognized."""
 
     url: str
     state: State
