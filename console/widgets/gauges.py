@@ -100,8 +100,8 @@ def value_style(g: Gauge) -> str:
 
 def evidence(g: Gauge) -> str:
     """The evidence behind a figure: "17/304 · at most 8.4 %"; for a mean "p95 2.11 s · n 287"."""
-    if g.n == 0:
-        return "no LLM documents"
+    if g.n == 0:  # attempts may all have failed: they have no latency
+        return "no LLM answers" if g.metric.startswith("latency") else "no LLM documents"
     if g.metric.startswith("latency"):
         return (f"p95 {words.ms(g.p95)} · " if g.p95 is not None else "") + f"n {words.count(g.n)}"
     of = f"{words.count(g.k)}/{words.count(g.n)}" if g.k is not None else f"n {words.count(g.n)}"

@@ -11,11 +11,14 @@ from engine import bounds
 from engine.measures.attendance import LOOK, Attendance
 from engine.plan.durations import format_duration
 from engine.report.model import Incident, IncidentMoment
+from engine.store import series
 from engine.store.log import Row
+from engine.store.rollup import LEVELS
 from engine.text import clean_line, counted, rate_percent
 from engine.triggers.wording import Reading
 
 MOST = 60  # rows
+TEN_S = LEVELS[0]  # the narrowest buckets
 AFTER_S = 3600.0  # how long an incident that no one resumed is followed
 BEFORE_S = 600.0  # how far back to look if its beginning is unknown
 SKIPPED = frozenset({"proof", "check", "sign", "start", "stop"})
@@ -65,7 +68,7 @@ def cost(conn: sqlite3.Connection, incident: Incident) -> str:
         return f"Its beginning is unknown. {users}."
     until = incident.effective if incident.effective is not None else incident.decided
     oldest = conn.execute("SELECT min(at) FROM extraction").fetchone()[0]
-    if oldest is None or oldest > start + 1:
+    if _trimmed(conn, start, until + TEN_S if oldest is None else oldest):
         return f"Single documents from that time are no longer kept. {users}."
     attempts, failed, served = conn.execute(
         "SELECT total(attempted), total(attempted AND error IS NOT NULL), total(method = 'llm') FROM extraction "
@@ -77,6 +80,13 @@ def cost(conn: sqlite3.Connection, incident: Incident) -> str:
         f"In the {lasted} until it took effect, {failed:,.0f} of {attempts:,.0f} LLM calls failed and their "
         f"documents got frequency keywords; {served:,.0f} documents got LLM keywords. {users}."
     )
+
+
+def _trimmed(conn: sqlite3.Connection, start: float, oldest: float) -> bool:
+    """Whether documents between two moments, of which the store has no rows, were counted: retention took the rows. In
+    a young store there simply were none before the first."""
+    begin, end = start - start % TEN_S, oldest - oldest % TEN_S
+    return begin < end and (not series.intact(conn, TEN_S, begin, end) or series.between(conn, begin, end).n > 0)
 
 
 def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[IncidentMoment]:

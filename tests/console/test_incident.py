@@ -83,6 +83,18 @@ def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:
     assert " 0 of 0" not in last.cost
 
 
+def test_a_young_store_has_all_documents_of_its_first_incident() -> None:
+    """Its first document came seconds after the trigger's first look: nothing is missing."""
+    h = store()
+    onset = latest(h).onset
+    assert onset is not None
+    first = onset - onset % 10 + 20
+    h.conn.execute("DELETE FROM extraction WHERE at < ?", (first,))
+    h.conn.execute("DELETE FROM rollup WHERE t < ?", (first,))
+    assert "LLM calls failed" in latest(h).cost
+    assert "no longer kept" not in latest(h).cost
+
+
 def test_the_report_and_the_screen_agree() -> None:
     from engine.report.collect import gather
     from engine.report.html import html
