@@ -30,7 +30,7 @@ class EvidencePage(Listing):
     TITLE: ClassVar[str] = "Evidence"
     ABOUT: ClassVar[str] = "what a trigger saw, minute by minute; Enter: the requests it counted"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("time", 11, largest=True), Column("verdict", 12), Column("value", 9, largest=True, right=True),
+        Column("time", 11, largest=True), Column("verdict", 14), Column("value", 9, largest=True, right=True),
         Column("n", 6, largest=True, right=True), Column("timer", 13, largest=True), Column("what it saw", 0),
     )  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -85,6 +85,8 @@ def _line(name: str, url: str, one: requests.ServerRequests | None, s: ServerVie
     last = one.last_error if one is not None else None
     mean = one.mean_ms if one is not None else None
     reason = words.reason(s) if s is not None and s.error else ""
+    if reason and s is not None and s.up:
+        reason = f"last error: {reason}"  # it is over
     about = (
         f"{url}  {reason}"
         if url
