@@ -79,18 +79,18 @@ class Rollback(Page):
             return
         if attempt is None and last is None:
             people = contacts.rows(c, self.console.plan.contacts) + 1
-            back, whom = blocks.stack(area, (max(8, area.height - people), 0))
+            back, call_area = blocks.stack(area, (max(8, area.height - people), 0))
             self._back(c, v, back)
-            contacts.panel(c, whom, self.console.plan.contacts)
+            contacts.panel(c, call_area, self.console.plan.contacts)
             return
         (left, lw), (right, rw) = columns(area.width, (1, 1), 2 if c.width < blocks.BOXED else 1)
         ways, proof = blocks.stack(Area(area.x + left, y, lw, area.height), (6 if self.console.attempt else 0, 0))
         self._ways(c, ways)
         self._proof(c, last, proof)
         people = contacts.rows(c, self.console.plan.contacts) + 1
-        back, whom = blocks.stack(Area(area.x + right, y, rw, area.height), (max(8, area.height - people), 0))
+        back, call_area = blocks.stack(Area(area.x + right, y, rw, area.height), (max(8, area.height - people), 0))
         self._back(c, v, back)
-        contacts.panel(c, whom, self.console.plan.contacts)
+        contacts.panel(c, call_area, self.console.plan.contacts)
 
     def _watch(self, c: Canvas, y: int, v: View | None) -> int:
         """The large stopwatch and the main sentence. Returns the next free row."""

@@ -84,8 +84,8 @@ class GateKeeper:
         samples = self._samples(state, bucket)
         samples["negative_impacts"], impacts = gate_facts.negative(self._conn, state)
         words = {"negative_impacts": impacts}
-        if found := gate_facts.tested(self._conn, state):
-            words["ab_verdict"] = found
+        if verdict := gate_facts.tested(self._conn, state):
+            words["ab_verdict"] = verdict
         self._facts = conditions.GateFacts(samples, per_min, self._stability(state), sentences=words)
         self._facts_at = self._clock.real()
         return self._facts

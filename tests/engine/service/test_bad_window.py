@@ -1,4 +1,4 @@
-"""Promise 3: which documents a rollback's bad window contains, and that the cache serves none of the restored ones."""
+"""Which documents a rollback's bad window contains, and that the cache serves none of the restored ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise 4: one engine at a time, a live one or no LLM. On real processes, and on an injected clock that people set."""
+"""One engine at a time, a live one or no LLM. On real processes, and on an injected clock that people set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise 1, rollback always works: on real processes, with each thing broken that a rollback must not need."""
+"""Rollback always works: on real processes, with each thing broken that a rollback must not need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promise 7: the log only grows, every link of it is checked, and it leads to the state, whatever is asked in whatever order."""
+"""The log only grows, every link of it is checked, and it leads to the state, whatever is asked in whatever order."""
 
 from __future__ import annotations
 
