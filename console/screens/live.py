@@ -1,4 +1,4 @@
-"""What the Live screen shows: stage, health, tripped triggers, and what happens next without intervention."""
+"""What the Live screen shows: stage, health, triggers in breach, and what happens next without intervention."""
 
 from __future__ import annotations
 

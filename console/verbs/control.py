@@ -38,6 +38,7 @@ class StageNumber(click.IntRange):
     "--to",
     "to_stage",
     type=click.IntRange(0),
+    metavar="STAGE",
     shell_complete=STAGES,
     help="The stage you expect to reach; refused if it isn't the next one.",
 )
@@ -116,7 +117,7 @@ def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | No
 
 @click.command()
 @click.argument("item", required=False, shell_complete=completes(completion.items))
-@click.option("--note", default="", help="What you saw.")
+@click.option("--note", default="", help="Kept with the signature: what you checked.")
 @click.option("--check", "by_machine", is_flag=True, help="Run the machine check instead.")
 @click.option("--revoke", is_flag=True, help="Withdraw a signature.")
 @json_option

@@ -65,13 +65,13 @@ class LoadFiles(NamedTuple):
     is_flag=False,
     flag_value=UNCHANGED,
     metavar="[JOB]",
-    help="Skip documents that the store has unchanged. With the number of a job: continue it, on this machine unless "
+    help="Skip documents that are stored and unchanged. With a job's number: continue that job, on this machine unless "
     "--on names another place.",
 )
 @click.option(
     "--on",
     metavar="local:N|ray://HEAD:PORT",
-    help="Extract in N worker processes of this machine, or on a Ray cluster, as a job.",
+    help="Extract in N worker processes on this machine, or on a Ray cluster, as a job.",
 )
 @click.option("--workers", type=int, help="With --on ray://...: how many workers.")
 @click.option(
@@ -85,7 +85,7 @@ class LoadFiles(NamedTuple):
     "--as",
     "kind",
     type=click.Choice(["live", "backfill"]),
-    help="With --on. backfill: its failures still trip triggers, but it does not count for a gate, a bake or the A/B "
+    help="With --on. backfill: its failures still count for triggers, but not for a gate, a bake or the A/B "
     "test. Default: live.",
 )
 @click.option(

@@ -89,6 +89,7 @@ def _model(changes: Any) -> str:
 @click.option(
     "--stage",
     type=click.IntRange(0),
+    metavar="STAGE",
     required=True,
     shell_complete=STAGES,
     help="The stage's number in the changed plan.",

@@ -13,7 +13,9 @@ from console.verbs.control import STAGES
 @click.command()
 @click.option("--since", default="", help="Only LLM keywords written since then: 2h, 30m, or 2026-11-24T14:03Z.")
 @click.option("--until", default="", help="Only those written up to then.")
-@click.option("--stage", type=click.IntRange(0), shell_complete=STAGES, help="Only those written in this stage.")
+@click.option(
+    "--stage", type=click.IntRange(0), metavar="STAGE", shell_complete=STAGES, help="Only those written in this stage."
+)
 @click.option(
     "--bad-window", is_flag=True, help="Only those written between the first sign of trouble and the last rollback."
 )

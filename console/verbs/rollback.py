@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     "--to",
     "to_stage",
     type=StageNumber("Nothing was rolled back. Without --to, `rollout rollback` goes to 0 %."),
+    metavar="STAGE",
     shell_complete=STAGES,
     help="An earlier stage instead of 0 %.",
 )
 @click.option("--reason", default="", help="Optional; can be added later.")
-@click.option("--undo", is_flag=True, help="Undo your own last rollback, within 60 s, if no trigger has tripped since.")
+@click.option("--undo", is_flag=True, help="Undo your own last rollback, within 60 s, if no trigger has fired since.")
 @click.option("--epoch", type=int, help="With --undo: the epoch you reviewed, to undo another person's rollback.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
 @json_option

@@ -45,7 +45,8 @@ class StatusLine(NamedTuple):
 @json_option
 @click.pass_obj
 def status(context: CliContext, watch: bool, when: str | None, as_json: bool) -> None:
-    """The state of the rollout. Exit code 1 if the engine isn't running or a trigger has tripped."""
+    """The state of the rollout. Exit code 1 if the engine isn't running, a trigger is in
+    breach, or the rollout was rolled back."""
     if when is not None:
         if watch:
             raise click.UsageError("--watch shows what happens now and --at a moment in the past: give one of them.")
@@ -82,7 +83,7 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
 
 
 def _at(context: CliContext, when: str, as_json: bool) -> None:
-    """A moment in the past, from the store alone. Exit code 1 when something had tripped."""
+    """A moment in the past, from the store alone. Exit code 1 if a trigger was in breach or it was rolled back."""
     from engine.history.decided import NothingKept
     from engine.history.past import view_at
     from engine.plan.durations import parse_when
@@ -205,7 +206,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
     shown = percent(view.effective_bp)
     if view.why_effective:
         shown += f" in force, {percent(view.percent_bp)} decided: {view.why_effective}"
-    tripped = [t for t in view.triggers if t.verdict in ("breach", "firing")]
+    in_breach = [t for t in view.triggers if t.verdict in ("breach", "firing")]
     out = [StatusLine("engine", alive, ENGINE[alive])] if alive in ENGINE else []
     out += [
         StatusLine(
@@ -214,7 +215,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
             f"{'Stable' if view.stage >= view.stages else f'Stage {view.stage} {view.stage_name}'}, "
             f"{shown}. Epoch {view.epoch}.",
         ),
-        StatusLine("health", f"{view.health} {[t.id for t in tripped]}", view.health_sentence),
+        StatusLine("health", f"{view.health} {[t.id for t in in_breach]}", view.health_sentence),
     ]
     out += [
         # the first word is the topic that --json prints: the metric, whichever arm it is of
@@ -229,7 +230,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
     out += [StatusLine(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]
     out += _queued(view.engine.backlog)
     out += [StatusLine(f"worker {w.name}", w.state, f"Worker: {w.sentence}") for w in view.workers]
-    out += [StatusLine(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in tripped]
+    out += [StatusLine(f"trigger {t.id}", t.verdict, f"{t.id}: {t.sentence}") for t in in_breach]
     out += [_ignoring_figures("next", sentence, f"Next: {sentence}") for sentence in view.next]
     out += _waiting(view, alive)
     out += [_ignoring_figures("problem", problem, f"Problem: {problem}") for problem in view.engine.problems]

@@ -123,7 +123,7 @@ def moved(not_done: str, by: str) -> Refusal:
 
 
 def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> Decision | Refusal:
-    """Undo a manual rollback within 60 s, if nothing has tripped since and it is the one the person saw."""
+    """Undo a manual rollback within 60 s, if no trigger has fired since and it is the one the person saw."""
     if epoch != state.epoch:
         return moved("undone", by)
     if state.undo is None:
