@@ -209,7 +209,8 @@ def incidents(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row]) -> tupl
 
 def _within(one: Incident, later: Incident | None) -> Incident:
     """Without its moments, if the next incident's include them all: a hold just before a rollback is one event."""
-    if later is None or not one.happened or not set(one.happened) <= set(later.happened):
+    others = {moment for moment in one.happened if moment.at != one.decided}
+    if later is None or not others or not others <= set(later.happened):
         return one
     return replace(one, happened=(), within=later.rev)
 

@@ -12,8 +12,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from engine.report import RolloutReport, gather, html, markdown
+from engine.report import RolloutReport, gather, html, markdown, summary, timeline
+from engine.report.model import IncidentMoment
 from tests.engine.report.history import DAY, HOSTILE, History, whole
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
@@ -88,6 +90,24 @@ def test_a_report_is_of_one_moment_though_an_engine_writes_meanwhile(history: Hi
     assert not stored.in_transaction
     other.close()
     stored.close()
+
+
+def test_a_hold_and_the_rollback_after_it_are_one_incident(story: RolloutReport) -> None:
+    (incident,) = story.incidents
+    rows = [IncidentMoment(float(at), "seen", f"moment {at}") for at in range(6)]
+    hold = replace(incident, rev=47, percent_to=1000, decided=2.0, happened=tuple(rows))
+    rollback = replace(incident, rev=49, decided=4.0, happened=tuple(rows[:2] + rows[3:]))  # without the hold itself
+    assert (hold.change, rollback.change) == ("held at 10 %", "10 % to 0 %")
+    joined = timeline._within(hold, rollback)
+    assert (joined.within, joined.happened) == (49, ())
+    both = replace(story, incidents=(joined, rollback))
+    assert summary._incident_words(both.incidents).startswith("1 incident, detected by triggers")
+    assert "part of the incident of decision 49" in markdown(both)
+    assert "Its moments are listed with" in html(both)
+    apart = replace(rollback, happened=tuple(rows[4:]))
+    assert timeline._within(hold, apart) == hold
+    alone = replace(hold, happened=(rows[2],))
+    assert timeline._within(alone, rollback) == alone, "nothing connects the two"
 
 
 def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: RolloutReport) -> None:
