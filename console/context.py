@@ -353,7 +353,8 @@ def code_of(error: BaseException) -> str:
 
 
 def sentence_of(error: BaseException) -> str:
-    """A sentence for an unexpected error; the traceback goes to a 0600 file."""
+    """A sentence for an error that no one expected; a bug's traceback goes to a file."""
+    from console.bug_report import bug_sentence
     from engine.store.folder import StoreError
     from engine.text import reason_of
 
@@ -363,13 +364,7 @@ def sentence_of(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError):
         return f"{reason_of(error)}.{_whose(error)}"
-    import tempfile
-    import traceback
-
-    descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
-    with os.fdopen(descriptor, "w") as file:
-        traceback.print_exception(error, file=file)
-    return f"Unexpected error: {type(error).__name__}: {error}. Details for a bug report: {name}"
+    return bug_sentence(error)
 
 
 def _whose(error: OSError) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console import first_paint, themes
+from console.bug_report import write_traceback
 from console.context import DisplayOptions, Failed
 from console.link import StoreLink
 from console.terminal import escape
@@ -44,7 +45,7 @@ def _console_class() -> type[Console]:
     try:
         from console.app import Console
     except Exception as error:
-        name = escape.write_traceback(error)
+        name = write_traceback(error)
         details = f" Details, for a bug report: {name}" if name else ""
         raise Failed(
             f"The console cannot start: {type(error).__name__}: {error}. The engine keeps running; `rollout "

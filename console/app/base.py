@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import re
 import time
+import traceback
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from textual import events
+from textual import events, on
 from textual.timer import Timer
-from textual.worker import Worker
+from textual.worker import Worker, WorkerState
 
 from console import themes
 from console.app.drawing import Drawing
 from console.attention import Attention
+from console.context import sentence_of
 from console.link import EngineSnapshot, Link
 from console.people import People
 from console.plan_commands import CommandRun, CommandRunner, command_environment
@@ -35,6 +37,7 @@ from engine.plan.model import Plan
 from engine.text import clean_line
 
 NOTICES = 50
+FAULT_S = 30.0  # how long a bug is shown
 SAID_S = 7.0
 _FIGURE = re.compile(r"\d+")
 
@@ -88,6 +91,7 @@ class Base(Drawing):
         self.texts: dict[str, str] = {}
         self.places: dict[str, Rows] = {}
         self.orders: dict[str, int] = {}
+        self._faults: dict[tuple[object, ...], str] = {}  # sentences, by where they come from
         self.crash = ""
         self._notice_until = 0.0
         self._shown = self.poller.snapshot
@@ -167,6 +171,21 @@ class Base(Drawing):
             self.notices = (*self.notices, (self._notice_at(), text, style))[-NOTICES:]
         if self.page is not None:
             self.page.repaint()
+
+    def fault(self, error: BaseException) -> str:
+        """Show a bug of ours; return its sentence. However often it happens, its traceback is written once."""
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        place = (type(error), *((frame.filename, frame.lineno) for frame in last))
+        if place not in self._faults:
+            self._faults[place] = sentence_of(error)
+            self.say(self._faults[place], "caution", FAULT_S)
+        return self._faults[place]
+
+    @on(Worker.StateChanged)
+    def _worker_ended(self, event: Worker.StateChanged) -> None:
+        """What runs beside the loop fails on the screen, not in silence."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.fault(event.worker.error)
 
     def _notice_at(self) -> float:
         """The moment of a notice, by the clock that the header shows: a rehearsal has its own."""

@@ -14,6 +14,7 @@ from textual.worker import Worker
 
 from console import last_visit
 from console.app.keys import Keys
+from console.bug_report import write_traceback
 from console.daemon_call import in_background
 from console.poller import READ_EVERY_S
 from console.screens.dashboard import Dashboard
@@ -106,7 +107,7 @@ class Console(Keys):
         self._return_code = 1
         if self.crash:  # later errors while it ends add nothing
             return
-        name = escape.write_traceback(error)
+        name = write_traceback(error)
         where = f" Details, for a bug report: {name}" if name else ""
         self.crash = (
             f"The console stopped: {type(error).__name__}. The engine keeps running; `rollout` reattaches, "

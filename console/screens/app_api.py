@@ -99,6 +99,9 @@ class AppApi(PaintApi, Protocol):
     def say(self, sentence: str, style: str = "bar") -> None:
         """Show a sentence for a few seconds."""
 
+    def fault(self, error: BaseException) -> str:
+        """Show a bug of ours, and return its sentence."""
+
     def refuse_text(self, sentence: str) -> None:
         """Say why no question for a text opens; what is typed on is dropped."""
 

@@ -48,6 +48,8 @@ class FetchingPage(Page):
         except (StoreError, KeyError, ValueError) as error:
             self.trouble = str(error)
             self._have = None
+        except Exception as error:  # the same question would fail again
+            self.trouble = self.console.fault(error)
         finally:
             self.busy = False
         self.refreshed() if self.wanted() != wanted and not self.trouble else self.repaint()

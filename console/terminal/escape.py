@@ -86,20 +86,6 @@ def keep(text: str, suffix: str = ".txt") -> Path | None:
     return None
 
 
-def write_traceback(error: BaseException) -> str:
-    """Write the traceback, without locals, to a 0600 file; return its name, or "" if none could be written."""
-    import tempfile
-    import traceback
-
-    try:
-        descriptor, name = tempfile.mkstemp(prefix="rollout-", suffix=".traceback", text=True)
-        with os.fdopen(descriptor, "w") as file:
-            traceback.print_exception(error, file=file)
-    except OSError:
-        return ""
-    return name
-
-
 def size() -> tuple[int, int]:
     """Columns and rows, as Textual's `shutil.get_terminal_size` finds them; importing shutil takes as long as painting
     the first frame."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+from console.context import sentence_of
 from console.screens.ask import QuestionDialog
 from console.screens.drill.decision import short
 from console.screens.rollback import _facts
@@ -32,6 +38,38 @@ async def test_a_problem_is_on_every_screen_at_80x24() -> None:
                 assert "PROBLEM" in page.text(), name
                 assert "apply command" in page.text(), name
                 assert "and 1 more" in page.text(), name
+
+
+async def test_a_bug_while_a_screen_reads_or_a_command_runs_is_shown_and_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    app = console("normal")
+    assert isinstance(app.link, FakeLink)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        monkeypatch.setattr(app.link, "log", lambda *given, **named: 1 // 0)
+        await pilot.press("8")
+        await until(pilot, lambda: app.page is not None and "Unexpected error: ZeroDivisionError" in app.page.text())
+        monkeypatch.setattr(app.link, "command", lambda kind, **fields: {}[kind])
+        for _ in range(2):
+            app.act("hold", reason="a test")
+            await until(pilot, lambda: any("KeyError: 'hold'" in text for _, text, _ in app.notices))
+    written = tracebacks(tmp_path)
+    assert [mode for mode, _ in written] == [0o600] * 2
+    assert any("ZeroDivisionError" in text for _, text in written)
+
+
+def tracebacks(folder: Path) -> list[tuple[int, str]]:
+    return [(path.stat().st_mode & 0o777, path.read_text()) for path in folder.glob("rollout-*.traceback")]
+
+
+def test_a_bug_on_a_full_disk_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    assert sentence_of(ValueError("odd")) == "Unexpected error: ValueError: odd."
 
 
 def test_a_problem_that_is_the_health_sentence_is_shown_once() -> None:
