@@ -335,7 +335,7 @@ def what_next(
         out.append(f"bake {format_duration(gate.baked_s // 1)} of {format_duration(gate.bake_s)}")
     elif gate.open and not breach:
         out.append("gate open: a person decides (2, p)")
-    elif not breach and not gate.blocked and (waits := _open_in(gate)):
+    elif gate.total and not breach and not gate.blocked and (waits := _open_in(gate)):
         out.append(f"gate waits for {waits} (2)")
     if not out:
         out.append("nothing until a person acts")

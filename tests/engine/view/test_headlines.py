@@ -147,6 +147,8 @@ def test_an_open_gate_comes_next_and_a_shut_one_names_what_it_waits_for() -> Non
     open_ = ConditionView("q", "No quality issues", None, None, 0, None, "", "", "nothing yet", None, "quality_score")
     shut = replace(gate, open=False, conditions=(open_,), items=(item, replace(item, state="done")))
     assert headlines.what_next(state, (), shut, "", None, 0.0)[0] == "gate waits for 1 condition, 1 item (2)"
+    stable = replace(shut, total=0)  # what is left to do then is on no gate
+    assert headlines.what_next(state, (), stable, "", None, 0.0) == ("nothing until a person acts",)
     held = replace(shut, blocked=("held by bo",))
     assert not any("waits" in line for line in headlines.what_next(state, (), held, "", None, 0.0))
 
