@@ -163,7 +163,7 @@ class Rollback(Page):
             return
         ways = list(attempt.result.ways) if attempt.result else ["removing the armed file, calling the engine …"]
         inner = blocks.panel(c, area, "what was done")
-        blocks.bullets(c, inner, ways, "✔" if attempt.result else "·", "ok")
+        blocks.bullets(c, inner, ways, "·", "dim")  # steps, of which some may have failed
 
     def _proof(self, c: Canvas, proof: ProofView | None, area: Area) -> None:
         if area.height < 2 or (proof is None and self.console.attempt is None):
