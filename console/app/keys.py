@@ -17,7 +17,7 @@ from engine.text import clean_line
 
 APART_S = 0.06  # between held keys, at most
 UNHEARD_S = 20.0
-SETTLE_S = 0.5  # a text that Escape or Enter leaves is closed by then
+SETTLE_S = 3.0  # at most; a text that Escape or Enter leaves is closed in a few turns of the loop
 
 
 def next_burst(keys: deque[events.Key]) -> list[events.Key]:
