@@ -114,14 +114,17 @@ class RateLimiter:
         times = [self._lately(name, at) for name, _ in asked]
         if any(len(seen) >= most for seen, (_, most) in zip(times, asked, strict=True)):
             return False
-        for seen in times:
+        for (name, _), seen in zip(asked, times, strict=True):
             seen.append(at)
+            self._seen[name] = seen
         if len(self._seen) > 2 * CALLER_PER_MINUTE:
             self._seen = {name: seen for name, seen in self._seen.items() if seen and at - seen[-1] < 60}
         return True
 
     def _lately(self, name: str, at: float) -> deque[float]:
-        seen = self._seen.setdefault(name, deque())
+        """What was accepted in the last minute. A name that was never accepted is not kept: a flood has a new one each
+        time."""
+        seen = self._seen.get(name) or deque[float]()
         while seen and at - seen[0] > 60:
             seen.popleft()
         return seen
