@@ -309,7 +309,7 @@ def test_rows_are_read_back_as_they_were_and_no_cell_is_a_formula() -> None:
     table = list(csv.DictReader(as_csv(rows).splitlines(keepends=True)))
     assert table[0] == {"id": "a\nb", "keywords": "x; y, z", "text": ""}
     assert table[1]["id"] == "'=1+1"
-    for hostile in ("=x", "+x", "-x", "@x", "\tx"):
+    for hostile in ("=x", "+x", "-x", "@x", "\tx", "＝x", "＋x", "－x", "＠x"):
         assert next(csv.reader([as_csv([{"a": hostile}]).splitlines()[1]]))[0].startswith("'")
 
 
