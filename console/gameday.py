@@ -122,7 +122,7 @@ class GameConsole(Console):
             return
         left = self.game.left_s() or 0.0
         facts = [
-            f"{left:.0f} s are left. What is not fixed by now counts as if you had done nothing.",
+            f"{left:.0f} s left. Anything not fixed by now counts as if you had done nothing.",
             "The debrief follows.",
         ]
         self.push_screen(

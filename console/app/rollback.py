@@ -67,7 +67,8 @@ class RollbackActions(TimeTravel):
             self.act("undo_restore")
         elif v is not None and v.rollback is not None and v.health == "rolled_back" and (v.locked or v.held):
             self.say(
-                f"Too late to undo: {v.locked or f'held by {v.held}'}. The gate (2) leads back up; e resumes there.",
+                f"Too late to undo: {v.locked or f'held by {v.held}'}. "
+                "Use the gate (2) to go back up; e resumes there.",
                 "caution",
             )
         else:

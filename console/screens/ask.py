@@ -167,7 +167,7 @@ class QuestionDialog(ModalScreen[str | None]):
     def action_yes(self) -> None:
         typed = self.query_one(Input).value.strip() if self.field else ""
         if len(typed) < self.least:
-            self.complaint = f"This needs at least {self.least} characters; it goes into the log."
+            self.complaint = f"Write at least {self.least} characters; the text goes into the log."
             self.query_one(Input).focus()
             self.repaint()
             return
@@ -178,7 +178,7 @@ class QuestionDialog(ModalScreen[str | None]):
         """Enter in the text moves to the answers, with the safe one focused; it decides nothing."""
         event.stop()
         if len(event.value.strip()) < self.least:
-            self.complaint = f"This needs at least {self.least} characters; it goes into the log."
+            self.complaint = f"Write at least {self.least} characters; the text goes into the log."
             self.repaint()
             return
         self.complaint = ""

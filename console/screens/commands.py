@@ -191,7 +191,7 @@ class Commands(Ordered, Work):
             return
         running, line = self.console.runner.last, self._selected()
         if running is not None and (running.done is None or _run(line) == running.command.run):
-            limit = f"runs for {running.seconds:.0f} s of at most {running.command.timeout_s:.0f} s; x kills it"
+            limit = f"running for {running.seconds:.0f} s, at most {running.command.timeout_s:.0f} s; x kills it"
             x, y, width, rows = blocks.panel(c, area, clean_line(running.done.sentence if running.done else limit, 200))
             c.put(x, y, f"$ {clean_line(running.line, 300)}", "strong", width)
             self._output(c, Area(x, y + 1, width, rows - 1), running.output)

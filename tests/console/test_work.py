@@ -82,7 +82,7 @@ async def test_a_running_command_can_be_ended_and_continues_behind_another_scree
         runner = pilot.app.runner  # type: ignore[attr-defined]
         await until(pilot, lambda: runner.busy and bool(runner.last.output))
         await started(pilot, "2", "9", "tab")
-        assert "runs for" in screen(pilot)
+        assert "running for" in screen(pilot)
         await started(pilot, "x")
         await until(pilot, lambda: bool(asked(link, "ran")))
         assert (asked(link, "ran")[0]["exit"], asked(link, "ran")[0]["ended"]) == (None, "cancelled")

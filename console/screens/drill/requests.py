@@ -34,7 +34,7 @@ class Requests(Listing):
         return f"requests: {self.of}", f"{len(self.lines)}{more}"
 
     def empty(self) -> str:
-        return "no such request: there was none, or retention has deleted it"
+        return "no such requests: none were made, or retention has deleted them"
 
     def wanted(self) -> Any:
         return self.beat()
