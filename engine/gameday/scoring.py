@@ -124,7 +124,8 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     lost = WRONG_MOVE * len(wrong)
     total = max(0, sum(part.points for part in parts) - lost)
     if wrong:
-        parts = (*parts, ScorePart("wrong moves", -lost, 0, _wrong_words(hasty, wrong[len(hasty) :])))
+        when = "During the fault you" if scenario.right else "You"
+        parts = (*parts, ScorePart("wrong moves", -lost, 0, _wrong_words(hasty, wrong[len(hasty) :], when)))
     kind = chosen.kind if chosen is not None else ""
     par = NOTICE + ACT + TIME + _saved(at_par, best, untouched)
     passed = right and not wrong and total >= PASS
@@ -161,10 +162,10 @@ def _needless(act: Act, machine: Act, soon: float) -> bool:
     return machine.at <= act.at and act.at > soon and act.kind in STOPS
 
 
-def _wrong_words(before: tuple[str, ...], during: tuple[str, ...]) -> str:
+def _wrong_words(before: tuple[str, ...], during: tuple[str, ...], when_during: str) -> str:
     hasty = ", ".join(dict.fromkeys(MOVES_DONE[kind] for kind in before))
     moves = ", ".join(dict.fromkeys(MOVES.get(kind, kind) for kind in during))
-    parts = ((hasty, "Before anything was wrong you"), (moves, "During the fault you"))
+    parts = ((hasty, "Before anything was wrong you"), (moves, when_during))
     return " ".join(f"{when} {what}." for what, when in parts if what)
 
 
@@ -186,7 +187,7 @@ def _noticed(scenario: Scenario, shift: Shift, mine: Iterable[Act], visible: flo
 
 def _noticed_words(seconds: float | None) -> str:
     if seconds is None:
-        return "You opened no screen that shows it, and did not press K."
+        return "No later look at a screen that shows it, and no K."
     return f"You noticed it {seconds:.0f} s after it became visible."
 
 
@@ -208,7 +209,7 @@ def _act(
 ) -> tuple[ScorePart, bool]:
     if not scenario.right:
         if wrong:
-            return ScorePart("right act", 0, ACT, "There was nothing to do, and you acted."), False
+            return ScorePart("right act", 0, ACT, "Nothing was broken: to watch was enough."), False
         if early:
             return ScorePart("right act", 0, ACT, "You left before the end of the shift."), False
         if chosen is not None:
@@ -232,6 +233,8 @@ def _act(
         return ScorePart("right act", 0, ACT, "At 0 % the fault reached no document: you were not tested."), False
     if [act for act in mine if act.kind != "ack"]:
         return ScorePart("right act", 0, ACT, "What you did could not end the fault."), False
+    if mine:
+        return ScorePart("right act", 0, ACT, "You acknowledged it, and went no further."), False
     return ScorePart("right act", 0, ACT, "You did nothing."), False
 
 

@@ -268,6 +268,11 @@ def test_who_acts_in_time_was_looking() -> None:
     assert made.parts[0].points == NOTICE
 
 
+def test_an_alarm_that_was_only_acknowledged_is_not_nothing() -> None:
+    made = score(scenarios.load("creep"), played(scenarios.load("creep"), (8.0, "ack", "player")))
+    assert made.parts[1].sentence == "You acknowledged it, and went no further."
+
+
 def test_what_a_colleague_does_is_not_the_player_s() -> None:
     one = scenarios.load("colleague")
     made = score(one, played(one, (-1.0, "promote", "colleague"), (1.0, "rollback", "player"), spared_after_s=1.0))
@@ -298,6 +303,7 @@ def test_a_false_alarm_is_looked_at_and_left_alone() -> None:
     rolled = score(one, played(one, (3.0, "rollback", "player"), spared_after_s=3.0))
     assert not rolled.passed
     assert rolled.total == 0
+    assert rolled.parts[-1].sentence == "You rolled back a healthy service.", "there was no fault"
     repaired = score(one, played(one, (3.0, "rollback", "player"), (5.0, "undo_rollback", "player")))
     assert repaired.wrong == ("rollback",)
     gone = score(one, played(one, looks=(1.0,), leaves_s=2.0))
