@@ -57,7 +57,7 @@ def plan_text(draft: PlanDraft, folder: Path) -> str:
 
 
 def url_trouble(url: str) -> str:
-    """Why no plan takes this as the LLM's address; "" if one does or it is empty."""
+    """Why a plan can't have this as the LLM's address; "" if one does or it is empty."""
     try:
         plan_text(PlanDraft(url=url), Path())
     except PlanError:

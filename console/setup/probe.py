@@ -50,7 +50,7 @@ async def probe(url: str) -> Probed:
                 )
             status, listed = await _ask(client, f"{url}/v1/models")
     except httpx.InvalidURL:
-        return Probed(url, "wrong", f"{url} is not a complete address.")
+        return Probed(url, "wrong", f"{url} is not a complete address; write it like http://127.0.0.1:11434.")
     except (httpx.HTTPError, ValueError) as error:
         why = clean_line(str(error) or type(error).__name__, 100)
         return Probed(url, "none", f"No answer: {why}.")

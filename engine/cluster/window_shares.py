@@ -4,7 +4,7 @@ Windows that each worker finds alone add up: eight of them on one server of 8 sl
 window of its own. It reports what it wants and how its calls ended; the engine's window learns from that as from its
 own calls, and a share of its size goes back with the lease. A lent place counts as a call in flight.
 
-Reports come later than what they tell. So an answer is evidence about the window's size only if its call was sent after
+A report arrives after what it reports. So an answer is evidence about the window's size only if its call was sent after
 all places of that size had been lent: calls of a smaller size look fast, and the window would grow past the server's
 capacity several times before the first call at its new size is back. A place whose call is still in flight is not lent
 again.

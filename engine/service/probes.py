@@ -99,7 +99,7 @@ class Probing:
                 self.probed(answered, began)
                 if rows := self._log.rows(self.servers, self._clock.now(), self._clock.real()):
                     self._writer.later(writes(rows))
-            except Exception as error:  # a failed probe raises nothing: this says nothing about the service
+            except Exception as error:  # a failed probe raises nothing: so this is not evidence about the service
                 self._trouble(error)
             await asyncio.sleep(self._every_s)
 

@@ -140,7 +140,7 @@ class Window:
 
     def answered(self, ticket: Ticket, seconds: float, now: float, at_size: bool = True) -> None:
         """`at_size`: whether all places of the present size were in use when the call was sent. The latency of another
-        call is no evidence about it."""
+        call is not evidence about it."""
         full = self.in_flight >= self.limit - self.limit // 8
         self.in_flight -= 1
         self._since_busy += 1
