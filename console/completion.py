@@ -49,7 +49,14 @@ def completes(pairs: Callable[[CliContext], Pairs]) -> Complete:
 def _line(text: str) -> str:
     from engine.text import clean_line
 
-    return clean_line(text, 80)
+    return clean_line(text.replace(",", ";"), 80)  # click's script for fish cuts at a comma
+
+
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shell's own completion of files, for what may be a URL too."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 def triggers(context: CliContext) -> Pairs:

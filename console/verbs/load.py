@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import click
 
+from console import completion
 from console.context import CliContext, fail, is_quiet, json_option, notice, raw_stream, say
 from console.upload import sources
 from console.upload.known import KnownDocuments
@@ -46,7 +47,7 @@ class LoadFiles(NamedTuple):
 
 
 @click.command()
-@click.argument("paths", nargs=-1)
+@click.argument("paths", nargs=-1, shell_complete=completion.files)
 @click.option(
     "--method",
     type=click.Choice(["auto", "llm", "frequency"]),
@@ -91,6 +92,7 @@ class LoadFiles(NamedTuple):
 @click.option(
     "--output",
     metavar="FOLDER|URL",
+    shell_complete=completion.files,
     help="With --on: a back-fill whose keywords go to Parquet files there, one per part, and not into the store.",
 )
 @click.option("--dry-run", is_flag=True, help="List the documents that would be sent; send none. Needs no engine.")

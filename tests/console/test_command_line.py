@@ -206,7 +206,8 @@ def completions(group: click.Group, parent: click.Context | None = None) -> Iter
         assert verb is not None
         own = click.Context(verb, ctx, name, resilient_parsing=True)
         for param in verb.params:
-            yield f"{name} {param.name}", [item.value for item in param.shell_complete(own, "")]
+            items = param.shell_complete(own, "")
+            yield f"{name} {param.name}", [item.value or item.type for item in items]
         if isinstance(verb, click.Group):
             yield from completions(verb, ctx)
 
@@ -220,6 +221,7 @@ def test_tab_prints_nothing_but_completions_where_there_is_no_plan(
     offered = dict(completions(rollout))
     assert offered["wait goal"] == ["stable", "gate-open", "rolled-back"]
     assert offered["why trigger"] == offered["stop job"] == []
+    assert offered["load paths"] == offered["load output"] == ["file"]  # left to the shell
     assert capsys.readouterr() == ("", "")
     monkeypatch.setenv("_ROLLOUT_COMPLETE", "bash_complete")
     for stream in ("stdout", "stderr"):

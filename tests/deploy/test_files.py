@@ -72,6 +72,27 @@ def test_the_image_runs_as_a_user_with_a_volume_and_only_needs_what_it_copies() 
     assert copied == needed
 
 
+def test_a_deployed_engine_keeps_its_memory_of_the_log_outside_the_store() -> None:
+    """Neither the image's user nor the unit's (ProtectHome) has a home to keep it in."""
+    unit = (DEPLOY / "rollout.service").read_text()
+    state = re.findall(r"XDG_STATE_HOME=(\S+)", CONTAINER + unit)
+    assert state == ["/var/lib/rollout-state"] * 2
+    assert state[0] in re.findall(r"^VOLUME (.+)$", CONTAINER, re.M)[0].split()
+    assert "rollout-state" in re.findall(r"^StateDirectory=(.+)$", unit, re.M)[0].split()
+    engine = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["engine"]
+    assert {volume.split(":")[1] for volume in engine["volumes"]} >= {"/var/lib/rollout", state[0]}
+
+
+def test_an_image_that_cannot_hold_the_health_check_is_not_asked_for() -> None:
+    """podman builds OCI images by default, which drop HEALTHCHECK with a warning; compose has a copy of its own."""
+    assert "podman build --format docker " in CONTAINER
+    assert "podman build --format docker " in (HELP / "container.md").read_text()
+    match = re.search(r"HEALTHCHECK.*?CMD (\[.*?\])\n", CONTAINER, re.S)
+    assert match is not None
+    engine = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["engine"]
+    assert engine["healthcheck"]["test"] == ["CMD", *json.loads(match.group(1))]
+
+
 def test_the_health_check_follows_the_engine(tmp_path: Path) -> None:
     match = re.search(r"HEALTHCHECK.*?CMD (\[.*?\])\n", CONTAINER, re.S)
     assert match is not None
