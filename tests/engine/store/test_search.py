@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from engine.store import documents, migrations
 from engine.store.documents import DocumentWrite
@@ -100,3 +101,35 @@ def test_a_search_for_a_misspelt_word_does_not_read_all_words_of_the_index(conn:
     of_words = [sql for sql in asked if "FROM document_vocabulary" in sql]
     assert of_words
     assert all("WHERE term = '" in sql for sql in of_words)
+
+
+RANKED = """
+    SELECT d.id FROM (
+        SELECT rowid AS r, bm25(document_fts, 4.0, 2.0, 1.0, 0.0) AS rank, 'frequency' AS served
+          FROM document_fts WHERE document_fts MATCH '{title name frequency} : (kafka)'
+        UNION ALL
+        SELECT rowid, bm25(document_fts, 4.0, 2.0, 0.0, 1.0), 'llm'
+          FROM document_fts WHERE document_fts MATCH '{title name llm} : (kafka)'
+    ) m JOIN document d ON d.rowid = m.r AND d.method = m.served WHERE d.method = coalesce(?, d.method)
+    ORDER BY m.rank, d.id LIMIT 10
+"""
+
+
+@pytest.mark.parametrize("method", [None, "frequency", "llm"])
+def test_of_a_word_in_many_documents_the_best_are_found_and_few_are_read(
+    conn: sqlite3.Connection, method: str | None
+) -> None:
+    rows = []
+    for number in range(400):
+        keywords = ("kafka", *(f"word{number}x{i}" for i in range(number % 97)))
+        row = written(f"k/{number:03}", "kafka" if number % 10 == 0 else f"Title {number}", keywords)
+        by_llm = replace(row, method="llm", arm="treatment", llm=keywords[::-1]) if number % 3 == 0 else row
+        rows.append(by_llm)
+    documents.write(conn, rows)
+    wanted = [id for (id,) in conn.execute(RANKED, (method,))]
+    read: list[str] = []
+    conn.set_trace_callback(lambda sql: read.append(sql) if "FROM document " in sql else None)
+    assert [document.id for document in search(conn, "kafka", 10, method=method)] == wanted
+    conn.set_trace_callback(None)
+    assert len(wanted) == 10
+    assert len(read) < 150
