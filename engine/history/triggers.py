@@ -74,7 +74,9 @@ def _later(r: Reading, age: float) -> Reading:
 
 
 def _dated(r: Reading, at: float) -> Reading:
-    """A reading whose words name its moment: its figures are older than the gauges beside it."""
+    """A reading whose words name its moment: its figures, if it has any, are older than the gauges beside it."""
+    if r.value is None and not r.n:
+        return r
     when = f", as of {iso(at)[11:19]}"
     return replace(r, sentence=r.sentence and f"{r.sentence}{when}", evidence=r.evidence and f"{r.evidence}{when}")
 

@@ -77,6 +77,18 @@ def test_figures_of_a_trigger_older_than_the_moment_name_their_own() -> None:
     assert sentences == ["20 % (20 of 100)", f"20 % (20 of 100), as of {iso(h.at)[11:19]}"]
 
 
+def test_a_trigger_without_figures_needs_no_moment() -> None:
+    h = History()
+    h.tell("start", "the rollout begins", actor=ENGINE)
+    h.wait(HOUR)
+    nothing = Reading(
+        "error_critical", "insufficient", None, 0.05, 0, None, 0.0, 300.0, "", "nothing to judge", "", None
+    )
+    history.keep(h.conn, h.at, [nothing])
+    shown = next(t for t in at(h, h.at + 40).triggers if t.id == "error_critical")
+    assert shown.sentence == "nothing to judge"
+
+
 def test_the_bake_of_a_moment_stops_while_blind_and_never_exceeds_the_last() -> None:
     h = History()
     h.up()
