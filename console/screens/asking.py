@@ -36,7 +36,10 @@ def complain(console: AppApi, document: str = "", title: str = "") -> None:
     ask_text(
         console,
         "A complaint about search quality",
-        [title or document or "no document in particular", *([limits] if limits else [])],
+        [
+            title or document or "no document in particular",
+            *([f"Complaints in a stage: {limits[0].lower()}{limits[1:]}"] if limits else []),
+        ],
         "the complaint, in the user's words",
         lambda text: console.act("complaint", text=text, document=document),
         least=1,

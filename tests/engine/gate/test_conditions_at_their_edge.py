@@ -204,7 +204,7 @@ def test_what_more_documents_cannot_mend_only_names_the_target(of: Condition, sa
     assert "more" not in view.missing
 
 
-def test_a_share_that_people_judge_says_how_many_more_it_takes() -> None:
+def test_a_share_that_people_judge_shows_how_many_more_it_takes() -> None:
     of = condition("quality_score", ">", 0.8)
     view = judged(of, rate(19, 20))
     more = int(view.missing.rpartition("; ")[2].split()[0])
