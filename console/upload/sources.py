@@ -33,6 +33,7 @@ STDIN = "-"
 
 
 EMPTY = "empty"  # the trouble of an empty file: skipped, not a failure
+LINKED = "linked"  # stands for an ending: a link to a folder, which is not followed
 BINARY = "binary"  # the ending assumed for a binary file without one
 _ENDING = re.compile(
     r"\.[A-Za-z][A-Za-z0-9]{0,7}$|\.[1-9]$|\.[0-9][A-Za-z][A-Za-z0-9]{0,6}$"
@@ -121,6 +122,8 @@ def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
     unreadable: list[str] = []
     for folder, folders, names in os.walk(top, onerror=lambda error: unreadable.append(str(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if linked := [path for name in folders if os.path.islink(path := os.path.join(folder, name))]:
+            skipped.setdefault(LINKED, []).extend(map(os.path.normpath, linked))
         for name in sorted(names):
             if name.startswith("."):
                 continue
@@ -137,6 +140,13 @@ def suffix(path: str) -> str:
     """ ".md"; "" for README, and for a name whose last part isn't an ending."""
     match = _ENDING.search(os.path.basename(path).lstrip("."))
     return match[0].lower() if match else ""
+
+
+def why_passed_over(ending: str) -> str:
+    """Why `files` skips files of this ending, as the end of a sentence."""
+    if ending == LINKED:
+        return "load doesn't follow links to folders; name the folder itself"
+    return "not a text file" if ending == BINARY else f"load skips {ending} files in a folder"
 
 
 def _is_binary(path: str) -> bool:

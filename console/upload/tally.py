@@ -72,8 +72,7 @@ class Tally:
             guesses = [f"{name} ({encoding})" for name, encoding in self.guessed.items()]
             yield f"encoding guessed, check the text: {listed(guesses)}"
         for ending, names in sorted(self.passed_over.items()):
-            why = "not a text file" if ending == sources.BINARY else f"load skips {ending} files in a folder"
-            yield f"passed over {listed(names)}: {why}"
+            yield f"passed over {listed(names)}: {sources.why_passed_over(ending)}"
 
     def data(self, took: float) -> dict[str, Any]:
         return {

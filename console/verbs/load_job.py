@@ -99,12 +99,12 @@ class _Watch:
 
 def begin(context: CliContext, workers: WorkerOptions, new: NewJob, as_json: bool) -> None:
     """Make a job of these files and carry it out."""
-    from console.upload import driver
+    from console.upload import driver, sources
 
     place = workers.place(as_json)
     for ending, names in new.passed_over.items():
         skipped = listed([clean_line(name) for name in names])
-        notice(f"passed over {skipped}: load skips {clean_line(ending)} files in a folder")
+        notice(f"passed over {skipped}: {sources.why_passed_over(clean_line(ending))}")
     with engine_for(context, as_json):
         try:
             job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind, new.output)

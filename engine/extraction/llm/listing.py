@@ -34,8 +34,14 @@ _ASIDE = re.compile(
 )
 _BULLETED = re.compile(r"\s*(?:\\item|[-*+•‣◦▪●○·–—]|\(?\d{1,3}[.)\]:]|\[[ xX]\])\s+\S")
 _LABEL = re.compile(r"^[\s#>*_\-•\d.)]*([^:：]{2,80}?)[*_ ]{0,4}[:：][*_ ]{0,4}(.*)$")
+# The keywords of this text are: as a sentence that a list completes
+_LEAD = re.compile(
+    r"^[\s>*]{0,6}(?:sure[,!.]? )?([^:：.]{2,60}?)(?: (?:of|in|for|from) (?:the|this|your) \w{1,20})?"
+    r" (?:are|include|would be) (.+)$",
+    re.I,
+)
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s+|\*\*|__)([^:*_#]{2,60}?)(?:\*\*|__)?\s*:?\s*$")
-_HASHTAG = re.compile(r"(?<![\w#])#([^\W\d_][\w-]*)")
+_HASHTAG = re.compile(r"(?<![\w#])#([^\W\d_](?:[\w-]|[./](?=\w))*)")
 _ELEMENT = re.compile(
     r"<(keyword|kw|term|tag|item|li|phrase|descriptive|technical|topic)>\s*([^<>]{2,2000}?)\s*</\1>", re.IGNORECASE
 )
@@ -180,6 +186,9 @@ def _label(line: str) -> tuple[str, str]:
     label = _LABEL.match(line)
     if label and len(label[1].split()) <= LABEL_WORDS and group_of(label[1]):
         return group_of(label[1]), label[2]
+    lead = _LEAD.match(line)
+    if lead and group_of(lead[1]) and _listed(lead[2], least=4):
+        return group_of(lead[1]), lead[2]
     return "", ""
 
 

@@ -37,7 +37,7 @@ _SCORE = re.compile(
 _AFTER = re.compile(r"\s+[-–—=|]{1,3}>?\s+|\s*(?:->|=>|→|—)\s*|:\s+|\s+[(\[{]|\t+|\s*[:：]\s*(?=[\"'*`])")
 _JOINED = re.compile(r"\s*[;\n|、；，•·]\s*|\s*,(?!\d)\s*|(?<!\d),\s*|\s+/\s+")
 _ARTICLE = re.compile(r"^(?:the|an?|and|or)\s+(?=\S)", re.IGNORECASE)
-_EDGES = " \t\r\n\"'`“”‘’«»„‚*•·,;:=|"
+_EDGES = " \t\r\n\"'`“”‘’«»„‚*•·,;:=|。．"
 _STARS = " \t★☆⭐✓✔✅"
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">", "（": "）", "【": "】", "「": "」", "《": "》"}
 _MARKUP = "#*_`\"'(-+>• \t[“‘"
@@ -273,6 +273,9 @@ def _forms(part: str) -> Iterator[str]:
     unmarked = _unwrapped(_FOOTNOTE.sub("", _ORDINAL.sub("", starless)))
     if unmarked and unmarked != bare:
         yield unmarked
+    if (ended := unmarked.rstrip(" .")) and ended != unmarked:  # as the last word of a sentence
+        yield ended
+        unmarked = ended
     if "_" in unmarked or "-" in unmarked:  # connection_pool, which the document writes as two words
         yield " ".join(re.split(r"[-_\s]+", unmarked)).strip()
 

@@ -200,12 +200,24 @@ def test_files_that_are_passed_over_are_named_by_their_ending(here: Path) -> Non
         (here / name).write_text("text")
     (here / "program").write_bytes(b"\x7fELF\2\1\1" + bytes(9) + b"\3\0\x3e\0\1\0\0\0")
     (here / "wide").write_bytes("text in UTF-16".encode("utf-16-le"))
+    (here / "deep").mkdir()
+    (here / "loop").symlink_to(".")
+    (here / "deep" / "up").symlink_to("..")
     passed_over: dict[str, list[str]] = {}
 
     result = sources.files((".",), passed_over)
 
     assert result == ["README", "a.mdx", "b.adoc", "c.asciidoc", "d.log", "e.1", "release-1.2", "wide"]
-    assert passed_over == {".png": ["f.png", "h.PNG"], ".py": ["g.py"], sources.BINARY: ["program"]}
+    assert passed_over == {
+        ".png": ["f.png", "h.PNG"],
+        ".py": ["g.py"],
+        sources.BINARY: ["program"],
+        sources.LINKED: ["loop", "deep/up"],
+    }
+    assert [sources.why_passed_over(ending) for ending in passed_over if not ending.startswith(".")] == [
+        "load doesn't follow links to folders; name the folder itself",
+        "not a text file",
+    ]
 
 
 def test_a_guessed_encoding_is_named_with_its_document(here: Path) -> None:

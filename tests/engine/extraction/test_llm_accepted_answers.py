@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.extraction import gateway_rows
 from tests.engine.extraction.fault_rows import APIS, WANTED, bytes_of, played, stream, text_choice, tool, with_thought
-from tests.engine.extraction.gateway_rows import ALL, GOOD, D, Holds, T, lines
+from tests.engine.extraction.gateway_rows import ALL, GOOD, OBJECT, D, Holds, T, lines
 from tests.engine.routing.running_engine import FULL, running
 from tests.fault_server import Api, FaultServer, Response, body, content
 
@@ -47,6 +47,11 @@ HOLDS = [
     Holds("bullets with explanations", content(lines(lambda n, k: f"- `{k}`: it matters in the text"))),
     Holds("numbers", content(lines(lambda n, k: f"{n}. {k}"))),
     Holds("numbers with dashes behind", content(lines(lambda n, k: f"{n}) {k} - exported by the gateway"))),
+    Holds("commas of a sentence", content("The keywords are " + ", ".join(ALL[:-1]) + ", and " + ALL[-1] + ".")),
+    Holds("commas in Chinese", content("关键词：" + "、".join(ALL) + "。")),
+    Holds("numbers with full stops behind", content(lines(lambda n, k: f"{n}. {k}."))),
+    Holds("hashtags", content(" ".join(f"#{k.replace(' ', '_')}" for k in ALL))),
+    Holds("a loop that is cut", content(json.dumps(OBJECT)[:-2] + ', "tokio"' * 300 + ', "tok', "length")),
     Holds("headings and bullets", content("## Descriptive\n" + "\n".join(f"- {k}" for k in D) + "\n\n## Technical\n" + "\n".join(f"- {k}" for k in T))),
     Holds("YAML", content("descriptive:\n" + "\n".join(f"  - {k}" for k in D) + "\ntechnical:\n" + "\n".join(f"  - {k}" for k in T))),
     Holds("a table", content("| keyword | kind |\n|---|---|\n" + lines(lambda n, k: f"| {k} | technical |")), lost=2),
