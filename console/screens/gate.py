@@ -60,14 +60,13 @@ class Gate(Page):
                 out.append(("c", "check", "check_item"))
         if v.gate.approvals_needed > 1:  # if one approval is enough, promoting approves
             out.append(("a", "approve", "approve"))
-        stable = bool(v.stage_percents) and v.stage >= v.stages  # there is no gate any more
-        if not stable and not v.gate.blocked:  # nothing overrides what blocks it; the keys still show why
+        if not v.stable and not v.gate.blocked:  # nothing overrides what blocks it; the keys still show why
             out.append(("p", "promote", "promote"))
-        if not stable and v.gate.missing and not v.gate.blocked:
+        if not v.stable and v.gate.missing and not v.gate.blocked:
             out.append(("o", "override", "override"))
         if v.held or v.locked or v.resumes:
             out.append(("e", "resume", "resume"))
-        elif not stable:
+        elif not v.stable:  # then there is no gate any more
             out.append(("H", "hold", "hold"))
         return tuple(out)
 

@@ -59,11 +59,13 @@ def _now(plan: Plan, view: View) -> dict[str, str]:
     shown = {c.missing for c in gate.conditions}
     others = [f"  open: {missing}" for missing in gate.missing if missing not in shown]
     verdict = "  the gate is not open yet" if gate.missing else "  the gate is open"
+    if view.stable:
+        verdict = "  every gate is passed"
     return {
         "service": plan.service,
         "environment": plan.environment,
-        "stage": str(view.stage),
-        "stage_name": view.stage_name,
+        "stage": str(view.stage - 1 if view.stable else view.stage),
+        "stage_name": f"{plan.stages[-1].name}, declared stable" if view.stable else view.stage_name,
         "percent": percent(view.percent_bp),
         "next_stage": "none, this is stable" if view.stable else gate.next_name,
         "next_percent": percent(gate.next_percent_bp),

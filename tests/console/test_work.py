@@ -222,5 +222,5 @@ async def test_the_last_gate_declares_it_stable_and_after_it_there_is_none() -> 
         assert "triggers keep watching" in dialog.facts[0]
         await pilot.press("y")
         await until(pilot, lambda: bool(asked(link, "promote")))
-        link.view = replace(link.view, stage=stages, gate=replace(gate, open=False))
+        link.view = replace(link.view, stage=stages, stable=True, gate=replace(gate, open=False))
         await until(pilot, lambda: "p promote" not in screen(pilot))

@@ -8,12 +8,15 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from engine.messages import facts
 from engine.messages.draft import render
 from engine.messages.schedule import called_for, due, goes_out_alone, last_time, regular
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Message, Plan
+from tests.console.samples import NORMAL
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -102,3 +105,10 @@ def test_what_a_fact_holds_is_never_a_template(text: str) -> None:
     assert "{stage}" in made.body
     assert made.body.startswith("{literal}")
     assert "\n" not in made.subject
+
+
+def test_once_stable_a_message_names_the_last_stage_and_no_gate() -> None:
+    view = replace(NORMAL, stage=PLAN.stable, stable=True, stage_name="stable", percent_bp=10_000)
+    now = facts._now(PLAN, view)
+    assert f"stage {now['stage']} {now['stage_name']}" == "stage 5 Full Rollout, declared stable"
+    assert now["gate"].endswith("every gate is passed")
