@@ -31,7 +31,7 @@ from engine.worker.line import EngineConnection
 from tests.bench.bench_cluster import engine_s
 from tests.bench.llm_recorder import RecordingLlm
 from tests.bench.wire import Wire
-from tests.engine.service.stage import COMMAND, EngineRig
+from tests.engine.service.rig import COMMAND, EngineRig
 
 IDLE_S = 20.0
 SETTLE_S = 0.4
