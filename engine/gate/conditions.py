@@ -23,6 +23,7 @@ from engine.view.model import ConditionView, ItemView
 MEASURED = frozenset({"error_rate", "latency_mean", "latency_p95", "cache_hit_rate", "grounded_rate", "documents"})
 FEWEST = 20  # samples needed where the plan gives no min_n
 SAMPLED = frozenset({"rate", "ms", "change", "ratio"})
+MOST_AHEAD = 1 << 24  # samples: no gate waits for more, so no forecast goes further
 MARGIN = 0.5  # at or below this confidence the figure itself is judged
 
 
@@ -197,7 +198,10 @@ def _to_go(condition: Condition, sample: Ok, facts: GateFacts) -> tuple[str, flo
         return "", None
     # t is kept at its current value: at sample sizes that matter here it no longer changes
     wide = bounds.t_quantile(condition.confidence, sample.n - 1) * sample.variance**0.5
-    need = math.ceil((wide / (condition.value - sample.value)) ** 2)
+    gap = abs(condition.value - sample.value)
+    if wide > gap * MOST_AHEAD**0.5:  # at the target itself no number of calls is enough
+        return "", None
+    need = math.ceil((wide / gap) ** 2)
     return _more("more fresh calls", max(1, need - sample.n), facts)
 
 
@@ -234,8 +238,8 @@ def _short(k: int, n: int, rate: float, confidence: float) -> int:
 
 
 def _at_this_rate(holds: Callable[[int], bool], n: int) -> int | None:
-    """The n at which it holds if the rate stays the same; None beyond sixteen million."""
-    return bounds.first_true(holds, max(1, n), 1 << 24)
+    """The n at which it holds if the rate stays the same; None beyond MOST_AHEAD."""
+    return bounds.first_true(holds, max(1, n), MOST_AHEAD)
 
 
 def _more(what: str, count: int, facts: GateFacts) -> tuple[str, float | None]:

@@ -46,6 +46,20 @@ def assessed(**changes: Any) -> GateReport:
     return conditions.assess(**given | changes)
 
 
+@pytest.mark.parametrize("op", ["<=", ">="])
+@pytest.mark.parametrize("off", [0.0, 1e-9])
+def test_a_latency_at_its_target_is_not_met_and_no_number_of_calls_is_named(op: str, off: float) -> None:
+    at_target = judged(
+        condition("latency_mean", op, 900.0), Ok(900.0 + (-off if op == "<=" else off), 400, None, 1e5), 1.0
+    )
+    assert (at_target.met, at_target.eta_s) == (False, None)
+    assert "more fresh calls" not in at_target.missing
+
+
+def test_a_second_is_written_as_one() -> None:
+    assert (conditions.amount(1000.0, "ms"), conditions.amount(999.0, "ms")) == ("1.00 s", "999 ms")
+
+
 # -- which bound, of which side ------------------------------------------------------------------------------------------
 
 
