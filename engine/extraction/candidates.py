@@ -67,9 +67,10 @@ def _tokens(letter: str) -> re.Pattern[str]:
         r"|__\w+__"  # __init__
         r"|--(?<![\w-]--)[A-Za-z][A-Za-z0-9]*(?:[-_.][A-Za-z0-9]+)*"  # --flag
         r"|\.(?<![^\s(\"'`]\.)[A-Za-z]\w+(?:[./-]\w+)*"  # .NET, .venv/bin
+        r"|/(?<![^\s(\"'`]/)(?=[\w.-]+/\w)[A-Za-z]\w*(?:[./@-]+\w+)+"  # /etc/hosts, /v1/extract
         rf"|{_NEW_LINE}"
         r"|\t\s*+|   (?<=\S   )\s*+"  # the next column of a table
-        r"|[^\w\s](?:(?!--[A-Za-z]|(?<=[(\"'`])\.[A-Za-z]\w)[^\w\s])*|_+"
+        r"|[^\w\s](?:(?!--[A-Za-z]|(?<=[(\"'`])(?:\.[A-Za-z]|/[A-Za-z][\w.-]*/)\w)[^\w\s])*|_+"
     )
 
 
@@ -79,7 +80,7 @@ _ACROSS_LINES = re.compile(_DIVIDED)
 _BREAK = re.compile(_NEW_LINE)
 
 IDENTIFIER = re.compile(
-    r"^--|^\.\w|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d"
+    r"^--|^[./]\w|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d"
     r"|[A-Za-z]\d|\d[A-Za-z]"
 )
 ACRONYM = re.compile(r"[A-Z][A-Z0-9]{1,5}s?(?:[-/&][A-Z0-9]{1,6})*")
@@ -126,7 +127,7 @@ def _shape(token: str) -> str:
     if 1 < len(token) <= MAX_CHARS and is_ordinary(token):
         return "c" if first.isupper() else "n"
     if (
-        not (first.isalnum() or (len(token) > 3 and token.lstrip("-_.")[:1].isalnum()))
+        not (first.isalnum() or (len(token) > 3 and token.lstrip("-_./")[:1].isalnum()))
         or "\n" in token
         or len(token) > MAX_CHARS
     ):
@@ -233,9 +234,13 @@ _GERMAN_PHRASE = re.compile(r"I|n{0,2}[ci]{1,2}")  # its nouns are capitalised
 _GERMAN_ADJECTIVE = re.compile(r"\w+e[nmrs]?")
 # no keyword without the noun after it; endings that nouns hardly have
 _LONE_ADJECTIVE = {
-    "russian": re.compile(r"\w{3,}(?:ый|ая|ое|ые|ого|ому|ыми|ых|ую|щи[ейхм]|щего|ски[ейхм]|ской)"),
+    "russian": re.compile(
+        r"\w{3,}(?:ый|ая|ое|ые|ого|ому|ыми|ых|ую|ски[ейхм]|ской|ённая|анный)|\w{2,}(?:щи[ейхм]|щего|вши[ейх])"
+    ),
     "polish": re.compile(
-        r"\w{3,}(?:owy|owe|owych|owym|owymi|nego|nych|nymi|ski|skie|skich|skiego|jący|jąca|jące|jących)"
+        r"\w{3,}(?:ow[ye]|owych|owym|owymi|owego|nego|nych|nymi|nemu|czn[yaą]|(?:ow|iw|yw|[cd]z|n)an[yaą]|[aoe]ną|ski|skie"
+        r"|kich|kiego|(?<!miesi)(?<!tysi)(?:ąc[yaeą]|ących|ącego|ącym|ącej|ącymi)|(?<!meta)(?<!d)ane|[^a]ne|[ao]nej)"
+        r"|\w{2,}(?:[ljtżźk]n[ya]|wny)|stał[yae]"
     ),
 }
 # endings that nouns rarely have; after a word in Latin letters more of them
@@ -273,6 +278,20 @@ def tokenise(text: str) -> list[str]:
         begun = new_line.end()
     tokens += chain.from_iterable(map(_CHUNKS.__getitem__, text[begun:].split()))
     return tokens
+
+
+def lone_adjectives(spans: list[Span], spoken: str | None) -> frozenset[str]:
+    """The compared forms of words that are no keyword without the noun after them, where the language has such
+    endings."""
+    lone = _LONE_ADJECTIVE.get(spoken or "")
+    if lone is None:
+        return frozenset()
+    return frozenset(
+        word
+        for words, text, _ in spans
+        for word, written in zip(words, text.split(), strict=False)
+        if lone.fullmatch(written.lower())
+    )
 
 
 class Phrases(NamedTuple):
@@ -313,10 +332,10 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         start, end = match.span()
         while start < end and kinds[start] == "w" and not _is_new_york(tokens[start : start + 2]):
             start += 1
-        # class RequestRouter, CREATE INDEX documents_updated: the name, not its declaration
+        # class RequestRouter, CREATE INDEX documents_updated, the file /etc/hosts: the name, not what declares it
         if has_names and "i" in kinds[start + 1 : end]:
             for named in range(end - 1, start, -1):
-                if kinds[named] == "i" and tokens[named - 1].lower() in words.DECLARING:
+                if kinds[named] == "i" and (tokens[named][0] == "/" or tokens[named - 1].lower() in words.DECLARING):
                     start = named
                     break
         size = end - start

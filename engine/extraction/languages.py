@@ -48,7 +48,7 @@ def _present(language: str) -> frozenset[str]:
     """The listed verbs of a language in the forms that documents use."""
     lists = _LISTS[language]
     made = set(lists["verb_forms"])
-    for verb in lists["verbs"]:
+    for verb in lists.get("verbs", ()):
         ending = verb[-3:] if language == "italian" else verb[-2:]
         stem = verb.removesuffix(ending)
         made.add(verb)
@@ -79,7 +79,7 @@ def _participles(language: str) -> frozenset[str]:
 PARTICIPLES = {language: _participles(language) for language in _PARTICIPLE}
 
 # verbs in forms that end a phrase
-VERB_FORMS = {language: _present(language) for language in _PRESENT}
+VERB_FORMS = {language: _present(language) for language in (*_PRESENT, "polish", "russian")}
 
 # Verb endings that nouns rarely have. Such a word ends a phrase, as a function word does.
 VERBS: dict[str, re.Pattern[str]] = {
@@ -97,10 +97,15 @@ VERBS: dict[str, re.Pattern[str]] = {
     ),
     "german": re.compile(r"\w{3,}iert"),
     "hindi": re.compile(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
-    "polish": re.compile(r"\w{3,}(?:uje|ują|ował|owała|ywać|ować|ając|ują|ała|ało)"),
+    # -ać and the like but postać, sieć, nić; -ąc but miesiąc, tysiąc; -ał but kanał, materiał
+    "polish": re.compile(
+        r"\w{3,}(?:uje|ują|ował[aoy]?|[oy]wali|a(?:ją|ła|ło)|[iy]l?iśmy|(?:a|i|y|ę)(?:li|ły)śmy|ujemy|ujesz"
+        r"|[iyaoeuó](?:łem|łam)|nęł[aoy]|nął|eć|[aeiyouó]źć|niej|awia|awiają|wraca)"
+        r"|\w{2,}(?<!post)(?<!poł)(?<!p)[aąiyu]ć|\w{2,}(?<!miesi)(?<!tysi)(?<!zaj)ąc"
+    ),
     "russian": re.compile(
-        r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еиё]тся|[юуая]тся|ться|[оие]вать|ывать|ить"
-        r"|чески|[ои]рован[аоы]?|ован[аоы]?|вайте|уйте)"
+        r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еиё]тся|[юуая]тся|ться|[оие]вать|ывать|ить|л(?:ся|ась|ось|ись)|аем|уем|яем"
+        r"|(?:от|ис|аз|ел|ов|[иы]в)али|овал[аои]?|(?<!печ)(?<!кров)ать|(?<!пам)(?<!руко)ять|(?<!с)еть|чески|[ои]рован[аоы]?|ован[аоы]?|вайте|уйте)"
     ),
     "turkish": re.compile(
         r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar)?)"

@@ -14,7 +14,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words
+from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words, lone_adjectives
 from engine.extraction.languages import LINKS
 from engine.extraction.words import EMPTY, GENERAL, SOFT, WEAK
 
@@ -91,9 +91,7 @@ Vague = tuple[
 ]  # less the times alone, first place, text, words, last place, times inside
 
 
-def candidates(
-    spans: Sequence[Span], *, english: bool, language: str | None = None
-) -> tuple[list[Candidate], list[Vague]]:
+def candidates(spans: list[Span], *, english: bool, language: str | None = None) -> tuple[list[Candidate], list[Vague]]:
     """The phrases, and parts that two of them share, in the order of the text's phrases; and the vague ones, most
     frequent first.
 
@@ -113,6 +111,8 @@ def candidates(
     if language in LINKS or language == "german":
         allowed = _with_noun(phrases, first=language in LINKS)
         parts = {part: where for part, where in parts.items() if part in allowed}
+    elif adjectives := () if english else lone_adjectives(spans, language):
+        parts = {part: where for part, where in parts.items() if len(part) > 1 or part[0] not in adjectives}
     many = len(phrases) + len(parts) > SELDOM
     subject = max(SUBJECT, len(spans) // SUBJECT_OF)
     made: list[Candidate] = []

@@ -40,6 +40,11 @@ _PARTICLES = re.compile(
     f"|(?<={_IDEOGRAPHS}{{2}})[上下里裡內内时時](?=$|[的是有会會可所被将將进進])(?<![线網网晚早地以之同实實即及定限期历歷当當].)"
     "|(?<=[这那各几两此這幾兩])[种種]"
 )
+# The ending of a Japanese verb or adjective, whose stem is the character before: 関連付ける has 関連. Not する, nor a
+# particle.
+_OKURIGANA = re.compile(
+    f"(?<={_IDEOGRAPHS})(?:[けきりめべれえつぬむるぐぶびげぎちじぜせらわばっう]|い(?![るたつくずて])|み(?![たな])|く(?!ださ|らい))"
+)
 # Text wrapped at a fixed width breaks its lines within words.
 _WRAPPED = re.compile(
     f"(?<=[^\\n]{{28}}[\u3040-\u30ff\u3400-\u9fff])[ \\t]*\\n[ \\t]*(?={_IDEOGRAPHS}|[\u3040-\u30ff])"
@@ -67,7 +72,8 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
     whole: set[str] = set()
     runs: list[tuple[str, int]] = []
     for match in _CJK_WORDS.finditer(text):
-        borders = [0, *(edge for part in _PARTICLES.finditer(match[0]) for edge in part.span()), len(match[0])]
+        length = len(match[0]) - (_OKURIGANA.match(text, match.end()) is not None)
+        borders = [0, *(edge for part in _PARTICLES.finditer(match[0]) for edge in part.span()), length]
         if match.start() and text[match.start() - 1].isdigit() and match[0][0] in _COUNTED:
             borders[0] = min(1, borders[1])
         for begin, end in zip(borders[::2], borders[1::2], strict=True):
@@ -142,6 +148,8 @@ def _with_compounds(text: str, kept: list[Piece]) -> list[Piece]:
     within: dict[str, int] = {}
     for match in _MIXED.finditer(text):
         if match[0][0] in _SUFFIXES or match[0][-1] in _WHILE:  # of a word in other letters; ログイン中
+            continue
+        if _OKURIGANA.match(text, match.end()):  # ブラウザ向け
             continue
         parts = _CJK_WORDS.findall(match[0])
         # three or more ideographs next to katakana may be a clause

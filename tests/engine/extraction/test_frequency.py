@@ -159,7 +159,10 @@ def test_no_text_of_four_megabytes_takes_more_than_in_proportion(unit: str) -> N
         ("The cache is `LRU_cache` from the standard library. `LRU_cache` is bounded.", "LRU_cache"),
         ("Run .venv/bin/rollout first; then .venv/bin/rollout again.", ".venv/bin/rollout"),
         ("Import __init__ hooks early. The __init__ hooks register plugins.", "__init__"),
-        ("Read /etc/nginx/nginx.conf first; the file /etc/nginx/nginx.conf names the workers.", "nginx.conf"),
+        (
+            "Read /etc/nginx/nginx.conf first; the file /etc/nginx/nginx.conf names the workers.",
+            "/etc/nginx/nginx.conf",
+        ),
         ("The kube-scheduler places pods. Restart the kube-scheduler after changes.", "kube-scheduler"),
         ("F# and C# share a runtime; C# compiles faster than most.", "C#"),
         ("Node.js serves the page. With Node.js the server needs one process.", "Node.js"),
@@ -169,6 +172,18 @@ def test_identifiers_survive(text: str, identifier: str) -> None:
     keywords = extract(text).ranked
 
     assert any(identifier in keyword for keyword in keywords), keywords
+
+
+def test_an_absolute_path_keeps_its_slash_and_stands_without_what_declares_it() -> None:
+    text = (
+        "The file /etc/hosts.allow and (/var/lib/rollout/armed) are read at start; POST /v1/extract:batch answers. Wind of 8 km /h and/or "
+        "rain. The page is https://example.com/docs/start, and <b>bold</b> text is /sup 18."
+    )
+    keywords = extract(text).ranked
+    assert {"/etc/hosts.allow", "/var/lib/rollout/armed", "/v1/extract"} <= set(keywords)
+    assert [
+        keyword for keyword in keywords if "/" in keyword and not keyword.startswith(("/etc", "/var", "/v1", "km/"))
+    ] == []
 
 
 def test_identifiers_and_names_of_the_craft_are_technical_and_ideas_are_descriptive() -> None:

@@ -210,6 +210,52 @@ def test_a_participle_alone_is_not_a_keyword(text: str, terms: set[str], single:
     assert not single & keywords
 
 
+@pytest.mark.parametrize(
+    ("text", "terms", "others"),
+    [
+        (
+            "Polecenie wyłącza wyświetlanie kolumny. Staraliśmy się opisać systemy plików; zbuforowany zapis przywraca systemy plików. Oba "
+            "polecenia pozostają, wiele osób pyta, kogo zapytać. Bieżący katalog zawiera pliki, bieżący katalog jest pusty. Należy odłączać "
+            "dyski, wiedząc, że zapis trwa. Sieć ma dane: sieć działa, a portali jest wiele.",
+            {"systemy plików", "zbuforowany zapis", "sieć", "portali", "bieżący katalog", "wyświetlanie kolumny"},
+            {
+                "wyłącza",
+                "staraliśmy",
+                "opisać",
+                "przywraca",
+                "oba",
+                "pozostają",
+                "kogo",
+                "zapytać",
+                "odłączać",
+                "wiedząc",
+                "bieżący",
+            },
+        ),
+        (
+            "Системные вызовы описаны в разделе и для ядра. Библиотека доступна, а главы посвящены ядру системы. Они хотели больше, и далее "
+            "в книге это не так подробно. Общие настройки важны: это общие имена файлов. На диске создан файл, и значение задано. Все детали "
+            "известны, но не те. Можно выбрать память и подсеть.",
+            {"системные вызовы", "ядру системы", "детали", "память", "подсеть"},
+            {"описаны", "подробно", "доступна", "посвящены", "хотели", "больше", "далее", "общие", "важны", "задано"},
+        ),
+    ],
+    ids=["polish", "russian"],
+)
+def test_no_verb_adverb_or_lone_adjective_is_a_slavic_keyword(text: str, terms: set[str], others: set[str]) -> None:
+    keywords = [keyword.lower() for keyword in extract(text).ranked]
+    assert terms <= set(keywords)
+    assert not others & set(keywords)
+    assert not (others - {"bieżący", "общие"}) & {word for keyword in keywords for word in keyword.split()}
+
+
+def test_the_stem_of_a_japanese_verb_is_no_part_of_the_word_before_it() -> None:
+    text = "ホスト名を関連付ける。表に関連付けられた名前解決。名前解決をご確認ください。ブラウザ向けの設定値。書き込む設定値を保存する。"
+    terms = {piece.text for piece in pieces(text)}
+    assert {"関連", "名前解決", "確認", "設定値", "保存"} <= terms
+    assert not {term for term in terms if term.endswith(("付", "向", "書"))}
+
+
 def test_a_japanese_compound_of_both_scripts_is_one_keyword() -> None:
     text = "データ構造は、データを格納するための方法である。分散システムでは合意アルゴリズムが重要である。分散システムの障害検出。"
     terms = [piece.text for piece in pieces(text)]
@@ -228,6 +274,7 @@ def test_tokens_are_the_same_whether_chunks_are_looked_up_or_the_whole_text_is_r
         " \n ",
         "\n\n",
         "\xa0",
+        "/ab/c",
         "--flag",
         " .NET",
         "max_conn",
