@@ -32,6 +32,7 @@ _MACRO = re.compile(
 )
 _LINKGIT = re.compile(r"\blinkgit:([\w-]{1,40})\[\d?\]")
 _ATTRIBUTE_USE = re.compile(r"\{[\w-]{1,60}\}")
+_JAVADOC = re.compile(r"\{@(?:link|code)\s+([\w.#]{1,200})[^{}\n]{0,200}\}")  # as Vert.x writes links
 _INLINE_ANCHOR = re.compile(r"\[\[[^\]\n]{1,200}\]\]|\(\(\(.{1,200}?\)\)\)|\[#[\w-]{1,100}\]|\[\.[\w-]{1,60}\]")
 _STRESS = re.compile(
     r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])|(?<!\w)_(?=[A-Za-z][^_\n]{0,100}_(?!\w))"
@@ -208,6 +209,7 @@ def words(text: str, about: dict[str, str]) -> str:
     if "<<" in text:
         text = _XREF.sub(lambda match: match[1] or "", text)
     if "{" in text:
+        text = _JAVADOC.sub(lambda tag: f"`{tag[1].rsplit('.', 1)[-1].replace('#', '.')}`", text)
         text = _ATTRIBUTE_USE.sub(lambda use: _value(about.get(use[0][1:-1].lower(), "")), text)
     if "://" in text or "link:" in text:
         text = _BARE_LINK.sub("", text)

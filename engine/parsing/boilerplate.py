@@ -49,6 +49,7 @@ _LICENCE = re.compile(
     r"|permission to use, copy, modify|this document has been placed in the public domain"
     r"|you should have received a copy of the|\bis free software[;:,] you|can redistribute it and/or"
     r"|protected by federal copyright law|these coded instructions"
+    r"|accompanying materials are made available under the terms of"
     r"|published by the free software foundation|distributed in the hope that it will be useful"
     r"|see:? <?https?://www\.gnu\.org/licenses"
 )  # searched in lower case: ignoring case takes five times as long
@@ -115,12 +116,14 @@ def is_section(heading: str) -> bool:
 def is_licence(text: str) -> bool:
     if not any(map(text.__contains__, _LEGAL_WORDS)):
         return False
-    return _LICENCE.search(text[:4000].lower()) is not None or (len(text) < 400 and _COPYRIGHT.match(text) is not None)
+    return _LICENCE.search(" ".join(text[:4000].lower().split())) is not None or (
+        len(text) < 400 and _COPYRIGHT.match(text) is not None
+    )
 
 
 def grants(text: str) -> bool:
     """Whether a text grants a licence, rather than only naming a copyright."""
-    return _LICENCE.search(text[:4000].lower()) is not None
+    return _LICENCE.search(" ".join(text[:4000].lower().split())) is not None
 
 
 def is_people(text: str) -> bool:
@@ -132,6 +135,11 @@ def is_people(text: str) -> bool:
         return False
     names = [match[0] for match in _NAMES.finditer(text)]
     return len(names) >= 6 and 10 * sum(map(len, names)) > 7 * len(text)
+
+
+def _opens_people(block: Block) -> bool:
+    """A line of text that is the label of a list of people: "Attendees:"."""
+    return block.kind == "text" and len(block.text) < 40 and block.text.endswith(":") and is_section(block.text)
 
 
 def is_about(text: str) -> bool:
@@ -186,7 +194,11 @@ def without(blocks: Sequence[Block]) -> list[Block]:
     kept: list[Block] = []
     closed = 0  # level of the heading whose section is being dropped
     people: list[Block] = []
+    listing = False  # in a list that a label such as "Attendees:" opens
     for block in blocks:
+        listing = (listing and block.kind in ("item", "person")) or _opens_people(block)
+        if listing:
+            continue
         if block.kind == "person":
             people.append(block)
             continue

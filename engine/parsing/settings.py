@@ -22,6 +22,7 @@ _ITEM = re.compile(r"^([ \t]*)- +(.*)$")
 _SECTION = re.compile(r"^\[+([\w .\"'/:-]{1,80})\]+[ \t]*$")
 _SCALAR = re.compile(r"^[|>][-+\d]{0,2}[ \t]*(?:#.*)?$")
 _LONG = re.compile(r"^(\"\"\"|''')(.*)$")
+_SWITCHES = frozenset(("true", "false", "yes", "no", "on", "off", "null"))
 _MOST = 20_000  # strings of a JSON document
 _EXCLUDED = frozenset(
     ("example", "examples", "pattern", "command", "cmd", "script", "run", "regex", "expr", "query", "url")
@@ -117,7 +118,21 @@ def _of_lines(text: str) -> Raw:
         if len(blocks) == many:
             rest += lines[begun:at]
     flush()
+    if any(line.startswith("kind:") for line in rest) and MARK.match(text):
+        rest = [line for row in rest if (line := _names(row))]
     return Raw(Format.SETTINGS, [*blocks, Block("code", "\n".join(rest).strip("\n"))], _title(titles))
+
+
+def _names(line: str) -> str:
+    """What a line of a Kubernetes manifest names: its value, unless that is a number or a switch. The keys are the same
+    in all."""
+    pair = _PAIR.match(line)
+    value = (pair[3] if pair else line.strip(" -")).strip("\"' ")
+    return value if any(map(str.isalpha, value)) and value not in _SWITCHES and _key(pair) != "apiversion" else ""
+
+
+def _key(pair: re.Match[str] | None) -> str:
+    return pair[2].strip("\"' ").lower() if pair else ""
 
 
 def _scalar(lines: list[str], at: int, indent: int, value: str) -> tuple[str, int]:

@@ -11,8 +11,8 @@ from engine.parsing.model import Block, Format, Raw
 _SHEBANG = re.compile(r"^#![^\n]*\n?")
 _EDITOR = re.compile(
     r"^\W*(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*"
-    r"|type: ignore.*|prettier-ignore.*|usr/bin/.*|region\b.*|endregion\b.*"
-    r""
+    r"|type: ignore.*|prettier-ignore.*"
+    r"|(?:frozen_string_literal|typed): \w+|go:\w+\b.*|\+build .*|usr/bin/.*|region\b.*|endregion\b.*"
     r"|@?(?:author|maintainer|contributors?|created(?: by| on)?|last modified|e-?mail|contact)s?:.*"
     r"|@(?:flow|jsx|file|format|preserve|license|author|copyright|version|since|date).*|[=*#/-]{3,}.*"
     r"|use strict.*|source(?:mapping)?url=.*|ignore)$",
