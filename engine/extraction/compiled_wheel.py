@@ -1,4 +1,5 @@
-"""Compiles the frequency method in a wheel if ROLLOUT_COMPILED=1; see CONTRIBUTING.md. Imported by setuptools alone.
+"""How setuptools, which alone imports this, builds the archives. A wheel holds the frequency method compiled if
+ROLLOUT_COMPILED=1; see CONTRIBUTING.md.
 
 The sources stay plain Python, and the wheel holds them too. Without the variable, and in every editable install,
 nothing is compiled: no compiled module may shadow a file that someone edits.
@@ -10,6 +11,7 @@ import os
 from typing import Any
 
 from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.sdist import sdist
 
 SWITCH = "ROLLOUT_COMPILED"
 
@@ -34,3 +36,11 @@ class Wheel(bdist_wheel):
         if os.environ.get(SWITCH) == "1" and "bdist_wheel" in self.distribution.commands:  # not editable_wheel
             self.distribution.ext_modules = extensions()
         super().finalize_options()
+
+
+class SourceArchive(sdist):
+    """Without tests: setuptools adds tests/test*.py on its own, which run nowhere without the other files of tests/."""
+
+    def make_distribution(self) -> None:
+        self.filelist.exclude_pattern(None, prefix="tests")
+        super().make_distribution()

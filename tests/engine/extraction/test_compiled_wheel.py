@@ -25,11 +25,29 @@ class PlainWheel:
         self.root_is_pure = not self.distribution.ext_modules
 
 
+class PlainArchive:
+    """setuptools' command too: it packs what was found and is not left out."""
+
+    def __init__(self, files: list[str]) -> None:
+        self.files = files
+        self.filelist = SimpleNamespace(exclude_pattern=self._exclude)
+        self.packed: list[str] = []
+
+    def make_distribution(self) -> None:
+        self.packed = self.files
+
+    def _exclude(self, pattern: None, prefix: str) -> None:
+        self.files = [name for name in self.files if not name.startswith(f"{prefix}/")]
+
+
 @pytest.fixture
 def compiled_wheel(monkeypatch: pytest.MonkeyPatch) -> Any:
     setuptools = ModuleType("setuptools.command.bdist_wheel")
     setuptools.bdist_wheel = PlainWheel  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "setuptools.command.bdist_wheel", setuptools)
+    archive = ModuleType("setuptools.command.sdist")
+    archive.sdist = PlainArchive  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "setuptools.command.sdist", archive)
     monkeypatch.delitem(sys.modules, "engine.extraction.compiled_wheel", raising=False)
     module = importlib.import_module("engine.extraction.compiled_wheel")
     monkeypatch.setattr(module, "extensions", lambda: ["compiled"])
@@ -60,3 +78,9 @@ def test_only_a_wheel_built_with_the_switch_is_compiled(
 
 def test_every_module_to_compile_is_a_plain_file_beside_the_others(compiled_wheel: Any) -> None:
     assert [name for name in compiled_wheel.MODULES if not (FOLDER / f"{name}.py").is_file()] == []
+
+
+def test_the_source_archive_has_no_tests(compiled_wheel: Any) -> None:
+    command = compiled_wheel.SourceArchive(["engine/a.py", "tests/test_a.py", "console/tests.py"])
+    command.make_distribution()
+    assert command.packed == ["engine/a.py", "console/tests.py"]
