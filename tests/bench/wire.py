@@ -20,6 +20,7 @@ from pathlib import Path
 
 ETH_P_IP, SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 0x0800, 26, 33, 35
 SETTLE_S = 0.1
+CALLS = (b"POST /api/chat", b"POST /api/generate", b"POST /v1/chat")  # not /api/show, which uses no model
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ class Wire:
         payload = packet[head + 4 * (packet[head + 12] >> 4) :][:length]
         if target == self._port:
             client = (packet[26:30], source)
-            if payload.startswith(b"POST"):
+            if payload.startswith(CALLS):
                 self.posted = max(self.posted, at)
                 self._open.add(client)
             if ends and client in self._open:
