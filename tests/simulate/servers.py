@@ -80,6 +80,9 @@ class Transport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await self.servers.answer(request)
 
+    def shut(self) -> None:
+        """Nothing: the calls are cancelled in the same step, and no other thread writes here."""
+
 
 class _Body(httpx.AsyncByteStream):
     def __init__(self, body: bytes) -> None:
