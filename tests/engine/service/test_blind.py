@@ -121,12 +121,12 @@ async def test_a_store_that_takes_no_writes_is_blind_and_notified_once_without_t
                 other.execute("BEGIN IMMEDIATE")
                 await c.settled(lambda: "locked" in c.engine.writer.problem)
                 await c.passes(BLIND_S + 10)
-                assert "database is locked" in shown(c)
-                assert "database is locked" in c.engine.events[-1][1]
+                assert "has locked the store" in shown(c)
+                assert "has locked the store" in c.engine.events[-1][1]
                 assert c.engine.switch.lease_valid  # the loop keeps running
                 assert c.engine.view is not None
                 assert "blind" in str(c.engine.view.gate.blocked)
-                assert await refused_as(c, "database is locked")
+                assert await refused_as(c, "has locked the store")
                 await c.settled(lambda: len(posted) == 1)
                 assert "BLIND" in posted[-1]["title"]
                 await c.passes(STEP_DOWN_S - BLIND_S)

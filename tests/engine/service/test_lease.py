@@ -123,7 +123,7 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
         def shown() -> bool:
             snapshot = watching.poll()
             problems = snapshot.view.engine.problems if snapshot.view is not None else ()
-            return snapshot.fresh and any("database is locked" in problem for problem in problems)
+            return snapshot.fresh and any("has locked the store" in problem for problem in problems)
 
         assert stage.until(shown)
     watching.reader.close()
