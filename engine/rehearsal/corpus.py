@@ -175,13 +175,14 @@ def _description(path: str) -> Iterator[SampleDocument]:
 
 
 def _file(path: str, name: str) -> Iterator[SampleDocument]:
+    from engine.parsing import parse  # all parsers: not before a file is reached
+
     text, where = _read(path), Path(path)
+    title = parse(text, name).title or where.stem
     if where.suffix == ".html":
         text = html.unescape(_TAG.sub(" ", text))
-    text = _plain(text)
-    first = next((line.strip(" #=*-~\t") for line in text.splitlines() if line.strip(" #=*-~\t")), where.stem)
     owner = next((p for p in reversed(where.parts[:-1]) if p.endswith("-info")), where.parent.name)
-    yield SampleDocument(name, f"{owner.split('-')[0]}: {first}"[:100], text)
+    yield SampleDocument(name, f"{owner.split('-')[0]}: {title}"[:100], _plain(text))
 
 
 def _docstrings(path: str, name: str) -> Iterator[SampleDocument]:

@@ -47,6 +47,11 @@ def test_the_seed_fixes_the_order() -> None:
     assert {d.id for d in islice(corpus.documents(4), 50)} != {d.id for d in islice(corpus.documents(3), 50)}
 
 
+def test_a_file_has_the_title_that_the_product_reads_and_not_its_first_line_of_markup(every: Every) -> None:
+    titles = {document.id: document.title for document in every}
+    assert titles["packages/aiosmtpd/docs/handlers.rst"] == "docs: Handlers"
+
+
 def test_neighbours_are_not_of_one_module(every: Every) -> None:
     modules = [document.id.split(".")[0] for document in every[:400]]
     same = sum(left == right for left, right in pairwise(modules))
