@@ -13,6 +13,9 @@ from engine.measures.bucket import Bucket
 from engine.rollout.state import State
 from engine.triggers.measurement import NoData, Ok, Sample, mean, rate
 
+_verdicts = msgspec.json.Decoder(Verdict)
+_samples = msgspec.json.Decoder(Ok)
+
 OF_THE_TEST = ("ab_verdict", "ab_improvement")  # read once, at the declared end of the A/B test
 STORED = ("search_improvement", *OF_THE_TEST)
 
@@ -79,7 +82,7 @@ def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Ver
             (state.entered_at, until),
         ).fetchone()
     with contextlib.suppress(msgspec.MsgspecError):  # from another version: ignored
-        return msgspec.json.decode(row[0], type=Verdict) if row is not None and row[0] is not None else None
+        return _verdicts.decode(row[0]) if row is not None and row[0] is not None else None
     return None
 
 
@@ -101,4 +104,4 @@ def stored(conn: sqlite3.Connection, metric: str, since: float, until: float | N
         "SELECT body FROM measure WHERE kind = ? AND at >= ? AND at <= ? ORDER BY at DESC LIMIT 1",
         (metric, since, until if until is not None else 1e300),
     ).fetchone()
-    return msgspec.json.decode(row[0], type=Ok) if row else NoData()
+    return _samples.decode(row[0]) if row else NoData()

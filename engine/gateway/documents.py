@@ -28,6 +28,8 @@ from engine.store.jobs import OVERTAKEN
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, DocumentBatch, DocumentReceipt, ExtractedDocument
 
+_receipts = msgspec.json.Decoder(DocumentReceipt)
+
 SENDERS = 2
 GATHER_S = 0.003
 AGAIN_S = 0.1
@@ -133,7 +135,7 @@ class EngineStore:
             body = msgspec.json.encode(DocumentBatch(self._name, number, items))
             try:
                 answer = await asyncio.to_thread(line.post, PATH, body, max(0.1, until - now))
-                receipt = msgspec.json.decode(answer, type=DocumentReceipt)
+                receipt = _receipts.decode(answer)
             except EngineRefused as refused:
                 self.problem = str(refused)
                 if not refused.passing:

@@ -16,6 +16,8 @@ from engine.triggers.wording import Reading
 from engine.view.fields import trigger_view
 from engine.view.model import TriggerView
 
+_readings = msgspec.json.Decoder(Reading)
+
 SAME_S = 5.0  # evidence this fresh is of the moment itself
 
 
@@ -49,7 +51,7 @@ def recorded(conn: sqlite3.Connection, plan: Plan, fired: str, at: float) -> Rec
             )
             out.append(trigger_view(rule, nothing, fired, verdict="unknown"))
         else:
-            reading = _later(msgspec.json.decode(row[1], type=Reading), age)
+            reading = _later(_readings.decode(row[1]), age)
             out.append(trigger_view(rule, _dated(reading, row[0]) if age >= SAME_S else reading, fired))
     blind = next((t.sentence for t in out if t.verdict == "blind"), "")
     return Recorded(tuple(out), "" if newest <= STALE_S else _unwatched(newest), blind and _unseen(conn, at, blind))

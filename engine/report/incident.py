@@ -17,6 +17,9 @@ from engine.store.rollup import LEVELS
 from engine.text import clean_line, counted, rate_percent
 from engine.triggers.wording import Reading
 
+_readings = msgspec.json.Decoder(Reading)
+_attendances = msgspec.json.Decoder(Attendance)
+
 MOST = 60  # rows
 TEN_S = LEVELS[0]  # the narrowest buckets
 AFTER_S = 3600.0  # how long an incident that no one resumed is followed
@@ -121,7 +124,7 @@ def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[Incide
 
 def _reading(body: str) -> str:
     try:
-        r = msgspec.json.decode(body, type=Reading)
+        r = _readings.decode(body)
     except msgspec.MsgspecError:
         return "its evidence is unreadable"
     rate = r.k is not None and r.n
@@ -143,7 +146,7 @@ def _looks(conn: sqlite3.Connection, start: float, end: float) -> list[IncidentM
     for at, body in conn.execute(
         "SELECT at, body FROM measure WHERE kind = ? AND at >= ? AND at <= ? ORDER BY at LIMIT 40", (LOOK, start, end)
     ).fetchall():
-        look = msgspec.json.decode(body, type=Attendance)
+        look = _attendances.decode(body)
         where = f" ({clean_line(look.terminal, 40)})" if look.terminal else ""
         verb = "opened a console" if look.what == "came" else "closed a console"
         out.append(IncidentMoment(at, "look", f"{clean_line(look.name, 60)} {verb}{where}"))

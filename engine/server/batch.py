@@ -16,6 +16,8 @@ from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadD
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
 from engine.text import clean_line
 
+_requests = msgspec.json.Decoder(ExtractRequest)
+
 CHUNK = 50  # documents per step and per turn of the loop: a rollback never waits for more
 CHUNK_BYTES = 400_000  # and at most about this much text
 CHUNKS_AHEAD = 16  # with their answers in memory; more wait until the client reads some
@@ -110,7 +112,7 @@ class Batch:
         asked: list[tuple[int, ExtractRequest]] = []
         for index, one in enumerate(raw, first):
             try:
-                request = msgspec.json.decode(one, type=ExtractRequest)
+                request = _requests.decode(one)
                 text = self._extractor.pipeline.admitted(request.id, request.text)
                 asked.append((index, structs.replace(request, text=text)))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

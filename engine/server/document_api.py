@@ -24,6 +24,9 @@ from engine.server.request_names import NamedRequests
 from engine.server.wire import BatchRequest, ExtractRequest
 from engine.text import clean_line
 
+_requests = msgspec.json.Decoder(ExtractRequest)
+_batches = msgspec.json.Decoder(BatchRequest)
+
 PATH_SHOWN = 100  # characters
 BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, plus the JSON around them
 TOO_LARGE = "The request is larger than 41 MB. Split the document."
@@ -116,7 +119,7 @@ class DocumentApi:
 
     async def extract(self, request: Request, body: bytes) -> Response:
         try:
-            asked = msgspec.json.decode(body, type=ExtractRequest)
+            asked = _requests.decode(body)
         except msgspec.ValidationError as error:
             code = "method" if str(error).endswith("`$.method`") else "fields"
             return refuse(422, code, f"Not usable: {clean_line(str(error))}. {SHAPE}")
@@ -131,7 +134,7 @@ class DocumentApi:
 
     async def batch(self, request: Request, body: bytes) -> Response:
         try:
-            asked = msgspec.json.decode(body, type=BatchRequest)
+            asked = _batches.decode(body)
         except msgspec.ValidationError as error:
             return refuse(422, "fields", f"Not usable: {clean_line(str(error))}. {BATCH_SHAPE}")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -44,6 +44,8 @@ from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
 from engine.triggers.measurement import Ok, Sample
 
+_watches = msgspec.json.Decoder(Watch)
+
 EVIDENCE_EVERY_S = 60.0
 MEASURED_S = 300.0  # after an LLM answer this recent, the LLM counts as measured
 BEFORE_S = 86400.0  # what an alert's window is compared with
@@ -120,7 +122,7 @@ class Monitor:
         row = self.conn.execute("SELECT body FROM trigger_state WHERE id = 1").fetchone()
         if row is not None:
             with contextlib.suppress(msgspec.MsgspecError):
-                kept = msgspec.json.decode(row[0], type=Watch)
+                kept = _watches.decode(row[0])
                 self.watch = replace(kept, timers=kept.timers.restored())
         self.observations.restore(state)
         now = self.clock.now()

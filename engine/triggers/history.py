@@ -11,6 +11,8 @@ from msgspec import Struct
 from engine.plan.durations import clock, format_duration, iso
 from engine.triggers.wording import Reading
 
+_readings = msgspec.json.Decoder(Reading)
+
 STALE_S = 180.0  # evidence is stored once a minute while the engine runs
 
 
@@ -51,7 +53,7 @@ def readings(conn: sqlite3.Connection, trigger: str, since: float, until: float)
         "DESC LIMIT ?",
         (trigger, since, until, READINGS),
     )
-    return [StoredReading(at, verdict, msgspec.json.decode(body, type=Reading)) for at, verdict, body in rows]
+    return [StoredReading(at, verdict, _readings.decode(body)) for at, verdict, body in rows]
 
 
 def story(conn: sqlite3.Connection, trigger: str, at: float) -> TriggerHistory | None:
@@ -63,7 +65,7 @@ def story(conn: sqlite3.Connection, trigger: str, at: float) -> TriggerHistory |
     if row is None:
         return None
     seen_at, verdict, body = row
-    reading = msgspec.json.decode(body, type=Reading)
+    reading = _readings.decode(body)
     other = conn.execute(
         "SELECT max(at) FROM trigger_evidence WHERE trigger = ? AND at <= ? AND verdict != ?",
         (trigger, seen_at, verdict),

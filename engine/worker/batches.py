@@ -26,6 +26,8 @@ from engine.store.jobs import ExtractedItem, as_frequency, key
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, BatchReceipt, WorkerBatch
 
+_receipts = msgspec.json.Decoder(BatchReceipt)
+
 KEPT_S = 600.0  # how long results wait for an engine that does not answer
 GATHER_S = 0.2  # how long a document waits for others to fill the batch
 AGAIN_S = 0.3
@@ -133,7 +135,7 @@ class Batches:
         """Keep the keywords that the engine counted, as it counted them, for the part's file."""
         if self.collected is None:
             return
-        overtaken = frozenset(msgspec.json.decode(answer, type=BatchReceipt).overtaken)
+        overtaken = frozenset(_receipts.decode(answer).overtaken)
         for place, item in enumerate(items):
             if place in overtaken and item.document is not None:
                 record, document = as_frequency(item.record, item.document)

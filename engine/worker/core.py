@@ -22,6 +22,8 @@ from engine.worker.leased import LeasedPipeline
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import PartGrant, PartRequest
 
+_parts = msgspec.json.Decoder(PartGrant)
+
 GRANT_S = 10.0  # for the engine's first answer
 AT_ONCE = 250  # documents in progress: each waits for its commit
 WAIT_S = 0.5  # while other workers have the rest of the job
@@ -200,9 +202,7 @@ class Worker:
             self._room.release()
 
     async def _next(self) -> PartGrant:
-        return msgspec.json.decode(
-            await self._post("part", msgspec.json.encode(PartRequest(self.name, self._job))), type=PartGrant
-        )
+        return _parts.decode(await self._post("part", msgspec.json.encode(PartRequest(self.name, self._job))))
 
     async def _post(self, kind: str, body: bytes) -> bytes:
         """Ask the engine, and wait for one that does not answer. Raises WorkerFailed if it refuses."""

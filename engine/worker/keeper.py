@@ -27,6 +27,8 @@ from engine.cluster.window_shares import WindowUse
 from engine.text import clean_line
 from engine.worker.line import EngineConnection, EngineRefused
 
+_grants = msgspec.json.Decoder(LeaseGrant)
+
 SETTLE_S = 0.02  # between two renewals while calls are ending, which the engine waits for
 AGAIN_S = 0.1  # after a renewal without an answer
 LEAST_S = 0.05  # shortest wait for an answer, after the lease has expired
@@ -119,7 +121,7 @@ class Keeper:
         """Send one renewal; return the seconds until the next."""
         try:
             body = line.post("/v1/worker/lease", msgspec.json.encode(self._report()), timeout_s)
-            grant = msgspec.json.decode(body, type=LeaseGrant)
+            grant = _grants.decode(body)
         except EngineRefused as refused:
             if not refused.passing and not self._stopping:
                 self._stopping = True
@@ -171,7 +173,7 @@ class Keeper:
             watch = LeasePoll(self._name, self.held.version)
             try:
                 body = line.post("/v1/worker/watch", msgspec.json.encode(watch), WATCH_S + 5.0)
-                grant = msgspec.json.decode(body, type=LeaseGrant)
+                grant = _grants.decode(body)
             except (OSError, EngineRefused, msgspec.MsgspecError):
                 time.sleep(AGAIN_S)
                 continue
