@@ -31,7 +31,6 @@ from types import CodeType, ModuleType
 import apprise
 
 from console.cli import VERBS
-from engine.extraction import frequency
 from engine.plan import load
 from engine.plan.problems import PlanError
 from engine.store import own_schema
@@ -61,7 +60,6 @@ def main() -> None:
     load.parse_plan(load.default_plan_text())  # reads the model's types, which is half of a plan's loading
     apprise.Apprise().add("json://localhost")  # loads its hundred plugins
     own_schema.expected(own_schema.KNOWN)  # what the migrations make, with which each opened store is compared
-    frequency.extract("Paper ledgers list the harbour tolls.")  # compiles the trees of the ranking
     gc.collect()
     serve(line, paths)
 
