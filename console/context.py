@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
+import textwrap
 import time
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from engine.client.client import EngineClient, Reply
     from engine.plan.locate import CandidateStores
@@ -317,6 +319,15 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, _formatted(value) + "\n")
 
 
+def as_json_list(rows: Iterable[Any]) -> Iterator[str]:
+    """The text of one JSON list, row by row, as `write_json` writes a whole one."""
+    opening = "[\n"
+    for row in rows:
+        yield opening + textwrap.indent(_formatted(row), "  ")
+        opening = ",\n"
+    yield "[]\n" if opening == "[\n" else "\n]\n"
+
+
 def _formatted(value: Any) -> str:
     import msgspec
 
@@ -327,16 +338,25 @@ def _formatted(value: Any) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write text atomically. `-` is standard output."""
+    write_chunks(path, (text,))
+
+
+def write_chunks(path: Path, chunks: Iterable[str]) -> None:
+    """Write text atomically, each part of it as soon as it is made. `-` is standard output."""
     if str(path) == "-":
-        click.echo(text, nl=False)
+        for chunk in chunks:
+            sys.stdout.write(chunk)
+        sys.stdout.flush()
         return
     from engine.files import write_whole
 
+    encoded = (chunk.encode("utf-8", "replace") for chunk in chunks)
     try:
         if path.exists() and not path.is_file():  # write to /dev/null or a pipe, never replace it; a folder is an error
-            path.write_text(text, encoding="utf-8")
+            with path.open("wb") as file:
+                file.writelines(encoded)
             return
-        write_whole(path, text.encode("utf-8", "replace"))
+        write_whole(path, encoded)
     except OSError as error:
         raise Failed(f"{path} could not be written: {error.strerror}. Choose another --output.") from None
 

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from msgspec import Struct
@@ -70,9 +70,15 @@ def tail(path: Path, most: int = 64 * 1024) -> bytes:
 
 
 def write_whole(
-    path: Path, content: bytes, mode: int = 0o666, *, exact: bool = False, made: Callable[[int], None] = lambda _: None
+    path: Path,
+    content: bytes | Iterable[bytes],
+    mode: int = 0o666,
+    *,
+    exact: bool = False,
+    made: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write a file completely or not at all: a new file with an unpredictable name replaces `path`. OSError.
+    """Write a file completely or not at all: a new file with an unpredictable name replaces `path`. OSError, and what
+    iterating `content` raises.
 
     The umask narrows `mode` unless `exact`; `made` gets the new file's descriptor. A link at `path` is replaced, not
     followed.
@@ -85,7 +91,7 @@ def write_whole(
                 if exact:
                     os.fchmod(descriptor, mode)
                 made(descriptor)
-                file.write(content)
+                file.writelines((content,) if isinstance(content, bytes) else content)
                 file.flush()
                 os.fsync(descriptor)
             os.replace(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from console import completion
-from console.context import CliContext, fail, json_option, raw_stream, say, send_command, write_json, write_text, wrote
+from console.context import (
+    CliContext,
+    as_json_list,
+    fail,
+    json_option,
+    raw_stream,
+    say,
+    send_command,
+    write_chunks,
+    wrote,
+)
 from engine.store.terms import terms
 from engine.text import clean_line, counted
 
@@ -96,12 +108,6 @@ def _snippet(text: str, words: list[str], around: int = 60) -> str:
         return ""
     begin, end = max(0, at - around), at + 2 * around
     return clean_line(("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else ""), 4 * around)
-
-
-def _text(context: CliContext, d: Document) -> str:
-    """A document's text, from its source if the store does not keep it; "" if it cannot be read."""
-    stored = d if d.text else context.reader.document(d.id)
-    return _text_of(stored)[0] if stored is not None else ""
 
 
 def _text_of(document: Document) -> tuple[str, str]:
@@ -206,29 +212,37 @@ def export(
     `--method llm` exports documents that serve LLM keywords; `--method frequency` exports frequency keywords, starting
     with the documents that serve them.
     """
-    from engine.plan.durations import iso
-    from engine.store.documents import exported
+    from console.tables import as_csv, as_lines
+    from engine.store.export import chosen
 
-    hits = context.reader.read(lambda conn: exported(conn, method, limit, text=text, seed=seed if at_random else None))
-    if not hits:
+    places = context.reader.read(lambda conn: chosen(conn, method, limit, seed if at_random else None))
+    if not places:
         fail(f"No document serves {NAMED[method]} keywords yet: {MAKES[method]}.", as_json, code="no_data")
-    rows = [
-        {
-            "file": d.id,
-            "id": d.id,
-            "title": d.title,
-            "method": method,
-            "keywords": list((d.llm or ()) if method == "llm" else d.frequency),
-            "arm": d.arm,
-            "updated": iso(d.updated),
-            **({"text": _text(context, d)} if text else {}),
-        }
-        for d in hits
-    ]
-    if kind == "json":
-        write_json(output, rows)
-    else:
-        from console.tables import as_csv, as_lines
+    exported = 0
 
-        write_text(output, as_csv(rows) if kind == "csv" else as_lines(rows))
-    wrote(output, f"{counted(len(rows), 'document')} with {NAMED[method]} keywords in {output}.", as_json)
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal exported
+        for row in _exported(context, places, method, text):
+            exported += 1
+            yield row
+
+    write_chunks(output, {"json": as_json_list, "jsonl": as_lines, "csv": as_csv}[kind](rows()))
+    wrote(output, f"{counted(exported, 'document')} with {NAMED[method]} keywords in {output}.", as_json)
+
+
+def _exported(context: CliContext, places: Sequence[int], method: str, text: bool) -> Iterator[dict[str, Any]]:
+    from engine.plan.durations import iso
+    from engine.store.export import page, pages
+
+    for some in pages(places):
+        for d in context.reader.read(partial(page, rows=some, method=method, text=text)):
+            yield {
+                "file": d.id,
+                "id": d.id,
+                "title": d.title,
+                "method": method,
+                "keywords": list((d.llm or ()) if method == "llm" else d.frequency),
+                "arm": d.arm,
+                "updated": iso(d.updated),
+                **({"text": _text_of(d)[0]} if text else {}),
+            }

@@ -274,16 +274,21 @@ def document_of(row: tuple[Any, ...], text: str = "", digest: str = "", source: 
     )
 
 
-def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
-    row = conn.execute(
-        f"SELECT {COLUMNS}, t.text, d.digest, s.uri, s.start, s.end, s.line FROM document d LEFT JOIN document_text t "
-        "ON t.document_id = d.id LEFT JOIN document_source s ON s.document_id = d.id WHERE d.id = ?",
-        (document_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    source = TextSource(*row[13:]) if row[13] is not None else None
+WHOLE = (
+    f"SELECT {COLUMNS}, t.text, d.digest, s.uri, s.start, s.end, s.line, d.rowid FROM document d LEFT JOIN "
+    "document_text t ON t.document_id = d.id LEFT JOIN document_source s ON s.document_id = d.id"
+)
+
+
+def whole_document_of(row: tuple[Any, ...]) -> Document:
+    """A document with its text and source, from a row of `WHOLE`."""
+    source = TextSource(*row[13:17]) if row[13] is not None else None
     return document_of(row, row[11] or "", row[12], source)
+
+
+def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
+    row = conn.execute(f"{WHOLE} WHERE d.id = ?", (document_id,)).fetchone()
+    return None if row is None else whole_document_of(row)
 
 
 def recent(
@@ -325,27 +330,6 @@ def digests(conn: sqlite3.Connection, method: str | None = None, ids: Sequence[s
     if ids is not None:
         where, given = [*where, f"id IN ({','.join('?' * len(ids))})"], [*given, *ids]
     return dict(conn.execute(f"SELECT id, digest FROM document WHERE {' AND '.join(where)}", given).fetchall())
-
-
-def exported(
-    conn: sqlite3.Connection, method: str, limit: int, text: bool = False, seed: int | None = None
-) -> list[Document]:
-    """Documents for comparing a method's keywords: the latest, or a sample that a seed makes reproducible.
-
-    Those that serve them first; for `frequency`, which every document has, the others after them.
-    """
-    if seed is None:
-        chosen = recent(conn, method, limit, text=text)
-        if method == "frequency" and len(chosen) < limit:
-            chosen += recent(conn, "llm", limit - len(chosen), text=text)
-        return chosen
-    names = [name for (name,) in conn.execute("SELECT id FROM document WHERE method = ? ORDER BY id", (method,))]
-    if method == "frequency" and len(names) < limit:
-        names += [name for (name,) in conn.execute("SELECT id FROM document WHERE method = 'llm' ORDER BY id")]
-    import random  # a hundredth of a console's start
-
-    drawn = random.Random(seed).sample(names, min(limit, len(names)))
-    return [document for name in drawn if (document := get(conn, name)) is not None]
 
 
 def ids_beginning(conn: sqlite3.Connection, start: str, limit: int) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import main, rollout
+from console.context import as_json_list, write_chunks
 from console.tables import as_csv, as_lines
 from console.verbs.gate import parse_goal
 from engine.store.holders import holders
@@ -306,13 +307,33 @@ def test_init_takes_what_it_would_ask_as_options(stage: EngineRig, tmp_path: Pat
 
 
 def test_rows_are_read_back_as_they_were_and_no_cell_is_a_formula() -> None:
-    rows = [{"id": "a\nb", "keywords": ["x", "y, z"]}, {"id": "=1+1", "keywords": [], "text": '"quoted"'}]
-    assert [json.loads(line) for line in as_lines(rows).splitlines()] == rows
-    table = list(csv.DictReader(as_csv(rows).splitlines(keepends=True)))
+    rows = [{"id": "a\nb", "keywords": ["x", "y, z"], "text": ""}, {"id": "=1+1", "keywords": [], "text": '"quoted"'}]
+    assert [json.loads(line) for line in as_lines(rows)] == rows
+    assert json.loads("".join(as_json_list(rows))) == rows
+    assert json.loads("".join(as_json_list([]))) == []
+    table = list(csv.DictReader("".join(as_csv(rows)).splitlines(keepends=True)))
     assert table[0] == {"id": "a\nb", "keywords": "x; y, z", "text": ""}
     assert table[1]["id"] == "'=1+1"
     for hostile in ("=x", "+x", "-x", "@x", "\tx", "＝x", "＋x", "－x", "＠x"):
-        assert next(csv.reader([as_csv([{"a": hostile}]).splitlines()[1]]))[0].startswith("'")
+        assert next(csv.reader(["".join(as_csv([{"a": hostile}])).splitlines()[1]]))[0].startswith("'")
+
+
+def test_a_row_is_written_before_the_next_one_is_made(tmp_path: Path) -> None:
+    """An export of any number of documents fits into memory."""
+    for form in (as_json_list, as_lines, as_csv):
+        made = []
+        rows = ({"id": made.append(n) or n} for n in range(1000))
+        for place, _ in enumerate(form(rows)):
+            assert len(made) <= place + 1
+
+    def breaks() -> Iterator[str]:
+        yield "x" * 100_000
+        assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+        raise ValueError("halfway")
+
+    with pytest.raises(ValueError, match="halfway"):
+        write_chunks(tmp_path / "kept.csv", breaks())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_export_writes_tables(stage: EngineRig) -> None:

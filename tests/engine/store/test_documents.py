@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.store import database, documents, migrations
+from engine.store import database, documents, export, migrations
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
 from engine.store.search import search
@@ -83,20 +83,43 @@ def test_any_text_is_a_query(conn: sqlite3.Connection, query: str) -> None:
     assert len(search(conn, query, limit=2)) <= 2
 
 
+def exported(conn: sqlite3.Connection, method: str, limit: int, seed: int | None = None) -> list[documents.Document]:
+    rows = export.chosen(conn, method, limit, seed)
+    return [document for some in export.pages(rows) for document in export.page(conn, some, method)]
+
+
 def test_an_export_has_the_latest_first_and_fills_up_with_frequency_keywords_beside_the_llm_s(
     conn: sqlite3.Connection,
 ) -> None:
-    assert ids(documents.exported(conn, "frequency", 2)) == ["one", "title"]
-    assert ids(documents.exported(conn, "frequency", 9)) == ["one", "title", "both", "llm"]
-    assert ids(documents.exported(conn, "llm", 9, text=True)) == ["llm"]
+    assert ids(exported(conn, "frequency", 2)) == ["one", "title"]
+    assert ids(exported(conn, "frequency", 9)) == ["one", "title", "both", "llm"]
+    assert ids(exported(conn, "llm", 9)) == ["llm"]
 
 
 def test_a_random_export_draws_the_same_for_the_same_seed_and_another_for_another(conn: sqlite3.Connection) -> None:
-    drawn = [ids(documents.exported(conn, "frequency", 2, seed=seed)) for seed in range(20)]
+    drawn = [ids(exported(conn, "frequency", 2, seed)) for seed in range(20)]
 
-    assert drawn == [ids(documents.exported(conn, "frequency", 2, seed=seed)) for seed in range(20)]
+    assert drawn == [ids(exported(conn, "frequency", 2, seed)) for seed in range(20)]
     assert len(set(map(tuple, drawn))) > 1
     assert all(len(set(names)) == 2 for names in drawn)
+
+
+def test_a_page_of_an_export_leaves_out_what_was_deleted_or_restored_since(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    database.create(folder)
+    conn = database.open_writer(folder, "NORMAL")
+    documents.write(conn, [written(f"d{n}", "title", "a b", llm="c d", at=n) for n in range(4)])
+    rows = export.chosen(conn, "llm", 9)
+    assert documents.delete(conn, "d3")
+    conn.execute("UPDATE document SET method = 'frequency' WHERE id = 'd1'")
+
+    assert ids(export.page(conn, rows, "llm")) == ["d2", "d0"]
+    assert [(d.id, d.text) for d in export.page(conn, rows, "frequency", text=True)] == [
+        ("d2", "text of d2"),
+        ("d1", "text of d1"),
+        ("d0", "text of d0"),
+    ]
+    conn.close()
 
 
 def test_digests_are_of_all_documents_or_of_those_that_serve_a_method(conn: sqlite3.Connection) -> None:
