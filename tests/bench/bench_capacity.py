@@ -72,17 +72,17 @@ def main() -> None:
             f"capacity {ideal:.1f}/s; {given.slots} bare clients {alone:.1f}/s = {alone / ideal:.1%}, service's CPU {cpu:.0f} %"
         )
         settings = {"llm.url": llm.url, "store.texts": "none"}
-        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as stage:
-            stage.engine()
-            stage.climb(4)
-            crew = Crew(stage, given.workers, 20_000)
+        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as rig:
+            rig.engine()
+            rig.climb(4)
+            crew = Crew(rig, given.workers, 20_000)
             try:
                 crew.runs()
                 time.sleep(WARM_S)
-                before = len(stage.kinds())
+                before = len(rig.kinds())
                 mine, cpu = rate(llm, given.seconds)
-                made = stage.kinds()[before:]
-                latency, most = stage.view.latency, llm.calls["most"]
+                made = rig.kinds()[before:]
+                latency, most = rig.view.latency, llm.calls["most"]
             finally:
                 crew.end()
     print(

@@ -39,12 +39,12 @@ def children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def written(stage: EngineRig, name: str, documents: int) -> Path:
+def written(rig: EngineRig, name: str, documents: int) -> Path:
     draw = random.Random(name)
     from engine.extraction import words
 
     known = [word for word in Path(words.__file__).read_text().split() if word.isalpha() and len(word) > 3]
-    path = stage.root / f"{name}.jsonl"
+    path = rig.root / f"{name}.jsonl"
     with path.open("w") as out:
         for number in range(documents):
             text = " ".join(draw.choices(known, k=WORDS)) + "."
@@ -52,12 +52,12 @@ def written(stage: EngineRig, name: str, documents: int) -> Path:
     return path
 
 
-def measure(stage: EngineRig, name: str, documents: int, *words: str) -> tuple[float, float, float]:
+def measure(rig: EngineRig, name: str, documents: int, *words: str) -> tuple[float, float, float]:
     """(documents/s, CPU ms a document in all, of it the engine's)."""
-    path = written(stage, name, documents)
-    pid = stage.running().pid
+    path = written(rig, name, documents)
+    pid = rig.running().pid
     engine, children, began = engine_s(pid), children_s(), time.monotonic()
-    command = [*COMMAND, *stage._where, "load", "--json", "--method", "frequency", *words, str(path)]
+    command = [*COMMAND, *rig._where, "load", "--json", "--method", "frequency", *words, str(path)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     took = time.monotonic() - began
     assert made.returncode == 0, made.stdout + made.stderr
@@ -65,13 +65,13 @@ def measure(stage: EngineRig, name: str, documents: int, *words: str) -> tuple[f
     return documents / took, (own + children_s() - children) * 1000 / documents, own * 1000 / documents
 
 
-def send(stage: EngineRig, name: str, documents: int, clients: int, addresses: list[str]) -> tuple[float, float]:
+def send(rig: EngineRig, name: str, documents: int, clients: int, addresses: list[str]) -> tuple[float, float]:
     """(documents/s, the engine's CPU ms a document) over HTTP, one at a time on each client's kept connection; clients
     take turns at the addresses."""
-    rows = [json.loads(line) for line in written(stage, name, documents).read_text().splitlines()]
+    rows = [json.loads(line) for line in written(rig, name, documents).read_text().splitlines()]
     parts = [(addresses[n % len(addresses)], rows[n::clients]) for n in range(clients)]
     threads = [threading.Thread(target=single, args=part) for part in parts]
-    pid = stage.running().pid
+    pid = rig.running().pid
     engine, began = engine_s(pid), time.monotonic()
     for thread in threads:
         thread.start()
@@ -81,11 +81,11 @@ def send(stage: EngineRig, name: str, documents: int, clients: int, addresses: l
 
 
 @contextlib.contextmanager
-def gateways(stage: EngineRig, count: int) -> Iterator[list[str]]:
+def gateways(rig: EngineRig, count: int) -> Iterator[list[str]]:
     ports = [free_port() for _ in range(count)]
     processes = [
         subprocess.Popen(
-            [*COMMAND, *stage._where, "worker", "--engine", str(stage.folder.path), "--listen", f"127.0.0.1:{port}"],
+            [*COMMAND, *rig._where, "worker", "--engine", str(rig.folder.path), "--listen", f"127.0.0.1:{port}"],
             stderr=subprocess.DEVNULL,
         )
         for port in ports
@@ -98,7 +98,7 @@ def gateways(stage: EngineRig, count: int) -> Iterator[list[str]]:
         return False
 
     try:
-        assert stage.until(lambda: all(map(ready, addresses)), 30)
+        assert rig.until(lambda: all(map(ready, addresses)), 30)
         yield addresses
     finally:
         for process in processes:
@@ -106,13 +106,11 @@ def gateways(stage: EngineRig, count: int) -> Iterator[list[str]]:
             process.wait()
 
 
-def served(stage: EngineRig, documents: int, clients: int) -> list[tuple[str, float, float]]:
-    rows = [("engine", *send(stage, "engine", documents, clients, [stage.view.engine.address]))]
+def served(rig: EngineRig, documents: int, clients: int) -> list[tuple[str, float, float]]:
+    rows = [("engine", *send(rig, "engine", documents, clients, [rig.view.engine.address]))]
     for count in (1, 2):
-        with gateways(stage, count) as addresses:
-            rows.append(
-                (f"{count} gateway{'s'[: count - 1]}", *send(stage, f"g{count}", documents, clients, addresses))
-            )
+        with gateways(rig, count) as addresses:
+            rows.append((f"{count} gateway{'s'[: count - 1]}", *send(rig, f"g{count}", documents, clients, addresses)))
     return rows
 
 
@@ -122,14 +120,14 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16)
     given = parser.parse_args()
     documents = given.documents
-    with tempfile.TemporaryDirectory() as folder, EngineRig(Path(folder) / "bench", speed=None) as stage:
-        stage.engine()
+    with tempfile.TemporaryDirectory() as folder, EngineRig(Path(folder) / "bench", speed=None) as rig:
+        rig.engine()
         rows = [
-            ("load", *measure(stage, "plain", documents)),
-            ("local:1", *measure(stage, "one", documents, "--on", "local:1")),
-            ("local:2", *measure(stage, "two", documents, "--on", "local:2")),
+            ("load", *measure(rig, "plain", documents)),
+            ("local:1", *measure(rig, "one", documents, "--on", "local:1")),
+            ("local:2", *measure(rig, "two", documents, "--on", "local:2")),
         ]
-        single_rows = served(stage, documents, given.clients)
+        single_rows = served(rig, documents, given.clients)
     print(f"{documents:,} documents of {WORDS} words by frequency, load average {os.getloadavg()[0]:.1f}")
     for name, rate, cpu, own in rows:
         print(

@@ -134,17 +134,9 @@ def tls(folder: Path, engine: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def crew(stage: EngineRig, folder: Path, job: int, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def crew(rig: EngineRig, folder: Path, job: int, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     environ = {**os.environ, "ROLLOUT_TOKEN": TOKEN, "SSL_CERT_FILE": str(folder / "cert.pem")}
-    command = [
-        *inside(WORKERS),
-        sys.executable,
-        "-c",
-        WORK,
-        f"https://10.77.1.1:{PORT}",
-        str(job),
-        str(stage.plan_path),
-    ]
+    command = [*inside(WORKERS), sys.executable, "-c", WORK, f"https://10.77.1.1:{PORT}", str(job), str(rig.plan_path)]
     with (folder / "workers.log").open("ab") as output:
         results = [subprocess.Popen(command, env=environ, stdout=output, stderr=output) for _ in range(count)]
     try:
@@ -155,24 +147,24 @@ def crew(stage: EngineRig, folder: Path, job: int, count: int) -> Iterator[list[
             one.wait()
 
 
-def begin(stage: EngineRig, path: Path) -> int:
+def begin(rig: EngineRig, path: Path) -> int:
     from console.upload import driver
 
-    job = driver.begin(stage.client, [str(path)], str(path), path.parent, "llm", "live")
-    assert stage.client.command("job_run", job=job).ok
+    job = driver.begin(rig.client, [str(path)], str(path), path.parent, "llm", "live")
+    assert rig.client.command("job_run", job=job).ok
     return job
 
 
-def cuts(stage: EngineRig, llm: RecordingLlm, wire: Wire, trials: int, workers: int) -> Iterator[float]:
+def cuts(rig: EngineRig, llm: RecordingLlm, wire: Wire, trials: int, workers: int) -> Iterator[float]:
     """Of each cut: ms until the last call of a cut-off worker reached the LLM service's host."""
     for _ in range(trials):
         link("up")
-        assert stage.until(lambda: sum(w.state == "active" for w in stage.view.workers) >= workers, 60)
-        stage.climb(2)
-        assert stage.until(lambda: llm.calls["open"] >= 1, 180), llm.calls
+        assert rig.until(lambda: sum(w.state == "active" for w in rig.view.workers) >= workers, 60)
+        rig.climb(2)
+        assert rig.until(lambda: llm.calls["open"] >= 1, 180), llm.calls
         link("down")
         cut = time.monotonic()
-        assert stage.client.rollback("a cut").ok
+        assert rig.client.rollback("a cut").ok
         time.sleep(LEASE_S + 0.6)
         yield max(0.0, wire.calls["posted"] - cut) * 1000
 
@@ -190,14 +182,14 @@ def main() -> None:
             Wire(urlsplit(llm.url).port or 0, WORKERS_END, LLM) as wire,
         ):
             settings = {"llm.url": llm.url, "store.texts": "none"}
-            with FarRig(folder / "bench", speed=None, settings=settings) as stage:
-                stage.engine()
-                port = urlsplit(stage.view.engine.address).port
+            with FarRig(folder / "bench", speed=None, settings=settings) as rig:
+                rig.engine()
+                port = urlsplit(rig.view.engine.address).port
                 with tls(folder, f"http://127.0.0.1:{port}"):
-                    job = begin(stage, written(folder / "documents.jsonl", 300_000))
-                    with crew(stage, folder, job, given.workers):
+                    job = begin(rig, written(folder / "documents.jsonl", 300_000))
+                    with crew(rig, folder, job, given.workers):
                         late = []
-                        for ms in cuts(stage, llm, wire, given.cuts, given.workers):
+                        for ms in cuts(rig, llm, wire, given.cuts, given.workers):
                             late.append(ms)
                             print(f"{ms:.0f}", end=" ", flush=True)
     print()

@@ -35,9 +35,9 @@ RAY_PORT = 9391
 
 
 class Run:
-    def __init__(self, stage: EngineRig, name: str, documents: int, workers: int) -> None:
-        self.stage, self.name, self.documents, self.workers = stage, name, documents, workers
-        self.path = written(stage.root / f"{name}.jsonl", documents)
+    def __init__(self, rig: EngineRig, name: str, documents: int, workers: int) -> None:
+        self.rig, self.name, self.documents, self.workers = rig, name, documents, workers
+        self.path = written(rig.root / f"{name}.jsonl", documents)
         self.start(str(self.path), "--method", "frequency")
 
     @property
@@ -45,11 +45,11 @@ class Run:
         return ["--on", f"local:{self.workers}"]
 
     def start(self, *words: str) -> None:
-        command = [*COMMAND, *self.stage._where, "load", "--json", *self.on, *words]
+        command = [*COMMAND, *self.rig._where, "load", "--json", *self.on, *words]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def resume(self) -> None:
-        jobs = json.loads(self.stage.cli("jobs", "--json").stdout)["jobs"]
+        jobs = json.loads(self.rig.cli("jobs", "--json").stdout)["jobs"]
         self.start("--resume", str(jobs[0]["id"]))
 
     @property
@@ -61,7 +61,7 @@ class Run:
         """(documents, extractions, documents with more than one)."""
         like = (f"{self.name}/", f"{self.name}0")
         where = "document_id >= ? AND document_id < ?"
-        return self.stage.reader.read(
+        return self.rig.reader.read(
             lambda conn: (
                 conn.execute("SELECT count(*) FROM document WHERE id >= ? AND id < ?", like).fetchone()[0],
                 conn.execute(f"SELECT count(*) FROM extraction WHERE {where}", like).fetchone()[0],
@@ -73,7 +73,7 @@ class Run:
         )
 
     def when(self, share: float) -> None:
-        assert self.stage.until(lambda: self.stored()[0] >= share * self.documents, 300), self.stored()
+        assert self.rig.until(lambda: self.stored()[0] >= share * self.documents, 300), self.stored()
 
     def end(self) -> str:
         out, _ = self.process.communicate(timeout=300)
@@ -103,10 +103,10 @@ def driver(run: Run) -> None:
 def engine(run: Run) -> None:
     for share in (0.25, 0.6):
         run.when(share)
-        process = run.stage.running()
+        process = run.rig.running()
         process.kill()
         process.wait()
-        run.stage.engine()
+        run.rig.engine()
 
 
 class RayRun(Run):
@@ -151,11 +151,11 @@ def descendants(pid: int) -> list[int]:
     return [one for child in children for one in (child, *descendants(child))]
 
 
-def head(stage: EngineRig, documents: int, workers: int) -> str:
+def head(rig: EngineRig, documents: int, workers: int) -> str:
     """The head is killed half way; the load continues on the next one."""
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32), RAY_USAGE_STATS_ENABLED="0")
-    first = Head(stage.root, workers)
-    run = RayRun(stage, "head", documents, workers)
+    first = Head(rig.root, workers)
+    run = RayRun(rig, "head", documents, workers)
     try:
         run.when(0.4)
     finally:
@@ -169,7 +169,7 @@ def head(stage: EngineRig, documents: int, workers: int) -> str:
         run.process.communicate()
         how = "the command had not ended 150 s later and was killed"
     at = run.stored()[0]
-    second = Head(stage.root, workers)
+    second = Head(rig.root, workers)
     try:
         run.resume()
         return f"{run.end()}; {how}, with {at} stored"
@@ -181,29 +181,29 @@ def nothing(run: Run) -> None:
     """The same load without a kill, to compare."""
 
 
-def batches(stage: EngineRig, documents: int) -> str:
+def batches(rig: EngineRig, documents: int) -> str:
     """Each batch sent up to three times, in another order, by two workers; every document once."""
-    job = int(stage.client.command("job_begin", sources="bench", root="/", method="frequency").data["job"])
+    job = int(rig.client.command("job_begin", sources="bench", root="/", method="frequency").data["job"])
     parts = [{"pieces": [{"path": "/bench"}]} for _ in range(-(-documents // 500))]
-    assert stage.client.command("job_parts", job=job, first=0, parts=parts).ok
-    assert stage.client.command("job_run", job=job).ok
+    assert rig.client.command("job_parts", job=job, first=0, parts=parts).ok
+    assert rig.client.command("job_run", job=job).ok
     whole: list[tuple[int, list[ExtractedItem]]] = []
     for number in range(0, documents, BATCH_DOCUMENTS):
         whole.append((number, [item(n) for n in range(number, min(number + BATCH_DOCUMENTS, documents))]))
     draw = random.Random(7)
     sends = [(name, batch) for batch in whole for name in ("a", "b", "a")]
     draw.shuffle(sends)
-    line = EngineConnection(str(stage.folder.path))
+    line = EngineConnection(str(rig.folder.path))
     for name, (number, items) in sends:
         body = msgspec.json.encode(WorkerBatch(name, job, number, items))
         line.post("/v1/worker/batch", body, 60.0)
-    stored, records, doubled = Counts(stage).of("batch")
+    stored, records, doubled = Counts(rig).of("batch")
     return f"batches, each 3 times, shuffled: {documents - stored} lost, {doubled} doubled, {records} records of {documents}"
 
 
 class Counts(Run):
-    def __init__(self, stage: EngineRig) -> None:
-        self.stage = stage
+    def __init__(self, rig: EngineRig) -> None:
+        self.rig = rig
 
     def of(self, name: str) -> tuple[int, int, int]:
         self.name = name
@@ -223,17 +223,17 @@ def item(n: int) -> ExtractedItem:
 TRIALS: dict[str, Callable[[Run], None]] = {"nothing": nothing, "workers": workers, "driver": driver, "engine": engine}
 
 
-def results(stage: EngineRig, documents: int, count: int, only: str) -> Iterator[str]:
+def results(rig: EngineRig, documents: int, count: int, only: str) -> Iterator[str]:
     for name, trial in TRIALS.items():
         if only in ("", name):
             began = time.monotonic()
-            run = Run(stage, name, documents, count)
+            run = Run(rig, name, documents, count)
             trial(run)
             yield f"{run.end()}, {time.monotonic() - began:.0f} s"
     if only == "head":
-        yield head(stage, documents, min(count, 4))
+        yield head(rig, documents, min(count, 4))
     if only in ("", "batches"):
-        yield batches(stage, documents)
+        yield batches(rig, documents)
 
 
 def main() -> None:
@@ -242,9 +242,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=12)
     parser.add_argument("--only", default="")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, EngineRig(Path(folder) / "bench", speed=None) as stage:
-        stage.engine()
-        for line in results(stage, given.documents, given.workers, given.only):
+    with tempfile.TemporaryDirectory() as folder, EngineRig(Path(folder) / "bench", speed=None) as rig:
+        rig.engine()
+        for line in results(rig, given.documents, given.workers, given.only):
             print(f"{line}, load average {os.getloadavg()[0]:.1f}", flush=True)
 
 

@@ -36,13 +36,13 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def asked(stage: EngineRig, seconds: float, tag: str) -> list[float]:
+def asked(rig: EngineRig, seconds: float, tag: str) -> list[float]:
     """How long single documents take, ms, one each quarter of a second."""
     took: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.monotonic()
-        stage.extract(f"live-{tag}-{len(took)}")
+        rig.extract(f"live-{tag}-{len(took)}")
         took.append((time.monotonic() - began) * 1000)
         time.sleep(EVERY_S)
     return sorted(took)
@@ -59,24 +59,24 @@ def main() -> None:
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        EngineRig(Path(folder) / "bench", speed=None, settings={"store.texts": "none"}) as stage,
+        EngineRig(Path(folder) / "bench", speed=None, settings={"store.texts": "none"}) as rig,
     ):
-        stage.engine()
-        path = stage.root / "documents.jsonl"
+        rig.engine()
+        path = rig.root / "documents.jsonl"
         with path.open("w") as out:
             for number in range(given.documents):
                 out.write(json.dumps({"id": f"f/{number}", "text": SHORT.format(number)}) + "\n")
-        print(f"single documents without a back-fill: {shown(asked(stage, 20, 'alone'))}", flush=True)
+        print(f"single documents without a back-fill: {shown(asked(rig, 20, 'alone'))}", flush=True)
         words = ["load", "--json", "--method", "frequency", "--as", "backfill", "--on", f"local:{given.workers}"]
-        load = subprocess.Popen([*COMMAND, *stage._where, *words, str(path)], stdout=subprocess.PIPE, text=True)
+        load = subprocess.Popen([*COMMAND, *rig._where, *words, str(path)], stdout=subprocess.PIPE, text=True)
         began, took, number = time.monotonic(), [], 0
         while load.poll() is None and time.monotonic() - began < given.seconds:
-            took += asked(stage, 15, f"with-{number}")
+            took += asked(rig, 15, f"with-{number}")
             number += 1
-            count = stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM document").fetchone()[0])
+            count = rig.reader.read(lambda conn: conn.execute("SELECT count(*) FROM document").fetchone()[0])
             crew = [f"{rss_mb(pid):.0f}" for pid in children(load.pid)]
             print(
-                f"{time.monotonic() - began:5.0f} s  {count:9,} documents  engine {rss_mb(stage.pid):.0f} MB, command "
+                f"{time.monotonic() - began:5.0f} s  {count:9,} documents  engine {rss_mb(rig.pid):.0f} MB, command "
                 f"{rss_mb(load.pid):.0f} MB, workers {' '.join(crew)} MB, load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )

@@ -83,20 +83,20 @@ def cpu_s(pid: int) -> float:
 
 
 def measure(
-    stage: EngineRig, way: Callable[[str, list[dict[str, str]]], None], documents: list[dict[str, str]], clients: int
+    rig: EngineRig, way: Callable[[str, list[dict[str, str]]], None], documents: list[dict[str, str]], clients: int
 ) -> tuple[float, float, float]:
     """Documents a second, the engine's CPU in ms a document, the share of the machine that stayed idle."""
-    address = stage.view.engine.address
+    address = rig.view.engine.address
     parts = [documents[n::clients] for n in range(clients)]
     threads = [threading.Thread(target=way, args=(address, part)) for part in parts]
-    cpu, idle, began = cpu_s(stage.pid), idle_s(), time.perf_counter()
+    cpu, idle, began = cpu_s(rig.pid), idle_s(), time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     took = time.perf_counter() - began
     cores = os.cpu_count() or 1
-    return len(documents) / took, (cpu_s(stage.pid) - cpu) / len(documents) * 1000, (idle_s() - idle) / took / cores
+    return len(documents) / took, (cpu_s(rig.pid) - cpu) / len(documents) * 1000, (idle_s() - idle) / took / cores
 
 
 def main() -> None:
@@ -110,16 +110,16 @@ def main() -> None:
         f"{given.documents:,} documents of {statistics.mean(map(len, made)):.0f} characters a round, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
     rates: dict[str, list[float]] = {"single": [], "batch": []}
-    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=None) as stage:
-        stage.engine()
-        batched(stage.view.engine.address, [{"id": f"warm/{n}", "text": text} for n, text in enumerate(made[:200])])
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=None) as rig:
+        rig.engine()
+        batched(rig.view.engine.address, [{"id": f"warm/{n}", "text": text} for n, text in enumerate(made[:200])])
         print(f"{'way':<8} {'clients':>7} {'docs/s':>8} {'CPU ms/doc':>11} {'idle':>6}")
         for round_ in range(given.rounds):
             for name, way, clients, count in (
                 ("single", single, given.clients, given.documents // 4), ("batch", batched, 2, given.documents),
             ):  # fmt: skip
                 documents = [{"id": f"{name}/{round_}/{n}", "text": text} for n, text in enumerate(made[:count])]
-                rate, cpu, idle = measure(stage, way, documents, clients)
+                rate, cpu, idle = measure(rig, way, documents, clients)
                 rates[name].append(rate)
                 print(f"{name:<8} {clients:>7} {rate:>8.0f} {cpu:>11.2f} {idle:>6.0%}")
     one, many = (statistics.median(rates[name]) for name in ("single", "batch"))

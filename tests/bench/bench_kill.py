@@ -13,15 +13,15 @@ from tests.engine.service.rig import EngineRig, kill_mid_write
 
 def main(rounds: int) -> None:
     acknowledged, restarts = 0, []
-    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root)) as stage:
-        stage.engine()
-        stage.climb(4)
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root)) as rig:
+        rig.engine()
+        rig.climb(4)
         for number in range(rounds):
-            acknowledged += kill_mid_write(stage)
+            acknowledged += kill_mid_write(rig)
             began = time.monotonic()
-            stage.engine()
+            rig.engine()
             restarts.append(time.monotonic() - began)
-            verified = stage.reader.read(log.verify)
+            verified = rig.reader.read(log.verify)
             assert verified.ok, verified.sentence
             print(f"\r{number + 1} of {rounds}", end="", file=sys.stderr)
         print(file=sys.stderr)

@@ -29,9 +29,9 @@ def document(number: int) -> DocumentWrite:
     )  # fmt: skip
 
 
-def fill(stage: EngineRig, count: int) -> None:
-    database.create(stage.folder)
-    conn = database.open_writer(stage.folder, "NORMAL")
+def fill(rig: EngineRig, count: int) -> None:
+    database.create(rig.folder)
+    conn = database.open_writer(rig.folder, "NORMAL")
     for start in range(0, count, 5000):
         conn.execute("BEGIN IMMEDIATE")
         documents.write(conn, [document(n) for n in range(start, min(count, start + 5000))])
@@ -57,14 +57,14 @@ def floor(path: Path) -> float:
 
 def main(count: int) -> None:
     times: dict[str, list[float]] = {name: [] for name in ("dry run", "restore", "undo", "served at once")}
-    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), None, {"llm.url": "http://127.0.0.1:9"}) as stage:
-        fill(stage, count)
-        floors = [floor(stage.folder.database) for _ in range(ROUNDS)]
-        stage.engine()
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), None, {"llm.url": "http://127.0.0.1:9"}) as rig:
+        fill(rig, count)
+        floors = [floor(rig.folder.database) for _ in range(ROUNDS)]
+        rig.engine()
 
         def timed(name: str, kind: str, **fields: object) -> dict[str, object]:
             began = time.perf_counter()
-            reply = stage.client.command(kind, timeout_s=60.0, **fields)  # type: ignore[arg-type]
+            reply = rig.client.command(kind, timeout_s=60.0, **fields)  # type: ignore[arg-type]
             times[name].append(time.perf_counter() - began)
             assert reply.ok, reply.sentence
             return reply.data
@@ -73,7 +73,7 @@ def main(count: int) -> None:
             assert timed("dry run", "restore", dry_run=True)["documents"] == count
             assert timed("restore", "restore")["documents"] == count
             began = time.perf_counter()
-            results = stage.reader.documents("plain")
+            results = rig.reader.documents("plain")
             times["served at once"].append(time.perf_counter() - began)
             assert results
             assert all(item.keywords[0].startswith("plain") for item in results)

@@ -82,19 +82,19 @@ def commits(rounds: int) -> tuple[list[float], list[float]]:
     spawn = multiprocessing.get_context("spawn")
     took: list[float] = []
     floor: list[float] = []
-    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=1.0) as stage:
-        stage.engine()
-        stage.climb(5)
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=1.0) as rig:
+        rig.engine()
+        rig.climb(5)
         ending = spawn.Event()
-        busy = spawn.Process(target=work, args=(stage.folder.path, ending))
+        busy = spawn.Process(target=work, args=(rig.folder.path, ending))
         busy.start()
         for _ in range(rounds):
-            assert stage.until(lambda: stage.view.engine.in_flight >= WORKERS // 2, 30)
-            result = stage.client.rollback("measured")
+            assert rig.until(lambda: rig.view.engine.in_flight >= WORKERS // 2, 30)
+            result = rig.client.rollback("measured")
             assert result.ok
-            took.append(stage.proof(result.request_id, recorded=True)["recorded_ms"])
+            took.append(rig.proof(result.request_id, recorded=True)["recorded_ms"])
             floor += fsyncs(Path(root))
-            assert stage.client.command("undo_rollback", epoch=stage.reader.state().epoch).ok
+            assert rig.client.command("undo_rollback", epoch=rig.reader.state().epoch).ok
         ending.set()
         busy.join(10)
         busy.kill()
@@ -106,24 +106,24 @@ def main(rounds: int, folder: str | None) -> None:
     measured: dict[str, list[float]] = {name: [] for name in ("key to the file gone", *TARGET_MS, "key to proof")}
     floor: list[float] = []
     cancelled = 0
-    with tempfile.TemporaryDirectory(dir=folder) as root, EngineRig(Path(root), speed=1.0) as stage:
-        stage.engine()
-        stage.climb(5)
+    with tempfile.TemporaryDirectory(dir=folder) as root, EngineRig(Path(root), speed=1.0) as rig:
+        rig.engine()
+        rig.climb(5)
         ending = spawn.Event()
         here, there = spawn.Pipe(duplex=False)
         helpers = [
-            spawn.Process(target=work, args=(stage.folder.path, ending)),
-            spawn.Process(target=route, args=(stage.folder.path, there, ending)),
+            spawn.Process(target=work, args=(rig.folder.path, ending)),
+            spawn.Process(target=route, args=(rig.folder.path, there, ending)),
         ]
         for helper in helpers:
             helper.start()
         wall = time.time() - machine_s()
         for _ in range(rounds):
-            assert stage.until(lambda: stage.view.engine.in_flight >= WORKERS // 2, 30)
+            assert rig.until(lambda: rig.view.engine.in_flight >= WORKERS // 2, 30)
             key = machine_s()
-            result = stage.client.rollback("measured")
+            result = rig.client.rollback("measured")
             t_armed, t_row = here.recv()
-            proof = stage.proof(result.request_id, recorded=True)
+            proof = rig.proof(result.request_id, recorded=True)
             assert result.ok
             assert not proof["overdue"]
             committed = key + proof["recorded_ms"] / 1000
@@ -137,7 +137,7 @@ def main(rounds: int, folder: str | None) -> None:
             measured["commit to a second process's routing"].append(max(0.0, t_row - committed) * 1000)
             measured["key to proof"].append(proof["effective_ms"])
             floor += fsyncs(Path(root))
-            reply = stage.client.command("undo_rollback", epoch=stage.reader.state().epoch)
+            reply = rig.client.command("undo_rollback", epoch=rig.reader.state().epoch)
             assert reply.ok, reply.sentence
         ending.set()
         for helper in helpers:

@@ -38,22 +38,22 @@ def http(rounds: int) -> None:
     made = bench_http.texts(4000)
     rates: dict[str, list[float]] = {"single": [], "batch": []}
     cost: dict[str, list[float]] = {"engine": [], "all": []}
-    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=None) as stage:
-        stage.engine()
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=None) as rig:
+        rig.engine()
         warm = [{"id": f"warm/{n}", "text": text} for n, text in enumerate(made[:400])]
-        bench_http.batched(stage.view.engine.address, warm)
+        bench_http.batched(rig.view.engine.address, warm)
         for turn in range(rounds):
             for name, way, clients, count in (
                 ("single", bench_http.single, 8, 1000),
                 ("batch", bench_http.batched, 2, 4000),
             ):
                 documents = [{"id": f"{name}/{turn}/{n}", "text": text} for n, text in enumerate(made[:count])]
-                before = own_s(stage.pid)
-                rate, cpu, _ = bench_http.measure(stage, way, documents, clients)
+                before = own_s(rig.pid)
+                rate, cpu, _ = bench_http.measure(rig, way, documents, clients)
                 rates[name].append(rate)
                 if name == "batch":
                     cost["all"].append(cpu)
-                    cost["engine"].append((own_s(stage.pid) - before) * 1000 / count)
+                    cost["engine"].append((own_s(rig.pid) - before) * 1000 / count)
     one, many = (statistics.median(rates[name]) for name in ("single", "batch"))
     own, whole = statistics.median(cost["engine"]), statistics.median(cost["all"])
     show(
@@ -79,11 +79,11 @@ def own_s(pid: int) -> float:
 def load(rounds: int) -> None:
     ways: dict[str, tuple[str, ...]] = {"load": (), "local:1": ("--on", "local:1"), "local:2": ("--on", "local:2")}
     rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
-    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root) / "bench", speed=None) as stage:
-        stage.engine()
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root) / "bench", speed=None) as rig:
+        rig.engine()
         for turn in range(max(1, rounds - 1)):
             for name, words in ways.items():
-                rows[name].append(bench_cluster.measure(stage, f"{name}-{turn}", 3000, *words))
+                rows[name].append(bench_cluster.measure(rig, f"{name}-{turn}", 3000, *words))
     middle = {
         name: [statistics.median(column) for column in zip(*several, strict=True)] for name, several in rows.items()
     }
@@ -106,9 +106,9 @@ def load(rounds: int) -> None:
 
 
 def leases(_: int) -> None:
-    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root) / "bench", speed=None) as stage:
-        stage.engine()
-        alone, held = bench_workers.idle(stage, LEASES)
+    with tempfile.TemporaryDirectory() as root, EngineRig(Path(root) / "bench", speed=None) as rig:
+        rig.engine()
+        alone, held = bench_workers.idle(rig, LEASES)
     show(f"{LEASES} idle leases", f"{held - alone:.1f} % of a core above {alone:.1f} %", "<= 5 %", held - alone <= 5)
 
 

@@ -46,25 +46,25 @@ def throttled(pids: Iterable[int], percent: int) -> Iterator[None]:
         group.rmdir()
 
 
-def watched(stage: EngineRig, seconds: float, act: Iterable[None]) -> tuple[list[str], str]:
+def watched(rig: EngineRig, seconds: float, act: Iterable[None]) -> tuple[list[str], str]:
     """What the log gains meanwhile, and the last sentence about lag on the way."""
-    before, lag = len(stage.kinds()), ""
+    before, lag = len(rig.kinds()), ""
     end = time.monotonic() + seconds
     for _ in act:
         with contextlib.suppress(Exception):  # a view that does not come in time is no finding
-            lag = next((why for why in stage.view.engine.problems if "own loop" in why), lag)
+            lag = next((why for why in rig.view.engine.problems if "own loop" in why), lag)
         if time.monotonic() > end:
             break
-    return stage.kinds()[before:], lag
+    return rig.kinds()[before:], lag
 
 
-def sent(stage: EngineRig, stop: threading.Event) -> None:
+def sent(rig: EngineRig, stop: threading.Event) -> None:
     """Documents over HTTP, as fast as they are answered."""
     number = 0
     while not stop.is_set():
         number += 1
         with contextlib.suppress(Exception):
-            stage.extract(f"live-{threading.get_ident()}-{number}")
+            rig.extract(f"live-{threading.get_ident()}-{number}")
 
 
 def ticks() -> Iterator[None]:
@@ -80,31 +80,31 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, RecordingLlm(slots=16, latency_ms=200) as llm:
         settings = {"llm.url": llm.url, "store.texts": "none"}
-        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as stage:
-            stage.engine()
-            stage.climb(4)
+        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as rig:
+            rig.engine()
+            rig.climb(4)
             stop = threading.Event()
-            clients = [threading.Thread(target=sent, args=(stage, stop), daemon=True) for _ in range(8)]
+            clients = [threading.Thread(target=sent, args=(rig, stop), daemon=True) for _ in range(8)]
             for client in clients:
                 client.start()
-            with throttled([stage.pid], given.percent):
-                made, lag = watched(stage, given.seconds, ticks())
+            with throttled([rig.pid], given.percent):
+                made, lag = watched(rig, given.seconds, ticks())
             stop.set()
             print(
                 f"engine at {given.percent} % of a core for {given.seconds:g} s, healthy service: decisions {made}; {lag!r}"
             )
             print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
-            stage.climb(4)
-            crew = Crew(stage, 4, 40_000)
+            rig.climb(4)
+            crew = Crew(rig, 4, 40_000)
             try:
                 crew.runs()
                 with throttled(crew.pids, given.percent):
-                    made, lag = watched(stage, given.seconds, ticks())
+                    made, lag = watched(rig, given.seconds, ticks())
                 print(
                     f"4 workers at {given.percent} % of a core together: decisions {made}; calls {llm.calls['calls']}"
                 )
                 print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
-                print(stage.cli("status").stdout)
+                print(rig.cli("status").stdout)
             finally:
                 crew.end()
 

@@ -51,22 +51,20 @@ def written(path: Path, documents: int) -> Path:
 class Crew:
     """`rollout load --on local:N` in the background, begun again with more documents when it has none left."""
 
-    def __init__(self, stage: EngineRig, workers: int, documents: int) -> None:
-        self._stage, self._workers, self._documents, self._loads = stage, workers, documents, 0
+    def __init__(self, rig: EngineRig, workers: int, documents: int) -> None:
+        self._rig, self._workers, self._documents, self._loads = rig, workers, documents, 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def runs(self) -> None:
         """Ensure that every worker is at work."""
         if self._process is None or self._process.poll() is not None:
             self._loads += 1
-            path = written(self._stage.root / f"load-{self._loads}.jsonl", self._documents)
+            path = written(self._rig.root / f"load-{self._loads}.jsonl", self._documents)
             words = ["load", "--json", "--method", "llm", "--on", f"local:{self._workers}", str(path)]
             self._process = subprocess.Popen(
-                [*COMMAND, *self._stage._where, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                [*COMMAND, *self._rig._where, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-        assert self._stage.until(
-            lambda: sum(w.state == "active" for w in self._stage.view.workers) >= self._workers, 60
-        )
+        assert self._rig.until(lambda: sum(w.state == "active" for w in self._rig.view.workers) >= self._workers, 60)
 
     @property
     def pids(self) -> list[int]:
@@ -80,19 +78,19 @@ class Crew:
             self._process.wait()
 
 
-def busy(stage: EngineRig, crew: Crew, llm: RecordingLlm, least: int) -> None:
+def busy(rig: EngineRig, crew: Crew, llm: RecordingLlm, least: int) -> None:
     """Up to the canary, every worker at work and several calls in flight."""
     until = time.monotonic() + 180
     while True:
         crew.runs()
-        stage.climb(2)
-        if stage.until(lambda: llm.calls["open"] >= least, 10):
+        rig.climb(2)
+        if rig.until(lambda: llm.calls["open"] >= least, 10):
             return
         assert time.monotonic() < until, llm.calls
 
 
 def lasts(
-    stage: EngineRig,
+    rig: EngineRig,
     crew: Crew,
     llm: RecordingLlm,
     wire: Wire,
@@ -103,38 +101,38 @@ def lasts(
     """Of each trial, in ms after the fall that `fall` brings about, and at least 0: the last call that is sent, and the
     last one that a worker ends. None may be sent or open after the proof."""
     for _ in range(trials):
-        busy(stage, crew, llm, least)
+        busy(rig, crew, llm, least)
         fell, proven = fall()
         time.sleep(SETTLE_S)
-        assert stage.until(lambda: llm.calls["open"] == 0, 30), llm.calls  # a crowded machine takes longer to settle
+        assert rig.until(lambda: llm.calls["open"] == 0, 30), llm.calls  # a crowded machine takes longer to settle
         after = wire.calls
         assert max(after["posted"], after["ended"]) < proven, (after, proven)
         yield tuple(max(0.0, after[which] - fell) * 1000 for which in ("posted", "ended"))  # type: ignore[misc]
 
 
-def rollback(stage: EngineRig) -> tuple[float, float]:
+def rollback(rig: EngineRig) -> tuple[float, float]:
     """When it was committed, which the engine alone knows, and when it was proven."""
     pressed, offset = machine_s(), time.monotonic() - machine_s()
-    made = stage.client.rollback("a trial")
+    made = rig.client.rollback("a trial")
     assert made.ok
-    proof = stage.proof(made.request_id, recorded=True)
+    proof = rig.proof(made.request_id, recorded=True)
     assert not proof["overdue"], proof
     return pressed + offset + proof["recorded_ms"] / 1000, pressed + offset + proof["effective_ms"] / 1000
 
 
-def removal(stage: EngineRig) -> tuple[float, float]:
-    stage.folder.armed.unlink()
+def removal(rig: EngineRig) -> tuple[float, float]:
+    rig.folder.armed.unlink()
     return time.monotonic(), math.inf
 
 
-def stopped(stage: EngineRig, crew: Crew, llm: RecordingLlm, stops: int, least: int) -> list[int]:
+def stopped(rig: EngineRig, crew: Crew, llm: RecordingLlm, stops: int, least: int) -> list[int]:
     """Calls that arrive after all workers were stopped for longer than their lease, with a rollback meanwhile, and woke."""
     late: list[int] = []
     for _ in range(stops):
-        busy(stage, crew, llm, least)
+        busy(rig, crew, llm, least)
         for pid in crew.pids:
             os.kill(pid, signal.SIGSTOP)
-        assert stage.client.rollback("while they are stopped").ok
+        assert rig.client.rollback("while they are stopped").ok
         time.sleep(LEASE_S + 0.2)
         before = llm.calls
         for pid in crew.pids:
@@ -144,14 +142,14 @@ def stopped(stage: EngineRig, crew: Crew, llm: RecordingLlm, stops: int, least: 
     return late
 
 
-def idle(stage: EngineRig, leases: int) -> tuple[float, float]:
+def idle(rig: EngineRig, leases: int) -> tuple[float, float]:
     """Percent of a core that the engine takes without leases, and with idle ones."""
 
     async def hold() -> float:
         keepers = [
             Keeper(
-                f"idle-{number}", lambda: EngineConnection(str(stage.folder.path)), SystemClock(),
-                lambda: WorkerIdentity(version(), stage.plan.digest), lambda: 0, lambda: None, lambda why: None,
+                f"idle-{number}", lambda: EngineConnection(str(rig.folder.path)), SystemClock(),
+                lambda: WorkerIdentity(version(), rig.plan.digest), lambda: 0, lambda: None, lambda why: None,
                 lambda: None, lambda why: None,
             )
             for number in range(leases)
@@ -165,9 +163,9 @@ def idle(stage: EngineRig, leases: int) -> tuple[float, float]:
         return used
 
     async def measured() -> float:
-        before = engine_s(stage.pid)
+        before = engine_s(rig.pid)
         await asyncio.sleep(IDLE_S)
-        return (engine_s(stage.pid) - before) / IDLE_S * 100
+        return (engine_s(rig.pid) - before) / IDLE_S * 100
 
     return asyncio.run(measured()), asyncio.run(hold())
 
@@ -185,13 +183,13 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, RecordingLlm() as llm, Wire(urlsplit(llm.url).port or 0) as wire:
         settings = {"llm.url": llm.url, "store.texts": "none"}
-        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as stage:
-            stage.engine()
-            crew = Crew(stage, given.workers, 40_000)
+        with EngineRig(Path(folder) / "bench", speed=None, settings=settings) as rig:
+            rig.engine()
+            crew = Crew(rig, given.workers, 40_000)
             try:
                 for name, trials, fall in (("rollback", given.trials, rollback), ("rm armed", given.armed, removal)):
                     late = (
-                        list(lasts(stage, crew, llm, wire, trials, lambda fall=fall: fall(stage), given.least))
+                        list(lasts(rig, crew, llm, wire, trials, lambda fall=fall: fall(rig), given.least))
                         if trials
                         else []
                     )  # type: ignore[misc]
@@ -200,13 +198,13 @@ def main() -> None:
                             print(shown(f"{name}, {given.workers} workers, {what}", [one[which] for one in late]))
                     print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
                 if given.stops:
-                    calls = stopped(stage, crew, llm, given.stops, given.least)
+                    calls = stopped(rig, crew, llm, given.stops, given.least)
                     print(f"calls after waking from a stop of {LEASE_S + 0.2:g} s: {sum(calls)} in {len(calls)} trials")
                     print(f"  load average {os.getloadavg()[0]:.1f}", flush=True)
             finally:
                 crew.end()
             if given.leases:
-                alone, held = idle(stage, given.leases)
+                alone, held = idle(rig, given.leases)
                 print(f"engine without leases {alone:.1f} % of a core, with {given.leases} idle ones {held:.1f} %")
     print(f"load average {os.getloadavg()[0]:.1f}")
 

@@ -27,7 +27,7 @@ from tests.engine.service.rig import QUIET, EngineRig
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """A store that `load` made, with no engine running."""
     root = tmp_path_factory.mktemp("place")
     with EngineRig(root, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as made:
@@ -38,43 +38,43 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
         yield made
 
 
-def test_load_starts_an_engine_for_its_duration_and_reports_it(stage: EngineRig) -> None:
-    done = stage.cli("load", str(stage.root / "docs"), "--json")
+def test_load_starts_an_engine_for_its_duration_and_reports_it(rig: EngineRig) -> None:
+    done = rig.cli("load", str(rig.root / "docs"), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frequency"] == 2
     assert "starting one for this load; it stops with it" in done.stderr
-    assert holders(stage.folder)[0] == []
-    assert not stage.folder.is_locked()
+    assert holders(rig.folder)[0] == []
+    assert not rig.folder.is_locked()
 
 
-def test_reading_needs_no_engine(stage: EngineRig) -> None:
-    stage.cli("load", "--resume", str(stage.root / "docs"))
+def test_reading_needs_no_engine(rig: EngineRig) -> None:
+    rig.cli("load", "--resume", str(rig.root / "docs"))
     for words in (
         ("query", "worker"),
         ("export", "--method", "frequency"),
         ("documents", "show", "backoff.md"),
         ("log",),
     ):
-        done = stage.cli(*words)
+        done = rig.cli(*words)
         assert (done.returncode, done.stderr) == (0, ""), words
-    assert "both methods' keywords" in stage.cli("analyze", "search-quality").stderr  # of the data, not of the engine
-    assert not stage.folder.is_locked()
+    assert "both methods' keywords" in rig.cli("analyze", "search-quality").stderr  # of the data, not of the engine
+    assert not rig.folder.is_locked()
 
 
-def test_an_engine_that_load_started_ends_when_load_is_killed(stage: EngineRig) -> None:
+def test_an_engine_that_load_started_ends_when_load_is_killed(rig: EngineRig) -> None:
     rows = [{"id": f"kill/{n}", "text": f"Paper ledgers list row {n} of the harbour tolls. " * 20} for n in range(5000)]
-    (stage.root / "many.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (rig.root / "many.jsonl").write_text("\n".join(map(json.dumps, rows)))
     command = [
         sys.executable,
         "-c",
         "from console.cli import main; main()",
         "--plan",
-        str(stage.plan_path),
+        str(rig.plan_path),
         "--store",
-        str(stage.folder.path),
+        str(rig.folder.path),
     ]
     loading = subprocess.Popen(
-        [*command, "load", "--verbose", str(stage.root / "many.jsonl")],
+        [*command, "load", "--verbose", str(rig.root / "many.jsonl")],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -83,78 +83,78 @@ def test_an_engine_that_load_started_ends_when_load_is_killed(stage: EngineRig) 
     loading.stdout.readline()
     loading.kill()
     loading.wait()
-    assert stage.until(lambda: not stage.folder.is_locked(), 30.0)
+    assert rig.until(lambda: not rig.folder.is_locked(), 30.0)
 
 
 # -- dry runs --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_dry_run_of_load_names_what_would_be_sent_and_makes_no_store(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, speed=None) as stage:
+    with EngineRig(tmp_path, speed=None) as rig:
         (tmp_path / "a.md").write_text("The worker pool retries.")
         (tmp_path / "b.bin").write_bytes(b"\0\1")
-        done = stage.cli("load", "--dry-run", "--json", "--root", str(tmp_path), str(tmp_path / "a.md"))
+        done = rig.cli("load", "--dry-run", "--json", "--root", str(tmp_path), str(tmp_path / "a.md"))
         assert json.loads(done.stdout)["documents"] == ["a.md"]
-        assert stage.cli("load", "--dry-run", str(tmp_path / "b.bin")).returncode == 1
-        assert not stage.folder.path.exists()
+        assert rig.cli("load", "--dry-run", str(tmp_path / "b.bin")).returncode == 1
+        assert not rig.folder.path.exists()
 
 
 def test_dry_runs_show_what_would_happen_and_change_nothing(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, QUIET) as stage:
-        stage.engine()
-        assert stage.cli("promote", "--to", "1", "--override", "--reason", "for a dry run").returncode == 0
-        assert stage.cli("promote", "--to", "2", "--override", "--reason", "for a dry run").returncode == 0
-        before = stage.reader.state()
-        promote = stage.cli("promote", "--to", "3", "--dry-run", "--override", "--reason", "only a dry run", "--json")
+    with EngineRig(tmp_path, QUIET) as rig:
+        rig.engine()
+        assert rig.cli("promote", "--to", "1", "--override", "--reason", "for a dry run").returncode == 0
+        assert rig.cli("promote", "--to", "2", "--override", "--reason", "for a dry run").returncode == 0
+        before = rig.reader.state()
+        promote = rig.cli("promote", "--to", "3", "--dry-run", "--override", "--reason", "only a dry run", "--json")
         assert json.loads(promote.stdout)["stage"] == 3
-        assert "gate is not open" in stage.cli("promote", "--to", "3", "--dry-run").stderr
-        assert "not stage 4" in stage.cli("promote", "--to", "4", "--dry-run").stderr
-        down = stage.cli("rollback", "--dry-run", "--json")
+        assert "gate is not open" in rig.cli("promote", "--to", "3", "--dry-run").stderr
+        assert "not stage 4" in rig.cli("promote", "--to", "4", "--dry-run").stderr
+        down = rig.cli("rollback", "--dry-run", "--json")
         assert json.loads(down.stdout)["percent_from"] == 1000
         assert json.loads(down.stdout)["percent_to"] == 0
         for number, why in ((3, "stage 3 is not below stage 2"), (9, "there is no stage 9; the stages are 0 to 5")):
-            would = stage.cli("rollback", "--to", str(number), "--dry-run")  # as the rollback: to 0 %, and why
+            would = rig.cli("rollback", "--to", str(number), "--dry-run")  # as the rollback: to 0 %, and why
             assert (would.returncode, f"to 0 %, because {why}." in would.stdout) == (0, True), would
-        assert stage.folder.armed.exists()
-        after = stage.reader.state()
+        assert rig.folder.armed.exists()
+        after = rig.reader.state()
         assert (after.rev, after.percent_bp) == (before.rev, before.percent_bp)
 
-        assert stage.cli("rollback", "--quiet").stdout == ""
-        assert "Would go from" in stage.cli("rollback", "--undo", "--dry-run").stdout
-        assert stage.reader.state().percent_bp == 0
+        assert rig.cli("rollback", "--quiet").stdout == ""
+        assert "Would go from" in rig.cli("rollback", "--undo", "--dry-run").stdout
+        assert rig.reader.state().percent_bp == 0
 
 
-def test_undoing_a_restore_has_a_dry_run(stage: EngineRig) -> None:
-    stage.cli("load", "--resume", str(stage.root / "docs"))
-    rev = stage.reader.state().rev
-    assert "no restore is in force" in stage.cli("restore", "--undo", "--dry-run").stderr
-    assert stage.reader.state().rev == rev
+def test_undoing_a_restore_has_a_dry_run(rig: EngineRig) -> None:
+    rig.cli("load", "--resume", str(rig.root / "docs"))
+    rev = rig.reader.state().rev
+    assert "no restore is in force" in rig.cli("restore", "--undo", "--dry-run").stderr
+    assert rig.reader.state().rev == rev
 
 
 # -- gate and wait ---------------------------------------------------------------------------------------------------------
 
 
 def test_gate_states_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, QUIET) as stage:
-        stage.engine()
-        shut = stage.cli("gate", "--json")
+    with EngineRig(tmp_path, QUIET) as rig:
+        rig.engine()
+        shut = rig.cli("gate", "--json")
         assert (shut.returncode, json.loads(shut.stdout)["open"]) == (1, False)
-        assert "[ ] All Phase 3 code merged" in stage.cli("gate").stdout
-        late = stage.cli("wait", "--for", "gate-open", "--timeout", "1s")
+        assert "[ ] All Phase 3 code merged" in rig.cli("gate").stdout
+        late = rig.cli("wait", "--for", "gate-open", "--timeout", "1s")
         assert (late.returncode, late.stdout) == (1, "")
         assert "not within 1s" in late.stderr
 
         def go_up() -> None:
             time.sleep(1.0)
-            stage.cli("promote", "--to", "1", "--override", "--reason", "while one waits")
+            rig.cli("promote", "--to", "1", "--override", "--reason", "while one waits")
 
         going = threading.Thread(target=go_up)
         going.start()
-        done = stage.cli("wait", "--for", "stage=1", "--timeout", "40s", "--json")
+        done = rig.cli("wait", "--for", "stage=1", "--timeout", "40s", "--json")
         going.join()
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["stage"] == 1
-    late = stage.cli("gate")  # what no engine judges is not open
+    late = rig.cli("gate")  # what no engine judges is not open
     assert late.returncode == 1
     assert "engine is not running" in late.stdout + late.stderr
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_waited_for_is_a_usage_error(text: str) -> None:
 # -- the shell -------------------------------------------------------------------------------------------------------------
 
 
-def complete(stage: EngineRig, *words: str) -> list[str]:
+def complete(rig: EngineRig, *words: str) -> list[str]:
     env = {
         **os.environ,
         "_ROLLOUT_COMPLETE": "bash_complete",
@@ -180,23 +180,23 @@ def complete(stage: EngineRig, *words: str) -> list[str]:
         env=env,
         capture_output=True,
         text=True,
-        cwd=stage.root,
+        cwd=rig.root,
     )
     assert done.stderr == ""
     return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
 
 
-def test_ids_complete_from_the_plan_and_the_store(stage: EngineRig) -> None:
-    stage.cli("load", "--resume", str(stage.root / "docs"))
-    at = ("--plan", str(stage.plan_path), "--store", str(stage.folder.path))
-    assert complete(stage, "triggers", "why", "error_c") == ["error_critical", "error_creep"]
-    assert "code_deployed" in complete(stage, *at, "sign", "code")
-    assert complete(stage, "rollback", "--to", "4") == ["4"]
-    assert complete(stage, "documents", "show", *at, "que") == ["queues.md"]
-    assert "stage=2" in complete(stage, "wait", "--for", "stage")
-    assert complete(stage, "plan", "adopt", "--stage", "4") == ["4"]
-    assert complete(stage, "--plan", "missing.toml", "triggers", "why", "err") == []
-    assert {"gate", "wait"} <= set(complete(stage, ""))
+def test_ids_complete_from_the_plan_and_the_store(rig: EngineRig) -> None:
+    rig.cli("load", "--resume", str(rig.root / "docs"))
+    at = ("--plan", str(rig.plan_path), "--store", str(rig.folder.path))
+    assert complete(rig, "triggers", "why", "error_c") == ["error_critical", "error_creep"]
+    assert "code_deployed" in complete(rig, *at, "sign", "code")
+    assert complete(rig, "rollback", "--to", "4") == ["4"]
+    assert complete(rig, "documents", "show", *at, "que") == ["queues.md"]
+    assert "stage=2" in complete(rig, "wait", "--for", "stage")
+    assert complete(rig, "plan", "adopt", "--stage", "4") == ["4"]
+    assert complete(rig, "--plan", "missing.toml", "triggers", "why", "err") == []
+    assert {"gate", "wait"} <= set(complete(rig, ""))
 
 
 def completions(group: click.Group, parent: click.Context | None = None) -> Iterator[tuple[str, list[str]]]:
@@ -234,8 +234,8 @@ def test_tab_prints_nothing_but_completions_where_there_is_no_plan(
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_takes_its_completion_script(stage: EngineRig, shell: str, tmp_path: Path) -> None:
-    script = stage.cli("completion", shell, "--quiet").stdout
+def test_each_shell_takes_its_completion_script(rig: EngineRig, shell: str, tmp_path: Path) -> None:
+    script = rig.cli("completion", shell, "--quiet").stdout
     assert "_ROLLOUT_COMPLETE" in script
     if program := shutil.which(shell):
         (tmp_path / "script").write_text(script)
@@ -243,10 +243,10 @@ def test_each_shell_takes_its_completion_script(stage: EngineRig, shell: str, tm
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_manual_page_names_every_verb_and_formats_without_a_warning(stage: EngineRig, tmp_path: Path) -> None:
+def test_the_manual_page_names_every_verb_and_formats_without_a_warning(rig: EngineRig, tmp_path: Path) -> None:
     from console.cli import VERBS
 
-    page = stage.cli("man").stdout
+    page = rig.cli("man").stdout
     for verb in VERBS:
         assert f".SS rollout {verb}".replace("-", "\\-") in page
     if shutil.which("groff"):
@@ -264,18 +264,16 @@ def test_the_manual_page_names_every_verb_and_formats_without_a_warning(stage: E
         ("triggers", "list", "--store", "S"),
     ],
 )
-def test_global_options_work_on_either_side_of_the_verb(
-    stage: EngineRig, tmp_path: Path, words: tuple[str, ...]
-) -> None:
+def test_global_options_work_on_either_side_of_the_verb(rig: EngineRig, tmp_path: Path, words: tuple[str, ...]) -> None:
     named = str(tmp_path / "named")
-    done = stage.cli(*(named if word == "S" else word for word in words))
+    done = rig.cli(*(named if word == "S" else word for word in words))
     assert done.returncode == 1
     assert f"There is no store in {named}." in done.stderr
 
 
-def test_backtest_takes_another_plan_by_either_name(stage: EngineRig) -> None:
+def test_backtest_takes_another_plan_by_either_name(rig: EngineRig) -> None:
     for name in ("--with", "--plan"):
-        assert "no such file" in stage.cli("triggers", "backtest", name, "absent.toml").stderr
+        assert "no such file" in rig.cli("triggers", "backtest", name, "absent.toml").stderr
 
 
 def test_init_without_answers_writes_nothing_and_names_the_way(tmp_path: Path) -> None:
@@ -288,18 +286,18 @@ def test_init_without_answers_writes_nothing_and_names_the_way(tmp_path: Path) -
     assert not file.exists()
 
 
-def test_init_takes_what_it_would_ask_as_options(stage: EngineRig, tmp_path: Path) -> None:
+def test_init_takes_what_it_would_ask_as_options(rig: EngineRig, tmp_path: Path) -> None:
     from engine.plan.load import load_plan
 
     file = tmp_path / "made.toml"
     given = ("--service", "tagger", "--llm-url", "http://llm:1", "--model", "m:1b", "--environment", "staging")
-    done = stage.cli("init", "--yes", *given, "--output", str(file), "--quiet")
+    done = rig.cli("init", "--yes", *given, "--output", str(file), "--quiet")
     assert (done.returncode, done.stdout) == (0, "")
     plan = load_plan(file)
     assert (plan.service, plan.environment, plan.llm.model) == ("tagger", "staging", "m:1b")
     assert (
         "Nothing was written"
-        in stage.cli("init", "--yes", "--llm-url", "nowhere", "--output", str(tmp_path / "x")).stderr
+        in rig.cli("init", "--yes", "--llm-url", "nowhere", "--output", str(tmp_path / "x")).stderr
     )
 
 
@@ -336,10 +334,10 @@ def test_a_row_is_written_before_the_next_one_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_export_writes_tables(stage: EngineRig) -> None:
-    stage.cli("load", "--resume", str(stage.root / "docs"))
-    rows = json.loads(stage.cli("export", "--method", "frequency").stdout)
-    lines = stage.cli("export", "--method", "frequency", "--format", "jsonl").stdout.splitlines()
-    table = list(csv.DictReader(stage.cli("export", "--method", "frequency", "--format", "csv").stdout.splitlines()))
+def test_export_writes_tables(rig: EngineRig) -> None:
+    rig.cli("load", "--resume", str(rig.root / "docs"))
+    rows = json.loads(rig.cli("export", "--method", "frequency").stdout)
+    lines = rig.cli("export", "--method", "frequency", "--format", "jsonl").stdout.splitlines()
+    table = list(csv.DictReader(rig.cli("export", "--method", "frequency", "--format", "csv").stdout.splitlines()))
     assert [json.loads(line) for line in lines] == rows
     assert [row["id"] for row in table] == [row["id"] for row in rows]

@@ -23,46 +23,46 @@ pytestmark = pytest.mark.anyio
 async def test_what_is_in_force_is_asked_of_the_engine(small_disk: Path) -> None:
     async with StubLlm() as stub:
         settings = {"llm.url": stub.url, "llm.model": stub.model}
-        with EngineRig(small_disk / "s", speed=None, settings=settings) as stage:
-            await asyncio.to_thread(seen, stage, small_disk)
+        with EngineRig(small_disk / "s", speed=None, settings=settings) as rig:
+            await asyncio.to_thread(seen, rig, small_disk)
 
 
-def seen(stage: EngineRig, disk: Path) -> None:
-    engine = stage.engine()
-    stage.climb(2)
-    stage.folder.drop_ballast()
+def seen(rig: EngineRig, disk: Path) -> None:
+    engine = rig.engine()
+    rig.climb(2)
+    rig.folder.drop_ballast()
     filler = fill(disk)
-    link = StoreLink(stage.folder, stage.plan)
-    still = stage.reader.engine_record().heartbeat
+    link = StoreLink(rig.folder, rig.plan)
+    still = rig.reader.engine_record().heartbeat
     time.sleep(7)  # longer than an engine may be silent
     fill(disk)
-    assert stage.reader.engine_record().heartbeat - still < 7  # the store stopped
+    assert rig.reader.engine_record().heartbeat - still < 7  # the store stopped
     snapshot = link.poll()
     assert snapshot.view is not None
     assert (snapshot.liveness.state, snapshot.view.effective_bp) == ("well", 1000)
-    shown = json.loads(stage.cli("status", "--json").stdout)
+    shown = json.loads(rig.cli("status", "--json").stdout)
     assert (shown["engine_state"], shown["effective_bp"]) == ("running", 1000)
-    assert "no LLM call is made" not in stage.cli("status").stdout
+    assert "no LLM call is made" not in rig.cli("status").stdout
 
     os.kill(engine.pid, signal.SIGSTOP)
     try:
-        done = stage.cli("status")
+        done = rig.cli("status")
         assert "does not answer" in done.stdout
         assert "no LLM call is made" not in done.stdout
-        taken = json.loads(stage.cli("metrics", "snapshot").stdout)
+        taken = json.loads(rig.cli("metrics", "snapshot").stdout)
         assert (taken["engine"], taken["current_rollout_percentage"]) == ("frozen", 10)
         snapshot = link.poll()
         assert snapshot.view is not None
         assert snapshot.view.effective_bp == 1000  # the last known state, labelled as such
         assert snapshot.liveness.state == "frozen"
-        new = StoreLink(stage.folder, stage.plan).poll()  # of a console opened now, which has the store's figures alone
+        new = StoreLink(rig.folder, rig.plan).poll()  # of a console opened now, which has the store's figures alone
         assert new.view is not None
         assert (new.liveness.state, new.view.effective_bp) == ("frozen", 1000)
         assert "NOT CERTAIN" in new.liveness.sentence
     finally:
         os.kill(engine.pid, signal.SIGCONT)
     filler.unlink()
-    stage.folder.lock.unlink()  # whoever infers from files sees no engine now; the engine goes to 0 % on its own
-    shown = json.loads(stage.cli("status", "--json").stdout)
+    rig.folder.lock.unlink()  # whoever infers from files sees no engine now; the engine goes to 0 % on its own
+    shown = json.loads(rig.cli("status", "--json").stdout)
     assert shown["engine_state"] == "running"
-    assert "not running" not in stage.cli("status").stdout
+    assert "not running" not in rig.cli("status").stdout

@@ -26,7 +26,7 @@ from tests.engine.service.rig import COMMAND, TEXT, EngineRig
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """In stage 1, where a person may ask for the LLM, with no server at its address."""
     root = tmp_path_factory.mktemp("load")
     with EngineRig(root, None, {"llm.url": "http://127.0.0.1:9"}) as made:
@@ -45,13 +45,11 @@ class Counted(Folder):
         return super().connect(timeout_s)
 
 
-def test_a_load_explains_why_the_llm_gave_nothing_and_that_resume_asks_again(stage: EngineRig) -> None:
+def test_a_load_explains_why_the_llm_gave_nothing_and_that_resume_asks_again(rig: EngineRig) -> None:
     rows = [{"id": f"why/{n}", "text": f"{TEXT} {n}"} for n in range(30)]
-    (stage.root / "why.jsonl").write_text(
-        "\n".join(map(json.dumps, [*rows, {"id": "why/short", "text": "Too short."}]))
-    )
+    (rig.root / "why.jsonl").write_text("\n".join(map(json.dumps, [*rows, {"id": "why/short", "text": "Too short."}])))
 
-    done = stage.cli("load", "--method", "llm", "--verbose", "why.jsonl")
+    done = rig.cli("load", "--method", "llm", "--verbose", "why.jsonl")
 
     assert (done.returncode, "30 as fallback" in done.stdout) == (0, True), done.stdout + done.stderr
     assert "connection refused" in done.stderr
@@ -60,14 +58,14 @@ def test_a_load_explains_why_the_llm_gave_nothing_and_that_resume_asks_again(sta
     )  # alike but for figures: one line
     assert "retry the documents that fell back, run the same command with --resume" in done.stderr
     assert "why/short: frequency (too short for the LLM)" in done.stdout
-    again = json.loads(stage.cli("load", "--method", "llm", "--resume", "--json", "why.jsonl").stdout)
+    again = json.loads(rig.cli("load", "--method", "llm", "--resume", "--json", "why.jsonl").stdout)
     assert again["unchanged"] == 0
     assert sum(again["fallbacks"].values()) == again["fallback"] == 30
 
 
-def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(stage: EngineRig) -> None:
-    folder = Counted(stage.folder.path)
-    client = EngineClient(folder, stage.plan)
+def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(rig: EngineRig) -> None:
+    folder = Counted(rig.folder.path)
+    client = EngineClient(folder, rig.plan)
 
     def extract(worker: int) -> None:
         for n in range(20):
@@ -80,11 +78,11 @@ def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(s
         one.join()
     assert folder.opened <= 4
 
-    os.kill(stage.pid, signal.SIGKILL)
-    assert stage.until(lambda: not stage.folder.is_locked())
+    os.kill(rig.pid, signal.SIGKILL)
+    assert rig.until(lambda: not rig.folder.is_locked())
     with pytest.raises(OSError, match=r"No such file|refused"):
         client.extract({"id": "kept/first", "text": TEXT})
-    stage.engine()
+    rig.engine()
     before = folder.opened
     assert client.extract({"id": "kept/again", "text": TEXT})[0] == 200
     assert folder.opened == before + 1
@@ -117,20 +115,20 @@ def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_p
     listening.close()
 
 
-def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(stage: EngineRig) -> None:
-    (stage.root / "long.txt").write_text("数据库连接池 " * 1_250_000)  # 22.5 MB; escaped as in JSON by habit, 46 MB
+def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(rig: EngineRig) -> None:
+    (rig.root / "long.txt").write_text("数据库连接池 " * 1_250_000)  # 22.5 MB; escaped as in JSON by habit, 46 MB
 
-    done = stage.cli("load", "--method", "frequency", "long.txt")
+    done = rig.cli("load", "--method", "frequency", "long.txt")
 
     assert "1 by frequency" in done.stdout, done.stderr
 
 
-def on_a_terminal(stage: EngineRig, *words: str) -> str:
+def on_a_terminal(rig: EngineRig, *words: str) -> str:
     """What the verb writes to a terminal 100 columns wide, sign for sign."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 100))
-    command = [*COMMAND, "--store", str(stage.folder.path), "--plan", str(stage.plan_path), *words]
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=stage.root)
+    command = [*COMMAND, "--store", str(rig.folder.path), "--plan", str(rig.plan_path), *words]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, cwd=rig.root)
     os.close(slave)
     output = b""
     with contextlib.suppress(OSError):  # as reading ends when the other side has closed
@@ -141,11 +139,11 @@ def on_a_terminal(stage: EngineRig, *words: str) -> str:
     return output.decode()
 
 
-def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(stage: EngineRig) -> None:
+def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(rig: EngineRig) -> None:
     rows = [{"id": f"bar/{n}", "text": f"{TEXT} {n}"} for n in range(400)]
-    (stage.root / "bar.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (rig.root / "bar.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
-    output = on_a_terminal(stage, "load", "--method", "frequency", "bar.jsonl")
+    output = on_a_terminal(rig, "load", "--method", "frequency", "bar.jsonl")
 
     assert "\r\x1b[Kload [#" in output
     assert "documents, " in output
@@ -153,44 +151,44 @@ def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(stage: EngineR
     assert output.count("\n") == 1
 
 
-def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(stage: EngineRig) -> None:
-    (stage.root / "bold.jsonl").write_text(json.dumps({"id": "bold", "title": "\x1b[31mred", "text": TEXT}))
-    assert stage.cli("load", "bold.jsonl").returncode == 0
+def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(rig: EngineRig) -> None:
+    (rig.root / "bold.jsonl").write_text(json.dumps({"id": "bold", "title": "\x1b[31mred", "text": TEXT}))
+    assert rig.cli("load", "bold.jsonl").returncode == 0
 
-    output = on_a_terminal(stage, "query", "worker pool red")
+    output = on_a_terminal(rig, "query", "worker pool red")
 
     assert "\x1b[1mworker pool\x1b[0m" in output
     assert not {"\x1b[2J", "\x1b[31m"} & set(re.findall(r"\x1b\[\w+", output))
 
 
-def test_a_document_is_shown_and_deleted_and_the_log_states_by_whom(stage: EngineRig, tmp_path: Path) -> None:
+def test_a_document_is_shown_and_deleted_and_the_log_states_by_whom(rig: EngineRig, tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "secret-plan.md").write_text("# A secret plan\n\n" + TEXT)
-    assert stage.cli("load", "--method", "frequency", str(tmp_path / "docs")).returncode == 0
-    shown = json.loads(stage.cli("documents", "show", "secret-plan.md", "--text", "--json").stdout)
+    assert rig.cli("load", "--method", "frequency", str(tmp_path / "docs")).returncode == 0
+    shown = json.loads(rig.cli("documents", "show", "secret-plan.md", "--text", "--json").stdout)
     assert (shown["title"], shown["method"], shown["text_kept"]) == ("A secret plan", "frequency", True)
     assert shown["updated"].endswith("Z")
     assert TEXT.strip() in shown["text"]
-    assert stage.cli("documents", "delete", "secret-plan.md", input="n\n").returncode == 1
-    deleted = stage.cli("documents", "delete", "secret-plan.md", "--yes")
+    assert rig.cli("documents", "delete", "secret-plan.md", input="n\n").returncode == 1
+    deleted = rig.cli("documents", "delete", "secret-plan.md", "--yes")
     assert (deleted.returncode, "deleted the document secret-plan.md" in deleted.stdout) == (0, True)
-    assert "There is no document 'secret-plan.md'" in stage.cli("documents", "show", "secret-plan.md").stderr
-    assert stage.cli("documents", "delete", "secret-plan.md", "--yes").returncode == 1
-    assert "No document has" in stage.cli("query", "secret plan").stdout
-    assert "deleted the document secret-plan.md" in stage.cli("log", "--kind", "delete").stdout
+    assert "There is no document 'secret-plan.md'" in rig.cli("documents", "show", "secret-plan.md").stderr
+    assert rig.cli("documents", "delete", "secret-plan.md", "--yes").returncode == 1
+    assert "No document has" in rig.cli("query", "secret plan").stdout
+    assert "deleted the document secret-plan.md" in rig.cli("log", "--kind", "delete").stdout
     for table, column in (("document", "id"), ("document_text", "document_id")):
-        left = stage.reader.read(
+        left = rig.reader.read(
             lambda conn, table=table, column=column: conn.execute(  # type: ignore[misc]
                 f"SELECT count(*) FROM {table} WHERE {column} = 'secret-plan.md'"
             ).fetchone()
         )
         assert left == (0,)
-    assert stage.cli("log", "--verify").returncode == 0
+    assert rig.cli("log", "--verify").returncode == 0
 
 
-def test_a_file_outside_the_root_is_refused_before_anything_is_loaded(stage: EngineRig, tmp_path: Path) -> None:
+def test_a_file_outside_the_root_is_refused_before_anything_is_loaded(rig: EngineRig, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out.md").write_text(TEXT)
-    ended = stage.cli("load", "--root", str(tmp_path / "in"), str(tmp_path / "out.md"))
+    ended = rig.cli("load", "--root", str(tmp_path / "in"), str(tmp_path / "out.md"))
     assert ended.returncode == 1
     assert "is not under the root" in ended.stderr

@@ -57,11 +57,11 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     root = tmp_path_factory.mktemp("people")
     with EngineRig(
         root, QUIET, {"stages[2].validation[0].run": "echo restarted; exit 0", "triggers[6].above": 7}
-    ) as stage:
-        stage.engine()
-        stage.climb(2)
-        assert stage.until(lambda: stage.view.stage == 2)
-        yield Shell(root, "--plan", str(stage.plan_path), "--store", str(stage.folder.path))
+    ) as rig:
+        rig.engine()
+        rig.climb(2)
+        assert rig.until(lambda: rig.view.stage == 2)
+        yield Shell(root, "--plan", str(rig.plan_path), "--store", str(rig.folder.path))
 
 
 def test_init_writes_what_check_accepts_asking_or_not(tmp_path: Path) -> None:

@@ -145,8 +145,8 @@ def test_check_and_serve_agree_on_an_address_that_everybody_may_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
-    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0"}) as stage:
-        served, checked = stage.cli("serve"), stage.cli("check", "--offline")
+    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0"}) as rig:
+        served, checked = rig.cli("serve"), rig.cli("check", "--offline")
     assert (served.returncode, checked.returncode) == (1, 1)
     assert served.stderr.strip() in checked.stdout
     assert "ROLLOUT_TOKEN" in served.stderr

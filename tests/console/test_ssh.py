@@ -30,10 +30,10 @@ SEPARATION = Path("/run/sshd")  # sshd wants this empty folder when it runs as r
 
 
 class Host:
-    """An sshd on loopback that lets this user in by key, with `rollout` on the PATH and the stage's plan."""
+    """An sshd on loopback that lets this user in by key, with `rollout` on the PATH and the rig's plan."""
 
-    def __init__(self, folder: Path, stage: EngineRig) -> None:
-        self.stage, self.folder = stage, folder
+    def __init__(self, folder: Path, rig: EngineRig) -> None:
+        self.rig, self.folder = rig, folder
         sshd.make_keys(folder)
         programs = folder / "bin"
         programs.mkdir()
@@ -42,8 +42,8 @@ class Host:
         given = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
-            "ROLLOUT_PLAN": str(stage.plan_path),
-            "ROLLOUT_STORE": str(stage.folder.path),
+            "ROLLOUT_PLAN": str(rig.plan_path),
+            "ROLLOUT_STORE": str(rig.folder.path),
             "XDG_STATE_HOME": str(folder / "state"),
             "LANG": "C.UTF-8",
         }
@@ -51,7 +51,7 @@ class Host:
         assert SSHD is not None
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stdout=log, stderr=log)
-        assert stage.until(lambda: sshd.listens(self.port), 30), (folder / "log").read_text()
+        assert rig.until(lambda: sshd.listens(self.port), 30), (folder / "log").read_text()
 
     def ssh(self, *words: str) -> list[str]:
         return sshd.command(self.folder, self.port, getpass.getuser(), *words)
@@ -107,9 +107,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     if made_here:
         SEPARATION.mkdir(mode=0o755)
     try:
-        with EngineRig(tmp_path_factory.mktemp("ssh"), speed=None) as stage:
-            stage.engine()
-            made = Host(tmp_path_factory.mktemp("sshd"), stage)
+        with EngineRig(tmp_path_factory.mktemp("ssh"), speed=None) as rig:
+            rig.engine()
+            made = Host(tmp_path_factory.mktemp("sshd"), rig)
             try:
                 yield made
             finally:
@@ -137,7 +137,7 @@ def test_the_log_has_the_address_that_a_person_came_from(host: Host) -> None:
 
 
 def test_a_dropped_line_leaves_the_engine_and_no_console_and_the_next_is_there_in_two_seconds(host: Host) -> None:
-    engine = host.stage.pid
+    engine = host.rig.pid
     took = []
     for _ in range(3):
         with host.attach() as terminal:
@@ -147,7 +147,7 @@ def test_a_dropped_line_leaves_the_engine_and_no_console_and_the_next_is_there_i
             assert consoles
             host.drop()
             assert terminal.ended(30)
-        assert host.stage.until(lambda of=consoles: not any(Path(f"/proc/{pid}").exists() for pid in of), 30)
+        assert host.rig.until(lambda of=consoles: not any(Path(f"/proc/{pid}").exists() for pid in of), 30)
         began = time.monotonic()
         with host.attach() as again:
             again.until("STAGE 0")
@@ -157,7 +157,7 @@ def test_a_dropped_line_leaves_the_engine_and_no_console_and_the_next_is_there_i
                 if again.ended(2):
                     break
             assert again.ended(30)
-        assert host.stage.pid == engine
+        assert host.rig.pid == engine
         if took[-1] < 2 * crowd():
             break
     assert min(took) < 2 * crowd(), took  # others' work on this machine is not the console's

@@ -18,7 +18,7 @@ from tests.engine.service.rig import COMMAND, EngineRig
 
 
 @pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineRig]:
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineRig]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with EngineRig(tmp_path / "place", speed=None) as made:
         text = made.plan_path.read_text().replace("[store]", '[store]   # ours\npath = "store"', 1)
@@ -28,14 +28,14 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineRig
         yield made
 
 
-def rollout(stage: EngineRig, *words: str) -> subprocess.CompletedProcess[str]:
+def rollout(rig: EngineRig, *words: str) -> subprocess.CompletedProcess[str]:
     """As a person in the plan's folder types it: without --store and --plan."""
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, cwd=stage.root, timeout=60)
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, cwd=rig.root, timeout=60)
 
 
-def old_store(stage: EngineRig) -> Folder:
+def old_store(rig: EngineRig) -> Folder:
     """A store of long ago beside the plan, of which nothing runs."""
-    old = Folder(stage.root / ".rollout")
+    old = Folder(rig.root / ".rollout")
     old.prepare()
     old.database.write_bytes(b"")
     old.prepare_armed_file("old")
@@ -53,44 +53,44 @@ SPELLINGS = (
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_broken_plan_rolls_back_the_store_it_last_ran_with(stage: EngineRig, spelling: str) -> None:
-    old = old_store(stage)
-    stage.plan_path.write_text(f"{spelling}\n[broken\n")
-    done = rollout(stage, "rollback", "--reason", "the plan is broken")
+def test_a_broken_plan_rolls_back_the_store_it_last_ran_with(rig: EngineRig, spelling: str) -> None:
+    old = old_store(rig)
+    rig.plan_path.write_text(f"{spelling}\n[broken\n")
+    done = rollout(rig, "rollback", "--reason", "the plan is broken")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Store: {stage.folder.path}" in done.stdout
-    assert stage.percent_bp == 0
-    assert not stage.folder.is_armed()
+    assert f"Store: {rig.folder.path}" in done.stdout
+    assert rig.percent_bp == 0
+    assert not rig.folder.is_armed()
     assert not old.is_armed()
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_without_a_memory_nothing_is_certified_and_every_armed_file_is_pulled(stage: EngineRig, spelling: str) -> None:
-    old = old_store(stage)
-    (stage.root / memory.BESIDE).unlink()
-    for path in (stage.root.parent / "state" / "rollout" / "plans").iterdir():
+def test_without_a_memory_nothing_is_certified_and_every_armed_file_is_pulled(rig: EngineRig, spelling: str) -> None:
+    old = old_store(rig)
+    (rig.root / memory.BESIDE).unlink()
+    for path in (rig.root.parent / "state" / "rollout" / "plans").iterdir():
         path.unlink()
-    stage.plan_path.write_text(f"{spelling}\n[broken\n")
-    done = rollout(stage, "rollback")
+    rig.plan_path.write_text(f"{spelling}\n[broken\n")
+    done = rollout(rig, "rollback")
     assert done.returncode == 1
     assert "NOT CERTAIN" in done.stderr
-    assert str(stage.folder.path) in done.stderr
+    assert str(rig.folder.path) in done.stderr
     assert "--store" in done.stderr
     assert not old.is_armed()
-    assert not stage.folder.is_armed()
-    assert stage.until(lambda: stage.percent_bp == 0, 10)
+    assert not rig.folder.is_armed()
+    assert rig.until(lambda: rig.percent_bp == 0, 10)
 
 
-def test_a_plan_that_names_another_store_than_the_engine_that_runs_under_it(stage: EngineRig) -> None:
-    text = stage.plan_path.read_text()
-    stage.plan_path.write_text(text.replace('path = "store"', 'path = "new-store"'))
-    done = rollout(stage, "status")
+def test_a_plan_that_names_another_store_than_the_engine_that_runs_under_it(rig: EngineRig) -> None:
+    text = rig.plan_path.read_text()
+    rig.plan_path.write_text(text.replace('path = "store"', 'path = "new-store"'))
+    done = rollout(rig, "status")
     assert done.returncode == 1
     assert "ANOTHER ENGINE" in done.stdout + done.stderr
-    done = rollout(stage, "rollback")
-    assert str(stage.folder.path) in done.stdout + done.stderr
-    assert stage.percent_bp == 0
-    assert not stage.folder.is_armed()
+    done = rollout(rig, "rollback")
+    assert str(rig.folder.path) in done.stdout + done.stderr
+    assert rig.percent_bp == 0
+    assert not rig.folder.is_armed()
 
 
 def test_the_memory_of_a_plan_is_of_that_plan_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,38 +108,38 @@ def test_the_memory_of_a_plan_is_of_that_plan_alone(tmp_path: Path, monkeypatch:
     assert memory.recall(plan) == (tmp_path / "a",)  # from the user's own folder
 
 
-def test_status_does_not_infer_from_files_that_no_engine_runs(stage: EngineRig) -> None:
-    stage.folder.lock.unlink()
-    done = rollout(stage, "status")
+def test_status_does_not_infer_from_files_that_no_engine_runs(rig: EngineRig) -> None:
+    rig.folder.lock.unlink()
+    done = rollout(rig, "status")
     assert "not running" not in done.stdout
-    os.kill(stage.processes[-1].pid, signal.SIGSTOP)
+    os.kill(rig.processes[-1].pid, signal.SIGSTOP)
     try:
         for gone in ((), ("engine.sock",), ("engine.sock", "lock")):
             for name in gone:
-                (stage.folder.path / name).unlink(missing_ok=True)
-            done = rollout(stage, "status")
+                (rig.folder.path / name).unlink(missing_ok=True)
+            done = rollout(rig, "status")
             assert done.returncode == 1
             assert "not running" not in done.stdout + done.stderr
             assert "does not answer" in done.stdout + done.stderr
-        done = rollout(stage, "rollback")
+        done = rollout(rig, "rollback")
         assert "No engine runs" not in done.stdout
-        assert stage.folder.has_intents()
+        assert rig.folder.has_intents()
     finally:
-        os.kill(stage.processes[-1].pid, signal.SIGCONT)
+        os.kill(rig.processes[-1].pid, signal.SIGCONT)
 
 
-def test_an_engine_that_has_ended_is_reported_to_have_ended(stage: EngineRig) -> None:
-    stage.processes[-1].kill()
-    stage.processes[-1].wait()
-    done = rollout(stage, "status")
+def test_an_engine_that_has_ended_is_reported_to_have_ended(rig: EngineRig) -> None:
+    rig.processes[-1].kill()
+    rig.processes[-1].wait()
+    done = rollout(rig, "status")
     assert done.returncode == 1
     assert "not running" in done.stdout
-    taken = json.loads(rollout(stage, "metrics", "snapshot").stdout)  # though its last heartbeat is a moment old
+    taken = json.loads(rollout(rig, "metrics", "snapshot").stdout)  # though its last heartbeat is a moment old
     assert (taken["engine"], taken["current_rollout_percentage"]) == ("not running", 0)
-    done = rollout(stage, "rollback")
+    done = rollout(rig, "rollback")
     assert done.returncode == 0, done.stderr
     assert "No engine runs" in done.stdout
-    assert f"Store: {stage.folder.path}" in done.stdout
+    assert f"Store: {rig.folder.path}" in done.stdout
 
 
 def _a_pipe(plan: Path) -> None:
@@ -218,21 +218,21 @@ def test_every_store_that_a_broken_plan_names_is_meant(
     assert tmp_path / "commented" not in store.others
 
 
-def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(stage: EngineRig) -> None:
-    stage.plan_path.rename(stage.root / "away.toml")
-    done = rollout(stage, "rollback")
+def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(rig: EngineRig) -> None:
+    rig.plan_path.rename(rig.root / "away.toml")
+    done = rollout(rig, "rollback")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Store: {stage.folder.path}" in done.stdout
-    assert stage.percent_bp == 0
-    assert not stage.folder.is_armed()
+    assert f"Store: {rig.folder.path}" in done.stdout
+    assert rig.percent_bp == 0
+    assert not rig.folder.is_armed()
 
 
-def test_a_planted_lock_stops_no_rollback(stage: EngineRig) -> None:
-    stage.processes[-1].kill()
-    stage.processes[-1].wait()
-    stage.folder.lock.unlink()
-    os.mkfifo(stage.folder.lock)
-    done = rollout(stage, "rollback", "--reason", "the lock is a pipe")
+def test_a_planted_lock_stops_no_rollback(rig: EngineRig) -> None:
+    rig.processes[-1].kill()
+    rig.processes[-1].wait()
+    rig.folder.lock.unlink()
+    os.mkfifo(rig.folder.lock)
+    done = rollout(rig, "rollback", "--reason", "the lock is a pipe")
     assert "Rolled back to 0 %" in done.stdout + done.stderr
-    assert stage.folder.has_intents()
-    assert not stage.folder.is_armed()
+    assert rig.folder.has_intents()
+    assert not rig.folder.is_armed()

@@ -98,9 +98,9 @@ def test_the_health_check_follows_the_engine(tmp_path: Path) -> None:
     assert match is not None
     command = json.loads(match.group(1))
     assert command[0] == "python"
-    with EngineRig(tmp_path, speed=None) as stage:
-        process = stage.engine()
-        script = command[-1].replace("http://127.0.0.1:8080", stage.view.engine.address)
+    with EngineRig(tmp_path, speed=None) as rig:
+        process = rig.engine()
+        script = command[-1].replace("http://127.0.0.1:8080", rig.view.engine.address)
         checked = [sys.executable, *command[1:-1], script]
         assert subprocess.run(checked, capture_output=True, check=False).returncode == 0
         process.terminate()

@@ -87,7 +87,7 @@ class Nginx:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     with pytest.MonkeyPatch.context() as patch, EngineRig(tmp_path_factory.mktemp("engine"), speed=None) as made:
         patch.setenv("ROLLOUT_TOKEN", TOKEN)
         made.engine()
@@ -95,11 +95,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
 
 
 @pytest.fixture(scope="module", params=["tcp", "socket"])
-def nginx(
-    stage: EngineRig, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Nginx]:
-    tcp = urlsplit(stage.view.engine.address).netloc
-    upstream = tcp if request.param == "tcp" else f"unix:{stage.folder.socket}"
+def nginx(rig: EngineRig, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    tcp = urlsplit(rig.view.engine.address).netloc
+    upstream = tcp if request.param == "tcp" else f"unix:{rig.folder.socket}"
     made = Nginx(tmp_path_factory.mktemp("nginx") / request.param, upstream)
     made.by_socket = request.param == "socket"  # type: ignore[attr-defined]
     try:
@@ -141,8 +139,8 @@ def test_without_the_token_nothing_is_open_and_a_browser_is_asked(nginx: Nginx) 
     assert headers["www-authenticate"].startswith("Basic ")
 
 
-def test_no_one_can_decide_through_the_proxy(nginx: Nginx, stage: EngineRig) -> None:
-    before = stage.reader.state().rev
+def test_no_one_can_decide_through_the_proxy(nginx: Nginx, rig: EngineRig) -> None:
+    before = rig.reader.state().rev
     for path in (
         "/v1/control/rollback",
         "/v1/control/promote",
@@ -152,7 +150,7 @@ def test_no_one_can_decide_through_the_proxy(nginx: Nginx, stage: EngineRig) -> 
     ):
         status, _, _ = nginx.ask("POST", path, {"reason": "x"}, **BEARER)
         assert status in (403, 404, 405), path
-    assert stage.reader.state().rev == before
+    assert rig.reader.state().rev == before
 
 
 def test_the_page_s_events_come_as_they_happen(nginx: Nginx) -> None:

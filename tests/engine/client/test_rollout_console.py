@@ -26,15 +26,15 @@ README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     with EngineRig(tmp_path_factory.mktemp("client"), speed=None) as made:
         made.engine()
         yield made
 
 
 @pytest.fixture(params=["tcp", "socket"])
-def url(stage: EngineRig, request: pytest.FixtureRequest) -> str:
-    return stage.view.engine.address if request.param == "tcp" else f"unix:{stage.folder.socket}"
+def url(rig: EngineRig, request: pytest.FixtureRequest) -> str:
+    return rig.view.engine.address if request.param == "tcp" else f"unix:{rig.folder.socket}"
 
 
 class Listener:
@@ -215,14 +215,14 @@ def test_behind_tls_an_authority_of_one_s_own_is_trusted_where_it_is_named(monke
     assert met() == 418
 
 
-def test_a_kept_connection_that_the_engine_closed_costs_nothing(stage: EngineRig) -> None:
-    with Client(stage.view.engine.address, timeout_s=20) as client:
+def test_a_kept_connection_that_the_engine_closed_costs_nothing(rig: EngineRig) -> None:
+    with Client(rig.view.engine.address, timeout_s=20) as client:
         client.extract("kept", TEXT)
-        stage.running().terminate()
-        stage.running().wait(20)
+        rig.running().terminate()
+        rig.running().wait(20)
         assert client.extract_or_none("kept", TEXT) is None
-        stage.engine()
-    with Client(stage.view.engine.address, timeout_s=20) as client:
+        rig.engine()
+    with Client(rig.view.engine.address, timeout_s=20) as client:
         assert client.extract("kept", TEXT).keywords
 
 
@@ -231,16 +231,16 @@ async def _both(url: str) -> list[Any]:
         return await asyncio.gather(*(client.extract(f"async/{n}", TEXT) for n in range(20)), client.batch([]))
 
 
-def test_the_asynchronous_client_asks_many_at_once(stage: EngineRig) -> None:
-    *made, none = asyncio.run(_both(stage.view.engine.address))
+def test_the_asynchronous_client_asks_many_at_once(rig: EngineRig) -> None:
+    *made, none = asyncio.run(_both(rig.view.engine.address))
     assert [one.id for one in made] == [f"async/{n}" for n in range(20)]
     assert none == []
 
 
-def test_a_forked_process_has_connections_of_its_own(stage: EngineRig) -> None:
+def test_a_forked_process_has_connections_of_its_own(rig: EngineRig) -> None:
     script = (
         "import os, sys\nfrom rollout_console import Client\n"
-        f"client = Client({stage.view.engine.address!r}, timeout_s=10)\nclient.extract('fork', {TEXT!r})\n"
+        f"client = Client({rig.view.engine.address!r}, timeout_s=10)\nclient.extract('fork', {TEXT!r})\n"
         "child = os.fork()\nmade = client.extract('fork', 'worker pool scheduler ' * 9)\n"
         "os._exit(0) if child == 0 else sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
@@ -248,13 +248,13 @@ def test_a_forked_process_has_connections_of_its_own(stage: EngineRig) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_readme_s_ten_lines_work_with_an_engine_and_without(stage: EngineRig) -> None:
+def test_the_readme_s_ten_lines_work_with_an_engine_and_without(rig: EngineRig) -> None:
     match = re.search(r"<!-- client -->\n```python\n(.*?)```", README, re.S)
     assert match is not None
     code = match.group(1)
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
     here: dict[str, Any] = {}
-    exec(code.replace("http://127.0.0.1:8080", stage.view.engine.address).replace("0.5", "10"), here)
+    exec(code.replace("http://127.0.0.1:8080", rig.view.engine.address).replace("0.5", "10"), here)
     assert "worker pool" in here["keywords_of"]("readme/a.md", TEXT)
     gone: dict[str, Any] = {}
     exec(code.replace("127.0.0.1:8080", "127.0.0.1:9"), gone)

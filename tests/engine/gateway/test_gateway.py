@@ -22,11 +22,11 @@ TOKEN = "token-of-the-test"
 
 
 class Gateway:
-    def __init__(self, stage: EngineRig, engine: str, *words: str, plan: str = "") -> None:
+    def __init__(self, rig: EngineRig, engine: str, *words: str, plan: str = "") -> None:
         self.port = free_port()
         self._where = ("--listen", f"127.0.0.1:{self.port}")
         self.process = subprocess.Popen(
-            [*COMMAND, "--plan", plan or str(stage.plan_path), "worker", "--engine", engine, *words, *self._where],
+            [*COMMAND, "--plan", plan or str(rig.plan_path), "worker", "--engine", engine, *words, *self._where],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -64,7 +64,7 @@ def llm() -> Iterator[Llm]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRig]:
     port = free_port()
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("ROLLOUT_TOKEN", TOKEN)
@@ -76,15 +76,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Engine
 
 
 @pytest.fixture(scope="module")
-def gateways(stage: EngineRig) -> Iterator[tuple[Gateway, Gateway]]:
+def gateways(rig: EngineRig) -> Iterator[tuple[Gateway, Gateway]]:
     """One that refuses without its engine, by TCP, and one that does not, by the store's socket."""
     both = (
-        Gateway(stage, f"http://127.0.0.1:{stage.plan.http.port}"),
-        Gateway(stage, str(stage.folder.path), "--without-engine", "frequency"),
+        Gateway(rig, f"http://127.0.0.1:{rig.plan.http.port}"),
+        Gateway(rig, str(rig.folder.path), "--without-engine", "frequency"),
     )
     try:
         for gateway in both:
-            assert stage.until(
+            assert rig.until(
                 lambda of=gateway: of.ready() and "Attached" in of.ask("GET", "/readyz")[1]["sentence"], 30
             )
         yield both
@@ -93,18 +93,18 @@ def gateways(stage: EngineRig) -> Iterator[tuple[Gateway, Gateway]]:
             gateway.end()
 
 
-def method_of(stage: EngineRig, name: str) -> str:
-    rows = stage.reader.read(lambda conn: conn.execute("SELECT method FROM document WHERE id = ?", (name,)).fetchall())
+def method_of(rig: EngineRig, name: str) -> str:
+    rows = rig.reader.read(lambda conn: conn.execute("SELECT method FROM document WHERE id = ?", (name,)).fetchall())
     return str(rows[0][0]) if rows else ""
 
 
-def test_what_a_gateway_answers_is_stored_and_is_evidence(stage: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
+def test_what_a_gateway_answers_is_stored_and_is_evidence(rig: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
     by_llm = 0
     for gateway, start in zip(gateways, (0, 20), strict=True):
         for number in range(start, start + 10):
             status, answer = gateway.extract(f"one-{number}")
             assert status == 200
-            assert method_of(stage, f"one-{number}") == answer["method"], "stored before it is answered"
+            assert method_of(rig, f"one-{number}") == answer["method"], "stored before it is answered"
             assert "stored" not in answer
             by_llm += answer["method"] == "llm"
         documents = [{"id": f"many-{number}", "text": f"{TEXT} {number}"} for number in range(start, start + 10)]
@@ -113,11 +113,11 @@ def test_what_a_gateway_answers_is_stored_and_is_evidence(stage: EngineRig, gate
         assert sorted(line["status"] for line in lines) == [*[200] * 10, 422]
         by_llm += sum(line["ok"] and line["method"] == "llm" for line in lines)
     assert by_llm > 4
-    assert stage.until(lambda: stage.view.error_rate.n == by_llm), "each is evidence, once"
-    assert len(stage.view.workers) == 2
+    assert rig.until(lambda: rig.view.error_rate.n == by_llm), "each is evidence, once"
+    assert len(rig.view.workers) == 2
 
 
-def test_a_gateway_gives_no_one_more_than_documents(stage: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
+def test_a_gateway_gives_no_one_more_than_documents(rig: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
     gateway = gateways[0]
     assert gateway.extract("refused", method="shadow")[0] == 422
     assert gateway.ask("POST", "/v1/extract", {"id": "x", "text": "y"}, token="wrong")[0] == 401
@@ -126,10 +126,10 @@ def test_a_gateway_gives_no_one_more_than_documents(stage: EngineRig, gateways: 
     assert gateway.ask("GET", "/healthz", token="")[0] == 200
 
 
-def test_garbage_does_not_fill_a_gateways_log(stage: EngineRig) -> None:
-    gateway = Gateway(stage, str(stage.folder.path))
+def test_garbage_does_not_fill_a_gateways_log(rig: EngineRig) -> None:
+    gateway = Gateway(rig, str(rig.folder.path))
     try:
-        assert stage.until(lambda: gateway.ready(), 30)
+        assert rig.until(lambda: gateway.ready(), 30)
         for number in range(100):
             with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client:
                 client.sendall(f"garbage {number}\r\n\r\n".encode())
@@ -141,10 +141,10 @@ def test_garbage_does_not_fill_a_gateways_log(stage: EngineRig) -> None:
         gateway.end()
 
 
-def test_another_plan_gets_no_lease_and_ends_with_a_sentence(stage: EngineRig) -> None:
-    other = stage.root / "other.toml"
-    other.write_text(stage.plan_path.read_text() + "\n# edited\n")
-    gateway = Gateway(stage, f"http://127.0.0.1:{stage.plan.http.port}", plan=str(other))
+def test_another_plan_gets_no_lease_and_ends_with_a_sentence(rig: EngineRig) -> None:
+    other = rig.root / "other.toml"
+    other.write_text(rig.plan_path.read_text() + "\n# edited\n")
+    gateway = Gateway(rig, f"http://127.0.0.1:{rig.plan.http.port}", plan=str(other))
     try:
         _, error = gateway.process.communicate(timeout=60)
         assert gateway.process.returncode == 1
@@ -154,8 +154,8 @@ def test_another_plan_gets_no_lease_and_ends_with_a_sentence(stage: EngineRig) -
         gateway.end()
 
 
-def test_a_rollback_is_obeyed_and_proven(stage: EngineRig, gateways: tuple[Gateway, Gateway], llm: Llm) -> None:
-    stage.climb(4)
+def test_a_rollback_is_obeyed_and_proven(rig: EngineRig, gateways: tuple[Gateway, Gateway], llm: Llm) -> None:
+    rig.climb(4)
     answers: list[tuple[int, Any]] = []
     ending = threading.Event()
 
@@ -169,12 +169,12 @@ def test_a_rollback_is_obeyed_and_proven(stage: EngineRig, gateways: tuple[Gatew
     for thread in threads:
         thread.start()
     try:
-        assert stage.until(lambda: sum(answer["method"] == "llm" for _, answer in list(answers)) > 3)
-        made = stage.client.rollback("a test")
-        proof = stage.proof(made.request_id, recorded=True)
+        assert rig.until(lambda: sum(answer["method"] == "llm" for _, answer in list(answers)) > 3)
+        made = rig.client.rollback("a test")
+        proof = rig.proof(made.request_id, recorded=True)
         calls = llm.counters["calls"]
         count = len(answers)
-        assert stage.until(lambda: len(answers) > count + 20), "documents are extracted as before"
+        assert rig.until(lambda: len(answers) > count + 20), "documents are extracted as before"
     finally:
         ending.set()
         for thread in threads:
@@ -183,36 +183,36 @@ def test_a_rollback_is_obeyed_and_proven(stage: EngineRig, gateways: tuple[Gatew
     assert proof["workers"] >= 2
     assert llm.counters["calls"] == calls, "no call after the proof"
     assert {status for status, _ in answers} == {200}
-    assert all(method_of(stage, answer["id"]) == answer["method"] for _, answer in answers)
+    assert all(method_of(rig, answer["id"]) == answer["method"] for _, answer in answers)
 
 
 def test_without_the_engine_a_gateway_explains_what_it_does_and_comes_back(
-    stage: EngineRig, gateways: tuple[Gateway, Gateway]
+    rig: EngineRig, gateways: tuple[Gateway, Gateway]
 ) -> None:
     strict, alone = gateways
-    engine = stage.running()
+    engine = rig.running()
     engine.kill()
     engine.wait()
-    assert stage.until(lambda: not strict.ready(), 30)
+    assert rig.until(lambda: not strict.ready(), 30)
     status, answer = strict.extract("lost")
     assert status == 503
     assert answer["code"] == "store"
     assert "the engine does not answer" in answer["sentence"]
     assert answer["retry_after_s"] > 0
-    assert stage.until(lambda: alone.extract("kept")[1].get("stored") is False, 30)
+    assert rig.until(lambda: alone.extract("kept")[1].get("stored") is False, 30)
     status, answer = alone.extract("kept")
     assert (status, answer["method"], answer["stored"]) == (200, "frequency", False)
     assert answer["keywords"]
     assert alone.ready()
     assert strict.ask("GET", "/healthz")[0] == 200
-    stage.engine()
+    rig.engine()
     for gateway, name in ((strict, "lost"), (alone, "kept")):
-        assert stage.until(lambda of=gateway: "Attached" in of.ask("GET", "/readyz")[1]["sentence"], 30)
+        assert rig.until(lambda of=gateway: "Attached" in of.ask("GET", "/readyz")[1]["sentence"], 30)
         assert gateway.extract(name)[0] == 200
-        assert method_of(stage, name) == "frequency"
+        assert method_of(rig, name) == "frequency"
 
 
-def test_it_ends_on_sigterm_after_what_it_has_accepted(stage: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
+def test_it_ends_on_sigterm_after_what_it_has_accepted(rig: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
     gateway, _ = gateways
     answers: list[tuple[int, Any]] = []
     accepted = max(6, int(60 / crowd()))  # the time to finish them is fixed: more is cut on a crowded machine, rightly
@@ -223,11 +223,11 @@ def test_it_ends_on_sigterm_after_what_it_has_accepted(stage: EngineRig, gateway
 
     thread = threading.Thread(target=send)
     thread.start()
-    assert stage.until(lambda: method_of(stage, "last-0") != "")
+    assert rig.until(lambda: method_of(rig, "last-0") != "")
     os.kill(gateway.process.pid, signal.SIGTERM)
     thread.join(30)
     assert gateway.process.wait(30) == 0
     ((status, lines),) = answers
     assert status == 200
     assert [line["status"] for line in lines] == [200] * len(texts)
-    assert stage.until(lambda: len(stage.view.workers) == 1)
+    assert rig.until(lambda: len(rig.view.workers) == 1)

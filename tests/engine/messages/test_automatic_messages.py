@@ -17,36 +17,34 @@ def test_a_rollback_a_hold_and_the_daily_summary_arrive_with_their_evidence_and_
         addresses.write_text(f"team={mail.url}\n")
         addresses.chmod(0o600)
         soon = (datetime.now(UTC) + timedelta(minutes=20)).strftime("%H:%M")  # 20 s at 60 times the speed
-        with EngineRig(
-            tmp_path / "place", 60.0, {"notify.urls_file": str(addresses), "notify.daily_at": soon}
-        ) as stage:
-            engine = stage.engine()
+        with EngineRig(tmp_path / "place", 60.0, {"notify.urls_file": str(addresses), "notify.daily_at": soon}) as rig:
+            engine = rig.engine()
 
             def arrived(kind: str) -> list[str]:
                 return [str(m["Subject"]) for m in mail.box.mails if kind in str(m["Subject"])]
 
-            stage.climb(2)
-            assert stage.client.command("hold", reason="the owner is away").ok
+            rig.climb(2)
+            assert rig.client.command("hold", reason="the owner is away").ok
             # killed between a server's "taken" and the store's note of it, an engine sends once more: at least once, not at most
-            assert stage.until(lambda: any(d.state == "sent" for d in stage.reader.read(deliveries)), 40)
+            assert rig.until(lambda: any(d.state == "sent" for d in rig.reader.read(deliveries)), 40)
             assert len(arrived("HOLD")) == 1
-            assert stage.client.command("resume", epoch=stage.reader.state().epoch).ok
-            assert stage.client.command("rollback", reason="search is broken").ok
+            assert rig.client.command("resume", epoch=rig.reader.state().epoch).ok
+            assert rig.client.command("rollback", reason="search is broken").ok
             engine.kill()  # whatever was queued or not yet
             engine.wait()
-            stage.engine()
-            assert stage.until(lambda: len(arrived("ROLLBACK")) == 1, 40)
+            rig.engine()
+            assert rig.until(lambda: len(arrived("ROLLBACK")) == 1, 40)
             (body,) = [mail.box.text(at) for at, m in enumerate(mail.box.mails) if "ROLLBACK" in str(m["Subject"])]
             assert "search is broken" in body
             assert "rolled back from 10 % to 0 %" in body
-            stage.climb(2)
-            assert stage.until(lambda: len(arrived("metrics summary")) == 1, 60)
+            rig.climb(2)
+            assert rig.until(lambda: len(arrived("metrics summary")) == 1, 60)
             time.sleep(1.5)
             assert (len(arrived("ROLLBACK")), len(arrived("metrics summary"))) == (1, 1)
-            assert len(arrived("HOLD")) == len(stage.reader.log(1000, kind="hold"))  # a trigger may hold too
-            logged = [row.sentence for row in stage.reader.log(1000, kind="message")]
+            assert len(arrived("HOLD")) == len(rig.reader.log(1000, kind="hold"))  # a trigger may hold too
+            logged = [row.sentence for row in rig.reader.log(1000, kind="message")]
             assert not [sentence for sentence in logged if "went out" in sentence]
             assert sum("message rollback is queued" in sentence for sentence in logged) == 1
             assert sum("message rollback was delivered" in sentence for sentence in logged) == 1
-            states = {d.message: d.state for d in stage.reader.read(deliveries)}
+            states = {d.message: d.state for d in rig.reader.read(deliveries)}
             assert states["rollback"] == states["hold"] == states["daily_summary"] == "sent"

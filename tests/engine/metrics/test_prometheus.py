@@ -80,7 +80,7 @@ class Prometheus:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     settings = {"http.host": "0.0.0.0", "http.metrics": "open"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROLLOUT_TOKEN", "a-token-of-the-test")
@@ -91,13 +91,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
 
 
 @pytest.fixture(scope="module")
-def target(stage: EngineRig) -> str:
-    return f"{own_address()}:{urllib.parse.urlsplit(stage.view.engine.address).port}"
+def target(rig: EngineRig) -> str:
+    return f"{own_address()}:{urllib.parse.urlsplit(rig.view.engine.address).port}"
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory, stage: EngineRig, target: str) -> Iterator[Prometheus]:
-    rules = alert_rules(stage.plan.triggers, stage.plan.trigger_settings)
+def prometheus(tmp_path_factory: pytest.TempPathFactory, rig: EngineRig, target: str) -> Iterator[Prometheus]:
+    rules = alert_rules(rig.plan.triggers, rig.plan.trigger_settings)
     made = Prometheus(tmp_path_factory.mktemp("server"), target, rules)
     try:
         made.until("up == 1")
@@ -108,20 +108,20 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, stage: EngineRig, targe
 
 
 def test_the_scraper_reads_metrics_without_a_token_and_nothing_else(
-    stage: EngineRig, target: str, prometheus: Prometheus
+    rig: EngineRig, target: str, prometheus: Prometheus
 ) -> None:
-    assert prometheus.until("rollout_info")[0]["metric"]["service"] == stage.plan.service
+    assert prometheus.until("rollout_info")[0]["metric"]["service"] == rig.plan.service
     for path in ("/v1/status", "/v1/decisions", "/openapi.json"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"http://{target}{path}", timeout=5)
         assert refused.value.code == 401
 
 
-def test_every_query_of_the_dashboard_runs_and_has_figures(stage: EngineRig, prometheus: Prometheus) -> None:
+def test_every_query_of_the_dashboard_runs_and_has_figures(rig: EngineRig, prometheus: Prometheus) -> None:
     for number in range(60):
-        stage.extract(f"prometheus/{number}", f"{TEXT} {number % 20}")
+        rig.extract(f"prometheus/{number}", f"{TEXT} {number % 20}")
     prometheus.until('rollout_extraction_seconds_count{arm="treatment"} >= 5')
-    made = dashboard(stage.plan, "http://x")
+    made = dashboard(rig.plan, "http://x")
     empty = []
     for panel in made["panels"]:
         for asked in panel.get("targets", []):
@@ -138,7 +138,7 @@ def test_every_query_of_the_dashboard_runs_and_has_figures(stage: EngineRig, pro
     prometheus.query(changes)
 
 
-def test_prometheus_keeps_the_exemplars_of_requests(stage: EngineRig, target: str, prometheus: Prometheus) -> None:
+def test_prometheus_keeps_the_exemplars_of_requests(rig: EngineRig, target: str, prometheus: Prometheus) -> None:
     name = uuid.uuid4().hex
     request = urllib.request.Request(
         f"http://{target}/v1/extract",
@@ -170,7 +170,7 @@ def test_the_alert_rules_are_loaded_and_healthy(prometheus: Prometheus) -> None:
     assert {rule["health"] for rule in group["rules"]} <= {"ok", "unknown"}
 
 
-def test_the_decisions_of_the_annotations_are_served(stage: EngineRig, target: str) -> None:
+def test_the_decisions_of_the_annotations_are_served(rig: EngineRig, target: str) -> None:
     url = f"http://{target}/v1/decisions?from={int((time.time() - 86_400) * 1000)}&to={int((time.time() + 9e7) * 1000)}&kind=promote"
     request = urllib.request.Request(url, headers={"Authorization": "Bearer a-token-of-the-test"})
     with urllib.request.urlopen(request, timeout=5) as answer:

@@ -21,16 +21,16 @@ from tests.engine.service.rig import EngineRig
 
 
 def test_the_calendar_of_a_kept_rehearsal_never_runs_backwards(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, speed=3600.0) as stage:
-        first = stage.engine()
-        began = stage.view.at
-        assert stage.until(lambda: stage.view.at > began + 7200)
+    with EngineRig(tmp_path, speed=3600.0) as rig:
+        first = rig.engine()
+        began = rig.view.at
+        assert rig.until(lambda: rig.view.at > began + 7200)
         first.terminate()
         assert first.wait(15) == 0
-        ended = stage.view.at
-        stage.engine()
-        assert stage.until(lambda: stage.view.engine.pid != first.pid)
-        assert stage.view.at >= ended
+        ended = rig.view.at
+        rig.engine()
+        assert rig.until(lambda: rig.view.engine.pid != first.pid)
+        assert rig.view.at >= ended
 
 
 def test_a_kept_rehearsal_continues_under_its_own_plan(tmp_path: Path) -> None:

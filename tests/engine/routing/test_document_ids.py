@@ -23,13 +23,13 @@ PAIRS = (
 
 
 def test_ids_that_cleaning_would_make_one_stay_two_or_are_refused(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, QUIET) as stage:
-        stage.engine()
+    with EngineRig(tmp_path, QUIET) as rig:
+        rig.engine()
         for odd, plain in PAIRS:
             taken = {}
             for name in (plain, odd):
                 body = {"id": name, "text": f"{TEXT} {name.encode().hex()}"}
-                status, answer = stage.client.request("POST", "/v1/extract", body, 20.0)
+                status, answer = rig.client.request("POST", "/v1/extract", body, 20.0)
                 assert status in (200, 422), answer
                 if status == 200:
                     assert answer["id"] == name
@@ -38,7 +38,7 @@ def test_ids_that_cleaning_would_make_one_stay_two_or_are_refused(tmp_path: Path
                     assert "Nothing was stored" in answer["error"]
             assert plain in taken
             for name in taken:
-                result = stage.reader.document(name)
+                result = rig.reader.document(name)
                 assert result is not None
                 assert result.id == name
 

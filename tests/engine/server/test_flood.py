@@ -53,14 +53,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory, many_files: None) -> Iterat
 
 
 @pytest.fixture
-def stage(engine: EngineRig) -> EngineRig:
+def rig(engine: EngineRig) -> EngineRig:
     engine.climb(3)
     return engine
 
 
 class Flood:
-    def __init__(self, stage: EngineRig) -> None:
-        result = urlsplit(stage.view.engine.address)
+    def __init__(self, rig: EngineRig) -> None:
+        result = urlsplit(rig.view.engine.address)
         self._address = (result.hostname or "", result.port or 0)
         self.open: list[socket.socket] = []
 
@@ -81,21 +81,21 @@ class Flood:
 
 
 @pytest.fixture
-def flood(stage: EngineRig) -> Iterator[Flood]:
-    made = Flood(stage)
+def flood(rig: EngineRig) -> Iterator[Flood]:
+    made = Flood(rig)
     yield made
     made.close()
 
 
-def rolls_back(stage: EngineRig) -> float:
+def rolls_back(rig: EngineRig) -> float:
     """By the engine, over the unix socket, recorded; how long the best of three answers took."""
     took = []
     for _ in range(3):
         began = time.monotonic()
-        status, answer = stage.client.request("POST", "/v1/control/rollback", {"reason": "under a flood"}, 10.0)
+        status, answer = rig.client.request("POST", "/v1/control/rollback", {"reason": "under a flood"}, 10.0)
         took.append(time.monotonic() - began)
         assert status == 200, answer
-    assert stage.until(lambda: stage.percent_bp == 0, 5)
+    assert rig.until(lambda: rig.percent_bp == 0, 5)
     print(f"answered in {', '.join(f'{one * 1000:.0f}' for one in took)} ms")
     return min(took)
 
@@ -112,28 +112,28 @@ def memory_mb(pid: int) -> float:
     raise AssertionError("no such process")
 
 
-def test_under_fifteen_hundred_idle_connections(stage: EngineRig, flood: Flood) -> None:
+def test_under_fifteen_hundred_idle_connections(rig: EngineRig, flood: Flood) -> None:
     flood.connect(IDLE)
-    assert rolls_back(stage) < usual()
-    assert stage.client.request("GET", "/healthz")[0] == 200
-    assert len(os.listdir(f"/proc/{stage.pid}/fd")) < FEW_FILES - 100  # spare ones for the store and the socket
-    late = Flood(stage)
+    assert rolls_back(rig) < usual()
+    assert rig.client.request("GET", "/healthz")[0] == 200
+    assert len(os.listdir(f"/proc/{rig.pid}/fd")) < FEW_FILES - 100  # spare ones for the store and the socket
+    late = Flood(rig)
     late.connect(1, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 30.0)  # whoever asks something gets a place
     assert late.open[0].recv(100).startswith(b"HTTP/1.1 200")
     late.close()
-    assert "Too many open files" not in stage.folder.engine_log.read_text()
+    assert "Too many open files" not in rig.folder.engine_log.read_text()
 
 
-def test_under_bodies_that_never_end(stage: EngineRig, flood: Flood) -> None:
-    before = memory_mb(stage.pid)
+def test_under_bodies_that_never_end(rig: EngineRig, flood: Flood) -> None:
+    before = memory_mb(rig.pid)
     head = b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\n\r\n"
     flood.connect(20, head + b" " * 39_000_000)
-    assert rolls_back(stage) < usual()
-    assert memory_mb(stage.pid) - before < 400
-    assert stage.extract("a small one")["method"] == "frequency"
+    assert rolls_back(rig) < usual()
+    assert memory_mb(rig.pid) - before < 400
+    assert rig.extract("a small one")["method"] == "frequency"
 
 
-def test_headers_that_never_end_are_ended(stage: EngineRig, flood: Flood) -> None:
+def test_headers_that_never_end_are_ended(rig: EngineRig, flood: Flood) -> None:
     flood.connect(5, b"GET /healthz HTTP/1.1\r\nX-Slow: ")
     began = time.monotonic()
     answered = 0
@@ -147,7 +147,7 @@ def test_headers_that_never_end_are_ended(stage: EngineRig, flood: Flood) -> Non
     assert answered == 5
 
 
-def test_under_rubbish_and_the_log_stays_short(stage: EngineRig, flood: Flood) -> None:
+def test_under_rubbish_and_the_log_stays_short(rig: EngineRig, flood: Flood) -> None:
     """Three senders do not stop until the rollback is answered; by then each has sent two hundred times."""
     program = (
         "import os, select, socket, sys\nos.nice(10)\n"  # from elsewhere: not in the engine's way for a core
@@ -160,16 +160,16 @@ def test_under_rubbish_and_the_log_stays_short(stage: EngineRig, flood: Flood) -
         "    sent += 1\n"
         "    if sent == 200: print(sent, flush=True)\n"
     )
-    before = stage.folder.engine_log.stat().st_size
+    before = rig.folder.engine_log.stat().st_size
     command = [sys.executable, "-c", program, *map(str, flood._address)]
     senders = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(3)]
     try:
         assert [sender.stdout.readline() for sender in senders if sender.stdout] == [b"200\n"] * 3
-        assert rolls_back(stage) < usual()
+        assert rolls_back(rig) < usual()
     finally:
         for sender in senders:
             sender.communicate(timeout=60)
-    assert stage.folder.engine_log.stat().st_size - before < 50_000
+    assert rig.folder.engine_log.stat().st_size - before < 50_000
 
 
 # -- the parts ---------------------------------------------------------------------------------------------------------------

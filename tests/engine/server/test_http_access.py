@@ -29,7 +29,7 @@ COMPLAINT = {"kind": "complaint", "text": "wrong keywords", "id": "ticket-1"}
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     with EngineRig(tmp_path_factory.mktemp("door"), QUIET) as made:
         made.engine()
         yield made
@@ -45,10 +45,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
 
 
 def ask(
-    stage: EngineRig, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    rig: EngineRig, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, Any]]:
     """Over TCP, with exactly these headers."""
-    results = urlsplit(stage.view.engine.address)
+    results = urlsplit(rig.view.engine.address)
     connection = http.client.HTTPConnection(results.hostname or "", results.port, timeout=20)
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     connection.request(method, path, raw, {**({} if body is None else JSON), **(headers or {})})
@@ -82,8 +82,8 @@ def ask(
         ({"Content-Type": "application/json; charset=utf-8"}, 200),
     ],
 )
-def test_a_web_page_stores_no_document(stage: EngineRig, headers: dict[str, str], status: int) -> None:
-    results, output = ask(stage, "POST", "/v1/extract", DOCUMENT, headers)
+def test_a_web_page_stores_no_document(rig: EngineRig, headers: dict[str, str], status: int) -> None:
+    results, output = ask(rig, "POST", "/v1/extract", DOCUMENT, headers)
     assert results == status, output
     if status != 200:
         assert output["code"] in ("host", "origin", "content_type")
@@ -91,32 +91,32 @@ def test_a_web_page_stores_no_document(stage: EngineRig, headers: dict[str, str]
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/v1/status"])
-def test_a_page_that_points_its_name_here_reads_nothing(stage: EngineRig, path: str) -> None:
-    assert ask(stage, "GET", path)[0] == 200
-    assert ask(stage, "GET", path, headers={"Host": "evil.example"})[0] == 421
-    assert ask(stage, "GET", path, headers={"Origin": "http://evil.example"})[0] == 403
+def test_a_page_that_points_its_name_here_reads_nothing(rig: EngineRig, path: str) -> None:
+    assert ask(rig, "GET", path)[0] == 200
+    assert ask(rig, "GET", path, headers={"Host": "evil.example"})[0] == 421
+    assert ask(rig, "GET", path, headers={"Origin": "http://evil.example"})[0] == 403
 
 
-def test_the_host_in_a_whole_address_counts_and_the_header_does_not(stage: EngineRig) -> None:
-    assert ask(stage, "GET", "http://localhost/metrics", headers={"Host": "evil.example"})[0] == 200
-    assert ask(stage, "GET", "http://evil.example/metrics", headers={"Host": "localhost"})[0] == 421
-    assert ask(stage, "POST", "http://127.0.0.1:80/v1/extract", DOCUMENT)[0] == 200
+def test_the_host_in_a_whole_address_counts_and_the_header_does_not(rig: EngineRig) -> None:
+    assert ask(rig, "GET", "http://localhost/metrics", headers={"Host": "evil.example"})[0] == 200
+    assert ask(rig, "GET", "http://evil.example/metrics", headers={"Host": "localhost"})[0] == 421
+    assert ask(rig, "POST", "http://127.0.0.1:80/v1/extract", DOCUMENT)[0] == 200
 
 
 # -- complaints --------------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_token_complaints_over_tcp_are_refused_and_other_feedback_is_accepted(stage: EngineRig) -> None:
-    status, output = ask(stage, "POST", "/v1/feedback", COMPLAINT)
+def test_without_a_token_complaints_over_tcp_are_refused_and_other_feedback_is_accepted(rig: EngineRig) -> None:
+    status, output = ask(rig, "POST", "/v1/feedback", COMPLAINT)
     assert (status, output["code"]) == (403, "token")
-    assert "complaint" not in stage.kinds()
-    assert ask(stage, "POST", "/v1/feedback", {"kind": "rating", "value": 4, "document": "one"})[0] == 200
-    assert stage.client.command("feedback", **COMPLAINT).ok
+    assert "complaint" not in rig.kinds()
+    assert ask(rig, "POST", "/v1/feedback", {"kind": "rating", "value": 4, "document": "one"})[0] == 200
+    assert rig.client.command("feedback", **COMPLAINT).ok
 
 
-def test_complaints_of_one_user_are_limited_whatever_sources_they_name(stage: EngineRig) -> None:
+def test_complaints_of_one_user_are_limited_whatever_sources_they_name(rig: EngineRig) -> None:
     taken = [
-        stage.client.command("feedback", kind="complaint", text=str(n), source=f"visitor {n}", id=f"many-{n}")
+        rig.client.command("feedback", kind="complaint", text=str(n), source=f"visitor {n}", id=f"many-{n}")
         for n in range(80)
     ]
     assert sum(reply.ok for reply in taken) <= 60
@@ -165,10 +165,10 @@ def test_an_engine_whose_metrics_are_open_gives_them_under_another_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUT_TOKEN", TOKEN)
-    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.metrics": "open"}) as stage:
-        stage.engine()
-        assert ask(stage, "GET", "/metrics", headers={"Host": "staging.xze:8080"})[0] == 200
-        assert ask(stage, "GET", "/v1/status", headers={"Host": "127.0.0.1"})[0] == 401
+    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.metrics": "open"}) as rig:
+        rig.engine()
+        assert ask(rig, "GET", "/metrics", headers={"Host": "staging.xze:8080"})[0] == 200
+        assert ask(rig, "GET", "/v1/status", headers={"Host": "127.0.0.1"})[0] == 401
 
 
 def test_off_loopback_only_healthz_is_open_without_the_token() -> None:
@@ -203,18 +203,18 @@ def test_the_name_in_a_host_header(host: str, name: str) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened() -> None:
     # not in pytest's own folder, which another run of pytest closes
-    with tempfile.TemporaryDirectory(prefix="rollout-open-") as above, EngineRig(Path(above) / "open", QUIET) as stage:
-        stage.engine()
-        for path in (stage.folder.path, *stage.folder.path.parents):
+    with tempfile.TemporaryDirectory(prefix="rollout-open-") as above, EngineRig(Path(above) / "open", QUIET) as rig:
+        rig.engine()
+        for path in (rig.folder.path, *rig.folder.path.parents):
             if path.stat().st_mode & 0o005 != 0o005:
                 path.chmod(0o755)
-        stage.folder.socket.chmod(0o666)
+        rig.folder.socket.chmod(0o666)
 
         def connects(groups: tuple[int, ...] = ()) -> dict[str, Any]:
             def work() -> dict[str, Any]:
                 client = socket.socket(socket.AF_UNIX)
                 client.settimeout(30)
-                client.connect(str(stage.folder.socket))
+                client.connect(str(rig.folder.socket))
                 with contextlib.suppress(BrokenPipeError):  # it answers without having read, and may be done already
                     client.sendall(b"POST /v1/control/rollback HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
                 return {"answer": client.recv(4096).decode()}
@@ -222,12 +222,12 @@ def test_another_user_is_refused_on_the_socket_though_its_modes_were_opened() ->
             return as_nobody(work, groups)
 
         assert " 403 " in connects()["answer"], connects()
-        assert "rollback" not in stage.kinds()
-        stage.folder.path.chmod(0o2775)
+        assert "rollback" not in rig.kinds()
+        rig.folder.path.chmod(0o2775)
         assert " 403 " in connects()["answer"]  # the group's store, and not of the group
-        os.chown(stage.folder.path, -1, 4242)
+        os.chown(rig.folder.path, -1, 4242)
         assert " 200 " in connects((4242,))["answer"]
-        assert "rollback" in stage.kinds()
+        assert "rollback" in rig.kinds()
 
 
 # -- rubbish -----------------------------------------------------------------------------------------------------------------
@@ -310,8 +310,8 @@ def fits(status: int, output: bytes) -> bool:
     return status < 500 and b"Traceback" not in output and b"\x1b" not in output and b"\\u001b" not in output
 
 
-def test_rubbish_on_tcp_is_refused_with_a_sentence(stage: EngineRig) -> None:
-    results = urlsplit(stage.view.engine.address)
+def test_rubbish_on_tcp_is_refused_with_a_sentence(rig: EngineRig) -> None:
+    results = urlsplit(rig.view.engine.address)
     for path in ("/v1/extract", "/v1/feedback"):
         for body in [*BODIES, *map(rubbish, range(60))]:
             connection = http.client.HTTPConnection(results.hostname or "", results.port, timeout=20)
@@ -319,45 +319,45 @@ def test_rubbish_on_tcp_is_refused_with_a_sentence(stage: EngineRig) -> None:
             answer = connection.getresponse()
             assert fits(answer.status, answer.read()), (path, body[:300])
             connection.close()
-    assert "Traceback" not in stage.folder.engine_log.read_text()
+    assert "Traceback" not in rig.folder.engine_log.read_text()
 
 
-def test_rubbish_on_the_unix_socket_is_refused_with_a_sentence_and_does_not_act_on_a_terminal(stage: EngineRig) -> None:
+def test_rubbish_on_the_unix_socket_is_refused_with_a_sentence_and_does_not_act_on_a_terminal(rig: EngineRig) -> None:
     kinds = [*(kind for kind in REQUESTS if kind not in ("stop", "speed")), "rollback", "nonsense"]
     for number, kind in enumerate(kinds * 8):
         connection = http.client.HTTPConnection("x")
-        connection.sock = stage.folder.connect(20)
+        connection.sock = rig.folder.connect(20)
         who = ["", "5", "null", "[1,2,3]", "[" * 3000, '["a\\u001b[31m", "", ""]'][number % 6]
         connection.request("POST", f"/v1/control/{kind}", rubbish(number), {"X-Rollout-Actor": who})
         answer = connection.getresponse()
         assert fits(answer.status, answer.read()), (kind, rubbish(number))
         connection.close()
-    assert "Traceback" not in stage.folder.engine_log.read_text()
-    for row in stage.reader.log(2000):
+    assert "Traceback" not in rig.folder.engine_log.read_text()
+    for row in rig.reader.log(2000):
         assert (row.sentence + row.reason + row.actor).isprintable()
 
 
 def test_what_a_rollback_states_in_its_reason_does_not_keep_it_from_acting(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, QUIET) as stage:
-        stage.engine()
-        stage.climb(3)
+    with EngineRig(tmp_path, QUIET) as rig:
+        rig.engine()
+        rig.climb(3)
 
         def pushed() -> bool:
-            result = stage.client.rollback("why \ud800 \x1b[2J", seen="\udfff")
+            result = rig.client.rollback("why \ud800 \x1b[2J", seen="\udfff")
             assert result.ok
             return result.pushed
 
-        assert stage.until(pushed)  # a busy engine may miss the client's fifth of a second
-        assert stage.until(lambda: stage.percent_bp == 0)
-        assert stage.reader.log(1, kind="rollback")[0].reason.isprintable()
+        assert rig.until(pushed)  # a busy engine may miss the client's fifth of a second
+        assert rig.until(lambda: rig.percent_bp == 0)
+        assert rig.reader.log(1, kind="rollback")[0].reason.isprintable()
 
 
-def test_no_path_leads_elsewhere(stage: EngineRig) -> None:
+def test_no_path_leads_elsewhere(rig: EngineRig) -> None:
     """A redirect goes to the address that the Host header names."""
     paths = (*KNOWN, "/v1/feedback/", "/v1/extract/", "/v1/extract:batch/", "/v1/status/", "/metrics/", "/live/", "//")
     for path in (*paths, "/v1//status", "/v1/documents", "/v1/worker/x/", "/v1/control/rollback/", "/v1/status%2f"):
         for method in ("GET", "POST", "PUT", "OPTIONS", "TRACE", "FOO"):
-            status, _ = ask(stage, method, path, {} if method == "POST" else None)
+            status, _ = ask(rig, method, path, {} if method == "POST" else None)
             assert status in (200, 400, 401, 403, 404, 405, 422), (method, path)
 
 
@@ -383,8 +383,8 @@ def test_no_path_leads_elsewhere(stage: EngineRig) -> None:
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
     ],
 )
-def test_invalid_http_is_answered_once_and_closed(stage: EngineRig, raw: bytes) -> None:
-    results = urlsplit(stage.view.engine.address)
+def test_invalid_http_is_answered_once_and_closed(rig: EngineRig, raw: bytes) -> None:
+    results = urlsplit(rig.view.engine.address)
     with socket.create_connection((results.hostname, results.port), timeout=20) as client:
         output = b""
         try:
@@ -396,4 +396,4 @@ def test_invalid_http_is_answered_once_and_closed(stage: EngineRig, raw: bytes) 
     assert output == b"" or output.startswith((b"HTTP/1.1 4", b"HTTP/1.1 421")), output
     assert output.count(b"HTTP/1.1 ") <= 1
     assert b"Traceback" not in output
-    assert stage.client.request("GET", "/healthz")[0] == 200
+    assert rig.client.request("GET", "/healthz")[0] == 200

@@ -33,7 +33,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """In Preparation: everything by frequency. With a token."""
     with pytest.MonkeyPatch.context() as patch, EngineRig(tmp_path_factory.mktemp("api"), speed=None) as made:
         patch.setenv("ROLLOUT_TOKEN", TOKEN)
@@ -54,8 +54,8 @@ class HttpReply:
         return sorted(map(json.loads, self.raw.splitlines()), key=lambda line: line["index"])
 
 
-def ask(stage: EngineRig, method: str, path: str, body: Any = None, headers: Mapping[str, str] = BEARER) -> HttpReply:
-    url = urlsplit(stage.view.engine.address)
+def ask(rig: EngineRig, method: str, path: str, body: Any = None, headers: Mapping[str, str] = BEARER) -> HttpReply:
+    url = urlsplit(rig.view.engine.address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     connection.request(method, path, raw, {"Content-Type": "application/json", **headers})
@@ -68,39 +68,39 @@ def ask(stage: EngineRig, method: str, path: str, body: Any = None, headers: Map
 # -- batches ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_answers_every_document_once_and_a_bad_one_costs_the_others_nothing(stage: EngineRig) -> None:
+def test_a_batch_answers_every_document_once_and_a_bad_one_costs_the_others_nothing(rig: EngineRig) -> None:
     documents: list[Any] = [{"id": f"batch/{n}", "text": f"{TEXT} Number {n}."} for n in range(130)]
     documents[3] = {"id": "bad\x1bid", "text": TEXT}
     documents[50] = {"id": "no text"}
     documents[51] = {"id": "x", "text": TEXT, "method": "guess"}
     documents[129] = "a word"
-    output = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
+    output = ask(rig, "POST", "/v1/extract:batch", {"documents": documents})
     assert (output.status, output.headers["content-type"]) == (200, "application/x-ndjson")
     assert [line["index"] for line in output.lines] == list(range(130))
     bad = {line["index"]: (line["status"], line["code"]) for line in output.lines if not line["ok"]}
     assert bad == {3: (422, "document"), 50: (422, "fields"), 51: (422, "fields"), 129: (422, "fields")}
-    alone = ask(stage, "POST", "/v1/extract", {**documents[7], "id": "alone/7"}).json
+    alone = ask(rig, "POST", "/v1/extract", {**documents[7], "id": "alone/7"}).json
     assert output.lines[7]["keywords"] == alone["keywords"]
     assert output.lines[7]["ms"] > 0
     for line in output.raw.splitlines():
         msgspec.json.decode(line, type=wire.DocumentLine if b'"ok":true' in line else wire.ProblemLine)
-    assert ask(stage, "GET", "/v1/documents/batch/7").json["keywords"] == alone["keywords"]
+    assert ask(rig, "GET", "/v1/documents/batch/7").json["keywords"] == alone["keywords"]
 
 
 @pytest.mark.parametrize("documents", [[], [{"id": "a", "text": "b"}] * 1001, "x", None, {"a": 1}])
-def test_a_batch_of_none_of_too_many_or_of_another_shape_is_422(stage: EngineRig, documents: Any) -> None:
-    output = ask(stage, "POST", "/v1/extract:batch", {"documents": documents})
+def test_a_batch_of_none_of_too_many_or_of_another_shape_is_422(rig: EngineRig, documents: Any) -> None:
+    output = ask(rig, "POST", "/v1/extract:batch", {"documents": documents})
     assert (output.status, output.json["code"]) == (422, "fields")
 
 
-def test_a_client_that_leaves_a_batch_leaves_an_engine_that_works(stage: EngineRig) -> None:
-    url = urlsplit(stage.view.engine.address)
+def test_a_client_that_leaves_a_batch_leaves_an_engine_that_works(rig: EngineRig) -> None:
+    url = urlsplit(rig.view.engine.address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=60)
     body = json.dumps({"documents": [{"id": f"left/{n}", "text": TEXT * 5 + str(n)} for n in range(1000)]})
     connection.request("POST", "/v1/extract:batch", body, {"Content-Type": "application/json", **BEARER})
     connection.getresponse().read(100)
     connection.close()
-    assert ask(stage, "POST", "/v1/extract", {"id": "after", "text": TEXT}).status == 200
+    assert ask(rig, "POST", "/v1/extract", {"id": "after", "text": TEXT}).status == 200
 
 
 def children(pid: int) -> set[int]:
@@ -114,44 +114,44 @@ def children(pid: int) -> set[int]:
 
 def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
-    with warm.executed(), EngineRig(tmp_path, speed=None) as stage:  # its children are its own alone
-        process = stage.engine()
-        assert ask(stage, "POST", "/v1/extract:batch", {"documents": [{"id": "a", "text": TEXT}]}, {}).status == 200
+    with warm.executed(), EngineRig(tmp_path, speed=None) as rig:  # its children are its own alone
+        process = rig.engine()
+        assert ask(rig, "POST", "/v1/extract:batch", {"documents": [{"id": "a", "text": TEXT}]}, {}).status == 200
         beside = children(process.pid)
         assert beside or len(os.sched_getaffinity(0)) == 1
         process.kill()
         process.wait()
-        assert stage.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in beside), 30.0)
+        assert rig.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in beside), 30.0)
 
 
 # -- documents -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_document_is_read_and_deleted_with_the_token_alone(stage: EngineRig) -> None:
+def test_a_document_is_read_and_deleted_with_the_token_alone(rig: EngineRig) -> None:
     name = "a folder/ü & more?.md"
-    ask(stage, "POST", "/v1/extract", {"id": name, "text": TEXT})
+    ask(rig, "POST", "/v1/extract", {"id": name, "text": TEXT})
     path = f"/v1/documents/{quote(name)}"
     for method in ("GET", "DELETE"):
-        shut = ask(stage, method, path, headers={})
+        shut = ask(rig, method, path, headers={})
         assert (shut.status, shut.json["code"]) in ((401, "token"), (403, "token"))
-        assert ask(stage, method, path, headers={**BEARER, "Origin": "https://evil.example"}).status == 403
-    assert "text" not in ask(stage, "GET", path).json
-    assert ask(stage, "GET", f"{path}?text=1").json["text"].strip() == TEXT.strip()
-    assert ask(stage, "GET", path).json["updated"].endswith("Z")
-    assert ask(stage, "DELETE", path).status == 200
+        assert ask(rig, method, path, headers={**BEARER, "Origin": "https://evil.example"}).status == 403
+    assert "text" not in ask(rig, "GET", path).json
+    assert ask(rig, "GET", f"{path}?text=1").json["text"].strip() == TEXT.strip()
+    assert ask(rig, "GET", path).json["updated"].endswith("Z")
+    assert ask(rig, "DELETE", path).status == 200
     for method in ("GET", "DELETE"):
-        gone = ask(stage, method, path)
+        gone = ask(rig, method, path)
         assert (gone.status, gone.json["code"]) == (404, "no_document")
 
 
 def test_without_a_token_set_documents_are_not_read_over_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
-    with EngineRig(tmp_path, speed=None) as stage:
-        stage.engine()
-        assert ask(stage, "POST", "/v1/extract", {"id": "a", "text": TEXT}, {}).status == 200
-        shut = ask(stage, "GET", "/v1/documents/a", headers={})
+    with EngineRig(tmp_path, speed=None) as rig:
+        rig.engine()
+        assert ask(rig, "POST", "/v1/extract", {"id": "a", "text": TEXT}, {}).status == 200
+        shut = ask(rig, "GET", "/v1/documents/a", headers={})
         assert (shut.status, shut.json["code"]) == (403, "token")
-        assert stage.client.request("GET", "/v1/documents/a")[1]["id"] == "a"  # whoever may open the store's socket
+        assert rig.client.request("GET", "/v1/documents/a")[1]["id"] == "a"  # whoever may open the store's socket
 
 
 # -- errors, names, retries ------------------------------------------------------------------------------------------------
@@ -175,48 +175,46 @@ def test_without_a_token_set_documents_are_not_read_over_tcp(tmp_path: Path, mon
     ],
 )
 def test_every_error_is_json_with_a_code_and_the_request_s_name(
-    stage: EngineRig, method: str, path: str, body: bytes | None, status: int, code: str
+    rig: EngineRig, method: str, path: str, body: bytes | None, status: int, code: str
 ) -> None:
-    output = ask(stage, method, path, body, {**BEARER, "X-Request-Id": "mine-1"})
+    output = ask(rig, method, path, body, {**BEARER, "X-Request-Id": "mine-1"})
     assert (output.status, output.json["code"], output.headers["x-request-id"]) == (status, code, "mine-1")
     assert output.json["error"].rstrip().endswith((".", "...", "]"))
     msgspec.json.decode(output.raw, type=wire.Problem)
 
 
-def test_a_name_that_could_act_is_replaced(stage: EngineRig) -> None:
+def test_a_name_that_could_act_is_replaced(rig: EngineRig) -> None:
     for given in ("a b", "x" * 200, "é"):
-        name = ask(stage, "GET", "/healthz", headers={"X-Request-Id": given.encode().decode("latin-1")}).headers[
+        name = ask(rig, "GET", "/healthz", headers={"X-Request-Id": given.encode().decode("latin-1")}).headers[
             "x-request-id"
         ]
         assert re.fullmatch(r"[0-9a-f]{32}", name)
 
 
-def test_health_names_service_and_environment(stage: EngineRig) -> None:
-    output = ask(stage, "GET", "/healthz", headers={}).json
-    assert (output["ok"], output["service"], output["environment"]) == (True, stage.plan.service, "test")
+def test_health_names_service_and_environment(rig: EngineRig) -> None:
+    output = ask(rig, "GET", "/healthz", headers={}).json
+    assert (output["ok"], output["service"], output["environment"]) == (True, rig.plan.service, "test")
 
 
-def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(stage: EngineRig) -> None:
+def test_the_same_key_and_request_is_done_once_and_another_body_is_refused(rig: EngineRig) -> None:
     rating = {"kind": "rating", "value": 4, "document": "x"}
     key = {**BEARER, "Idempotency-Key": "k-1"}
-    first, again = (ask(stage, "POST", "/v1/feedback", rating, key) for _ in range(2))
+    first, again = (ask(rig, "POST", "/v1/feedback", rating, key) for _ in range(2))
     assert (first.status, again.raw) == (200, first.raw)
     assert again.headers["idempotency-replayed"] == "true"
-    other = ask(stage, "POST", "/v1/feedback", {**rating, "value": 1}, key)
+    other = ask(rig, "POST", "/v1/feedback", {**rating, "value": 1}, key)
     assert (other.status, other.json["code"]) == (422, "idempotency_key")
-    stage.until(
-        lambda: stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM feedback").fetchone()[0]) >= 1
-    )
-    assert stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM feedback").fetchone()[0]) == 1
-    assert ask(stage, "POST", "/v1/extract", {"id": "k", "text": TEXT}, {**BEARER, "Idempotency-Key": ""}).status == 400
+    rig.until(lambda: rig.reader.read(lambda conn: conn.execute("SELECT count(*) FROM feedback").fetchone()[0]) >= 1)
+    assert rig.reader.read(lambda conn: conn.execute("SELECT count(*) FROM feedback").fetchone()[0]) == 1
+    assert ask(rig, "POST", "/v1/extract", {"id": "k", "text": TEXT}, {**BEARER, "Idempotency-Key": ""}).status == 400
 
 
-def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_text_back(stage: EngineRig) -> None:
+def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_text_back(rig: EngineRig) -> None:
     def sent(path: str, key: str, body: Any) -> HttpReply:
-        return ask(stage, "POST", path, body, {**BEARER, "Idempotency-Key": key})
+        return ask(rig, "POST", path, body, {**BEARER, "Idempotency-Key": key})
 
     def count(query: str) -> int:
-        return int(stage.reader.read(lambda conn: conn.execute(f"SELECT count(*) FROM {query}").fetchone()[0]))
+        return int(rig.reader.read(lambda conn: conn.execute(f"SELECT count(*) FROM {query}").fetchone()[0]))
 
     old, new = ({"id": "again", "text": f"{TEXT} {word}"} for word in ("old", "new"))
     first, _, other = (
@@ -224,20 +222,20 @@ def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_te
         sent("/v1/extract", "d-2", new),
         sent("/v1/extract", "d-3", {**old, "id": "gone"}),
     )
-    assert ask(stage, "DELETE", "/v1/documents/gone").status == 200
+    assert ask(rig, "DELETE", "/v1/documents/gone").status == 200
     clicks = [("f-1", {"kind": "click", "document": "x"}), ("f-2", {"kind": "impression", "document": "x"})]
     assert all(sent("/v1/feedback", key, click).json["data"]["new"] for key, click in clicks)
-    assert stage.until(
+    assert rig.until(
         lambda: count("feedback WHERE kind <> 'rating'") == 2 and count("replay WHERE document_id = 'again'") == 2
     )
     assert (other.status, count("replay WHERE document_id = 'gone'")) == (200, 0)  # nothing is kept of it
-    running = stage.running()
+    running = rig.running()
     running.kill()
     running.wait()
-    stage.engine()
+    rig.engine()
     late = sent("/v1/extract", "d-1", old)
     assert (late.raw, late.headers["idempotency-replayed"]) == (first.raw, "true")
-    assert ask(stage, "GET", "/v1/documents/again?text=1").json["text"].strip().endswith("new")
+    assert ask(rig, "GET", "/v1/documents/again?text=1").json["text"].strip().endswith("new")
     assert sent("/v1/extract", "d-1", new).json["code"] == "idempotency_key"
     assert not any(sent("/v1/feedback", key, click).json["data"]["new"] for key, click in reversed(clicks))
 
@@ -250,8 +248,8 @@ def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_te
         b"X-Request-Id: mine-2\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )  # fmt: skip
-def test_what_is_not_http_is_answered_in_json_under_a_request_id(stage: EngineRig, sent: bytes) -> None:
-    url = urlsplit(stage.view.engine.address)
+def test_what_is_not_http_is_answered_in_json_under_a_request_id(rig: EngineRig, sent: bytes) -> None:
+    url = urlsplit(rig.view.engine.address)
     with socket.create_connection((url.hostname, url.port), 60) as connection:
         connection.sendall(sent)
         response = http.client.HTTPResponse(connection)
@@ -262,15 +260,15 @@ def test_what_is_not_http_is_answered_in_json_under_a_request_id(stage: EngineRi
 
 
 @pytest.mark.parametrize("path", ["/v1/extract", "/v1/extract:batch", "/v1/feedback"])
-def test_a_compressed_body_is_refused_as_compressed(stage: EngineRig, path: str) -> None:
+def test_a_compressed_body_is_refused_as_compressed(rig: EngineRig, path: str) -> None:
     body = gzip.compress(json.dumps({"id": "a", "text": TEXT}).encode())
-    output = ask(stage, "POST", path, body, {**BEARER, "Content-Encoding": "gzip"})
+    output = ask(rig, "POST", path, body, {**BEARER, "Content-Encoding": "gzip"})
     assert (output.status, output.json["code"]) == (415, "content_encoding")
 
 
-def test_a_path_or_method_without_a_route_is_named_with_what_to_use(stage: EngineRig) -> None:
-    assert "/openapi.json" in ask(stage, "GET", "/v1/nothing").json["error"]
-    wrong = ask(stage, "PUT", "/v1/documents/a", b"{}")
+def test_a_path_or_method_without_a_route_is_named_with_what_to_use(rig: EngineRig) -> None:
+    assert "/openapi.json" in ask(rig, "GET", "/v1/nothing").json["error"]
+    wrong = ask(rig, "PUT", "/v1/documents/a", b"{}")
     assert (wrong.status, wrong.headers["allow"]) == (405, "DELETE, GET, HEAD")
     assert wrong.headers["allow"] in wrong.json["error"]
 
@@ -303,9 +301,9 @@ def test_answers_to_try_again_are_not_kept_and_one_in_flight_is_waited_for() -> 
 # -- the OpenAPI document --------------------------------------------------------------------------------------------------
 
 
-def test_the_document_names_every_route_and_every_reference_leads_somewhere(stage: EngineRig) -> None:
-    document = ask(stage, "GET", "/openapi.json").json
-    assert document == json.loads(json.dumps(described(stage.plan.service, "test")))
+def test_the_document_names_every_route_and_every_reference_leads_somewhere(rig: EngineRig) -> None:
+    document = ask(rig, "GET", "/openapi.json").json
+    assert document == json.loads(json.dumps(described(rig.plan.service, "test")))
     app: Any = Api(None, None).application()  # type: ignore[arg-type]
     routes = {
         (route.path.replace(":path}", "}"), method.lower())
@@ -334,7 +332,7 @@ ANSWERS = {
 }  # fmt: skip
 
 
-def test_answers_have_the_documented_types(stage: EngineRig) -> None:
+def test_answers_have_the_documented_types(rig: EngineRig) -> None:
     document = described("x", "y")
     asked = {
         "extract": ("POST", "/v1/extract", {"id": "typed", "text": TEXT}), "feedback": ("POST", "/v1/feedback", {"kind": "click", "document": "typed"}),
@@ -344,13 +342,13 @@ def test_answers_have_the_documented_types(stage: EngineRig) -> None:
     for name, (method, path, body) in asked.items():
         schema = by_id[name]["responses"]["200"]["content"]["application/json"]["schema"]
         assert schema["$ref"].endswith(f"/{ANSWERS[name].__name__}")
-        output = ask(stage, method, path, body)
+        output = ask(rig, method, path, body)
         assert output.status == 200, output.raw
         msgspec.json.decode(output.raw, type=ANSWERS[name])
         declared = document["components"]["schemas"][ANSWERS[name].__name__]["properties"]
         assert set(output.json) <= set(declared)
     view = document["components"]["schemas"]["View"]["properties"]
-    status = ask(stage, "GET", "/v1/status").json
+    status = ask(rig, "GET", "/v1/status").json
     assert set(status) <= set(view)
     assert view["at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
     assert isinstance(status["at"], str)

@@ -26,25 +26,25 @@ def worked(stub: StubLlm) -> int:
     return sum(path in GENERATING for path, _ in stub.requests)
 
 
-def stage_of(tmp_path: Path, stub: StubLlm) -> EngineRig:
+def rig_of(tmp_path: Path, stub: StubLlm) -> EngineRig:
     settings = {"llm.url": stub.url, "llm.model": stub.model}
     return EngineRig(tmp_path, speed=None, settings=settings)
 
 
-async def rolled_back(stage: EngineRig) -> None:
-    result = await asyncio.to_thread(stage.client.rollback, "silence")
+async def rolled_back(rig: EngineRig) -> None:
+    result = await asyncio.to_thread(rig.client.rollback, "silence")
     assert result.ok, result.sentence
-    proof = await asyncio.to_thread(stage.proof, result.request_id)
+    proof = await asyncio.to_thread(rig.proof, result.request_id)
     assert proof["effective_ms"] is not None, proof
 
 
 async def test_a_model_that_is_being_loaded_is_not_asked_for_after_a_rollback(tmp_path: Path, stub: StubLlm) -> None:
-    with stage_of(tmp_path, stub) as stage:
-        await asyncio.to_thread(stage.engine)
+    with rig_of(tmp_path, stub) as rig:
+        await asyncio.to_thread(rig.engine)
         for pause in (0.0, 0.05, 0.5):
-            await asyncio.to_thread(stage.climb, 2)
+            await asyncio.to_thread(rig.climb, 2)
             await asyncio.sleep(pause)
-            await rolled_back(stage)
+            await rolled_back(rig)
             before = worked(stub)
             await asyncio.sleep(2.5)
             assert worked(stub) == before
@@ -54,33 +54,33 @@ async def test_a_model_that_is_being_loaded_is_not_asked_for_after_a_rollback(tm
 async def test_an_armed_file_that_could_not_be_removed_permits_no_shadow_call_after_a_restart(
     tmp_path: Path, stub: StubLlm
 ) -> None:
-    with stage_of(tmp_path, stub) as stage:
-        engine = await asyncio.to_thread(stage.engine)
-        await asyncio.to_thread(stage.climb, 1)
+    with rig_of(tmp_path, stub) as rig:
+        engine = await asyncio.to_thread(rig.engine)
+        await asyncio.to_thread(rig.climb, 1)
         for n in range(5):
-            await asyncio.to_thread(stage.extract, f"before-{n}")
-        kept = stage.folder.armed.read_bytes()
-        await rolled_back(stage)
+            await asyncio.to_thread(rig.extract, f"before-{n}")
+        kept = rig.folder.armed.read_bytes()
+        await rolled_back(rig)
         engine.kill()
         engine.wait()
-        stage.folder.armed.write_bytes(kept)  # as if no one could have removed it
+        rig.folder.armed.write_bytes(kept)  # as if no one could have removed it
         before = worked(stub)
-        await asyncio.to_thread(stage.engine)
+        await asyncio.to_thread(rig.engine)
         for n in range(10):
-            await asyncio.to_thread(stage.extract, f"after-{n}")
+            await asyncio.to_thread(rig.extract, f"after-{n}")
         await asyncio.sleep(1.0)
         assert worked(stub) == before
 
 
 async def test_a_check_of_the_service_asks_no_model_while_a_rollback_is_in_force(tmp_path: Path, stub: StubLlm) -> None:
-    with stage_of(tmp_path, stub) as stage:
-        await asyncio.to_thread(stage.engine)
-        done = await asyncio.to_thread(stage.cli, "check")
+    with rig_of(tmp_path, stub) as rig:
+        await asyncio.to_thread(rig.engine)
+        done = await asyncio.to_thread(rig.cli, "check")
         assert "keywords in the sample's answer" in done.stdout  # in Preparation a person may ask
-        await asyncio.to_thread(stage.climb, 2)
-        await rolled_back(stage)
+        await asyncio.to_thread(rig.climb, 2)
+        await rolled_back(rig)
         before = worked(stub)
-        done = await asyncio.to_thread(stage.cli, "check")
+        done = await asyncio.to_thread(rig.cli, "check")
         assert done.returncode == 1
         assert "not asked while a rollback is in force" in done.stdout
         assert worked(stub) == before

@@ -22,22 +22,22 @@ STORE = Path(__file__).parents[2] / "data" / "store-0.1.0.db.gz"
 
 
 def test_a_store_of_an_older_version_keeps_its_log_documents_and_figures(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
-        stage.folder.prepare()
-        stage.folder.database.write_bytes(gzip.decompress(STORE.read_bytes()))
-        os.chmod(stage.folder.database, 0o600)
-        stage.engine()
-        assert (stage.view.stage, stage.percent_bp) == (1, 0)
-        assert stage.kinds()[:6] == ["start", "promote", "promote", "complaint", "rollback", "proof"]
-        verified = stage.cli("log", "--verify")
+    with EngineRig(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as rig:
+        rig.folder.prepare()
+        rig.folder.database.write_bytes(gzip.decompress(STORE.read_bytes()))
+        os.chmod(rig.folder.database, 0o600)
+        rig.engine()
+        assert (rig.view.stage, rig.percent_bp) == (1, 0)
+        assert rig.kinds()[:6] == ["start", "promote", "promote", "complaint", "rollback", "proof"]
+        verified = rig.cli("log", "--verify")
         assert verified.returncode == 0, verified.stdout + verified.stderr
-        shown = json.loads(stage.cli("documents", "show", "docs/d1.md", "--json").stdout)
+        shown = json.loads(rig.cli("documents", "show", "docs/d1.md", "--json").stdout)
         assert shown["title"] == "Worker pool 1"
-        assert "docs/d3.md" in stage.cli("query", "circuit breaker").stdout
-        analysed = stage.cli("metrics", "analyze", "--days", "7")
+        assert "docs/d3.md" in rig.cli("query", "circuit breaker").stdout
+        analysed = rig.cli("metrics", "analyze", "--days", "7")
         assert analysed.returncode == 0, analysed.stdout + analysed.stderr
-        assert stage.cli("load", "--method", "frequency", str(_a_document(tmp_path))).returncode == 0
-        assert stage.client.rollback("the older store too").ok
+        assert rig.cli("load", "--method", "frequency", str(_a_document(tmp_path))).returncode == 0
+        assert rig.client.rollback("the older store too").ok
 
 
 def _a_document(root: Path) -> Path:

@@ -19,9 +19,9 @@ def test_no_generated_request_gets_an_answer_that_the_document_does_not_promise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUT_TOKEN", "a-token-for-tests")
-    with EngineRig(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
-        stage.engine()
-        address = stage.view.engine.address
+    with EngineRig(tmp_path, speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as rig:
+        rig.engine()
+        address = rig.view.engine.address
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"{address}/openapi.json", "--checks", CHECKS,
             "--max-examples", "5", "--seed", "3", "--phases", "examples,coverage,fuzzing", "--no-color",
@@ -30,4 +30,4 @@ def test_no_generated_request_gets_an_answer_that_the_document_does_not_promise(
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
         assert re.search(r"Tested: 1\d", done.stdout), done.stdout[-4000:]
-        assert stage.extract("after")["keywords"]
+        assert rig.extract("after")["keywords"]

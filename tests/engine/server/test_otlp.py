@@ -87,7 +87,7 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[EngineRig]:
     with Process() as llm, pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
         settings = {"llm.url": llm.url, "otel.endpoint": collector.url, "otel.every": "1s"}
@@ -97,9 +97,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Ite
             yield made
 
 
-def post(stage: EngineRig, number: int, **headers: str) -> dict[str, Any]:
+def post(rig: EngineRig, number: int, **headers: str) -> dict[str, Any]:
     body = json.dumps({"id": f"{number}/{SECRET}", "text": f"{TEXT} Part {number}."}).encode()
-    url = f"{stage.view.engine.address}/v1/extract"
+    url = f"{rig.view.engine.address}/v1/extract"
     request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
     with urllib.request.urlopen(request, timeout=30) as answer:
         made: dict[str, Any] = json.loads(answer.read())
@@ -110,9 +110,9 @@ def facts(span: Any) -> dict[str, Any]:
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes}
 
 
-def test_a_document_s_way_is_one_trace_within_the_caller_s(stage: EngineRig, collector: Collector) -> None:
+def test_a_document_s_way_is_one_trace_within_the_caller_s(rig: EngineRig, collector: Collector) -> None:
     name = uuid.uuid4().hex
-    made = post(stage, 1, traceparent=f"00-{PARENT}-00f067aa0ba902b7-01", **{"X-Request-Id": name})
+    made = post(rig, 1, traceparent=f"00-{PARENT}-00f067aa0ba902b7-01", **{"X-Request-Id": name})
     assert made["method"] == "llm"
     wanted = {
         "POST /v1/extract",
@@ -143,11 +143,11 @@ def test_a_document_s_way_is_one_trace_within_the_caller_s(stage: EngineRig, col
     took = spans["llm request"].end_time_unix_nano - spans["llm request"].start_time_unix_nano
     assert 5e6 < took <= spans["document"].end_time_unix_nano - spans["document"].start_time_unix_nano
     resource = collector.resources[0]
-    assert (resource["service.name"], resource["deployment.environment.name"]) == (stage.plan.service, "test")
+    assert (resource["service.name"], resource["deployment.environment.name"]) == (rig.plan.service, "test")
 
 
-def test_exported_metrics_equal_the_metrics_page(stage: EngineRig, collector: Collector) -> None:
-    post(stage, 2)
+def test_exported_metrics_equal_the_metrics_page(rig: EngineRig, collector: Collector) -> None:
+    post(rig, 2)
 
     def treated() -> int:
         family = collector.metrics.get("rollout_extraction_seconds")
@@ -165,8 +165,8 @@ def test_exported_metrics_equal_the_metrics_page(stage: EngineRig, collector: Co
     assert 0 < documents[0].start_time_unix_nano < documents[0].time_unix_nano
 
 
-def test_nothing_that_is_sent_names_a_document_or_quotes_it(stage: EngineRig, collector: Collector) -> None:
-    post(stage, 3)
+def test_nothing_that_is_sent_names_a_document_or_quotes_it(rig: EngineRig, collector: Collector) -> None:
+    post(rig, 3)
     collector.until(lambda: b"rollout.method" in collector.raw)
     assert SECRET.encode() not in collector.raw
     assert b"exponential backoff" not in collector.raw
@@ -201,18 +201,18 @@ class Dripping:
 
 def test_a_collector_that_is_gone_or_never_ends_its_answer_costs_nothing(tmp_path: Any) -> None:
     collector = Dripping()
-    with EngineRig(tmp_path, speed=None, settings={"otel.endpoint": collector.url, "otel.every": "1s"}) as stage:
-        process = stage.engine()
+    with EngineRig(tmp_path, speed=None, settings={"otel.endpoint": collector.url, "otel.every": "1s"}) as rig:
+        process = rig.engine()
         began = time.monotonic()
         for number in range(20):
-            post(stage, number)
+            post(rig, number)
         assert time.monotonic() - began < 5 * crowd()
         time.sleep(1.5)  # an export of metrics has failed
-        assert stage.view.engine.problems == ()
+        assert rig.view.engine.problems == ()
         collector.listen()
-        post(stage, 21)  # its spans; the others' were given up
-        assert stage.until(lambda: collector.paths == {b"/v1/metrics", b"/v1/traces"})
-        post(stage, 22)
+        post(rig, 21)  # its spans; the others' were given up
+        assert rig.until(lambda: collector.paths == {b"/v1/metrics", b"/v1/traces"})
+        post(rig, 22)
         process.terminate()
         assert process.wait(60 * crowd()) == 0
     collector.sock.close()

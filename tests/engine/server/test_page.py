@@ -29,7 +29,7 @@ EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>\x1b[31m"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     with EngineRig(tmp_path_factory.mktemp("page"), QUIET) as made:
         made.engine()
         made.climb(2)
@@ -38,8 +38,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
         yield made
 
 
-def get(stage: EngineRig, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-    url = urlsplit(stage.view.engine.address)
+def get(rig: EngineRig, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+    url = urlsplit(rig.view.engine.address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
@@ -91,22 +91,22 @@ def test_the_setting_decides_what_other_machines_get(
     page: str, status: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUT_TOKEN", TOKEN)
-    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.page": page}) as stage:
-        stage.engine()
+    with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0", "http.page": page}) as rig:
+        rig.engine()
         headers = {"Authorization": f"Bearer {TOKEN}"} if page == "loopback" else {}
-        answer, body = get(stage, "/", Host="rollout.example", **headers)
+        answer, body = get(rig, "/", Host="rollout.example", **headers)
         assert answer.status == status, body
         assert (answer.getheader("www-authenticate") is not None) == (status == 401)
         if page == "off":
-            assert get(stage, "/", Authorization=f"Bearer {TOKEN}")[0].status == 404
+            assert get(rig, "/", Authorization=f"Bearer {TOKEN}")[0].status == 404
 
 
 # -- what it shows -----------------------------------------------------------------------------------------------------
 
 
-def test_it_shows_the_state_and_the_stream_sends_it(stage: EngineRig) -> None:
-    answer, body = get(stage, "/")
-    page, view = body.decode(), stage.view
+def test_it_shows_the_state_and_the_stream_sends_it(rig: EngineRig) -> None:
+    answer, body = get(rig, "/")
+    page, view = body.decode(), rig.view
     policy = answer.getheader("content-security-policy", "")
     assert answer.status == 200
     assert "unsafe" not in policy
@@ -122,14 +122,14 @@ def test_it_shows_the_state_and_the_stream_sends_it(stage: EngineRig) -> None:
     assert re.findall(r"""(?:src|href|action|srcset)=["']?(?!data:,)[^"'>]+""", page) == []
     assert " style=" not in page
     assert "onclick" not in page
-    answer, event = get(stage, "/live")
+    answer, event = get(rig, "/live")
     assert answer.getheader("content-type", "").startswith("text/event-stream")
     assert event.startswith(b"event: view\ndata: <header>")
     assert event.endswith(b"\n\n")
 
 
-def test_hostile_text_stays_text(stage: EngineRig) -> None:
-    view = stage.view
+def test_hostile_text_stays_text(rig: EngineRig) -> None:
+    view = rig.view
     hostile = DecisionView(9, view.at, "note", EVIL, EVIL, EVIL, 2, 0, 0, 1, EVIL)
     view = replace(
         view,
@@ -155,10 +155,10 @@ def test_the_tasks_are_those_of_the_inbox() -> None:
     assert "bake: 1d to go" in live.fragment(replace(view, inbox=None), LiveTrends(0, 0))  # an older engine
 
 
-def test_what_it_shows_is_in_status_and_no_terminal_address_or_document_is_shown(stage: EngineRig) -> None:
-    stage.extract("secret/salaries.md")
-    page = get(stage, "/")[1].decode()
-    view = stage.view
+def test_what_it_shows_is_in_status_and_no_terminal_address_or_document_is_shown(rig: EngineRig) -> None:
+    rig.extract("secret/salaries.md")
+    page = get(rig, "/")[1].decode()
+    view = rig.view
     hidden = {
         "secret/salaries.md",
         view.engine.address,
@@ -180,12 +180,12 @@ def browser() -> Iterator[Chromium]:
 @BROWSER
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 900)])
 def test_chromium_shows_it_whole_and_without_complaint(
-    stage: EngineRig, browser: Chromium, width: int, height: int
+    rig: EngineRig, browser: Chromium, width: int, height: int
 ) -> None:
     browser.messages.clear()
     browser.requests.clear()
     browser.size(width, height, mobile=width < 500)
-    browser.open(stage.view.engine.address + "/")
+    browser.open(rig.view.engine.address + "/")
     assert browser.until("document.querySelectorAll('svg.chart').length === 5")
     assert browser.run("document.documentElement.scrollWidth") <= width
     small = "[...document.querySelectorAll('main *')].filter(e => e.children.length === 0 && e.textContent.trim() && "
@@ -197,22 +197,22 @@ def test_chromium_shows_it_whole_and_without_complaint(
         f"document.querySelector('footer time').dateTime !== {seen!r}"
     )  # the stream works under the policy
     assert browser.messages == []
-    address = stage.view.engine.address
+    address = rig.view.engine.address
     assert {url.removeprefix(address) for url in browser.requests} <= {"/", "/live", "data:,"}
 
 
 @BROWSER
-def test_a_rollback_appears_at_once_and_a_dead_engine_is_reported_as_gone(stage: EngineRig, browser: Chromium) -> None:
+def test_a_rollback_appears_at_once_and_a_dead_engine_is_reported_as_gone(rig: EngineRig, browser: Chromium) -> None:
     browser.size(390, 800, mobile=True)
-    stage.climb(2)
-    browser.open(stage.view.engine.address + "/")
+    rig.climb(2)
+    browser.open(rig.view.engine.address + "/")
     assert browser.until("document.querySelector('h1').textContent.startsWith('10 %')")
-    stage.client.command("rollback", reason="a test")
+    rig.client.command("rollback", reason="a test")
     began = time.monotonic()
     assert browser.until("document.querySelector('h1').textContent.startsWith('0 %')")
     assert time.monotonic() - began < 5 * crowd()
     assert browser.run("document.getElementById('lost').hidden") is True
-    process = stage.running()
+    process = rig.running()
     browser.run("Date.now = () => 0")  # no silence is ever long enough: the broken connection shows it
     process.terminate()
     assert process.wait(20) == 0  # an open page does not keep the engine

@@ -23,7 +23,7 @@ from tests.machine import crowd
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     with EngineRig(tmp_path_factory.mktemp("processes")) as made:
         made.engine()
         yield made
@@ -36,31 +36,31 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
         yield made
 
 
-def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(stage: EngineRig) -> None:
-    stage.climb(4)
-    assert stage.folder.is_armed()
-    assert stage.until(lambda: stage.view.percent_bp == 5000 and stage.view.methods["llm"] > 0)
-    assert stage.view.effective_bp == 5000
+def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(rig: EngineRig) -> None:
+    rig.climb(4)
+    assert rig.folder.is_armed()
+    assert rig.until(lambda: rig.view.percent_bp == 5000 and rig.view.methods["llm"] > 0)
+    assert rig.view.effective_bp == 5000
 
 
-def test_the_plan_s_own_metrics_lines_work(stage: EngineRig) -> None:
-    stage.climb(4)
-    assert stage.until(lambda: stage.view.error_rate.n > 3)
-    with urllib.request.urlopen(f"{stage.view.engine.address}/metrics") as answer:
+def test_the_plan_s_own_metrics_lines_work(rig: EngineRig) -> None:
+    rig.climb(4)
+    assert rig.until(lambda: rig.view.error_rate.n > 3)
+    with urllib.request.urlopen(f"{rig.view.engine.address}/metrics") as answer:
         results = json.load(answer)["keyword_extraction"]
     assert 0 <= results["error_rate"] <= 1
     assert results["avg_extraction_time_ms"] > 0
     assert results["cache_hit_rate"] is None or 0 <= results["cache_hit_rate"] <= 1
     assert results["method_breakdown"]["llm"] > 0
     request = urllib.request.Request(
-        f"{stage.view.engine.address}/metrics", headers={"Accept": "text/plain;version=0.0.4"}
+        f"{rig.view.engine.address}/metrics", headers={"Accept": "text/plain;version=0.0.4"}
     )
     with urllib.request.urlopen(request) as answer:
         assert b"keyword_extraction_error_rate" in answer.read()
 
 
-def test_tcp_has_no_control_routes_and_no_one_can_impersonate_a_user(stage: EngineRig) -> None:
-    address = stage.view.engine.address
+def test_tcp_has_no_control_routes_and_no_one_can_impersonate_a_user(rig: EngineRig) -> None:
+    address = rig.view.engine.address
     for kind in ("promote", "rollback", "stop"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(urllib.request.Request(f"{address}/v1/control/{kind}", b"{}"))
@@ -75,30 +75,30 @@ def test_tcp_has_no_control_routes_and_no_one_can_impersonate_a_user(stage: Engi
     assert refused.value.code == 403
 
 
-def test_a_promotion_with_a_stale_epoch_is_refused(stage: EngineRig) -> None:
-    stage.climb(2)
-    epoch = stage.reader.state().epoch
-    reply = stage.client.command("promote", epoch=epoch - 1, override=True, reason="an old screen")
+def test_a_promotion_with_a_stale_epoch_is_refused(rig: EngineRig) -> None:
+    rig.climb(2)
+    epoch = rig.reader.state().epoch
+    reply = rig.client.command("promote", epoch=epoch - 1, override=True, reason="an old screen")
     assert not reply.ok
     assert "changed after you looked" in reply.sentence
 
 
 def test_ratings_count_in_the_gate_as_they_come(quiet: EngineRig) -> None:
-    stage = quiet
-    stage.running()
-    stage.climb(3)
+    rig = quiet
+    rig.running()
+    rig.climb(3)
 
     def rated() -> int:
-        return next((c.n for c in stage.view.gate.conditions if "satisfaction" in c.text.lower()), 0)
+        return next((c.n for c in rig.view.gate.conditions if "satisfaction" in c.text.lower()), 0)
 
     for batch in (1, 2):
         rows = [{"kind": "rating", "value": 5, "document": f"d{n}", "id": f"{batch}-{n}"} for n in range(60)]
-        assert stage.client.command("feedback_import", rows=rows).ok
-        assert stage.until(lambda least=60 * batch: rated() >= least), rated()  # type: ignore[misc]
+        assert rig.client.command("feedback_import", rows=rows).ok
+        assert rig.until(lambda least=60 * batch: rated() >= least), rated()  # type: ignore[misc]
 
 
-def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: EngineRig) -> None:
-    stage.climb(5)
+def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(rig: EngineRig) -> None:
+    rig.climb(5)
     going = threading.Event()
     going.set()
 
@@ -106,22 +106,22 @@ def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Engi
         count = 0
         while going.is_set():
             count += 1
-            stage.client.request(
+            rig.client.request(
                 "POST", "/v1/extract", {"id": f"busy-{number}-{count}", "text": f"{TEXT} {number} {count}"}
             )
 
     workers = [threading.Thread(target=work, args=(n,)) for n in range(8)]
     for worker in workers:
         worker.start()
-    assert stage.until(lambda: stage.view.engine.in_flight >= 4)
-    result = stage.client.rollback("drill with eight workers")
+    assert rig.until(lambda: rig.view.engine.in_flight >= 4)
+    result = rig.client.rollback("drill with eight workers")
     assert result.ok, result.sentence
-    assert stage.until(
-        lambda: stage.client.command("proof", of=result.request_id).data["proof"]["effective_ms"] is not None
+    assert rig.until(
+        lambda: rig.client.command("proof", of=result.request_id).data["proof"]["effective_ms"] is not None
     )
-    proof = stage.client.command("proof", of=result.request_id).data["proof"]
+    proof = rig.client.command("proof", of=result.request_id).data["proof"]
     time.sleep(0.3)
-    later = stage.client.command("proof", of=result.request_id).data["proof"]
+    later = rig.client.command("proof", of=result.request_id).data["proof"]
     going.clear()
     for worker in workers:
         worker.join()
@@ -130,36 +130,36 @@ def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(stage: Engi
     assert later["last_call"] == proof["last_call"]  # nothing was sent afterwards
     assert later["documents_since"] > 0
     assert later["llm_since"] == 0
-    assert not stage.folder.is_armed()
-    assert stage.until(lambda: stage.reader.state().percent_bp == 0)  # recorded, too
+    assert not rig.folder.is_armed()
+    assert rig.until(lambda: rig.reader.state().percent_bp == 0)  # recorded, too
 
 
-def test_a_manual_rollback_can_be_undone_and_re_arms(stage: EngineRig) -> None:
-    stage.climb(3)  # at least: after a rollback the way up returns to the stage that it left
-    before = stage.reader.state()
+def test_a_manual_rollback_can_be_undone_and_re_arms(rig: EngineRig) -> None:
+    rig.climb(3)  # at least: after a rollback the way up returns to the stage that it left
+    before = rig.reader.state()
     assert before.percent_bp >= 2500
-    assert stage.client.rollback("by mistake").ok
-    assert stage.until(lambda: stage.reader.state().percent_bp == 0)
-    reply = stage.client.command("undo_rollback", epoch=stage.reader.state().epoch)
+    assert rig.client.rollback("by mistake").ok
+    assert rig.until(lambda: rig.reader.state().percent_bp == 0)
+    reply = rig.client.command("undo_rollback", epoch=rig.reader.state().epoch)
     assert reply.ok, reply.sentence
-    after = stage.reader.state()
+    after = rig.reader.state()
     assert (after.stage, after.percent_bp) == (before.stage, before.percent_bp)
-    assert stage.folder.is_armed()
+    assert rig.folder.is_armed()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
 def test_an_intent_is_by_the_owner_of_its_file_and_shows_nothing_that_acts(quiet: EngineRig) -> None:
-    stage = quiet
-    engine = stage.running()
-    stage.climb(2)
+    rig = quiet
+    engine = rig.running()
+    rig.climb(2)
     engine.send_signal(signal.SIGSTOP)
     actor: dict[str, object] = {"name": "mallory\x1b[2J", "uid": 0}
-    left = stage.folder.leave_intent(Intent("planted", time.time(), actor, "because\nof this"))
+    left = rig.folder.leave_intent(Intent("planted", time.time(), actor, "because\nof this"))
     os.chown(left, 65534, -1)
     engine.send_signal(signal.SIGCONT)
-    assert stage.until(lambda: stage.reader.state().percent_bp == 0 and not stage.folder.has_intents(), 20)
+    assert rig.until(lambda: rig.reader.state().percent_bp == 0 and not rig.folder.has_intents(), 20)
     query = "SELECT body FROM decision WHERE kind = 'rollback' ORDER BY rev DESC LIMIT 1"
-    (body,) = stage.reader.read(lambda conn: conn.execute(query).fetchone())
+    (body,) = rig.reader.read(lambda conn: conn.execute(query).fetchone())
     parsed = json.loads(body)
     assert parsed["actor"]["uid"] == 65534
     assert parsed["request_id"] == "planted"
@@ -167,106 +167,106 @@ def test_an_intent_is_by_the_owner_of_its_file_and_shows_nothing_that_acts(quiet
     assert "\n" not in parsed["reason"]
 
 
-def test_removing_the_file_manually_is_a_rollback(stage: EngineRig) -> None:
-    stage.climb(3)
-    subprocess.run(["rm", str(stage.folder.armed)], check=True)
-    assert stage.until(lambda: stage.reader.state().percent_bp == 0)
-    assert "armed file was removed" in stage.reader.log(5, kind="rollback")[0].sentence
+def test_removing_the_file_manually_is_a_rollback(rig: EngineRig) -> None:
+    rig.climb(3)
+    subprocess.run(["rm", str(rig.folder.armed)], check=True)
+    assert rig.until(lambda: rig.reader.state().percent_bp == 0)
+    assert "armed file was removed" in rig.reader.log(5, kind="rollback")[0].sentence
 
 
-def test_a_rollback_while_the_engine_is_stopped_is_kept_and_applied_first(stage: EngineRig) -> None:
-    stage.climb(3)
-    pid = stage.pid
+def test_a_rollback_while_the_engine_is_stopped_is_kept_and_applied_first(rig: EngineRig) -> None:
+    rig.climb(3)
+    pid = rig.pid
     os.kill(pid, signal.SIGSTOP)
     try:
-        result = stage.client.rollback("the engine is stuck")
+        result = rig.client.rollback("the engine is stuck")
         assert result.ok, result.sentence
-        assert not stage.folder.is_armed()
-        assert stage.folder.has_intents()
+        assert not rig.folder.is_armed()
+        assert rig.folder.has_intents()
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert stage.until(lambda: stage.reader.state().percent_bp == 0 and not stage.folder.has_intents())
-    assert any("the engine is stuck" in d.sentence for d in stage.reader.log(5))
+    assert rig.until(lambda: rig.reader.state().percent_bp == 0 and not rig.folder.has_intents())
+    assert any("the engine is stuck" in d.sentence for d in rig.reader.log(5))
 
 
-def test_restore_serves_frequency_keywords_at_once_and_can_be_undone(stage: EngineRig) -> None:
-    stage.climb(4)
-    assert stage.until(lambda: stage.client.command("restore", dry_run=True).data["documents"] > 5)
-    assert stage.client.rollback("bad keywords").ok
-    reply = stage.client.command("restore")
+def test_restore_serves_frequency_keywords_at_once_and_can_be_undone(rig: EngineRig) -> None:
+    rig.climb(4)
+    assert rig.until(lambda: rig.client.command("restore", dry_run=True).data["documents"] > 5)
+    assert rig.client.rollback("bad keywords").ok
+    reply = rig.client.command("restore")
     assert reply.ok, reply.sentence
     assert reply.data["documents"] > 0
-    assert stage.client.command("restore", dry_run=True).data["documents"] == 0
-    assert stage.client.command("undo_restore").data["documents"] <= reply.data["documents"]
+    assert rig.client.command("restore", dry_run=True).data["documents"] == 0
+    assert rig.client.command("undo_restore").data["documents"] <= reply.data["documents"]
 
 
-def test_a_trigger_rolls_back_automatically_and_locks_promotion(stage: EngineRig) -> None:
-    stage.climb(4)
-    assert stage.client.command("fault", name="error_rate", value=0.5).ok
+def test_a_trigger_rolls_back_automatically_and_locks_promotion(rig: EngineRig) -> None:
+    rig.climb(4)
+    assert rig.client.command("fault", name="error_rate", value=0.5).ok
     try:
-        assert stage.until(lambda: stage.reader.state().percent_bp == 0, 60)
+        assert rig.until(lambda: rig.reader.state().percent_bp == 0, 60)
     finally:
-        stage.client.command("fault", name="error_rate", value=0)
-    state = stage.reader.state()
+        rig.client.command("fault", name="error_rate", value=0)
+    state = rig.reader.state()
     assert state.locked
-    refused = stage.client.command("promote", epoch=state.epoch, override=True, reason="against the lock")
+    refused = rig.client.command("promote", epoch=state.epoch, override=True, reason="against the lock")
     assert not refused.ok
     assert "locked" in refused.sentence
-    assert stage.reader.evidence(state.last_rev)["trigger"]
+    assert rig.reader.evidence(state.last_rev)["trigger"]
 
 
-def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(stage: EngineRig) -> None:
+def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(rig: EngineRig) -> None:
     """Twice here; fifty times by `python -m tests.bench.bench_kill`."""
     for _ in range(2):
-        kill_mid_write(stage)
-        stage.engine()
-        assert stage.reader.read(log.verify).ok
-    os.kill(stage.pid, signal.SIGKILL)
-    assert stage.until(lambda: not stage.folder.is_locked())
+        kill_mid_write(rig)
+        rig.engine()
+        assert rig.reader.read(log.verify).ok
+    os.kill(rig.pid, signal.SIGKILL)
+    assert rig.until(lambda: not rig.folder.is_locked())
 
 
-def test_without_an_engine_the_rollback_is_committed_by_who_pressed(stage: EngineRig) -> None:
-    assert not stage.folder.is_locked()
+def test_without_an_engine_the_rollback_is_committed_by_who_pressed(rig: EngineRig) -> None:
+    assert not rig.folder.is_locked()
     actor = Actor("night", os.getuid())
-    result = EngineClient(stage.folder, stage.plan, actor).rollback("no one is there")
+    result = EngineClient(rig.folder, rig.plan, actor).rollback("no one is there")
     assert result.ok, result.sentence
     assert result.rev is not None
     assert "committed by this console" in result.ways
-    assert stage.reader.log(1)[0].actor == "night"
-    assert stage.reader.read(log.verify).ok
+    assert rig.reader.log(1)[0].actor == "night"
+    assert rig.reader.read(log.verify).ok
 
 
-def test_the_command_line_states_that_the_engine_is_dead(stage: EngineRig) -> None:
-    done = stage.cli("status")
+def test_the_command_line_states_that_the_engine_is_dead(rig: EngineRig) -> None:
+    done = rig.cli("status")
     assert done.returncode == 1
     assert "not running" in done.stdout
 
 
 def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_reports_it(quiet: EngineRig) -> None:
-    stage = quiet
-    stage.running()
-    stage.climb(3)
-    done = stage.cli("rollback", "--to", "9")
-    assert stage.until(lambda: stage.percent_bp == 0)
+    rig = quiet
+    rig.running()
+    rig.climb(3)
+    done = rig.cli("rollback", "--to", "9")
+    assert rig.until(lambda: rig.percent_bp == 0)
     assert "there is no stage 9" in done.stdout
-    assert "there is no stage 9" in stage.reader.log(5, kind="rollback")[0].sentence
+    assert "there is no stage 9" in rig.reader.log(5, kind="rollback")[0].sentence
 
 
 @pytest.mark.parametrize(("to_stage", "why"), [("9", "there is no stage 9"), ("2", "stage 2 was requested")])
 def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_explains_why_it_is_zero(
     quiet: EngineRig, to_stage: str, why: str
 ) -> None:
-    stage = quiet
-    process = stage.running()
-    stage.climb(3)
+    rig = quiet
+    process = rig.running()
+    rig.climb(3)
     os.kill(process.pid, signal.SIGSTOP)
-    rolling = threading.Thread(target=lambda: done.append(stage.cli("rollback", "--to", to_stage)))
+    rolling = threading.Thread(target=lambda: done.append(rig.cli("rollback", "--to", to_stage)))
     done: list[subprocess.CompletedProcess[str]] = []
     rolling.start()
-    assert stage.until(stage.folder.has_intents)
+    assert rig.until(rig.folder.has_intents)
     os.kill(process.pid, signal.SIGCONT)
     rolling.join()
-    assert stage.until(lambda: stage.percent_bp == 0)
+    assert rig.until(lambda: rig.percent_bp == 0)
     assert why in done[0].stdout
 
 
@@ -274,12 +274,12 @@ def test_a_rollback_to_a_stage_that_the_engine_does_not_answer_explains_why_it_i
 def test_a_rollback_to_a_stage_without_an_engine_explains_why_it_is_zero(
     quiet: EngineRig, to_stage: str, why: str
 ) -> None:
-    stage = quiet
-    process = stage.running()
-    stage.climb(3)
+    rig = quiet
+    process = rig.running()
+    rig.climb(3)
     process.kill()
     process.wait()
-    done = stage.cli("rollback", "--to", to_stage)
-    assert stage.percent_bp == 0
+    done = rig.cli("rollback", "--to", to_stage)
+    assert rig.percent_bp == 0
     assert why in done.stdout
-    assert why in stage.reader.log(5, kind="rollback")[0].sentence
+    assert why in rig.reader.log(5, kind="rollback")[0].sentence

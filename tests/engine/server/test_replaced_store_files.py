@@ -65,22 +65,22 @@ def folder_swapped(store: Path, copy: Path) -> Path:
 def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
     tmp_path: Path, swap: Callable[[Path, Path], Path | None]
 ) -> None:
-    with EngineRig(tmp_path, QUIET) as stage:
-        engine = stage.engine()
-        stage.climb(2)
+    with EngineRig(tmp_path, QUIET) as rig:
+        engine = rig.engine()
+        rig.climb(2)
         copy = tmp_path / "copy.db"
-        assert stage.cli("backup", str(copy)).returncode == 0
-        stage.climb(5)
-        assert stage.until(lambda: stage.view.effective_bp == 10_000)
-        address = stage.view.engine.address
-        there = swap(stage.folder.path, copy)
+        assert rig.cli("backup", str(copy)).returncode == 0
+        rig.climb(5)
+        assert rig.until(lambda: rig.view.effective_bp == 10_000)
+        address = rig.view.engine.address
+        there = swap(rig.folder.path, copy)
         before = hashlib.sha256(there.read_bytes()).hexdigest() if there else ""
 
         def refused() -> bool:
             status, body = _post(address, {"id": "late", "text": TEXT})
             return status == 503 and any(word in body for word in ("replaced", "removed", "overwritten", "was cut"))
 
-        assert stage.until(refused, 10)
+        assert rig.until(refused, 10)
         status, body = _get(address, "/v1/status")
         assert status == 200
         assert '"effective_bp":0' in body
@@ -89,7 +89,7 @@ def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
         engine.terminate()
         assert engine.wait(20) == 0
         assert not there or hashlib.sha256(there.read_bytes()).hexdigest() == before
-        left = {path.name for path in stage.folder.path.iterdir()}
+        left = {path.name for path in rig.folder.path.iterdir()}
         if swap is folder_swapped:
             assert left == {"store.db", "armed"} or left == {"store.db"}
             shutil.rmtree(tmp_path / "store-before")

@@ -13,81 +13,81 @@ from tests.engine.service.rig import QUIET, EngineRig
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     with EngineRig(tmp_path_factory.mktemp("ids"), QUIET) as made:
         made.engine()
         yield made
 
 
-def test_a_rollback_with_the_id_of_an_earlier_one_rolls_back(stage: EngineRig) -> None:
-    stage.climb(3)
-    first = stage.client.command("rollback", request_id="twice", reason="one")
+def test_a_rollback_with_the_id_of_an_earlier_one_rolls_back(rig: EngineRig) -> None:
+    rig.climb(3)
+    first = rig.client.command("rollback", request_id="twice", reason="one")
     assert first.ok
-    stage.climb(3)
+    rig.climb(3)
     for reason in ("two", "one"):  # another request, and the very same one after a raise
-        assert stage.percent_bp == 2500
-        again = stage.client.command("rollback", request_id="twice", reason=reason)
+        assert rig.percent_bp == 2500
+        again = rig.client.command("rollback", request_id="twice", reason=reason)
         assert again.ok, again.sentence
-        assert stage.until(lambda: stage.percent_bp == 0, 2)
+        assert rig.until(lambda: rig.percent_bp == 0, 2)
         assert again.data["request_id"] != "twice"
-        assert stage.proof(again.data["request_id"])["effective_ms"] is not None
-        stage.climb(3)
+        assert rig.proof(again.data["request_id"])["effective_ms"] is not None
+        rig.climb(3)
 
 
-def test_the_same_rollback_sent_again_while_it_is_in_force_is_one(stage: EngineRig) -> None:
-    stage.climb(3)
-    first = stage.client.command("rollback", request_id="lost answer", reason="slow line")
-    rows = stage.kinds().count("rollback")
-    again = stage.client.command("rollback", request_id="lost answer", reason="slow line")
+def test_the_same_rollback_sent_again_while_it_is_in_force_is_one(rig: EngineRig) -> None:
+    rig.climb(3)
+    first = rig.client.command("rollback", request_id="lost answer", reason="slow line")
+    rows = rig.kinds().count("rollback")
+    again = rig.client.command("rollback", request_id="lost answer", reason="slow line")
     assert again.ok
     assert again.data["request_id"] == first.data["request_id"] == "lost answer"
     assert again.data["rev"] == first.data["rev"]
-    assert stage.kinds().count("rollback") == rows
+    assert rig.kinds().count("rollback") == rows
 
 
-def test_a_rollback_with_a_promotions_id_rolls_back_and_proves_itself(stage: EngineRig) -> None:
-    epoch = stage.reader.state().epoch
-    reply = stage.client.command("promote", request_id="up", epoch=epoch, override=True, reason="a test climbs")
+def test_a_rollback_with_a_promotions_id_rolls_back_and_proves_itself(rig: EngineRig) -> None:
+    epoch = rig.reader.state().epoch
+    reply = rig.client.command("promote", request_id="up", epoch=epoch, override=True, reason="a test climbs")
     assert reply.ok, reply.sentence
-    down = stage.client.command("rollback", request_id="up", reason="down again")
+    down = rig.client.command("rollback", request_id="up", reason="down again")
     assert down.ok
-    assert stage.until(lambda: stage.percent_bp == 0, 2)
-    proof = stage.proof(down.data["request_id"])
+    assert rig.until(lambda: rig.percent_bp == 0, 2)
+    proof = rig.proof(down.data["request_id"])
     assert proof["reason"] == "down again"
     assert proof["effective_ms"] is not None
 
 
-def test_another_request_under_a_used_id_is_refused_and_the_same_one_answered(stage: EngineRig) -> None:
+def test_another_request_under_a_used_id_is_refused_and_the_same_one_answered(rig: EngineRig) -> None:
     fields = {"kind": "lesson", "text": "written once"}
-    assert stage.client.command("note", request_id="note-1", **fields).ok
-    rev = stage.reader.state().rev
-    assert stage.client.command("note", request_id="note-1", **fields).ok
-    other = stage.client.command("note", request_id="note-1", kind="lesson", text="something else")
+    assert rig.client.command("note", request_id="note-1", **fields).ok
+    rev = rig.reader.state().rev
+    assert rig.client.command("note", request_id="note-1", **fields).ok
+    other = rig.client.command("note", request_id="note-1", kind="lesson", text="something else")
     assert not other.ok
     assert "used for another request" in other.sentence
-    epoch = stage.reader.state().epoch
-    up = stage.client.command("promote", request_id="note-1", epoch=epoch, override=True, reason="a test climbs")
+    epoch = rig.reader.state().epoch
+    up = rig.client.command("promote", request_id="note-1", epoch=epoch, override=True, reason="a test climbs")
     assert not up.ok
-    assert stage.reader.state().rev == rev
+    assert rig.reader.state().rev == rev
 
 
 @pytest.mark.parametrize("request_id", ["x" * 65, "two  spaces", "a\nb"])
 def test_an_id_that_would_be_cut_or_cleaned_is_refused_but_a_rollback_goes_through(
-    stage: EngineRig, request_id: str
+    rig: EngineRig, request_id: str
 ) -> None:
-    refused = stage.client.command("hold", request_id=request_id, reason="a test")
+    refused = rig.client.command("hold", request_id=request_id, reason="a test")
     assert not refused.ok
     assert "request id" in refused.sentence
-    stage.climb(2)
-    assert stage.client.command("rollback", request_id=request_id).ok
-    assert stage.until(lambda: stage.percent_bp == 0, 2)
+    rig.climb(2)
+    assert rig.client.command("rollback", request_id=request_id).ok
+    assert rig.until(lambda: rig.percent_bp == 0, 2)
 
 
-def test_an_intent_with_a_used_id_is_applied(stage: EngineRig) -> None:
-    stage.climb(2)
-    used = stage.client.command("note", request_id="note-2", kind="lesson", text="took the id")
+def test_an_intent_with_a_used_id_is_applied(rig: EngineRig) -> None:
+    rig.climb(2)
+    used = rig.client.command("note", request_id="note-2", kind="lesson", text="took the id")
     assert used.ok
-    stage.folder.leave_intent(Intent("note-2", time.time(), {"name": "night"}, "under a used id"))
-    assert stage.until(lambda: stage.percent_bp == 0 and not stage.folder.has_intents(), 10)
-    assert "under a used id" in stage.reader.log(5, kind="rollback")[0].sentence
-    assert stage.reader.read(log.verify).ok
+    rig.folder.leave_intent(Intent("note-2", time.time(), {"name": "night"}, "under a used id"))
+    assert rig.until(lambda: rig.percent_bp == 0 and not rig.folder.has_intents(), 10)
+    assert "under a used id" in rig.reader.log(5, kind="rollback")[0].sentence
+    assert rig.reader.read(log.verify).ok

@@ -12,32 +12,32 @@ from tests.engine.service.rig import EngineRig
 
 
 def test_a_backup_that_is_put_back_is_at_zero_and_unarmed_until_a_person_goes_up_again(tmp_path: Path) -> None:
-    with EngineRig(tmp_path / "place", speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as stage:
-        stage.engine()
-        stage.climb(2)
-        made = json.loads(stage.cli("backup", str(tmp_path / "copy.db"), "--json").stdout)
+    with EngineRig(tmp_path / "place", speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as rig:
+        rig.engine()
+        rig.climb(2)
+        made = json.loads(rig.cli("backup", str(tmp_path / "copy.db"), "--json").stdout)
         assert re.fullmatch("[0-9a-f]{64}", made["head"])
         assert made["head"][:16] in made["sentence"]
-        assert stage.cli("log", "--verify", "--head", made["head"]).returncode == 0
-        stage.climb(3)
-        assert stage.cli("stop").returncode == 0
-        assert stage.until(lambda: not stage.folder.is_locked())
-        assert stage.folder.is_armed()  # of 25 %
+        assert rig.cli("log", "--verify", "--head", made["head"]).returncode == 0
+        rig.climb(3)
+        assert rig.cli("stop").returncode == 0
+        assert rig.until(lambda: not rig.folder.is_locked())
+        assert rig.folder.is_armed()  # of 25 %
         for name in ("store.db", "store.db-wal", "store.db-shm"):
-            (stage.folder.path / name).unlink(missing_ok=True)
-        shutil.copy(tmp_path / "copy.db", stage.folder.database)
-        stage.reader.close()
-        stage.engine()
-        assert stage.percent_bp == 0
-        assert not stage.folder.is_armed()
-        assert "a restored backup carries an old percentage" in stage.cli("log", "--kind", "rollback").stdout
-        assert stage.cli("log", "--verify").returncode == 0
-        stage.climb(2)  # and from here on it is a store like any other
-        assert stage.folder.is_armed()
-        assert stage.cli("stop").returncode == 0
-        assert stage.until(lambda: not stage.folder.is_locked())
-        stage.engine()
-        assert stage.percent_bp == 1000
+            (rig.folder.path / name).unlink(missing_ok=True)
+        shutil.copy(tmp_path / "copy.db", rig.folder.database)
+        rig.reader.close()
+        rig.engine()
+        assert rig.percent_bp == 0
+        assert not rig.folder.is_armed()
+        assert "a restored backup carries an old percentage" in rig.cli("log", "--kind", "rollback").stdout
+        assert rig.cli("log", "--verify").returncode == 0
+        rig.climb(2)  # and from here on it is a store like any other
+        assert rig.folder.is_armed()
+        assert rig.cli("stop").returncode == 0
+        assert rig.until(lambda: not rig.folder.is_locked())
+        rig.engine()
+        assert rig.percent_bp == 1000
 
 
 def numbers_that_look_like_moments(value: Any, where: str = "") -> list[str]:
@@ -50,13 +50,13 @@ def numbers_that_look_like_moments(value: Any, where: str = "") -> list[str]:
 
 
 def test_every_json_has_its_moments_in_iso(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, speed=60.0) as stage:
-        stage.engine()
-        stage.climb(4)
-        assert stage.until(lambda: stage.view.methods.get("llm", 0) >= 5, 40)
-        assert stage.client.command("note", kind="lesson", text="a note").ok
-        assert stage.client.command("message", id="daily_summary").ok
-        assert stage.cli("rollback", "--reason", "for the figures").returncode in (0, 1)
+    with EngineRig(tmp_path, speed=60.0) as rig:
+        rig.engine()
+        rig.climb(4)
+        assert rig.until(lambda: rig.view.methods.get("llm", 0) >= 5, 40)
+        assert rig.client.command("note", kind="lesson", text="a note").ok
+        assert rig.client.command("message", id="daily_summary").ok
+        assert rig.cli("rollback", "--reason", "for the figures").returncode in (0, 1)
         written = tmp_path / "out.json"
         verbs = (
             "status", "triggers list", "triggers why error_critical", "log", "notify queue", "notify preview", "due", "run", "env",
@@ -64,14 +64,14 @@ def test_every_json_has_its_moments_in_iso(tmp_path: Path) -> None:
         )  # fmt: skip
         bodies = {}
         for verb in verbs:
-            ended = stage.cli(*verb.split(), "--json")
+            ended = rig.cli(*verb.split(), "--json")
             assert ended.stdout.strip(), f"{verb} --json printed nothing: {ended.stderr}"
             bodies[verb] = json.loads(ended.stdout)
         for verb in ("metrics analyze", "ab-test export", "ab-test analyze", "export --method frequency"):
-            ended = stage.cli(*verb.split(), "--output", str(written))
+            ended = rig.cli(*verb.split(), "--output", str(written))
             assert ended.returncode == 0, ended.stderr
             bodies[verb] = json.loads(written.read_text())
-        _, bodies["GET /v1/status"] = stage.client.request("GET", "/v1/status")
-        _, bodies["GET /metrics"] = stage.client.request("GET", "/metrics")
+        _, bodies["GET /v1/status"] = rig.client.request("GET", "/v1/status")
+        _, bodies["GET /metrics"] = rig.client.request("GET", "/metrics")
         assert {name: result for name, body in bodies.items() if (result := numbers_that_look_like_moments(body))} == {}
         assert bodies["status"]["at"].endswith("Z")

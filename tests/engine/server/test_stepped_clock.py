@@ -41,9 +41,9 @@ class WallClock:
             environ.setenv("FAKETIME_FORCE_MONOTONIC_FIX", "0")
             yield
 
-    def engine(self, stage: EngineRig) -> None:
+    def engine(self, rig: EngineRig) -> None:
         with self.for_engines():
-            stage.engine()
+            rig.engine()
 
     def set(self, seconds: int) -> None:
         part = self._path.with_suffix(".part")
@@ -58,85 +58,85 @@ def wall(tmp_path: Path) -> WallClock:
     return WallClock(tmp_path / "offset")
 
 
-def count(stage: EngineRig, table: str) -> int:
-    with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
+def count(rig: EngineRig, table: str) -> int:
+    with sqlite3.connect(f"file:{rig.folder.database}?mode=ro", uri=True) as conn:
         return int(conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def engine_time(stage: EngineRig) -> float:
+def engine_time(rig: EngineRig) -> float:
     """What the engine's wall clock reads."""
-    return stage.view.at
+    return rig.view.at
 
 
-def wait_for_ticks(stage: EngineRig) -> None:
+def wait_for_ticks(rig: EngineRig) -> None:
     """What the ticks before the last of these asked of the writer has been written: it writes in order."""
     for _ in range(3):
-        before = engine_time(stage)
-        assert stage.until(lambda before=before: engine_time(stage) != before)  # type: ignore[misc]
+        before = engine_time(rig)
+        assert rig.until(lambda before=before: engine_time(rig) != before)  # type: ignore[misc]
 
 
-def store(stage: EngineRig, name: str) -> None:
+def store(rig: EngineRig, name: str) -> None:
     """Send a document until it is stored, as the answer asks: a busy disk may take longer than the engine waits."""
 
     def stored() -> bool:
-        status, answer = stage.client.request("POST", "/v1/extract", {"id": name, "text": TEXT}, 20.0)
+        status, answer = rig.client.request("POST", "/v1/extract", {"id": name, "text": TEXT}, 20.0)
         assert status in (200, 503), answer
         return status == 200
 
-    assert stage.until(stored, 60)
+    assert rig.until(stored, 60)
 
 
-def complain(stage: EngineRig, count: int, name: str) -> None:
+def complain(rig: EngineRig, count: int, name: str) -> None:
     for n in range(count):
         fields = {"kind": "complaint", "text": "nothing is found", "id": f"{name}-{n}"}
-        status, answer = stage.client.request("POST", "/v1/feedback", fields, 10.0)
+        status, answer = rig.client.request("POST", "/v1/feedback", fields, 10.0)
         assert status == 200, answer
 
 
 def test_a_machine_s_clock_two_months_ahead_deletes_nothing_and_is_logged(tmp_path: Path, wall: WallClock) -> None:
-    with EngineRig(tmp_path, speed=None, settings=QUIET) as stage:
-        wall.engine(stage)
+    with EngineRig(tmp_path, speed=None, settings=QUIET) as rig:
+        wall.engine(rig)
         for n in range(20):
-            store(stage, f"d{n}")
-        assert stage.until(lambda: count(stage, "extraction") >= 20)
-        raw, rolled = count(stage, "extraction"), count(stage, "rollup")
+            store(rig, f"d{n}")
+        assert rig.until(lambda: count(rig, "extraction") >= 20)
+        raw, rolled = count(rig, "extraction"), count(rig, "rollup")
         wall.set(60 * DAY)
-        assert stage.until(lambda: engine_time(stage) > time.time() + 59 * DAY)
-        store(stage, "while the clock is wrong")
-        assert (kept := count(stage, "extraction")) > raw
-        assert stage.cli("stop").returncode == 0
-        assert stage.until(lambda: not stage.folder.is_locked())
-        wall.engine(stage)  # an engine's first tick applies retention
-        wait_for_ticks(stage)
-        assert engine_time(stage) > time.time() + 59 * DAY
-        assert count(stage, "extraction") == kept
-        assert count(stage, "rollup") >= rolled
+        assert rig.until(lambda: engine_time(rig) > time.time() + 59 * DAY)
+        store(rig, "while the clock is wrong")
+        assert (kept := count(rig, "extraction")) > raw
+        assert rig.cli("stop").returncode == 0
+        assert rig.until(lambda: not rig.folder.is_locked())
+        wall.engine(rig)  # an engine's first tick applies retention
+        wait_for_ticks(rig)
+        assert engine_time(rig) > time.time() + 59 * DAY
+        assert count(rig, "extraction") == kept
+        assert count(rig, "rollup") >= rolled
         wall.set(0)
-        assert stage.until(lambda: engine_time(stage) < time.time() + 60)
-        assert stage.until(lambda: stage.kinds().count("clock") == 2)
-        wait_for_ticks(stage)
-        assert count(stage, "extraction") == kept
-        assert stage.kinds().count("clock") == 2
-        with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
+        assert rig.until(lambda: engine_time(rig) < time.time() + 60)
+        assert rig.until(lambda: rig.kinds().count("clock") == 2)
+        wait_for_ticks(rig)
+        assert count(rig, "extraction") == kept
+        assert rig.kinds().count("clock") == 2
+        with sqlite3.connect(f"file:{rig.folder.database}?mode=ro", uri=True) as conn:
             (latest,) = conn.execute("SELECT max(at) FROM extraction").fetchone()
         assert latest < time.time() + 60
 
 
 def test_complaints_count_after_a_clock_that_was_two_hours_ahead(tmp_path: Path, wall: WallClock) -> None:
     """The engine entered its stage in what is the future now, was stopped, and starts with the right time."""
-    with EngineRig(tmp_path, speed=None, settings=QUIET) as stage:
+    with EngineRig(tmp_path, speed=None, settings=QUIET) as rig:
         wall.set(7200)
-        wall.engine(stage)
-        stage.climb(2)
-        assert stage.reader.state().entered_at > time.time() + 7000
-        assert stage.cli("stop").returncode == 0
-        assert stage.until(lambda: not stage.folder.is_locked())
+        wall.engine(rig)
+        rig.climb(2)
+        assert rig.reader.state().entered_at > time.time() + 7000
+        assert rig.cli("stop").returncode == 0
+        assert rig.until(lambda: not rig.folder.is_locked())
         wall.set(0)
-        wall.engine(stage)
-        assert stage.until(lambda: stage.reader.state().entered_at < time.time() + 5)
-        complain(stage, 11, "heard")
-        assert stage.until(lambda: stage.percent_bp == 0)
-        assert "trigger" in stage.kinds()
-        cooled = stage.reader.state().cooldown_until
+        wall.engine(rig)
+        assert rig.until(lambda: rig.reader.state().entered_at < time.time() + 5)
+        complain(rig, 11, "heard")
+        assert rig.until(lambda: rig.percent_bp == 0)
+        assert "trigger" in rig.kinds()
+        cooled = rig.reader.state().cooldown_until
         assert cooled is not None
         assert cooled < time.time() + 1800 + 60

@@ -44,6 +44,6 @@ async def test_the_answer_names_what_is_in_force_and_never_claims_that_nothing_c
             assert "othing has changed" not in reply.sentence
             assert "In force now: 10 %." in reply.sentence, reply.sentence
             assert reply.data == {"code": "unconfirmed", "effective_bp": 1000}
-        c.stage.folder.disarm()
+        c.rig.folder.disarm()
         reply = await c.command("hold", reason="once more")
         assert "In force now: 0 % (the armed file is missing)." in reply.sentence

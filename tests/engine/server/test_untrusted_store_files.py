@@ -48,18 +48,18 @@ Plant = Callable[[Path, Path], None]
 
 
 def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(tmp_path: Path, target: Path) -> None:
-    with EngineRig(tmp_path / "stage", QUIET) as stage:
-        stage.engine()
+    with EngineRig(tmp_path / "rig", QUIET) as rig:
+        rig.engine()
         for plant in PLANTED:
-            plant(stage.folder.path / f"x-{plant.__name__}.intent", target)
-            plant(stage.folder.path / f"rollback-{plant.__name__}.intent", target)
-        beat = stage.reader.engine_record().heartbeat
-        assert stage.until(lambda: stage.reader.engine_record().heartbeat > beat + 1.5, 10)
-        stage.climb(3)
-        assert stage.percent_bp > 0
-        assert "rollback" not in stage.kinds()
-        assert stage.client.rollback("with rubbish in the folder").ok
-        assert stage.until(lambda: stage.percent_bp == 0, 5)
+            plant(rig.folder.path / f"x-{plant.__name__}.intent", target)
+            plant(rig.folder.path / f"rollback-{plant.__name__}.intent", target)
+        beat = rig.reader.engine_record().heartbeat
+        assert rig.until(lambda: rig.reader.engine_record().heartbeat > beat + 1.5, 10)
+        rig.climb(3)
+        assert rig.percent_bp > 0
+        assert "rollback" not in rig.kinds()
+        assert rig.client.rollback("with rubbish in the folder").ok
+        assert rig.until(lambda: rig.percent_bp == 0, 5)
     assert target.read_text() == SECRET
 
 
@@ -68,14 +68,14 @@ def test_an_intent_that_is_not_a_file_stops_neither_the_engine_nor_promotion(tmp
 def test_an_engine_starts_and_serves_beside_what_was_planted(
     tmp_path: Path, target: Path, plant: Plant, names: tuple[str, ...]
 ) -> None:
-    with EngineRig(tmp_path / "stage", QUIET, settings={"apply.env_file": str(tmp_path / "rollout.env")}) as stage:
-        stage.folder.prepare()
-        (stage.folder.path / "lock").touch()
+    with EngineRig(tmp_path / "rig", QUIET, settings={"apply.env_file": str(tmp_path / "rollout.env")}) as rig:
+        rig.folder.prepare()
+        (rig.folder.path / "lock").touch()
         for name in names:
-            plant(stage.folder.path / name, target)
-        stage.engine()
-        stage.climb(1)
-        assert stage.extract("one")["method"] == "frequency"
+            plant(rig.folder.path / name, target)
+        rig.engine()
+        rig.climb(1)
+        assert rig.extract("one")["method"] == "frequency"
     assert target.read_text() == SECRET
 
 
@@ -84,14 +84,14 @@ def test_an_engine_starts_and_serves_beside_what_was_planted(
 def test_what_an_engine_cannot_do_without_is_refused_at_once(
     tmp_path: Path, target: Path, plant: Plant, name: str
 ) -> None:
-    with EngineRig(tmp_path / "stage", QUIET) as stage:
-        database.create(stage.folder)
-        path = stage.folder.path / name
+    with EngineRig(tmp_path / "rig", QUIET) as rig:
+        database.create(rig.folder)
+        path = rig.folder.path / name
         path.unlink(missing_ok=True)
         plant(path, target)
         began = time.monotonic()
         try:
-            process = stage.engine(wait=False)
+            process = rig.engine(wait=False)
             process.wait(20 * crowd())
         except OSError:  # a log that cannot be opened: no process was started
             pass
@@ -102,21 +102,21 @@ def test_what_an_engine_cannot_do_without_is_refused_at_once(
 
 @pytest.mark.parametrize("plant", [a_pipe, a_folder, a_link])
 def test_looking_at_the_lock_waits_for_nothing(tmp_path: Path, target: Path, plant: Plant) -> None:
-    with EngineRig(tmp_path / "stage", QUIET) as stage:
-        stage.folder.prepare()
-        plant(stage.folder.lock, target)
+    with EngineRig(tmp_path / "rig", QUIET) as rig:
+        rig.folder.prepare()
+        plant(rig.folder.lock, target)
         with pytest.raises(OSError, match=r"regular|symbolic"):
-            stage.folder.is_locked()
+            rig.folder.is_locked()
 
 
 def test_a_writing_connection_follows_no_planted_log(tmp_path: Path, target: Path) -> None:
-    with EngineRig(tmp_path / "stage", QUIET) as stage:
-        database.create(stage.folder)
-        Path(f"{stage.folder.database}-wal").unlink(missing_ok=True)
-        Path(f"{stage.folder.database}-wal").symlink_to(target)
+    with EngineRig(tmp_path / "rig", QUIET) as rig:
+        database.create(rig.folder)
+        Path(f"{rig.folder.database}-wal").unlink(missing_ok=True)
+        Path(f"{rig.folder.database}-wal").symlink_to(target)
         with pytest.raises(sqlite3.OperationalError, match="not a regular file"):
-            database.open_writer(stage.folder, "FULL")
-        result = stage.client.rollback("with a planted log")
+            database.open_writer(rig.folder, "FULL")
+        result = rig.client.rollback("with a planted log")
         assert "committed by this console" not in result.ways
     assert target.read_text() == SECRET
 
@@ -132,11 +132,11 @@ def test_an_output_follows_no_planted_link(tmp_path: Path, target: Path, name: s
 def test_a_backup_and_a_kept_screen_follow_no_planted_link(
     tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with EngineRig(tmp_path / "stage", QUIET) as stage:
-        database.create(stage.folder)
+    with EngineRig(tmp_path / "rig", QUIET) as rig:
+        database.create(rig.folder)
         for name in ("copy.db.part", "copy.db"):
             (tmp_path / name).symlink_to(target)
-        assert backup.take(stage.folder, tmp_path / "copy.db").ok
+        assert backup.take(rig.folder, tmp_path / "copy.db").ok
         assert not (tmp_path / "copy.db").is_symlink()
         assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
     monkeypatch.chdir(tmp_path)
@@ -182,18 +182,18 @@ async def test_what_was_applied_is_written_through_no_link(tmp_path: Path, targe
     ],
 )  # fmt: skip
 def test_an_address_from_the_store_is_an_address_or_nothing(tmp_path: Path, address: str) -> None:
-    with EngineRig(tmp_path / "stage", QUIET, settings={"http.port": 8080}) as stage:
+    with EngineRig(tmp_path / "rig", QUIET, settings={"http.port": 8080}) as rig:
         line = "curl -s http://localhost:8080/metrics"
-        assert localized(line, stage.plan, address) == line
-        assert localized(line, stage.plan, "http://127.0.0.1:9") == "curl -s http://127.0.0.1:9/metrics"
-        assert localized(line, stage.plan, "http://[::1]:9") == "curl -s http://[::1]:9/metrics"
+        assert localized(line, rig.plan, address) == line
+        assert localized(line, rig.plan, "http://127.0.0.1:9") == "curl -s http://127.0.0.1:9/metrics"
+        assert localized(line, rig.plan, "http://[::1]:9") == "curl -s http://[::1]:9/metrics"
 
 
 def test_a_command_to_copy_is_quoted(tmp_path: Path) -> None:
-    with EngineRig(tmp_path / "a $(touch hacked) folder", QUIET) as stage:
-        stage.folder.prepare()
-        stage.folder.armed.mkdir()  # cannot be removed as a file
-        assert f"rm '{stage.folder.armed}'" in stage.client.rollback("quoted").sentence
+    with EngineRig(tmp_path / "a $(touch hacked) folder", QUIET) as rig:
+        rig.folder.prepare()
+        rig.folder.armed.mkdir()  # cannot be removed as a file
+        assert f"rm '{rig.folder.armed}'" in rig.client.rollback("quoted").sentence
 
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:

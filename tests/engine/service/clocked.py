@@ -24,14 +24,14 @@ class Clocked:
     def __init__(
         self, root: Path, settings: Mapping[str, object] = NOBODY_ANSWERS, environ: Mapping[str, str] | None = None
     ) -> None:
-        self.stage = EngineRig(root, settings={**NOBODY_ANSWERS, **settings})
+        self.rig = EngineRig(root, settings={**NOBODY_ANSWERS, **settings})
         self.clock = ManualClock(time.time())
-        self.engine = Engine(self.stage.plan, self.stage.folder, self.clock, environ=environ)
+        self.engine = Engine(self.rig.plan, self.rig.folder, self.clock, environ=environ)
         self.loop = ControlLoop(self.engine)
 
     async def __aenter__(self) -> Clocked:
-        self.stage.folder.prepare()
-        self.lock = self.stage.folder.try_lock()
+        self.rig.folder.prepare()
+        self.lock = self.rig.folder.try_lock()
         await self.engine.open()
         # the test moves the clock in jumps while the loop keeps up; without a beat nothing is late
         self.engine.monitor.lag.beat = lambda now: None  # type: ignore[method-assign]
@@ -43,7 +43,7 @@ class Clocked:
         await self.engine.stop()
         assert self.lock is not None
         self.lock.release()
-        self.stage.reader.close()
+        self.rig.reader.close()
 
     async def command(self, kind: str, **fields: object) -> commands.Reply:
         return await commands.carry_out(self.engine, kind, fields, ALICE)

@@ -190,7 +190,7 @@ class EngineRig:
         return by_name
 
 
-def kill_mid_write(stage: EngineRig) -> int:
+def kill_mid_write(rig: EngineRig) -> int:
     """kill -9 while four clients extract and one decides. How much was acknowledged; AssertionError for anything lost.
 
     What is acknowledged must be in the store with the keywords that were answered, and every decision in the log.
@@ -205,23 +205,23 @@ def kill_mid_write(stage: EngineRig) -> int:
         while going.is_set():
             name = f"kill-{tag}-{number}-{len(kept)}"
             with contextlib.suppress(OSError, ValueError, AssertionError, http.client.HTTPException):
-                kept[name] = stage.extract(name)["keywords"]
+                kept[name] = rig.extract(name)["keywords"]
 
     def decide() -> None:
         while going.is_set():
             name = f"kill-{tag}-note-{len(decided)}"
-            if stage.client.command("note", request_id=name, kind="lesson", text="written in a test").ok:
+            if rig.client.command("note", request_id=name, kind="lesson", text="written in a test").ok:
                 decided.append(name)
 
     clients = [threading.Thread(target=extract, args=(n,)) for n in range(4)] + [threading.Thread(target=decide)]
     for one in clients:
         one.start()
-    assert stage.until(lambda: len(kept) > 20 and len(decided) > 5)
-    os.kill(stage.pid, signal.SIGKILL)
+    assert rig.until(lambda: len(kept) > 20 and len(decided) > 5)
+    os.kill(rig.pid, signal.SIGKILL)
     going.clear()
     for one in clients:
         one.join()
-    assert stage.until(lambda: not stage.folder.is_locked())
+    assert rig.until(lambda: not rig.folder.is_locked())
 
     def check(conn: sqlite3.Connection) -> None:
         for name, keywords in kept.items():
@@ -231,7 +231,7 @@ def kill_mid_write(stage: EngineRig) -> int:
         for name in decided:
             assert conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (name,)).fetchone(), f"{name} is lost"
 
-    conn = database.open_writer(stage.folder, "NORMAL")  # as the next engine does: it finds the dead one's log
+    conn = database.open_writer(rig.folder, "NORMAL")  # as the next engine does: it finds the dead one's log
     check(conn)
     assert conn.execute("PRAGMA quick_check").fetchone() == ("ok",)
     conn.close()

@@ -115,9 +115,7 @@ async def test_a_store_that_takes_no_writes_is_blind_and_notified_once_without_t
         async with Clocked(tmp_path, environ={"ROLLOUT_NOTIFY_URLS": url}) as c:
             await c.climb(3)
             assert not posted
-            with contextlib.closing(
-                sqlite3.connect(c.stage.folder.database, timeout=5.0, isolation_level=None)
-            ) as other:
+            with contextlib.closing(sqlite3.connect(c.rig.folder.database, timeout=5.0, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 await c.settled(lambda: "locked" in c.engine.writer.problem)
                 await c.passes(BLIND_S + 10)
@@ -130,7 +128,7 @@ async def test_a_store_that_takes_no_writes_is_blind_and_notified_once_without_t
                 await c.settled(lambda: len(posted) == 1)
                 assert "BLIND" in posted[-1]["title"]
                 await c.passes(STEP_DOWN_S - BLIND_S)
-                await c.settled(c.stage.folder.has_intents)  # its own, so that a kill loses nothing
+                await c.settled(c.rig.folder.has_intents)  # its own, so that a kill loses nothing
                 await c.passes(20)
                 assert c.engine.switch.read().percent_bp == 1000  # in force though the store does not know
             await c.settled(lambda: log.last(c.engine.conn, ("trigger",)) is not None)

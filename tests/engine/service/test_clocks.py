@@ -104,7 +104,7 @@ async def test_complaints_count_after_a_clock_that_was_ahead_is_corrected_betwee
             await c.command("complaint", text=f"late {n}", id=f"late-{n}")
         await c.passes(20)
         await c.settled(lambda: c.engine.state.percent_bp == 0)  # more than ten
-        assert c.stage.reader.read(log.verify).ok
+        assert c.rig.reader.read(log.verify).ok
     async with Clocked(tmp_path, LONG) as c:  # and it is reported once
         rev = c.engine.state.rev
         await c.passes(20)
@@ -128,7 +128,7 @@ async def test_a_cool_down_from_a_clock_a_year_ahead_ends_within_its_own_time(tm
         assert until - c.clock.now() <= 1800
         (latest,) = c.engine.conn.execute("SELECT max(next_try) FROM outbox WHERE state = 'waiting'").fetchone()
         assert latest is None or latest <= c.clock.now() + 3600
-        assert c.stage.reader.read(log.verify).ok
+        assert c.rig.reader.read(log.verify).ok
 
 
 async def test_the_ends_of_cool_down_and_undo_keep_their_length_over_a_step_and_back(tmp_path: Path) -> None:

@@ -76,12 +76,12 @@ def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "LOG_BYTES", 100)
-    with EngineRig(tmp_path, QUIET) as stage:
-        stage.folder.prepare()
-        stage.folder.engine_log.write_text("an old line\n" * 20)
-        stage.engine()
-        assert "an old line" not in stage.folder.engine_log.read_text()
-        assert (stage.folder.path / "engine.log.1").read_text() == "an old line\n" * 20
+    with EngineRig(tmp_path, QUIET) as rig:
+        rig.folder.prepare()
+        rig.folder.engine_log.write_text("an old line\n" * 20)
+        rig.engine()
+        assert "an old line" not in rig.folder.engine_log.read_text()
+        assert (rig.folder.path / "engine.log.1").read_text() == "an old line\n" * 20
 
 
 # one program that forks for each row: importing the engine takes most of a start
@@ -103,7 +103,7 @@ for error, foreground, plan, store, output in json.loads(sys.argv[1]):
 
 
 def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_path: Path) -> None:
-    stages: list[tuple[EngineRig, str, bool]] = []
+    rigs: list[tuple[EngineRig, str, bool]] = []
     rows: list[tuple[object, ...]] = []
     for error, words in (
         ("ValueError('boom inside')", "internal fault (ValueError); your settings are not the cause"),
@@ -111,31 +111,27 @@ def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_pa
         ("OSError(28, 'boom inside')", "The engine cannot run: boom inside."),
     ):
         for foreground in (True, False):
-            stage = EngineRig(tmp_path / str(len(stages)), speed=None)
-            stage.folder.prepare()
+            rig = EngineRig(tmp_path / str(len(rigs)), speed=None)
+            rig.folder.prepare()
             # the standard error of an engine in the background is engine.log
-            output = stage.root / "stderr" if foreground else stage.folder.engine_log
-            stages.append((stage, words, foreground))
-            rows.append((error, foreground, str(stage.plan_path), str(stage.folder.path), str(output)))
+            output = rig.root / "stderr" if foreground else rig.folder.engine_log
+            rigs.append((rig, words, foreground))
+            rows.append((error, foreground, str(rig.plan_path), str(rig.folder.path), str(output)))
     ended = subprocess.run([sys.executable, "-c", BROKEN, json.dumps(rows)], capture_output=True, text=True)
     assert ended.stdout.split() == ["1"] * len(rows), ended.stderr
-    for stage, words, foreground in stages:
-        logged = stage.folder.engine_log.read_text()
+    for rig, words, foreground in rigs:
+        logged = rig.folder.engine_log.read_text()
         assert logged.count("Traceback") == 1
         assert "boom inside" in logged
-        assert words in process.last_words(stage.folder)
+        assert words in process.last_words(rig.folder)
         if foreground:
-            printed = (stage.root / "stderr").read_text()
+            printed = (rig.root / "stderr").read_text()
             assert words in printed
             assert printed.count("\n") == 1
 
 
 def test_an_engine_in_the_foreground_writes_engine_log_too(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, speed=None) as stage:
-        served = subprocess.Popen(
-            [*COMMAND, *stage._where, "serve"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        stage.processes.append(served)
-        assert stage.until(
-            lambda: stage.folder.engine_log.exists() and "engine up" in stage.folder.engine_log.read_text()
-        )
+    with EngineRig(tmp_path, speed=None) as rig:
+        served = subprocess.Popen([*COMMAND, *rig._where, "serve"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        rig.processes.append(served)
+        assert rig.until(lambda: rig.folder.engine_log.exists() and "engine up" in rig.folder.engine_log.read_text())

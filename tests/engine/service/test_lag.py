@@ -152,10 +152,10 @@ async def test_a_worker_sends_with_each_document_whether_its_own_loop_was_late()
 
 def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_reports_it(tmp_path: Path) -> None:
     """SIGSTOP and SIGCONT in turn, as a cgroup's quota does it."""
-    with EngineRig(tmp_path / "starved", speed=1.0) as stage:
-        engine = stage.engine()
-        stage.climb(4)
-        assert stage.until(lambda: stage.percent_bp == 5000)
+    with EngineRig(tmp_path / "starved", speed=1.0) as rig:
+        engine = rig.engine()
+        rig.climb(4)
+        assert rig.until(lambda: rig.percent_bp == 5000)
         until = time.monotonic() + 8.0
         seen: list[str] = []
         while time.monotonic() < until:
@@ -164,7 +164,7 @@ def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_reports_
                 time.sleep(0.18)
                 os.kill(engine.pid, signal.SIGCONT)
                 time.sleep(0.02)
-            seen += stage.view.engine.problems
+            seen += rig.view.engine.problems
         assert any("the engine was late" in problem for problem in seen)
-        assert stage.percent_bp == 5000
-        assert "trigger" not in stage.kinds()
+        assert rig.percent_bp == 5000
+        assert "trigger" not in rig.kinds()

@@ -33,109 +33,109 @@ SETTINGS = {"store.resume": "safe", "trigger_settings.lease": "2s", "llm.url": "
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """One store for a life of engines, each test on the one that runs then."""
     with EngineRig(tmp_path_factory.mktemp("lease"), 1.0, SETTINGS) as made:
         yield made
 
 
-def ask_four(stage: EngineRig, tag: str) -> tuple[list[threading.Thread], list[dict[str, Any]]]:
+def ask_four(rig: EngineRig, tag: str) -> tuple[list[threading.Thread], list[dict[str, Any]]]:
     """Four clients that wait for an answer each."""
     answers: list[dict[str, Any]] = []
     text = f"{TEXT} {tag}"  # not known to the cache
-    asking = [threading.Thread(target=lambda n=n: answers.append(stage.extract(f"{tag}-{n}", text))) for n in range(4)]  # type: ignore[misc]
+    asking = [threading.Thread(target=lambda n=n: answers.append(rig.extract(f"{tag}-{n}", text))) for n in range(4)]  # type: ignore[misc]
     for one in asking:
         one.start()
     return asking, answers
 
 
 def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_at_zero(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, None, SETTINGS) as stage:  # `rollout serve` is not a rehearsal and takes over none
-        first = stage.running()
-        stage.climb(2)
+    with EngineRig(tmp_path, None, SETTINGS) as rig:  # `rollout serve` is not a rehearsal and takes over none
+        first = rig.running()
+        rig.climb(2)
         took = []
         for number in range(1, 4):  # on a machine that is busy with other things one of them may be late
-            standby = stage.serve()  # its standard error is engine.log, where a line belongs once
-            assert stage.until(lambda n=number: stage.folder.engine_log.read_text().count("standby: another") == n)  # type: ignore[misc]
-            token = stage.reader.engine_record().token
+            standby = rig.serve()  # its standard error is engine.log, where a line belongs once
+            assert rig.until(lambda n=number: rig.folder.engine_log.read_text().count("standby: another") == n)  # type: ignore[misc]
+            token = rig.reader.engine_record().token
             first.kill()
             first.wait()
             killed = time.monotonic()
-            assert stage.until(lambda token=token: stage.reader.engine_record().token == token + 1, 15)  # type: ignore[misc]
+            assert rig.until(lambda token=token: rig.reader.engine_record().token == token + 1, 15)  # type: ignore[misc]
             took.append(time.monotonic() - killed)
-            assert stage.pid == standby.pid
-            assert wait_until_up(stage.folder, standby) == ""
+            assert rig.pid == standby.pid
+            assert wait_until_up(rig.folder, standby) == ""
             if took[-1] < 2.0 * crowd():
                 break
             first = standby
         assert min(took) < 2.0 * crowd()
-        assert stage.until(lambda: stage.percent_bp == 0, 3)
-        assert "resume is safe" in stage.reader.log(5, kind="rollback")[0].reason
-        assert not stage.folder.is_armed()
+        assert rig.until(lambda: rig.percent_bp == 0, 3)
+        assert "resume is safe" in rig.reader.log(5, kind="rollback")[0].reason
+        assert not rig.folder.is_armed()
 
 
-def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_reports_it_and_ends(stage: EngineRig) -> None:
-    old = stage.running()
-    stage.climb(2)
+def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_reports_it_and_ends(rig: EngineRig) -> None:
+    old = rig.running()
+    rig.climb(2)
     os.kill(old.pid, signal.SIGSTOP)
-    stage.folder.lock.unlink()  # what a desperate person does instead of kill -9
-    new = stage.engine()
-    rev = stage.reader.state().rev
+    rig.folder.lock.unlink()  # what a desperate person does instead of kill -9
+    new = rig.engine()
+    rev = rig.reader.state().rev
     os.kill(old.pid, signal.SIGCONT)
     assert old.wait(10) == 0
-    assert "Another engine has taken over" in stage.folder.engine_log.read_text()
+    assert "Another engine has taken over" in rig.folder.engine_log.read_text()
     assert new.poll() is None
-    assert stage.client.request("GET", "/healthz")[0] == 200  # the old one did not take the new one's socket along
-    assert stage.pid == new.pid
+    assert rig.client.request("GET", "/healthz")[0] == 200  # the old one did not take the new one's socket along
+    assert rig.pid == new.pid
     late = [
-        d.kind for d in stage.reader.log(50) if d.rev > rev and d.kind not in ("complaint", "proof", "message", "lease")
+        d.kind for d in rig.reader.log(50) if d.rev > rev and d.kind not in ("complaint", "proof", "message", "lease")
     ]
     assert late == []
-    assert stage.reader.read(log.verify).ok
+    assert rig.reader.read(log.verify).ok
 
 
-def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(stage: EngineRig) -> None:
-    process = stage.running()
-    stage.climb(5)
-    assert stage.until(lambda: stage.view.effective_bp == 10_000)
+def test_stopped_for_longer_than_the_lease_it_wakes_at_zero_and_logs_that(rig: EngineRig) -> None:
+    process = rig.running()
+    rig.climb(5)
+    assert rig.until(lambda: rig.view.effective_bp == 10_000)
     os.kill(process.pid, signal.SIGSTOP)
-    asking, _ = ask_four(stage, "asleep")
+    asking, _ = ask_four(rig, "asleep")
     time.sleep(2.6)
     os.kill(process.pid, signal.SIGCONT)
     for one in asking:
         one.join()
-    assert stage.until(lambda: "lease" in stage.kinds(), 5)
-    assert "every router was at 0 %" in stage.reader.log(20, kind="lease")[0].sentence
-    assert stage.percent_bp == 10_000  # it is not a rollback
-    assert stage.until(lambda: stage.view.effective_bp == 10_000, 5)
+    assert rig.until(lambda: "lease" in rig.kinds(), 5)
+    assert "every router was at 0 %" in rig.reader.log(20, kind="lease")[0].sentence
+    assert rig.percent_bp == 10_000  # it is not a rollback
+    assert rig.until(lambda: rig.view.effective_bp == 10_000, 5)
 
 
 def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_view_and_not_a_frozen_engine(
-    stage: EngineRig, monkeypatch: pytest.MonkeyPatch
+    rig: EngineRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.running()
+    rig.running()
     monkeypatch.setattr(console.link, "SILENT_S", 0.5)
-    watching = console.link.StoreLink(stage.folder, stage.plan)
-    with contextlib.closing(sqlite3.connect(stage.folder.database, timeout=5.0, isolation_level=None)) as other:
+    watching = console.link.StoreLink(rig.folder, rig.plan)
+    with contextlib.closing(sqlite3.connect(rig.folder.database, timeout=5.0, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert stage.until(lambda: time.time() - stage.reader.engine_record().heartbeat > 2.0)
+        assert rig.until(lambda: time.time() - rig.reader.engine_record().heartbeat > 2.0)
 
         def shown() -> bool:
             snapshot = watching.poll()
             problems = snapshot.view.engine.problems if snapshot.view is not None else ()
             return snapshot.fresh and any("has locked the store" in problem for problem in problems)
 
-        assert stage.until(shown)
+        assert rig.until(shown)
     watching.reader.close()
 
 
-def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: EngineRig) -> None:
+def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(rig: EngineRig) -> None:
     """Hanging calls are given up after a while and their documents finished by frequency: no document is dropped."""
-    process = stage.running()
-    stage.climb(5)
-    assert stage.client.command("fault", name="hang", value=1).ok
-    asking, answers = ask_four(stage, "late")
-    assert stage.until(lambda: stage.view.engine.in_flight >= 4)
+    process = rig.running()
+    rig.climb(5)
+    assert rig.client.command("fault", name="hang", value=1).ok
+    asking, answers = ask_four(rig, "late")
+    assert rig.until(lambda: rig.view.engine.in_flight >= 4)
     time.sleep(0.5)  # the rehearsal's own documents are in flight too: by now ours have arrived as well
     began = time.monotonic()
     process.terminate()
@@ -145,8 +145,8 @@ def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(stage: EngineRig)
         one.join()
     assert took < 10 * crowd()
     assert [answer["method"] for answer in answers] == ["frequency"] * 4
-    assert stage.reader.read(lambda conn: conn.execute("SELECT clean FROM lease").fetchone()) == (1,)
-    stored = stage.reader.read(lambda c: c.execute("SELECT count(*) FROM document WHERE id LIKE 'late-%'").fetchone())
+    assert rig.reader.read(lambda conn: conn.execute("SELECT clean FROM lease").fetchone()) == (1,)
+    stored = rig.reader.read(lambda c: c.execute("SELECT count(*) FROM document WHERE id LIKE 'late-%'").fetchone())
     assert stored == (4,)
 
 
@@ -242,7 +242,7 @@ async def test_a_trigger_s_rollback_beats_a_promotion_that_lands_in_between(tmp_
         ask = c.engine.ask("error_critical")
 
         def to_zero(state: State) -> Decision:
-            return roll_back(c.stage.plan, state, Ask(ask.actor, ask.at, ask.request_id, ask.reason))
+            return roll_back(c.rig.plan, state, Ask(ask.actor, ask.at, ask.request_id, ask.reason))
 
         promoting = asyncio.create_task(
             c.command("promote", epoch=c.engine.state.epoch, override=True, reason="a race in a test")
@@ -252,7 +252,7 @@ async def test_a_trigger_s_rollback_beats_a_promotion_that_lands_in_between(tmp_
         await promoting
         await c.settled(lambda: not c.engine.switch.pending)
         assert c.engine.state.percent_bp == 0
-        assert not c.stage.folder.is_armed()
+        assert not c.rig.folder.is_armed()
 
 
 async def test_a_rollback_is_decided_on_what_the_one_before_it_leads_to(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ async def test_a_rollback_is_decided_on_what_the_one_before_it_leads_to(tmp_path
         both = [rollback.roll_back(c.engine, c.engine.ask("one stage down", ALICE), to_stage=3) for _ in range(2)]
         (_, to_25), (_, to_0) = await asyncio.gather(*both)
         assert (to_25.target_bp, to_0.target_bp) == (2500, 0)
-        assert not c.stage.folder.is_armed()
+        assert not c.rig.folder.is_armed()
         await c.settled(lambda: not c.engine.switch.pending)
         assert c.engine.state.percent_bp == 0
         assert [row.decision.percent_bp for row in log.rows(c.engine.conn) if row.decision.kind in DOWN] == [0, 2500]
@@ -271,7 +271,7 @@ async def test_a_rollback_is_decided_on_what_the_one_before_it_leads_to(tmp_path
 async def test_a_trigger_s_to_zero_waits_for_no_smaller_rollback_that_the_store_does_not_take(tmp_path: Path) -> None:
     async with Clocked(tmp_path, {"trigger_settings.probe_every": "100ms"}) as c:
         await c.climb(3)
-        blocker = database.open_writer(c.stage.folder, "NORMAL", 5.0)
+        blocker = database.open_writer(c.rig.folder, "NORMAL", 5.0)
         blocker.execute("BEGIN IMMEDIATE")
         await rollback.roll_back(c.engine, c.engine.ask("one stage down", ALICE), to_stage=2)
         assert c.engine.switch.read().percent_bp == 1000
@@ -280,7 +280,7 @@ async def test_a_trigger_s_to_zero_waits_for_no_smaller_rollback_that_the_store_
         )
         await c.passes(120.0)  # llm_unavailable, which takes 60 s
         assert c.engine.switch.read().percent_bp == 0
-        assert not c.stage.folder.is_armed()
+        assert not c.rig.folder.is_armed()
         assert len(c.engine.proofs) == 2
         blocker.execute("ROLLBACK")
         blocker.close()
@@ -298,8 +298,8 @@ async def test_the_reason_given_after_a_rollback_is_in_its_proof_and_env_keeps_t
         assert c.engine.view is not None
         assert not c.engine.view.may_test
         assert c.engine.view.measures
-        await c.settled(lambda: c.stage.reader.engine_record().view is not None)
-        lines = c.stage.cli("env").stdout
+        await c.settled(lambda: c.rig.reader.engine_record().view is not None)
+        lines = c.rig.cli("env").stdout
         assert "AB_TEST=false" in lines
         assert "METRICS=true" in lines
         await c.command("rollback")

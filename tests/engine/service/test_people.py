@@ -46,42 +46,40 @@ def test_a_name_of_ones_own_always_carries_the_kernels_uid() -> None:
 
 def test_two_people_in_one_account_are_two_lookers_and_one_approval(tmp_path: Path) -> None:
     """Approvals count people by uid, never by a name that someone chose."""
-    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "stages[preparation].approvals": 2}) as stage:
-        stage.engine()
-        alice = EngineClient(
-            stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/1"), acting_name="alice"
-        )
-        bob = EngineClient(stage.folder, stage.plan, replace(stage.client.actor, terminal="pts/2"), acting_name="bob")
+    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "stages[preparation].approvals": 2}) as rig:
+        rig.engine()
+        alice = EngineClient(rig.folder, rig.plan, replace(rig.client.actor, terminal="pts/1"), acting_name="alice")
+        bob = EngineClient(rig.folder, rig.plan, replace(rig.client.actor, terminal="pts/2"), acting_name="bob")
         uid = os.getuid()
         for client in (alice, bob):
             assert client.command("presence", screen="Live").ok
-        stage.until(lambda: len(stage.view.operators) == 2)
-        assert {o.name for o in stage.view.operators} == {f"alice (uid {uid})", f"bob (uid {uid})"}
+        rig.until(lambda: len(rig.view.operators) == 2)
+        assert {o.name for o in rig.view.operators} == {f"alice (uid {uid})", f"bob (uid {uid})"}
         assert alice.command("approve").ok
         refused = bob.command("approve")
         assert not refused.ok
         assert f"the same uid {uid}" in refused.sentence
-        (row,) = stage.reader.log(1, kind="approve")
+        (row,) = rig.reader.log(1, kind="approve")
         assert row.actor == f"alice (uid {uid})"
         assert alice.actor.name == row.actor
 
 
 def test_the_right_to_promote_is_the_accounts_and_not_a_chosen_names(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "access.promote": ["alice"]}) as stage:
-        stage.engine()
+    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "access.promote": ["alice"]}) as rig:
+        rig.engine()
         me = name_of(os.getuid())
         assert me != "alice"
         for name in ("alice", "", "alice (uid 1)"):
-            client = EngineClient(stage.folder, stage.plan, acting_name=name)
+            client = EngineClient(rig.folder, rig.plan, acting_name=name)
             reply = client.command("approve")
             assert "[access] allows alice" in reply.sentence, name
 
 
 def test_access_of_the_account_holds_under_any_name(tmp_path: Path) -> None:
     assert Access(promote=("x",))
-    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "access.promote": [name_of(os.getuid())]}) as stage:
-        stage.engine()
-        reply = EngineClient(stage.folder, stage.plan, acting_name="alice").command("approve")
+    with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "access.promote": [name_of(os.getuid())]}) as rig:
+        rig.engine()
+        reply = EngineClient(rig.folder, rig.plan, acting_name="alice").command("approve")
         assert "[access]" not in reply.sentence
 
 
@@ -114,25 +112,25 @@ def test_a_role_that_no_contact_has_is_a_mistake_of_the_plan(tmp_path: Path) -> 
 def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
     """A real engine on a rehearsal's clock: one message to the first contact, none after K."""
     settings = {**SETTINGS, "notify.escalate_to": ["Technical Lead", "Product Owner"], "notify.escalate_after": "8m"}
-    with EngineRig(tmp_path, speed=240.0, settings=settings) as stage:
-        stage.engine()
-        stage.climb(2)
-        stage.client.command("fault", name="error_rate", value=1.0)
-        assert stage.until(lambda: stage.view.alarm_since is not None, 60)
-        assert any("message to Technical Lead in" in line for line in stage.view.next)
+    with EngineRig(tmp_path, speed=240.0, settings=settings) as rig:
+        rig.engine()
+        rig.climb(2)
+        rig.client.command("fault", name="error_rate", value=1.0)
+        assert rig.until(lambda: rig.view.alarm_since is not None, 60)
+        assert any("message to Technical Lead in" in line for line in rig.view.next)
 
         def sent() -> list[str]:
-            return [d.sentence for d in stage.reader.log(200) if "no one acknowledged the alarm" in d.sentence]
+            return [d.sentence for d in rig.reader.log(200) if "no one acknowledged the alarm" in d.sentence]
 
-        assert stage.until(lambda: len(sent()) == 1, 60)
+        assert rig.until(lambda: len(sent()) == 1, 60)
         assert "Technical Lead" in sent()[0]
-        assert stage.client.command("acknowledge").ok
-        assert stage.until(lambda: stage.view.acknowledged is not None)
-        since = stage.view.at
-        assert stage.until(lambda: stage.view.at > since + 960)
+        assert rig.client.command("acknowledge").ok
+        assert rig.until(lambda: rig.view.acknowledged is not None)
+        since = rig.view.at
+        assert rig.until(lambda: rig.view.at > since + 960)
         assert len(sent()) == 1
         assert escalation.MESSAGE in {
-            row[0] for row in stage.reader.read(lambda c: c.execute("SELECT message FROM outbox").fetchall())
+            row[0] for row in rig.reader.read(lambda c: c.execute("SELECT message FROM outbox").fetchall())
         }
 
 
@@ -140,12 +138,12 @@ def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
 
 
 def test_a_hand_over_note_is_in_the_view_and_in_the_log(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, speed=None) as stage:
-        stage.engine()
-        assert stage.view.handover is None
-        assert stage.client.command("note", kind="handover", text="ollama-2 flaps; leave it").ok
-        assert stage.until(lambda: stage.view.handover is not None)
-        note = stage.view.handover
+    with EngineRig(tmp_path, speed=None) as rig:
+        rig.engine()
+        assert rig.view.handover is None
+        assert rig.client.command("note", kind="handover", text="ollama-2 flaps; leave it").ok
+        assert rig.until(lambda: rig.view.handover is not None)
+        note = rig.view.handover
         assert note is not None
         assert note.text == "ollama-2 flaps; leave it"
-        assert stage.reader.log(1)[0].kind == "note"
+        assert rig.reader.log(1)[0].kind == "note"

@@ -70,11 +70,11 @@ def inserted(text: str) -> str:
 async def restarted(root: Path, *edits: Edit) -> AsyncIterator[Clocked]:
     """Another engine on the same store, after the edits of the plan file."""
     c = Clocked(root, LONG)
-    text = c.stage.plan_path.read_text()
+    text = c.rig.plan_path.read_text()
     for edit in edits:
         text = edit(text)
-    c.stage.plan_path.write_text(text)
-    plan = load_plan(c.stage.plan_path)
+    c.rig.plan_path.write_text(text)
+    plan = load_plan(c.rig.plan_path)
     c.engine.plan = c.engine.file_plan = plan
     async with c:
         yield c
@@ -116,7 +116,7 @@ async def test_a_deleted_stage_makes_nothing_stable_and_holds_until_a_person_sta
         assert (view.stage, view.stage_name, view.percent_bp, view.misplaced) == (4, "Full Rollout", 10_000, "")
         assert not view.stable
         assert c.engine.monitor.gatekeeper.baked(c.engine.state)[0] <= 20
-        assert c.stage.reader.read(log.verify).ok
+        assert c.rig.reader.read(log.verify).ok
     async with restarted(tmp_path, without_stage(4)) as c:  # and it stays adopted
         assert not c.engine.misplaced
 
@@ -158,9 +158,9 @@ async def test_a_stage_inserted_below_is_held_and_one_changed_above_only_recorde
         assert "stage 3 Limited Rollout is now stage 4" in c.engine.misplaced
         assert c.engine.view is not None
         assert c.engine.view.stage_name == "Limited Rollout"
-        rows = len(c.stage.kinds())
+        rows = len(c.rig.kinds())
     async with restarted(tmp_path, inserted) as c:
-        assert len(c.stage.kinds()) == rows  # reported once
+        assert len(c.rig.kinds()) == rows  # reported once
         assert c.engine.misplaced
     async with restarted(tmp_path, set_to("stages[5].bake", "9d"), set_to("triggers[1].for", "11m")) as c:
         assert not c.engine.misplaced
@@ -207,7 +207,7 @@ async def test_another_model_restarts_evidence_bake_and_test(tmp_path: Path, edi
         await c.passes(20)
         await c.settled(lambda: log.last(c.engine.conn, ("ab_end",)))
         assert "the model changed before it was read" in log.last(c.engine.conn, ("ab_end",)).decision.sentence  # type: ignore[union-attr]
-        assert c.stage.reader.read(log.verify).ok
+        assert c.rig.reader.read(log.verify).ok
 
 
 async def test_other_weights_behind_the_same_name_are_another_model(tmp_path: Path) -> None:
@@ -244,4 +244,4 @@ async def test_a_store_from_before_pins_opens_and_is_pinned_by_what_its_engine_s
         assert c.engine.state.pins is not None
         assert c.engine.view is not None
         assert c.engine.view.stage_name == "Limited Rollout"
-        assert c.stage.reader.read(log.verify).ok
+        assert c.rig.reader.read(log.verify).ok

@@ -29,7 +29,7 @@ from tests.machine import crowd
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     with EngineRig(tmp_path_factory.mktemp("always"), QUIET) as made:
         made.engine()
         yield made
@@ -63,15 +63,15 @@ def fill(disk: Path) -> Path:
 # -- the engine busy, stopped, out of reach ---------------------------------------------------------------------------------
 
 
-def test_at_100_percent_cpu(stage: EngineRig) -> None:
-    stage.climb(4)
+def test_at_100_percent_cpu(rig: EngineRig) -> None:
+    rig.climb(4)
     going = threading.Event()
     going.set()
     big = TEXT * 200  # 80 kB: a thread of the engine counts words without a pause
 
     def flood(number: int) -> None:
         while going.is_set():
-            stage.client.request(
+            rig.client.request(
                 "POST", "/v1/extract", {"id": f"cpu-{number}-{time.monotonic_ns()}", "text": f"{number} {big}"}, 30.0
             )
 
@@ -80,10 +80,10 @@ def test_at_100_percent_cpu(stage: EngineRig) -> None:
         one.start()
     time.sleep(0.7)
     pressed = time.monotonic()
-    result = stage.client.rollback("busy")
+    result = rig.client.rollback("busy")
     took = time.monotonic() - pressed
-    gone = not stage.folder.is_armed()
-    recorded = stage.until(lambda: stage.percent_bp == 0, 5)
+    gone = not rig.folder.is_armed()
+    recorded = rig.until(lambda: rig.percent_bp == 0, 5)
     going.clear()
     for one in floods:
         one.join()
@@ -93,79 +93,79 @@ def test_at_100_percent_cpu(stage: EngineRig) -> None:
     assert recorded
 
 
-def test_without_the_socket_file_which_is_recreated(stage: EngineRig) -> None:
-    stage.climb(3)
-    stage.folder.socket.unlink()
-    result = stage.client.rollback("no socket")
+def test_without_the_socket_file_which_is_recreated(rig: EngineRig) -> None:
+    rig.climb(3)
+    rig.folder.socket.unlink()
+    result = rig.client.rollback("no socket")
     assert result.ok
     assert result.engine == "silent"
-    assert not stage.folder.is_armed()
-    assert stage.until(lambda: stage.percent_bp == 0, 3)
-    assert stage.until(lambda: stage.client.command("proof", of=result.request_id).ok, 3)
-    assert stage.proof(result.request_id)["effective_ms"] is not None
+    assert not rig.folder.is_armed()
+    assert rig.until(lambda: rig.percent_bp == 0, 3)
+    assert rig.until(lambda: rig.client.command("proof", of=result.request_id).ok, 3)
+    assert rig.proof(result.request_id)["effective_ms"] is not None
 
 
-def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(stage: EngineRig) -> None:
-    stage.climb(3)
-    whole = stage.plan_path.read_text()
-    stage.plan_path.write_text("[[stages]\nthis is not TOML")
+def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(rig: EngineRig) -> None:
+    rig.climb(3)
+    whole = rig.plan_path.read_text()
+    rig.plan_path.write_text("[[stages]\nthis is not TOML")
     try:
-        done = stage.cli("rollback", "--reason", "the plan is being edited")
+        done = rig.cli("rollback", "--reason", "the plan is being edited")
     finally:
-        stage.plan_path.write_text(whole)
+        rig.plan_path.write_text(whole)
     assert done.returncode == 0, done.stderr
     assert "Effective in" in done.stdout
     assert "frequency" in done.stdout
-    assert stage.percent_bp == 0
+    assert rig.percent_bp == 0
 
 
-def test_stopped_the_command_line_is_loud_and_the_engine_obeys_when_it_wakes(stage: EngineRig) -> None:
-    stage.climb(2)
-    os.kill(stage.pid, signal.SIGSTOP)
+def test_stopped_the_command_line_is_loud_and_the_engine_obeys_when_it_wakes(rig: EngineRig) -> None:
+    rig.climb(2)
+    os.kill(rig.pid, signal.SIGSTOP)
     try:
-        done = stage.cli("rollback")
+        done = rig.cli("rollback")
     finally:
-        os.kill(stage.pid, signal.SIGCONT)
+        os.kill(rig.pid, signal.SIGCONT)
     assert done.returncode == 1
     assert "NOT OBSERVED within 5 s" in done.stderr
     assert "is stopped" in done.stderr
-    assert f"rm -f {stage.folder.armed}" in done.stderr
-    assert stage.until(lambda: stage.percent_bp == 0 and not stage.folder.has_intents(), 5)
-    assert stage.until(lambda: stage.kinds()[-1] == "proof", 5)
-    row = stage.reader.read(lambda conn: log.last(conn, ("proof",)))
+    assert f"rm -f {rig.folder.armed}" in done.stderr
+    assert rig.until(lambda: rig.percent_bp == 0 and not rig.folder.has_intents(), 5)
+    assert rig.until(lambda: rig.kinds()[-1] == "proof", 5)
+    row = rig.reader.read(lambda conn: log.last(conn, ("proof",)))
     assert row is not None
     assert row.decision.evidence["effective_ms"] > 4000  # from the key, not from when the engine woke
 
 
-def test_another_user_without_rights_gets_a_sentence(stage: EngineRig) -> None:
-    stage.climb(2)
+def test_another_user_without_rights_gets_a_sentence(rig: EngineRig) -> None:
+    rig.climb(2)
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    results = as_nobody(lambda: {"result": structs.asdict(EngineClient(stage.folder, stage.plan).rollback())})
+    results = as_nobody(lambda: {"result": structs.asdict(EngineClient(rig.folder, rig.plan).rollback())})
     assert "result" in results, results
     assert not results["result"]["ok"]
-    assert f"rm {stage.folder.armed}" in " ".join(results["result"]["ways"])
-    assert stage.percent_bp > 0
+    assert f"rm {rig.folder.armed}" in " ".join(results["result"]["ways"])
+    assert rig.percent_bp > 0
 
 
 # -- against a promotion ------------------------------------------------------------------------------------------------------
 
 
-def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: EngineRig) -> None:
+def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(rig: EngineRig) -> None:
     """Whoever comes first, it ends at 0 % without the armed file, and every press that was answered is in the log."""
-    stage.climb(1)
-    bo = EngineClient(stage.folder, stage.plan, Actor("bo", os.getuid()))
-    stage.client.rollback("from the start")
+    rig.climb(1)
+    bo = EngineClient(rig.folder, rig.plan, Actor("bo", os.getuid()))
+    rig.client.rollback("from the start")
     pressed: list[str] = []
     won = 0
     for number in range(100):
-        state = stage.reader.state()
+        state = rig.reader.state()
         start = threading.Barrier(2)
         replies = {}
 
         def up(start: threading.Barrier = start, epoch: int = state.epoch, replies: dict = replies) -> None:  # type: ignore[type-arg]
             start.wait()
-            replies["up"] = stage.client.command("promote", epoch=epoch, override=True, reason="a race in a test")
+            replies["up"] = rig.client.command("promote", epoch=epoch, override=True, reason="a race in a test")
 
         def down(start: threading.Barrier = start, replies: dict = replies, late: float = number % 10 / 1000) -> None:  # type: ignore[type-arg]
             start.wait()
@@ -180,40 +180,40 @@ def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(stage: E
         assert replies["down"].ok
         pressed.append(replies["down"].request_id)
         won += replies["up"].ok
-        assert stage.until(lambda: stage.percent_bp == 0, 3)
-        assert not stage.folder.is_armed(), f"round {number}"
+        assert rig.until(lambda: rig.percent_bp == 0, 3)
+        assert not rig.folder.is_armed(), f"round {number}"
         if state.stage == 0:
-            stage.climb(1)
-    rows = {row.decision.request_id: row for row in stage.reader.read(lambda conn: list(log.every(conn)))}
+            rig.climb(1)
+    rows = {row.decision.request_id: row for row in rig.reader.read(lambda conn: list(log.every(conn)))}
     assert all(one in rows for one in pressed)
     assert 0 < won < 100, "both orders must have occurred for this test to mean anything"
-    assert stage.reader.read(log.verify).ok
+    assert rig.reader.read(log.verify).ok
 
 
-def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill(stage: EngineRig) -> None:
-    process = stage.running()
-    stage.climb(3)
-    blocker = database.open_writer(stage.folder, "NORMAL", 5.0)
+def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill(rig: EngineRig) -> None:
+    process = rig.running()
+    rig.climb(3)
+    blocker = database.open_writer(rig.folder, "NORMAL", 5.0)
     blocker.execute("BEGIN EXCLUSIVE")
     began = time.monotonic()
-    result = stage.client.rollback("another process holds the database")
+    result = rig.client.rollback("another process holds the database")
     assert time.monotonic() - began < 1.0 * crowd()
     assert result.ok
     assert result.rev is None
-    assert stage.proof(result.request_id)["effective_ms"] < 1000 * crowd()
-    assert stage.until(stage.folder.has_intents, 3)
+    assert rig.proof(result.request_id)["effective_ms"] < 1000 * crowd()
+    assert rig.until(rig.folder.has_intents, 3)
     process.kill()
     process.wait()
     began = time.monotonic()
-    second = stage.client.rollback("and now the engine is dead too")
+    second = rig.client.rollback("and now the engine is dead too")
     assert time.monotonic() - began < 1.0 * crowd()
     assert second.ok
     blocker.execute("ROLLBACK")
     blocker.close()
-    stage.engine()
-    assert stage.percent_bp == 0
-    assert stage.until(lambda: not stage.folder.has_intents())  # a file goes when its row is there
-    rows = {row.decision.request_id: row.decision.reason for row in stage.reader.read(lambda c: list(log.every(c)))}
+    rig.engine()
+    assert rig.percent_bp == 0
+    assert rig.until(lambda: not rig.folder.has_intents())  # a file goes when its row is there
+    rows = {row.decision.request_id: row.decision.reason for row in rig.reader.read(lambda c: list(log.every(c)))}
     assert rows[result.request_id] == "another process holds the database"
     assert rows[second.request_id] == "and now the engine is dead too"
 
@@ -222,43 +222,43 @@ def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill
 
 
 def test_on_a_full_disk_the_ballast_lets_it_be_recorded_and_without_it_that_waits_for_room(small_disk: Path) -> None:
-    with EngineRig(small_disk, QUIET) as stage:
-        process = stage.engine()
-        stage.climb(2)
+    with EngineRig(small_disk, QUIET) as rig:
+        process = rig.engine()
+        rig.climb(2)
         filler = fill(small_disk)
-        result = stage.client.rollback("the disk is full")
+        result = rig.client.rollback("the disk is full")
         assert result.ok
-        assert not stage.folder.is_armed()
-        assert stage.until(lambda: stage.percent_bp == 0, 3)
-        assert stage.proof(result.request_id)["effective_ms"] is not None
+        assert not rig.folder.is_armed()
+        assert rig.until(lambda: rig.percent_bp == 0, 3)
+        assert rig.proof(result.request_id)["effective_ms"] is not None
 
         filler.unlink()
-        stage.climb(2)
-        stage.folder.drop_ballast()
+        rig.climb(2)
+        rig.folder.drop_ballast()
         filler = fill(small_disk)
-        result = stage.client.rollback("the disk is full again")
+        result = rig.client.rollback("the disk is full again")
         assert result.ok
-        assert not stage.folder.is_armed()
-        assert stage.proof(result.request_id)["effective_ms"] is not None
+        assert not rig.folder.is_armed()
+        assert rig.proof(result.request_id)["effective_ms"] is not None
         filler.unlink()  # it may have found room in the database's own log; if not, it is recorded now
-        assert stage.until(lambda: stage.percent_bp == 0, 3)
+        assert rig.until(lambda: rig.percent_bp == 0, 3)
 
-        stage.climb(2)
-        stage.folder.lay_ballast()
+        rig.climb(2)
+        rig.folder.lay_ballast()
         process.kill()
         process.wait()
-        with contextlib.closing(sqlite3.connect(stage.folder.database)) as conn:
+        with contextlib.closing(sqlite3.connect(rig.folder.database)) as conn:
             conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # or the one below would need room for all of its pages
         fill(small_disk)
-        result = stage.client.rollback("the disk is full and the engine dead")
+        result = rig.client.rollback("the disk is full and the engine dead")
         assert "committed by this console" in result.ways
-        with contextlib.closing(sqlite3.connect(stage.folder.database)) as conn:
+        with contextlib.closing(sqlite3.connect(rig.folder.database)) as conn:
             conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a log that is kept has room for one more record
         fill(small_disk)
-        result = stage.client.rollback("and now the ballast is spent")  # this is what it is for
+        result = rig.client.rollback("and now the ballast is spent")  # this is what it is for
         assert result.ok
         assert result.rev is None
-        assert not stage.folder.is_armed()
+        assert not rig.folder.is_armed()
 
 
 # -- from the command line, cold ------------------------------------------------------------------------------------------------
@@ -309,68 +309,68 @@ def test_a_group_shares_the_store_and_its_members_roll_back_under_their_own_name
     base = Path("/tmp") / f"rollout-shared-{os.getpid()}"  # pytest's own folders are closed to other users
 
     def press() -> dict[str, object]:
-        folder = Folder(stage.folder.path)
-        return {"result": structs.asdict(EngineClient(folder, stage.plan).rollback("by a member"))}
+        folder = Folder(rig.folder.path)
+        return {"result": structs.asdict(EngineClient(folder, rig.plan).rollback("by a member"))}
 
     before = os.umask(0o077)
     try:
-        with EngineRig(base, QUIET, {"store.group": "games"}) as stage:
+        with EngineRig(base, QUIET, {"store.group": "games"}) as rig:
             os.chmod(base, 0o755)
-            process = stage.engine()
-            stage.climb(2)
+            process = rig.engine()
+            rig.climb(2)
             results = as_nobody(press, (group.gr_gid,))
             assert results["result"]["ok"], results
-            assert stage.until(lambda: stage.percent_bp == 0, 3)
-            assert stage.reader.log(5, kind="rollback")[0].actor == as_nobody(lambda: {"name": whoami().name})["name"]
+            assert rig.until(lambda: rig.percent_bp == 0, 3)
+            assert rig.reader.log(5, kind="rollback")[0].actor == as_nobody(lambda: {"name": whoami().name})["name"]
             process.kill()
             process.wait()
             results = as_nobody(press, (group.gr_gid,))
             assert "committed by this console" in results["result"]["ways"], results
-            assert not stage.folder.is_armed()
+            assert not rig.folder.is_armed()
     finally:
         os.umask(before)
         shutil.rmtree(base, ignore_errors=True)
 
 
 def test_the_database_cannot_be_opened_at_all(tmp_path: Path) -> None:
-    with EngineRig(tmp_path) as stage:
-        stage.folder.prepare()
-        stage.folder.database.write_bytes(os.urandom(8192))
-        stage.folder.prepare_armed_file("")
-        stage.folder.arm()
-        result = stage.client.rollback("the store is damaged")
+    with EngineRig(tmp_path) as rig:
+        rig.folder.prepare()
+        rig.folder.database.write_bytes(os.urandom(8192))
+        rig.folder.prepare_armed_file("")
+        rig.folder.arm()
+        result = rig.client.rollback("the store is damaged")
         assert result.ok
-        assert not stage.folder.is_armed()
+        assert not rig.folder.is_armed()
         assert any("refused it" in way for way in result.ways)
         with pytest.raises(sqlite3.DatabaseError):
-            database.open_writer(stage.folder, "FULL").execute("SELECT * FROM control")
+            database.open_writer(rig.folder, "FULL").execute("SELECT * FROM control")
 
 
 def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk: Path) -> None:
-    with EngineRig(small_disk / "s", speed=None) as stage:
-        stage.engine()
-        assert stage.client.request("POST", "/v1/extract", {"id": "before", "text": TEXT}, 20.0)[0] == 200
+    with EngineRig(small_disk / "s", speed=None) as rig:
+        rig.engine()
+        assert rig.client.request("POST", "/v1/extract", {"id": "before", "text": TEXT}, 20.0)[0] == 200
         filler = fill(small_disk)
         for number in range(3):
             began = time.monotonic()
-            status, answer = stage.client.request(
+            status, answer = rig.client.request(
                 "POST", "/v1/extract", {"id": f"full-{number}", "text": TEXT * 400}, 30.0
             )
             assert (status, answer["code"]) == (503, "store"), answer
             assert time.monotonic() - began < 15 * crowd()
         filler.unlink()
-        assert stage.until(
-            lambda: stage.client.request("POST", "/v1/extract", {"id": "after", "text": TEXT}, 20.0)[0] == 200
+        assert rig.until(
+            lambda: rig.client.request("POST", "/v1/extract", {"id": "after", "text": TEXT}, 20.0)[0] == 200
         )
 
 
 def test_who_rolled_back_is_on_the_disk_before_it_is_answered_that_it_is_not_recorded(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, QUIET) as stage:
-        engine = stage.engine()
-        stage.climb(3)
-        holder = sqlite3.connect(stage.folder.database, isolation_level=None)
+    with EngineRig(tmp_path, QUIET) as rig:
+        engine = rig.engine()
+        rig.climb(3)
+        holder = sqlite3.connect(rig.folder.database, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-        status, answer = stage.client.request(
+        status, answer = rig.client.request(
             "POST", "/v1/control/rollback", {"reason": "they called", "request_id": "kept"}, 5.0
         )
         engine.kill()
@@ -378,7 +378,7 @@ def test_who_rolled_back_is_on_the_disk_before_it_is_answered_that_it_is_not_rec
         holder.execute("ROLLBACK")
         holder.close()
         assert (status, answer["data"]["recorded"]) == (200, False)
-        stage.engine()
-        assert stage.until(lambda: stage.percent_bp == 0)
-        row = stage.reader.log(1, kind="rollback")[0]
+        rig.engine()
+        assert rig.until(lambda: rig.percent_bp == 0)
+        row = rig.reader.log(1, kind="rollback")[0]
         assert (row.actor, row.reason) == (whoami().name, "they called")

@@ -26,11 +26,11 @@ def heard(manager: socket.socket, wanted: str) -> list[str]:
 def test_systemd_hears_ready_then_watchdog_while_triggers_are_evaluated_then_stopping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, EngineRig(tmp_path, speed=None) as stage:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, EngineRig(tmp_path, speed=None) as rig:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(20.0)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-        engine = stage.engine()
+        engine = rig.engine()
         heard(manager, "READY=1")
         heard(manager, "WATCHDOG=1")
         engine.send_signal(signal.SIGSTOP)
@@ -50,13 +50,13 @@ def test_systemd_hears_ready_then_watchdog_while_triggers_are_evaluated_then_sto
 
 
 def test_a_standby_is_up_and_alive_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, EngineRig(tmp_path, speed=None) as stage:
-        stage.engine()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, EngineRig(tmp_path, speed=None) as rig:
+        rig.engine()
         name = f"rollout-test-{os.getpid()}"  # in Linux's abstract namespace, as some managers have it
         manager.bind("\0" + name)
         manager.settimeout(20.0)
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + name)
-        stage.engine(wait=False)
+        rig.engine(wait=False)
         assert "STATUS=standby: another engine holds the store" in heard(manager, "WATCHDOG=1")
 
 
@@ -65,14 +65,14 @@ def test_a_standby_waits_for_the_port_of_the_engine_that_ended(tmp_path: Path) -
     with socket.socket() as port:
         port.bind(("127.0.0.1", 0))
         port.listen()
-        with EngineRig(tmp_path, None, {"http.port": port.getsockname()[1]}) as stage:
-            stage.folder.prepare()
-            lock = stage.folder.try_lock()
+        with EngineRig(tmp_path, None, {"http.port": port.getsockname()[1]}) as rig:
+            rig.folder.prepare()
+            lock = rig.folder.try_lock()
             assert lock is not None
-            standby = stage.engine(wait=False)
-            assert stage.until(lambda: "waiting to take over" in stage.folder.engine_log.read_text())
+            standby = rig.engine(wait=False)
+            assert rig.until(lambda: "waiting to take over" in rig.folder.engine_log.read_text())
             lock.release()
-            assert stage.until(lambda: "taking over" in stage.folder.engine_log.read_text().split("waiting")[-1][20:])
+            assert rig.until(lambda: "taking over" in rig.folder.engine_log.read_text().split("waiting")[-1][20:])
             time.sleep(0.3)  # it has found the port taken, more than once
             port.close()
-            assert wait_until_up(stage.folder, standby, 30.0) == ""
+            assert wait_until_up(rig.folder, standby, 30.0) == ""

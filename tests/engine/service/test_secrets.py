@@ -113,18 +113,18 @@ def test_a_key_that_every_failure_repeats_is_in_no_output_no_file_and_no_write_a
             "llm.api_key_env": "OUR_KEY",
             "llm.breaker_failures": 100,
         }
-        with EngineRig(tmp_path, speed=None, settings=settings) as stage:
-            stage.engine()
-            stage.climb(5)
+        with EngineRig(tmp_path, speed=None, settings=settings) as rig:
+            rig.engine()
+            rig.climb(5)
             outputs: list[str] = []
             for number in range(len(ANSWERS) * len(BODIES)):
-                outputs.append(str(stage.extract(f"document-{number}")))
+                outputs.append(str(rig.extract(f"document-{number}")))
             assert MARKER in server.keys  # it was sent, whole and stripped
             for words in (["status"], ["status", "--json"], ["check"], ["check", "--json"], ["log", "show"]):
-                outputs.append("".join(stage.cli(*words).stdout.split("\x00")))
-            result = stage.cli("logs", "analyze", "--level", "error", "--filter", "keyword_extraction")
-            outputs += [result.stdout, result.stderr, str(stage.client.request("GET", "/v1/status"))]
-            outputs.append(str(stage.client.request("GET", "/metrics")))
+                outputs.append("".join(rig.cli(*words).stdout.split("\x00")))
+            result = rig.cli("logs", "analyze", "--level", "error", "--filter", "keyword_extraction")
+            outputs += [result.stdout, result.stderr, str(rig.client.request("GET", "/v1/status"))]
+            outputs.append(str(rig.client.request("GET", "/metrics")))
             assert "(secret)" in "".join(outputs)  # there was something to hide
             for path in tmp_path.rglob("*"):
                 if path.is_file():
@@ -168,12 +168,12 @@ def test_a_refused_key_stops_the_engine_and_the_check_with_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUR_KEY", "sk-schlüssel-1")
-    with EngineRig(tmp_path, speed=None, settings={"llm.api_key_env": "OUR_KEY"}) as stage:
-        served = stage.cli("serve")
+    with EngineRig(tmp_path, speed=None, settings={"llm.api_key_env": "OUR_KEY"}) as rig:
+        served = rig.cli("serve")
         assert served.returncode == 1
         assert served.stderr.count("OUR_KEY cannot be sent in an HTTP header: its character 8 of 14 is not ASCII.") == 1
         assert "Traceback" not in served.stderr
-        checked = stage.cli("check", "--offline")
+        checked = rig.cli("check", "--offline")
         assert checked.returncode == 1
         assert "FAIL key: OUR_KEY cannot be sent" in checked.stdout
 

@@ -42,20 +42,20 @@ def owners(folder: Path) -> dict[str, int]:
 
 @root_only
 def test_what_an_engine_of_root_makes_belongs_to_the_owner_of_the_folder(home: Path) -> None:
-    with EngineRig(home, speed=None) as stage:
-        process = stage.engine()
-        stage.extract("a")
-        assert stage.client.command("sign", item="backups", stage=0).sentence  # whatever it answers, it may write
-        asked = as_nobody(lambda: structs.asdict(EngineClient(stage.folder).command("hold", reason="nobody holds")))
+    with EngineRig(home, speed=None) as rig:
+        process = rig.engine()
+        rig.extract("a")
+        assert rig.client.command("sign", item="backups", stage=0).sentence  # whatever it answers, it may write
+        asked = as_nobody(lambda: structs.asdict(EngineClient(rig.folder).command("hold", reason="nobody holds")))
         assert asked["ok"], asked
         process.terminate()
         process.wait(20)
-        made = owners(stage.folder.path)
+        made = owners(rig.folder.path)
         assert {"store.db", "lock", "engine.log", "ballast"} <= set(made)
         assert {name: uid for name, uid in made.items() if uid != NOBODY} == {}
 
         def write() -> dict[str, Any]:
-            folder = Folder(stage.folder.path)
+            folder = Folder(rig.folder.path)
             folder.prepare()
             lock = folder.try_lock()
             assert lock is not None
@@ -167,19 +167,19 @@ def test_a_folder_that_root_makes_in_a_persons_folder_is_that_persons(home: Path
 
 
 def test_a_store_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    with EngineRig(tmp_path, speed=None) as stage:
-        stage.folder.prepare()
-        database.create(stage.folder)
-        with sqlite3.connect(stage.folder.database) as conn:
+    with EngineRig(tmp_path, speed=None) as rig:
+        rig.folder.prepare()
+        database.create(rig.folder)
+        with sqlite3.connect(rig.folder.database) as conn:
             conn.execute(
                 "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('rollout', 'of_next_year', '2027')"
             )
         conn.close()
-        before = sqlite3.connect(stage.folder.database).execute("SELECT count(*) FROM _sqlite_migrations").fetchone()
-        served: subprocess.CompletedProcess[str] = stage.cli("serve")
+        before = sqlite3.connect(rig.folder.database).execute("SELECT count(*) FROM _sqlite_migrations").fetchone()
+        served: subprocess.CompletedProcess[str] = rig.cli("serve")
         assert served.returncode == 1
         assert "was written by a newer version of the rollout console (it has of_next_year" in served.stderr
         assert "Traceback" not in served.stderr
-        after = sqlite3.connect(stage.folder.database).execute("SELECT count(*) FROM _sqlite_migrations").fetchone()
+        after = sqlite3.connect(rig.folder.database).execute("SELECT count(*) FROM _sqlite_migrations").fetchone()
         assert before == after
-        assert stage.cli("rollback", "--reason", "works all the same").returncode == 0
+        assert rig.cli("rollback", "--reason", "works all the same").returncode == 0

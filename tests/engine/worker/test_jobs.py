@@ -35,7 +35,7 @@ def llm() -> Iterator[Llm]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRig]:
     settings = {"http.port": 0, "environment": "test", "llm.url": llm.url}
     with EngineRig(tmp_path_factory.mktemp("jobs"), speed=None, settings=settings) as made:
         made.engine()
@@ -46,9 +46,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Engine
 class Load:
     """`rollout load --on local:2` in the background."""
 
-    def __init__(self, stage: EngineRig, *words: str) -> None:
+    def __init__(self, rig: EngineRig, *words: str) -> None:
         self.process = subprocess.Popen(
-            [*COMMAND, *stage._where, "load", "--json", "--on", "local:2", *words],
+            [*COMMAND, *rig._where, "load", "--json", "--on", "local:2", *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -65,14 +65,14 @@ class Load:
         return [child for child in children if b"console.upload.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-def active(stage: EngineRig) -> set[int]:
+def active(rig: EngineRig) -> set[int]:
     """The process ids of workers that hold a lease."""
-    return {worker.pid for worker in stage.view.workers if worker.state == "active"}
+    return {worker.pid for worker in rig.view.workers if worker.state == "active"}
 
 
-def written(stage: EngineRig, name: str, documents: int = DOCUMENTS) -> Path:
+def written(rig: EngineRig, name: str, documents: int = DOCUMENTS) -> Path:
     """Half of the documents as JSON lines, half as files; their ids begin with the name."""
-    folder = stage.root / name
+    folder = rig.root / name
     folder.mkdir()
     rows = [json.dumps({"id": f"{name}/row-{n}", "text": TEXT.format(n)}) for n in range(documents // 2)]
     (folder / "rows.jsonl").write_text("\n".join(rows))
@@ -81,7 +81,7 @@ def written(stage: EngineRig, name: str, documents: int = DOCUMENTS) -> Path:
     return folder
 
 
-def stored(stage: EngineRig, name: str) -> tuple[int, int]:
+def stored(rig: EngineRig, name: str) -> tuple[int, int]:
     """(documents, extractions) of a load."""
 
     def count(conn: sqlite3.Connection) -> tuple[int, int]:
@@ -92,7 +92,7 @@ def stored(stage: EngineRig, name: str) -> tuple[int, int]:
         ).fetchone()
         return documents, records
 
-    return stage.reader.read(count)
+    return rig.reader.read(count)
 
 
 def counted_keys(conn: sqlite3.Connection) -> int:
@@ -100,110 +100,110 @@ def counted_keys(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT count(*) FROM job_key").fetchone()[0])
 
 
-def latest(stage: EngineRig) -> int:
-    return int(json.loads(stage.cli("jobs", "--json").stdout)["jobs"][0]["id"])
+def latest(rig: EngineRig) -> int:
+    return int(json.loads(rig.cli("jobs", "--json").stdout)["jobs"][0]["id"])
 
 
-def test_a_load_stores_every_document_once_and_both_methods_take_part(stage: EngineRig, llm: Llm) -> None:
-    folder = written(stage, "plain", FEW)
-    load = Load(stage, "--root", str(stage.root), str(folder))
+def test_a_load_stores_every_document_once_and_both_methods_take_part(rig: EngineRig, llm: Llm) -> None:
+    folder = written(rig, "plain", FEW)
+    load = Load(rig, "--root", str(rig.root), str(folder))
     outcome = load.end()
     assert outcome["ok"], outcome
     assert outcome["llm"] + outcome["frequency"] == FEW
     # half of them are on the LLM arm; a lease that runs out while a worker waits for the processor sends the next by frequency
     assert 0.3 * FEW / crowd() ** 2 < outcome["llm"] < 0.7 * FEW
     assert outcome["fallback"] == 0
-    assert stored(stage, "plain") == (FEW, FEW)
-    assert stage.until(lambda: stage.view.error_rate.n >= outcome["llm"]), "live work is evidence"
+    assert stored(rig, "plain") == (FEW, FEW)
+    assert rig.until(lambda: rig.view.error_rate.n >= outcome["llm"]), "live work is evidence"
     assert llm.counters["most_at_once"] <= 3 * 8, "the workers share one window"
     assert llm.counters["turned_away"] == 0
 
 
-def test_a_back_fill_protects_and_is_not_evidence(stage: EngineRig) -> None:
-    folder = written(stage, "old", FEW)
-    assert stage.until(lambda: stage.view.error_rate.n > 0)
-    n, methods = stage.view.error_rate.n, dict(stage.view.methods)
-    outcome = Load(stage, "--as", "backfill", "--root", str(stage.root), str(folder)).end()
+def test_a_back_fill_protects_and_is_not_evidence(rig: EngineRig) -> None:
+    folder = written(rig, "old", FEW)
+    assert rig.until(lambda: rig.view.error_rate.n > 0)
+    n, methods = rig.view.error_rate.n, dict(rig.view.methods)
+    outcome = Load(rig, "--as", "backfill", "--root", str(rig.root), str(folder)).end()
     assert outcome["ok"], outcome
-    assert stored(stage, "old") == (FEW, FEW)
+    assert stored(rig, "old") == (FEW, FEW)
     time.sleep(2.2)
-    assert stage.view.error_rate.n <= n
-    assert stage.view.methods["llm"] <= methods["llm"]
-    flagged = stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM extraction WHERE backfill").fetchone())
+    assert rig.view.error_rate.n <= n
+    assert rig.view.methods["llm"] <= methods["llm"]
+    flagged = rig.reader.read(lambda conn: conn.execute("SELECT count(*) FROM extraction WHERE backfill").fetchone())
     assert flagged == (FEW,)
 
 
-def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_none(stage: EngineRig) -> None:
-    folder = written(stage, "killed")
-    load = Load(stage, "--root", str(stage.root), str(folder))
-    assert stage.until(lambda: stored(stage, "killed")[0] > 50)
+def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_none(rig: EngineRig) -> None:
+    folder = written(rig, "killed")
+    load = Load(rig, "--root", str(rig.root), str(folder))
+    assert rig.until(lambda: stored(rig, "killed")[0] > 50)
     os.kill(load.workers[0], signal.SIGKILL)
-    count = stored(stage, "killed")[0]
-    assert stage.until(lambda: stored(stage, "killed")[0] > count + 50)
-    engine = stage.running()
+    count = stored(rig, "killed")[0]
+    assert rig.until(lambda: stored(rig, "killed")[0] > count + 50)
+    engine = rig.running()
     engine.kill()
     engine.wait()
-    stage.engine()
+    rig.engine()
     outcome = load.end()
     assert outcome["state"] == "done", outcome
-    assert stored(stage, "killed") == (DOCUMENTS, DOCUMENTS)
+    assert stored(rig, "killed") == (DOCUMENTS, DOCUMENTS)
 
 
-def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(stage: EngineRig) -> None:
-    folder = written(stage, "driver")
-    load = Load(stage, "--root", str(stage.root), str(folder))
-    assert stage.until(lambda: stored(stage, "driver")[0] > 50)
+def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(rig: EngineRig) -> None:
+    folder = written(rig, "driver")
+    load = Load(rig, "--root", str(rig.root), str(folder))
+    assert rig.until(lambda: stored(rig, "driver")[0] > 50)
     workers = load.workers
     load.process.kill()
     load.process.communicate()
-    assert stage.until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers))
-    assert stored(stage, "driver")[0] < DOCUMENTS
-    resumed = stage.cli("load", "--json", "--resume", str(latest(stage)))  # as `rollout jobs` shows it
+    assert rig.until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers))
+    assert stored(rig, "driver")[0] < DOCUMENTS
+    resumed = rig.cli("load", "--json", "--resume", str(latest(rig)))  # as `rollout jobs` shows it
     outcome = json.loads(resumed.stdout)
     assert outcome["ok"], outcome
-    assert stored(stage, "driver") == (DOCUMENTS, DOCUMENTS)
+    assert stored(rig, "driver") == (DOCUMENTS, DOCUMENTS)
 
 
-def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(stage: EngineRig, llm: Llm) -> None:
-    stage.climb(4)
+def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(rig: EngineRig, llm: Llm) -> None:
+    rig.climb(4)
     documents = 4 * DOCUMENTS  # both workers still have some when the proof is there
-    folder = written(stage, "fallen", documents)
-    load = Load(stage, "--method", "auto", "--root", str(stage.root), str(folder))
+    folder = written(rig, "fallen", documents)
+    load = Load(rig, "--method", "auto", "--root", str(rig.root), str(folder))
     # the view also shows, for a moment, leases of the tests before this one
-    assert stage.until(lambda: len(load.workers) == 2 and set(load.workers) <= active(stage))
-    assert stage.until(lambda: stored(stage, "fallen")[0] > 20)
-    made = stage.client.rollback("a test")
-    proof = stage.proof(made.request_id, recorded=True)
+    assert rig.until(lambda: len(load.workers) == 2 and set(load.workers) <= active(rig))
+    assert rig.until(lambda: stored(rig, "fallen")[0] > 20)
+    made = rig.client.rollback("a test")
+    proof = rig.proof(made.request_id, recorded=True)
     assert proof["effective_ms"] is not None, proof
     assert proof["workers"] >= 2
     calls = llm.counters["calls"]
-    by_llm = stage.reader.read(
+    by_llm = rig.reader.read(
         lambda conn: conn.execute(
             "SELECT count(*) FROM document WHERE id LIKE 'fallen/%' AND method = 'llm'"
         ).fetchone()
     )
     outcome = load.end()
     assert outcome["ok"], outcome
-    assert stored(stage, "fallen") == (documents, documents)
+    assert stored(rig, "fallen") == (documents, documents)
     assert llm.counters["calls"] == calls, "no call after the proof"
     assert outcome["llm"] == by_llm[0], "an answer that arrives after the fall is stored as frequency"
 
 
 @pytest.mark.skipif(not HAS_PYARROW, reason="pip install 'rollout-console[parquet]'")
 def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_the_command_are_killed(
-    stage: EngineRig,
+    rig: EngineRig,
 ) -> None:
     from pyarrow import parquet
 
-    stage.climb(4)
-    folder, out = written(stage, "parquet"), stage.root / "keywords"
-    load = Load(stage, "--output", str(out), "--root", str(stage.root), str(folder))
-    assert stage.until(lambda: bool(load.workers) and stage.reader.read(counted_keys) > 50)
+    rig.climb(4)
+    folder, out = written(rig, "parquet"), rig.root / "keywords"
+    load = Load(rig, "--output", str(out), "--root", str(rig.root), str(folder))
+    assert rig.until(lambda: bool(load.workers) and rig.reader.read(counted_keys) > 50)
     os.kill(load.workers[0], signal.SIGKILL)
-    assert stage.until(lambda: any(out.glob("*.parquet")), 60.0) or load.process.poll() is not None
+    assert rig.until(lambda: any(out.glob("*.parquet")), 60.0) or load.process.poll() is not None
     load.process.kill()
     load.process.communicate()
-    outcome = Load(stage, "--resume", str(latest(stage))).end()
+    outcome = Load(rig, "--resume", str(latest(rig))).end()
     assert outcome["ok"], outcome
     rows = [row for path in out.glob("keywords-*.parquet") for row in parquet.read_table(path).to_pylist()]
     ids = [row["id"] for row in rows]
@@ -212,23 +212,23 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     assert all(row["keywords"] and row["frequency"] for row in rows)
     by_llm = sum(row["method"] == "llm" for row in rows)
     assert (outcome["llm"], outcome["frequency"]) == (by_llm, DOCUMENTS - by_llm), "the job counts what the files hold"
-    assert stored(stage, "parquet") == (0, 0), "nothing of it is in the store"
+    assert stored(rig, "parquet") == (0, 0), "nothing of it is in the store"
     assert not list(out.glob(".*")), "no unfinished file stays"
-    job = json.loads(stage.cli("jobs", "--json").stdout)["jobs"][0]
+    job = json.loads(rig.cli("jobs", "--json").stdout)["jobs"][0]
     assert (job["output"], job["kind"]) == (str(out), "backfill")
-    refused = stage.cli("load", "--on", "local:1", "--as", "live", "--output", str(out), str(folder))
+    refused = rig.cli("load", "--on", "local:1", "--as", "live", "--output", str(out), str(folder))
     assert refused.returncode == 2
     assert "served from the store" in refused.stderr
 
 
-def test_a_stopped_job_ends_its_workers(stage: EngineRig) -> None:
-    folder = written(stage, "halted")
-    load = Load(stage, "--method", "frequency", "--root", str(stage.root), str(folder))
-    assert stage.until(lambda: stored(stage, "halted")[0] > 0)
-    number = stage.reader.read(lambda conn: conn.execute("SELECT max(id) FROM job").fetchone()[0])
-    assert stage.client.command("job_stop", job=number).ok
-    assert stage.cli("jobs", "stop", str(number)).returncode == 0, "once more changes nothing"
+def test_a_stopped_job_ends_its_workers(rig: EngineRig) -> None:
+    folder = written(rig, "halted")
+    load = Load(rig, "--method", "frequency", "--root", str(rig.root), str(folder))
+    assert rig.until(lambda: stored(rig, "halted")[0] > 0)
+    number = rig.reader.read(lambda conn: conn.execute("SELECT max(id) FROM job").fetchone()[0])
+    assert rig.client.command("job_stop", job=number).ok
+    assert rig.cli("jobs", "stop", str(number)).returncode == 0, "once more changes nothing"
     outcome = load.end(20.0)
     assert not outcome["ok"]
     assert "was stopped" in outcome["sentence"]
-    assert stage.cli("jobs", "stop", "4711").returncode == 1
+    assert rig.cli("jobs", "stop", "4711").returncode == 1

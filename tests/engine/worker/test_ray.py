@@ -111,16 +111,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed: pip install 'rollout-console[ray]'")
 def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path: Path, cluster: Cluster) -> None:
-    with warm.executed(), EngineRig(tmp_path / "stage", speed=None) as stage:
-        stage.engine()
+    with warm.executed(), EngineRig(tmp_path / "rig", speed=None) as rig:
+        rig.engine()
         path = tmp_path / "documents.jsonl"
         rows = ({"id": f"d/{n}", "text": TEXT.format(n)} for n in range(DOCUMENTS))
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         on = ("--on", f"ray://127.0.0.1:{cluster.port}", "--workers", "2")
-        words = [*COMMAND, *stage._where, "load", "--json", *on]
+        words = [*COMMAND, *rig._where, "load", "--json", *on]
 
         def stored() -> int:
-            return int(stage.reader.read(lambda conn: conn.execute("SELECT count(*) FROM extraction").fetchone()[0]))
+            return int(rig.reader.read(lambda conn: conn.execute("SELECT count(*) FROM extraction").fetchone()[0]))
 
         first = subprocess.Popen(
             [*words, "--method", "frequency", str(path)],
@@ -128,7 +128,7 @@ def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        assert stage.until(lambda: stored() > 20 or first.poll() is not None, 120)
+        assert rig.until(lambda: stored() > 20 or first.poll() is not None, 120)
         assert first.poll() is None, first.stdout and first.stdout.read()
         for pid in _pids()[:1]:
             os.kill(pid, signal.SIGKILL)
@@ -138,7 +138,7 @@ def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path:
             [*words, "--resume", "1"], env=cluster.environ, capture_output=True, text=True, timeout=200
         )
         assert last.returncode == 0, last.stdout + last.stderr
-        with sqlite3.connect(f"file:{stage.folder.database}?mode=ro", uri=True) as conn:
+        with sqlite3.connect(f"file:{rig.folder.database}?mode=ro", uri=True) as conn:
             counts = conn.execute("SELECT count(*), count(DISTINCT document_id) FROM extraction").fetchone()
         assert counts == (DOCUMENTS, DOCUMENTS)
         assert json.loads(last.stdout)["frequency"] == DOCUMENTS

@@ -26,10 +26,10 @@ TOKEN = "token-of-the-test"
 class Caller:
     """A process that calls as often as its lease permits."""
 
-    def __init__(self, stage: EngineRig, name: str, place: str = "", token: str = "", digest: str = "") -> None:
-        self.path = stage.root / f"{name}.calls"
+    def __init__(self, rig: EngineRig, name: str, place: str = "", token: str = "", digest: str = "") -> None:
+        self.path = rig.root / f"{name}.calls"
         self.name = name
-        given = (place or str(stage.folder.path), token, name, digest or stage.plan.digest, str(self.path))
+        given = (place or str(rig.folder.path), token, name, digest or rig.plan.digest, str(self.path))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.engine.worker.caller", *given], stderr=subprocess.PIPE, text=True
         )
@@ -53,7 +53,7 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     os.environ["ROLLOUT_TOKEN"] = TOKEN
     try:
         with EngineRig(tmp_path_factory.mktemp("workers"), speed=1.0) as made:
@@ -64,31 +64,31 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
 
 
 @pytest.fixture
-def two(stage: EngineRig) -> Iterator[tuple[Caller, Caller]]:
+def two(rig: EngineRig) -> Iterator[tuple[Caller, Caller]]:
     """One worker on the socket, one on TCP with the token, both calling."""
-    stage.running()
-    stage.climb(2)
-    pair = (Caller(stage, f"a{time.time_ns()}"), Caller(stage, f"b{time.time_ns()}", stage.view.engine.address, TOKEN))
+    rig.running()
+    rig.climb(2)
+    pair = (Caller(rig, f"a{time.time_ns()}"), Caller(rig, f"b{time.time_ns()}", rig.view.engine.address, TOKEN))
     try:
-        assert stage.until(lambda: all(caller.busy() for caller in pair))
+        assert rig.until(lambda: all(caller.busy() for caller in pair))
         yield pair
     finally:
         for caller in pair:
             caller.end()
 
 
-def proof(stage: EngineRig, request_id: str) -> dict[str, Any]:
-    return stage.proof(request_id, recorded=True)
+def proof(rig: EngineRig, request_id: str) -> dict[str, Any]:
+    return rig.proof(request_id, recorded=True)
 
 
-def test_both_workers_stop_at_once_and_the_proof_counts_them(stage: EngineRig, two: tuple[Caller, Caller]) -> None:
+def test_both_workers_stop_at_once_and_the_proof_counts_them(rig: EngineRig, two: tuple[Caller, Caller]) -> None:
     late: list[float] = []
     for _ in range(5):
-        stage.climb(2)
-        assert stage.until(lambda: all(caller.busy() for caller in two))
-        made = stage.client.rollback("a test")
+        rig.climb(2)
+        assert rig.until(lambda: all(caller.busy() for caller in two))
+        made = rig.client.rollback("a test")
         committed = time.time()
-        result = proof(stage, made.request_id)
+        result = proof(rig, made.request_id)
         time.sleep(0.1)
         late += [caller.last - committed for caller in two]
         assert result["workers"] == 2, result
@@ -101,23 +101,23 @@ def test_both_workers_stop_at_once_and_the_proof_counts_them(stage: EngineRig, t
 
 
 def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_it_wakes(
-    stage: EngineRig, two: tuple[Caller, Caller]
+    rig: EngineRig, two: tuple[Caller, Caller]
 ) -> None:
     stopped, other = two
     stopped.process.send_signal(signal.SIGSTOP)
     time.sleep(0.05)
     began = time.time()
-    made = stage.client.rollback("a test")
+    made = rig.client.rollback("a test")
     seen: list[str] = []
 
     def proven() -> bool:
-        result = stage.client.command("proof", of=made.request_id).data["proof"]
+        result = rig.client.command("proof", of=made.request_id).data["proof"]
         seen.append(result["sentence"])
         return result["effective_ms"] is not None
 
-    assert stage.until(proven, 5.0)
+    assert rig.until(proven, 5.0)
     took = time.time() - began
-    result = proof(stage, made.request_id)
+    result = proof(rig, made.request_id)
     assert any(stopped.name in sentence and "its lease ends" in sentence for sentence in seen[:-1]), seen
     assert LEASE_S - 0.5 < took < LEASE_S + 0.5 * crowd()
     assert result["workers"] == 1
@@ -128,36 +128,36 @@ def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_i
     assert stopped.last < began  # a line that the stop held up may be written now, of a call from before
 
 
-def test_removing_the_armed_file_is_a_rollback_for_workers_too(stage: EngineRig, two: tuple[Caller, Caller]) -> None:
-    stage.folder.armed.unlink()
+def test_removing_the_armed_file_is_a_rollback_for_workers_too(rig: EngineRig, two: tuple[Caller, Caller]) -> None:
+    rig.folder.armed.unlink()
     removed = time.time()
     time.sleep(0.5)
     assert all(caller.last < removed + 0.25 for caller in two), [caller.last - removed for caller in two]
-    assert stage.until(lambda: stage.percent_bp == 0, 10.0)
+    assert rig.until(lambda: rig.percent_bp == 0, 10.0)
 
 
 def test_a_killed_engine_takes_its_workers_with_it_and_the_next_waits_for_their_leases(
-    stage: EngineRig, two: tuple[Caller, Caller]
+    rig: EngineRig, two: tuple[Caller, Caller]
 ) -> None:
-    engine = stage.running()
+    engine = rig.running()
     engine.kill()
     engine.wait()
     killed = time.time()
-    assert stage.folder.has_workers()
-    made = stage.client.rollback("a test")
+    assert rig.folder.has_workers()
+    made = rig.client.rollback("a test")
     assert made.engine == "none"
     assert made.leases_end_s == pytest.approx(LEASE_S, abs=0.2)
     assert "Workers" in made.sentence
     time.sleep(LEASE_S + 0.3)
     assert all(caller.last < killed + LEASE_S + 0.05 for caller in two)
-    stage.engine()
+    rig.engine()
     time.sleep(0.5)
     assert all(caller.last < killed + LEASE_S + 0.05 for caller in two), "the next engine is at 0 %"
 
 
-def test_a_worker_of_another_plan_does_not_start(stage: EngineRig) -> None:
-    stage.running()
-    caller = Caller(stage, "other", digest="0" * 64)
+def test_a_worker_of_another_plan_does_not_start(rig: EngineRig) -> None:
+    rig.running()
+    caller = Caller(rig, "other", digest="0" * 64)
     try:
         _, error = caller.process.communicate(timeout=10)
     finally:
@@ -166,21 +166,21 @@ def test_a_worker_of_another_plan_does_not_start(stage: EngineRig) -> None:
     assert caller.calls == []
 
 
-def test_tcp_without_the_token_gets_no_lease(stage: EngineRig) -> None:
-    stage.running()
+def test_tcp_without_the_token_gets_no_lease(rig: EngineRig) -> None:
+    rig.running()
     body = json.dumps({"worker": "w", "host": "h", "pid": 1, "identity": {"version": "", "plan": ""}}).encode()
     request = urllib.request.Request(
-        f"{stage.view.engine.address}/v1/worker/lease", body, {"Content-Type": "application/json"}
+        f"{rig.view.engine.address}/v1/worker/lease", body, {"Content-Type": "application/json"}
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
     assert refused.value.code == 401
 
 
-def test_the_mark_of_workers_goes_when_none_can_call(stage: EngineRig, two: tuple[Caller, Caller]) -> None:
-    assert stage.folder.has_workers()
-    assert stage.until(lambda: {w.name for w in stage.view.workers if w.state == "active"} == {c.name for c in two})
-    assert all(f"worker {caller.name} on" in stage.cli("status").stdout for caller in two)
+def test_the_mark_of_workers_goes_when_none_can_call(rig: EngineRig, two: tuple[Caller, Caller]) -> None:
+    assert rig.folder.has_workers()
+    assert rig.until(lambda: {w.name for w in rig.view.workers if w.state == "active"} == {c.name for c in two})
+    assert all(f"worker {caller.name} on" in rig.cli("status").stdout for caller in two)
     for caller in two:
         caller.end()
-    assert stage.until(lambda: not stage.folder.has_workers(), 6.0)
+    assert rig.until(lambda: not rig.folder.has_workers(), 6.0)
