@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import http.client
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -38,7 +37,7 @@ def extract(client: EngineClient, source: Source, method: str) -> Answer:
             status, answer = client.extract(body)
         except TimeoutError:
             raise UploadRefused(f"no answer in {EXTRACT_S:.0f} s") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             if time.monotonic() > given_up:
                 raise EngineGone(f"The engine is gone ({broken(error)}).") from None
         else:

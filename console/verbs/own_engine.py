@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import subprocess
 import time
 from collections.abc import Iterator
@@ -58,6 +57,6 @@ def _unreachable(client: EngineClient) -> Exception | None:
         except (ConnectionRefusedError, FileNotFoundError) as error:
             if time.monotonic() >= until:
                 return error
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             return error
         time.sleep(RETRY_S)

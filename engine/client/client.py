@@ -163,7 +163,10 @@ class EngineClient:
             ),
         }
         status, answer = connection.exchange(method, path, None if body is None else _json(body), headers)
-        return status, json.loads(answer or b"{}")
+        fields = json.loads(answer or b"{}")
+        if not isinstance(fields, dict):
+            raise ValueError("the answer is not a JSON object")
+        return status, fields
 
     # -- rollback: nothing blocks it ----------------------------------------------------------------------------------
 

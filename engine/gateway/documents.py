@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from engine.clock import Clock
 from engine.measures.record import Extraction
 from engine.routing.pipeline import KEPT_WITHIN_S
-from engine.routing.ports import Overtaken, all_of
+from engine.routing.ports import Overtaken, all_of, settle
 from engine.routing.reading import MethodAsked
 from engine.store.documents import DocumentWrite
 from engine.store.jobs import OVERTAKEN
@@ -146,20 +146,10 @@ class EngineStore:
                 self.problem = ""
                 overtaken = frozenset(receipt.overtaken)
                 for place, (_, _, future) in enumerate(batch):
-                    _end(future, Overtaken(OVERTAKEN) if place in overtaken else None)
+                    settle(future, Overtaken(OVERTAKEN) if place in overtaken else None)
                 return
             if self._clock.real() + AGAIN_S > until:
                 break
             await asyncio.sleep(AGAIN_S)
         for _, _, future in batch:
-            _end(future, OSError(self.problem))
-
-
-def _end(future: Future[None], error: Exception | None) -> None:
-    """The client may have left in the meantime."""
-    if not future.set_running_or_notify_cancel():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
+            settle(future, OSError(self.problem))

@@ -38,6 +38,16 @@ def all_of(several: Sequence[Future[None]]) -> Future[None]:
     return whole
 
 
+def settle(future: Future[None], error: Exception | None = None) -> None:
+    """End the future of a document, unless its client has left in the meantime."""
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
 class Store(Protocol):
     """Where a pipeline's documents go: the store's writer, or a worker's batches."""
 

@@ -7,12 +7,12 @@ it is committed here.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from engine.service.jobs import BATCHES_KNOWN, JobHost, NoJob, by_frequency, is_sound
+from engine.service.jobs import JobHost, NoJob, by_frequency, is_sound
+from engine.service.seen_batches import SeenBatches
 from engine.store import gateways
 from engine.trial import ledger
 from engine.worker.messages import DocumentBatch, DocumentReceipt, ExtractedDocument
@@ -20,13 +20,11 @@ from engine.worker.messages import DocumentBatch, DocumentReceipt, ExtractedDocu
 if TYPE_CHECKING:
     import sqlite3
 
-MOST_GATEWAYS = 1000
-
 
 class GatewayDesk:
     def __init__(self, engine: JobHost) -> None:
         self._engine = engine
-        self._seen: dict[str, deque[int]] = {}  # batches whose attempts the triggers have
+        self._seen = SeenBatches()
 
     async def take(self, batch: DocumentBatch) -> DocumentReceipt:
         """Store a gateway's documents and show its attempts to the triggers; returns when they are committed. NoJob for
@@ -34,7 +32,7 @@ class GatewayDesk:
         engine = self._engine
         now, permit = engine.clock.now(), engine.switch.read()
         items = [self._stamped(item, now) for item in batch.items]
-        if self._is_new(batch):
+        if self._seen.is_new(batch.worker, batch.number):
             for item in items:
                 engine.monitor.observations.add(item.record, here=False, starved=item.starved)
         overtaken = []
@@ -52,16 +50,6 @@ class GatewayDesk:
 
         await asyncio.wrap_future(engine.writer.bulk(change))
         return DocumentReceipt(tuple(overtaken))
-
-    def _is_new(self, batch: DocumentBatch) -> bool:
-        known = self._seen.pop(batch.worker, None) or deque(maxlen=BATCHES_KNOWN)
-        self._seen[batch.worker] = known  # the latest last
-        while len(self._seen) > MOST_GATEWAYS:
-            del self._seen[next(iter(self._seen))]
-        if batch.number in known:
-            return False
-        known.append(batch.number)
-        return True
 
     @staticmethod
     def _stamped(item: ExtractedDocument, now: float) -> ExtractedDocument:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
@@ -17,6 +16,7 @@ from engine.measures.record import Extraction
 from engine.routing import buckets
 from engine.routing.pipeline import ID_LIMIT, TEXT_LIMIT
 from engine.routing.switch import Permit
+from engine.service.seen_batches import SeenBatches
 from engine.store import jobs
 from engine.store.documents import DocumentWrite
 from engine.store.jobs import ExtractedItem, Job, JobPart, PartEnded
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from engine.routing.switch import Switch
     from engine.service.monitor import Monitor
     from engine.store.writer import Writer
-
-BATCHES_KNOWN = 64  # of each worker
 
 
 class NoJob(Exception):
@@ -68,7 +66,7 @@ class JobDesk:
     def __init__(self, engine: JobHost) -> None:
         self._engine = engine
         self._claims: dict[tuple[int, int], str] = {}
-        self._seen: dict[str, deque[int]] = {}  # batches whose attempts the triggers have
+        self._seen = SeenBatches()
 
     # -- people's side -------------------------------------------------------------------------------------------------
 
@@ -119,9 +117,7 @@ class JobDesk:
         job = self._known(batch.job, ("running",))
         now, permit = engine.clock.now(), engine.switch.read()
         items = [self._stamped(item, job, now) for item in batch.items]
-        known = self._seen.setdefault(batch.worker, deque(maxlen=BATCHES_KNOWN))
-        if batch.number not in known:
-            known.append(batch.number)
+        if self._seen.is_new(batch.worker, batch.number):
             for item in items:
                 engine.monitor.observations.add(item.record, here=False, starved=item.starved)
         came, items = items, [self._overtaken(item, job, permit) for item in items]

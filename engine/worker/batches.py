@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from engine.clock import Clock
 from engine.measures.record import Extraction
-from engine.routing.ports import all_of
+from engine.routing.ports import all_of, settle
 from engine.store.documents import DocumentWrite, TextSource
 from engine.store.jobs import ExtractedItem, as_frequency, key
 from engine.worker.line import EngineConnection, EngineRefused
@@ -113,29 +113,30 @@ class Batches:
             body = msgspec.json.encode(WorkerBatch(self._worker, self._job, self._number, items))
             try:
                 answer = await asyncio.to_thread(self._line.post, "/v1/worker/batch", body, POST_S)
+                receipt = _receipts.decode(answer)
             except EngineRefused as refused:
                 self.problem = str(refused)
                 if not refused.passing:
                     self.refusing = str(refused)
-            except OSError as error:
+            except (OSError, msgspec.MsgspecError) as error:
                 self.problem = f"the engine does not answer ({error})"
             else:
                 self.problem = ""
-                self._collect([item for item, _, _ in batch], answer)
+                self._collect([item for item, _, _ in batch], receipt)
                 for _, _, future in batch:
-                    future.set_result(None)
+                    settle(future)
                 return
             if self.refusing or self._clock.real() > until:
                 for _, _, future in batch:
-                    future.set_exception(OSError(self.problem))
+                    settle(future, OSError(self.problem))
                 return
             await asyncio.sleep(AGAIN_S)
 
-    def _collect(self, items: list[ExtractedItem], answer: bytes) -> None:
+    def _collect(self, items: list[ExtractedItem], receipt: BatchReceipt) -> None:
         """Keep the keywords that the engine counted, as it counted them, for the part's file."""
         if self.collected is None:
             return
-        overtaken = frozenset(_receipts.decode(answer).overtaken)
+        overtaken = frozenset(receipt.overtaken)
         for place, item in enumerate(items):
             if place in overtaken and item.document is not None:
                 record, document = as_frequency(item.record, item.document)

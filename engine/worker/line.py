@@ -53,19 +53,19 @@ class EngineConnection:
         Raises EngineRefused; OSError (also for http.client's errors) if no answer comes in time. If the engine has
         closed the connection it is replaced once, since every worker request may be sent twice.
         """
-        used = self._kept is not None
+        if self._kept is not None:
+            with contextlib.suppress(http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+                return self._exchanged(path, body, timeout_s)
+        return self._exchanged(path, body, timeout_s)
+
+    def _exchanged(self, path: str, body: bytes, timeout_s: float) -> bytes:
+        """One exchange. A connection on which it fails is closed: the next request must not read its late answer."""
         try:
             return self._exchange(path, body, timeout_s)
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+        except BaseException as error:
             self.close()
-            if not used:
-                raise
-            return self._exchange(path, body, timeout_s)
-        except http.client.HTTPException as error:
-            self.close()
-            raise OSError(f"the engine's answer is not HTTP ({type(error).__name__})") from None
-        except BaseException:
-            self.close()
+            if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+                raise OSError(f"the engine's answer is not HTTP ({type(error).__name__})") from None
             raise
 
     def _exchange(self, path: str, body: bytes, timeout_s: float) -> bytes:
