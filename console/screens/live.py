@@ -62,6 +62,7 @@ class Live(Painting):
         if plot_rows < curves.LEAST_ROWS:  # a banner or a note above takes from the log, not the curves
             taken = min(curves.LEAST_ROWS - plot_rows, log_rows - 2)
             log_rows, plot_rows = log_rows - taken, plot_rows + taken
+        plot_rows -= max(0, c.spare - log_rows)
         (left, lw), (right, rw) = columns(c.width - 2, (1, 1))
         if self._has_curves(v):
             self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))
@@ -73,7 +74,7 @@ class Live(Painting):
         beside = Area(1 + right, y, rw, next_rows)
         self._waiting(c, v, beside) if self._has_curves(v) else self._gate(c, v, beside)
         y += next_rows
-        self._log(c, v, Area(1, y, c.width - 2, bottom - y))
+        self._log(c, v, Area(1, y, c.width - 2, bottom - c.spare - y))
 
     def _has_curves(self, v: View) -> bool:
         """Before the first LLM document there is nothing to plot, and people look for the gate. Who looks back in time
@@ -125,6 +126,8 @@ class Live(Painting):
         tasks(c, inner, todo, waiting.empty(self.snapshot))
 
     def _log(self, c: Canvas, v: View, area: Area) -> None:
+        if area.height < 2:  # a title over nothing
+            return
         title, since = "log", self.console.since
         fresh = sum(at > since for at, _, _ in logs.lines(v)) if since else 0
         if fresh:
@@ -151,14 +154,15 @@ class Live(Painting):
         if c.width < 200:
             log_rows = min(len(logs.lines(v)) + 2, max(6, (bottom - y) // 4))
             (left, lw), (right, rw) = columns(c.width - 2, (5, 4), 1)
-            main = bottom - y - log_rows
+            main = bottom - y - max(log_rows, c.spare)
             if self._has_curves(v):
                 self._curves(c, v, Area(1 + left, y, lw, main), ("error_rate", "latency_mean"), 1)
             else:
                 self._waiting(c, v, Area(1 + left, y, lw, main))
             self._side(c, v, Area(1 + right, y, rw, main), triggers=True, inbox=self._has_curves(v) and not v.as_of)
-            self._log(c, v, Area(1, y + main, c.width - 2, log_rows))
+            self._log(c, v, Area(1, y + main, c.width - 2, bottom - c.spare - y - main))
             return
+        bottom -= c.spare
         (left, lw), (middle, mw), (right, rw) = columns(c.width - 2, (6, 4, 4), 1)
         self._curves(
             c,
@@ -234,7 +238,7 @@ class Live(Painting):
     # -- below 80x24: what matters, down to 40x10 ----------------------------------------------------------------------
 
     def _small(self, c: Canvas, v: View, y: int) -> None:
-        bottom = c.height - 1 - bool(self.keys_now())
+        bottom = c.height - 1 - bool(self.keys_now()) - c.spare
         if c.width < 46:  # no room in the header
             bottom -= 1
             c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])

@@ -28,7 +28,7 @@ class Painting:
     TRAVELS: ClassVar[bool] = (
         False  # through time: shows the moment that the cursor is at; other screens always show now
     )
-    LOG_LAST: ClassVar[bool] = False  # its last rows are the log's, which a notice may cover for a few seconds
+    LOG_LAST: ClassVar[bool] = False  # its log ends with the screen and gives up rows for a notice; nothing else moves
 
     @property
     def console(self) -> PaintApi:
@@ -110,19 +110,23 @@ class Painting:
             return c
         lines = self._notice_lines(c)
         top = height - 1 - bool(self.keys_now()) - len(lines)  # the keys stay readable
-        if not self.LOG_LAST and height - len(lines) >= LEAST_ROWS and not c.blank(top, len(lines)):
-            c = self._painted(width, height - len(lines))
-            c.open(top, len(lines))
+        if height - len(lines) >= LEAST_ROWS and not c.blank(top, len(lines)):
+            if self.LOG_LAST:
+                c = self._painted(width, height, len(lines))
+            else:
+                c = self._painted(width, height - len(lines))
+                c.open(top, len(lines))
         style = self.console.notice[1]
         for y, line in enumerate(lines, top):
             c.fill(0, y, width, style)
             c.put(1, y, line, style)
         return c
 
-    def _painted(self, width: int, height: int) -> Canvas:
-        """The screen without a notice."""
+    def _painted(self, width: int, height: int, spare: int = 0) -> Canvas:
+        """The screen without a notice, with this many rows left free for it."""
         app = self.console
         c = Canvas(width, height, app.ascii_only)
+        c.spare = spare
         bars.header(
             c, self.snapshot if self.snapshot.view is not None else app.live, app.who, app.read_only, app.link.terminal
         )

@@ -150,7 +150,7 @@ def paragraphs(text: str, width: int) -> list[str]:
 class Canvas:
     """`chars[y][x]` is a cell's character ("" right of a wide one), `styles[y][x]` the name of its style."""
 
-    __slots__ = ("ascii", "chars", "height", "styles", "width", "zones")
+    __slots__ = ("ascii", "chars", "height", "spare", "styles", "width", "zones")
 
     def __init__(self, width: int, height: int, ascii_only: bool = False) -> None:
         self.width = max(1, width)
@@ -158,6 +158,7 @@ class Canvas:
         self.ascii = ascii_only
         self.chars: list[list[str]] = [[" "] * self.width for _ in range(self.height)]
         self.styles: list[list[str]] = [["text"] * self.width for _ in range(self.height)]
+        self.spare = 0  # rows above the keys that a notice takes
         self.zones: list[tuple[int, int, int, int, str]] = []  # x, y, width, height, action for a click
 
     def put(self, x: int, y: int, text: str, style: str = "text", width: int | None = None) -> int:

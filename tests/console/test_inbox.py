@@ -192,6 +192,27 @@ async def test_a_notice_covers_nothing_of_the_proof(size: tuple[int, int]) -> No
         assert before <= {line.strip() for line in shown.splitlines()}
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (160, 48)])
+@pytest.mark.parametrize("state", ["normal", "locked", "rehearsal_alert"])
+async def test_a_notice_on_live_takes_its_rows_from_the_log_alone(size: tuple[int, int], state: str) -> None:
+    async with console(state).run_test(size=size) as pilot:
+        app = await ready(pilot)
+        page = app.page
+        assert page is not None
+        before = page.canvas(*size).text().splitlines()
+        log = next(y for y, line in enumerate(before) if "log ──" in line or "since you left" in line)
+        for notice in ("One row.", "The store takes no writes now. It is tried again. " * 6):
+            app.say(notice, "alarm")
+            after = page.canvas(*size).text().splitlines()
+            assert len(after) == len(before)
+            first = next(y for y, line in enumerate(after) if line.strip().startswith(notice[:8]))
+            assert after[: min(log, first)] == before[: min(log, first)]
+            assert after[-1] == before[-1]
+            rows = {"".join(line.split()) for line in before}  # the width of the times follows the rows shown
+            assert [line for line in after[log:first] if "".join(line.split()) not in rows] == []
+
+
 def test_status_names_the_key_and_counts_what_it_leaves_out() -> None:
     shown = [line.sentence for line in lines(LOCKED, "running")]
     assert any(
