@@ -12,6 +12,7 @@ import msgspec
 
 from console.link import EngineSnapshot, Link
 from engine.client.client import RollbackResult
+from engine.decoding import convert
 from engine.plan.durations import format_duration
 from engine.text import took
 from engine.view.model import ProofView
@@ -75,7 +76,7 @@ class RollbackAttempt:
             reply = self.link.command("proof", timeout_s=1.0, of=request_id)
             proof = reply.data.get("proof")
             if proof is not None:
-                self.engine_proof = msgspec.convert(proof, ProofView)
+                self.engine_proof = convert(proof, ProofView)
                 self._changed()
             if (
                 self.engine_proof is not None

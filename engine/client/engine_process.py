@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from engine.client.client import EngineClient
+from engine.decoding import convert
 from engine.store import running
 from engine.store.folder import Folder
 from engine.store.holders import holders, is_ours
@@ -87,13 +88,12 @@ def _elsewhere(folder: Folder, there: Folder, pid: int, timeout_s: float) -> Eng
 
 def view_of(client: EngineClient, timeout_s: float = ASK_S) -> View | None:
     """The engine's own answer; None while it starts. ValueError when it is in another format."""
-    import msgspec
 
     from engine.view.model import View
 
     status, answer = client.request("GET", "/v1/status?times=epoch", timeout_s=timeout_s)
     if status == 200:
-        return msgspec.convert(answer, View)
+        return convert(answer, View)
     if status in STARTING:
         return None
     raise ValueError(f"HTTP {status}")

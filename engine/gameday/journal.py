@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from engine import files
+from engine.decoding import decode
 
 NAME = "gameday.jsonl"
 
@@ -42,7 +43,7 @@ def read(folder: Path) -> tuple[JournalEntry, ...]:
     with contextlib.suppress(OSError):
         for line in files.read(folder / NAME).content.splitlines():
             with contextlib.suppress(msgspec.MsgspecError):
-                entries.append(msgspec.json.decode(line, type=JournalEntry))
+                entries.append(decode(line, JournalEntry))
     return tuple(entries)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from engine import files
+from engine.decoding import decode
 from engine.gameday.debrief import Debrief
 from engine.plan.durations import iso
 from engine.rehearsal import record
@@ -37,7 +38,7 @@ def read(*folders: Path) -> list[Debrief]:
         with contextlib.suppress(OSError):
             for line in files.read(folder / NAME).content.splitlines():
                 with contextlib.suppress(msgspec.MsgspecError):
-                    one = msgspec.json.decode(line, type=Debrief)
+                    one = decode(line, Debrief)
                     best[one.id] = one
     return sorted(best.values(), key=lambda one: one.at)
 

@@ -12,6 +12,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import convert
+
 SPEED = 10.0  # how fast a game day's calendar runs, unless the player chooses
 
 Harm = Literal["failed", "slow", "llm", "lost", "complaints"]
@@ -97,4 +99,4 @@ def load(name: str) -> Scenario:
     if name not in names():
         raise ValueError(f"There is no scenario {name[:40]!r}; known: {', '.join(names())}.")
     text = (files("engine.gameday") / "scenarios" / f"{name}.toml").read_text(encoding="utf-8")
-    return msgspec.structs.replace(msgspec.convert(tomllib.loads(text), Scenario), name=name)
+    return msgspec.structs.replace(convert(tomllib.loads(text), Scenario), name=name)

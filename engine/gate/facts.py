@@ -7,14 +7,15 @@ import sqlite3
 
 import msgspec
 
+from engine.decoding import json_decoder
 from engine.experiment.report import Verdict
 from engine.gate.impacts import impacts
 from engine.measures.bucket import Bucket
 from engine.rollout.state import State
 from engine.triggers.measurement import NoData, Ok, Sample, mean, rate
 
-_verdicts = msgspec.json.Decoder(Verdict)
-_samples = msgspec.json.Decoder(Ok)
+_verdicts = json_decoder(Verdict)
+_samples = json_decoder(Ok)
 
 OF_THE_TEST = ("ab_verdict", "ab_improvement")  # read once, at the declared end of the A/B test
 STORED = ("search_improvement", *OF_THE_TEST)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.clock import Clock
+from engine.decoding import json_decoder
 from engine.measures.record import Extraction
 from engine.routing.pipeline import KEPT_WITHIN_S
 from engine.routing.ports import Overtaken, all_of, settle
@@ -28,7 +29,7 @@ from engine.store.jobs import OVERTAKEN
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, DocumentBatch, DocumentReceipt, ExtractedDocument
 
-_receipts = msgspec.json.Decoder(DocumentReceipt)
+_receipts = json_decoder(DocumentReceipt)
 
 SENDERS = 2
 GATHER_S = 0.003

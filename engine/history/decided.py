@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 from msgspec.structs import replace
 
+from engine.decoding import convert, json_decoder
 from engine.plan.durations import iso
 from engine.plan.load import parse_plan
 from engine.plan.model import Plan
@@ -54,7 +55,7 @@ def _state(conn: sqlite3.Connection, rev: int) -> State:
     return state
 
 
-_decision = msgspec.json.Decoder(Decision)
+_decision = json_decoder(Decision)
 
 
 def plan_then(conn: sqlite3.Connection, plan: Plan, state: State) -> Plan:
@@ -80,6 +81,6 @@ def proof(conn: sqlite3.Connection, state: State) -> ProofView | None:
     if row is None or row.decision.evidence.get("of") != state.last_rev:
         return None
     try:
-        return msgspec.convert(row.decision.evidence, ProofView)
+        return convert(row.decision.evidence, ProofView)
     except msgspec.ValidationError:
         return None

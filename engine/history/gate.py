@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 
-import msgspec
-
+from engine.decoding import json_decoder
 from engine.gate import checklist, conditions, facts
 from engine.gate.checklist import Signature
 from engine.gate.report import gate_view
@@ -22,7 +21,7 @@ from engine.store import log, series
 from engine.triggers.measurement import Ok, Sample, rate
 from engine.view.model import GateView, ItemState, ItemView
 
-_decision = msgspec.json.Decoder(Decision)
+_decision = json_decoder(Decision)
 
 
 def samples_at(conn: sqlite3.Connection, plan: Plan, state: State, at: float) -> dict[str, Sample]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import sqlite3
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.decoding import json_decoder
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
 from engine.triggers.history import STALE_S
@@ -16,7 +16,7 @@ from engine.triggers.wording import Reading
 from engine.view.fields import trigger_view
 from engine.view.model import TriggerView
 
-_readings = msgspec.json.Decoder(Reading)
+_readings = json_decoder(Reading)
 
 SAME_S = 5.0  # evidence this fresh is of the moment itself
 

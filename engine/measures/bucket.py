@@ -18,6 +18,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from engine.decoding import msgpack_decoder
 from engine.measures.histogram import Histogram, key_of
 from engine.measures.record import Arm, Extraction
 
@@ -357,6 +358,6 @@ def _from_blob(_: type, body: bytes) -> Histogram:
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=_to_blob).encode
-_decode = msgspec.msgpack.Decoder(Bucket, dec_hook=_from_blob).decode
-_decode_stored = msgspec.msgpack.Decoder(Stored).decode
-_decode_arms = msgspec.msgpack.Decoder(Arms, dec_hook=_from_blob).decode
+_decode = msgpack_decoder(Bucket, dec_hook=_from_blob).decode
+_decode_stored = msgpack_decoder(Stored).decode
+_decode_arms = msgpack_decoder(Arms, dec_hook=_from_blob).decode

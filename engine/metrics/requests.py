@@ -9,8 +9,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
+
+from engine.decoding import convert
 
 MOST = 200_000  # rows that a summary looks at, the newest
 LISTED = 500  # rows that a list holds
@@ -151,7 +152,7 @@ def request(conn: sqlite3.Connection, number: int) -> Request | None:
 
 def _requests(rows: sqlite3.Cursor) -> list[Request]:
     names = Request.__struct_fields__
-    return [msgspec.convert(dict(zip(names, row, strict=True)), Request, strict=False) for row in rows]
+    return [convert(dict(zip(names, row, strict=True)), Request, strict=False) for row in rows]
 
 
 def _conditions(scope: Scope) -> tuple[str, Sequence[Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from engine import files
+from engine.decoding import decode
 
 BESIDE = ".rollout-store"
 
@@ -49,7 +50,7 @@ def recall(plan: Path) -> tuple[Path, ...]:
     for path in _places(plan):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             # others may write to the plan's folder: a pipe there must not hold a rollback
-            ran = msgspec.json.decode(files.read(path, 10_000).content, type=RememberedRun)
+            ran = decode(files.read(path, 10_000).content, RememberedRun)
             if ran.plan == os.path.realpath(plan) and "\0" not in ran.store:
                 runs.append(ran)
     runs.sort(key=lambda ran: -ran.at)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.decoding import json_decoder
 from engine.experiment.effects import Interval, fixed_interval, single, wilson
 from engine.experiment.moments import Counts, Moments
 from engine.extraction.grounding import Ground
@@ -97,7 +98,7 @@ class Comparison(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-_rows = msgspec.json.Decoder(list[ExportRow], strict=False)
+_rows = json_decoder(list[ExportRow], strict=False)
 
 
 def read_rows(body: bytes, name: str) -> tuple[ExportRow, ...]:

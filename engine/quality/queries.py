@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.parsing import parse
 from engine.quality.sample import draw
 from engine.text import clean_line, normal
@@ -49,7 +50,7 @@ class _File(Struct):
     queries: list[_Line]
 
 
-_file = msgspec.json.Decoder(list[_Line] | _File, strict=False)
+_file = json_decoder(list[_Line] | _File, strict=False)
 
 
 def words(text: str) -> tuple[str, ...]:

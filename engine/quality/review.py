@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.quality.agreement import Agreement, Judgement, ReviewVerdict, agreement, review_verdict
 from engine.quality.sample import blind_order, draw
 from engine.store import documents
@@ -74,7 +75,7 @@ class StoredJudgement(Struct, frozen=True):
     marks: Marks
 
 
-_marks = msgspec.json.Decoder(Marks)
+_marks = json_decoder(Marks)
 
 
 def marks(shown: SampledDocument, better: Better, flaws: dict[Side, tuple[Flaw, ...]]) -> Marks:

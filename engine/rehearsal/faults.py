@@ -11,6 +11,8 @@ from typing import Annotated, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
+from engine.decoding import convert
+
 BASE_HALLUCINATE = 0.02  # no model is free of it
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -150,7 +152,7 @@ def checked(name: str, value: float) -> FaultKind:
     if name not in BY_NAME:
         raise ValueError(f"There is no fault {str(name)[:40]!r}. Known: {', '.join(BY_NAME)}.")
     try:
-        msgspec.convert({name: value}, ServerFaults)
+        convert({name: value}, ServerFaults)
     except msgspec.ValidationError:
         raise ValueError(f"{name} is {_range(name)}; {str(value)[:40]} is not.") from None
     return BY_NAME[name]

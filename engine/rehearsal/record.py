@@ -18,6 +18,7 @@ import platformdirs
 from msgspec import Struct
 
 from engine import files
+from engine.decoding import decode
 from engine.plan.durations import iso
 from engine.text import clean_line
 
@@ -87,5 +88,5 @@ def last_passed(*folders: Path) -> PassedRehearsal | None:
         with contextlib.suppress(OSError):
             for line in files.read(folder / NAME).content.splitlines():
                 with contextlib.suppress(msgspec.MsgspecError):
-                    passed.append(msgspec.json.decode(line, type=PassedRehearsal))
+                    passed.append(decode(line, PassedRehearsal))
     return max(passed, key=lambda record: record.at, default=None)

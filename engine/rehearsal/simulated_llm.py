@@ -9,9 +9,9 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
+from engine.decoding import decode
 from engine.rehearsal.faults import BY_NAME, ServerFaults, checked
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class SimulatedLlm:
             line = await asyncio.wait_for(process.stdout.readline(), START_S)
         except TimeoutError:
             raise SimulatedLlmError(f"The simulated LLM service did not start within {START_S:g} s.") from None
-        where = msgspec.json.decode(line, type=_Where) if line else _Where()
+        where = decode(line, _Where) if line else _Where()
         if not where.port:
             raise SimulatedLlmError(f"The simulated LLM service did not start: {where.error}.")
         return where
@@ -159,7 +159,7 @@ class SimulatedLlm:
             ) from None
         if reply.status_code != 200:
             raise SimulatedLlmError(f"Simulated LLM server {place + 1} refused: {reply.text[:200]}")
-        return msgspec.json.decode(reply.content, type=ServerFaults)
+        return decode(reply.content, ServerFaults)
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine import bounds
+from engine.decoding import json_decoder
 from engine.measures.attendance import LOOK, Attendance
 from engine.plan.durations import format_duration
 from engine.report.model import Incident, IncidentMoment
@@ -17,8 +18,8 @@ from engine.store.rollup import LEVELS
 from engine.text import clean_line, counted, rate_percent
 from engine.triggers.wording import Reading
 
-_readings = msgspec.json.Decoder(Reading)
-_attendances = msgspec.json.Decoder(Attendance)
+_readings = json_decoder(Reading)
+_attendances = json_decoder(Attendance)
 
 MOST = 60  # rows
 TEN_S = LEVELS[0]  # the narrowest buckets

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from engine import garbage
+from engine.decoding import msgpack_decoder
 from engine.extraction.keywords import Budget, Keywords
 from engine.routing.reading import ReadDocument, UnreadDocument, prepare, read_all
 
@@ -30,8 +31,8 @@ class ReadRequest(Struct, frozen=True, array_like=True):
 
 Read = tuple[str, str, Keywords, float]  # of a document: all but its text, which the engine has
 
-_requests = msgspec.msgpack.Decoder(ReadRequest)
-_answers = msgspec.msgpack.Decoder(list[Read])
+_requests = msgpack_decoder(ReadRequest)
+_answers = msgpack_decoder(list[Read])
 
 
 def framed(message: object) -> bytes:

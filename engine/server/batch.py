@@ -10,13 +10,14 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct, structs
 
+from engine.decoding import json_decoder
 from engine.routing.document_run import Extracted
 from engine.routing.pipeline import Busy, Pipeline, Refused, Unusable
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
 from engine.text import clean_line
 
-_requests = msgspec.json.Decoder(ExtractRequest)
+_requests = json_decoder(ExtractRequest)
 
 CHUNK = 50  # documents per step and per turn of the loop: a rollback never waits for more
 CHUNK_BYTES = 400_000  # and at most about this much text

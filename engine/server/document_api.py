@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from engine.decoding import json_decoder
 from engine.routing.pipeline import Busy, Refused
 from engine.server.answers import CLOSE, answer, refuse
 from engine.server.batch import Batch, Extractor, refusal_of
@@ -24,8 +25,8 @@ from engine.server.request_names import NamedRequests
 from engine.server.wire import BatchRequest, ExtractRequest
 from engine.text import clean_line
 
-_requests = msgspec.json.Decoder(ExtractRequest)
-_batches = msgspec.json.Decoder(BatchRequest)
+_requests = json_decoder(ExtractRequest)
+_batches = json_decoder(BatchRequest)
 
 PATH_SHOWN = 100  # characters
 BODY_LIMIT = 41_000_000  # 10 million characters of four bytes, plus the JSON around them

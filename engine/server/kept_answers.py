@@ -7,6 +7,7 @@ import hashlib
 import msgspec
 from starlette.responses import Response
 
+from engine.decoding import decode
 from engine.service.engine import Engine
 from engine.store import replays
 from engine.store.replays import KeptAnswer
@@ -30,7 +31,7 @@ class KeptAnswers:
     def put(self, key: str, digest: bytes, made: Response) -> None:
         if made.status_code != 200:
             return
-        document = msgspec.json.decode(made.body, type=_Answer).id
+        document = decode(made.body, _Answer).id
         answer = KeptAnswer(digest, document, made.status_code, bytes(made.body))
         name, now = _name(key), self._engine.clock.now()
         self._engine.writer.later(lambda conn: replays.keep(conn, name, answer, now))

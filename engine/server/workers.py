@@ -16,6 +16,7 @@ from starlette.responses import Response
 from engine.cluster.identity import mismatch
 from engine.cluster.lease import LeasePoll, LeaseRenewal
 from engine.cluster.leases import TooManyWorkers
+from engine.decoding import decode, json_decoder
 from engine.server.answers import answer, refuse
 from engine.service.engine import Engine
 from engine.service.gateways import GatewayDesk
@@ -68,11 +69,11 @@ class Workers:
             return refuse(503, "store", why_not, retry_after_s=5.0)
 
     async def _watch(self, body: bytes) -> Response:
-        watch = msgspec.json.decode(body, type=LeasePoll)
+        watch = decode(body, LeasePoll)
         return answer(200, await self._engine.leases.watch(watch.worker, watch.seen, self._engine.plan.salt))
 
     async def _part(self, body: bytes) -> Response:
-        return answer(200, self._engine.jobs.next_part(msgspec.json.decode(body, type=PartRequest)))
+        return answer(200, self._engine.jobs.next_part(decode(body, PartRequest)))
 
     async def _batch(self, body: bytes) -> Response:
         return await self._stored(self._engine.jobs.take(_batches.decode(body)))
@@ -81,7 +82,7 @@ class Workers:
         return await self._stored(self._gateways.take(_documents.decode(body)))
 
     async def _part_ended(self, body: bytes) -> Response:
-        return await self._stored(self._engine.jobs.end_part(msgspec.json.decode(body, type=PartEnded)))
+        return await self._stored(self._engine.jobs.end_part(decode(body, PartEnded)))
 
     async def _stored(self, work: Coroutine[Any, Any, BatchReceipt | DocumentReceipt | None]) -> Response:
         try:
@@ -103,6 +104,6 @@ def renewed(engine: Engine, body: bytes) -> bytes | None:
 
 
 _encoder = msgspec.json.Encoder()
-_renewals = msgspec.json.Decoder(LeaseRenewal)
-_batches = msgspec.json.Decoder(WorkerBatch)
-_documents = msgspec.json.Decoder(DocumentBatch)
+_renewals = json_decoder(LeaseRenewal)
+_batches = json_decoder(WorkerBatch)
+_documents = json_decoder(DocumentBatch)

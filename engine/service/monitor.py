@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from engine.clock import Clock, pace
 from engine.cluster.lag import LoopLag
+from engine.decoding import json_decoder
 from engine.extraction.llm import LlmPool
 from engine.measures.backlog import Backlog
 from engine.measures.bucket import Bucket
@@ -44,7 +45,7 @@ from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
 from engine.triggers.measurement import Ok, Sample
 
-_watches = msgspec.json.Decoder(Watch)
+_watches = json_decoder(Watch)
 
 EVIDENCE_EVERY_S = 60.0
 MEASURED_S = 300.0  # after an LLM answer this recent, the LLM counts as measured

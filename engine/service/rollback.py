@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from engine.decoding import convert
 from engine.rollout import control
 from engine.rollout.control import note
 from engine.rollout.state import DOWN, Actor, Ask, Decision, Refusal, State, transition
@@ -311,7 +312,7 @@ async def apply_intents(engine: Engine) -> None:
     for path, intent in engine.folder.intents():
         known = {k: v for k, v in intent.actor.items() if k in ("name", "uid", "kind", "ssh", "terminal")}
         try:
-            actor = msgspec.convert({"name": "unknown", **known}, Actor)
+            actor = convert({"name": "unknown", **known}, Actor)
         except msgspec.ValidationError:
             actor = Actor("unknown")
         actor = _owned(intent.owner, actor)

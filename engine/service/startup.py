@@ -9,6 +9,7 @@ import sqlite3
 import msgspec
 
 from engine.client.identity import whoami
+from engine.decoding import convert
 from engine.plan.environment import PERCENTAGE, ceiling
 from engine.rollout.control import set_ceiling
 from engine.rollout.corrections import in_the_future, renumber
@@ -62,7 +63,7 @@ def _recall_proof(engine: Engine) -> None:
     row = log.last(engine.conn, ("proof",))
     if row is not None:
         with contextlib.suppress(msgspec.ValidationError):
-            engine.last_proof = msgspec.convert(row.decision.evidence, ProofView)
+            engine.last_proof = convert(row.decision.evidence, ProofView)
 
 
 def _accept_armed_file(engine: Engine) -> None:

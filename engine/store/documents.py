@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.store.terms import indexed
 
 TEXT_LIMIT = 100_000
@@ -80,7 +81,7 @@ ORDERS: dict[DocumentOrder, str] = {  # of every document, not of the latest; ""
 }
 
 
-_packed = msgspec.json.Decoder(tuple[tuple[str, ...], tuple[str, ...]])
+_packed = json_decoder(tuple[tuple[str, ...], tuple[str, ...]])
 
 
 def _pack(ranked: Sequence[str], technical: Sequence[str]) -> str:

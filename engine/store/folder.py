@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine import files
+from engine.decoding import decode
 from engine.store import file_systems, ownership, sockets
 from engine.text import clean_line
 
@@ -273,7 +274,7 @@ class Folder:
             request = clean_line(name.removeprefix("rollback-").removesuffix(".intent"), 64)
             try:
                 kept = files.read(path, INTENT_BYTES)
-                known = msgspec.json.decode(kept.content, type=Intent)
+                known = decode(kept.content, Intent)
                 intent = replace(known, request_id=request, owner=kept.owner)
             except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 intent = Intent(request, 0.0, {"name": "unknown"}, "a rollback intent that could not be read")

@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine import files
+from engine.decoding import decode
 from engine.rollout.state import Decision, Refusal
 from engine.rollout.unrecorded import opens_the_way_up
 from engine.store import state_folder
@@ -46,7 +47,7 @@ def recall(store: Path) -> RememberedHead | None:
         of_older_versions = state_folder.place(os.path.realpath(store), "heads", "")
         for path in (*places(store), of_older_versions):
             with contextlib.suppress(*ERRORS):
-                return msgspec.json.decode(files.read(path, 10_000).content, type=RememberedHead)
+                return decode(files.read(path, 10_000).content, RememberedHead)
     return None
 
 
@@ -60,7 +61,7 @@ def memories_of_others(store: Path) -> Iterator[tuple[int, RememberedHead]]:
     trust them."""
     for uid, content in state_folder.others(store, "heads"):
         with contextlib.suppress(msgspec.MsgspecError):
-            yield uid, msgspec.json.decode(content, type=RememberedHead)
+            yield uid, decode(content, RememberedHead)
 
 
 class HeadMemory:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from engine.decoding import decode, json_decoder
 from engine.measures.record import Extraction
 from engine.store import documents
 from engine.store.documents import DocumentWrite
@@ -103,7 +104,7 @@ class JobTally(Struct, frozen=True):
         return self.llm + self.frequency
 
 
-_parts = msgspec.json.Decoder(JobPart)
+_parts = json_decoder(JobPart)
 _COLUMNS = "id, at, state, actor, sources, root, method, kind, ended, output"
 
 
@@ -164,7 +165,7 @@ def troubles(conn: sqlite3.Connection, job: int, limit: int = 200) -> dict[str, 
     for (body,) in conn.execute(
         "SELECT troubles FROM job_part WHERE job = ? AND troubles <> '{}' ORDER BY part LIMIT ?", (job, limit)
     ):
-        for why, names in msgspec.json.decode(body, type=dict[str, list[str]]).items():
+        for why, names in decode(body, dict[str, list[str]]).items():
             out.setdefault(why, []).extend(names)
     return out
 

@@ -8,6 +8,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import decode
+
 T = TypeVar("T", bound=Struct)
 
 
@@ -28,6 +30,6 @@ def parts(conn: sqlite3.Connection, of: type[T]) -> T:
     """The fields of the view that `of` names; its defaults when there is no view, or another version wrote it."""
     written = body(conn)
     try:
-        return of() if written is None else msgspec.json.decode(written, type=of)
+        return of() if written is None else decode(written, of)
     except msgspec.MsgspecError:
         return of()

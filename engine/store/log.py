@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.decoding import json_decoder
 from engine.plan.durations import iso
 from engine.rollout.state import DOWN, Decision, Refusal, State, transition, unlawful
 from engine.store.database import read_transaction
@@ -34,8 +35,8 @@ from engine.store.verification import (
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder(order="sorted")
-_state = msgspec.json.Decoder(State)
-_decision = msgspec.json.Decoder(Decision)
+_state = json_decoder(State)
+_decision = json_decoder(Decision)
 
 
 class Fenced(Exception):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.measures.record import SeenArm
 from engine.rollout.state import State
 from engine.store import database, documents, live, log
@@ -20,7 +21,7 @@ from engine.store.search import did_you_mean, search
 from engine.view.model import DecisionView, View
 
 T = TypeVar("T")
-_view = msgspec.json.Decoder(View)
+_view = json_decoder(View)
 
 
 class EngineRecord(Struct, frozen=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from engine import files
+from engine.decoding import decode
 from engine.store import state_folder
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -37,7 +38,7 @@ def process_of(store: Path) -> int:
     with contextlib.suppress(*ERRORS):
         for path in state_folder.places(store, "running"):
             with contextlib.suppress(*ERRORS):
-                known = msgspec.json.decode(files.read(path, 10_000).content, type=Running)
+                known = decode(files.read(path, 10_000).content, Running)
                 if known.began == _began(known.pid):
                     return known.pid
     return 0

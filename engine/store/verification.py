@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.rollout.state import Decision, State, transition
 from engine.store.database import read_transaction
 from engine.text import percent
@@ -18,8 +19,8 @@ MOST_EPOCHS = 1 << 53  # JSON's integers; a rollout counts a few hundred, and SQ
 # a row of the log: its place, its body and its links in the chain, then what `beside_body` gives
 DECISION_COLUMNS = "rev, body, prev, hash, at, kind, actor, reason, stage, percent_from, percent_to, epoch, request_id"
 
-_state = msgspec.json.Decoder(State)
-_decision = msgspec.json.Decoder(Decision)
+_state = json_decoder(State)
+_decision = json_decoder(Decision)
 
 
 class Verification(Struct, frozen=True):

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.experiment.declaration import ArmStats, Declaration
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
 from engine.experiment.report import TrialReport
@@ -26,9 +27,9 @@ from engine.routing import buckets
 ARMS: tuple[Arm, Arm] = ("control", "treatment")
 LIKED = 4.0  # of 5: this rating or higher means a satisfied user
 
-_declaration = msgspec.json.Decoder(Declaration)
-_report = msgspec.json.Decoder(TrialReport)
-_measures = msgspec.json.Decoder(dict[str, Measure])
+_declaration = json_decoder(Declaration)
+_report = json_decoder(TrialReport)
+_measures = json_decoder(dict[str, Measure])
 _COLUMNS = "id, started, stage, epoch, percent_bp, salt, declaration, report, scored_until, ended, why"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.experiment.moments import Moments
 from engine.experiment.pairs import PairedReport, analyse_pairs
 from engine.extraction.keywords import stem_phrase
@@ -32,7 +33,7 @@ SEARCHED = 1500  # documents in an index: the latest
 A_ROUND = 500  # documents of the A/B test that are scored in one round, drawn from those that joined since the last
 QUERIES = "queries.json"  # beside rollout.toml: queries that people wrote
 
-_pairs_of = msgspec.json.Decoder(tuple[PairedReport, ...])
+_pairs_of = json_decoder(tuple[PairedReport, ...])
 
 Progress = Callable[[float], None]  # receives the share of the work done, 0..1
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.plan.durations import clock, format_duration, iso
 from engine.triggers.wording import Reading
 
-_readings = msgspec.json.Decoder(Reading)
+_readings = json_decoder(Reading)
 
 STALE_S = 180.0  # evidence is stored once a minute while the engine runs
 

@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine.clock import Clock
+from engine.decoding import json_decoder
 from engine.measures.record import Extraction
 from engine.routing.ports import all_of, settle
 from engine.store.documents import DocumentWrite, TextSource
@@ -26,7 +27,7 @@ from engine.store.jobs import ExtractedItem, as_frequency, key
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, BatchReceipt, WorkerBatch
 
-_receipts = msgspec.json.Decoder(BatchReceipt)
+_receipts = json_decoder(BatchReceipt)
 
 KEPT_S = 600.0  # how long results wait for an engine that does not answer
 GATHER_S = 0.2  # how long a document waits for others to fill the batch

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.clock import SystemClock
+from engine.decoding import json_decoder
 from engine.plan.model import Plan
 from engine.routing.pipeline import Refused
 from engine.routing.reading import BulkDocument
@@ -22,7 +23,7 @@ from engine.worker.leased import LeasedPipeline
 from engine.worker.line import EngineConnection, EngineRefused
 from engine.worker.messages import PartGrant, PartRequest
 
-_parts = msgspec.json.Decoder(PartGrant)
+_parts = json_decoder(PartGrant)
 
 GRANT_S = 10.0  # for the engine's first answer
 AT_ONCE = 250  # documents in progress: each waits for its commit

@@ -24,10 +24,11 @@ from engine.cluster.lease import HeldLease, LeaseGrant, LeasePoll, LeaseRenewal,
 from engine.cluster.lease_times import LEASE_S, RENEW_S
 from engine.cluster.leases import WATCH_S
 from engine.cluster.window_shares import WindowUse
+from engine.decoding import json_decoder
 from engine.text import clean_line
 from engine.worker.line import EngineConnection, EngineRefused
 
-_grants = msgspec.json.Decoder(LeaseGrant)
+_grants = json_decoder(LeaseGrant)
 
 SETTLE_S = 0.02  # between two renewals while calls are ending, which the engine waits for
 AGAIN_S = 0.1  # after a renewal without an answer

@@ -6,10 +6,10 @@ import asyncio
 import sqlite3
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from engine.client.client import Reply
+from engine.decoding import convert
 from engine.plan.durations import iso
 from engine.rollout.control import note
 from engine.rollout.state import Ask, Decision, Refusal, State
@@ -51,7 +51,7 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if isinstance(window, Reply):
         return window
     if fields.get("dry_run"):
-        return _preview(engine, window, msgspec.convert(fields.get("limit") or LISTED, int))
+        return _preview(engine, window, convert(fields.get("limit") or LISTED, int))
     await _flush(engine)
 
     def job(conn: sqlite3.Connection) -> Outcome:

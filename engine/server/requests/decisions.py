@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from engine.client.client import Reply
+from engine.decoding import convert
 from engine.plan.environment import PERCENTAGE
 from engine.rollout import control, pinned
 from engine.rollout.control import note
@@ -206,7 +207,7 @@ async def adopt_plan(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if not ask.reason:
         return Reply(False, "No reason was given; nothing has changed.")
-    rev = msgspec.convert(fields.get("rev") or engine.state.last_rev, int)
+    rev = convert(fields.get("rev") or engine.state.last_rev, int)
     sentence = f"{ask.actor.name} gave the reason of rollback {rev}: {ask.reason}"
     return to_reply(await engine.commit(ask, lambda state: note(state, ask, "reason", sentence, {"of": rev})))
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from engine.client.client import Reply
+from engine.decoding import convert
 from engine.quality import review
 from engine.quality.review import Better, Flaw, Side
 from engine.rollout.control import note
@@ -42,7 +43,7 @@ class _Judge(msgspec.Struct):
 async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Draw documents for a quality review: seeded and stored, so that the draw can be repeated."""
     try:
-        asked = msgspec.convert(fields, _Draw)
+        asked = convert(fields, _Draw)
     except msgspec.ValidationError as error:
         return Reply(False, f"Not drawn: {error}. A sample has a size, a seed (numbers) and blind (true or false).")
     state = engine.state
@@ -68,7 +69,7 @@ async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
 async def judge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """One reviewer's judgement of one document of a sample, by sides; sides are mapped back to methods here."""
     try:
-        asked = msgspec.convert(fields, _Judge)
+        asked = convert(fields, _Judge)
     except msgspec.ValidationError as error:
         return Reply(False, f"Not judged: {error}. A judgement has sample, document, better and flaws.")
     sample = review.read_sample(engine.conn, asked.sample)
@@ -95,7 +96,7 @@ async def measure(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 async def backtest(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Keep the result of a backtest run by a command: the gate requires one when triggers have changed."""
-    made = msgspec.convert(fields, _Backtest)
+    made = convert(fields, _Backtest)
     digest, days = clean_line(made.rules, 12), made.days
     fired = {clean_line(name, 60): count for name, count in made.fired.items()}
     would = ", ".join(f"{name} {count}x" for name, count in fired.items()) or "nothing"

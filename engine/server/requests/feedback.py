@@ -5,9 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-import msgspec
-
 from engine.client.client import Reply
+from engine.decoding import convert
 from engine.rollout.control import note
 from engine.rollout.state import Actor, Ask
 from engine.service import feedback
@@ -72,7 +71,7 @@ async def take_many(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     rows = fields.get("rows")
     if not isinstance(rows, list) or len(rows) > A_BATCH:
         return Reply(False, f"An import needs `rows`, a list of at most {A_BATCH}.")
-    first = msgspec.convert(fields.get("first") or 1, int)
+    first = convert(fields.get("first") or 1, int)
     taken: list[Feedback] = []
     troubles: list[str] = []
     for number, row in enumerate(rows, first):

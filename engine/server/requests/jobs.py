@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from engine.client.client import Reply
+from engine.decoding import convert
 from engine.rollout.state import Ask
 from engine.service.engine import Engine
 from engine.service.jobs import NoJob
@@ -41,7 +41,7 @@ class _Named(Struct, frozen=True):
 async def begin(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if engine.rehearsal:
         return Reply(False, NO_REHEARSAL, {"code": "rehearsal"})
-    asked = msgspec.convert(fields, _Begin)
+    asked = convert(fields, _Begin)
     sources = clean_line(asked.sources, 2000)
     if asked.output and asked.kind != "backfill":
         why = "Only a back-fill's keywords can go elsewhere: live documents are served from the store."
@@ -51,7 +51,7 @@ async def begin(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def add_parts(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    asked = msgspec.convert(fields, _Parts)
+    asked = convert(fields, _Parts)
     try:
         await engine.jobs.add_parts(asked.job, asked.first, asked.parts)
     except NoJob as error:
@@ -62,7 +62,7 @@ async def add_parts(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def run(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if engine.rehearsal:
         return Reply(False, NO_REHEARSAL, {"code": "rehearsal"})
-    number = msgspec.convert(fields, _Named).job
+    number = convert(fields, _Named).job
     try:
         await engine.jobs.run(number)
     except NoJob as error:
@@ -72,7 +72,7 @@ async def run(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
 
 async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
-    number = msgspec.convert(fields, _Named).job
+    number = convert(fields, _Named).job
     try:
         await engine.jobs.stop(number)
     except NoJob as error:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-import msgspec
-
 from engine.client.client import Reply
+from engine.decoding import convert
 from engine.messages import outbox, schedule
 from engine.messages.draft import Draft
 from engine.plan.durations import iso
@@ -103,7 +102,7 @@ async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     command = clean_block(str(fields.get("command") or ""), 2000).strip()
     output = clean_block(str(fields.get("output") or ""), 20_000)
     code = fields.get("exit") if isinstance(fields.get("exit"), int) else None
-    ms = msgspec.convert(fields.get("ms") or 0.0, float)
+    ms = convert(fields.get("ms") or 0.0, float)
     ended = clean_line(str(fields.get("ended") or "was ended"), 200)
     if not command:
         return Reply(False, "No command was named; nothing was recorded.")

@@ -44,6 +44,11 @@ class _Line(msgspec.Struct):
     retry_after_s: float | None = None
 
 
+# Built before any thread needs them: msgspec up to 0.22 crashes if two threads are the first to decode a type at once.
+_lines = msgspec.json.Decoder(_Line)
+_extractions = msgspec.json.Decoder(Extraction)
+
+
 def _trusted() -> ssl.SSLContext:
     """The authorities that httpx trusts, and those of the system, such as a company's own."""
     context = httpx.create_ssl_context()  # SSL_CERT_FILE or SSL_CERT_DIR, else the certificates of certifi
@@ -87,7 +92,7 @@ class AsyncClient:
     ) -> Extraction:
         """Keywords for one document. Unavailable, Rejected."""
         answer = await self._post("/v1/extract", Document(id, text, title, method), timeout_s or self.timeout_s)
-        return _decoded(answer.content, Extraction)
+        return _decoded(answer.content, _extractions)
 
     async def extract_or_none(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
@@ -230,24 +235,24 @@ def log_fallback(error: RolloutError) -> None:
 def _take(line: str, documents: Sequence[Document], lines: dict[int, Extraction | Failure]) -> None:
     if not line.strip():
         return
-    known = _decoded(line.encode(), _Line)
+    known = _decoded(line.encode(), _lines)
     if known.ok:
-        lines[known.index] = _decoded(line.encode(), Extraction)
+        lines[known.index] = _decoded(line.encode(), _extractions)
     elif 0 <= known.index < len(documents):
         of = documents[known.index].id
         lines[known.index] = Failure(of, known.status, known.code, known.error, known.retry_after_s)
 
 
-def _decoded(body: bytes, kind: type[T]) -> T:
+def _decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise Unavailable("What answered at this address is not a rollout engine.", "not_an_engine") from None
 
 
 def _refusal(answer: httpx.Response) -> RolloutError:
     try:
-        body = msgspec.json.decode(answer.content, type=_Line)
+        body = _lines.decode(answer.content)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         body = _Line()
     status = answer.status_code

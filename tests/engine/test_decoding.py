@@ -1,0 +1,77 @@
+"""Types are described one at a time, whatever thread is the first to decode one."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HELPER = "engine/decoding.py"
+PUBLIC = "engine/client/public/"  # imports nothing of ours; its decoders are built when it is imported
+
+RACE = """
+import sys, threading
+from msgspec import defstruct
+from engine.decoding import convert, decode, json_decoder
+
+sys.setswitchinterval(1e-6)
+for number in range(150):
+    inner = defstruct("Inner", [(f"field_{place}", dict[str, int] | None, None) for place in range(20)])
+    outer = defstruct("Outer", [("one", inner), ("more", tuple[inner, ...], ())])
+    ready = threading.Barrier(3)
+    plain = {"one": {"field_1": {"a": 1}}, "more": [{}]}
+    body = b'{"one": {"field_1": {"a": 1}}, "more": [{}]}'
+    ways = (lambda: decode(body, outer), lambda: convert(plain, outer), lambda: json_decoder(outer).decode(body))
+    def first(way):
+        ready.wait()
+        way()
+    threads = [threading.Thread(target=first, args=[way]) for way in ways]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_threads_that_decode_a_new_type_at_once_do_not_crash() -> None:
+    assert subprocess.run([sys.executable, "-c", RACE], cwd=ROOT, check=False).returncode == 0
+
+
+def test_every_typed_decoder_comes_from_the_helper() -> None:
+    paths = sorted(path for package in ("engine", "console") for path in (ROOT / package).rglob("*.py"))
+    direct = [
+        f"{name}:{line}"
+        for path in paths
+        if (name := path.relative_to(ROOT).as_posix()) != HELPER
+        for line in typed(path.read_text(), name.startswith(PUBLIC))
+    ]
+    assert not direct, f"use {HELPER}: {direct}"
+
+
+def test_the_rule_sees_what_it_is_for() -> None:
+    source = "import msgspec\nmsgspec.json.Decoder(View)\ndef read(body):\n"
+    for call in ("msgspec.json.decode(body, type=View)", "msgspec.convert(body, View)", "msgspec.json.Decoder(View)"):
+        assert list(typed(f"{source}    {call}\n")) == [2, 4]
+        assert list(typed(f"{source}    {call}\n", public=True)) == [4]
+    assert not list(typed("msgspec.json.decode(body)"))
+    assert list(typed("from msgspec import convert"))
+
+
+def typed(source: str, public: bool = False) -> Iterator[int]:
+    """The lines of calls that describe a type; `public`: but for decoders built at import."""
+    tree = ast.parse(source)
+    at_import = {id(node.value) for node in tree.body if isinstance(node, ast.Assign | ast.Expr)} if public else set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("msgspec", "msgspec.json", "msgspec.msgpack"):
+            if any(name.name in ("convert", "decode", "Decoder") for name in node.names):
+                yield node.lineno
+        elif isinstance(node, ast.Call) and id(node) not in at_import:
+            called = ast.unparse(node.func)
+            if called.startswith("msgspec.") and (
+                called.endswith((".Decoder", ".convert"))
+                or (called.endswith(".decode") and (len(node.args) > 1 or node.keywords))
+            ):
+                yield node.lineno
