@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-import engine.worker
 from engine.clock import ManualClock
 from engine.cluster import lease
 from engine.cluster.lease import HeldLease, LeaseGrant, LeaseTerms, WorkerIdentity
@@ -106,11 +103,3 @@ def test_a_lease_that_expires_ends_calls_once_whatever_the_other_threads_wait_fo
     assert done == ["shut", "cancelled: ended with the worker's lease"]
     assert sum(slept[:5]) == pytest.approx(0.6 + 0.1 + 0.5)
     assert keeper.now().open is False
-
-
-def test_a_worker_s_decoders_exist_before_its_threads() -> None:
-    """Two threads that are the first to decode a type, at once, crash the process (msgspec builds what it knows of the
-    type twice)."""
-    folder = Path(engine.worker.__file__).parent
-    late = [path.name for path in folder.glob("*.py") if re.search(r"json\.decode\([^#]*?type=", path.read_text())]
-    assert not late, "a module-level msgspec.json.Decoder instead"
