@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.color import Color, ColorSystem, blend_rgb
 from rich.style import Style
 
+from engine.files import write_whole
+
 if TYPE_CHECKING:
     from textual.theme import Theme
 
@@ -254,9 +256,7 @@ def remember(key: str, value: str) -> None:
     kept[key] = value
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(kept))
-        part.replace(path)
+        write_whole(path, json.dumps(kept).encode(), durable=False)
     except OSError:
         return
 

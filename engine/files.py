@@ -76,12 +76,13 @@ def write_whole(
     *,
     exact: bool = False,
     made: Callable[[int], None] = lambda _: None,
+    durable: bool = True,
 ) -> None:
     """Write a file completely or not at all: a new file with an unpredictable name replaces `path`. OSError, and what
     iterating `content` raises.
 
     The umask narrows `mode` unless `exact`; `made` gets the new file's descriptor. A link at `path` is replaced, not
-    followed.
+    followed. `durable`: it survives a power cut when this returns.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -93,14 +94,26 @@ def write_whole(
                 made(descriptor)
                 file.writelines((content,) if isinstance(content, bytes) else content)
                 file.flush()
-                os.fsync(descriptor)
+                if durable:
+                    os.fsync(descriptor)
             os.replace(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(part, dir_fd=folder)
             raise
+        if durable:
+            _sync(folder)
     finally:
         os.close(folder)
+
+
+def _sync(folder: int) -> None:
+    """Make a folder's entries durable, where its file system can."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _new_part(name: str, folder: int, mode: int) -> tuple[str, int]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
-from engine import files
-from engine.decoding import decode
+from engine.rehearsal import json_lines
 
 NAME = "gameday.jsonl"
 
@@ -31,20 +27,12 @@ class JournalEntry(Struct, frozen=True, omit_defaults=True):
 
 def note(folder: Path, moment: JournalEntry) -> None:
     """Append; if the disk refuses, only the line is lost."""
-    with contextlib.suppress(OSError):
-        descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(moment) + b"\n")
+    json_lines.append(folder / NAME, moment)
 
 
 def read(folder: Path) -> tuple[JournalEntry, ...]:
     """Oldest first; () if there are none."""
-    entries: list[JournalEntry] = []
-    with contextlib.suppress(OSError):
-        for line in files.read(folder / NAME).content.splitlines():
-            with contextlib.suppress(msgspec.MsgspecError):
-                entries.append(decode(line, JournalEntry))
-    return tuple(entries)
+    return tuple(json_lines.read(folder / NAME, JournalEntry))
 
 
 def first(moments: tuple[JournalEntry, ...], kind: Kind) -> JournalEntry | None:

@@ -3,18 +3,12 @@ for its checklist."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
-from engine import files
-from engine.decoding import decode
 from engine.gameday.debrief import Debrief
 from engine.plan.durations import iso
-from engine.rehearsal import record
+from engine.rehearsal import json_lines, record
 from engine.text import clean_line, counted
 
 NAME = "gamedays.jsonl"
@@ -22,25 +16,13 @@ NAME = "gamedays.jsonl"
 
 def keep(folder: Path, debrief: Debrief) -> bool:
     """Append to the folder's file; False if it cannot be written."""
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(debrief) + b"\n")
-        return True
-    return False
+    return json_lines.append(folder / NAME, debrief, make_folder=True)
 
 
 def read(*folders: Path) -> list[Debrief]:
     """All results without repeats, oldest first; skips unreadable lines."""
-    best: dict[str, Debrief] = {}
-    for folder in folders or (record.home(),):
-        with contextlib.suppress(OSError):
-            for line in files.read(folder / NAME).content.splitlines():
-                with contextlib.suppress(msgspec.MsgspecError):
-                    one = decode(line, Debrief)
-                    best[one.id] = one
-    return sorted(best.values(), key=lambda one: one.at)
+    played = [one for folder in folders or (record.home(),) for one in json_lines.read(folder / NAME, Debrief)]
+    return sorted({one.id: one for one in played}.values(), key=lambda one: one.at)
 
 
 def evidence(played: Iterable[Debrief]) -> str:

@@ -33,15 +33,9 @@ def remember(plan: Path, store: Path, pid: int) -> None:
     """Best effort: if neither folder is writable, only this memory is lost."""
     ran = RememberedRun(os.path.realpath(plan), os.path.realpath(store), time.time(), pid)
     for path in _places(plan):
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
         with contextlib.suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-            try:
-                os.write(descriptor, msgspec.json.encode(ran))
-            finally:
-                os.close(descriptor)
-            os.replace(part, path)
+            files.write_whole(path, msgspec.json.encode(ran), 0o644, durable=False)
 
 
 def recall(plan: Path) -> tuple[Path, ...]:

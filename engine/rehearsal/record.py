@@ -8,18 +8,14 @@ it; without a store, into the user's own state folder.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 from pathlib import Path
 
-import msgspec
 import platformdirs
 from msgspec import Struct
 
-from engine import files
-from engine.decoding import decode
 from engine.plan.durations import iso
+from engine.rehearsal import json_lines
 from engine.text import clean_line
 
 NAME = "rehearsals.jsonl"
@@ -67,13 +63,7 @@ def passed(conn: sqlite3.Connection, who: str, at: float) -> PassedRehearsal | N
 
 def keep(folder: Path, record: PassedRehearsal) -> bool:
     """Append to the store's file; False if it cannot be written."""
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = files.open_regular(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(record) + b"\n")
-        return True
-    return False
+    return json_lines.append(folder / NAME, record, make_folder=True)
 
 
 def home() -> Path:
@@ -83,10 +73,5 @@ def home() -> Path:
 
 def last_passed(*folders: Path) -> PassedRehearsal | None:
     """The latest record in these folders; malformed lines are skipped."""
-    passed: list[PassedRehearsal] = []
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            for line in files.read(folder / NAME).content.splitlines():
-                with contextlib.suppress(msgspec.MsgspecError):
-                    passed.append(decode(line, PassedRehearsal))
+    passed = [one for folder in folders for one in json_lines.read(folder / NAME, PassedRehearsal)]
     return max(passed, key=lambda record: record.at, default=None)

@@ -86,21 +86,6 @@ def _is_of(folder: Path, uid: int) -> bool:
 
 
 def write(path: Path, content: bytes, durable: bool, mode: int = 0o600) -> None:
-    """Replace a file as a whole. OSError."""
+    """Replace a file as a whole, and make its folder if there is none. OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    try:
-        os.fchmod(descriptor, mode)
-        os.write(descriptor, content)
-        if durable:
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(part, path)
-    if durable:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    files.write_whole(path, content, mode, exact=True, durable=durable)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from engine.plan.load import default_plan_text, parse_plan
+from engine.rehearsal import json_lines
 from engine.rehearsal.record import PassedRehearsal, keep, last_passed, passed
 from engine.rollout.control import note, roll_back
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
@@ -51,6 +54,18 @@ def test_the_latest_record_counts_and_a_damaged_line_is_passed_over(tmp_path: Pa
     keep(store, PassedRehearsal(40.0, "alice", "a", "b", 3, "h"))
     with (store / "rehearsals.jsonl").open("a") as file:
         file.write("not a record\n")
+    with (store / "rehearsals.jsonl").open("ab") as raw:
+        raw.write(b'{"who": "\xff"}\n')
     result = last_passed(store, home)
     assert result is not None
     assert result.who == "bo"
+
+
+def test_a_file_that_has_grown_large_keeps_its_newest_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for at in range(40):
+        keep(tmp_path, PassedRehearsal(float(at), "bo", "a", "b", 3, "h"))
+    monkeypatch.setattr("engine.rehearsal.json_lines.READ_BYTES", 500)
+    result = last_passed(tmp_path)
+    assert result is not None
+    assert result.at == 39.0
+    assert 0 < len(json_lines.read(tmp_path / "rehearsals.jsonl", PassedRehearsal)) < 40
