@@ -33,7 +33,7 @@ def override(terminal: Terminal) -> None:
     terminal.press("y")
 
 
-def test_from_preparation_to_an_automatic_and_a_manual_rollback(terminal: Terminal) -> None:
+def test_the_screens_lead_from_preparation_to_an_automatic_and_a_manual_rollback(terminal: Terminal) -> None:
     terminal.until("REHEARSAL", "STAGE 0", "IDLE")
     terminal.read(1.0)  # no one presses a key at the instant of the first paint; such keys are dropped as typed ahead
     terminal.press("2")

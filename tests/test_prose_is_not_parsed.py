@@ -141,7 +141,7 @@ def test_no_sentence_is_parsed() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_habit_is_seen() -> None:
+def test_the_search_finds_parsed_sentences() -> None:
     assert looked_for('ok = sentence.startswith("Delivered")')
     assert looked_for('who = locked.partition(" fired: ")[0]')
     assert looked_for('MARK = "set manually"\ndone = note.startswith(MARK)')

@@ -53,7 +53,7 @@ def test_a_critical_trigger_rings_once_and_a_rollback_after_it_once_more() -> No
     assert "\x1b]9;" in line.see("rolled_back", QUIET_S)
 
 
-def test_what_comes_soon_after_waits_and_is_not_forgotten() -> None:
+def test_a_bell_that_comes_too_soon_is_delayed_and_not_dropped() -> None:
     line = Line()
     assert "\x1b]9;" in line.see("alert")
     assert "\x1b]9;" not in line.see("rolled_back", 1.0)
@@ -66,7 +66,7 @@ def test_an_engine_that_is_gone_rings(state: str) -> None:
     assert "\x1b]9;" in Line().see(state)
 
 
-def test_a_watch_and_a_lower_alert_do_not_ring() -> None:
+def test_no_state_below_a_critical_alert_rings() -> None:
     line = Line()
     for state in ("watch", "held", "blind", "idle", "ready"):
         assert "\x1b]9;" not in line.see(state, QUIET_S)

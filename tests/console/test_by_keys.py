@@ -45,7 +45,7 @@ async def test_after_signing_the_cursor_goes_to_the_next_open_item(ok: bool, mov
         await until(pilot, lambda: gate.rows.at == before + moved)
 
 
-async def test_a_question_is_painted_with_its_words() -> None:
+async def test_the_first_frame_of_a_question_has_its_words() -> None:
     """The first frame, not the second: a slow line would show an empty box."""
     app = console("ready")
     async with app.run_test(size=(80, 24)) as pilot:
@@ -93,7 +93,7 @@ def test_a_condition_that_only_takes_time_is_not_a_failure() -> None:
 # -- what the engine has not shown --------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_out_is_zero_percent_though_the_store_takes_no_view() -> None:
+def test_without_the_armed_file_the_screen_shows_zero_percent_even_if_the_store_takes_no_view() -> None:
     seen = corrected(NORMAL, None, armed=False)
     assert (seen.effective_bp, seen.health) == (0, "alert")
     assert seen.health_sentence.startswith("0 % IN FORCE")

@@ -72,7 +72,7 @@ def test_a_service_that_is_down_is_one_failure_at_once(check: Check) -> None:
     assert time.monotonic() - began < 2.0 * crowd()
 
 
-def test_a_missing_model_is_named_with_the_command_that_mends_it(check: Check) -> None:
+def test_a_missing_model_is_named_with_the_command_that_pulls_it(check: Check) -> None:
     with Process() as server:
         done = check(server.url, llm__model="qwen3:8b")
     assert done.exit_code == 1

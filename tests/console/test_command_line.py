@@ -134,7 +134,7 @@ def test_undoing_a_restore_has_a_dry_run(rig: EngineRig) -> None:
 # -- gate and wait ---------------------------------------------------------------------------------------------------------
 
 
-def test_gate_states_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_path: Path) -> None:
+def test_gate_reports_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_path: Path) -> None:
     with EngineRig(tmp_path, QUIET) as rig:
         rig.engine()
         shut = rig.cli("gate", "--json")

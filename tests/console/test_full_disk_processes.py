@@ -20,7 +20,7 @@ __all__ = ["small_disk"]
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_is_in_force_is_asked_of_the_engine(small_disk: Path) -> None:
+async def test_with_a_full_disk_the_percentage_in_force_comes_from_the_engine(small_disk: Path) -> None:
     async with StubLlm() as stub:
         settings = {"llm.url": stub.url, "llm.model": stub.model}
         with EngineRig(small_disk / "s", speed=None, settings=settings) as rig:

@@ -53,7 +53,7 @@ def test_sleep_is_offered_only_while_an_engine_watches_a_calm_rollout() -> None:
     assert waiting.badge(snapshot(replace(SLEEP, inbox=None))) == "?"
 
 
-def test_a_condition_on_live_has_its_text_once() -> None:
+def test_live_shows_the_text_of_a_condition_once() -> None:
     """The engine puts the text before what is missing, for the lists that show nothing else."""
     of = NORMAL.gate.conditions[0]
     missing = replace(of, missing=f"{of.text}: 187 more clean documents")
@@ -61,7 +61,7 @@ def test_a_condition_on_live_has_its_text_once() -> None:
     assert lines[0][2] == f"{of.text}: 187 more clean documents"
 
 
-def test_heights_show_the_most_pressing_whole() -> None:
+def test_at_any_height_the_most_urgent_task_is_shown_whole() -> None:
     assert waiting.heights([3, 2, 1], 6) == [3, 2, 1]
     assert waiting.heights([3, 2, 1], 4) == [2, 1, 1]
     assert waiting.heights([3, 2, 1, 1, 1], 4) == [1, 1, 1]  # the fourth line counts the rest

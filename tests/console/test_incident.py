@@ -52,7 +52,7 @@ def latest(h: History) -> Incident:
     return last
 
 
-def test_the_timeline_has_everything_in_order() -> None:
+def test_the_timeline_has_all_events_in_order() -> None:
     last = latest(store())
     kinds = [h.kind for h in last.happened]
     assert kinds[:4] == ["first", "seen", "look", "complaint"]
@@ -115,7 +115,7 @@ def test_marks_are_one_cell_each() -> None:
     assert [len(number(place, ascii_only)) for place in (0, 19, 40) for ascii_only in (False, True)] == [1] * 6
 
 
-def test_marks_of_one_moment_hide_none_of_each_other() -> None:
+def test_marks_of_one_moment_do_not_hide_each_other() -> None:
     canvas, grid = Canvas(40, 6), Grid(0.0, 10.0, 40)
     marks = [(100.0, "①"), (100.5, "②"), (101.0, "③"), (300.0, "④")]
     chart = curves.Chart(curves.MEASURES["error_rate"], (0.01,) * 40, grid, "1h", marks=marks)

@@ -116,7 +116,7 @@ def test_the_pages_name_keys() -> None:
     assert {"c", "s", "p", "d", "m", "h"} <= set(by_name["plan"])
 
 
-def test_a_key_on_the_wrong_screen_and_a_key_that_is_none_are_seen() -> None:
+def test_the_check_finds_a_key_on_the_wrong_screen_and_an_unknown_key() -> None:
     assert wrong("`m` on screen 2 measures search quality.")
     assert wrong("Screen 2: Z runs an item's check.")
     assert wrong("Press Q to leave.")

@@ -89,7 +89,7 @@ def test_documents_share_open_connections_and_a_restarted_engine_gets_new_ones(r
     client.close()
 
 
-def test_an_engine_that_ends_while_a_document_has_been_waiting_longer_than_the_patience_is_waited_for(
+def test_a_load_waits_for_a_restarting_engine_even_for_a_document_that_has_waited_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploader, "PATIENCE_S", 1.0)  # room for a busy machine

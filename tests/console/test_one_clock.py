@@ -38,7 +38,7 @@ LEFT = "1:27"
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
 @pytest.mark.parametrize("key", ["1", "3"])
-async def test_one_countdown(size: tuple[int, int], key: str) -> None:
+async def test_a_trigger_s_countdown_is_one_number_on_every_screen(size: tuple[int, int], key: str) -> None:
     app = console("alert")
     assert isinstance(app.link, FakeLink)
     app.link.view = VIEW

@@ -13,7 +13,7 @@ from tests.console.screen_walk import console, ready, until
 BY_NAME, BY_RUN, BY_FAILURE = Commands.ORDERS[1:]
 
 
-def test_a_filter_leaves_no_empty_group_and_a_sorted_list_has_none() -> None:
+def test_a_filtered_list_has_no_empty_group_and_a_sorted_list_has_no_groups() -> None:
     every = listed(PLAN, NORMAL, {}, "", Order())
     assert {kind for kind, _ in every} == {"title", "reminder", "command"}
     left = listed(PLAN, NORMAL, {}, "CACHE HIT", Order())

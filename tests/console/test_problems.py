@@ -140,7 +140,7 @@ async def test_figures_that_no_engine_keeps_up_to_date_are_not_judged(state: str
         assert "✖" not in values
 
 
-def test_evidence_reads_as_words() -> None:
+def test_evidence_is_shown_without_json_or_exponents() -> None:
     shown = short({"since": 1_796_010_000.0, "firing": ["error_critical", "error_high"], "armed": True, "rate": 0.056})
     assert "2026-" in shown
     assert "error_critical, error_high" in shown

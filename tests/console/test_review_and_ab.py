@@ -245,7 +245,7 @@ async def test_while_it_runs_no_p_value_is_shown_and_the_tests_are_shut(size: tu
     await on("6", link, steps, size)
 
 
-async def test_at_the_end_the_verdict_and_the_tests_that_were_read() -> None:
+async def test_at_the_end_the_screen_shows_the_verdict_and_the_tests_read_once() -> None:
     link = FakeLink()
     with_trial(link, days=7)
 
@@ -269,7 +269,7 @@ async def test_before_it_begins_the_screen_explains_what_is_declared() -> None:
 
 
 @pytest.mark.parametrize("size", [(30, 8), (44, 12), (61, 17), (109, 24), (110, 30), (220, 70)], ids=str)
-async def test_any_size_of_terminal_is_painted(size: tuple[int, int]) -> None:
+async def test_review_and_ab_fit_any_size_of_terminal(size: tuple[int, int]) -> None:
     link = FakeLink()
     with_trial(link, days=7)
     with_sample(link, blind=True)

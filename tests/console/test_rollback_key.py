@@ -40,7 +40,7 @@ async def walk(state: str, steps: Callable[[Console, FakeLink, Pilot[int]], Awai
 
 
 @pytest.mark.parametrize("state", ["normal", "alert", "blind", "dead", "frozen", "gone", "nothing", "idle"])
-async def test_one_key_is_enough_in_every_state(state: str) -> None:
+async def test_r_rolls_back_in_every_state(state: str) -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press("R")
         await settled(pilot, lambda: bool(link.rollbacks))
@@ -51,7 +51,7 @@ async def test_one_key_is_enough_in_every_state(state: str) -> None:
 
 
 @pytest.mark.parametrize("digit", "1234567890")
-async def test_from_every_screen(digit: str) -> None:
+async def test_r_rolls_back_from_every_screen(digit: str) -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press(digit)
         await pilot.pause(0.05)
@@ -62,7 +62,7 @@ async def test_from_every_screen(digit: str) -> None:
     assert len(link.rollbacks) == 1
 
 
-async def test_over_a_question_and_in_a_text_by_the_second_key() -> None:
+async def test_f9_rolls_back_while_a_reason_is_typed() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         app.push_screen(QuestionDialog("Promote?", ["facts"], "yes", "no", field="reason", least=8, danger=True))
         await settled(pilot, lambda: isinstance(app.focused, Input))
@@ -78,7 +78,7 @@ async def test_over_a_question_and_in_a_text_by_the_second_key() -> None:
     await walk("normal", steps)
 
 
-async def test_over_a_question_without_a_text() -> None:
+async def test_r_rolls_back_over_a_question_without_an_input() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         app.push_screen(QuestionDialog("Promote?", ["facts"], "yes", "no"))
         await pilot.pause(0.05)
@@ -112,7 +112,7 @@ async def test_the_stopwatch_runs_until_the_engine_proves_it() -> None:
     await walk("normal", steps)
 
 
-async def test_a_later_rollback_by_a_trigger_takes_the_place_of_the_proven_one() -> None:
+async def test_a_later_rollback_by_a_trigger_replaces_a_proven_one() -> None:
     """Else its proof would be shown with the time and the steps of the earlier one."""
     link = FakeLink("rolled_back")
     snapshot = link.poll()

@@ -141,9 +141,7 @@ def test_a_plan_in_etc_is_found_where_none_is_nearer(tmp_path: Path, monkeypatch
     assert (context.plan_path, context.store.path) == (system, tmp_path / "kept")
 
 
-def test_check_and_serve_agree_on_an_address_that_everybody_may_reach(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_check_and_serve_agree_on_an_address_beyond_loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUT_TOKEN", raising=False)
     with EngineRig(tmp_path, speed=None, settings={"http.host": "0.0.0.0"}) as rig:
         served, checked = rig.cli("serve"), rig.cli("check", "--offline")

@@ -162,14 +162,14 @@ async def test_the_count_of_tasks_is_on_every_screen(state: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("armed", [True, False])
-def test_shadow_is_named_only_while_its_key_is_in(armed: bool) -> None:
+def test_shadow_is_named_only_while_the_armed_file_is_in(armed: bool) -> None:
     """After a rollback no call is made, nor in shadow: the head must not claim otherwise."""
     c = Canvas(80, 24)
     bars.band(c, 0, replace(IDLE, shadow_bp=10_000, armed=armed))
     assert ("+ shadow 100 %" in c.text()) is armed
 
 
-async def test_ascii_means_ascii() -> None:
+async def test_with_ascii_every_screen_is_pure_ascii() -> None:
     async with console("alert", ascii_only=True).run_test(size=(80, 24)) as pilot:
         async for name, page in pages(pilot):
             for size in CORNERS:
@@ -195,12 +195,12 @@ def test_every_text_contrasts_with_its_background(look: str) -> None:
         assert ratio >= (1.5 if name == "line" else 4.5), f"{look}: {name} has a contrast of {ratio:.2f}"
 
 
-def test_every_look_knows_the_same_styles() -> None:
+def test_every_theme_has_the_same_styles() -> None:
     assert {frozenset(themes.palette(name)) for name in themes.NAMES} == {frozenset(themes.palette("dark"))}
 
 
 @pytest.mark.parametrize("look", ["mono", "terminal"])
-def test_looks_for_terminals_without_colours_name_none_of_their_own(look: str) -> None:
+def test_themes_for_terminals_without_colours_name_no_colour(look: str) -> None:
     for name, style in themes.palette(look).items():
         for color in (style.color, style.bgcolor):
             assert (

@@ -38,7 +38,7 @@ def link_with(**more: object) -> FakeLink:
     return link
 
 
-def test_two_consoles_of_one_account_are_two_lookers() -> None:
+def test_two_consoles_of_one_account_are_two_viewers() -> None:
     view = replace(NORMAL, operators=(*SHARED, PresenceView("bo", "pts/3", "Log", NOW)))
     assert bars.others(view, "alice", "pts/1") == ["alice on pts/4", "bo"]
     assert bars.others(view, "alice (uid 1000)", "pts/1") == ["alice", "bo"]

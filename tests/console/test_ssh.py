@@ -190,7 +190,7 @@ def test_a_terminal_that_no_one_knows_gets_a_screen_and_its_line_back(host: Host
 
 
 @pytest.mark.parametrize("term", ["dumb", ""])
-def test_a_terminal_without_a_screen_is_informed_what_to_run(host: Host, term: str) -> None:
+def test_a_terminal_without_cursor_control_gets_the_command_to_run(host: Host, term: str) -> None:
     with host.attach(term) as terminal:
         terminal.until("rollout status")
         assert terminal.ended(30)

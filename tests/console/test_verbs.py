@@ -135,7 +135,7 @@ def test_query_finds_by_keyword_and_export_gives_what_the_plan_s_jq_reads(shell:
     assert json.loads((shell.folder / "c.json").read_text())["overall"]["both"] == len(rows)
 
 
-def test_status_and_its_json(shell: Shell) -> None:
+def test_status_prints_the_stage_as_text_and_as_json(shell: Shell) -> None:
     assert "Stage 0" in shell("status")
     answer = json.loads(shell("status", "--json"))
     assert (answer["stage"], answer["engine_state"]) == (0, "running")
@@ -224,7 +224,7 @@ def test_feedback_of_a_file_counts_once_and_old_complaints_are_of_their_own_time
     assert 'no column "kind"' in shell("feedback", "import", "wrong.csv", code=1)
 
 
-def test_the_plan_s_measuring_lines(shell: Shell) -> None:
+def test_the_plan_s_measuring_commands_run_as_written(shell: Shell) -> None:
     shell("metrics", "analyze", "--days", "7", "--output", "performance_report.json")
     shell("metrics", "snapshot", "--json")
     shell("logs", "analyze", "--level", "error", "--filter", "keyword_extraction")
@@ -235,7 +235,7 @@ def test_the_plan_s_measuring_lines(shell: Shell) -> None:
     assert isinstance(results["treatment"]["search_quality_scores"], list)
 
 
-def test_log_verify_backup_and_triggers(shell: Shell) -> None:
+def test_log_verify_backup_and_triggers_answer_right_and_wrong_arguments(shell: Shell) -> None:
     assert "every hash follows" in shell("log", "--verify")
     shell("backup", "copy.db")
     assert "already exists" in shell("backup", "copy.db", code=1)
@@ -283,7 +283,7 @@ def test_env_prints_the_plan_s_three_lines(shell: Shell) -> None:
         (("--store", "rollout.toml"), "is a file"),
     ],
 )
-def test_a_place_that_is_none_is_a_usage_error_and_no_other_store_is_touched(
+def test_an_unusable_path_is_a_usage_error_and_no_other_store_is_touched(
     shell: Shell, words: tuple[str, str], output: str
 ) -> None:
     assert output in shell(*words, "rollback", "--reason", "of which store?", code=2)

@@ -136,7 +136,7 @@ async def test_a_console_that_may_only_look_runs_and_sends_nothing() -> None:
         assert pilot.app.runner.last is None  # type: ignore[attr-defined]
 
 
-def test_a_command_means_this_engine_this_plan_and_this_store(tmp_path: Path) -> None:
+def test_a_plan_command_runs_against_this_engine_plan_and_store(tmp_path: Path) -> None:
     line = "curl -s http://localhost:8080/metrics | jq .x"
     assert localized(line, PLAN, "http://127.0.0.1:40001") == "curl -s http://127.0.0.1:40001/metrics | jq .x"
     result = command_environment(PLAN, tmp_path, {"PATH": "/bin"})

@@ -71,7 +71,7 @@ def test_a_seed_decides_everything_in_any_process() -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_mended_fault_that_is_put_back_is_found(fault: str) -> None:
+def test_a_fixed_fault_that_is_put_back_is_found(fault: str) -> None:
     with reintroduced(fault):
         assert run(FOUND_BY[fault]).broken != ""
 

@@ -122,7 +122,7 @@ def test_one_step_back_keeps_what_was_typed_even_ahead_of_the_screen(empty: Path
         assert terminal.ended(10.0)
 
 
-def test_without_a_terminal_all_is_as_before(empty: Path) -> None:
+def test_without_a_terminal_nothing_is_asked_and_nothing_is_written(empty: Path) -> None:
     ran = subprocess.run(
         [*ROLLOUT],
         cwd=empty,
@@ -163,7 +163,7 @@ def test_an_empty_draft_is_the_plan_that_comes_with_the_product(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["it's", 'a "b"', "x\n[evil]", "\x1b[2J", "a;rm -rf /", "–"])
-def test_whatever_is_typed_is_one_value(name: str, tmp_path: Path) -> None:
+def test_typed_text_becomes_one_value_whatever_it_contains(name: str, tmp_path: Path) -> None:
     text = plan_text(PlanDraft(service=name, documents=name), tmp_path)
     known, default = tomllib.loads(text), tomllib.loads(plan_text(PlanDraft(), tmp_path))
     assert known.keys() == default.keys()
@@ -230,7 +230,9 @@ async def test_an_openai_server_is_distinguished_from_ollama(server: tuple[str, 
     ("answer", "state"),
     [((401, {}), "key"), ((200, []), "none"), ((200, {"data": "many"}), "none"), ((500, {}), "none")],
 )
-async def test_what_else_may_answer(server: tuple[str, type[_Listed]], answer: tuple[int, object], state: str) -> None:
+async def test_a_refusal_asks_for_a_key_and_any_other_answer_is_no_llm_service(
+    server: tuple[str, type[_Listed]], answer: tuple[int, object], state: str
+) -> None:
     url, kind = server
     kind.answers = {"/v1/models": answer}
     probed = await probe(url)
@@ -240,14 +242,14 @@ async def test_what_else_may_answer(server: tuple[str, type[_Listed]], answer: t
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://", "http://[", "ftp://x", "http://no.such.host.invalid"])
-async def test_no_address_is_too_bad_to_ask(url: str) -> None:
+async def test_a_bad_address_gives_a_sentence_and_no_exception(url: str) -> None:
     probed = await probe(url)
     assert probed.state in ("none", "wrong")
     assert probed.sentence.startswith(("No answer", f"{url} is not a complete address"))
 
 
 @pytest.mark.anyio
-async def test_an_address_that_cannot_be_asked_is_not_one_to_continue_with() -> None:
+async def test_an_address_that_cannot_be_probed_is_wrong() -> None:
     assert (await probe("http://127.0.0.1:97.0.0.1:9")).state == "wrong"
 
 
@@ -261,11 +263,11 @@ async def test_an_address_that_cannot_be_asked_is_not_one_to_continue_with() -> 
         ("", ""),
     ],
 )
-def test_an_address_is_taken_as_people_paste_it(typed: str, asked: str) -> None:
+def test_a_pasted_address_is_cleaned_up(typed: str, asked: str) -> None:
     assert base(typed) == asked
 
 
-def test_a_probe_of_nothing_shows_nothing() -> None:
+def test_an_empty_address_shows_no_sentence() -> None:
     assert Probed("", "none", "").sentence == ""
 
 
@@ -279,7 +281,7 @@ def test_a_refused_plan_leaves_no_addresses_behind(empty: Path, monkeypatch: pyt
     assert not list(empty.iterdir())
 
 
-def test_what_prevents_writing_is_known_before_the_answers_are_lost(
+def test_a_folder_that_takes_no_plan_is_reported_before_the_questions(
     empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draft = PlanDraft(address="ntfy://x/y")

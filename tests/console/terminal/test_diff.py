@@ -53,7 +53,7 @@ def seen(cell: pyte.screens.Char) -> object:
 
 
 @given(st.lists(writes(), min_size=1, max_size=8), st.booleans())
-def test_what_is_left_out_was_there_already(frames: list[str], erases: bool) -> None:
+def test_only_cells_that_the_terminal_shows_already_are_left_out(frames: list[str], erases: bool) -> None:
     frame, all_of_it, less = Frame(erases), Shown(), Shown()
     for data in frames:
         all_of_it.stream.feed(data.replace("\n", "\r\n"))

@@ -117,7 +117,7 @@ async def test_every_screen_is_drawn_as_textual_writes_it() -> None:
             app.terminal = None
 
 
-async def test_nothing_new_draws_nothing(rendered: list[str]) -> None:
+async def test_an_unchanged_screen_is_not_drawn_again(rendered: list[str]) -> None:
     app = Console(FakeLink("normal"), PLAN)
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
@@ -182,7 +182,9 @@ async def test_keys_that_arrive_together_are_one_frame(rendered: list[str]) -> N
 
 
 @pytest.mark.parametrize("key", ["colon", "slash"])
-async def test_with_something_over_it_a_sheet_is_textual_s_and_then_drawn_again(key: str, rendered: list[str]) -> None:
+async def test_textual_draws_a_sheet_under_a_dialog_and_the_console_draws_it_again_after(
+    key: str, rendered: list[str]
+) -> None:
     app = Console(FakeLink("normal"), PLAN)
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)

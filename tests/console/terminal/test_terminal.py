@@ -283,7 +283,7 @@ def test_a_crash_in_a_screen_is_one_sentence_and_a_file_that_only_its_owner_read
     assert place.engine_lives()
 
 
-def test_an_installation_whose_screens_do_not_load_names_the_way_to_roll_back(place: Place, tmp_path: Path) -> None:
+def test_an_installation_whose_screens_do_not_load_shows_how_to_roll_back(place: Place, tmp_path: Path) -> None:
     halted = "import sys; sys.modules['console.app'] = None"  # an import of it fails, as after half an upgrade
     with place.console(program=halted, environ={"TMPDIR": str(tmp_path)}) as terminal:
         assert terminal.ended(60.0)
@@ -405,7 +405,7 @@ ODD = (
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_old_and_odd_terminals_show_the_same_words_and_get_their_line_back(place: Place, name: str) -> None:
+def test_old_and_odd_terminals_show_the_same_words_and_are_restored(place: Place, name: str) -> None:
     with place.console(environ={"TERM": name}, answers=False) as terminal:
         terminal.until("STAGE", "error rate", "what happens next")
         if name == "linux":
@@ -421,7 +421,7 @@ def test_old_and_odd_terminals_show_the_same_words_and_get_their_line_back(place
         assert b"Traceback" not in terminal.raw
 
 
-def test_no_colour_means_none(place: Place) -> None:
+def test_with_no_color_no_colour_is_sent(place: Place) -> None:
     with place.console(environ={"NO_COLOR": "1", "COLORTERM": "truecolor"}) as terminal:
         terminal.until("STAGE", "error rate")
         colours = re.findall(rb"\x1b\[(?:[\d;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[\d;]*)?m", terminal.raw)
@@ -443,7 +443,7 @@ def test_the_c_locale_gets_ascii(place: Place) -> None:
 
 
 @pytest.mark.parametrize("environ", [{"TERM": "dumb"}, {"TERM": ""}], ids=["dumb", "unset"])
-def test_a_terminal_without_a_screen_is_pointed_to_the_verbs(place: Place, environ: dict[str, str]) -> None:
+def test_a_terminal_without_cursor_control_is_pointed_to_the_verbs(place: Place, environ: dict[str, str]) -> None:
     with place.console(environ=environ) as terminal:
         assert terminal.ended(30)
         assert "rollout status --watch" in terminal.raw.decode()
@@ -457,7 +457,7 @@ def test_standard_error_in_a_file_does_not_blank_the_screen(place: Place, tmp_pa
         assert "standard error" in terminal.raw.decode() + (tmp_path / "log").read_text()
 
 
-def test_without_a_terminal_there_is_a_sentence(place: Place) -> None:
+def test_without_a_terminal_the_console_names_the_verbs(place: Place) -> None:
     done = subprocess.run(
         [*ROLLOUT], cwd=place.root, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, check=False
     )

@@ -77,12 +77,12 @@ def test_what_is_typed_on_after_a_refused_question_does_nothing_until_a_pause() 
 
 
 @pytest.mark.parametrize("lump", ["R", "2R", "RR", "RRR", "qR", "jjjjR", "2jR", "R2", "\rR"])
-def test_a_lump_of_a_slow_line_rolls_back(lump: str) -> None:
+def test_an_r_among_keys_that_a_slow_line_delivers_together_rolls_back(lump: str) -> None:
     assert "R" in typed(lump)
 
 
 @given(st.text(max_size=20))
-def test_in_an_input_everything_is_text(text: str) -> None:
+def test_every_key_in_an_input_is_text(text: str) -> None:
     guard = KeyGuard()
     guard.ready = True
     assert all(guard.take(char, 1.0, typing=True) == "take" for char in text)
@@ -166,7 +166,7 @@ async def test_bracketed_paste_outside_of_an_input_is_nothing() -> None:
     await walk(steps)
 
 
-async def test_what_goes_up_asks_first_and_another_key_confirms() -> None:
+async def test_a_raise_asks_first_and_another_key_confirms() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         await pilot.press("2")
         await settled(pilot, lambda: app.page is not None and app.page.NUMBER == 2 and app.page.is_mounted)
@@ -198,7 +198,7 @@ async def test_an_input_shows_the_second_key_for_a_rollback() -> None:
     await walk(steps)
 
 
-async def test_long_work_shows_its_seconds_and_can_be_left() -> None:
+async def test_a_slow_command_shows_its_seconds_and_escape_stops_waiting() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
         gate, done = threading.Event(), link.command
         link.command = lambda kind, **fields: (gate.wait(10), done(kind, **fields))[1]  # type: ignore[method-assign]

@@ -48,26 +48,26 @@ def short(count: int) -> list[Source]:
     return [Source(str(n), text="short") for n in range(count)]
 
 
-def test_every_document_comes_back_once_and_a_refused_one_with_its_reason() -> None:
+def test_every_document_is_reported_once_and_a_refused_one_with_its_reason() -> None:
     ends = carried(Engine(0.001), [*short(200), Source("bad", text="x")])
 
     assert len(ends) == 201
     assert str(ends["bad"]) == "not this one"
 
 
-def test_many_are_on_their_way_where_answers_come_soon() -> None:
+def test_many_documents_are_in_flight_where_answers_come_soon() -> None:
     engine = Engine(0.001)
     carried(engine, short(600))
     assert LEAST < engine.most <= MOST
 
 
-def test_few_are_on_their_way_where_each_waits_long_so_that_none_waits_until_it_is_given_up() -> None:
+def test_few_documents_are_in_flight_where_each_waits_long_so_that_none_times_out() -> None:
     engine = Engine(60.0)
     carried(engine, short(100))
     assert engine.most <= LEAST
 
 
-def test_long_documents_are_few_at_once_so_that_a_rollback_gets_its_turn() -> None:
+def test_few_long_documents_are_in_flight_so_that_a_rollback_gets_its_turn() -> None:
     engine = Engine(0.001)
     carried(engine, [Source(str(n), text="x" * (MOST_CHARS // 10)) for n in range(150)])
     assert engine.most <= 10

@@ -112,7 +112,7 @@ def test_error_rate_guardrail_is_judged_by_its_bound(measure, word):
 @pytest.mark.parametrize(
     ("mean", "state", "word"), [(1300, "held", "ship"), (1790, "open", "not yet"), (1990, "broken", "worse")]
 )
-def test_processing_time_under_twice_the_controls(mean, state, word):
+def test_processing_time_has_to_stay_under_twice_the_control_s(mean, state, word):
     report = at(7.0, *arms(processing_ms=with_mean(1000, mean, 500.0)))
     reading = report.metric("processing_ms").guardrail
     assert (reading.state, report.verdict.word) == (state, word)
@@ -172,7 +172,7 @@ def test_daily_bounds_decide_early_only_if_that_was_declared():
     assert at(7.0, *pair).verdict.word in ("ship", "short of target")
 
 
-def test_last_look_waits_for_the_documents():
+def test_the_last_look_waits_for_the_declared_documents():
     report = at(7.5, *arms(500, uplift=0.0))
     assert [look.number for look in report.looks] == [6]
     assert [look.number for look in at(8.0, *arms(700, uplift=0.0), previous=report).looks] == [6, 7]
@@ -189,7 +189,7 @@ def test_holm_spares_the_primary_and_corrects_the_rest():
     assert "Holm" in report.correction
 
 
-def test_live_interval_is_the_sequence_tuned_to_the_declared_documents():
+def test_the_live_interval_is_the_sequence_tuned_to_the_declared_documents():
     control, treatment = arms(300)
     report = at(2.0, control, treatment)
     difference = report.metric("search_quality").difference
@@ -199,7 +199,7 @@ def test_live_interval_is_the_sequence_tuned_to_the_declared_documents():
     assert at(2.0, *arms(20)).metric("search_quality").difference is None  # too few to be normal
 
 
-def test_documents_still_needed():
+def test_the_report_counts_the_documents_still_needed():
     report = at(1.0, *arms(100, uplift=0.0))
     quality = report.metric("search_quality")
     wanted = math.ceil((1.959964 + 0.841621) ** 2 * 2 * 0.16 / 0.075**2)
@@ -217,7 +217,7 @@ def test_a_declaration_that_makes_no_sense_is_refused_in_a_sentence():
         MetricPlan("x", "x", role="guardrail")
 
 
-def test_split_53_to_47_is_found_at_5000_and_an_even_one_is_not():
+def test_a_split_of_53_to_47_is_found_at_5000_documents_and_an_even_one_is_not():
     assert sample_ratio(2350, 2650).mismatch is True
     assert sample_ratio(2500, 2500).mismatch is False
     assert sample_ratio(0, 0).mismatch is None

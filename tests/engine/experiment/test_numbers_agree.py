@@ -42,7 +42,7 @@ def test_t_tests_from_sums_are_those_of_the_plans_script_on_the_values(control, 
     assert (ours.low, ours.high) == pytest.approx((-interval.high, -interval.low), rel=1e-9)
 
 
-def test_paired_test_from_the_sums_of_differences():
+def test_a_paired_test_from_sums_agrees_with_scipy():
     rng = np.random.default_rng(7)
     first = rng.normal(10.0, 3.0, 80)
     second = first + rng.normal(0.2, 0.5, 80)
@@ -52,7 +52,7 @@ def test_paired_test_from_the_sums_of_differences():
 
 
 @pytest.mark.parametrize(("n", "k", "m", "j"), RATES)
-def test_chi_square(n, k, m, j):
+def test_chi_square_agrees_with_scipy(n, k, m, j):
     oracle = scipy.stats.chi2_contingency([[k, n - k], [j, m - j]], correction=False)
     result = fixed.chi_square(Counts(n, k), Counts(m, j))
     assert (result.statistic, result.p) == pytest.approx((oracle.statistic, oracle.pvalue), **exactly)
@@ -68,7 +68,7 @@ def test_few_expected_counts_warn_and_are_judged_by_fishers_exact_test():
     assert result.judged_p > result.p
 
 
-def test_effect_sizes():
+def test_effect_sizes_agree_with_their_definitions():
     control, treatment = ARMS[0]
     a, b = len(control), len(treatment)
     pooled = ((a - 1) * control.var(ddof=1) + (b - 1) * treatment.var(ddof=1)) / (a + b - 2)
@@ -97,7 +97,7 @@ def test_uplift_interval_covers_the_truth_as_often_as_it_states():
 
 
 @pytest.mark.parametrize(("n", "k"), [(20, 0), (20, 20), (20, 7), (5000, 40), (1, 1)])
-def test_proportion_intervals(n, k):
+def test_intervals_of_a_rate_agree_with_scipy(n, k):
     oracle = scipy.stats.binomtest(k, n).proportion_ci(method="wilson")
     result = effects.wilson(Counts(n, k))
     assert (result.low, result.high) == pytest.approx((oracle.low, oracle.high), abs=1e-9)
@@ -164,7 +164,7 @@ def test_one_sided_width_never_undercuts_the_exact_half_normal_mixture():
         assert evalue < 1.3 / alpha
 
 
-def test_width_against_a_fixed_interval_at_the_tuning_that_others_ship_and_at_ours():
+def test_the_sequence_is_narrower_at_our_tuning_than_at_the_usual_one():
     def over_fixed(n: int, tuned: int) -> float:
         return sequence.half_width(1.0, n, 0.05, sequence.rho(0.05, tuned)) / (1.959964 / math.sqrt(n))
 
@@ -186,7 +186,7 @@ TABLE = {1: 1.960, 2: 1.977, 3: 2.004, 4: 2.024, 5: 2.040, 6: 2.053, 7: 2.063, 8
 
 
 @pytest.mark.parametrize(("looks", "constant"), TABLE.items())
-def test_obrien_fleming_constants_are_the_published_ones(looks, constant):
+def test_the_o_brien_fleming_constants_are_the_published_ones(looks, constant):
     result = group_sequential.bounds(looks)
     assert result[-1].z == pytest.approx(constant, abs=6e-4)
     for bound in result:
@@ -194,7 +194,7 @@ def test_obrien_fleming_constants_are_the_published_ones(looks, constant):
         assert bound.p == pytest.approx(2 * scipy.stats.norm.sf(bound.z), rel=1e-9)
 
 
-def test_obrien_fleming_crossing_probability_by_another_integrator():
+def test_the_o_brien_fleming_crossing_probability_agrees_with_another_integrator():
     fractions = (0.2, 0.5, 1.0)
     bounds = group_sequential.bounds_at(fractions, 0.05)
     cov = [[math.sqrt(min(s, t) / max(s, t)) for s in fractions] for t in fractions]
@@ -206,7 +206,7 @@ def test_obrien_fleming_crossing_probability_by_another_integrator():
 
 
 @pytest.mark.parametrize(("control", "treatment", "share"), [(2350, 2650, 0.5), (900, 100, 0.1), (1, 0, 0.5)])
-def test_split_p_is_scipys_chisquare(control, treatment, share):
+def test_the_p_value_of_a_split_agrees_with_scipy(control, treatment, share):
     total = control + treatment
     oracle = scipy.stats.chisquare([control, treatment], [total * (1 - share), total * share]).pvalue
     assert srm.split_p(control, treatment, share) == pytest.approx(oracle, rel=1e-9)

@@ -56,7 +56,7 @@ def finite(value: Any) -> None:
 
 @settings(max_examples=250, deadline=None)
 @given(measures, measures)
-def test_effects_tests_and_power(control: Measure, treatment: Measure) -> None:
+def test_effects_tests_and_power_are_finite_or_none(control: Measure, treatment: Measure) -> None:
     difference, uplift = effects.difference(control, treatment), effects.uplift(control, treatment)
     finite([difference, uplift, effects.ratio(control, treatment), effects.standardised(control, treatment)])
     for result in (difference, uplift, effects.single(treatment)):
@@ -95,12 +95,12 @@ def test_the_whole_report_is_json_without_nan_and_comes_back(
 
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.sampled_from(["keywords", "overlap", "ms"]), moments), st.booleans())
-def test_pairs(differences: dict[str, Moments], final: bool) -> None:
+def test_paired_analysis_is_finite_or_none(differences: dict[str, Moments], final: bool) -> None:
     finite(analyse_pairs(differences, expected_n=200, final=final))
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.floats(0.001, 0.999), st.booleans())
-def test_split(control: int, treatment: int, share: float, final: bool) -> None:
+def test_the_split_s_figures_are_finite_or_none(control: int, treatment: int, share: float, final: bool) -> None:
     finite(srm.sample_ratio(control, treatment, share, final=final))
 
 

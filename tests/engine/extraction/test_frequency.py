@@ -174,7 +174,7 @@ def test_identifiers_survive(text: str, identifier: str) -> None:
     assert any(identifier in keyword for keyword in keywords), keywords
 
 
-def test_an_absolute_path_keeps_its_slash_and_stands_without_what_declares_it() -> None:
+def test_an_absolute_path_keeps_its_slash_and_drops_what_declares_it() -> None:
     text = (
         "The file /etc/hosts.allow and (/var/lib/rollout/armed) are read at start; POST /v1/extract:batch answers. Wind of 8 km /h and/or "
         "rain. The page is https://example.com/docs/start, and <b>bold</b> text is /sup 18."

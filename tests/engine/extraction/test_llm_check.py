@@ -49,7 +49,7 @@ async def test_a_service_with_one_slot_is_measured_as_one_and_named_the_variable
     assert "OLLAMA_NUM_PARALLEL" in checks["capacity"].text
 
 
-async def test_a_missing_model_fails_with_the_command_that_mends_it() -> None:
+async def test_a_missing_model_fails_with_the_command_that_pulls_it() -> None:
     async with StubLlm() as stub:
         checks = await findings(stub.url, model="qwen3:8b")
     assert checks["service"].state == "ok"

@@ -140,7 +140,7 @@ async def test_the_model_stays_loaded_through_a_quiet_quarter_of_an_hour() -> No
 # answers of 200 that are failures
 
 
-async def test_done_false_is_a_failure_that_another_seed_may_mend() -> None:
+async def test_done_false_is_a_failure_that_another_seed_may_fix() -> None:
     async with StubLlm() as stub, started(stub) as pool:
         stub.script.append("done_false")
         answer = await pool.extract(DOCUMENT, permit=lambda: True)
@@ -151,9 +151,7 @@ async def test_done_false_is_a_failure_that_another_seed_may_mend() -> None:
 
 
 @pytest.mark.parametrize(("api", "fault"), [("ollama", "unfinished"), ("ollama", "at_limit"), ("openai", "at_limit")])
-async def test_json_that_was_closed_has_everything_whatever_the_server_states_about_its_end(
-    api: str, fault: str
-) -> None:
+async def test_complete_json_is_kept_whatever_the_server_reports_about_its_end(api: str, fault: str) -> None:
     async with StubLlm(fault=fault) as stub, started(stub, api=api) as pool:
         answer = await pool.extract(DOCUMENT, permit=lambda: True)
         assert answer.attempts == 1
@@ -201,7 +199,7 @@ async def test_json_in_a_fence_between_words_or_under_other_names_is_read(fault:
 # errors by status
 
 
-async def test_a_missing_model_is_not_retried_and_the_message_states_ollama_pull() -> None:
+async def test_a_missing_model_is_not_retried_and_the_message_names_ollama_pull() -> None:
     async with StubLlm() as stub, started(stub, model="qwen3:8b") as pool:
         failed = await failure(pool)
         assert failed.kind is ErrorKind.model_missing

@@ -60,7 +60,7 @@ def test_screens_that_are_passed_on_the_way_do_not_count() -> None:
     assert [look.screen for look in debrief._looks(entries, 10.0)] == ["Triggers", "Rollback", "Live"]
 
 
-def test_an_engine_counts_from_the_key_and_only_if_it_came_to_run() -> None:
+def test_a_started_engine_counts_from_the_key_press_and_only_if_it_ran() -> None:
     entries = [JournalEntry(0.0, at, kind) for at, kind in ((20.0, "start"), (25.0, "start"), (60.0, "back"))]
     assert [(act.at, act.took_s) for act in debrief._starts(tuple(entries))] == [(20.0, 40.0)]
     assert debrief._starts(tuple(entries[:2])) == []
@@ -82,7 +82,7 @@ def test_a_shift_s_fault_begins_at_its_own_time_in_each_of_its_engines() -> None
     assert 0.0 <= min(delays) < 20.0 < 80.0 < max(delays) <= DELAYED_S
 
 
-def test_no_room_for_its_store_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1 << 20))
     assert "has 1 MiB free" in GameDay(load("empty"), keep=tmp_path / "game").start()

@@ -139,7 +139,7 @@ def test_a_fault_shows_on_screens_that_exist() -> None:
 
 
 @pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
-def test_who_never_looks_fails_and_gets_no_more_than_the_harm_part(one: Scenario) -> None:
+def test_a_player_who_never_looks_fails_and_gets_only_the_harm_part(one: Scenario) -> None:
     made = score(one, played(one))
     assert not made.passed
     assert made.total == 0
@@ -149,7 +149,7 @@ def test_who_never_looks_fails_and_gets_no_more_than_the_harm_part(one: Scenario
 
 
 @pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
-def test_to_leave_early_without_having_acted_gains_nothing(one: Scenario) -> None:
+def test_leaving_early_without_acting_gains_nothing(one: Scenario) -> None:
     stayed, left = score(one, played(one)), score(one, played(one, leaves_s=0.0))
     assert not left.passed
     assert left.total == 0
@@ -167,7 +167,7 @@ def test_a_safe_act_that_is_not_the_best_earns_part_of_the_points_and_does_not_p
 
 @pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
 @pytest.mark.parametrize("times", [2.0, 4.0, 8.0])
-def test_later_is_never_better(one: Scenario, times: float) -> None:
+def test_acting_later_never_earns_more(one: Scenario, times: float) -> None:
     def at(seconds: float) -> int:
         return score(one, played(one, (seconds, one.right[0], "player"), spared_after_s=seconds)).total
 
@@ -207,7 +207,7 @@ def test_an_act_after_a_trigger_counts_if_it_was_still_needed() -> None:
 
 
 @pytest.mark.parametrize("seconds", [9.0, 12.0])
-def test_who_acts_at_par_has_acted_even_if_a_trigger_was_faster(seconds: float) -> None:
+def test_a_player_at_par_has_acted_even_if_a_trigger_was_faster(seconds: float) -> None:
     """In this scenario one fires 8.5 s after the fault is visible; par is 12 s."""
     one = scenarios.load("quota")
     fired: tuple[float, str, By] = (8.5, "trigger", "trigger")
@@ -262,13 +262,13 @@ def test_every_part_of_the_debrief_fits_a_narrow_terminal(one: Scenario) -> None
             assert len(part.sentence) <= LINE, part.sentence
 
 
-def test_who_acts_in_time_was_looking() -> None:
+def test_a_player_who_acts_in_time_counts_as_having_looked() -> None:
     one = scenarios.load("creep")
     made = score(one, played(one, (one.par.act_s, "rollback", "player"), spared_after_s=one.par.act_s))
     assert made.parts[0].points == NOTICE
 
 
-def test_an_alarm_that_was_only_acknowledged_is_not_nothing() -> None:
+def test_an_alarm_that_was_only_acknowledged_is_reported_as_that() -> None:
     made = score(scenarios.load("creep"), played(scenarios.load("creep"), (8.0, "ack", "player")))
     assert made.parts[1].sentence == "You acknowledged it, and went no further."
 
@@ -280,7 +280,7 @@ def test_what_a_colleague_does_is_not_the_player_s() -> None:
     assert made.passed
 
 
-def test_a_trigger_that_was_first_leaves_little() -> None:
+def test_after_a_trigger_acted_first_few_points_are_left() -> None:
     one = scenarios.load("empty")
     acts: tuple[tuple[float, str, By], ...] = ((16.0, "trigger", "trigger"), (17.0, "rollback", "player"))
     made = score(one, played(one, *acts, looks=(5.0,), spared_after_s=16.0))

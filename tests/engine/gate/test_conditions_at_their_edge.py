@@ -212,7 +212,7 @@ def test_a_single_call_that_is_missing_is_one() -> None:
         (condition("ab_verdict", ">=", 1.0), Ok(0.0, 1), ": no"),
     ],
 )
-def test_what_more_documents_cannot_mend_only_names_the_target(of: Condition, sample: Ok, missing: str) -> None:
+def test_what_more_documents_cannot_fix_only_names_the_target(of: Condition, sample: Ok, missing: str) -> None:
     view = judged(of, sample)
     assert view.missing.endswith(missing)
     assert "more" not in view.missing
@@ -247,7 +247,7 @@ def test_without_a_forecast_only_the_figure_is_shown() -> None:
         ("complaints", 3, 3),
     ],
 )
-def test_a_sampled_metric_needs_twenty_samples_unless_the_plan_states_otherwise(
+def test_a_sampled_metric_needs_twenty_samples_unless_the_plan_sets_another_minimum(
     metric: str, min_n: int, expected: int
 ) -> None:
     assert conditions.least(condition(metric, "<", 1.0, min_n=min_n)) == expected

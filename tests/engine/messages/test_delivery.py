@@ -140,7 +140,7 @@ async def test_a_delivery_that_takes_too_long_is_ended(tmp_path: Path) -> None:
             assert at.deliveries[0].error == "mailto: no answer within 0.5 s"
 
 
-async def test_what_is_refused_is_tried_again_later_and_later_until_it_arrives(tmp_path: Path) -> None:
+async def test_a_refused_message_is_retried_at_growing_intervals_until_it_arrives(tmp_path: Path) -> None:
     port = free_port()
     async with place(tmp_path, mail_url(port)) as at:
         await at.queue(DAILY)
@@ -155,7 +155,7 @@ async def test_what_is_refused_is_tried_again_later_and_later_until_it_arrives(t
             assert len(mail.box.mails) == 1
 
 
-async def test_what_waits_survives_a_restart_and_spares_who_has_it(tmp_path: Path) -> None:
+async def test_a_waiting_message_survives_a_restart_and_is_not_sent_twice(tmp_path: Path) -> None:
     port, clock = free_port(), ManualClock()
     with http_server() as (url, posted):
         async with place(tmp_path, mail_url(port), url, clock=clock) as at:
@@ -172,7 +172,7 @@ async def test_what_waits_survives_a_restart_and_spares_who_has_it(tmp_path: Pat
                 assert len(at.deliveries) == len(mail.box.mails) == len(posted) == 1
 
 
-async def test_it_gives_up_eventually_reports_it_and_can_be_retried(tmp_path: Path) -> None:
+async def test_an_undeliverable_message_is_given_up_reported_and_can_be_retried(tmp_path: Path) -> None:
     async with place(tmp_path) as at:  # no address: refused at once, without a process
         await at.queue(DAILY)
         for _ in range(outbox.TRIES):

@@ -108,7 +108,7 @@ def test_grafana_s_types_read_every_key_and_value_of_it() -> None:
         (lambda d: d["templating"]["list"][0].update(type="constants"), "type"),
     ],
 )
-def test_the_check_sees_what_is_not_grafana_s(damage: Any, where: str) -> None:
+def test_the_type_check_finds_values_of_another_type(damage: Any, where: str) -> None:
     made = json.loads(json.dumps(MADE))
     damage(made)
     typed, _ = read(made)

@@ -59,7 +59,7 @@ def value(result: list[Sample], name: str, **labels: str) -> float:
     return one
 
 
-def test_what_documents_did_by_stage_arm_and_kind() -> None:
+def test_documents_and_attempts_are_counted_by_stage_arm_and_method() -> None:
     result = samples(taken())
     here = {"stage": "2", "arm": "treatment"}
     assert value(result, "rollout_documents_total", **here, method="llm") == 2

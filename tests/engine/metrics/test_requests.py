@@ -39,7 +39,7 @@ ROWS = (
 )  # fmt: skip
 
 
-def test_servers_and_their_errors(conn: sqlite3.Connection) -> None:
+def test_each_server_has_its_requests_errors_and_mean(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, ROWS)
     by_name = {one.server: one for one in requests.servers(conn, T0 - 1, T0 + 60)}
     assert (by_name["http://one"].requests, by_name["http://one"].errors, by_name["http://one"].mean_ms) == (
@@ -51,7 +51,7 @@ def test_servers_and_their_errors(conn: sqlite3.Connection) -> None:
     assert (by_name[""].requests, by_name[""].errors) == (1, 1)
 
 
-def test_errors_by_kind_with_the_newest_message(conn: sqlite3.Connection) -> None:
+def test_errors_are_grouped_by_kind_with_the_newest_message(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, ROWS)
     first = requests.error_kinds(conn, everything())[0]
     assert (first.kind, first.count, first.documents, first.first, first.last, first.message) == (

@@ -40,7 +40,7 @@ def blocks(made: list[Block]) -> list[tuple[str, str]]:
         (f"  {PROSE}", [(TEXT, f"  {PROSE}")]),
     ],
 )
-def test_asciidoc(text: str, expected: list[tuple[str, str]]) -> None:
+def test_asciidoc_becomes_blocks(text: str, expected: list[tuple[str, str]]) -> None:
     assert blocks(asciidoc.parse(text).blocks) == expected
 
 
@@ -65,7 +65,7 @@ def test_asciidoc(text: str, expected: list[tuple[str, str]]) -> None:
         (".It Fl s Ar size\nhow many", [(TEXT, "-s size"), (TEXT, "how many")]),
     ],
 )
-def test_roff(text: str, expected: list[tuple[str, str]]) -> None:
+def test_roff_becomes_blocks(text: str, expected: list[tuple[str, str]]) -> None:
     assert blocks(roff.parse(text).blocks) == expected
 
 
@@ -89,7 +89,7 @@ def test_roff(text: str, expected: list[tuple[str, str]]) -> None:
         ("```\none", [(TEXT, "one")]),
     ],
 )
-def test_markdown(text: str, expected: list[tuple[str, str]]) -> None:
+def test_markdown_becomes_blocks(text: str, expected: list[tuple[str, str]]) -> None:
     assert blocks(markdown.parse(text).blocks) == expected
 
 
@@ -108,7 +108,7 @@ def test_markdown(text: str, expected: list[tuple[str, str]]) -> None:
         ("# imports\nimport x", ".py", [(CODE, "import x")]),
     ],
 )
-def test_source(text: str, suffix: str, expected: list[tuple[str, str]]) -> None:
+def test_source_code_becomes_blocks(text: str, suffix: str, expected: list[tuple[str, str]]) -> None:
     assert blocks(source.parse(text, suffix).blocks) == expected
 
 

@@ -11,13 +11,13 @@ from engine.plan.load import PlanError, find_plan, load_plan, parse_plan
 from tests.engine.plan.small_plan import SMALL, line_of, only
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"there is no such file; `rollout init` writes one"):
         load_plan(tmp_path / "rollout.toml")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_file_without_permission(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "rollout.toml"
     path.write_text(SMALL)
     path.chmod(0)
@@ -39,14 +39,14 @@ def test_a_folder_or_a_pipe_is_not_a_file(tmp_path: Path) -> None:
             load_plan(path)
 
 
-def test_huge_file(tmp_path: Path) -> None:
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rollout.toml"
     path.write_bytes(b"#" * (1024 * 1024 + 1))
     with pytest.raises(PlanError, match="larger than 1 MiB"):
         load_plan(path)
 
 
-def test_not_utf8_has_its_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "rollout.toml"
     path.write_bytes(b'name = "Plan"\nservice = "caf\xe9"\n')
     with pytest.raises(PlanError) as refused:
@@ -54,7 +54,7 @@ def test_not_utf8_has_its_line(tmp_path: Path) -> None:
     assert str(refused.value) == f"{path}:2: byte 0xe9 is not UTF-8; save the file as UTF-8"
 
 
-def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path: Path) -> None:
+def test_windows_line_ends_and_a_byte_order_mark_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "rollout.toml"
     path.write_bytes(b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode())
     assert load_plan(path).service == "docs"
@@ -62,7 +62,7 @@ def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path: Path) -> None:
     assert only(bad).startswith(f"rollout.toml:{line_of(SMALL, 'percent = 10')},")
 
 
-def test_digest_is_of_the_bytes(tmp_path: Path) -> None:
+def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "rollout.toml"
     path.write_text(SMALL)
     first = load_plan(path)
@@ -84,5 +84,5 @@ def test_the_nearest_plan_is_found_from_below(tmp_path: Path) -> None:
     assert find_plan(below) == tmp_path / "a" / "rollout.toml"
 
 
-def test_no_plan_anywhere_above(tmp_path: Path) -> None:
+def test_without_a_plan_in_any_folder_above_none_is_found(tmp_path: Path) -> None:
     assert find_plan(tmp_path) is None

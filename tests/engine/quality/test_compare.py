@@ -48,7 +48,7 @@ def test_exports_of_different_documents_are_reported_as_such():
     assert compare([], []).overall.llm.mean_count is None
 
 
-def test_overall_numbers():
+def test_the_overall_figures_count_keywords_of_both_methods():
     llm = [ExportRow(tuple(f"k{i} w{j}" for j in range(12)), str(i)) for i in range(10)]
     frequency = [ExportRow(tuple(f"k{i} w{j}" for j in range(6 + i % 2)), str(i)) for i in range(10)]
     overall = compare(llm, frequency).overall

@@ -33,7 +33,7 @@ def corpus(size: int = 60, llm: float = 0.9, frequency: float = 0.6, seed: int =
     return results
 
 
-def test_grades_computed_manually():
+def test_grades_match_values_computed_manually():
     assert grade(["a", "b", "c"], ["b"]) == (0.5, pytest.approx(1 / math.log2(3)), 1.0)
     both = (1 + 1 / math.log2(4)) / (1 + 1 / math.log2(3))
     assert grade(["a", "b", "c"], ["a", "c"]) == (1.0, pytest.approx(both), 1.0)
@@ -41,7 +41,7 @@ def test_grades_computed_manually():
     assert grade([], ["a"]) == grade(["a"], []) == (0.0, 0.0, 0.0)
 
 
-def test_ndcg_is_scikit_learns():
+def test_ndcg_agrees_with_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     rng = random.Random(2)
     for _ in range(50):
@@ -78,7 +78,7 @@ def test_known_items_are_bounded_and_the_same_again():
     assert len(known_items([many])) <= 5
 
 
-def test_queries_file():
+def test_a_file_of_queries_is_read_in_either_shape_or_refused():
     body = b'[{"query": "crane wind", "relevant_docs": ["b", "a", 3], "intent": "x"}]'
     assert read_queries(body, "q.json") == (Query("crane wind", ("3", "a", "b"), "file"),)
     assert read_queries(b'{"queries": ' + body + b"}", "q.json") == read_queries(body, "q.json")
@@ -127,7 +127,7 @@ def test_identical_keywords_are_exactly_zero_improvement():
     assert (result.improvement.mrr.estimate, result.improvement.mrr.low, result.improvement.mrr.high) == (0.0, 0.0, 0.0)
 
 
-def test_interval_covers_the_truth_as_often_as_it_states():
+def test_the_interval_covers_the_truth_at_its_nominal_rate():
     """Titles of one word that no other document has: found exactly when the word was kept, so the truth is 0.9 / 0.6 - 1."""
     rng, covered = random.Random(13), 0
     for seed in range(200):
@@ -180,6 +180,6 @@ def test_served_scores_are_per_document():
     assert set(scores) == {"a", "c"}
 
 
-def test_words_are_bounded():
+def test_a_query_is_cut_into_at_most_sixteen_words():
     assert words("A a B-b foo_bar " + "x" * 3) == ("a", "b", "foo", "bar", "xxx")
     assert len(words(" ".join(f"w{i}" for i in range(99)))) == 16

@@ -64,7 +64,7 @@ async def test_a_change_of_rate_holds_from_the_next_arrival() -> None:
     assert clock.monotonic() - before == pytest.approx(5000, rel=0.15)
 
 
-async def test_what_a_lull_held_up_is_not_owed() -> None:
+async def test_documents_that_a_lull_held_up_are_not_made_up_for() -> None:
     clock = ManualClock()
     arrivals = Arrivals(clock, per_minute=60, most=1e9, seed="x")
     await arrivals.next()

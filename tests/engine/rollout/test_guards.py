@@ -332,7 +332,9 @@ def test_the_ceiling_is_lowered_at_any_time_and_raised_on_the_current_view(
         (at_stage(1), False, False, True),
     ],
 )
-def test_there_is_something_to_resume(state: State, armed: bool, was_rolled_back: bool, changes: bool) -> None:
+def test_a_resume_is_possible_only_where_something_is_held_locked_or_disarmed(
+    state: State, armed: bool, was_rolled_back: bool, changes: bool
+) -> None:
     assert control.to_resume(state, armed, was_rolled_back) is changes
     outcome = control.resume(state, ask("a cause that is long"), armed, was_rolled_back)
     assert isinstance(outcome, Decision) is changes

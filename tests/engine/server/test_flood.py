@@ -112,7 +112,7 @@ def memory_mb(pid: int) -> float:
     raise AssertionError("no such process")
 
 
-def test_under_fifteen_hundred_idle_connections(rig: EngineRig, flood: Flood) -> None:
+def test_a_rollback_is_quick_under_fifteen_hundred_idle_connections(rig: EngineRig, flood: Flood) -> None:
     flood.connect(IDLE)
     assert rolls_back(rig) < usual()
     assert rig.client.request("GET", "/healthz")[0] == 200
@@ -124,7 +124,7 @@ def test_under_fifteen_hundred_idle_connections(rig: EngineRig, flood: Flood) ->
     assert "Too many open files" not in rig.folder.engine_log.read_text()
 
 
-def test_under_bodies_that_never_end(rig: EngineRig, flood: Flood) -> None:
+def test_a_rollback_is_quick_under_bodies_that_never_end(rig: EngineRig, flood: Flood) -> None:
     before = memory_mb(rig.pid)
     head = b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\n\r\n"
     flood.connect(20, head + b" " * 39_000_000)
@@ -133,7 +133,7 @@ def test_under_bodies_that_never_end(rig: EngineRig, flood: Flood) -> None:
     assert rig.extract("a small one")["method"] == "frequency"
 
 
-def test_headers_that_never_end_are_ended(rig: EngineRig, flood: Flood) -> None:
+def test_connections_whose_headers_never_end_are_closed(rig: EngineRig, flood: Flood) -> None:
     flood.connect(5, b"GET /healthz HTTP/1.1\r\nX-Slow: ")
     began = time.monotonic()
     answered = 0
@@ -147,7 +147,7 @@ def test_headers_that_never_end_are_ended(rig: EngineRig, flood: Flood) -> None:
     assert answered == 5
 
 
-def test_under_rubbish_and_the_log_stays_short(rig: EngineRig, flood: Flood) -> None:
+def test_a_rollback_is_quick_under_rubbish_and_the_log_stays_short(rig: EngineRig, flood: Flood) -> None:
     """Three senders do not stop until the rollback is answered; by then each has sent two hundred times."""
     program = (
         "import os, select, socket, sys\nos.nice(10)\n"  # from elsewhere: not in the engine's way for a core

@@ -143,7 +143,7 @@ def test_a_raise_that_no_engine_recorded_is_not_in_force(tmp_path: Path) -> None
         assert "Rolled back" in rolled_back.stdout + rolled_back.stderr
 
 
-def test_without_a_memory_there_is_nothing_to_compare(tmp_path: Path) -> None:
+def test_without_a_remembered_head_a_forged_log_is_not_noticed(tmp_path: Path) -> None:
     """The test above would pass for another reason if this one did not come up at the forged percentage."""
     with EngineRig(tmp_path, speed=None, settings=QUIET) as rig:
         rig.engine()

@@ -301,7 +301,7 @@ def test_answers_to_try_again_are_not_kept_and_one_in_flight_is_waited_for() -> 
 # -- the OpenAPI document --------------------------------------------------------------------------------------------------
 
 
-def test_the_document_names_every_route_and_every_reference_leads_somewhere(rig: EngineRig) -> None:
+def test_openapi_json_names_every_route_and_every_reference_resolves(rig: EngineRig) -> None:
     document = ask(rig, "GET", "/openapi.json").json
     assert document == json.loads(json.dumps(described(rig.plan.service, "test")))
     app: Any = Api(None, None).application()  # type: ignore[arg-type]

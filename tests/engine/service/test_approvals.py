@@ -40,7 +40,7 @@ async def test_oneself_and_root_are_one_person(tmp_path: Path, order: tuple[Acto
         assert not missing(c)
 
 
-async def test_root_after_a_person_is_informed_why_it_does_not_count(tmp_path: Path) -> None:
+async def test_root_approving_after_the_same_person_gets_the_reason_it_does_not_count(tmp_path: Path) -> None:
     async with Clocked(tmp_path, TWO) as c:
         assert (await carry_out(c.engine, "approve", {}, ALICE)).ok
         refused = await carry_out(c.engine, "approve", {}, SUDO)

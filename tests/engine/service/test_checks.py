@@ -62,7 +62,7 @@ async def finding(engine: Engine, check: Check) -> tuple[bool, str]:
     return result.ok, result.evidence
 
 
-async def test_command_by_its_status_in_a_shell_with_a_limit(tmp_path: Path) -> None:
+async def test_a_command_check_runs_in_a_shell_with_a_time_limit_and_judges_the_exit_status(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
         ok, output = await finding(engine, Check("command", command="echo a b | grep -q b && echo fine"))
         assert ok
@@ -76,7 +76,7 @@ async def test_command_by_its_status_in_a_shell_with_a_limit(tmp_path: Path) -> 
         assert "not finished within 0.2 s" in output
 
 
-async def test_http_by_status_and_content(tmp_path: Path) -> None:
+async def test_an_http_check_judges_status_and_content(tmp_path: Path) -> None:
     with http_server() as (url, _):
         web = url.replace("json", "http")
         async with opened(tmp_path, address=web.rstrip("/")) as engine:
@@ -90,14 +90,14 @@ async def test_http_by_status_and_content(tmp_path: Path) -> None:
             assert (ok, "did not answer" in output) == (False, True)
 
 
-async def test_metric_is_measured_now(tmp_path: Path) -> None:
+async def test_a_metric_check_measures_now(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
         assert (await finding(engine, Check("metric", metric="complaints", op="<=", value=0)))[0]
         ok, output = await finding(engine, Check("metric", metric="error_rate", op="<", value=0.01))
         assert (ok, output) == (False, "error_rate: nothing measured yet")
 
 
-async def test_backup_takes_one_verifies_it_and_keeps_three(tmp_path: Path) -> None:
+async def test_a_backup_check_takes_one_verifies_it_and_keeps_three(tmp_path: Path) -> None:
     async with opened(tmp_path) as engine:
         folder = engine.folder.path / "backups"
         folder.mkdir()
@@ -111,7 +111,7 @@ async def test_backup_takes_one_verifies_it_and_keeps_three(tmp_path: Path) -> N
         assert "verified" in output
 
 
-async def test_notify_by_a_test_message_that_arrived_or_a_message_that_was_delivered(tmp_path: Path) -> None:
+async def test_a_notify_check_needs_a_delivered_message(tmp_path: Path) -> None:
     with mail_server() as mail:
         async with opened(tmp_path, urls=mail.url) as engine:
             ok, output = await finding(engine, Check("notify"))

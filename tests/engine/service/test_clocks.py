@@ -57,7 +57,7 @@ async def test_a_clock_two_months_ahead_for_a_minute_deletes_nothing(tmp_path: P
         assert rows(c, "rollup") >= rolled
 
 
-async def test_nor_does_an_engine_that_starts_under_such_a_clock(tmp_path: Path) -> None:
+async def test_an_engine_that_starts_with_a_clock_two_months_ahead_deletes_nothing(tmp_path: Path) -> None:
     async with Clocked(tmp_path, LONG) as c:
         await c.climb(2)
         await happen(c, 40)

@@ -26,7 +26,7 @@ def test_it_measures_from_the_key_to_a_router_and_to_the_disk_and_leaves_nothing
     assert store.armed.read_text() == "live\n"
 
 
-def test_a_switch_that_cannot_be_taken_out_fails_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_armed_file_that_cannot_be_removed_fails_the_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Folder, "disarm", lambda self: False)
     monkeypatch.setattr(drill.log, "commit", lambda *_, **__: None)
     monkeypatch.setattr(drill, "LIMIT_S", 0.2)

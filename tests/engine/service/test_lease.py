@@ -268,7 +268,7 @@ async def test_a_rollback_is_decided_on_what_the_one_before_it_leads_to(tmp_path
         assert [row.decision.percent_bp for row in log.rows(c.engine.conn) if row.decision.kind in DOWN] == [0, 2500]
 
 
-async def test_a_trigger_s_to_zero_waits_for_no_smaller_rollback_that_the_store_does_not_take(tmp_path: Path) -> None:
+async def test_a_rollback_to_zero_does_not_wait_for_a_smaller_one_that_the_store_does_not_take(tmp_path: Path) -> None:
     async with Clocked(tmp_path, {"trigger_settings.probe_every": "100ms"}) as c:
         await c.climb(3)
         blocker = database.open_writer(c.rig.folder, "NORMAL", 5.0)

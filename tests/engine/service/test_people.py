@@ -44,7 +44,7 @@ def test_a_name_of_ones_own_always_carries_the_kernels_uid() -> None:
     assert len(named_actor(here, "x" * 500).name) < 60
 
 
-def test_two_people_in_one_account_are_two_lookers_and_one_approval(tmp_path: Path) -> None:
+def test_two_people_in_one_account_are_two_viewers_and_one_approval(tmp_path: Path) -> None:
     """Approvals count people by uid, never by a name that someone chose."""
     with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "stages[preparation].approvals": 2}) as rig:
         rig.engine()

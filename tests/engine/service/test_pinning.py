@@ -96,7 +96,7 @@ async def promoted(c: Clocked) -> Reply:
     return await c.command("promote", epoch=c.engine.state.epoch, override=True, reason="at any price now")
 
 
-async def test_a_deleted_stage_makes_nothing_stable_and_holds_until_a_person_states_the_stage(tmp_path: Path) -> None:
+async def test_a_deleted_stage_makes_nothing_stable_and_holds_until_a_person_names_the_stage(tmp_path: Path) -> None:
     await at_stage(tmp_path, 5)
     async with restarted(tmp_path, without_stage(4)) as c:
         view = c.engine.view

@@ -63,7 +63,7 @@ def fill(disk: Path) -> Path:
 # -- the engine busy, stopped, out of reach ---------------------------------------------------------------------------------
 
 
-def test_at_100_percent_cpu(rig: EngineRig) -> None:
+def test_a_rollback_works_while_the_cpu_is_at_100_percent(rig: EngineRig) -> None:
     rig.climb(4)
     going = threading.Event()
     going.set()
@@ -93,7 +93,7 @@ def test_at_100_percent_cpu(rig: EngineRig) -> None:
     assert recorded
 
 
-def test_without_the_socket_file_which_is_recreated(rig: EngineRig) -> None:
+def test_a_rollback_works_without_the_socket_file_which_is_recreated(rig: EngineRig) -> None:
     rig.climb(3)
     rig.folder.socket.unlink()
     result = rig.client.rollback("no socket")
@@ -105,7 +105,7 @@ def test_without_the_socket_file_which_is_recreated(rig: EngineRig) -> None:
     assert rig.proof(result.request_id)["effective_ms"] is not None
 
 
-def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(rig: EngineRig) -> None:
+def test_a_rollback_works_from_an_old_screen_and_with_a_broken_plan(rig: EngineRig) -> None:
     rig.climb(3)
     whole = rig.plan_path.read_text()
     rig.plan_path.write_text("[[stages]\nthis is not TOML")
@@ -119,7 +119,7 @@ def test_with_an_old_screen_and_a_broken_plan_on_the_command_line(rig: EngineRig
     assert rig.percent_bp == 0
 
 
-def test_stopped_the_command_line_is_loud_and_the_engine_obeys_when_it_wakes(rig: EngineRig) -> None:
+def test_with_the_engine_stopped_the_command_line_warns_and_the_engine_obeys_when_it_wakes(rig: EngineRig) -> None:
     rig.climb(2)
     os.kill(rig.pid, signal.SIGSTOP)
     try:
@@ -151,7 +151,7 @@ def test_another_user_without_rights_gets_a_sentence(rig: EngineRig) -> None:
 # -- against a promotion ------------------------------------------------------------------------------------------------------
 
 
-def test_two_consoles_at_once_a_hundred_times_never_both_and_never_lost(rig: EngineRig) -> None:
+def test_of_two_rollbacks_at_once_each_is_recorded_and_none_is_lost(rig: EngineRig) -> None:
     """Whoever comes first, it ends at 0 % without the armed file, and every press that was answered is in the log."""
     rig.climb(1)
     bo = EngineClient(rig.folder, rig.plan, Actor("bo", os.getuid()))
@@ -291,7 +291,7 @@ def test_the_armed_file_is_gone_before_the_command_loads_anything_slow(tmp_path:
     assert not (store / "armed").exists()
 
 
-def test_in_a_place_without_a_store_it_does_not_claim_to_have_worked(tmp_path: Path) -> None:
+def test_a_rollback_without_a_store_does_not_claim_to_have_worked(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from console.cli import main; main()", "--store", str(tmp_path / "none"), "rollback"],
         capture_output=True, text=True, cwd=tmp_path,
@@ -332,7 +332,7 @@ def test_a_group_shares_the_store_and_its_members_roll_back_under_their_own_name
         shutil.rmtree(base, ignore_errors=True)
 
 
-def test_the_database_cannot_be_opened_at_all(tmp_path: Path) -> None:
+def test_a_rollback_works_with_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
     with EngineRig(tmp_path) as rig:
         rig.folder.prepare()
         rig.folder.database.write_bytes(os.urandom(8192))

@@ -28,7 +28,7 @@ def say(conn: sqlite3.Connection, number: int) -> None:
     log.commit(conn, ask.request_id, lambda state: note(state, ask, "note", "x" * 2000))
 
 
-def test_while_it_is_written_all_the_time(folder: Folder, tmp_path: Path) -> None:
+def test_a_backup_is_whole_while_the_store_is_being_written(folder: Folder, tmp_path: Path) -> None:
     going = threading.Event()
     going.set()
     written = 0

@@ -64,7 +64,7 @@ def test_only_keywords_that_are_served_are_found(conn: sqlite3.Connection) -> No
     assert "llm" not in ids(search(conn, "policies"))
 
 
-def test_a_word_may_be_begun_only(conn: sqlite3.Connection) -> None:
+def test_a_query_finds_words_by_their_beginning(conn: sqlite3.Connection) -> None:
     assert ids(search(conn, "weath")) == ["one"]
 
 

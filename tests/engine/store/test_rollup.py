@@ -81,7 +81,7 @@ def test_a_bucket_stored_before_a_field_was_added_is_read_with_the_field_at_zero
     assert (bucket.n, bucket.attempts, bucket.fresh, bucket.ms_sum, bucket.kinds) == (1, 1, 1, 0.0, {})
 
 
-def test_merging_leaves_its_argument_alone() -> None:
+def test_merging_does_not_change_its_argument() -> None:
     one = Bucket.of([failed()])
     merged = Bucket.merged([one])
     merged.merge(Bucket.of([failed()]))
@@ -207,7 +207,7 @@ def test_counts_at_most_x_grow_with_x_and_end_at_all() -> None:
     assert result == [1, 2, 3, 4, 4, 5, 6]
 
 
-def test_no_number_is_never_a_value() -> None:
+def test_nan_and_infinity_are_not_values() -> None:
     histogram = Histogram.of([math.nan, math.inf, -math.inf])
     assert (histogram.n, histogram.quantile(0.5)) == (0, None)
 

@@ -36,7 +36,7 @@ def test_the_shadow_arm_has_rate_mean_percentile_and_kinds() -> None:
     assert Arms.decode(Arms().encode()) == Arms()
 
 
-def test_a_curve_of_the_shadow_arm() -> None:
+def test_the_shadow_arm_has_its_own_curve() -> None:
     conn = sqlite3.connect(":memory:", isolation_level=None)
     migrate(conn)
     insert_and_fold(conn, RECORDS)

@@ -62,7 +62,7 @@ def test_an_old_engine_that_wakes_up_can_write_nothing(conn: sqlite3.Connection)
     assert log.commit(conn, "r", lambda state: note(state, ask, "note", "mine"), token=2).state.rev == 1
 
 
-def test_a_rising_percentage_by_the_engine_is_stopped_at_the_log(conn: sqlite3.Connection) -> None:
+def test_the_log_refuses_a_raise_by_the_engine(conn: sqlite3.Connection) -> None:
     rising = Decision("trigger", Actor("engine", kind="engine"), "", 2, 1000, 1.0, "r", "up")
     outcome = log.commit(conn, "r", lambda state: rising)
     assert outcome.decision is None
@@ -119,7 +119,7 @@ def test_folder_and_files_are_their_owner_s_alone(folder: Folder) -> None:
     assert stat.S_IMODE(folder.armed.stat().st_mode) == 0o600
 
 
-def test_the_switch_is_a_file_that_any_shell_can_remove(folder: Folder) -> None:
+def test_the_armed_file_can_be_removed_from_any_shell(folder: Folder) -> None:
     folder.prepare_armed_file("stage 2")
     folder.arm()
     assert folder.is_armed()
@@ -142,7 +142,7 @@ def test_the_lock_is_one_s_alone_and_dies_with_its_holder(folder: Folder) -> Non
     lock.release()
 
 
-def test_looking_at_the_lock_makes_no_file_needs_no_right_to_write_and_hides_no_other_who_looks(
+def test_probing_the_lock_needs_no_write_access_and_hides_no_other_probe(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.lock.unlink(missing_ok=True)
@@ -183,7 +183,7 @@ def test_an_intent_that_cannot_be_read_still_asks_for_zero(folder: Folder) -> No
     assert result[1][1].reason == "search is broken"
 
 
-def test_which_request_an_intent_is_its_file_s_name_states(folder: Folder) -> None:
+def test_an_intent_s_request_id_comes_from_its_file_name(folder: Folder) -> None:
     (folder.path / "rollback-a.intent").write_bytes(b'{"request_id":"../../b","at":1.0,"actor":{},"reason":""}')
     ((path, intent),) = folder.intents()
     assert intent.request_id == "a"

@@ -145,7 +145,7 @@ def kinds(lab: Lab) -> list[str]:
     return [row[0] for row in lab.engine.conn.execute("SELECT kind FROM decision ORDER BY rev")]
 
 
-async def test_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) -> None:
+async def test_a_test_is_declared_watched_read_once_and_ended(lab: Lab, tmp_path: Path) -> None:
     await lab.at(3, 2500)
     await lab.beat()
     await lab.load(50)

@@ -202,7 +202,7 @@ samples = st.one_of(st.just(NoData()), st.builds(Ok, st.floats(-1e9, 1e9), st.in
     st.lists(st.tuples(st.floats(0, 100), st.booleans(), st.floats(0, 1e5)), max_size=60),
     st.integers(0, 5), st.integers(0, 10_000), st.integers(0, 9), samples,
 )  # fmt: skip
-def test_it_is_total_and_never_raises_the_percentage(
+def test_evaluate_is_total_and_never_raises_the_percentage(
     attempts: list[tuple[float, bool, float]], stage: int, percent_bp: int, probes: int, complaints: Sample
 ) -> None:
     recent = RecentAttempts(PLAN.triggers, PLAN.trigger_settings, 0.0)

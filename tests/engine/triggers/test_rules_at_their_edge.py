@@ -211,7 +211,7 @@ def test_an_outage_that_has_ended_waits_for_another(burst: int, n: int, k: int, 
     assert finding.convinced is not healed
 
 
-def test_the_larger_of_window_and_last_documents_states_whether_it_healed() -> None:
+def test_the_larger_of_window_and_last_documents_decides_whether_it_healed() -> None:
     both = {"burst": 4, "burst_ago_s": 120.0, "levels": {EARLY: level(99.0)}}
     wide = of(CRITICAL, windows=window(CRITICAL, 100, 4), last=WindowTotals(100.0, 99, 99), **both)
     assert "waits for another" in composed(wide.why)

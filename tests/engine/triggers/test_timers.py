@@ -42,7 +42,7 @@ def test_at_zero_a_trigger_that_lowers_has_no_countdown() -> None:
         {"failing": 0.06, "ms": 3500.0},
     ],
 )
-def test_there_is_one_clock(service: dict[str, float]) -> None:
+def test_countdown_and_sentence_are_of_the_detector_that_acts_first(service: dict[str, float]) -> None:
     """What has passed of it, what is left of it and the sentence are of the detector that acts first, at every moment."""
     scene, seen = Scene(), set()
     for _ in range(60):
@@ -169,7 +169,7 @@ def test_a_healed_outage_waits_for_another_and_a_second_one_counts() -> None:
     assert healed.first("error_critical") == float("inf")
 
 
-def test_it_explains_what_a_healed_outage_waits_for() -> None:
+def test_a_healed_outage_names_what_it_waits_for() -> None:
     scene = Scene().run(3600, per_min=12).run(50, per_min=12, failing=1.0)
     scene.run(320, per_min=12)
     reading = scene.reading("error_critical")
@@ -205,6 +205,6 @@ def test_a_silence_counts_from_its_first_second_and_not_from_when_it_stopped_to_
     assert scene.evaluate().blind.startswith("blind 2:00")
 
 
-def test_silence_states_whether_documents_do_not_come_or_the_service_does_not_answer() -> None:
+def test_silence_distinguishes_missing_documents_from_a_service_that_does_not_answer() -> None:
     assert silence(180, per_min=10.0, waiting=1) == "no answer from the LLM service for 180 s, 1 call waits"
     assert silence(180, per_min=1.0, waiting=3) == ""

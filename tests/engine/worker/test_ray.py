@@ -39,7 +39,7 @@ TEXT = "The broker keeps an offset for partition {0} and compacts segment {0} of
         ("ray://[::1]:6379", 1, Place(1, "[::1]:6379")),
     ],
 )
-def test_where_workers_run(on: str, workers: int | None, place: Place) -> None:
+def test_the_option_on_names_this_machine_or_a_cluster(on: str, workers: int | None, place: Place) -> None:
     assert place_of(on, workers) == place
 
 
