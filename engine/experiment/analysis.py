@@ -46,8 +46,10 @@ def analyse(
     previous: TrialReport | None = None,
     *,
     read: bool = True,
+    pending: int = 0,
 ) -> TrialReport:
-    """`now` is UTC epoch seconds; `previous` the report before this one, or None at the first.
+    """`now` is UTC epoch seconds; `previous` the report before this one, or None at the first; `pending` how many LLM
+    documents are unfinished.
 
     With `read` False, nothing that may be read only once is read: for a report that is shown and not stored.
 
@@ -61,7 +63,7 @@ def analyse(
         lock = FixedTestLock(
             False, lock.opens_at, 0.0, 0, "The declared end is reached; the engine has not read the test yet"
         )
-    ratio = _ratio(declaration, control, treatment, lock, previous)
+    ratio = _ratio(declaration, control, treatment, lock, previous, pending)
     looks = previous.looks if previous is not None else ()
     if read:
         looks = _looks(declaration, control, treatment, now, lock, looks)
@@ -80,10 +82,16 @@ def analyse(
 
 
 def _ratio(
-    declaration: Declaration, control: ArmStats, treatment: ArmStats, lock: FixedTestLock, previous: TrialReport | None
+    declaration: Declaration,
+    control: ArmStats,
+    treatment: ArmStats,
+    lock: FixedTestLock,
+    previous: TrialReport | None,
+    pending: int,
 ) -> SampleRatio:
     """A mismatch that was seen once stays."""
-    ratio = sample_ratio(control.documents, treatment.documents, declaration.share, final=lock.open)
+    share = declaration.share
+    ratio = sample_ratio(control.documents, treatment.documents, share, final=lock.open, pending=pending)
     if previous is not None and previous.ratio.mismatch:
         return replace(ratio, mismatch=True, sentence=previous.ratio.sentence)
     return ratio

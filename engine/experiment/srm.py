@@ -20,7 +20,8 @@ _WEIGHT = 300.0
 
 
 class SampleRatio(Struct, frozen=True):
-    """`p` is chi-square's, for one look at the end; `e_value` is for any look. `mismatch` is None without documents."""
+    """`p` is chi-square's, for one look at the end; `e_value` is for any look. `mismatch` is None without documents.
+    `pending`: documents of the treatment that the LLM has not finished yet."""
 
     control: int
     treatment: int
@@ -29,27 +30,35 @@ class SampleRatio(Struct, frozen=True):
     e_value: float | None
     mismatch: bool | None
     sentence: str
+    pending: int = 0
 
 
-def sample_ratio(control: int, treatment: int, share: float = 0.5, *, final: bool = False) -> SampleRatio:
+def sample_ratio(
+    control: int, treatment: int, share: float = 0.5, *, final: bool = False, pending: int = 0
+) -> SampleRatio:
     """`share` is the treatment's, 0 < share < 1. The e-value decides; with `final` (one look, at the end) chi-square
-    does too."""
+    does too. A frequency document is counted at once, an LLM document when its call has ended: what up to `pending`
+    unfinished ones explain is no mismatch."""
     if not 0.0 < share < 1.0:
         raise ValueError(f"a treatment share of {share} leaves one arm empty; give a share between 0 and 1")
     total = control + treatment
     if control < 0 or treatment < 0 or total == 0:
-        return SampleRatio(control, treatment, share, None, None, None, "No documents yet, so the split is unknown.")
-    p = split_p(control, treatment, share)
-    log_e = rate_log_e(Counts(total, treatment), share, share * _WEIGHT, (1.0 - share) * _WEIGHT)
+        words = "No documents yet, so the split is unknown."
+        return SampleRatio(control, treatment, share, None, None, None, words, pending)
+    drawn = max(treatment, min(treatment + pending, round(control * share / (1.0 - share))))
+    p = split_p(control, drawn, share)
+    log_e = rate_log_e(Counts(control + drawn, drawn), share, share * _WEIGHT, (1.0 - share) * _WEIGHT)
     e_value = math.exp(min(700.0, max(-700.0, log_e)))
     mismatch = e_value >= E_LIMIT or (final and p < P_LIMIT)
     split = f"{percent(treatment / total)} where {percent(share)} was declared"
     seen = f"{control} control and {treatment} treatment documents, {split}"
+    if drawn > treatment:
+        seen += f", with {pending} LLM documents unfinished"
     if mismatch:
         sentence = f"Sample-ratio mismatch: {seen} (p = {p:.2g}, e-value {e_value:.3g}). The arms are not comparable."
     else:
         sentence = f"The split is as declared: {seen} (p = {p:.2g})."
-    return SampleRatio(control, treatment, share, p, e_value, mismatch, sentence)
+    return SampleRatio(control, treatment, share, p, e_value, mismatch, sentence, pending)
 
 
 def split_p(control: int, treatment: int, share: float) -> float:

@@ -13,3 +13,7 @@ class Backlog(Struct, frozen=True):
     interactive: int = 0
     bulk: int = 0
     limit: int = 0  # [llm] max_waiting; 0: not known
+
+    @property
+    def waiting(self) -> int:
+        return self.interactive + self.bulk

@@ -203,7 +203,7 @@ class Engine:
             self.conn,
             self.writer,
             self.pool,
-            lambda: self.pipeline.in_flight + self.leases.live_in_flight,
+            lambda: self.calls_open,
             lambda: self.switch.read().percent_bp,
             self.limits,
             lambda: self.pipeline.bulk_refused,
@@ -292,6 +292,16 @@ class Engine:
     def event(self, sentence: str, about: str = "") -> None:
         """Record something that people should see and that is not a decision. Repeats are shown once a minute."""
         self.notices.event(sentence, about)
+
+    @property
+    def calls_open(self) -> int:
+        """LLM calls in flight, its workers' included."""
+        return self.pipeline.in_flight + self.leases.live_in_flight
+
+    @property
+    def unfinished(self) -> int:
+        """LLM documents, or their calls, that have not ended yet."""
+        return self.calls_open + self.pipeline.backlog.waiting
 
     @property
     def events(self) -> Sequence[tuple[float, str]]:

@@ -224,9 +224,10 @@ class Trials:
         engine = self._engine
         now = engine.clock.now()
         self._analysed = (now, engine.clock.real())
+        pending = engine.unfinished
 
         def work(conn: sqlite3.Connection) -> TrialReport:
-            return analyse(trial.declaration, *ledger.stats(conn, trial.id), now, trial.report)
+            return analyse(trial.declaration, *ledger.stats(conn, trial.id), now, trial.report, pending=pending)
 
         report = await self._beside(work)
         before = trial.report

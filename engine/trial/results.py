@@ -16,7 +16,9 @@ from engine.experiment.analysis import analyse
 from engine.experiment.declaration import ArmStats
 from engine.experiment.moments import Ratio
 from engine.experiment.report import TrialReport
+from engine.measures.backlog import Backlog
 from engine.plan.durations import iso
+from engine.store import live
 from engine.trial import ledger
 from engine.trial.ledger import Trial
 
@@ -52,7 +54,22 @@ def report_of(conn: sqlite3.Connection, trial: Trial, now: float) -> TrialReport
     if kept is not None and (kept.final or trial.ended is not None):
         return kept
     control, treatment = ledger.stats(conn, trial.id)
-    return analyse(trial.declaration, control, treatment, now, kept, read=False)
+    return analyse(trial.declaration, control, treatment, now, kept, read=False, pending=_unfinished(conn))
+
+
+class _Calls(Struct, frozen=True):
+    in_flight: int = 0
+    backlog: Backlog = Backlog()
+
+
+class _Live(Struct, frozen=True):
+    engine: _Calls = _Calls()
+
+
+def _unfinished(conn: sqlite3.Connection) -> int:
+    """LLM documents that the engine had not finished when it last wrote its view."""
+    calls = live.parts(conn, _Live).engine
+    return calls.in_flight + calls.backlog.waiting
 
 
 def _answers(stats: ArmStats, name: str) -> Ratio:

@@ -224,6 +224,23 @@ def test_a_split_of_53_to_47_is_found_at_5000_documents_and_an_even_one_is_not()
     assert sample_ratio(9000, 1000, 0.1).mismatch is False
 
 
+def test_documents_that_the_llm_has_not_finished_are_no_sample_ratio_mismatch():
+    """At 100 documents a second and 2 s a call, the first seconds have far more finished documents in the control."""
+    assert sample_ratio(250, 150).mismatch is True
+    early = sample_ratio(250, 150, pending=110)
+    assert early.mismatch is False
+    assert "150 treatment documents" in early.sentence
+    assert "110 LLM documents unfinished" in early.sentence
+    assert sample_ratio(250, 130, pending=20).mismatch is True  # they do not explain it
+    assert sample_ratio(150, 250, pending=110).mismatch is True  # too many LLM documents
+    assert sample_ratio(4500, 400, 0.1, pending=110).mismatch is False
+    control, treatment = (ArmStats(documents, {}) for documents in (250, 150))
+    start = analyse(PLAN, control, treatment, START + 3.0, pending=110)
+    assert start.verdict.word == "not yet"
+    later = analyse(PLAN, ArmStats(9000, {}), ArmStats(9000, {}), START + 600.0, start)
+    assert later.ratio.mismatch is False
+
+
 def test_shadow_pairs_see_what_two_arms_of_that_size_cannot():
     n = 200
     (report,) = analyse_pairs({"overlap": with_mean(n, 0.3, 1.0)}, expected_n=200)
