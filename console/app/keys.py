@@ -45,38 +45,43 @@ class Keys(PeopleActions):
     _behind: deque[events.Key] | None = None  # keys behind an Escape or Enter that a text has not dealt with yet
 
     async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._held is not None:  # typed under the first frame
-                self._held.append(event)
-                return
-            first, *rest = without_alt(event, self._typing(event))
-            if rest:
-                for key in (first, *rest):
-                    await self.on_event(key)
-                return
-            if self._behind is not None and event.key != "f9":
-                self._behind.append(event)
-                return
-            if not self.key_guard.ready:
-                self._unheard.append(event.key)
-            typing = self._typing(event)
-            match self.key_guard.take(event.character, event.time, typing):
-                case "drop":
+        match event:
+            case events.Key(is_forwarded=False):
+                if not await self._acts(event):
                     return
-                case "wait":
-                    self.set_timer(GRACE_S, lambda: self._after_grace(event))
-                    return
-            if not typing and self._refused_as_read_only(event.key):
-                return
-        elif isinstance(event, events.Key) and self.attempt is not None and event.time < self.attempt.pressed:
-            return  # typed before R and delivered late, as on a slow line: it must not leave the proof
-        elif isinstance(event, events.Paste) and not event.is_forwarded:
-            event = self._fitting(event)
-        if isinstance(event, events.Key) and not event.is_forwarded and event.key in ("escape", "enter"):
-            self._settle(event)
+                if event.key in ("escape", "enter"):
+                    self._settle(event)
+            case events.Key() if self.attempt is not None and event.time < self.attempt.pressed:
+                return  # typed before R and delivered late, as on a slow line: it must not leave the proof
+            case events.Paste(is_forwarded=False):
+                event = self._fitting(event)
         await super().on_event(event)
         if isinstance(event, events.Resize):  # intermediate sizes are not reported, and what they cut off is lost
             self.call_later(self.action_redraw)
+
+    async def _acts(self, event: events.Key) -> bool:
+        """Whether a key acts now. One that has to wait comes again."""
+        if self._held is not None:  # typed under the first frame
+            self._held.append(event)
+            return False
+        first, *rest = without_alt(event, self._typing(event))
+        if rest:
+            for key in (first, *rest):
+                await self.on_event(key)
+            return False
+        if self._behind is not None and event.key != "f9":
+            self._behind.append(event)
+            return False
+        if not self.key_guard.ready:
+            self._unheard.append(event.key)
+        typing = self._typing(event)
+        match self.key_guard.take(event.character, event.time, typing):
+            case "drop":
+                return False
+            case "wait":
+                self.set_timer(GRACE_S, lambda: self._after_grace(event))
+                return False
+        return typing or not self._refused_as_read_only(event.key)
 
     def _settle(self, event: events.Key) -> None:
         """Let what is typed behind an Escape or Enter in a text wait until that has left the text, or the R of "Esc R"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import CliContext, Failed, json_option, say, wrote
+from console.context import CliContext, Failed, json_option, say, write_chunks, wrote
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:
@@ -72,16 +72,7 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
     if short:
         lines.append(f"Fewer than {judged.FEW_DOCUMENTS} documents: the intervals are wide. Aim for 50.")
     absent = {name: [row.id for row in rows if row.id not in of] for name, of in keywords.items()}
-    for name, ids in absent.items():
-        if ids:
-            way = "`rollout load --method llm FOLDER`" if name == "llm" else "load them"
-            if name == "frequency" and folder is not None:
-                way = f"they aren't in {folder}"
-            method_name = "LLM" if name == "llm" else name
-            lines.append(
-                f"Not counted: {counted(len(ids), 'document')} of {len(rows)} without {method_name} keywords "
-                f"({_some(ids)}): {way}."
-            )
+    lines += [_not_counted(name, ids, len(rows), folder) for name, ids in absent.items() if ids]
     if empty:
         lines.append(f"Not counted: {counted(len(empty), 'document')} without gold keywords ({_some(empty)}).")
     if unfinished:
@@ -101,6 +92,13 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
         "not_done": list(unfinished),
     }
     say(answer, "\n".join(lines), as_json)
+
+
+def _not_counted(method: str, ids: Sequence[str], documents: int, folder: Path | None) -> str:
+    name, way = ("LLM", "`rollout load --method llm FOLDER`") if method == "llm" else (method, "load them")
+    if method == "frequency" and folder is not None:
+        way = f"they aren't in {folder}"
+    return f"Not counted: {counted(len(ids), 'document')} of {documents} without {name} keywords ({_some(ids)}): {way}."
 
 
 def _some(ids: Sequence[str]) -> str:
@@ -143,10 +141,7 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
         )
         for name in chosen
     ]
-    try:
-        output.write_text("\n".join(lines) + "\n", "utf-8")
-    except OSError as error:
-        raise Failed(f"{output} cannot be written: {error.strerror}.") from None
+    write_chunks(output, (line + "\n" for line in lines))
     with_llm = sum(name in keywords_by["llm"] for name in chosen)
     wrote(
         output,

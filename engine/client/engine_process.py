@@ -62,6 +62,11 @@ def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float =
         return EngineProcess("other_version", pid=pid, why="it answers in a format that this version does not know")
     if (lives := running.process_of(folder.path)) and (there := running.moved_to(folder.path, lives)) is not None:
         return _elsewhere(folder, Folder(there), lives, timeout_s)
+    return _unanswered(folder, pid, heartbeat, why)
+
+
+def _unanswered(folder: Folder, pid: int, heartbeat: float, why: str) -> EngineProcess:
+    """What the machine shows of an engine whose socket gives no answer. `why`: what keeps this user from it."""
     held, hidden = holders(folder)
     if held:
         return EngineProcess("silent", pid=held[0], why="it does not answer")

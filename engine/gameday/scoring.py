@@ -208,15 +208,7 @@ def _act(
     early: bool,
 ) -> tuple[ScorePart, bool]:
     if not scenario.right:
-        if wrong:
-            return ScorePart("right act", 0, ACT, "Nothing was broken: to watch was enough."), False
-        if early:
-            return ScorePart("right act", 0, ACT, "You left before the end of the shift."), False
-        if chosen is not None:
-            return ScorePart(
-                "right act", FINE, ACT, f"You {MOVES.get(chosen.kind, chosen.kind)}: safe, but not needed."
-            ), True
-        return ScorePart("right act", ACT, ACT, "You left it alone, which was right."), True
+        return _watch(chosen, wrong, early)
     if chosen is not None:
         done = MOVES_DONE.get(chosen.kind, chosen.kind)
         if chosen.kind in scenario.right:
@@ -236,6 +228,18 @@ def _act(
     if mine:
         return ScorePart("right act", 0, ACT, "You acknowledged it, and went no further."), False
     return ScorePart("right act", 0, ACT, "You did nothing."), False
+
+
+def _watch(chosen: Act | None, wrong: tuple[str, ...], early: bool) -> tuple[ScorePart, bool]:
+    """Nothing is broken."""
+    if wrong:
+        return ScorePart("right act", 0, ACT, "Nothing was broken: to watch was enough."), False
+    if early:
+        return ScorePart("right act", 0, ACT, "You left before the end of the shift."), False
+    if chosen is not None:
+        moved = MOVES.get(chosen.kind, chosen.kind)
+        return ScorePart("right act", FINE, ACT, f"You {moved}: safe, but not needed."), True
+    return ScorePart("right act", ACT, ACT, "You left it alone, which was right."), True
 
 
 def _time(scenario: Scenario, acted_s: float | None, needless: bool, wrong: tuple[str, ...]) -> ScorePart:

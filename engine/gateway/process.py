@@ -20,11 +20,10 @@ from engine.gateway.service import Gateway
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
-from engine.server import log_folding
+from engine.server import log_folding, process_log
 from engine.server.connections import Connection, rooms
 from engine.server.guard import LOOPBACK, Guard
 from engine.server.listeners import Listeners
-from engine.server.process import LOG_FORMAT
 from engine.service import sd_notify
 from engine.worker.line import EngineConnection, unfit
 
@@ -39,9 +38,7 @@ class CannotRun(Exception):
 
 def run(plan_path: Path, engine: str, listen: str, alone: bool) -> int:
     """Serve until asked to stop; return the exit code. `engine`: a URL, or the store's folder."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    log_folding.fold(logging.getLogger().handlers)
+    process_log.begin()
     switch_threads_soon()
     try:
         plan = load_plan(plan_path)

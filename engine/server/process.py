@@ -29,13 +29,13 @@ from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
-from engine.server import binding, log_folding
+from engine.server import binding, log_folding, process_log
 from engine.server.guard import Guard
 from engine.server.simulation import Simulation, refuse_a_rehearsals
 from engine.service import sd_notify
 from engine.store import database, running
 from engine.store.folder import Folder, Lock, StoreError
-from engine.text import reason_of
+from engine.text import clean_output, reason_of
 
 if TYPE_CHECKING:
     from engine.service.engine import Engine
@@ -44,7 +44,6 @@ STANDBY_POLL_S = 0.05
 PORT_S = 5.0  # how long a standby waits for the previous engine's port: the lock may be free a moment earlier
 SOCKET_LOOK_S = 1.0
 LOG_BYTES = 1 << 20  # a longer engine.log is rotated when the next engine starts, replacing the previous one
-LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 NICE = 5  # below the console, whose keys must never wait for a document
 
 log = logging.getLogger("rollout.engine")
@@ -131,9 +130,7 @@ def run(
 ) -> int:
     """Run an engine until it is asked to stop; return the process's exit code. Messages go to stderr, one sentence
     each."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    log_folding.fold(logging.getLogger().handlers)
+    process_log.begin()
     try:
         plan = load_plan(plan_path)
         folder.prepare()
@@ -170,8 +167,7 @@ def _log_to(folder: Folder) -> None:
     if not folder.is_locked():  # else the file belongs to the running engine, and this one waits to take over
         _set_aside(folder)
     handler = logging.StreamHandler(os.fdopen(folder.create(folder.engine_log, os.O_APPEND), "a", buffering=1))
-    handler.setFormatter(logging.Formatter(LOG_FORMAT))
-    log_folding.fold([handler])
+    process_log.prepare(handler)
     log.addHandler(handler)
 
 
@@ -180,7 +176,7 @@ def _last_word(sentence: str, apart: bool, error: BaseException | None = None) -
     traceback."""
     detail = "" if error is None else "".join(traceback.format_exception(error))
     if not apart:
-        print(detail + sentence, file=sys.stderr)  # which is engine.log
+        print(clean_output(detail + sentence), file=sys.stderr)  # which is engine.log
         return
     for handler in log.handlers:
         handler.handle(log.makeRecord(log.name, logging.ERROR, __file__, 0, "%s", (detail + sentence,), None))

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from engine.clock import Clock
+from engine.text import clean_line
 
 REPEAT_S = 60.0
 EVENTS = 50
@@ -58,5 +59,5 @@ class Notices:
 
     def trouble(self, error: BaseException) -> None:
         place = self._faults.add(error)
-        words = f"{type(error).__name__}: {self._redact(str(error))}"
+        words = f"{type(error).__name__}: {clean_line(self._redact(str(error)))}"
         self.event(f"The engine had trouble: {words}. Details in engine.log.", place)

@@ -44,6 +44,9 @@ async def test_what_fails_with_every_beat_is_written_whole_once_and_then_counted
 ) -> None:
     async with Clocked(tmp_path) as clocked:
         with caplog.at_level(logging.ERROR, logger="rollout.engine"):
+            clocked.engine.trouble(ValueError("two\nlines\x1b[2J"))
+            assert "ValueError: two lines·[2J. Details" in clocked.engine.events[-1][1]
+            caplog.clear()
             for number in range(150):
                 try:
                     raise RuntimeError(f"the disk is odd, {number} times")
@@ -106,7 +109,7 @@ def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_pa
     rigs: list[tuple[EngineRig, str, bool]] = []
     rows: list[tuple[object, ...]] = []
     for error, words in (
-        ("ValueError('boom inside')", "internal fault (ValueError); your settings are not the cause"),
+        ("ValueError('boom inside\\x1b]0;owned\\x07')", "internal fault (ValueError); your settings are not the cause"),
         ("KeyError('boom inside')", "internal fault (KeyError); your settings are not the cause"),
         ("OSError(28, 'boom inside')", "The engine cannot run: boom inside."),
     ):
@@ -123,6 +126,7 @@ def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_pa
         logged = rig.folder.engine_log.read_text()
         assert logged.count("Traceback") == 1
         assert "boom inside" in logged
+        assert "\x1b" not in logged, "an escape would act in the terminal that shows the log"
         assert words in process.last_words(rig.folder)
         if foreground:
             printed = (rig.root / "stderr").read_text()
