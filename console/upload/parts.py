@@ -4,6 +4,7 @@ worker."""
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from engine.worker.core import PartDocument
 PART_DOCUMENTS = 500
 PART_BYTES = 16_000_000
 READ_BYTES = 1 << 20
+CHANGED = "has changed since the job began; load it again"
 RANGE_BYTES = 4_000_000  # of JSON lines at a URL, where lines are not counted
 
 
@@ -56,7 +58,8 @@ def _row_groups(path: str) -> list[FilePiece]:
 
     try:
         with remote.opened(path) if remote.is_remote(path) else open(path, "rb") as file:
-            return [FilePiece(path, start, end) for start, end in parquet.ranges(file)]
+            size = _size(path)
+            return [FilePiece(path, start, end, size=size) for start, end in parquet.ranges(file)]
     except Exception:  # its worker reports why
         return [FilePiece(path)]
 
@@ -68,29 +71,34 @@ def _bytes(url: str) -> list[FilePiece]:
         size = 0
     if not size:
         return [FilePiece(url)]
-    return [FilePiece(url, at, min(at + RANGE_BYTES, size), 0) for at in range(0, size, RANGE_BYTES)]
+    return [FilePiece(url, at, min(at + RANGE_BYTES, size), 0, size=size) for at in range(0, size, RANGE_BYTES)]
+
+
+def _size(path: str) -> int:
+    return remote.size(path) if remote.is_remote(path) else os.stat(path).st_size
 
 
 def _cut(path: str) -> Iterator[FilePiece]:
     """A file's lines, PART_DOCUMENTS at a time or about PART_BYTES. An unreadable file is one piece: its worker reports
     why."""
-    start = at = 0
+    start = at = crc = 0
     first = line = 1
     try:
         with open(path, "rb") as file:
             while block := file.read(READ_BYTES):
-                begins = 0
+                begins = cut = 0
                 while (end := block.find(b"\n", begins)) >= 0:
                     begins, line = end + 1, line + 1
                     if line - first >= PART_DOCUMENTS or at + begins - start >= PART_BYTES:
-                        yield FilePiece(path, start, at + begins, first)
-                        start, first = at + begins, line
+                        yield FilePiece(path, start, at + begins, first, zlib.crc32(block[cut:begins], crc))
+                        start, first, cut, crc = at + begins, line, begins, 0
+                crc = zlib.crc32(block[cut:], crc)
                 at += len(block)
     except OSError:
         yield FilePiece(path)
         return
     if at > start:
-        yield FilePiece(path, start, at, first)
+        yield FilePiece(path, start, at, first, crc)
 
 
 def documents(job: Job, part: JobPart) -> Iterator[PartDocument]:
@@ -98,9 +106,32 @@ def documents(job: Job, part: JobPart) -> Iterator[PartDocument]:
     root = Path(job.root)
     for piece in part.pieces:
         called = "" if remote.is_remote(piece.path) else id_under(root, piece.path)
+        if _is_changed(piece):
+            place = f":{piece.line}" if piece.crc is not None else ""
+            yield PartDocument(f"{called or piece.path}{place}", "", trouble=CHANGED)
+            continue
         span = (piece.start, piece.end, piece.line) if piece.end else None
         for source in sources.documents(piece.path, called, span):
             yield PartDocument(source.id, source.text, source.title, source.trouble, _place(piece.path, source))
+
+
+def _is_changed(piece: FilePiece) -> bool:
+    """Whether the file no longer holds there what the job found. False if it cannot be read: reading explains that."""
+    try:
+        if piece.crc is not None:
+            return _crc(piece) != piece.crc
+        return bool(piece.size) and _size(piece.path) != piece.size
+    except OSError:
+        return False
+
+
+def _crc(piece: FilePiece) -> int:
+    crc, left = 0, piece.end - piece.start
+    with open(piece.path, "rb") as file:
+        file.seek(piece.start)
+        while left > 0 and (block := file.read(min(READ_BYTES, left))):
+            crc, left = zlib.crc32(block, crc), left - len(block)
+    return crc
 
 
 def _place(path: str, source: sources.Source) -> TextSource:

@@ -132,10 +132,10 @@ def load(
         raise click.UsageError("Missing argument 'PATHS...'.")
     if on is None and (kind is not None or workers is not None or engine or output):
         raise click.UsageError("Jobs run on workers: add --on local:4.")
-    if on is None and job is not None:
+    implied = on is None and job is not None
+    if implied:
         on = f"local:{len(os.sched_getaffinity(0))}"
-        notice(f"continuing job {job} on {on}; --on names another place")
-    on_workers = load_job.WorkerOptions(on or "", workers, engine)
+    on_workers = load_job.WorkerOptions(on or "", workers, engine, implied)
     if job is not None:
         if paths or kind is not None or method != "auto" or root is not None or output:
             raise click.UsageError("A job continues with its own paths and options: give --on and --resume JOB alone.")

@@ -35,11 +35,12 @@ class NewJob(NamedTuple):
 
 
 class WorkerOptions(NamedTuple):
-    """Where the workers run, as typed on the command line."""
+    """Where the workers run, as typed on the command line; `implied`: --on was not given."""
 
     on: str
     workers: int | None
     engine: str
+    implied: bool = False
 
     def __str__(self) -> str:
         more = f" --workers {self.workers}" if self.workers is not None else ""
@@ -114,8 +115,19 @@ def begin(context: CliContext, workers: WorkerOptions, new: NewJob, as_json: boo
 
 
 def resume(context: CliContext, workers: WorkerOptions, job: int, as_json: bool) -> None:
-    """Continue a job that the store has."""
+    """Continue a job that the store has. Exits with a sentence, and starts no engine, if it cannot be continued."""
+    from engine.store import jobs
+    from engine.store.folder import StoreError
+
     place = workers.place(as_json)
+    try:
+        why = jobs.why_not_resumed(job, context.reader.read(lambda conn: jobs.find(conn, job)))
+    except StoreError as error:
+        why = str(error)
+    if why:
+        fail(why, as_json, code="job")
+    if workers.implied:
+        notice(f"continuing job {job} on {workers.on}; --on names another place")
     with engine_for(context, as_json):
         _carry_out(context, workers, place, job, as_json)
 

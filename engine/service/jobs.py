@@ -82,7 +82,9 @@ class JobDesk:
 
     async def run(self, job: int) -> None:
         """All its parts are known, or it is continued."""
-        known = self._known(job, ("filling", "running", "stopped"))
+        known = self._known(job, None)
+        if known.state != "filling" and (why := jobs.why_not_resumed(job, known)):
+            raise NoJob("job_state", why)
         if known.state != "running":
             await self._write(lambda conn: jobs.move(conn, job, "running", None))
 
@@ -143,7 +145,7 @@ class JobDesk:
     def _known(self, job: int, states: tuple[jobs.JobState, ...] | None) -> Job:
         known = jobs.find(self._engine.conn, job)
         if known is None:
-            raise NoJob("no_job", f"There is no job {job}. `rollout jobs` lists them.")
+            raise NoJob("no_job", jobs.why_not_resumed(job, None))
         if states is not None and known.state not in states:
             raise NoJob("job_state", f"Job {job} is {known.state}.")
         return known

@@ -32,12 +32,14 @@ Count = Annotated[int, Meta(ge=0, le=1 << 40)]
 
 class FilePiece(Struct, frozen=True):
     """A file, or the lines of one: from byte `start` to before `end` (0: the whole file), the first being line
-    number `line`."""
+    number `line`. `crc`: of these bytes; `size`: of the file; both as the job found them, None or 0 if unknown."""
 
     path: str
     start: int = 0
     end: int = 0
     line: int = 1
+    crc: int | None = None
+    size: int = 0
 
 
 class JobPart(Struct, frozen=True):
@@ -141,6 +143,20 @@ def move(conn: sqlite3.Connection, job: int, state: str, at: float | None) -> No
 def find(conn: sqlite3.Connection, job: int) -> Job | None:
     row = conn.execute(f"SELECT {_COLUMNS} FROM job WHERE id = ?", (job,)).fetchone()
     return Job(*row) if row is not None else None
+
+
+def why_not_resumed(job: int, known: Job | None) -> str:
+    """Why a job cannot be continued, as a sentence; "" if it can."""
+    if known is None:
+        return f"There is no job {job}. `rollout jobs` lists them."
+    if known.state == "done":
+        return f"Job {job} is done: nothing is left to resume. To load what changed since, load its files again."
+    if known.state == "filling":
+        return (
+            f"Job {job} does not know all of its files: its command is still listing them, or ended before it had. "
+            "In that case load the files again."
+        )
+    return ""
 
 
 def listed(conn: sqlite3.Connection, limit: int = 50) -> list[tuple[Job, JobTally]]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from console.upload import parts, sources
 from console.upload.root import id_under
-from engine.store.jobs import Job
+from engine.decoding import decode
+from engine.store.jobs import Job, JobPart
 
 
 def whole(files: list[str], root: Path) -> list[tuple[str, str, str]]:
@@ -69,3 +70,39 @@ def test_a_relative_path_is_the_same_document(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "docs" / "a.md").write_text("text")
     monkeypatch.chdir(tmp_path)
     assert [source[0] for source in cut([os.path.join("docs", "a.md")], tmp_path)] == ["docs/a.md"]
+
+
+def test_lines_that_changed_since_the_job_began_are_named_and_not_read(tmp_path: Path) -> None:
+    """At the old places of a changed file other lines begin, or none."""
+    path = tmp_path / "rows.jsonl"
+    rows = [json.dumps({"text": f"text {number}"}) for number in range(9)]
+    path.write_text("\n".join(rows) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "PART_DOCUMENTS", 3)
+        patch.setattr(parts, "READ_BYTES", 16)
+        made = list(parts.parts([str(path)]))
+        job = Job(1, 0.0, "running", "a", "docs", str(tmp_path), "auto", "live")
+
+        def read() -> list[str]:
+            documents = [document for part in made for document in parts.documents(job, part)]
+            return [document.trouble or document.text for document in documents]
+
+        whole_file = [f"text {number}" for number in range(9)]
+        assert read() == whole_file
+        path.write_text("\n".join([*rows, *rows]) + "\n")  # lines at its end are not the job's
+        assert read() == whole_file
+        path.write_text("\n".join([*rows[:4], "{}", *rows[5:]]) + "\n")
+        assert read() == [*whole_file[:3], parts.CHANGED, parts.CHANGED]
+        path.write_text("\n".join(rows[:4]) + "\n")
+        assert read() == [*whole_file[:3], parts.CHANGED, parts.CHANGED]
+        assert [document.id for document in parts.documents(job, made[1])] == ["rows.jsonl:4"]
+        path.unlink()
+        assert read() == ["No such file or directory"] * 3
+
+
+def test_a_piece_of_a_job_that_was_begun_before_is_read_unchecked(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "one"}\n')
+    piece = decode(f'{{"pieces": [{{"path": "{path}", "start": 0, "end": 16, "line": 1}}]}}', JobPart)
+    job = Job(1, 0.0, "running", "a", "docs", str(tmp_path), "auto", "live")
+    assert [document.text for document in parts.documents(job, piece)] == ["one"]

@@ -70,6 +70,13 @@ def test_each_line_is_in_one_range_of_bytes(bucket: str, size: int, monkeypatch:
     assert read(cut) == [row["id"] for row in ROWS[:20]]
 
 
+def test_a_file_of_another_size_than_the_job_found_is_not_read(bucket: str) -> None:
+    job = Job(1, 0.0, "running", "a", "s", "/nowhere", "auto", "live")
+    (part,) = parts.parts([f"{bucket}/a.jsonl"])
+    fsspec.filesystem("memory").pipe_file(f"{bucket}/a.jsonl", lines(ROWS[:149]))
+    assert [document.trouble for document in parts.documents(job, part)] == [parts.CHANGED]
+
+
 def test_rows_without_an_id_are_named_by_their_byte(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "RANGE_BYTES", 30)
     url = f"{bucket}/nameless.jsonl"

@@ -94,3 +94,16 @@ def test_a_back_fill_is_stored_raw_and_in_no_figure(conn: sqlite3.Connection) ->
     job = begun(conn, "backfill")
     jobs.keep(conn, job, [item(number, 0) for number in range(10)])
     assert counts(conn) == (10, 10, 0)
+
+
+def test_only_a_job_that_knows_all_its_files_and_has_parts_left_is_resumed(conn: sqlite3.Connection) -> None:
+    number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live")
+    jobs.add_parts(conn, number, 0, [JobPart((FilePiece("/0"),))])
+    reasons = []
+    for state in ("filling", "running", "stopped", "done"):
+        jobs.move(conn, number, state, None)
+        reasons.append(jobs.why_not_resumed(number, jobs.find(conn, number)))
+    assert "does not know all of its files" in reasons[0]
+    assert reasons[1:3] == ["", ""]
+    assert "nothing is left to resume" in reasons[3]
+    assert "There is no job 9" in jobs.why_not_resumed(9, jobs.find(conn, 9))

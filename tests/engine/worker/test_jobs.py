@@ -162,6 +162,9 @@ def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(rig: Engi
     outcome = json.loads(resumed.stdout)
     assert outcome["ok"], outcome
     assert stored(rig, "driver") == (DOCUMENTS, DOCUMENTS)
+    again = rig.cli("load", "--json", "--resume", str(latest(rig)))
+    assert "nothing is left to resume" in json.loads(again.stdout)["sentence"]
+    assert "continuing" not in again.stderr
 
 
 def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(rig: EngineRig, llm: Llm) -> None:
