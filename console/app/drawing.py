@@ -16,10 +16,10 @@ from textual.app import App
 from textual.filter import LineFilter, NoColor
 from textual.strip import Strip
 
-from console.terminal.diff import Style, look_of
+from console.terminal.diff import Style, style_of
 from console.terminal.driver import PatientDriver, Redraw
-from console.terminal.looks import Looks
 from console.terminal.output_filter import OutputFilter
+from console.terminal.palette_styles import PaletteStyles
 from console.widgets.canvas import Canvas, in_ascii
 from console.widgets.sheet import Sheet
 
@@ -36,7 +36,7 @@ class Drawing(App[int]):
         self.ascii_only = ascii_only
         self.terminal: PatientDriver | None = None
         self._sanitizer = OutputFilter(ascii_only)
-        self._looks: dict[tuple[str, int], Looks] = {}
+        self._palette_styles: dict[tuple[str, int], PaletteStyles] = {}
         # each screen would get two more widgets to mount, style and lay out; nothing here uses them
         self._disable_tooltips = self._disable_notifications = True
 
@@ -67,22 +67,22 @@ class Drawing(App[int]):
         if self.terminal is not None and self.draws:
             x, y = self.size.clamp_offset(self.cursor_position)
             rows = [*zip(canvas.chars, canvas.styles, strict=True)]
-            self.terminal.draw(rows, self._looks_now(), (x, y), self._sync_available)
+            self.terminal.draw(rows, self._styles_now(), (x, y), self._sync_available)
 
-    def _looks_now(self) -> Looks:
+    def _styles_now(self) -> PaletteStyles:
         palette, theme = self.palette, self.theme
-        looks = self._looks.get((theme, id(palette)))  # palettes are made once and stay
-        if looks is None:
-            looks = self._looks[theme, id(palette)] = Looks(self._look_of, self._sanitizer.clean)
-        return looks
+        styles = self._palette_styles.get((theme, id(palette)))  # palettes are made once and stay
+        if styles is None:
+            styles = self._palette_styles[theme, id(palette)] = PaletteStyles(self._style_of, self._sanitizer.clean)
+        return styles
 
-    def _look_of(self, name: str) -> Style:
+    def _style_of(self, name: str) -> Style:
         """A named style after Textual's filters and in this terminal's colours."""
         strip = Strip([Segment("x", self.palette.get(name, self.palette["text"]))], 1)
         background = self.screen.background_colors[1]
         for line_filter in self.get_line_filters():
             strip = strip.apply_filter(line_filter, background)
-        return look_of(strip.render(self.console))
+        return style_of(strip.render(self.console))
 
     @on(Redraw)
     def action_redraw(self) -> None:

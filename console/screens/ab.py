@@ -21,7 +21,7 @@ from engine.experiment.pairs import PairedReport
 from engine.experiment.report import MetricReport, TrialReport
 from engine.experiment.words import Unit, number, percent, times
 from engine.plan.durations import format_duration
-from engine.trial.results import TrialStatus, standing
+from engine.trial.results import TrialStatus, trial_status
 from engine.trial.search_scores import last_pairs
 from engine.view.model import View
 
@@ -51,7 +51,7 @@ class AbTest(FetchingPage):
 
     def __init__(self) -> None:
         super().__init__()
-        self.standing: TrialStatus | None = None
+        self.trial: TrialStatus | None = None
         self.pairs: tuple[PairedReport, ...] = ()
         self.read_once = False
 
@@ -62,7 +62,7 @@ class AbTest(FetchingPage):
         return (("m", "measure search quality", "measure"),)
 
     def explained(self) -> list[explain.Explained]:
-        metrics = self.standing.report.metrics if self.standing is not None else ()
+        metrics = self.trial.report.metrics if self.trial is not None else ()
         return explain.trial(next((_capital(m.label) for m in metrics if m.role == "primary"), ""))
 
     def wanted(self) -> Any:
@@ -72,11 +72,11 @@ class AbTest(FetchingPage):
     def fetch(self, wanted: Any) -> Callable[[], None]:
         v = self.snapshot.view
         now = v.at if v is not None else 0.0
-        current = self.console.link.read(lambda conn: standing(conn, now))
+        current = self.console.link.read(lambda conn: trial_status(conn, now))
         pairs = self.console.link.read(last_pairs)
 
         def put() -> None:
-            self.standing, self.pairs, self.read_once = current, tuple(p for p in pairs if p.n), True
+            self.trial, self.pairs, self.read_once = current, tuple(p for p in pairs if p.n), True
 
         return put
 
@@ -88,18 +88,18 @@ class AbTest(FetchingPage):
             text, style = (self.trouble, "bad") if self.trouble else ("Reading both groups ...", "dim")
             c.block(area.x, area.y, area.width, 3, text, style)
             return
-        if self.standing is None:
+        if self.trial is None:
             area = self._before(c, area)
         else:
-            area = self._head(c, area, self.standing, v)
-            area = self._metrics(c, area, self.standing.report)
-            area = self._limits(c, area, self.standing.report)
+            area = self._head(c, area, self.trial, v)
+            area = self._metrics(c, area, self.trial.report)
+            area = self._limits(c, area, self.trial.report)
             if c.width >= ROOMY and self.pairs:
                 (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
-                self._details(c, Area(area.x + left, area.y, lw, area.height), self.standing)
+                self._details(c, Area(area.x + left, area.y, lw, area.height), self.trial)
                 self._pairs(c, Area(area.x + right, area.y, rw, area.height))
                 return
-            area = self._details(c, area, self.standing)
+            area = self._details(c, area, self.trial)
         self._pairs(c, area)
 
     def _before(self, c: Canvas, area: Area) -> Area:
@@ -120,14 +120,14 @@ class AbTest(FetchingPage):
             used += c.block(area.x, area.y + used, area.width, 3, line, "dim")
         return below(area, used + 1)
 
-    def _head(self, c: Canvas, area: Area, standing: TrialStatus, v: View) -> Area:
+    def _head(self, c: Canvas, area: Area, status: TrialStatus, v: View) -> Area:
         """The verdict, the progress, the split, and what is still sealed."""
-        report, declared = standing.report, standing.trial.declaration
+        report, declared = status.report, status.trial.declaration
         x, y, width, _ = area
         end = c.put(x, y, f" {report.verdict.word.upper()} ", VERDICT.get(report.verdict.word, "calm"))
         used = max(1, c.block(end + 1, y, width - (end + 1 - x), 5, report.verdict.sentence, "strong"))
-        if standing.trial.ended is not None:
-            c.put(x, y + used, f"Ended {words.hour(standing.trial.ended, v.at)}: {standing.trial.why}.", "warn", width)
+        if status.trial.ended is not None:
+            c.put(x, y + used, f"Ended {words.hour(status.trial.ended, v.at)}: {status.trial.why}.", "warn", width)
             used += 1
         passed = min(declared.days, max(0.0, (report.at - declared.started) / DAY))
         at = c.put(x, y + used, f"day {passed:.1f} of {declared.days:g} ", "text")
@@ -212,7 +212,7 @@ class AbTest(FetchingPage):
         assert reading is not None
         if reading.value is None:
             return f"{_capital(metric.label)}: unknown, no data"
-        plans = self.standing.trial.declaration.metrics if self.standing is not None else ()
+        plans = self.trial.trial.declaration.metrics if self.trial is not None else ()
         plan = next(plan for plan in plans if plan.name == metric.name)
         people = "" if plan.decides else "; for people to judge"
         if plan.max_ratio is not None:
@@ -221,10 +221,10 @@ class AbTest(FetchingPage):
         value, bound, limit = (number(amount, metric.unit) for amount in (reading.value, reading.bound, reading.limit))
         return f"{_capital(metric.label)}: {loss}{value}, at most {bound}, limit {limit}{people}"
 
-    def _details(self, c: Canvas, area: Area, standing: TrialStatus) -> Area:
+    def _details(self, c: Canvas, area: Area, status: TrialStatus) -> Area:
         if area.height < 5:
             return area
-        lines = _judged_how(standing)
+        lines = _judged_how(status)
         wanted = sum(min(3, len(wrapped(line, area.width - 4))) for line in lines) + 2
         inner = blocks.panel(c, Area(area.x, area.y, area.width, min(area.height, wanted)), "how it is judged")
         used = 0
@@ -286,8 +286,8 @@ def _word(metric: MetricReport) -> str:
     return WORD[metric.signal]
 
 
-def _judged_how(standing: TrialStatus) -> Sequence[str]:
-    report, declared = standing.report, standing.trial.declaration
+def _judged_how(status: TrialStatus) -> Sequence[str]:
+    report, declared = status.report, status.trial.declaration
     lines = []
     primary = next(metric for metric in report.metrics if metric.role == "primary")
     if primary.needed is not None and not report.lock.open:
@@ -301,7 +301,7 @@ def _judged_how(standing: TrialStatus) -> Sequence[str]:
             letter = "" if metric.fixed.plan_p is None else f", the plan's own test {_p(metric.fixed.plan_p)}"
             tested = f"{metric.fixed.test} {_p(metric.fixed.judged_p)}{letter}"
             lines.append(f"{_capital(metric.label)}: {tested}. {metric.fixed.warning}".rstrip())
-    for arm, given in standing.people.items():
+    for arm, given in status.people.items():
         lines.append(
             f"{'LLM' if arm == 'treatment' else 'Control'}: {words.count(given.clicked)} clicks of "
             f"{words.count(given.shown)} impressions, {words.count(given.liked)} of {words.count(given.rated)} "

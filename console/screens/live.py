@@ -213,8 +213,12 @@ class Live(Painting):
             if t.fired:
                 sign, style = "▼", "bad"
             c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
-            moot = words.moot(v, t)
-            timer = f"{words.MOOT if moot else words.acts(t, brief=True)}  " if live and (moot or t.for_s) else ""
+            nothing_to_lower = words.nothing_to_lower(v, t)
+            timer = (
+                f"{words.AT_ZERO if nothing_to_lower else words.acts(t, brief=True)}  "
+                if live and (nothing_to_lower or t.for_s)
+                else ""
+            )
             text = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
             for cut in (": ", " ("):  # the rest is secondary, and useless if cut
                 text = text if cell_len(text) <= width - 19 or live else text.split(cut)[0]

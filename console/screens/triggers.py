@@ -82,7 +82,7 @@ class Triggers(Ordered):
         )
         if chosen := self._chosen(triggers):
             sign_style = words.VERDICT.get(chosen.verdict, ("", "dim"))[1]
-            facts = self._facts(chosen, words.moot(v, chosen))
+            facts = self._facts(chosen, words.nothing_to_lower(v, chosen))
             blocks.facts(c, blocks.panel(c, detail, chosen.id, chosen.verdict, sign_style), facts)
             if (metric := self._metric(chosen)) in drawn:
                 self.curve(c, v, metric, curve)
@@ -122,7 +122,7 @@ class Triggers(Ordered):
             inner,
             self.rows,
             len(triggers),
-            lambda index, y: _line(c, inner, y, triggers[index], words.moot(v, triggers[index])),
+            lambda index, y: _line(c, inner, y, triggers[index], words.nothing_to_lower(v, triggers[index])),
         )
 
     def _chosen(self, triggers: Sequence[TriggerView]) -> TriggerView | None:
@@ -151,7 +151,7 @@ class Triggers(Ordered):
         limit = f" against {words.figure(metric, t.threshold)}" if t.threshold is not None else ""
         return f"{words.figure(metric, t.value)}{limit}, n {t.n}" + (f", rule {t.rule}" if t.rule else "")
 
-    def _facts(self, t: TriggerView, moot: bool) -> list[tuple[str, str, str]]:
+    def _facts(self, t: TriggerView, nothing_to_lower: bool) -> list[tuple[str, str, str]]:
         metric = self._metric(t)
         of = f", {t.k} of them" if t.k is not None else ""
         rows = [
@@ -162,7 +162,11 @@ class Triggers(Ordered):
             ("threshold", words.figure(metric, t.threshold) if t.threshold is not None else "", "text"),
             ("based on", f"n {t.n}{of}", "text"),
             ("rule", t.rule, "text"),
-            ("clock", (words.MOOT if moot else words.acts(t)) if t.verdict in ("breach", "muted") else "", "bad+"),
+            (
+                "clock",
+                (words.AT_ZERO if nothing_to_lower else words.acts(t)) if t.verdict in ("breach", "muted") else "",
+                "bad+",
+            ),
             ("held", f"{clock(t.held_s)} of {clock(t.for_s)}" if t.for_s and t.held_s else "", "text"),
             ("resets when", t.resets_when, "text"),
             ("people act", f"within {format_duration(t.timeline_s)}" if t.timeline_s else "", "text"),
@@ -182,15 +186,15 @@ class Triggers(Ordered):
             self.repaint()
 
 
-def _line(c: Canvas, area: Area, y: int, t: TriggerView, moot: bool) -> None:
-    """Mark, name, action, its timer as a bar and a clock while it runs, the sentence. `moot`: nothing to lower."""
+def _line(c: Canvas, area: Area, y: int, t: TriggerView, nothing_to_lower: bool) -> None:
+    """Mark, name, action, its timer as a bar and a clock while it runs, the sentence."""
     sign, style = ("▼", "bad") if t.fired else words.VERDICT.get(t.verdict, ("·", "dim"))
     live = t.verdict == "breach"
     c.spans(area.x, y, [(f"{sign} ", style), (t.id, "strong" if live or t.fired else "text")], 18)
     c.put(area.x + 18, y, f"→ {words.ACTION.get(t.action, t.action)}", "text" if live else "dim", 17)
     x = area.x + 36
-    if live and moot:
-        x = c.put(x, y, f"{words.MOOT}  ", "dim")
+    if live and nothing_to_lower:
+        x = c.put(x, y, f"{words.AT_ZERO}  ", "dim")
     elif live and t.for_s:
         cells = 8 if area.width < 100 else 12
         blocks.meter(c, x, y, cells, words.passed(t), "bad")

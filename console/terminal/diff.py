@@ -48,7 +48,7 @@ _UNKNOWN: Cell = ("\0", PLAIN)
 
 
 class CellStyles(Protocol):
-    """What rows of names look like; see `console.terminal.looks`."""
+    """What rows of names look like; see `console.terminal.palette_styles`."""
 
     def row(self, chars: list[str], styles: list[str]) -> tuple[list[Cell], bool]: ...
 
@@ -104,22 +104,22 @@ class Frame:
             out.insert(0, _BEGIN)
         return "".join(out)
 
-    def draw(self, rows: Rows, looks: CellStyles, rest: tuple[int, int], atomic: bool) -> str:
+    def draw(self, rows: Rows, styles: CellStyles, rest: tuple[int, int], atomic: bool) -> str:
         """What to send so that the terminal shows these rows, with the cursor at `rest`: as `diff` for what Textual
         writes, but from cells to cells, and without a look at rows that are as at the last time. `atomic`: the terminal
         shows a frame at once. `rows` must not change afterwards."""
         out: list[str] = []
-        before = self._drawn[0] if self._drawn is not None and self._drawn[1] is looks else []
+        before = self._drawn[0] if self._drawn is not None and self._drawn[1] is styles else []
         if len(before) != len(rows):
             before = []
         for y, row in enumerate(rows):
             if before and before[y] == row:
                 continue
-            cells, uneven = looks.row(*row)
+            cells, uneven = styles.row(*row)
             if uneven:
                 self._uneven.add(y)
             self._write(0, y, cells, out)
-        self._drawn = rows, looks
+        self._drawn = rows, styles
         if not out:
             return ""
         if self._at != rest:
@@ -287,7 +287,7 @@ def _blank(style: Style) -> Style:
     return style if style.attributes & {"4", "5", "7", "9", "21", "53"} else Style(frozenset(), "", style.back)
 
 
-def look_of(written: str) -> Style:
+def style_of(written: str) -> Style:
     """The style of the first text in Textual's output."""
     return next((run.cells[0][1] for run in _parts(written) if isinstance(run, _Run)), PLAIN)
 

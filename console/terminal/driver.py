@@ -92,11 +92,11 @@ class PatientDriver(LinuxDriver):
             if not (self._left and data in ANSWERS):
                 self._send(lambda: self._frame.diff(data))
 
-    def draw(self, rows: Rows, looks: CellStyles, rest: tuple[int, int], atomic: bool) -> None:
+    def draw(self, rows: Rows, styles: CellStyles, rest: tuple[int, int], atomic: bool) -> None:
         """Show these rows on the whole screen, past Textual's compositor; see `Frame.draw`."""
         with self._turn:
             if not self._left:
-                self._send(lambda: self._frame.draw(rows, looks, rest, atomic))
+                self._send(lambda: self._frame.draw(rows, styles, rest, atomic))
 
     def _send(self, made: Callable[[], str]) -> None:
         if len(self._waiting) > MOST_WAITING:

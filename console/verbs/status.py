@@ -297,10 +297,10 @@ def news(before: dict[str, StatusLine], now: list[StatusLine]) -> Iterator[Statu
 
 
 class Watcher:
-    """Turns successive looks into lines for `tell(line, at)`; `at` is epoch seconds of this machine."""
+    """Turns successive looks into lines for `emit(line, at)`; `at` is epoch seconds of this machine."""
 
-    def __init__(self, tell: Callable[[StatusLine, float], None]) -> None:
-        self._tell = tell
+    def __init__(self, emit: Callable[[StatusLine, float], None]) -> None:
+        self._emit = emit
         self._before: dict[str, StatusLine] = {}
         self._rev = -1
         self._event = 0.0
@@ -317,12 +317,12 @@ class Watcher:
         if record is not None and record.view is not None:
             new_lines += self._log(record.view)
         for line in new_lines:
-            self._tell(line, now)
+            self._emit(line, now)
         if new_lines:
             self._spoke_at = now
         elif now - self._spoke_at > QUIET_S:
             self._spoke_at = now
-            self._tell(StatusLine("quiet", "", "Nothing new; still watching."), now)
+            self._emit(StatusLine("quiet", "", "Nothing new; still watching."), now)
         self._before = {line.topic: line for line in current}
 
     def _log(self, view: View) -> list[StatusLine]:
@@ -338,7 +338,7 @@ class Watcher:
 def _watch(context: CliContext, as_json: bool) -> None:
     import json
 
-    def tell(line: StatusLine, now: float) -> None:
+    def emit(line: StatusLine, now: float) -> None:
         if as_json:
             click.echo(
                 json.dumps(
@@ -348,7 +348,7 @@ def _watch(context: CliContext, as_json: bool) -> None:
         else:
             click.echo(f"{iso(now)} {line.sentence}")
 
-    watcher = Watcher(tell)
+    watcher = Watcher(emit)
     try:
         while True:
             record, alive, trouble = look(context)

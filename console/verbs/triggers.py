@@ -49,19 +49,19 @@ def list_(context: CliContext, as_json: bool) -> None:
     fired = any(t.fired for t in view.triggers)
     lines = [old] if old else []
     for trigger in view.triggers:
-        lines += _listed(trigger, fired, words.moot(view, trigger))
+        lines += _listed(trigger, fired, words.nothing_to_lower(view, trigger))
     if view.attribution:
         lines.append(f"\nAttribution: {view.attribution}")
     say({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines), as_json)
 
 
-def _listed(t: TriggerView, another_fired: bool = False, moot: bool = False) -> list[str]:
+def _listed(t: TriggerView, another_fired: bool = False, nothing_to_lower: bool = False) -> list[str]:
     if t.verdict == "locked" and t.fired:
         return [f"* {t.id:<16} -> {t.action:<15} FIRED; {t.sentence}"]
     seen = "locked, see the one marked *" if t.verdict == "locked" and another_fired else t.sentence
     lines = [f"{MARK.get(t.verdict, ' ')} {t.id:<16} -> {t.action:<15} {seen}"]
     if t.verdict in ("breach", "muted"):
-        when = _when(t, moot)
+        when = _when(t, nothing_to_lower)
         muted = "muted by a critical one, " if t.verdict == "muted" else ""
         lines.append(
             f"{'':<20}{muted}{when}, rule {t.rule}{f' ({t.acts_by})' if t.acts_by else ''}"
@@ -70,10 +70,10 @@ def _listed(t: TriggerView, another_fired: bool = False, moot: bool = False) -> 
     return lines
 
 
-def _when(t: TriggerView, moot: bool) -> str:
+def _when(t: TriggerView, nothing_to_lower: bool) -> str:
     from engine.plan.durations import clock
 
-    if moot:
+    if nothing_to_lower:
         return "at 0 % already, nothing to lower"
     if t.fires_in_s is None:
         return "not yet sure"

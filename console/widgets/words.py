@@ -14,7 +14,7 @@ from engine.view.model import GateView, Gauge, Health, ServerView, TriggerView, 
 __all__ = ["ago", "clock", "format_duration", "hour", "moment", "percent"]
 
 NO_DATA = "no data"
-MOOT = "at 0 % already"  # of a trigger that would lower the percentage
+AT_ZERO = "at 0 % already"  # of a trigger that would lower the percentage
 
 # mark, word, style: three ways to show the same state
 HEALTH: dict[Health, tuple[str, str, str]] = {
@@ -152,7 +152,7 @@ def sentence(view: View) -> str:
 
 def worst(view: View) -> TriggerView | None:
     """The trigger that acts first, or the one closest to acting."""
-    running = [t for t in view.triggers if t.verdict == "breach" and not moot(view, t)]
+    running = [t for t in view.triggers if t.verdict == "breach" and not nothing_to_lower(view, t)]
     if not running:
         return None
     return min(
@@ -160,7 +160,7 @@ def worst(view: View) -> TriggerView | None:
     )
 
 
-def moot(view: View, t: TriggerView) -> bool:
+def nothing_to_lower(view: View, t: TriggerView) -> bool:
     """Whether it would lower the percentage, which is 0 already."""
     return not view.percent_bp and t.action in LOWERING
 

@@ -9,15 +9,15 @@ from starlette.routing import Route
 
 from engine.gateway.service import Gateway
 from engine.server.answers import answer
-from engine.server.connections import Room
+from engine.server.connections import ConnectionBudget
 from engine.server.document_api import DocumentApi
 from engine.server.guard import Guard
 from engine.server.wire import Health
 
 
 class GatewayApi(DocumentApi):
-    def __init__(self, gateway: Gateway, room: Room, guard: Guard) -> None:
-        super().__init__(gateway, room, guard)
+    def __init__(self, gateway: Gateway, budget: ConnectionBudget, guard: Guard) -> None:
+        super().__init__(gateway, budget, guard)
         self._gateway = gateway
 
     def routes(self) -> list[Route]:

@@ -21,7 +21,7 @@ from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
 from engine.server import log_folding, process_log
-from engine.server.connections import Connection, rooms
+from engine.server.connections import Connection, connection_budgets
 from engine.server.guard import LOOPBACK, Guard
 from engine.server.listeners import Listeners
 from engine.service import sd_notify
@@ -85,20 +85,20 @@ async def _serve(plan: Plan, engine: str, token: str, tcp: socket.socket, alone:
     key = secret(os.environ, plan.llm.api_key_env) or ""
     gateway = Gateway(name, plan, lambda: EngineConnection(engine, token), key, alone)
     host, port, *_ = tcp.getsockname()
-    room, _ = rooms()
+    budget, _ = connection_budgets()
     guard = Guard(host, token)
     listeners = Listeners()
     running = asyncio.create_task(gateway.run())
-    listeners.serve(GatewayApi(gateway, room, guard).application(), tcp, partial(Connection, room=room))
+    listeners.serve(GatewayApi(gateway, budget, guard).application(), tcp, partial(Connection, budget=budget))
     log.info("gateway up: http://%s for the engine %s", f"[{host}]:{port}" if ":" in host else f"{host}:{port}", engine)
-    sd_notify.tell(sd_notify.READY, "STATUS=gateway up")
+    sd_notify.notify(sd_notify.READY, "STATUS=gateway up")
     garbage.keep_loaded()
     counting = asyncio.create_task(_count_folded())
     waits = [asyncio.create_task(ending.wait()), asyncio.create_task(gateway.ended.wait())]
     await asyncio.wait([*waits, running, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
-    sd_notify.tell(sd_notify.ENDING)
+    sd_notify.notify(sd_notify.ENDING)
     gateway.stopping = True
-    await listeners.drain(gateway.cancel_calls, room)
+    await listeners.drain(gateway.cancel_calls, budget)
     await gateway.stop()
     for task in (*waits, counting, running):
         task.cancel()

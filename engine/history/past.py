@@ -56,7 +56,7 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
     window_s = end - start
     bucket = series.between(conn, start, end, since_epoch=state.epoch)
     wanted = headlines.targets(plan, state)
-    gauges = headlines.gauges(bucket, wanted, window_s, headlines.lately(state, at))
+    gauges = headlines.gauges(bucket, wanted, window_s, headlines.since_change(state, at))
     shadow = headlines.shadow_gauges(bucket, wanted, window_s) if bucket.shadow_n else ()
     rules = recorded(conn, plan, log.locked_by(conn, state), at)
     reminders = due(conn, stage, state, at)

@@ -13,7 +13,7 @@ from engine.view.model import ServerView
 
 WINDOW_S = headlines.WINDOW_S
 MOST_CALLS = 4000  # of the window, newest first: the evidence for each server's state
-PROBED_S = 86400.0  # an older probe says nothing
+PROBED_S = 86400.0  # an older probe is not evidence
 
 
 def servers_at(conn: sqlite3.Connection, plan: Plan, at: float, named: Sequence[str] = ()) -> tuple[ServerView, ...]:

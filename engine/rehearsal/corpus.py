@@ -75,11 +75,11 @@ def stream(seed: int = 7, repeats: float = REPEATS) -> Iterator[SampleDocument]:
     """An endless stream: `documents`, then edited versions of them ("#2", "#3", ...); a share `repeats` repeats a
     recent one."""
     chance = random.Random(seed + 1)
-    lately: deque[SampleDocument] = deque(maxlen=LATELY)
+    since_change: deque[SampleDocument] = deque(maxlen=LATELY)
     for document in _versions(seed, chance):
-        while lately and chance.random() < repeats:
-            yield chance.choice(lately)
-        lately.append(document)
+        while since_change and chance.random() < repeats:
+            yield chance.choice(since_change)
+        since_change.append(document)
         yield document
 
 

@@ -35,7 +35,7 @@ REQUESTS: Mapping[str, Handler] = {
     "resume": decisions.resume,
     "undo_rollback": decisions.undo_rollback,
     "ceiling": decisions.ceiling,
-    "would": decisions.would,
+    "would": decisions.preview_promotion,
     "adopt_plan": decisions.adopt_plan,
     "rollback_reason": decisions.rollback_reason,
     "proof": decisions.proof,

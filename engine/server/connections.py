@@ -44,8 +44,8 @@ SO_PEERGROUPS = 59
 Phase = Literal["request", "body", "answer", "idle"]
 
 
-class Room:
-    """What one listener may hold. Not for use from several event loops."""
+class ConnectionBudget:
+    """The connections, and bytes of large bodies, that one listener may hold. Not for several event loops."""
 
     def __init__(self, connections: int, body_bytes: int) -> None:
         self.connections = connections
@@ -101,14 +101,14 @@ class Connection(H11Protocol):
     def __init__(
         self,
         *given: Any,
-        room: Room,
+        budget: ConnectionBudget,
         admits: Callable[[Any], str] = lambda transport: "",
         renewals: Renewals | None = None,
         **more: Any,
     ) -> None:
         super().__init__(*given, **more)
         self.conn = _Parser(h11.SERVER)
-        self.room = room
+        self.budget = budget
         self._admits = admits
         self._renewals = renewals
         self._begun = b""  # of a renewal: its head arrived without its body
@@ -125,13 +125,13 @@ class Connection(H11Protocol):
             self.client = (f"uid:{uid}", pid)
         if why := self._admits(transport):
             self._refuse(403, "peer", why)
-        elif not self.room.enter(self):
+        elif not self.budget.enter(self):
             self._refuse(503, "busy", "Every connection is in use. Try again in a moment.")
         else:
             self._wait_for("request")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.room.leave(self)
+        self.budget.leave(self)
         for timer in (self._deadline, self._untaken):
             if timer is not None:
                 timer.cancel()
@@ -303,7 +303,7 @@ def outsider(folder: Path, sock: socket.socket) -> str:
     return f"uid {uid} has no access to the store in {folder}: run this as its owner, or as a member of [store] group."
 
 
-def rooms() -> tuple[Room, Room]:
+def connection_budgets() -> tuple[ConnectionBudget, ConnectionBudget]:
     """What TCP and the unix socket may hold, given the number of descriptors this process may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
@@ -313,4 +313,4 @@ def rooms() -> tuple[Room, Room]:
     files = MOST_FILES if soft == resource.RLIM_INFINITY else soft
     unix = max(32, min(256, files // 8))
     tcp = max(32, min(1024, files - SPARE_FILES - unix - 64))
-    return Room(tcp, TCP_BYTES), Room(unix, UNIX_BYTES)
+    return ConnectionBudget(tcp, TCP_BYTES), ConnectionBudget(unix, UNIX_BYTES)

@@ -18,7 +18,7 @@ from engine.decoding import json_decoder
 from engine.routing.pipeline import Busy, Refused
 from engine.server.answers import CLOSE, answer, refuse
 from engine.server.batch import Batch, Extractor, refusal_of
-from engine.server.connections import BODY_S, SMALL_BODY, Room
+from engine.server.connections import BODY_S, SMALL_BODY, ConnectionBudget
 from engine.server.guard import PAGE, Guard
 from engine.server.replays import KEY_LIMIT, Kept, Replays
 from engine.server.request_names import NamedRequests
@@ -44,9 +44,11 @@ class DocumentApi:
     """The routes of one listener. With a `guard` (TCP), it filters every request. With `kept`, an Idempotency-Key of a
     document holds beyond this process."""
 
-    def __init__(self, extractor: Extractor, room: Room, guard: Guard | None = None, kept: Kept | None = None) -> None:
+    def __init__(
+        self, extractor: Extractor, budget: ConnectionBudget, guard: Guard | None = None, kept: Kept | None = None
+    ) -> None:
         self.extractor = extractor
-        self.room = room
+        self.budget = budget
         self.guard = guard
         self.replays = Replays()
         self.kept = kept
@@ -84,7 +86,7 @@ class DocumentApi:
         async def read_first(request: Request) -> Response:
             if (coded := _coded(request)) is not None:
                 return coded
-            body = Body(self.room)
+            body = Body(self.budget)
             try:
                 late = await body.read(request)
                 return await handler(request, body.whole()) if late is None else late
@@ -186,10 +188,10 @@ def _is_small(request: Request) -> bool:
 
 
 class Body:
-    """The body of one request as it arrives. A large one counts in the listener's room until `free`."""
+    """The body of one request as it arrives. A large one counts in the listener's budget until `free`."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, budget: ConnectionBudget) -> None:
+        self._budget = budget
         self._body = bytearray()
         self._held = 0
 
@@ -204,7 +206,7 @@ class Body:
                     if len(self._body) > BODY_LIMIT:
                         return refuse(413, "size", TOO_LARGE, CLOSE)
                     more = len(self._body) - SMALL_BODY - self._held
-                    if more > 0 and not self._room.take(more):
+                    if more > 0 and not self._budget.take(more):
                         why = "Too many large documents are being sent. Try again in a moment."
                         return refuse(503, "busy", why, CLOSE, retry_after_s=5.0)
                     self._held += max(0, more)
@@ -218,5 +220,5 @@ class Body:
         return whole
 
     def free(self) -> None:
-        self._room.give(self._held)
+        self._budget.give(self._held)
         self._held = 0

@@ -24,7 +24,7 @@ from engine.plan.durations import iso, parse_when
 from engine.rollout.state import Actor
 from engine.server import commands
 from engine.server.answers import answer, of_reply, refuse
-from engine.server.connections import Room
+from engine.server.connections import ConnectionBudget
 from engine.server.document_api import DocumentApi
 from engine.server.guard import Guard
 from engine.server.kept_answers import KeptAnswers
@@ -62,8 +62,8 @@ class InvalidRequest(ValueError):
 class Api(DocumentApi):
     """Every route of one listener. Without a `guard` (the unix socket), `POST /v1/control/{kind}` is added."""
 
-    def __init__(self, engine: Engine, room: Room, guard: Guard | None = None) -> None:
-        super().__init__(engine, room, guard, KeptAnswers(engine))
+    def __init__(self, engine: Engine, budget: ConnectionBudget, guard: Guard | None = None) -> None:
+        super().__init__(engine, budget, guard, KeptAnswers(engine))
         self.engine = engine
         self.workers = Workers(engine)
 
@@ -227,9 +227,9 @@ class Api(DocumentApi):
         return of_reply(await commands.carry_out(self.engine, kind, fields, actor_of(request)))
 
 
-def application(engine: Engine, room: Room, guard: Guard | None = None) -> ASGIApp:
+def application(engine: Engine, budget: ConnectionBudget, guard: Guard | None = None) -> ASGIApp:
     """The HTTP application of one listener; see `Api`."""
-    return Api(engine, room, guard).application()
+    return Api(engine, budget, guard).application()
 
 
 def stored_document(d: Document, with_text: bool) -> StoredDocument:

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from engine.server.connections import ACCEPTED_AT_ONCE, IDLE_S, WAITING, Room
+from engine.server.connections import ACCEPTED_AT_ONCE, IDLE_S, WAITING, ConnectionBudget
 
 DRAIN_S = 9.0  # systemd gives up after 10 to 15 s, and the store needs its last commit
 CUT_S = 1.0  # seconds, at the end of a stop, until clients that take no answer are disconnected
@@ -56,7 +56,7 @@ class Listeners:
         server = _Uvicorn(config)
         self.running[asyncio.create_task(server.serve(sockets=[sock]))] = server
 
-    async def drain(self, cancel_calls: Callable[[], object], *rooms: Room) -> None:
+    async def drain(self, cancel_calls: Callable[[], object], *budgets: ConnectionBudget) -> None:
         """Accept nothing more and finish what is in flight. What still runs after that is cut off, so that no request
         reads a store that is being closed."""
         for server in self.running.values():
@@ -66,6 +66,6 @@ class Listeners:
             cancel_calls()  # their documents are finished by frequency
             _, unfinished = await asyncio.wait(unfinished, timeout=DRAIN_S - DRAIN_CALLS_S - CUT_S)
         if unfinished:
-            for room in rooms:
-                room.cut()
+            for budget in budgets:
+                budget.cut()
             await asyncio.wait(unfinished, timeout=CUT_S)

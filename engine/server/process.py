@@ -278,10 +278,10 @@ async def _stand_by(folder: Folder, ending: asyncio.Event) -> Lock | None:
     """The store's lock as soon as the other engine releases it; None if this one ends first."""
     _load_all()
     log.info("standby: another engine holds %s; waiting to take over", folder.lock)
-    sd_notify.tell(sd_notify.READY, "STATUS=standby: another engine holds the store")
+    sd_notify.notify(sd_notify.READY, "STATUS=standby: another engine holds the store")
     lock = None
     while lock is None and not ending.is_set():
-        sd_notify.tell(sd_notify.ALIVE)
+        sd_notify.notify(sd_notify.ALIVE)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ending.wait(), STANDBY_POLL_S)
         lock = folder.try_lock()
@@ -303,7 +303,7 @@ def _load_all() -> None:
 
 async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:
     """Serve both addresses until asked to stop, then finish what is in flight, within `DRAIN_S`."""
-    from engine.server.connections import Connection, outsider, rooms
+    from engine.server.connections import Connection, connection_budgets, outsider
     from engine.server.http import application
     from engine.server.listeners import Listeners
     from engine.server.renewals import Renewals
@@ -312,27 +312,27 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     def admits(transport: Any) -> str:
         return outsider(folder.path, transport.get_extra_info("socket"))
 
-    tcp_room, unix_room = rooms()
-    private = application(engine, unix_room)
+    tcp_budget, unix_budget = connection_budgets()
+    private = application(engine, unix_budget)
     renews = partial(renewed, engine)
-    unix = partial(Connection, room=unix_room, admits=admits, renewals=Renewals(renews, None))
+    unix = partial(Connection, budget=unix_budget, admits=admits, renewals=Renewals(renews, None))
     http = plan.http
     guard = Guard(http.host, secret(os.environ, http.token_env), http.metrics == "open", http.page == "open")
     listeners = Listeners()
     listen = partial(listeners.serve, private, protocol=unix)
     listen(folder.listen())
-    public = partial(Connection, room=tcp_room, renewals=Renewals(renews, guard))
-    listeners.serve(application(engine, tcp_room, guard), tcp, public)
+    public = partial(Connection, budget=tcp_budget, renewals=Renewals(renews, guard))
+    listeners.serve(application(engine, tcp_budget, guard), tcp, public)
     log.info("engine up: %s and %s", folder.socket, engine.address)
-    sd_notify.tell(sd_notify.READY, f"STATUS=engine up at {engine.address}")
+    sd_notify.notify(sd_notify.READY, f"STATUS=engine up at {engine.address}")
     looking = asyncio.create_task(_listen_again(engine, folder, listen))
     waiting = asyncio.create_task(ending.wait())
     await asyncio.wait([waiting, looking, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
-    sd_notify.tell(sd_notify.ENDING)
+    sd_notify.notify(sd_notify.ENDING)
     waiting.cancel()
     looking.cancel()
     engine.ends()
-    await listeners.drain(lambda: engine.pipeline.cancel_calls("ended with the engine"), tcp_room, unix_room)
+    await listeners.drain(lambda: engine.pipeline.cancel_calls("ended with the engine"), tcp_budget, unix_budget)
     folder.stop_listening()
 
 

@@ -108,7 +108,7 @@ class ControlLoop:
         if self._is_replaced():
             engine.switch.evaluated()
             engine.view = snapshot.view_or_last(engine)  # for requests only; nothing is written
-            sd_notify.tell(sd_notify.ALIVE)
+            sd_notify.notify(sd_notify.ALIVE)
             return
         if engine.folder.has_intents():
             await rollback.apply_intents(engine)
@@ -124,7 +124,7 @@ class ControlLoop:
         if lapsed_s:
             await self._report_lapse(lapsed_s)
         engine.switch.evaluated()
-        sd_notify.tell(sd_notify.ALIVE)
+        sd_notify.notify(sd_notify.ALIVE)
         self._trials.tick()
         self._publish()
         self._remembering.keep()

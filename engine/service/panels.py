@@ -159,8 +159,8 @@ def judged(engine: Engine) -> dict[str, str]:
 def process(engine: Engine) -> EngineView:
     """The engine's process: since when it runs, what troubles it, what it has in flight."""
     real, lag = engine.clock.real(), engine.monitor.lag
-    standing = (engine.writer.problem, outgrown_log(engine.folder), engine.applier.problem, lag.sentence(real))
-    problems = [problem for problem in standing if problem]
+    ongoing = (engine.writer.problem, outgrown_log(engine.folder), engine.applier.problem, lag.sentence(real))
+    problems = [problem for problem in ongoing if problem]
     notices = []
     if not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
         problems += [sentence for sentence in (engine.dispatcher.trouble,) if sentence]

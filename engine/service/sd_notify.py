@@ -12,7 +12,7 @@ import socket
 READY, ALIVE, ENDING = "READY=1", "WATCHDOG=1", "STOPPING=1"
 
 
-def tell(*states: str) -> None:
+def notify(*states: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -34,7 +34,7 @@ def view(engine: Engine) -> View:
     now, permit = engine.clock.now(), engine.switch.read()
     bucket = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
     targets = headlines.targets(plan, state)
-    gauges = headlines.gauges(bucket, targets, WINDOW_S, headlines.lately(state, now))
+    gauges = headlines.gauges(bucket, targets, WINDOW_S, headlines.since_change(state, now))
     shadow = headlines.shadow_gauges(bucket, targets, WINDOW_S) if panels.shadows(engine) or bucket.shadow_n else ()
     triggers, gate = panels.triggers(engine), panels.gate(engine)
     proof, running = panels.proof(engine), panels.process(engine)

@@ -158,7 +158,7 @@ class Folder:
         ownership.give(descriptor, self.path)
         return descriptor
 
-    # -- the keyed switch ------------------------------------------------------------------------------------------
+    # -- the armed file ----------------------------------------------------------------------------------------------
 
     def is_armed(self) -> bool:
         """Whether the armed file exists: one stat (2 us). Without it no LLM call is made."""

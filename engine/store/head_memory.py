@@ -144,9 +144,9 @@ class HeadMemory:
             return getattr(error, "strerror", None) or str(error)
         self.known = remembered
         with contextlib.suppress(OSError):
-            if state_folder.shows(self._store):
-                shown = state_folder.shown_by(self._store, "heads", os.geteuid())
-                state_folder.show(shown, msgspec.json.encode(replace(remembered, store="")))
+            if state_folder.has_other_users(self._store):
+                shown = state_folder.published_path(self._store, "heads", os.geteuid())
+                state_folder.publish(shown, msgspec.json.encode(replace(remembered, store="")))
         return ""
 
     @property

@@ -101,8 +101,8 @@ def commit(
     """
     begin(conn, token)
     try:
-        before, untrue = _before(conn, trust)
-        decision = _to_record(before, untrue, find(conn, request_id), decide, request)
+        before, mismatch = _before(conn, trust)
+        decision = _to_record(before, mismatch, find(conn, request_id), decide, request)
         if isinstance(decision, Outcome):
             conn.execute("ROLLBACK")
             return decision
@@ -128,7 +128,7 @@ def commit(
 
 def _to_record(
     before: State,
-    untrue: str,
+    mismatch: str,
     known: Decision | None,
     decide: Callable[[State], Decision | Refusal | None],
     request: str,
@@ -144,7 +144,7 @@ def _to_record(
         decision = replace(decision, request_id=uuid.uuid4().hex)
     if not isinstance(decision, Decision):
         return Outcome(before, before, None, decision)
-    if refusal := unlawful(before, decision) or _unfounded(before, decision, untrue):
+    if refusal := unlawful(before, decision) or _unfounded(before, decision, mismatch):
         return Outcome(before, before, None, refusal)
     return replace(decision, request=request)
 
@@ -169,8 +169,8 @@ def _used(known: Decision) -> Refusal:
 def _before(conn: sqlite3.Connection, trust: Trust | None) -> tuple[State, str]:
     """The state that the log leads to, and how the control row differs from it ("" when it does not)."""
     if trust is not None:
-        untrue = trust.broken or trust.differs or trust.untrue(conn)
-        return (trust.head.state, "") if not untrue else (_continued(conn, trust.head.state), untrue)
+        mismatch = trust.broken or trust.differs or trust.mismatch(conn)
+        return (trust.head.state, "") if not mismatch else (_continued(conn, trust.head.state), mismatch)
     row = conn.execute("SELECT rev, epoch, percent_bp FROM control WHERE id = 1").fetchone() or (0, 0, 0)
     state = stored_state(conn) or State()
     last = conn.execute("SELECT rev, epoch, percent_to FROM decision ORDER BY rev DESC LIMIT 1").fetchone() or (0, 0, 0)
@@ -191,12 +191,12 @@ def _continued(conn: sqlite3.Connection, fallback: State) -> State:
     return replace(state, rev=rev, epoch=min(max(epoch, state.epoch), MOST_EPOCHS))
 
 
-def _unfounded(before: State, decision: Decision, untrue: str) -> Refusal | None:
+def _unfounded(before: State, decision: Decision, mismatch: str) -> Refusal | None:
     raises = decision.kind in UP_OR_RESUME or decision.percent_bp > before.percent_bp
-    if not untrue or not raises:
+    if not mismatch or not raises:
         return None
     return Refusal(
-        f"Not done: {untrue}. Nothing can be raised until `rollout log --verify` passes and a rollback has "
+        f"Not done: {mismatch}. Nothing can be raised until `rollout log --verify` passes and a rollback has "
         "been recorded."
     )
 

@@ -38,19 +38,19 @@ def place(path: str, what: str, machine: str) -> Path:
     return home / "rollout" / what / f"{name}.json"
 
 
-def shown_by(store: Path, what: str, uid: int) -> Path:
+def published_path(store: Path, what: str, uid: int) -> Path:
     """The file by which this user's engine shows another user's what it knows of a store that both may run."""
     own = places(store, what)[0]
     return SHARED / f"rollout-{uid}" / f"{what}-{own.name}"
 
 
-def shows(store: Path) -> bool:
+def has_other_users(store: Path) -> bool:
     """Whether engines of several users may run on it."""
     status = os.stat(store)
     return bool(status.st_mode & stat.S_IWGRP) or status.st_uid != os.geteuid()
 
 
-def show(path: Path, content: bytes) -> None:
+def publish(path: Path, content: bytes) -> None:
     """Best effort. Nothing is written into a folder that someone else made under this user's name."""
     with contextlib.suppress(OSError):
         with contextlib.suppress(FileExistsError):
@@ -68,7 +68,7 @@ def others(store: Path, what: str) -> Iterator[tuple[int, bytes]]:
         for folder in SHARED.glob("rollout-*"):
             uid = folder.name.removeprefix("rollout-")
             if uid.isascii() and uid.isdigit() and int(uid) != os.geteuid() and _is_of(folder, int(uid)):
-                files_of.append((int(uid), shown_by(store, what, int(uid))))
+                files_of.append((int(uid), published_path(store, what, int(uid))))
         if os.geteuid() == 0 != owner:
             with contextlib.suppress(KeyError):
                 home = Path(pwd.getpwuid(owner).pw_dir) / ".local" / "state" / "rollout"

@@ -66,7 +66,7 @@ class Trust:
         else:
             self._now = (known, None)
 
-    def untrue(self, conn: sqlite3.Connection) -> str:
+    def mismatch(self, conn: sqlite3.Connection) -> str:
         """What is wrong with the row or the last decision, inside a write transaction; "" when both match."""
         head = self.head
         last = conn.execute("SELECT rev, hash FROM decision ORDER BY rev DESC LIMIT 1").fetchone() or (0, head.hash)
@@ -84,12 +84,12 @@ class Trust:
         the last decision."""
         now = self._now
         if now[1] is None and not self.differs:
-            untrue = self.untrue(conn)
+            mismatch = self.mismatch(conn)
             row = conn.execute(QUERY).fetchone()
             if now is self._now and (
                 row is None or row[5] == token
             ):  # no commit landed between the two reads, and no other engine wrote
-                self.differs = untrue
+                self.differs = mismatch
         return self.differs
 
     # -- readers -------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def _answers(stats: ArmStats, name: str) -> Ratio:
     return answers if isinstance(answers, Ratio) else Ratio()
 
 
-def standing(conn: sqlite3.Connection, now: float) -> TrialStatus | None:
+def trial_status(conn: sqlite3.Connection, now: float) -> TrialStatus | None:
     """The status of the running test, else of the last one; None if there was none. Reads two rows of sums, however
     large the store is."""
     trial = ledger.last(conn)
@@ -93,7 +93,7 @@ def standing(conn: sqlite3.Connection, now: float) -> TrialStatus | None:
 def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
     """What `rollout ab-test analyze` writes: the report, and per arm the search quality scores that the plan's script
     reads."""
-    current = standing(conn, now)
+    current = trial_status(conn, now)
     if current is None:
         nothing = {"documents": 0, "search_quality_scores": []}
         verdict = "No A/B test yet. It starts automatically with its stage (stage 4 in the default plan)."

@@ -59,7 +59,7 @@ def read(judged: JudgedRule, critical: bool = False, locked: str = "", idle: boo
     rule, finding = judged.rule, judged.finding
     verdict = _verdict(judged, critical, locked)
     live = verdict in ("breach", "muted")
-    moot = idle and rule.action in LOWERING
+    nothing_to_lower = idle and rule.action in LOWERING
     first = _first(judged)
     name = judged.acted or (first.rule if live else finding.rule)
     return Reading(
@@ -74,7 +74,7 @@ def read(judged: JudgedRule, critical: bool = False, locked: str = "", idle: boo
         name,
         _sentence(judged, verdict, locked, idle),
         composed(finding.resets) if live else "",
-        first.left_s if live and not moot else None,
+        first.left_s if live and not nothing_to_lower else None,
         _headline(judged) if live else "",
         _evidence(judged) if live else "",
         first.name if live else "",

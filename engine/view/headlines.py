@@ -28,13 +28,13 @@ FEWEST = 20  # two successes of two prove nothing, nor do two cache misses
 
 
 def error_gauge(
-    treatment: Bucket, target: float | None, bound: float | None, window_s: float, lately: str = ""
+    treatment: Bucket, target: float | None, bound: float | None, window_s: float, since_change: str = ""
 ) -> Gauge:
     n, k = treatment.attempts, treatment.errors
     rate = k / n if n else None
     ok = None if rate is None or target is None else rate < target
     if rate is None:
-        sentence = f"error rate: no LLM documents {lately or _last(window_s)}"
+        sentence = f"error rate: no LLM documents {since_change or _last(window_s)}"
     else:
         limit = f", bound {rate_percent(bound, 1)}" if bound is not None else ""
         figures = f"{k} of {n} in {format_duration(window_s)}{limit}"
@@ -44,13 +44,13 @@ def error_gauge(
     )
 
 
-def latency_gauge(treatment: Bucket, target: float | None, window_s: float, lately: str = "") -> Gauge:
+def latency_gauge(treatment: Bucket, target: float | None, window_s: float, since_change: str = "") -> Gauge:
     n = treatment.fresh
     mean = treatment.ms_sum / n if n else None
     p95 = treatment.histogram.quantile(0.95) if n else None
     ok = None if mean is None or target is None else mean < target
     if mean is None:
-        sentence = f"latency: no fresh LLM call {lately or _last(window_s)}"
+        sentence = f"latency: no fresh LLM call {since_change or _last(window_s)}"
     else:
         tail = f", p95 {measure('latency_p95', p95)}" if p95 is not None else ""
         figures = f"n {n} in {format_duration(window_s)}"
@@ -58,12 +58,12 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float, late
     return Gauge("latency_mean", mean, n, None, window_s, target, "<", ok, sentence, p95=p95)
 
 
-def cache_gauge(treatment: Bucket, target: float | None, window_s: float, lately: str = "") -> Gauge:
+def cache_gauge(treatment: Bucket, target: float | None, window_s: float, since_change: str = "") -> Gauge:
     n, k = treatment.lookups, treatment.hits
     rate = k / n if n else None
     ok = None if rate is None or target is None or n < FEWEST else rate > target
     if rate is None:
-        sentence = f"cache: no lookups {lately or _last(window_s)}"
+        sentence = f"cache: no lookups {since_change or _last(window_s)}"
     else:
         figures = f"{k} of {n} in {format_duration(window_s)}"
         sentence = f"cache hits {rate_beside(rate, 0, target)} ({figures}){_target(target, '>', percent_unit)}"
@@ -74,19 +74,21 @@ def _last(window_s: float) -> str:
     return f"in the last {format_duration(window_s)}"
 
 
-def lately(state: State, now: float) -> str:
+def since_change(state: State, now: float) -> str:
     """What the figures of now cover, in words, if that is less than the window: they begin with the last change of
     percentage. Else ""."""
     return "since the last change" if 0 <= now - state.changed_at < WINDOW_S else ""
 
 
-def gauges(b: Bucket, wanted: Mapping[str, float], window_s: float, lately: str = "") -> tuple[Gauge, Gauge, Gauge]:
+def gauges(
+    b: Bucket, wanted: Mapping[str, float], window_s: float, since_change: str = ""
+) -> tuple[Gauge, Gauge, Gauge]:
     """Error rate, latency and cache hits next to the stage's targets."""
     bound = bounds.rate_upper(b.errors, b.attempts) if b.attempts else None
     return (
-        error_gauge(b, wanted.get("error_rate"), bound, window_s, lately),
-        latency_gauge(b, wanted.get("latency_mean"), window_s, lately),
-        cache_gauge(b, wanted.get("cache_hit_rate"), window_s, lately),
+        error_gauge(b, wanted.get("error_rate"), bound, window_s, since_change),
+        latency_gauge(b, wanted.get("latency_mean"), window_s, since_change),
+        cache_gauge(b, wanted.get("cache_hit_rate"), window_s, since_change),
     )
 
 
@@ -234,7 +236,7 @@ def _capped(s: Situation) -> Headline | None:
 
 def _healthy(s: Situation) -> Headline:
     if not s.documents:
-        return "watch", f"WATCH: no LLM document {lately(s.state, s.now) or 'in the last 5 minutes'}"
+        return "watch", f"WATCH: no LLM document {since_change(s.state, s.now) or 'in the last 5 minutes'}"
     if s.documents < FEWEST:
         return "ok", f"HEALTHY so far: {counted(s.documents, 'LLM document')} in 5 minutes"
     if any(g.ok is None for g in s.gauges if g.target is not None):

@@ -61,7 +61,7 @@ def errors(rng: np.random.Generator, shape: tuple[int, ...], uplift: float = 0.0
     return (rng.random(shape) < 0.008 * (1.0 + uplift)).astype(float)
 
 
-class Looks:
+class PaletteStyles:
     """Hourly z, Welch's dof and documents of `runs` experiments with `per_hour` documents an arm and hour."""
 
     def __init__(self, draw, rng: np.random.Generator, runs: int, per_hour: int, uplift: float) -> None:
@@ -84,7 +84,7 @@ class Looks:
         self.events = sums[0][0] + sums[1][0]
 
 
-def crossed(looks: Looks, binary: bool) -> dict[str, np.ndarray]:
+def crossed(looks: PaletteStyles, binary: bool) -> dict[str, np.ndarray]:
     """Per rule, which runs ever called a difference."""
     tuned = sequence.rho(ALPHA, float(looks.n[-1]))
     limit = np.array(
@@ -112,7 +112,7 @@ def simulate(draw, runs: int, per_hour: int, uplift: float, seed: int, binary: b
     rng, results = np.random.default_rng(seed), []
     chunk = max(1, 4_000_000 // (HOURS * per_hour))
     for begin in range(0, runs, chunk):
-        results.append(crossed(Looks(draw, rng, min(chunk, runs - begin), per_hour, uplift), binary))
+        results.append(crossed(PaletteStyles(draw, rng, min(chunk, runs - begin), per_hour, uplift), binary))
     return {rule: np.concatenate([part[rule] for part in results]) for rule in results[0]}
 
 

@@ -26,7 +26,7 @@ from engine.rollout.state import State
 from engine.triggers.evidence import Evidence, Probes
 from engine.triggers.rules import find
 from engine.triggers.wording import _figures
-from engine.view.headlines import backlog_words, gauges, lately, server_sentence
+from engine.view.headlines import backlog_words, gauges, server_sentence, since_change
 from engine.view.iso_times import with_iso_times
 from engine.view.model import ConditionView, ServerView, TriggerView
 from tests.console import samples
@@ -154,9 +154,9 @@ def test_a_changed_list_reads_as_in_the_plan() -> None:
 
 def test_figures_that_begin_with_the_last_change_are_labelled() -> None:
     state = State(changed_at=1000.0)
-    assert lately(state, 1060.0) == "since the last change"
-    assert lately(state, 1300.0) == ""
-    recent, later = (gauges(Bucket(), {}, 300.0, lately(state, now)) for now in (1060.0, 1400.0))
+    assert since_change(state, 1060.0) == "since the last change"
+    assert since_change(state, 1300.0) == ""
+    recent, later = (gauges(Bucket(), {}, 300.0, since_change(state, now)) for now in (1060.0, 1400.0))
     assert recent[0].sentence == "error rate: no LLM documents since the last change"
     assert later[0].sentence == "error rate: no LLM documents in the last 5m"
 
@@ -173,7 +173,7 @@ def test_the_trigger_that_fired_is_marked_among_the_locked() -> None:
 def test_a_trigger_with_nothing_to_lower_never_fires_now() -> None:
     one = TriggerView("a", "t", "to_zero", "critical", "breach", None, None, 0, None, 60.0, 60.0, "", "seen", "", 0.0)
     assert _listed(one)[1].strip().startswith("fires now")
-    assert _listed(one, moot=True)[1].strip().startswith("at 0 % already, nothing to lower")
+    assert _listed(one, nothing_to_lower=True)[1].strip().startswith("at 0 % already, nothing to lower")
 
 
 @pytest.mark.parametrize(

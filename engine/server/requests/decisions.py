@@ -89,7 +89,7 @@ def _promoting(engine: Engine, wanted: Promotion) -> Decide:
     return decide
 
 
-async def would(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
+async def preview_promotion(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """What `promote` or `undo_rollback` (field `of`) would do now. A separate request, so that an older engine refuses
     it instead of carrying it out."""
     match fields.get("of"):

@@ -18,7 +18,7 @@ from engine.measures.bucket import Bucket
 from engine.plan.model import Llm, Plan
 from engine.routing.pipeline import Busy, Refused
 from engine.routing.reading import BulkDocument, read_all
-from engine.server.connections import Room
+from engine.server.connections import ConnectionBudget
 from engine.server.http import application
 from engine.store import documents, series
 from engine.text import digest
@@ -168,7 +168,7 @@ async def test_excess_bulk_work_is_refused_with_a_retry_time_and_not_stored(tmp_
         assert b"keyword_extraction_bulk_refused_total 2.0" in place.engine.metrics("text/plain")[0]
         place.engine.pipeline._bulk = 3
         assert b'keyword_extraction_waiting{lane="bulk"} 3.0' in place.engine.metrics("text/plain")[0]
-        transport = httpx.ASGITransport(application(place.engine, Room(8, 1 << 20)))
+        transport = httpx.ASGITransport(application(place.engine, ConnectionBudget(8, 1 << 20)))
         async with httpx.AsyncClient(transport=transport, base_url="http://engine") as api:
             answered = await api.post("/v1/extract", json={"id": "x", "text": text("x"), "bulk": True})
         assert (answered.status_code, answered.headers["retry-after"]) == (429, "5")

@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 
 from engine.server import listeners, log_folding
-from engine.server.connections import HEADERS_S, Room
+from engine.server.connections import HEADERS_S, ConnectionBudget
 from engine.server.process import wait_until_up
 from tests import warm
 from tests.engine.service.rig import QUIET, EngineRig
@@ -185,17 +185,17 @@ class Fake:
         self.aborted = True
 
 
-def test_a_full_room_gives_up_what_waits_longest_and_never_what_is_served() -> None:
-    room = Room(3, 100)
+def test_with_all_places_taken_the_longest_waiting_connection_is_closed_and_never_a_served_one() -> None:
+    budget = ConnectionBudget(3, 100)
     served, old, new = Fake("answer"), Fake("request"), Fake("request")
     for one in (served, old, new):
-        assert room.enter(one)  # type: ignore[arg-type]
-    assert room.enter(Fake("answer"))  # type: ignore[arg-type]
+        assert budget.enter(one)  # type: ignore[arg-type]
+    assert budget.enter(Fake("answer"))  # type: ignore[arg-type]
     assert (served.aborted, old.aborted, new.aborted) == (False, True, False)
-    assert room.enter(Fake("answer"))  # type: ignore[arg-type]
+    assert budget.enter(Fake("answer"))  # type: ignore[arg-type]
     assert new.aborted
-    assert not room.enter(Fake("request"))  # type: ignore[arg-type]
-    assert room.refused == 1
+    assert not budget.enter(Fake("request"))  # type: ignore[arg-type]
+    assert budget.refused == 1
 
 
 def test_a_request_that_does_not_end_is_cut_off_before_the_store_closes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,18 +204,18 @@ def test_a_request_that_does_not_end_is_cut_off_before_the_store_closes(monkeypa
         monkeypatch.setattr(listeners, name, value)
     seen: list[str] = []
 
-    async def serve(room: Room) -> None:
+    async def serve(budget: ConnectionBudget) -> None:
         connection = Fake("answer")
-        room.enter(connection)  # type: ignore[arg-type]
+        budget.enter(connection)  # type: ignore[arg-type]
         while not connection.aborted:  # noqa: ASYNC110
             await asyncio.sleep(0)
         seen.append("connection cut")
 
     async def drained() -> None:
-        room, served = Room(3, 100), listeners.Listeners()
-        task = asyncio.create_task(serve(room))
+        budget, served = ConnectionBudget(3, 100), listeners.Listeners()
+        task = asyncio.create_task(serve(budget))
         served.running[task] = listeners._Uvicorn(uvicorn.Config(str))
-        await served.drain(lambda: seen.append("calls ended"), room)
+        await served.drain(lambda: seen.append("calls ended"), budget)
         assert task.done()
 
     asyncio.run(drained())

@@ -192,9 +192,9 @@ def test_what_another_user_s_engine_remembers_is_theirs_alone(tmp_path: Path, mo
         memory = HeadMemory(store)
         memory.keep(head)
         memory.close()
-        assert state_folder.shown_by(store, "heads", 0).exists() is (mode == 0o770)
+        assert state_folder.published_path(store, "heads", 0).exists() is (mode == 0o770)
     (shared / "rollout-0").rename(shared / "rollout-65534")
-    theirs = state_folder.shown_by(store, "heads", 65534)
+    theirs = state_folder.published_path(store, "heads", 65534)
     assert list(head_memory.memories_of_others(store)) == []  # root's file under another's name
     for path in (theirs, theirs.parent):
         os.chown(path, 65534, 65534)

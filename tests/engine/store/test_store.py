@@ -1,4 +1,4 @@
-"""The store's promises on real files: the log's chain, idempotent commits, fencing, restore, the keyed switch, intents."""
+"""The store's promises on real files: the log's chain, idempotent commits, fencing, restore, the armed file, intents."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ from itertools import groupby
 from console.terminal.diff import Cell, Style, cells_of
 
 
-class Looks:
-    """`look_of` gives the terminal's style for a name, as Textual would write it; `clean` is the output filter."""
+class PaletteStyles:
+    """`style_of` gives the terminal's style for a name, as Textual would write it; `clean` is the output filter."""
 
-    def __init__(self, look_of: Callable[[str], Style], clean: Callable[[str], str]) -> None:
-        self._look_of = look_of
+    def __init__(self, style_of: Callable[[str], Style], clean: Callable[[str], str]) -> None:
+        self._style_of = style_of
         self._clean = clean
         self._known: dict[str, Style] = {}
 
@@ -21,10 +21,10 @@ class Looks:
         cells, uneven, x = list[Cell](), False, 0
         for name, run in groupby(styles):
             end = x + len(list(run))
-            look = self._known.get(name)
-            if look is None:
-                look = self._known[name] = self._look_of(name)
-            more, even = cells_of(self._clean("".join(chars[x:end])), look)
+            style = self._known.get(name)
+            if style is None:
+                style = self._known[name] = self._style_of(name)
+            more, even = cells_of(self._clean("".join(chars[x:end])), style)
             cells += more
             uneven = uneven or not even
             x = end
