@@ -35,7 +35,7 @@ from engine.store import database
 from engine.store.folder import Folder
 from engine.trial import ledger
 from engine.trial.ledger import Scored
-from engine.trial.results import standing
+from engine.trial.results import trial_status
 
 HOURS, DAYS, ALPHA = 168, 7, 0.05
 RANKS = np.array([1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 5, 0.0])  # reciprocal ranks, as a search quality score has them
@@ -384,7 +384,7 @@ def stored(sizes: tuple[int, ...]) -> Rows:
             results = []
             for _ in range(9):
                 begin = time.perf_counter()
-                standing(reader, 6.9 * DAY)
+                trial_status(reader, 6.9 * DAY)
                 results.append((time.perf_counter() - begin) * 1000)
             times[size] = median(results)
             reader.close()
