@@ -14,7 +14,7 @@ COMPARED = ("error_rate", "latency_mean")  # what the frequency arm has too
 
 
 class SeriesCache:
-    """A window of a few metrics, both arms, on the grid of the screen."""
+    """A window of a few metrics on the grid of the screen: of the arm that calls the LLM, and of the frequency arm."""
 
     def __init__(self, link: Link, metrics: tuple[str, ...] = METRICS) -> None:
         self.link = link
@@ -22,8 +22,9 @@ class SeriesCache:
         self.zoom = HOUR
         self.series: dict[str, list[float | None]] = {}
         self.control: dict[str, list[float | None]] = {}
-        self.grid = grid_of(ZOOMS[HOUR], 0.0, None)  # of what was read
-        self._wanted: Grid | None = None
+        self.grid = grid_of(ZOOMS[HOUR], 0.0, None)  # of what was read, as is the arm
+        self.arm = "treatment"
+        self._wanted: tuple[Grid, str] | None = None
         self._read_at = 0.0
         self.busy = False
 
@@ -35,23 +36,24 @@ class SeriesCache:
     def window_text(self) -> str:
         return ZOOMS[self.zoom].name
 
-    def due(self, now: float, at: float | None = None) -> bool:
+    def due(self, now: float, at: float | None = None, arm: str = "treatment") -> bool:
         """Whether there is something to read: a bucket closed since, or another window is wanted (`now` is the engine's
         time); in a time lapse at most every 2 s."""
-        wanted = grid_of(ZOOMS[self.zoom], now, at)
+        wanted = grid_of(ZOOMS[self.zoom], now, at), arm
         if self.busy or wanted == self._wanted:
             return False
-        closed = self._wanted is not None and wanted.span == self._wanted.span and at is None
+        before = self._wanted
+        closed = before is not None and (before[0].span, before[1]) == (wanted[0].span, arm) and at is None
         if closed and self.series and time.monotonic() - self._read_at < 2.0:
             return False
         self._wanted = wanted
         return True
 
-    def read(self, now: float, at: float | None = None) -> None:
+    def read(self, now: float, at: float | None = None, arm: str = "treatment") -> None:
         """Read all metrics; called from a thread. If the store can't be read, return the previous ones."""
         grid = grid_of(ZOOMS[self.zoom], now, at)
         with contextlib.suppress(StoreError):
-            series = self.link.curves(self.metrics, grid.seconds, grid.points, grid.end)
+            series = self.link.curves(self.metrics, grid.seconds, grid.points, grid.end, arm)
             control = self.link.curves(COMPARED, grid.seconds, grid.points, grid.end, "control")
-            self.series, self.control, self.grid = series, control, grid
+            self.series, self.control, self.grid, self.arm = series, control, grid, arm
         self._read_at = time.monotonic()

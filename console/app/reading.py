@@ -9,7 +9,7 @@ import time
 from console.app.base import Base
 from console.daemon_call import in_background
 from console.link import EngineSnapshot
-from console.widgets import plot
+from console.widgets import plot, words
 
 PRESENCE_EVERY_S = 10.0
 CALM_S = 0.8
@@ -42,16 +42,21 @@ class ViewReading(Base):
                 return
         self._see(await self.poller.poll())
         v = self.live.view
-        if v is not None and plot.loaded() and self.series_cache.due(v.at, self.travel.at):
+        if v is not None and plot.loaded():
             await self._read_history()
 
     async def _read_history(self) -> None:
+        """Read the curves of the moment that is shown, if they are due."""
         v = self.live.view
-        if v is None:
+        shown = self.travel.snapshot.view if self.travel.at is not None else v
+        if v is None or shown is None:
+            return
+        at, arm = self.travel.at, words.watched_arm(shown)
+        if not self.series_cache.due(v.at, at, arm):
             return
         self.series_cache.busy = True
         try:
-            await in_background(lambda: self.series_cache.read(v.at, self.travel.at))
+            await in_background(lambda: self.series_cache.read(v.at, at, arm))
         finally:
             self.series_cache.busy = False
         self._page_refreshed()

@@ -47,9 +47,7 @@ class TimeTravel(CommandActions):
                 self._page_refreshed()
         finally:
             travel.busy = False
-        v = self.live.view
-        if v is not None and self.series_cache.due(v.at, travel.at):
-            await self._read_history()
+        await self._read_history()
         self._page_refreshed()
 
     def action_event(self, direction: int) -> None:

@@ -125,15 +125,23 @@ class Gate(Page):
             ],
         )
         bake = words.bake(gate)
-        if gate.bake_s and x + 16 + len(bake) < c.width:
-            blocks.meter(c, x + 3, y, 10, gate.baked_s / gate.bake_s, "ok" if gate.baked_s >= gate.bake_s else "accent")
-            c.put(x + 14, y, bake, "text")
+        cells = min(10, c.width - x - 5 - len(bake))
+        if gate.bake_s and cells >= 4:
+            done = gate.baked_s / gate.bake_s
+            blocks.meter(c, x + 3, y, cells, done, "ok" if done >= 1 else "accent")
+            x += cells + 1
+        if gate.bake_s:
+            c.put(x + 3, y, bake, "text")
         y += 1
         y += c.block(1, y, c.width - 2, 2 if c.height >= 20 else 0, gate.sentence, "dim")
         for text in gate.blocked:
             if y < c.height - 5:
                 c.put(1, y, "■", "bad")
                 y += c.block(3, y, c.width - 4, 3, text, "bad")
+        unarmed = next((task for task in v.inbox or () if task.kind == "resume" and task.id == "armed"), None)
+        if unarmed is not None and self.acts and y < c.height - 5:
+            c.put(1, y, "e", "key")
+            y += c.block(3, y, c.width - 4, 1, unarmed.sentence, "warn")
         return y - start
 
     def _list(self, c: Canvas, area: Area, v: View, items: list[ChecklistLine]) -> int:

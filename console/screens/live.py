@@ -135,9 +135,10 @@ class Live(Painting):
         logs.tail(c, blocks.panel(c, area, title), v, since)
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
+        error, latency = words.gauges(v)
         now = {
-            "error_rate": words.rate(v.error_rate.value, 1, v.error_rate.target),
-            "latency_mean": words.ms(v.latency.value),
+            "error_rate": words.rate(error.value, 1, error.target),
+            "latency_mean": words.ms(latency.value),
             "cache_hit_rate": words.rate(v.cache.value, 0, v.cache.target),
             "llm_documents": f"{v.engine.llm_per_min:.1f}",
         }[metric]
@@ -248,9 +249,9 @@ class Live(Painting):
             c.spans(1, bottom, [("R", "key"), (" rollback to 0 %", "text")])
         error, latency = words.gauges(v)
         lines: list[list[Span]] = [
-            _gauge_line(words.of_arm("error rate", error), error, words.rate(error.value, 1, error.target)),
+            _gauge_line(words.of_arm("error rate", error.arm), error, words.rate(error.value, 1, error.target)),
             _coming(v),
-            _gauge_line(words.of_arm("latency", latency), latency, words.ms(latency.value)),
+            _gauge_line(words.of_arm("latency", latency.arm), latency, words.ms(latency.value)),
             _gauge_line("cache hits", v.cache, words.rate(v.cache.value, 0, v.cache.target)),
             *([(f"{row.key or '○'} ", "key"), (row.text, "text")] for row in self.todo[:2]),
         ]

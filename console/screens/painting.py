@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from console.link import EngineSnapshot
 from console.screens.app_api import PaintApi
+from console.series_cache import COMPARED
 from console.terminal.type_ahead import ACTING
 from console.travel import STEPS
-from console.widgets import bars, curves, waiting
+from console.widgets import bars, curves, waiting, words
 from console.widgets.bars import Hint
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, fit, wrapped
@@ -64,7 +65,9 @@ class Painting:
         percentage."""
         if area.height < curves.LEAST_ROWS:
             return
-        history = self.console.series_cache
+        history, measure = self.console.series_cache, curves.MEASURES[metric]
+        if metric in COMPARED:
+            measure = measure._replace(title=words.of_arm(measure.title, history.arm))
         other = history.control.get(metric, ())
         nothing = (
             "no LLM data in this window" if any(value is not None for value in other) else "no data in this window"
@@ -73,7 +76,7 @@ class Painting:
             c,
             area,
             curves.Chart(
-                curves.MEASURES[metric],
+                measure,
                 history.series.get(metric, ()),
                 history.grid,
                 history.window_text,

@@ -57,8 +57,8 @@ def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -
     spots = [Area(1 + x, y, width, rows) for x, width in columns(c.width - 2, (1, 1, 1, 1), 2)]
     error, latency = words.gauges(v)
     named = (
-        (words.of_arm("error rate", error), error, words.rate(error.value, 1, error.target)),
-        (words.of_arm("latency", latency), latency, words.ms(latency.value)),
+        (words.of_arm("error rate", error.arm), error, words.rate(error.value, 1, error.target)),
+        (words.of_arm("latency", latency.arm), latency, words.ms(latency.value)),
         ("cache hits", v.cache, words.rate(v.cache.value, 0, v.cache.target)),
     )
     for area, (name, g, value) in zip(spots, named, strict=False):
@@ -71,7 +71,9 @@ def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -
 def _small(c: Canvas, area: Area, name: str, g: Gauge, value: str) -> None:
     sign, style = words.mark(g.ok)
     x, y, width, _ = area
-    c.spans(x, y, [(name, "head"), (f" · {format_duration(g.window_s)}", "dim")], width)
+    window = format_duration(g.window_s)
+    between = " · " if len(name) + 3 + len(window) <= width else " "
+    c.spans(x, y, [(name, "head"), (between + window, "dim")], width)
     c.spans(x, y + 1, [(f"{sign} ", style), (value, value_style(g)), (f"  {words.target(g)}", "dim")], width)
     c.put(x, y + 2, evidence(g), "dim", width)
 

@@ -91,9 +91,14 @@ def gauges(v: View) -> tuple[Gauge, Gauge]:
     return v.error_rate, v.latency
 
 
-def of_arm(name: str, g: Gauge) -> str:
+def watched_arm(v: View) -> str:
+    """The arm whose curves are drawn: shadow's while only shadow is to call the LLM, and the gauges show it too."""
+    return "shadow" if v.shadow_bp and v.armed and not v.percent_bp else "treatment"
+
+
+def of_arm(name: str, arm: str) -> str:
     """ "error rate", or "shadow errors" for answers that were not served."""
-    return name if g.arm == "treatment" else f"shadow {name}".replace("error rate", "errors")
+    return name if arm == "treatment" else f"shadow {name}".replace("error rate", "errors")
 
 
 def mark(ok: bool | None) -> tuple[str, str]:

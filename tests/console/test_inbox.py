@@ -21,7 +21,7 @@ from engine.service.gatekeeper import GateKeeper
 from engine.view.headlines import what_next
 from engine.view.inbox import InboxFacts, tasks
 from engine.view.model import AckView, TaskView, View
-from tests.console.samples import ALERT, FIRED, IDLE, LOCKED, NORMAL, NOW, PLAN, SLEEP, FakeLink
+from tests.console.samples import ALERT, FIRED, GATE, IDLE, LOCKED, NORMAL, NOW, PLAN, ROLLED, SLEEP, FakeLink
 from tests.console.screen_walk import console, pages, ready, until
 
 
@@ -211,6 +211,21 @@ async def test_a_notice_on_live_takes_its_rows_from_the_log_alone(size: tuple[in
             assert after[-1] == before[-1]
             rows = {"".join(line.split()) for line in before}  # the width of the times follows the rows shown
             assert [line for line in after[log:first] if "".join(line.split()) not in rows] == []
+
+
+@pytest.mark.anyio
+async def test_the_gate_of_the_way_back_names_the_key_that_starts_measuring_and_keeps_its_bake() -> None:
+    """At 80 columns the meter gives way to the figures."""
+    task = TaskView("resume", "resume: no LLM calls until then, so nothing is measured", "gate", "armed")
+    gate = replace(GATE, returns=True, bake_s=64_800.0, baked_s=45_240.0, blocked=())
+    app = console("rolled_back")
+    app.link.view = replace(ROLLED, inbox=(task,), gate=gate)  # type: ignore[attr-defined]
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("2")
+        assert "e resume: no LLM calls until then" in live(app)
+        assert "back to Limited, 25 %   3 of 9 met   " in live(app)
+        assert "bake 12h 34m of 18h" in live(app).splitlines()[3]
 
 
 def test_status_names_the_key_and_counts_what_it_leaves_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from console.link import EngineSnapshot
 from console.series_cache import SeriesCache
@@ -16,7 +17,7 @@ from engine.rollout.state import ENGINE, Ask, State
 from engine.store import log
 from engine.store.rollup import insert_and_fold
 from engine.view.model import View
-from tests.console.samples import NOW, FakeLink
+from tests.console.samples import ERROR, LATENCY, NONE_E, NORMAL, NOW, FakeLink
 from tests.console.screen_walk import console, ready, until
 
 anyio = pytest.mark.anyio
@@ -185,3 +186,23 @@ def test_the_sight_of_a_moment_is_a_view() -> None:
     assert isinstance(snapshot, EngineSnapshot)
     assert isinstance(snapshot.view, View)
     assert snapshot.view.as_of
+
+
+@anyio
+async def test_curves_are_of_shadow_while_only_shadow_calls_the_llm() -> None:
+    """As the gauges are; and of the LLM arm again at a moment at which it was served."""
+    app = console("normal")
+    link = app.link
+    assert isinstance(link, FakeLink)
+    arms: list[str] = []
+    curves = link.curves
+    link.curves = lambda *a: arms.append(a[4] if len(a) > 4 else "treatment") or curves(*a)  # type: ignore[method-assign, func-returns-value]
+    shadow = replace(ERROR, arm="shadow"), replace(LATENCY, arm="shadow")
+    link.view = replace(NORMAL, stage=1, percent_bp=0, shadow_bp=10_000, shadow=shadow, error_rate=NONE_E)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "shadow errors · 1h" in shown(app) and "shadow latency · 1h" in shown(app))
+        assert arms[-2:] == ["shadow", "control"]
+        link.view = replace(NORMAL, at=NOW + 60)
+        await until(pilot, lambda: "error rate · 1h" in shown(app))
+        assert arms[-2:] == ["treatment", "control"]
