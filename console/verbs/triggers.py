@@ -156,12 +156,12 @@ def backtest(context: CliContext, days: float, other: Path | None, injected: tup
         raise click.UsageError(str(error)) from None
     documents, first, last, replayed = _replay(context, plans, faults, days, as_json)
     lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_listing(replayed, faults, last - first)]
-    kept = [] if faults else [_keep(context, plan, days, documents, replayed[name]) for name, plan in plans.items()]
+    kept = "" if faults else _keep(context, plans, days, documents, replayed)
     body = {
         "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": replayed,
         "summary": {name: _summary(firings) for name, firings in replayed.items()},
     }  # fmt: skip
-    say(body, "\n".join([*lines, *(line for line in kept if line)]), as_json)
+    say(body, "\n".join([*lines, *([kept] if kept else [])]), as_json)
 
 
 def _replay(
@@ -258,11 +258,21 @@ def _compared(replayed: dict[str, list[Firing]]) -> list[str]:
     return [f"\ncompared: {title}", *(rows or ["  no trigger fires under either"])]
 
 
-def _keep(context: CliContext, plan: Plan, days: float, documents: int, firings: list[Firing]) -> str:
-    """Ask the engine to keep the result. Returns the outcome as a sentence."""
+def _keep(
+    context: CliContext, plans: Mapping[str, Plan], days: float, documents: int, replayed: Mapping[str, list[Firing]]
+) -> str:
+    """Ask the engine to keep the results, one of each set of rules. Returns the outcome in sentences."""
     from engine.triggers.backtest import rules_digest
 
-    fired = dict(Counter(f.trigger for f in firings))
-    digest = rules_digest(plan.triggers, plan.trigger_settings)
-    reply = context.client.command("backtest", rules=digest, documents=documents, days=days, fired=fired)
-    return f"Kept for the gate (rules {digest})." if reply.ok else f"Not kept for the gate: {reply.sentence}"
+    plans_of: dict[str, list[str]] = {}
+    for name, plan in plans.items():
+        plans_of.setdefault(rules_digest(plan.triggers, plan.trigger_settings), []).append(name)
+    outcomes = []
+    for digest, names in plans_of.items():
+        fired = dict(Counter(f.trigger for f in replayed[names[0]]))
+        reply = context.client.command("backtest", rules=digest, documents=documents, days=days, fired=fired)
+        whose = f"{' and '.join(names)}: " if len(plans) > 1 else ""
+        outcomes.append(
+            f"Kept for the gate ({whose}rules {digest})." if reply.ok else f"Not kept for the gate: {reply.sentence}"
+        )
+    return "\n".join(dict.fromkeys(outcomes))

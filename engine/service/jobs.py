@@ -88,10 +88,15 @@ class JobDesk:
         if known.state != "running":
             await self._write(lambda conn: jobs.move(conn, job, "running", None))
 
-    async def stop(self, job: int) -> None:
-        now, known = self._engine.clock.now(), self._known(job, ("filling", "running", "stopped"))
-        if known.state != "stopped":
-            await self._write(lambda conn: jobs.move(conn, job, "stopped", now))
+    async def stop(self, job: int) -> bool:
+        """Returns whether it was still to be stopped."""
+        now, known = self._engine.clock.now(), self._known(job, None)
+        if known.state == "done":
+            raise NoJob("job_state", f"Job {job} is already done: there is nothing to stop.")
+        if known.state == "stopped":
+            return False
+        await self._write(lambda conn: jobs.move(conn, job, "stopped", now))
+        return True
 
     # -- the workers' side ---------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from console.cli import rollout
+from engine.client.client import EngineClient, Reply
 from engine.measures.record import Extraction
 from engine.plan.durations import iso
 from engine.plan.load import default_plan_text
@@ -61,6 +63,25 @@ def test_a_fault_after_the_last_stored_attempt_is_reported_as_out_of_sight_and_n
     assert "the stored attempts end at t+" in beyond
     assert "was not found" not in beyond
     assert "after the fault" in triggers(root, "backtest", "--days", "365", "--inject", "error=50%@t+2m")
+
+
+def test_a_backtest_reports_once_per_set_of_rules_whether_the_gate_has_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = root / "rollout.toml"
+    same, other = tmp_path / "same.toml", tmp_path / "other.toml"
+    same.write_text(plan.read_text())
+    other.write_text(plan.read_text().replace('above = "5 %"', 'above = "50 %"'))
+    assert other.read_text() != plan.read_text()
+    refused = triggers(root, "backtest", "--days", "365", "--with", str(other))
+    assert refused.count("Not kept for the gate") == 1, "no engine runs, for either"
+
+    monkeypatch.setattr(EngineClient, "command", lambda *_, **__: Reply(True, "", {}))
+    kept = triggers(root, "backtest", "--days", "365", "--with", str(same))
+    assert re.findall(r"Kept for the gate \((.*): rules", kept) == [f"today and {same}"]
+    kept = triggers(root, "backtest", "--days", "365", "--with", str(other))
+    assert re.findall(r"Kept for the gate \((.*): rules", kept) == ["today", str(other)]
+    assert "Kept for the gate (rules" in triggers(root, "backtest", "--days", "365")
 
 
 def test_the_past_is_before_the_engine_s_clock_not_the_machine_s(root: Path) -> None:

@@ -74,9 +74,11 @@ async def run(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def stop(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     number = convert(fields, _Named).job
     try:
-        await engine.jobs.stop(number)
+        stopped = await engine.jobs.stop(number)
     except NoJob as error:
         return Reply(False, str(error), {"code": error.code})
-    engine.event(f"{ask.actor.name} stopped job {number}.")
     resume = f"`rollout load --on local:2 --resume {number}` continues it."
+    if not stopped:
+        return Reply(True, f"Job {number} was already stopped. {resume}", {"job": number})
+    engine.event(f"{ask.actor.name} stopped job {number}.")
     return Reply(True, f"Job {number} is stopped: its workers end. {resume}", {"job": number})
