@@ -143,10 +143,13 @@ class Gateway:
         if self.stopping:
             return Readiness(False, "This gateway is stopping.")
         if why := self.unattached():
-            what = "documents get frequency keywords and are not stored" if self._alone else "documents are refused"
-            return Readiness(self._alone, f"No engine: {why}; {what}.")
+            return Readiness(self._alone, f"No engine: {why}; {self._without_engine}.")
         permit = self._leased.switch.read()
         return Readiness(True, f"Attached, at {percent(permit.percent_bp)}{f': {permit.why}' if permit.why else ''}.")
+
+    @property
+    def _without_engine(self) -> str:
+        return "documents get frequency keywords and are not stored" if self._alone else "documents are refused"
 
     async def _attach(self) -> None:
         logged = ""
@@ -156,9 +159,16 @@ class Gateway:
                 log.warning("not attached: %s", why)
         self._attached = True
         log.info("attached to the engine")
+        attached = True
         while True:
             await asyncio.sleep(LOOK_S)
             self._leased.follow_salt()
+            if attached != (not (why := self.unattached())):
+                attached = not why
+                if attached:
+                    log.info("attached to the engine again")
+                else:
+                    log.warning("no engine: %s; %s", why, self._without_engine)
 
     def _starved(self, record: Extraction) -> bool:
         return self._leased.starved(record)

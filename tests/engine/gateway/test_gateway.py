@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -231,3 +232,6 @@ def test_it_ends_on_sigterm_after_what_it_has_accepted(rig: EngineRig, gateways:
     assert status == 200
     assert [line["status"] for line in lines] == [200] * len(texts)
     assert rig.until(lambda: len(rig.view.workers) == 1)
+    assert gateway.process.stderr is not None
+    log = gateway.process.stderr.read()
+    assert re.search("no engine: .*documents are refused.*attached to the engine again", log, re.DOTALL), log
