@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.server import preload
+
 ROOT = Path(__file__).parent.parent
 PATHS = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -50,3 +52,51 @@ def test_no_module_imports_itself_through_others(package: str) -> None:
         list(TopologicalSorter(graph(package)).static_order())
     except CycleError as cycle:
         raise AssertionError(" imports ".join(reversed(cycle.args[1]))) from None
+
+
+@cache
+def at_once_and_late(path: Path) -> tuple[set[str], set[str]]:
+    """Modules that a file imports with itself, and those that its functions import; without those for its types."""
+    at_once: set[str] = set()
+    late: set[str] = set()
+    due: list[tuple[ast.AST, set[str]]] = [(ast.parse(path.read_text()), at_once)]
+    while due:
+        node, into = due.pop()
+        if isinstance(node, ast.Import):
+            into |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            into |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            due += [(inner, late) for inner in node.body]
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            due += [(inner, into) for inner in node.orelse]
+        elif isinstance(node, ast.stmt | ast.Module | ast.ExceptHandler):
+            due += [(inner, into) for inner in ast.iter_child_nodes(node) if not isinstance(inner, ast.expr)]
+    return at_once & PATHS.keys(), late & PATHS.keys()
+
+
+def loaded_with(*names: str) -> set[str]:
+    """These modules of ours, the packages they are in, and what they import at once."""
+    loaded: set[str] = set()
+    due = list(names)
+    while due:
+        name = due.pop()
+        if name in PATHS and name not in loaded:
+            loaded.add(name)
+            due += [name.rpartition(".")[0], *at_once_and_late(PATHS[name])[0]]
+    return loaded
+
+
+def test_a_running_engine_has_loaded_all_its_modules() -> None:
+    """Else an upgrade that replaces the files breaks the request that first needs one."""
+    start = "engine.server.process"
+    loaded = loaded_with(start, *at_once_and_late(PATHS[start])[1], *preload.MODULES)
+    elsewhere = ("engine.rehearsal", "engine.gameday", "engine.server.rehearse")
+    late = {
+        (name, other)
+        for name in loaded
+        if not name.startswith(elsewhere)
+        for other in at_once_and_late(PATHS[name])[1] - loaded
+        if not other.startswith(elsewhere)
+    }
+    assert late == set()

@@ -253,7 +253,7 @@ async def _live(
     engine: Engine, plan: Plan, simulation: Simulation | None, tcp: socket.socket, ending: EndRequest
 ) -> None:
     """The engine's life, from opening its store to its last record."""
-    from engine.server import lifecycle, otlp
+    from engine.server import lifecycle, otlp, preload
     from engine.service.loop import ControlLoop
 
     await engine.open(address=binding.url(tcp))
@@ -263,6 +263,7 @@ async def _live(
     if simulation is not None:
         simulation.attach(engine)
     garbage.keep_loaded()
+    engine.background(preload.load())
     try:
         await _serve(engine, plan, engine.folder, tcp, ending.event)
     finally:

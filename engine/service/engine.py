@@ -44,6 +44,7 @@ from engine.service.jobs import JobDesk
 from engine.service.monitor import Monitor
 from engine.service.notices import Notices
 from engine.service.plan_watch import PlanWatch
+from engine.service.program_watch import ProgramWatch
 from engine.service.proof import Proof
 from engine.service.restorable import Restorable, RestorableCount
 from engine.store import database, lease, log, ownership, plans
@@ -98,6 +99,7 @@ class Engine:
         self.plan = plan  # in force: with the pinned stages and salt
         self.file_plan = plan  # as its file defines it
         self.plan_watch = PlanWatch(plan)
+        self.program_watch = ProgramWatch()
         # why the rollout's stage differs in the file; promotion is held until a person names the stage
         self.misplaced = ""
         self.folder = folder

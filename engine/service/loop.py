@@ -30,7 +30,7 @@ RETAIN_EVERY_S = 60.0
 CLOCK_STEP_S = 2.0
 REMOVAL_GRACE_S = 2.0
 MAIL_S = 1.0
-PLAN_S = 2.0  # interval between two checks of the plan file
+FILES_S = 2.0  # interval between two checks of the plan's and the program's files
 LEASES_S = 0.02  # interval between two looks at what workers may do
 OBSERVATIONS = ("blind", "seen")  # log rows about what the monitor sees
 
@@ -70,7 +70,7 @@ class ControlLoop:
             engine.background(engine.pool.preload())
         engine.background(self._run())
         engine.background(self._send_messages())
-        engine.background(self._watch_plan())
+        engine.background(self._watch_files())
         engine.background(self._watch_leases())
         engine.background(self._beat())
 
@@ -129,10 +129,12 @@ class ControlLoop:
         self._publish()
         self._remembering.keep()
 
-    async def _watch_plan(self) -> None:
+    async def _watch_files(self) -> None:
+        """The plan's file, and the program's."""
         while True:
             await asyncio.to_thread(self._engine.plan_watch.check)
-            await asyncio.sleep(PLAN_S)
+            await asyncio.to_thread(self._engine.program_watch.check)
+            await asyncio.sleep(FILES_S)
 
     async def _beat(self) -> None:
         """Measures how late this loop runs."""

@@ -159,7 +159,13 @@ def judged(engine: Engine) -> dict[str, str]:
 def process(engine: Engine) -> EngineView:
     """The engine's process: since when it runs, what troubles it, what it has in flight."""
     real, lag = engine.clock.real(), engine.monitor.lag
-    ongoing = (engine.writer.problem, outgrown_log(engine.folder), engine.applier.problem, lag.sentence(real))
+    ongoing = (
+        engine.writer.problem,
+        outgrown_log(engine.folder),
+        engine.applier.problem,
+        lag.sentence(real),
+        engine.program_watch.sentence,
+    )
     problems = [problem for problem in ongoing if problem]
     notices = []
     if not engine.rehearsal and any(m.automatic for m in engine.plan.messages):
