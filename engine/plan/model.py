@@ -207,7 +207,7 @@ class Experiment(Part, frozen=True):
     ]
     control: Annotated[str, Doc("What the control group gets.")] = ""
     treatment: Annotated[str, Doc("What the treatment group gets.")] = ""
-    sample: Annotated[str, Doc("Which documents take part.")] = ""
+    sample: Annotated[str, Doc("Documentation only: which documents take part. It selects none.")] = ""
     alpha: Annotated[float, Doc("Significance level.", least=0.0001, most=0.2)] = 0.05
     uplift: Annotated[float, Doc("The improvement it should detect; 0.15 is +15 %.", least=0.001, most=10)] = 0.15
     power: Annotated[
@@ -228,9 +228,15 @@ class Experiment(Part, frozen=True):
             example="4s",
         ),
     ] = 0.0
-    performance: Annotated[tuple[str, ...], Doc("Performance measures compared between the groups.")] = ()
-    quality: Annotated[tuple[str, ...], Doc("Quality measures compared between the groups.")] = ()
-    tests: Annotated[tuple[str, ...], Doc("The statistical tests, read at the end.")] = ()
+    performance: Annotated[
+        tuple[str, ...], Doc("Documentation only: the performance measures to compare. It selects none.")
+    ] = ()
+    quality: Annotated[
+        tuple[str, ...], Doc("Documentation only: the quality measures to compare. It selects none.")
+    ] = ()
+    tests: Annotated[
+        tuple[str, ...], Doc("Documentation only: the statistical tests to read at the end. It selects none.")
+    ] = ()
 
 
 class Stage(Part, frozen=True):
@@ -388,7 +394,9 @@ class Plan(Part, frozen=True):
     messages: Annotated[tuple[Message, ...], Doc("The communication plan.")] = ()
     contacts: Annotated[tuple[Contact, ...], Doc("Emergency contacts.")] = ()
     dashboard: Annotated[tuple[Panel, ...], Doc("The dashboard's panels.")] = ()
-    trends: Annotated[tuple[str, ...], Doc("The historical trends to keep.")] = ()
+    trends: Annotated[
+        tuple[str, ...], Doc("Documentation only: the historical trends to follow. It selects none.")
+    ] = ()
     post_rollout: Annotated[tuple[Item, ...], Doc("The final checklist, after the last stage's gate.")] = ()
     review: Annotated[tuple[str, ...], Doc("Headings of the review section that people fill in on the report.")] = ()
     references: Annotated[tuple[str, ...], Doc("Further reading.")] = ()

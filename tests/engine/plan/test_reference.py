@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 from msgspec.structs import fields
@@ -69,3 +70,16 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
 def test_the_page_on_the_web_is_the_reference_as_it_is_now() -> None:
     page = Path(__file__).parents[3] / "console" / "help" / "configuration.md"
     assert page.read_text() == TEXT, "run: python -m engine.plan.reference > console/help/configuration.md"
+
+
+def test_a_key_that_no_code_reads_is_marked_as_documentation() -> None:
+    root = Path(__file__).parents[3]
+    code = "\n".join(path.read_text() for part in ("engine", "console") for path in (root / part).rglob("*.py"))
+    names = set(re.findall(r"\.(\w+)\b", code))
+    idle = {
+        f"{struct.__name__}.{key.field}"
+        for struct in set(STRUCTS)
+        for key in keys(struct).values()
+        if key.field not in names and not key.meaning.startswith("Documentation only: ")
+    }
+    assert not idle
