@@ -16,7 +16,7 @@ from engine.measures.backlog import Backlog
 from engine.plan.durations import clock, format_duration, iso
 from engine.store.folder import StoreError
 from engine.text import percent
-from engine.view.headlines import backlog_words, server_sentence
+from engine.view.servers import backlog_words, server_sentence
 
 if TYPE_CHECKING:
     from engine.rollout.state import State

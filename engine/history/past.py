@@ -28,10 +28,10 @@ from engine.store.database import read_transaction
 from engine.store.reader import decision_view
 from engine.store.rollup import LEVELS
 from engine.text import percent
-from engine.view import attribution, fields, headlines
+from engine.view import attribution, fields, gauge, headlines, next_steps
 from engine.view.model import EngineView, Gauge, PresenceView, View
 
-WINDOW_S = headlines.WINDOW_S
+WINDOW_S = gauge.WINDOW_S
 HOUR, DAY = 3600, 86400.0
 
 NOT_KEPT = (
@@ -55,9 +55,9 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
     start, end = _window(conn, at)
     window_s = end - start
     bucket = series.between(conn, start, end, since_epoch=state.epoch)
-    wanted = headlines.targets(plan, state)
-    gauges = headlines.gauges(bucket, wanted, window_s, headlines.since_change(state, at))
-    shadow = headlines.shadow_gauges(bucket, wanted, window_s) if bucket.shadow_n else ()
+    wanted = gauge.targets(plan, state)
+    gauges = gauge.gauges(bucket, wanted, window_s, gauge.since_change(state, at))
+    shadow = gauge.shadow_gauges(bucket, wanted, window_s) if bucket.shadow_n else ()
     rules = recorded(conn, plan, log.locked_by(conn, state), at)
     reminders = due(conn, stage, state, at)
     samples = samples_at(conn, plan, state, at)
@@ -85,9 +85,9 @@ def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log
         attribution=attribution.of_errors(bucket, series.between(conn, start - DAY, start)),
         servers=servers_at(conn, plan, at, [server.url for server in shown.servers] if shown.rehearsal else ()),
         triggers=rules.triggers,
-        matrix=headlines.matrix(plan, rules.triggers),
-        next=headlines.what_next(state, rules.triggers, gate, rules.blind, None, at),
-        waiting=headlines.waiting_for(state, plan, gate, reminders),
+        matrix=next_steps.matrix(plan, rules.triggers),
+        next=next_steps.what_next(state, rules.triggers, gate, rules.blind, None, at),
+        waiting=next_steps.waiting_for(state, plan, gate, reminders),
         gate=gate,
         reminders=reminders,
         rollback=decided.proof(conn, state),

@@ -8,10 +8,11 @@ from typing import Any
 
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
-from engine.view import headlines
+from engine.view import gauge
 from engine.view.model import ServerView
+from engine.view.servers import server_name
 
-WINDOW_S = headlines.WINDOW_S
+WINDOW_S = gauge.WINDOW_S
 MOST_CALLS = 4000  # of the window, newest first: the evidence for each server's state
 PROBED_S = 86400.0  # an older probe is not evidence
 
@@ -31,7 +32,7 @@ def servers_at(conn: sqlite3.Connection, plan: Plan, at: float, named: Sequence[
 
 
 def _server(conn: sqlite3.Connection, plan: Plan, number: int, url: str, calls: Any, at: float) -> ServerView:
-    name = headlines.server_name(plan.llm.api, number, url)
+    name = server_name(plan.llm.api, number, url)
     probe = conn.execute(
         "SELECT at, ok, message FROM probe WHERE server = ? AND at <= ? AND at > ? ORDER BY at DESC LIMIT 1",
         (url, at, at - PROBED_S),

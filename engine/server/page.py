@@ -12,7 +12,7 @@ from engine.report.live import LiveTrends, Trend
 from engine.service.engine import Engine
 from engine.store import series
 from engine.text import rate_percent
-from engine.view.headlines import targets
+from engine.view.gauge import targets
 from engine.view.model import View
 
 VIEWERS = 50  # each holds a connection

@@ -23,7 +23,6 @@ from engine.triggers.evidence import Evidence
 from engine.triggers.measurement import Ok
 from engine.triggers.rules import find
 from engine.triggers.wording import in_shadow
-from engine.view import headlines
 from engine.view.fields import trigger_view
 from engine.view.model import (
     EngineView,
@@ -35,6 +34,7 @@ from engine.view.model import (
     TriggerView,
     WorkerView,
 )
+from engine.view.servers import server_name
 
 HANDOVER_S = 3 * 86400.0
 
@@ -84,7 +84,7 @@ def servers(engine: Engine) -> tuple[ServerView, ...]:
     for number, s in enumerate(engine.pool.servers(), 1):
         out.append(
             ServerView(
-                headlines.server_name(engine.plan.llm.api, number, s.url),
+                server_name(engine.plan.llm.api, number, s.url),
                 s.url,
                 s.up if s.tried else None,
                 s.state,

@@ -22,10 +22,10 @@ from engine.service.escalation import acknowledged
 from engine.service.inbox_facts import inbox_facts, messages_due, messages_waiting
 from engine.store import log, series
 from engine.text import clean_line, percent
-from engine.view import attribution, fields, headlines, inbox
+from engine.view import attribution, fields, gauge, headlines, inbox, next_steps
 from engine.view.model import GateView, Gauge, PresenceView, TriggerView, View
 
-WINDOW_S = headlines.WINDOW_S
+WINDOW_S = gauge.WINDOW_S
 
 
 def view(engine: Engine) -> View:
@@ -33,9 +33,9 @@ def view(engine: Engine) -> View:
     plan, state, monitor = engine.plan, engine.state, engine.monitor
     now, permit = engine.clock.now(), engine.switch.read()
     bucket = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
-    targets = headlines.targets(plan, state)
-    gauges = headlines.gauges(bucket, targets, WINDOW_S, headlines.since_change(state, now))
-    shadow = headlines.shadow_gauges(bucket, targets, WINDOW_S) if panels.shadows(engine) or bucket.shadow_n else ()
+    targets = gauge.targets(plan, state)
+    gauges = gauge.gauges(bucket, targets, WINDOW_S, gauge.since_change(state, now))
+    shadow = gauge.shadow_gauges(bucket, targets, WINDOW_S) if panels.shadows(engine) or bucket.shadow_n else ()
     triggers, gate = panels.triggers(engine), panels.gate(engine)
     proof, running = panels.proof(engine), panels.process(engine)
     reminders = due(engine.conn, stage_of(plan, state), state, now)
@@ -58,10 +58,10 @@ def view(engine: Engine) -> View:
         attribution=_attribution(engine, bucket, triggers),
         servers=panels.servers(engine),
         triggers=triggers,
-        matrix=headlines.matrix(plan, triggers),
+        matrix=next_steps.matrix(plan, triggers),
         next=_next(engine, triggers, gate),
         waiting=(
-            *headlines.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence),
+            *next_steps.waiting_for(state, plan, gate, reminders, engine.misplaced, engine.plan_watch.sentence),
             *messages_waiting(messages),
         ),
         inbox=inbox.tasks(state, plan, gate, reminders, inbox_facts(engine, running, proof, messages, overruled)),
@@ -190,7 +190,7 @@ def _next(engine: Engine, triggers: tuple[TriggerView, ...], gate: GateView) -> 
     blind = engine.monitor.verdict.blind
     left = engine.plan.trigger_settings.blind_step_down_s - engine.monitor.watch.timers.blind_s if blind else None
     return (
-        *headlines.what_next(engine.state, triggers, gate, blind, left, engine.clock.now()),
+        *next_steps.what_next(engine.state, triggers, gate, blind, left, engine.clock.now()),
         *escalation.sentences(engine),
         *engine.limits.sentences,
     )

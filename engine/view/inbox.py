@@ -14,8 +14,8 @@ from msgspec import Struct
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.text import counted, percent
-from engine.view.headlines import open_gate
 from engine.view.model import GateView, ItemView, ReminderView, TaskView
+from engine.view.next_steps import open_gate
 
 
 class InboxFacts(Struct, frozen=True):

@@ -231,7 +231,7 @@ OVERDUE = replace(
         sentence="NOT OBSERVED after 6 s: 3 documents went to the LLM since the key",
     ),
 )
-# what the engine makes of it: `control.act`, `Monitor.blocked`, `headlines.what_next` and `wording.read`
+# what the engine makes of it: `control.act`, `Monitor.blocked`, `next_steps.what_next` and `wording.read`
 FIRED = "error_critical fired: error rate 20.4 % over 5 % for 5:00 of 5:00 (62 of 304 in 5m)"
 LOCKED = replace(
     ROLLED, health="rolled_back", health_sentence="ROLLED BACK: error_critical fired; locked for 18:00 more", locked=FIRED, undo_until=None,

@@ -18,9 +18,9 @@ from console.widgets import waiting
 from engine.rollout.control import act
 from engine.rollout.state import ENGINE, Ask, State, transition
 from engine.service.gatekeeper import GateKeeper
-from engine.view.headlines import what_next
 from engine.view.inbox import InboxFacts, tasks
 from engine.view.model import AckView, TaskView, View
+from engine.view.next_steps import what_next
 from tests.console.samples import ALERT, FIRED, GATE, IDLE, LOCKED, NORMAL, NOW, PLAN, ROLLED, SLEEP, FakeLink
 from tests.console.screen_walk import console, pages, ready, until
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.rollout.state import State
-from engine.view import headlines
+from engine.view import headlines, next_steps
 from tests.console.samples import ALERT, PLAN, FakeLink, trigger
 from tests.console.screen_walk import console, ready, until
 
@@ -29,8 +29,8 @@ VIEW = replace(
 )
 VIEW = replace(
     VIEW,
-    matrix=headlines.matrix(PLAN, VIEW.triggers),
-    next=headlines.what_next(State(stage=2, percent_bp=1000), VIEW.triggers, VIEW.gate, "", None, VIEW.at),
+    matrix=next_steps.matrix(PLAN, VIEW.triggers),
+    next=next_steps.what_next(State(stage=2, percent_bp=1000), VIEW.triggers, VIEW.gate, "", None, VIEW.at),
     health_sentence=f"WATCH: {headlines.running(EARLY)}",
 )
 LEFT = "1:27"

@@ -26,9 +26,10 @@ from engine.rollout.state import State
 from engine.triggers.evidence import Evidence, Probes
 from engine.triggers.rules import find
 from engine.triggers.wording import _figures
-from engine.view.headlines import backlog_words, gauges, server_sentence, since_change
+from engine.view.gauge import gauges, since_change
 from engine.view.iso_times import with_iso_times
 from engine.view.model import ConditionView, ServerView, TriggerView
+from engine.view.servers import backlog_words, server_sentence
 from tests.console import samples
 from tests.console.samples import NORMAL
 from tests.engine.triggers.attempt_timeline import PLAN, seen

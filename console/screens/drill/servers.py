@@ -10,8 +10,8 @@ from console.screens.listing import Column, Listing, ListRow
 from console.widgets import words
 from engine.metrics import requests
 from engine.text import counted
-from engine.view.headlines import backlog_words
 from engine.view.model import ServerView, View, WorkerView
+from engine.view.servers import backlog_words
 
 WINDOW_S = 3600.0
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from engine.measures.bucket import Bucket
 from engine.rollout.state import State, Undo
 from engine.triggers.measurement import Ok
-from engine.view import headlines
+from engine.view import gauge, headlines, next_steps
 from engine.view.headlines import Situation
 from engine.view.model import ConditionView, GateView, ItemView, TriggerView
 from tests.engine.triggers.attempt_timeline import PLAN, Scene
@@ -119,9 +119,9 @@ def test_healthy_promises_no_more_than_was_measured() -> None:
 
     def output(bucket: Bucket) -> str:
         gauges = (
-            headlines.error_gauge(bucket, 0.01, None, 300.0),
-            headlines.latency_gauge(bucket, 2000.0, 300.0),
-            headlines.cache_gauge(bucket, 0.2, 300.0),
+            gauge.error_gauge(bucket, 0.01, None, 300.0),
+            gauge.latency_gauge(bucket, 2000.0, 300.0),
+            gauge.cache_gauge(bucket, 0.2, 300.0),
         )
         situation = Situation(state, 1000.0, documents=bucket.attempts, gauges=gauges, effective_bp=1000)
         return headlines.health(situation)[1]
@@ -134,31 +134,31 @@ def test_healthy_promises_no_more_than_was_measured() -> None:
 def test_after_an_automatic_rollback_the_lock_comes_next_and_not_a_bake() -> None:
     gate = GateView(False, 2, "Canary", 1000, "", (), (), (), 86_400.0, 0.0, 1, (), (), 0, 1)
     state = State(stage=1, percent_bp=0, locked="error_critical fired: errors", cooldown_until=2798.0)
-    assert headlines.what_next(state, (), gate, "", None, 1000.0)[0] == "locked 29:58, then e (resume)"
-    assert headlines.what_next(state, (), gate, "", None, 3000.0)[0] == "locked until e (resume) with the cause"
-    assert not any("bake" in line for line in headlines.what_next(state, (), gate, "", None, 1000.0))
+    assert next_steps.what_next(state, (), gate, "", None, 1000.0)[0] == "locked 29:58, then e (resume)"
+    assert next_steps.what_next(state, (), gate, "", None, 3000.0)[0] == "locked until e (resume) with the cause"
+    assert not any("bake" in line for line in next_steps.what_next(state, (), gate, "", None, 1000.0))
 
 
 def test_an_open_gate_comes_next_and_a_shut_one_names_what_it_waits_for() -> None:
     state = State(stage=2, percent_bp=1000)
     gate = GateView(True, 3, "Limited", 2500, "", (), (), (), 86_400.0, 86_400.0, 1, (), (), 1, 1)
-    assert headlines.what_next(state, (), gate, "", None, 0.0)[0] == "gate open: a person decides (2, p)"
+    assert next_steps.what_next(state, (), gate, "", None, 0.0)[0] == "gate open: a person decides (2, p)"
     item = ItemView("a", "a", "manual", "open", "", None, "", "", True)
     open_ = ConditionView("q", "No quality issues", None, None, 0, None, "", "", "nothing yet", None, "quality_score")
     shut = replace(gate, open=False, conditions=(open_,), items=(item, replace(item, state="done")))
-    assert headlines.what_next(state, (), shut, "", None, 0.0)[0] == "gate waits for 1 condition, 1 item (2)"
+    assert next_steps.what_next(state, (), shut, "", None, 0.0)[0] == "gate waits for 1 condition, 1 item (2)"
     stable = replace(shut, total=0)  # what is left to do then is on no gate
-    assert headlines.what_next(state, (), stable, "", None, 0.0) == ("nothing until a person acts",)
+    assert next_steps.what_next(state, (), stable, "", None, 0.0) == ("nothing until a person acts",)
     held = replace(shut, blocked=("held by bo",))
-    assert not any("waits" in line for line in headlines.what_next(state, (), held, "", None, 0.0))
+    assert not any("waits" in line for line in next_steps.what_next(state, (), held, "", None, 0.0))
 
 
 def test_past_the_last_stage_an_open_gate_is_to_declare_it_stable() -> None:
     gate = GateView(True, PLAN.stable, "stable", 10_000, "", (), (), (), 1.0, 1.0, 1, (), (), 1, 1)
-    assert headlines.open_gate(PLAN, gate) == "the gate is open: declare it stable at 100 %"
+    assert next_steps.open_gate(PLAN, gate) == "the gate is open: declare it stable at 100 %"
     next_ = replace(gate, next_stage=2, next_name="Canary Rollout", next_percent_bp=1000)
-    assert headlines.open_gate(PLAN, next_) == "the gate is open: promote to Canary Rollout, 10 %"
-    assert headlines.open_gate(PLAN, replace(next_, returns=True)).startswith("the gate is open: return to")
+    assert next_steps.open_gate(PLAN, next_) == "the gate is open: promote to Canary Rollout, 10 %"
+    assert next_steps.open_gate(PLAN, replace(next_, returns=True)).startswith("the gate is open: return to")
 
 
 def test_what_may_act_once_confirmed_comes_before_what_acts_in_hours() -> None:
@@ -167,5 +167,5 @@ def test_what_may_act_once_confirmed_comes_before_what_acts_in_hours() -> None:
 
     gate = GateView(False, 2, "Canary", 1000, "", (), (), (), 0.0, 0.0, 1, (), (), 0, 1)
     breaches = (breach("cache", "investigate", 9000.0), breach("errors", "previous_stage", None))
-    lines = headlines.what_next(State(stage=2, percent_bp=1000), breaches, gate, "", None, 0.0)
+    lines = next_steps.what_next(State(stage=2, percent_bp=1000), breaches, gate, "", None, 0.0)
     assert lines[:2] == ("one stage back if confirmed: errors", "needs a look in 2:30:00: cache")
