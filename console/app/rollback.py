@@ -83,11 +83,16 @@ class RollbackActions(TimeTravel):
             self.push_screen(Rollback())
 
     def action_incident(self) -> None:
+        self._open_incident(asked=True)
+
+    def _open_incident(self, asked: bool) -> None:
         from console.screens.incident import IncidentPage
 
         if not isinstance(self.screen, ModalScreen | IncidentPage):
             self.action_now()
-            self.push_screen(IncidentPage())
+            page = IncidentPage()
+            page.asked = asked
+            self.push_screen(page)
 
     def _see(self, snapshot: EngineSnapshot) -> None:
         if self.attempt is not None and self.attempt.overtaken(snapshot):
@@ -106,4 +111,4 @@ class RollbackActions(TimeTravel):
         if known is None or newest <= known or self.attempt is not None or self.focused is not None:
             return
         if not isinstance(self.screen, ModalScreen | Rollback):
-            self.action_incident()
+            self._open_incident(asked=False)

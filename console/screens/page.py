@@ -30,6 +30,7 @@ class Page(Painting, Screen[None]):
     AUTO_FOCUS = ""
     DEFAULT_CSS = "Page { layout: vertical; }"
     _draw_due = False
+    asked = True  # False until someone returns to it: it opened automatically, so no one has looked yet
 
     @property
     def console(self) -> AppApi:
@@ -137,7 +138,9 @@ class Page(Painting, Screen[None]):
         self.repaint()
 
     def on_screen_resume(self) -> None:
-        self.console.screen_opened(self.TITLE)
+        if self.asked:
+            self.console.screen_opened(self.TITLE)
+        self.asked = True
         self.refreshed()
 
     def text(self) -> str:

@@ -137,6 +137,8 @@ async def test_it_opens_when_a_trigger_rolled_back_and_escape_leaves_it() -> Non
     link = app.link
     assert isinstance(link, FakeLink)
     link._conn = store().conn
+    opened: list[str] = []
+    app.screen_opened = opened.append  # type: ignore[method-assign]
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await app._read()
@@ -155,6 +157,9 @@ async def test_it_opens_when_a_trigger_rolled_back_and_escape_leaves_it() -> Non
         await until(pilot, lambda: isinstance(app.page, Dashboard))
         await app._read()
         assert isinstance(app.page, Dashboard)
+        assert "Incident" not in opened  # on a game day this is no look of the player's
+        await pilot.press("i")
+        await until(pilot, lambda: "Incident" in opened)
 
 
 @anyio
