@@ -6,6 +6,7 @@ follow the reader's light or dark setting and print in black.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -120,12 +121,14 @@ def measured(
     unit: Callable[[float], str],
     target: float | None,
     least: float,
+    most: float = math.inf,
 ) -> Element:
-    """One or two curves (name, class, points) over the report's time, with the target; gaps stay gaps."""
+    """One or two curves (name, class, points) over the report's time, with the target; gaps stay gaps. The axis ends
+    between `least` and `most`."""
     top, bottom, height = 26.0, 118.0, 146.0
     x = _time_scale(curves)
     values = [value for _, _, points in lines for _, value in points if value is not None]
-    high = round_up(max([usual(values), least, (target or 0.0) * 1.25]))
+    high = min(most, round_up(max([usual(values), least, (target or 0.0) * 1.25])))
     highest = max(values, default=0.0)
 
     def y(value: float) -> float:
@@ -281,7 +284,7 @@ def moments(incident: Incident) -> Element | None:
             text(x, y + 19, _clock(at), anchor="middle"),
         ]
     for (a, _), (b, _), left_x, right_x in zip(known, known[1:], places, places[1:], strict=False):
-        parts.append(text((left_x + right_x) / 2, y - 4, format_duration(b - a), "span", "middle"))
+        parts.append(text((left_x + right_x) / 2, y - 4, format_duration(round(b - a, 3)), "span", "middle"))
     about = "; ".join(f"{name} at {moment_of(at, seconds=True)}" for at, name in known)
     return drawing(54, f"Incident of decision {incident.rev}", f"{about}.", *parts)
 

@@ -281,7 +281,7 @@ def _curves(
         curve("llm_share"),
         tuple(moved),
         tuple(entered),
-        tuple(incident.decided for incident in incidents),
+        tuple(incident.decided for incident in incidents if incident.within is None),
     )
 
 

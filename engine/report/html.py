@@ -14,7 +14,7 @@ from engine.plan.durations import format_duration
 from engine.report import charts, html_record
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import Section, figure_of, section, table, when
-from engine.report.markdown import METRICS, TIMES_NOTE
+from engine.report.markdown import METRICS, NOT_BEGUN, NOT_ENTERED, TIMES_NOTE, complaints_of, documents_none
 from engine.report.model import RolloutReport, StageStory
 from engine.report.timeline import span
 from engine.text import percent, rate_percent
@@ -51,15 +51,16 @@ def html(story: RolloutReport) -> str:
 
 
 def _header(story: RolloutReport) -> Element:
-    dates: list[Child] = ["As of ", when(story.at)]
+    dates: list[Child] = [NOT_BEGUN]
     if story.began is not None:
-        dates += [", begun ", when(story.began), f", {format_duration(story.at - story.began)} in total"]
+        dates = ["As of ", when(story.at), ", begun ", when(story.began)]
+        dates += [f", {format_duration(story.at - story.began)} in total."]
     return el(
         "header",
         el("p", f"{story.service} · {story.environment} · report", class_="kicker"),
         el("h1", story.title),
         el("p", story.headline, class_="headline"),
-        el("p", *dates, ".", class_="dates"),
+        el("p", *dates, class_="dates"),
         el(
             "p",
             el("strong", "This was a rehearsal"),
@@ -130,7 +131,13 @@ def _course(story: RolloutReport) -> Section | None:
                 "Error rate",
                 "of documents sent to the LLM. No line: nothing was measured.",
                 charts.measured(
-                    curves, "Error rate", [("error rate", "first", curves.error_rate)], rate, target.error_rate, 0.01
+                    curves,
+                    "Error rate",
+                    [("error rate", "first", curves.error_rate)],
+                    rate,
+                    target.error_rate,
+                    0.01,
+                    1.0,
                 ),
             ),
             figure_of(
@@ -160,12 +167,14 @@ def _metrics(story: RolloutReport) -> Section:
         [
             "Documents",
             *(
-                el("span", f"{s.documents}", el("small", f"{s.llm_documents} by the LLM")) if s.documents else "none"
+                el("span", f"{s.documents}", el("small", f"{s.llm_documents} by the LLM"))
+                if s.documents
+                else documents_none(s)
                 for s in stages
             ),
         ]
     )
-    rows.append(["Complaints", *(str(s.complaints) if s.entered is not None else "" for s in stages)])
+    rows.append(["Complaints", *(complaints_of(s) for s in stages)])
     note = (
         "Figures of each stage over all visits. ✓ within the stage's target, ✗ outside it; without a mark there is no "
         "target or nothing to judge. “At most” is the upper 95 % confidence bound, which a gate judges."
@@ -179,7 +188,7 @@ def _stage_head(stage: StageStory) -> Element:
 
 def _cell(stage: StageStory, figure: MetricValue) -> Child:
     if stage.entered is None:
-        return el("span", "not entered", class_="quiet")
+        return el("span", NOT_ENTERED, class_="quiet")
     if figure.value is None:
         return el("span", figure.words, class_="quiet")
     value, rest = split(figure)

@@ -8,6 +8,7 @@ from engine.plan.durations import iso
 from engine.report.elements import Child, Element, el
 from engine.report.timeline import moment_of
 
+SHORT = 10  # rows: such a table is not cut where a printed page ends
 Section = tuple[str, str, list[Child]]  # anchor, title, content
 
 
@@ -30,9 +31,15 @@ def table(caption: str, head: Sequence[Child], rows: Sequence[Sequence[Child]]) 
         el("caption", caption),
         el("thead", el("tr", *(el("th", cell, scope="col") for cell in head))),
         el("tbody", *body),
+        class_="short" if len(rows) <= SHORT else "long",
     )
-    return el("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return scrolling(made, caption)
 
 
 def figure_of(title: str, about: str, drawing: Element) -> Element:
-    return el("figure", el("figcaption", el("b", title), f" {about}"), drawing)
+    return el("figure", el("figcaption", el("b", title), f" {about}"), scrolling(drawing, title, "drawing"))
+
+
+def scrolling(wide: Element, name: str, kind: str = "") -> Element:
+    """What keeps its width on a narrow page, and scrolls there, by keyboard too."""
+    return el("div", wide, class_=f"scroll {kind}".strip(), tabindex="0", role="region", aria_label=name)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.report import charts
 from engine.report.elements import Child, Element, el
-from engine.report.html_parts import Section, table, when
-from engine.report.markdown import NO_FINDING, NO_INCIDENT, PROMPTS, delivery, times
+from engine.report.html_parts import Section, scrolling, table, when
+from engine.report.markdown import NO_FINDING, NO_INCIDENT, PROMPTS, delivery, no_override, times
 from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, SignedItem
 from engine.text import counted, percent
 
@@ -25,8 +27,23 @@ def incidents(story: RolloutReport) -> Section:
     return (
         "incidents",
         "Incidents",
-        [*(_incident(number, entry) for number, entry in enumerate(story.incidents, 1)), el("p", note, class_="note")],
+        [
+            *(
+                _incident(number, entry)
+                for number, entry in zip(_numbers(story.incidents), story.incidents, strict=True)
+            ),
+            el("p", note, class_="note"),
+        ],
     )
+
+
+def _numbers(incidents: Sequence[Incident]) -> list[int]:
+    """Each incident's number. A part of a later one has that one's."""
+    numbers, number = [], 1
+    for entry in incidents:
+        numbers.append(number)
+        number += entry.within is None
+    return numbers
 
 
 def _incident(number: int, i: Incident) -> Element:
@@ -39,7 +56,7 @@ def _incident(number: int, i: Incident) -> Element:
     how = f"by trigger {i.trigger}" if i.automatic and i.trigger else "automatic" if i.automatic else "manual"
     return el(
         "article",
-        el("h3", f"{number}. {i.what}"),
+        el("h3", f"{number}. {i.what}" if i.within is None else f"Part of {number}: {i.what}"),
         el(
             "p",
             when(i.decided),
@@ -52,10 +69,12 @@ def _incident(number: int, i: Incident) -> Element:
             *(el("div", el("dt", name), el("dd", value)) for name, value in zip(named, times(i), strict=True)),
             class_="times",
         ),
-        charts.moments(i),
+        scrolling(drawn, f"Incident {number}", "drawing") if (drawn := charts.moments(i)) else None,
         el("p", *facts) if facts else None,
         el("p", i.cost) if i.cost else None,
-        el("ol", *(el("li", when(moment.at), f" {moment.sentence}") for moment in i.happened)) if i.happened else None,
+        el("ol", *(el("li", when(moment.at, seconds=True), f" {moment.sentence}") for moment in i.happened))
+        if i.happened
+        else None,
         el("p", *_whole(i.within)) if i.within is not None else None,
         el("p", el("strong", "Cause: "), i.cause)
         if i.cause
@@ -105,7 +124,7 @@ def _verdict(v: LoggedDecision) -> Element:
 
 def overrides(story: RolloutReport) -> Section:
     if not story.overrides:
-        return "overrides", "Overrides", [el("p", "None: every gate was open when passed.")]
+        return "overrides", "Overrides", [el("p", no_override(story))]
     rows: list[list[Child]] = [
         [
             el("a", str(v.rev), href=f"#decision-{v.rev}"),

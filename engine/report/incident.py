@@ -80,8 +80,9 @@ def cost(conn: sqlite3.Connection, incident: Incident) -> str:
         (start, until),
     ).fetchone()
     lasted = format_duration(max(0.0, until - start - 1))
+    ended = "it took effect" if incident.percent_to < incident.percent_from else "promotion was held"
     return (
-        f"In the {lasted} until it took effect, {failed:,.0f} of {attempts:,.0f} LLM calls failed and their "
+        f"In the {lasted} until {ended}, {failed:,.0f} of {attempts:,.0f} LLM calls failed and their "
         f"documents got frequency keywords; {served:,.0f} documents got LLM keywords. {users}."
     )
 

@@ -25,8 +25,10 @@ TIMES_NOTE = (
     "Bake: the stage's minimum time. For figures: from then until the gate's conditions on figures were met, to the "
     "hour. For people: the rest until the next step, without holds and locks."
 )
+NOT_BEGUN = "The rollout has not begun: the log is empty."
 NO_INCIDENT = "None: nothing rolled back and no trigger acted."
 NO_FINDING = "No review, search measurement or A/B result yet."
+NOT_ENTERED = "not entered"
 PROMPTS = {kind: f"Nothing written yet. {question}" for kind, question in QUESTIONS.items()}
 
 
@@ -45,8 +47,8 @@ def markdown(story: RolloutReport) -> str:
     parts = [
         f"# {escape(story.title)}: report",
         f"**{escape(story.headline)}**",
-        f"{escape(story.service)}, {escape(story.environment)}. As of {iso(story.at)}"
-        + (f", begun {iso(story.began)}." if story.began is not None else "."),
+        f"{escape(story.service)}, {escape(story.environment)}. "
+        + (f"As of {iso(story.at)}, begun {iso(story.began)}." if story.began is not None else NOT_BEGUN),
     ]
     if story.rehearsal:
         parts.append("**This was a rehearsal**: a simulated LLM service, sample documents, accelerated time.")
@@ -78,9 +80,9 @@ def _metrics(story: RolloutReport) -> str:
     rows = [(name, *(_cell(s, of(s)) for s in stages)) for name, of in METRICS]
     documents = (
         "Documents (by the LLM)",
-        *(f"{s.documents} ({s.llm_documents})" if s.documents else "none" for s in stages),
+        *(f"{s.documents} ({s.llm_documents})" if s.documents else documents_none(s) for s in stages),
     )
-    complaints = ("Complaints", *(str(s.complaints) if s.entered is not None else "" for s in stages))
+    complaints = ("Complaints", *(complaints_of(s) for s in stages))
     return (
         table(head, [*rows, documents, complaints])
         + "\n\nok: within the stage's target; MISSED: outside it; otherwise there is no target or nothing to judge."
@@ -98,8 +100,22 @@ METRICS: tuple[tuple[str, Callable[[StageStory], MetricValue]], ...] = (
 )
 
 
+def documents_none(stage: StageStory) -> str:
+    return "none" if stage.entered is not None else NOT_ENTERED
+
+
+def complaints_of(stage: StageStory) -> str:
+    return str(stage.complaints) if stage.entered is not None else NOT_ENTERED
+
+
+def no_override(story: RolloutReport) -> str:
+    """Instead of the overrides, if there are none."""
+    passed = any(entry.kind == "promote" for entry in story.verdicts)
+    return "None: every gate was open when passed." if passed else "None: no gate has been passed yet."
+
+
 def _cell(stage: StageStory, figure: MetricValue) -> str:
-    return "not entered" if stage.entered is None else escape(marked(figure))
+    return NOT_ENTERED if stage.entered is None else escape(marked(figure))
 
 
 def marked(figure: MetricValue) -> str:
@@ -194,7 +210,7 @@ def _verdict(v: LoggedDecision) -> str:
 
 def _overrides(story: RolloutReport) -> str:
     if not story.overrides:
-        return "None: every gate was open when passed."
+        return no_override(story)
     head = ("Decision", "When", "Who", "Reason", "What was missing")
     return table(
         head,

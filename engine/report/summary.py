@@ -75,11 +75,12 @@ def _incident_words(incidents: tuple[Incident, ...]) -> str:
     automatic = sum(entry.automatic for entry in incidents)
     by = f"{automatic} by triggers, {len(incidents) - automatic} by people"
     if automatic in (0, len(incidents)):
-        by = "by triggers" if automatic else "by people"
+        one = len(incidents) == 1
+        by = ("by a trigger" if one else "by triggers") if automatic else "by a person" if one else "by people"
     effects = [entry.effect_s for entry in incidents if entry.effect_s is not None]
-    slowest = f"; the slowest took effect after {timeline.duration(max(effects))}" if len(effects) > 1 else ""
+    slowest = f"; the slowest rollback took effect after {timeline.duration(max(effects))}" if len(effects) > 1 else ""
     if len(effects) == 1:
-        slowest = f"; in force after {timeline.duration(effects[0])}"
+        slowest = f"; the rollback took effect after {timeline.duration(effects[0])}"
     return f"{_many(len(incidents), 'incident', 'incidents')}, detected {by}{slowest}."
 
 

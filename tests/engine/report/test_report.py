@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from engine.plan.model import Action
 from engine.report import RolloutReport, gather, html, markdown, summary, timeline
 from engine.report.model import IncidentMoment
+from engine.rollout.control import act
+from engine.rollout.state import ENGINE
 from tests.engine.report.history import DAY, HOSTILE, History, whole
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
@@ -101,9 +104,12 @@ def test_a_hold_and_the_rollback_after_it_are_one_incident(story: RolloutReport)
     joined = timeline._within(hold, rollback)
     assert (joined.within, joined.happened) == (49, ())
     both = replace(story, incidents=(joined, rollback))
-    assert summary._incident_words(both.incidents).startswith("1 incident, detected by triggers")
+    assert summary._incident_words(both.incidents).startswith("1 incident, detected by a trigger; the rollback")
     assert "part of the incident of decision 49" in markdown(both)
-    assert "Its moments are listed with" in html(both)
+    shown = html(both)
+    assert "Its moments are listed with" in shown
+    assert ">Part of 1: " in shown  # the count, the numbers in the drawing and the headings are the same
+    assert ">2. " not in shown
     apart = replace(rollback, happened=tuple(rows[4:]))
     assert timeline._within(hold, apart) == hold
     alone = replace(hold, happened=(rows[2],))
@@ -148,7 +154,30 @@ def test_a_store_in_which_nothing_happened_has_a_report_too() -> None:
     assert result.headline == "Nothing has been decided yet."
     assert "# Staged Rollout Plan" in markdown(result)
     assert "</html>" in html(result)
+    for text in (markdown(result), html(result)):  # it claims nothing of gates, stages and times that were not there
+        assert "1970" not in text
+        assert "None: no gate has been passed yet." in text
+        assert "The rollout has not begun: the log is empty." in text
+    assert "| Complaints | not entered |" in markdown(result)
     empty.conn.close()
+
+
+def test_a_hold_s_cost_is_until_the_hold_and_a_rate_s_axis_ends_at_100_percent() -> None:
+    h = History()
+    h.up("a hold is tried", ("all",))
+    h.up("a hold is tried", ("all",))
+    for second in range(0, 600, 60):
+        h.documents(5, failed=5, at=h.at + second)
+    h.wait(600)
+    reading = {"value": 1.0, "held_s": 300.0, "for_s": 300.0}
+    h.decide(act(h.plan, h.state, Action.pause, h.ask(ENGINE, "error_critical"), "errors", {"reading": reading}))
+    result = gather(h.conn, h.plan)
+    (held,) = result.incidents
+    assert held.percent_to == held.percent_from == 1000
+    assert "until promotion was held, 50 of 50 LLM calls failed" in held.cost
+    assert ">100 %<" in html(result)
+    assert ">200 %<" not in html(result)
+    h.conn.close()
 
 
 def test_the_plan_s_review_headings_ask_for_what_is_not_written_yet() -> None:
