@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from textual.screen import ModalScreen
+
 from console.app.commands import CommandActions
 from console.daemon_call import in_background
+from console.screens.ask import QuestionDialog
 from console.widgets.timegrid import ZOOMS
+from engine.plan.durations import parse_when
 
 
 class TimeTravel(CommandActions):
@@ -18,6 +22,28 @@ class TimeTravel(CommandActions):
         if v is None or page is None:
             return
         self._travel_to((self.travel.at if self.travel.at is not None else v.at) + by * page.step_s)
+
+    def action_travel_on(self, by: int) -> None:
+        """An arrow key, which must not leave the present when it is pressed by mistake."""
+        if self.travel.at is not None:
+            self.action_travel(by)
+
+    def action_moment(self) -> None:
+        """Ask for a moment and go there."""
+        facts = ["Examples: 02:13, 4h ago, 2026-11-02 02:13. Times are UTC."]
+        if not isinstance(self.screen, ModalScreen):
+            self.push_screen(
+                QuestionDialog("Which moment?", facts, "go there", "cancel", field="time", least=1), self._go
+            )
+
+    def _go(self, typed: str | None) -> None:
+        v = self.live.view
+        if typed is None or v is None:
+            return
+        try:
+            self._travel_to(parse_when(typed, v.at))
+        except ValueError as error:
+            self.say(f"{error}.", "caution")
 
     def action_travel_to(self, at: float) -> None:
         self._travel_to(at)

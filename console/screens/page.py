@@ -150,7 +150,7 @@ class Page(Painting, Screen[None]):
 SHOWN = {
     "slash": "/", "question_mark": "?", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]",
     "plus": "+", "minus": "-", "equals_sign": "=", "exclamation_mark": "!", "escape": "esc", "pagedown": "pgdn",
-    "pageup": "pgup", "comma": ",", "full_stop": ".", "f1": "F1", "f9": "F9", "left": "←", "right": "→",
+    "pageup": "pgup", "comma": ",", "at": "@", "full_stop": ".", "f1": "F1", "f9": "F9", "left": "←", "right": "→",
     "up": "↑", "down": "↓",
 }  # fmt: skip
 

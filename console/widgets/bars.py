@@ -80,6 +80,13 @@ def _brief(name: str) -> str:
     return name.partition(" (")[0]
 
 
+TRAVEL_KEYS = (
+    "   [ ] move  , . events  + - zoom  @ time",
+    "   [ ] move  , . events  + - zoom",
+    "   [ ] move  , . events",
+)  # as many as fit
+
+
 def as_of(c: Canvas, y: int, at: float, live: EngineSnapshot, travels: bool, reading: bool) -> int:
     """A line that is hard to miss: this is the past. Returns the rows it took."""
     now = live.view.at if live.view is not None else live.at
@@ -88,9 +95,9 @@ def as_of(c: Canvas, y: int, at: float, live: EngineSnapshot, travels: bool, rea
     if not travels:
         c.put(1, y, f"THIS SCREEN SHOWS NOW; the cursor is at {words.hour(at, now)}Z, {ago}", "alarm", c.width - 12)
     else:
-        keys = "" if c.width < 76 else "   [ ] move  , . events  + - zoom"
-        more = " …" if reading else ""
-        c.put(1, y, f"AS OF {words.hour(at, now)}Z, {ago}{more}{keys}", "alarm", c.width - 12)
+        text = f"AS OF {words.hour(at, now)}Z, {ago}{' …' if reading else ''}"
+        keys = next((keys for keys in TRAVEL_KEYS if cell_len(text + keys) <= c.width - 12), "")
+        c.put(1, y, text + keys, "alarm", c.width - 12)
     c.right(c.width - 1, y, "esc: now", "alarm")
     c.zone(0, y, c.width, 1, "app.now")
     return 1

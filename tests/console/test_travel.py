@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
+from textual.widgets import Input
 
 from console.link import EngineSnapshot
 from console.series_cache import SeriesCache
@@ -206,3 +207,26 @@ async def test_curves_are_of_shadow_while_only_shadow_calls_the_llm() -> None:
         link.view = replace(NORMAL, at=NOW + 60)
         await until(pilot, lambda: "error rate · 1h" in shown(app))
         assert arms[-2:] == ["treatment", "control"]
+
+
+@anyio
+async def test_a_moment_is_typed_and_arrows_move_only_in_the_past() -> None:
+    app = console("normal", read_only=True)  # it acts on nothing
+    kept(app.link)  # type: ignore[arg-type]
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("left")
+        assert app.travel.at is None
+        await pilot.press("at")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press(*"13:03", "enter")
+        await until(pilot, lambda: "AS OF 13:03:00Z, 1h ago" in shown(app) and "@ time" in shown(app))
+        await pilot.press("2", "left")
+        await until(pilot, lambda: "AS OF 13:02:00Z" in shown(app))
+        await pilot.press("right")
+        await until(pilot, lambda: "AS OF 13:03:00Z" in shown(app))
+        await pilot.press("at")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press(*"noon", "enter")
+        await until(pilot, lambda: '"noon" is not a time' in (app.notice or ("",))[0])
+        assert app.travel.at is not None
