@@ -74,7 +74,7 @@ class Readers:
         self._readers.append(reader)
         try:
             await reader.start()
-        except OSError:
+        except BaseException:  # also whoever asked leaving: others wait for this reader by now
             reader.end("the reader cannot be reached")
             raise
         return reader
@@ -119,7 +119,12 @@ class _Reader(asyncio.Protocol):
 
     async def start(self) -> None:
         await asyncio.get_running_loop().create_connection(lambda: self, sock=self._near)
-        self._connected.set_result(None)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let those who wait for the connection go on, whether it exists or not."""
+        if not self._connected.done():
+            self._connected.set_result(None)
 
     async def ask(self, documents: Sequence[UnreadDocument], budget: Budget, within_s: float) -> list[ReadDocument]:
         """OSError when it ends or does not answer in time."""
@@ -152,6 +157,7 @@ class _Reader(asyncio.Protocol):
         self.works = False
         if self._transport is not None:
             self._transport.abort()
+        self._settle()
         while self._waiting:
             answer = self._waiting.popleft()
             if not answer.done():

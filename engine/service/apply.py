@@ -122,7 +122,8 @@ class Applier:
             if not problem:
                 self._set(Applied("done", self._what("done")), tell=self._failing)
                 with contextlib.suppress(OSError):
-                    files.write_whole(self._done, "\n".join(lines).encode(), 0o600, made=self._give)
+                    # not durable, since the loop must not wait for a disk: if it is lost, a start applies once more
+                    files.write_whole(self._done, "\n".join(lines).encode(), 0o600, made=self._give, durable=False)
                 return
             self._set(Applied("failed", problem), tell=True)
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])

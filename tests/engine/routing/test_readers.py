@@ -73,3 +73,32 @@ def test_a_reader_that_cannot_be_started_leaves_the_counting_to_the_engine(monke
         return await Readers(most=2).read(DOCUMENTS, BUDGET)
 
     assert compared(asyncio.run(use())) == compared(read_all(DOCUMENTS, BUDGET))
+
+
+def test_whoever_waits_for_a_reader_whose_starter_left_is_served_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that closes its connection cancels the read that was starting the process."""
+
+    async def use() -> None:
+        starting = asyncio.Event()
+
+        async def start(reader: object) -> None:
+            starting.set()
+            await asyncio.Event().wait()
+
+        readers = Readers(most=1)
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr("engine.routing.readers._Reader.start", start)
+                left = asyncio.create_task(readers.read(DOCUMENTS, BUDGET))
+                await starting.wait()
+                waits = asyncio.create_task(readers.read(DOCUMENTS, BUDGET))
+                while len(readers._readers) != 1 or readers._readers[0].asked != 1:  # noqa: ASYNC110 — its own queue
+                    await asyncio.sleep(0)
+                left.cancel()
+                assert len(await asyncio.wait_for(waits, 60 * crowd())) == len(DOCUMENTS)
+            assert left.cancelled()
+            assert readers.pids == []
+        finally:
+            readers.close()
+
+    asyncio.run(use())
