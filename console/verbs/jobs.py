@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 import click
@@ -11,15 +12,20 @@ from console import completion
 from console.completion import completes
 from console.context import CliContext, fail, json_option, refuse, say
 from engine.plan.durations import iso
+from engine.store import live
 from engine.store.jobs import Job, JobTally
 from engine.text import counted
+from engine.view.model import WorkerView
 
 
 @click.group(invoke_without_command=True)
 @json_option
 @click.pass_context
 def jobs(ctx: click.Context, as_json: bool) -> None:
-    """The loads that ran with --on, newest first: how far each is, and how to continue it."""
+    """The loads that ran with --on, newest first: how far each is, and how to continue it.
+
+    A job without a worker makes no progress: its command ended, or its workers are just starting.
+    """
     if ctx.invoked_subcommand is None:
         _list(ctx.obj, as_json)
 
@@ -30,25 +36,41 @@ def _list(context: CliContext, as_json: bool) -> None:
 
     try:
         jobs = context.reader.read(listed)
+        workers = context.reader.read(_workers) if context.store.is_locked() else {}
     except StoreError as error:
         fail(str(error), as_json)
-    body = {"ok": True, "jobs": [_plain(job, tally) for job, tally in jobs]}
+    body = {"ok": True, "jobs": [_plain(job, tally, workers.get(job.id, 0)) for job, tally in jobs]}
     printed = (
-        "\n".join(_line(job, tally) for job, tally in jobs)
+        "\n".join(_line(job, tally, workers.get(job.id, 0)) for job, tally in jobs)
         or "No job yet: `rollout load --on local:4 docs/` makes one."
     )
     say(body, printed, as_json)
 
 
-def _plain(job: Job, tally: JobTally) -> dict[str, Any]:
+class _Shown(msgspec.Struct):
+    workers: tuple[WorkerView, ...] = ()
+
+
+def _workers(conn: sqlite3.Connection) -> dict[int, int]:
+    """How many workers each job has, as the engine last saw them."""
+    counts: dict[int, int] = {}
+    for worker in live.parts(conn, _Shown).workers:
+        if worker.job is not None and worker.state != "ended":
+            counts[worker.job] = counts.get(worker.job, 0) + 1
+    return counts
+
+
+def _plain(job: Job, tally: JobTally, workers: int) -> dict[str, Any]:
     times = {"at": iso(job.at), "ended": None if job.ended is None else iso(job.ended)}
-    return {**msgspec.to_builtins(job), **times, **msgspec.to_builtins(tally)}
+    return {**msgspec.to_builtins(job), **times, **msgspec.to_builtins(tally), "workers": workers}
 
 
-def _line(job: Job, tally: JobTally) -> str:
-    how = f"; continue it: rollout load --resume {job.id}" if job.state in ("running", "stopped") else ""
+def _line(job: Job, tally: JobTally, workers: int) -> str:
+    waits = job.state in ("running", "stopped") and not workers
+    how = f"; continue it: rollout load --resume {job.id}" if waits else ""
+    state = f"running, {counted(workers, 'worker')}" if job.state == "running" else job.state
     return (
-        f"{job.id}  {iso(job.at)}  {job.state}, {job.kind}, {job.method}  "
+        f"{job.id}  {iso(job.at)}  {state}, {job.kind}, {job.method}  "
         f"{tally.done} of {counted(tally.parts, 'part')}, "
         f"{counted(tally.documents, 'document')} ({tally.llm} by LLM), {tally.failed} failed  "
         f"{job.actor}: {job.sources}{f' into {job.output}' if job.output else ''}{how}"

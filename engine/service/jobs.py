@@ -98,6 +98,11 @@ class JobDesk:
         await self._write(lambda conn: jobs.move(conn, job, "stopped", now))
         return True
 
+    @property
+    def at_work(self) -> dict[str, int]:
+        """The job of each worker that has a part."""
+        return {worker: job for (job, _), worker in self._claims.items()}
+
     # -- the workers' side ---------------------------------------------------------------------------------------------
 
     def next_part(self, asks: PartRequest) -> PartGrant:

@@ -100,7 +100,7 @@ def servers(engine: Engine) -> tuple[ServerView, ...]:
 
 
 def workers(engine: Engine) -> tuple[WorkerView, ...]:
-    leases = engine.leases
+    leases, jobs = engine.leases, engine.jobs.at_work
     return tuple(
         WorkerView(
             lease.worker,
@@ -111,6 +111,7 @@ def workers(engine: Engine) -> tuple[WorkerView, ...]:
             lease.in_flight,
             leases.until(lease),
             leases.sentence(lease),
+            jobs.get(lease.worker),
         )
         for lease in leases.shown()
     )

@@ -134,6 +134,7 @@ class WorkerView(Struct, frozen=True):
     in_flight: int
     until: float  # epoch seconds
     sentence: str
+    job: int | None = None  # whose part it has
 
 
 class DecisionView(Struct, frozen=True):

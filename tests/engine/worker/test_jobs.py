@@ -100,8 +100,8 @@ def counted_keys(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT count(*) FROM job_key").fetchone()[0])
 
 
-def latest(rig: EngineRig) -> int:
-    return int(json.loads(rig.cli("jobs", "--json").stdout)["jobs"][0]["id"])
+def latest(rig: EngineRig) -> dict[str, Any]:
+    return dict(json.loads(rig.cli("jobs", "--json").stdout)["jobs"][0])
 
 
 def test_a_load_stores_every_document_once_and_both_methods_take_part(rig: EngineRig, llm: Llm) -> None:
@@ -158,11 +158,14 @@ def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(rig: Engi
     load.process.communicate()
     assert rig.until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers))
     assert stored(rig, "driver")[0] < DOCUMENTS
-    resumed = rig.cli("load", "--json", "--resume", str(latest(rig)))  # as `rollout jobs` shows it
+    assert rig.until(lambda: latest(rig)["workers"] == 0)
+    job = latest(rig)
+    assert job["state"] == "running"
+    resumed = rig.cli("load", "--json", "--resume", str(job["id"]))  # as `rollout jobs` shows it
     outcome = json.loads(resumed.stdout)
     assert outcome["ok"], outcome
     assert stored(rig, "driver") == (DOCUMENTS, DOCUMENTS)
-    again = rig.cli("load", "--json", "--resume", str(latest(rig)))
+    again = rig.cli("load", "--json", "--resume", str(job["id"]))
     assert "nothing is left to resume" in json.loads(again.stdout)["sentence"]
     assert "continuing" not in again.stderr
 
@@ -206,7 +209,7 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     assert rig.until(lambda: any(out.glob("*.parquet")), 60.0) or load.process.poll() is not None
     load.process.kill()
     load.process.communicate()
-    outcome = Load(rig, "--resume", str(latest(rig))).end()
+    outcome = Load(rig, "--resume", str(latest(rig)["id"])).end()
     assert outcome["ok"], outcome
     rows = [row for path in out.glob("keywords-*.parquet") for row in parquet.read_table(path).to_pylist()]
     ids = [row["id"] for row in rows]
@@ -217,7 +220,7 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     assert (outcome["llm"], outcome["frequency"]) == (by_llm, DOCUMENTS - by_llm), "the job counts what the files hold"
     assert stored(rig, "parquet") == (0, 0), "nothing of it is in the store"
     assert not list(out.glob(".*")), "no unfinished file stays"
-    job = json.loads(rig.cli("jobs", "--json").stdout)["jobs"][0]
+    job = latest(rig)
     assert (job["output"], job["kind"]) == (str(out), "backfill")
     refused = rig.cli("load", "--on", "local:1", "--as", "live", "--output", str(out), str(folder))
     assert refused.returncode == 2

@@ -1,0 +1,44 @@
+"""Which worker has which part of a job."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from engine.service.jobs import JobDesk
+from engine.store import database, jobs
+from engine.store.folder import Folder
+from engine.store.jobs import FilePiece, JobPart
+from engine.worker.messages import PartRequest
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> sqlite3.Connection:
+    folder = Folder(tmp_path / "store")
+    folder.prepare()
+    database.create(folder)
+    return database.open_writer(folder, "NORMAL")
+
+
+def test_a_part_has_one_worker_until_its_lease_ends(conn: sqlite3.Connection) -> None:
+    for number in (1, 2):
+        assert jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live") == number
+        jobs.add_parts(conn, number, 0, [JobPart((FilePiece(f"/{n}"),)) for n in range(2)])
+        jobs.move(conn, number, "running", None)
+    living = {"a", "b", "c"}
+    leases = SimpleNamespace(lives=living.__contains__)
+    desk = JobDesk(cast("Any", SimpleNamespace(conn=conn, leases=leases)))
+
+    def asked(worker: str, job: int) -> int | None:
+        return desk.next_part(PartRequest(worker, job)).number
+
+    assert (asked("a", 1), asked("b", 1), asked("c", 2)) == (0, 1, 0)
+    assert desk.next_part(PartRequest("d", 1)).waits
+    assert desk.at_work == {"a": 1, "b": 1, "c": 2}
+    living.remove("b")
+    assert asked("a", 1) == 0, "it gives its part back by asking for another"
+    assert desk.at_work == {"a": 1, "c": 2}
