@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, to_builtins
 
+from console.upload import parquet
 from console.upload.parts import parts
 from engine.client.client import EngineClient
 from engine.store import jobs
@@ -170,13 +171,15 @@ def sentence(result: JobResult, took: float) -> str:
         f"Job {result.job.id}: {counted(t.documents, 'document')} in {took:.1f} s ({per_s:.0f}/s): "
         f"{t.llm} by LLM, {t.frequency} by frequency ({t.fallback} as fallback), "
         f"{f'{t.empty} empty, ' if t.empty else ''}{t.failed} failed; {t.done} of {counted(t.parts, 'part')} done."
+        f"{f' Keywords: {parquet.files_of(result.job)}' if result.job.output else ''}"
     )
 
 
 def data(result: JobResult) -> dict[str, Any]:
     """The result for programs."""
     troubles = [f"{name}: {why}" for why, names in result.troubles.items() for name in names]
-    return {"job": result.job.id, "state": result.job.state, **to_builtins(result.tally), "skipped": troubles}
+    files = {"files": parquet.files_of(result.job)} if result.job.output else {}
+    return {"job": result.job.id, "state": result.job.state, **to_builtins(result.tally), "skipped": troubles, **files}
 
 
 def _ask(client: EngineClient, kind: str, /, **fields: object) -> dict[str, Any]:

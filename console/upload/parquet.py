@@ -83,14 +83,24 @@ def check(output: str) -> None:
     if remote.is_remote(output):
         remote.system(output)
         return
+    if Path(output).is_file():
+        raise OSError("it is a file, and each part needs its own: give a folder")
     Path(output).mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=output, prefix=".rollout-"):
         return
 
 
 def name_of(job: Job, number: int) -> str:
-    began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(job.at))
-    return f"keywords-{began}-job{job.id}-part{number:07}.parquet"
+    return f"{_stem(job)}-part{number:07}.parquet"
+
+
+def files_of(job: Job) -> str:
+    """A glob for the files of this job, among those of other jobs in the same folder."""
+    return f"{job.output.rstrip('/')}/{_stem(job)}-*.parquet"
+
+
+def _stem(job: Job) -> str:
+    return f"keywords-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(job.at))}-job{job.id}"
 
 
 def write(job: Job, number: int, items: Sequence[ExtractedItem]) -> None:

@@ -91,7 +91,9 @@ class LoadFiles(NamedTuple):
 )
 @click.option(
     "--output",
+    "outputs",
     metavar="FOLDER|URL",
+    multiple=True,
     shell_complete=completion.files,
     help="With --on: a back-fill whose keywords go to Parquet files there, one per part, and not into the store.",
 )
@@ -109,7 +111,7 @@ def load(
     workers: int | None,
     engine: str,
     kind: str | None,
-    output: str | None,
+    outputs: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -127,6 +129,9 @@ def load(
     With --on, worker processes read and extract the documents; the engine stores them and keeps all authority. The
     load is a job: `rollout jobs` lists it, `rollout load --resume JOB` continues it after whatever ended it.
     """
+    if len(outputs) > 1:
+        raise click.UsageError("A job writes to one place: give --output once.")
+    output = outputs[0] if outputs else None
     job, paths = _resumed(resume, paths)
     if job is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")

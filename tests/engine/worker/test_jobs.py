@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import json
 import os
@@ -211,7 +212,9 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     load.process.communicate()
     outcome = Load(rig, "--resume", str(latest(rig)["id"])).end()
     assert outcome["ok"], outcome
-    rows = [row for path in out.glob("keywords-*.parquet") for row in parquet.read_table(path).to_pylist()]
+    (out / "keywords-20260101T000000Z-job1-part0000000.parquet").write_bytes(b"of another job")
+    assert outcome["files"] in outcome["sentence"]
+    rows = [row for path in glob.glob(outcome["files"]) for row in parquet.read_table(path).to_pylist()]
     ids = [row["id"] for row in rows]
     assert sorted(ids) == sorted(set(ids))
     assert len(ids) == DOCUMENTS
@@ -222,6 +225,8 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     assert not list(out.glob(".*")), "no unfinished file stays"
     job = latest(rig)
     assert (job["output"], job["kind"]) == (str(out), "backfill")
+    twice = rig.cli("load", "--on", "local:1", "--output", str(out), "--output", "elsewhere", str(folder))
+    assert (twice.returncode, "give --output once" in twice.stderr) == (2, True)
     refused = rig.cli("load", "--on", "local:1", "--as", "live", "--output", str(out), str(folder))
     assert refused.returncode == 2
     assert "served from the store" in refused.stderr
