@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import socket
 import ssl
@@ -172,7 +173,7 @@ def test_the_time_limit_holds_however_the_engine_hangs(reply: bytes, drip_s: flo
 
 def test_the_time_limit_holds_though_the_client_s_own_thread_does_not_run() -> None:
     with Client(Listener().url, timeout_s=0.2) as client:
-        loop, _ = client._ready()
+        loop = client._ready().loop
         free = threading.Event()
         loop.call_soon_threadsafe(free.wait)
         try:
@@ -268,3 +269,72 @@ def test_it_is_typed_and_imports_nothing_of_the_engine() -> None:
     script = "import sys, rollout_console; print([m for m in sys.modules if m.split('.')[0] in ('engine', 'console', 'textual')])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_closing_ends_what_other_threads_wait_for() -> None:
+    silent = Listener()
+    client = Client(silent.url, timeout_s=60)
+    made: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(client.batch([Document("a", TEXT)]))),
+        threading.Thread(target=lambda: made.append(client.extract_or_none("a", TEXT))),
+    ]
+    for thread in threads:
+        thread.start()
+    while len(silent.taken) < 2:
+        time.sleep(0.01)
+    client.close()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    assert [one.code for many in made if many for one in many] == ["closed"]
+    assert None in made
+
+
+def test_a_closed_client_is_unavailable(rig: EngineRig) -> None:
+    async def closed() -> list[Any]:
+        client = AsyncClient(rig.view.engine.address)
+        await client.close()
+        return [await client.extract_or_none("a", TEXT), *await client.batch([Document("a", TEXT)])]
+
+    nothing, failure = asyncio.run(closed())
+    assert (nothing, failure.code) == (None, "closed")
+    with Client(rig.view.engine.address, timeout_s=10) as client:
+        client.close()
+        assert client.extract("closed/again.md", TEXT).keywords, "the synchronous one opens again"
+
+
+def test_what_no_json_can_carry_is_rejected_and_costs_the_others_nothing(url: str) -> None:
+    """Such as the name of a file that is not UTF-8."""
+    with Client(url, timeout_s=10) as client:
+        assert client.extract_or_none("a\udc80.md", TEXT) is None
+        with pytest.raises(Rejected, match="surrogates"):
+            client.extract("a", TEXT + "\ud800")
+        lines = client.batch([Document("fit/1", TEXT), Document("a\udc80.md", TEXT), Document("fit/2", TEXT)])
+        assert [(line.id, isinstance(line, Extraction)) for line in lines] == [
+            ("fit/1", True),
+            ("a\udc80.md", False),
+            ("fit/2", True),
+        ]
+        assert [line.code for line in client.batch([Document("\udc80", TEXT)]) if isinstance(line, Failure)] == [
+            "fields"
+        ]
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://\x00", "http://127.0.0.1:99999"])
+def test_an_address_that_no_engine_can_have_is_a_value_error(url: str) -> None:
+    with pytest.raises(ValueError, match="is not an engine's address"):
+        AsyncClient(url)
+
+
+def test_a_fork_while_another_thread_opens_the_client_is_no_deadlock(rig: EngineRig) -> None:
+    client = Client(rig.view.engine.address, timeout_s=20)
+    with client._lock:  # as that thread holds it
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = 0 if client.extract_or_none("forked/lock.md", TEXT) is not None else 1
+            finally:
+                os._exit(code)
+        assert os.waitpid(pid, 0)[1] == 0

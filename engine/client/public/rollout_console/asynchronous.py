@@ -64,6 +64,8 @@ class AsyncClient:
 
     Behind TLS the certificates of the system are trusted, and those in SSL_CERT_FILE or SSL_CERT_DIR; `ssl_context`
     replaces them. Proxies of the environment are not used.
+
+    ValueError for an address that no engine can have.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class AsyncClient:
         timeout_s: float = 1.0,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        _check(url)
         self.timeout_s = timeout_s
         self._misses = 0
         self._until = 0.0
@@ -91,7 +94,8 @@ class AsyncClient:
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
     ) -> Extraction:
         """Keywords for one document. Unavailable, Rejected."""
-        answer = await self._post("/v1/extract", Document(id, text, title, method), timeout_s or self.timeout_s)
+        content = _encoded(Document(id, text, title, method))
+        answer = await self._post("/v1/extract", content, timeout_s or self.timeout_s)
         return _decoded(answer.content, _extractions)
 
     async def extract_or_none(
@@ -131,28 +135,37 @@ class AsyncClient:
     async def _batch(self, documents: Sequence[Document], timeout_s: float) -> list[Extraction | Failure]:
         answers: dict[int, Extraction | Failure] = {}
         try:
+            content = _encoded({"documents": documents})
+        except Rejected:
+            return await self._batch_without_unfit(documents, timeout_s)
+        try:
             # lines that came before the time was up are kept
-            await self._post("/v1/extract:batch", {"documents": documents}, timeout_s, documents, answers)
+            await self._post("/v1/extract:batch", content, timeout_s, documents, answers)
             lost: RolloutError = Unavailable("The engine's answer ended early.", "ended")
         except RolloutError as error:
             lost = error
-        return [
-            answers.get(i) or Failure(document.id, lost.status, lost.code, str(lost), lost.retry_after_s)
-            for i, document in enumerate(documents)
-        ]
+        return [answers.get(i) or failure(document, lost) for i, document in enumerate(documents)]
+
+    async def _batch_without_unfit(self, documents: Sequence[Document], timeout_s: float) -> list[Extraction | Failure]:
+        unfit = {i: why for i, document in enumerate(documents) if (why := _unfit(document)) is not None}
+        fit = [document for i, document in enumerate(documents) if i not in unfit]
+        answers = iter(await self._batch(fit, timeout_s) if fit else [])
+        return [failure(document, unfit[i]) if i in unfit else next(answers) for i, document in enumerate(documents)]
 
     async def _post(
         self,
         path: str,
-        body: Any,
+        content: bytes,
         timeout_s: float,
         documents: Sequence[Document] = (),
         lines: dict[int, Extraction | Failure] | None = None,
     ) -> httpx.Response:
         """Post a body. With `lines`, passes on each line of the answer as it comes."""
+        if self._http.is_closed:
+            raise closed()
         if time.monotonic() < self._until:
             raise Unavailable(f"The engine did not answer {MISSES} times in a row; asking again soon.", "paused")
-        answer = await self._sent(path, body, timeout_s, documents, lines)
+        answer = await self._sent(path, content, timeout_s, documents, lines)
         self._misses = 0
         if answer.status_code != 200:
             raise _refusal(answer)
@@ -161,13 +174,12 @@ class AsyncClient:
     async def _sent(
         self,
         path: str,
-        body: Any,
+        content: bytes,
         timeout_s: float,
         documents: Sequence[Document],
         lines: dict[int, Extraction | Failure] | None,
     ) -> httpx.Response:
         headers = {"Content-Type": "application/json", "X-Request-Id": uuid.uuid4().hex}
-        content = msgspec.json.encode(body)
         try:
             async with asyncio.timeout(timeout_s):
                 try:
@@ -180,10 +192,11 @@ class AsyncClient:
             self._miss()
             raise late(timeout_s) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            if self._http.is_closed:
+                raise closed() from None
             self._miss()
-            raise Unavailable(
-                f"The engine cannot be reached: {error or type(error).__name__}.", "unreachable"
-            ) from None
+            why = str(error).rstrip(".") or type(error).__name__
+            raise Unavailable(f"The engine cannot be reached: {why}.", "unreachable") from None
 
     async def _exchange(
         self,
@@ -224,12 +237,44 @@ def _again_after(answer: Extraction | Failure) -> float | None:
     return max(answer.retry_after_s, AGAIN_S) if answer.status in AGAIN else None
 
 
+def failure(document: Document, why: RolloutError) -> Failure:
+    return Failure(document.id, why.status, why.code, str(why), why.retry_after_s)
+
+
+def closed() -> Unavailable:
+    return Unavailable("This client is closed.", "closed")
+
+
 def late(timeout_s: float) -> Unavailable:
     return Unavailable(f"The engine did not answer within {timeout_s:g} s.", "timeout")
 
 
 def log_fallback(error: RolloutError) -> None:
     journal.warning("No keywords from the engine: %s", error)
+
+
+def _check(url: str) -> None:
+    try:
+        port = httpx.URL("http://engine" if url.startswith("unix:") else url).port
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{url!r} is not an engine's address: {str(error).rstrip('.')}.") from None
+    if port is not None and not 0 < port < 65536:
+        raise ValueError(f"{url!r} is not an engine's address: ports are 1 to 65535.")
+
+
+def _encoded(body: Any) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, UnicodeEncodeError) as error:  # a lone surrogate, as in a file name that is not UTF-8
+        raise Rejected(f"Not usable as JSON: {error}.", "fields") from None
+
+
+def _unfit(document: Document) -> Rejected | None:
+    try:
+        _encoded(document)
+    except Rejected as why:
+        return why
+    return None
 
 
 def _take(line: str, documents: Sequence[Document], lines: dict[int, Extraction | Failure]) -> None:

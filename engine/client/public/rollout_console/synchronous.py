@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import math
 import os
 import ssl
 import threading
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from rollout_console.answers import Document, Extraction, Failure, Method, RolloutError
-from rollout_console.asynchronous import BATCH_TIMEOUT_S, AsyncClient, late, log_fallback
+from rollout_console.asynchronous import BATCH, BATCH_TIMEOUT_S, AsyncClient, closed, failure, late, log_fallback
 
 GRACE_S = 0.05  # for the work's own limit to come first
+CLOSE_S = 1.0
 
 T = TypeVar("T")
 
@@ -30,16 +33,16 @@ class Client:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._given = url, token, timeout_s, ssl_context
-        self._lock = threading.Lock()
-        self._running: tuple[int, asyncio.AbstractEventLoop, AsyncClient] | None = None
+        self._locks: dict[int, threading.Lock] = {}  # of each process: another thread may hold one during a fork
+        self._running: _Running | None = None
 
     def extract(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
     ) -> Extraction:
         """Keywords for one document. Unavailable, Rejected."""
-        loop, client = self._ready()
-        limit = timeout_s or client.timeout_s
-        return _wait(loop, client.extract(id, text, title=title, method=method, timeout_s=limit), limit)
+        running = self._ready()
+        limit = timeout_s or running.client.timeout_s
+        return _wait(running, running.client.extract(id, text, title=title, method=method, timeout_s=limit), limit)
 
     def extract_or_none(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
@@ -54,26 +57,35 @@ class Client:
     def batch(self, documents: Iterable[Document], *, timeout_s: float = BATCH_TIMEOUT_S) -> list[Extraction | Failure]:
         """An answer for each document, in their order; never raises. `timeout_s` is for each 1,000 documents. Those
         that the engine refuses for now are sent again after its `Retry-After`, as long as that leaves time."""
-        loop, client = self._ready()
-        return _wait(loop, client.batch(documents, timeout_s=timeout_s))
+        given, running = list(documents), self._ready()
+        limit = timeout_s * math.ceil(len(given) / BATCH)
+        try:
+            return _wait(running, running.client.batch(given, timeout_s=timeout_s), limit)
+        except RolloutError as error:
+            return [failure(document, error) for document in given]
 
     def close(self) -> None:
+        """Calls in flight fail as Unavailable; a later call opens the client again."""
         with self._lock:
             running, self._running = self._running, None
-        if running is not None and running[0] == os.getpid():
-            _, loop, client = running
-            _wait(loop, client.close())
-            loop.call_soon_threadsafe(loop.stop)
+        if running is not None and running.pid == os.getpid():
+            running.loop.call_soon_threadsafe(running.loop.stop)
+            running.thread.join(CLOSE_S)
 
-    def _ready(self) -> tuple[asyncio.AbstractEventLoop, AsyncClient]:
+    @property
+    def _lock(self) -> threading.Lock:
+        return self._locks.setdefault(os.getpid(), threading.Lock())
+
+    def _ready(self) -> _Running:
         with self._lock:
-            if self._running is None or self._running[0] != os.getpid():
+            if self._running is None or self._running.pid != os.getpid():
                 url, token, timeout_s, trusted = self._given
-                loop = asyncio.new_event_loop()
-                threading.Thread(target=_serve, args=(loop,), name="rollout-console", daemon=True).start()
                 client = AsyncClient(url, token=token, timeout_s=timeout_s, ssl_context=trusted)
-                self._running = os.getpid(), loop, client
-            return self._running[1], self._running[2]
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=_serve, args=(loop, client), name="rollout-console", daemon=True)
+                thread.start()
+                self._running = _Running(os.getpid(), loop, thread, client)
+            return self._running
 
     def __enter__(self) -> Client:
         return self
@@ -82,17 +94,37 @@ class Client:
         self.close()
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+class _Running(NamedTuple):
+    """A process's event loop, and the thread that it runs in."""
+
+    pid: int
+    loop: asyncio.AbstractEventLoop
+    thread: threading.Thread
+    client: AsyncClient
+
+
+def _serve(loop: asyncio.AbstractEventLoop, client: AsyncClient) -> None:
     asyncio.set_event_loop(loop)
     loop.run_forever()
+    while tasks := asyncio.all_tasks(loop):
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks))
+    loop.run_until_complete(client.close())
     loop.close()
 
 
-def _wait(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], limit_s: float | None = None) -> T:
+def _wait(running: _Running, work: Coroutine[Any, Any, T], limit_s: float) -> T:
     """The work has this limit itself. It is the caller's too, when the loop does not get to run: its thread starts, or
     the process is short of CPU."""
-    future = asyncio.run_coroutine_threadsafe(work, loop)
     try:
-        return future.result(None if limit_s is None else limit_s + GRACE_S)
+        return asyncio.run_coroutine_threadsafe(work, running.loop).result(limit_s + GRACE_S)
     except TimeoutError:
-        raise late(limit_s or 0.0) from None
+        raise late(limit_s) from None
+    except concurrent.futures.CancelledError:  # by `close` in another thread
+        raise closed() from None
+    except RuntimeError:
+        if not running.loop.is_closed():
+            raise
+        work.close()
+        raise closed() from None
