@@ -89,6 +89,7 @@ class Worker:
         self._room = asyncio.Semaphore(max(1, min(AT_ONCE, plan.llm.max_waiting)))
         self._room_together = asyncio.Semaphore(AT_ONCE // AHEAD_DOCUMENTS)
         self._why_ended = ""
+        self._troubles: set[type[BaseException]] = set()
 
     async def run(self) -> None:
         """Work until the job has nothing left for this worker. Raises WorkerFailed if it cannot continue."""
@@ -230,6 +231,11 @@ class Worker:
             self._current.cancel()
 
     def _trouble(self, error: BaseException) -> None:
+        """Print the first fault of each kind: nothing reads this process's output until it ends, and a full pipe would
+        stop it."""
+        if type(error) in self._troubles:
+            return
+        self._troubles.add(type(error))
         print(f"trouble: {type(error).__name__}: {clean_line(str(error), 500)}", flush=True)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from engine.clock import ManualClock
 from engine.measures.record import Extraction
+from engine.plan.load import default_plan_text, parse_plan
 from engine.service.seen_batches import BATCHES, SENDERS, SeenBatches
 from engine.worker.batches import PART, Batches
+from engine.worker.core import Worker
+from engine.worker.line import EngineConnection
 from engine.worker.messages import BatchReceipt
 
+PLAN = parse_plan(default_plan_text())
 RECEIPT = msgspec.json.encode(BatchReceipt(2, 0, ()))
 
 
@@ -64,3 +69,13 @@ def test_a_batch_is_new_once_and_the_oldest_senders_are_forgotten() -> None:
         assert seen.is_new(f"w{number}", 1)
     assert seen.is_new("w", 1), "a thousand later senders"
     assert len(seen._numbers) == SENDERS
+
+
+def test_faults_on_every_document_do_not_fill_the_pipe_that_nothing_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = Worker("w", PLAN, 1, lambda: EngineConnection(str(tmp_path)), lambda job, part: iter(()))
+    for number in range(1000):
+        worker._trouble(KeyError(f"document {number}"))
+    worker._trouble(ValueError("another"))
+    assert capsys.readouterr().out.splitlines() == ["trouble: KeyError: 'document 0'", "trouble: ValueError: another"]
