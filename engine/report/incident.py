@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from engine import bounds
 from engine.decoding import json_decoder
@@ -27,13 +28,18 @@ AFTER_S = 3600.0  # how long an incident that no one resumed is followed
 BEFORE_S = 600.0  # how far back to look if its beginning is unknown
 SKIPPED = frozenset({"proof", "check", "sign", "start", "stop"})
 OTHERWISE = frozenset({"message", "complaint"})  # decisions of these kinds have rows of their own here
+MEASURED = frozenset({"first", "seen"})  # read from rows that retention deletes
 KEPT = {"kept": "kept, not sent", "waiting": "waiting to be sent", "failed": "FAILED"}
 
 
-def happened(conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row]) -> tuple[IncidentMoment, ...]:
-    """Oldest first."""
+def happened(
+    conn: sqlite3.Connection, incident: Incident, rows: Sequence[Row], measured: Sequence[IncidentMoment] | None = None
+) -> tuple[IncidentMoment, ...]:
+    """Oldest first. `measured`: the moments of kinds `MEASURED`, if they were kept before retention took their rows."""
     start, end = span(incident)
     out = [*_first_failure(conn, incident), *between(conn, start, end, rows, incident.decided)]
+    if measured is not None:
+        out = [*measured, *(moment for moment in out if moment.kind not in MEASURED)]
     if incident.effective is not None:
         out.append(IncidentMoment(incident.effective, "proof", incident.proof or "0 % was observed"))
     return tuple(sorted(out, key=lambda moment: moment.at)[:MOST])
@@ -61,7 +67,36 @@ def span(incident: Incident) -> tuple[float, float]:
     return start - 1, (incident.resumed or incident.decided + AFTER_S) + 1
 
 
-def cost(conn: sqlite3.Connection, incident: Incident) -> str:
+class Harm(Struct, frozen=True):
+    """Between an incident's beginning and its end: LLM calls, those that failed, documents that got LLM keywords."""
+
+    attempts: int
+    failed: int
+    served: int
+
+
+def harm(conn: sqlite3.Connection, incident: Incident) -> Harm | None:
+    """None if its beginning is unknown, or retention took the documents."""
+    if incident.onset is None and incident.detected is None:
+        return None
+    start, until = span(incident)[0], _ended(incident)
+    oldest = conn.execute("SELECT min(at) FROM extraction").fetchone()[0]
+    if _trimmed(conn, start, until + TEN_S if oldest is None else oldest):
+        return None
+    row = conn.execute(
+        "SELECT count(*) FILTER (WHERE attempted), count(*) FILTER (WHERE attempted AND error IS NOT NULL), "
+        "count(*) FILTER (WHERE method = 'llm') FROM extraction "
+        "WHERE arm = 'treatment' AND NOT shadow AND at >= ? AND at <= ?",
+        (start, until),
+    ).fetchone()
+    return Harm(*row)
+
+
+def _ended(incident: Incident) -> float:
+    return incident.effective if incident.effective is not None else incident.decided
+
+
+def cost(conn: sqlite3.Connection, incident: Incident, done: Harm | None) -> str:
     """An incident's cost to documents and people; without figures if its beginning is unknown."""
     start, end = span(incident)
     complained = conn.execute(
@@ -70,20 +105,13 @@ def cost(conn: sqlite3.Connection, incident: Incident) -> str:
     users = f"{counted(complained, 'complaint')} from users"
     if incident.onset is None and incident.detected is None:
         return f"Its beginning is unknown. {users}."
-    until = incident.effective if incident.effective is not None else incident.decided
-    oldest = conn.execute("SELECT min(at) FROM extraction").fetchone()[0]
-    if _trimmed(conn, start, until + TEN_S if oldest is None else oldest):
+    if done is None:
         return f"Single documents from that time are no longer kept. {users}."
-    attempts, failed, served = conn.execute(
-        "SELECT total(attempted), total(attempted AND error IS NOT NULL), total(method = 'llm') FROM extraction "
-        "WHERE arm = 'treatment' AND NOT shadow AND at >= ? AND at <= ?",
-        (start, until),
-    ).fetchone()
-    lasted = format_duration(max(0.0, until - start - 1))
+    lasted = format_duration(max(0.0, _ended(incident) - start - 1))
     ended = "it took effect" if incident.percent_to < incident.percent_from else "promotion was held"
     return (
-        f"In the {lasted} until {ended}, {failed:,.0f} of {attempts:,.0f} LLM calls failed and their "
-        f"documents got frequency keywords; {served:,.0f} documents got LLM keywords. {users}."
+        f"In the {lasted} until {ended}, {done.failed:,} of {done.attempts:,} LLM calls failed and their "
+        f"documents got frequency keywords; {done.served:,} documents got LLM keywords. {users}."
     )
 
 

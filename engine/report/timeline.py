@@ -17,7 +17,7 @@ from engine.measures.bucket import Bucket
 from engine.metrics import figures
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan, Stage
-from engine.report import incident
+from engine.report import incident, kept_incidents
 from engine.report.model import Incident, LoggedDecision, TimelineEntry
 from engine.rollout.state import State, transition
 from engine.store import log, series
@@ -207,6 +207,15 @@ def incidents(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row]) -> tupl
     return tuple(_within(one, later) for one, later in zip(made, [*made[1:], None], strict=False))
 
 
+def keep_incidents(conn: sqlite3.Connection, plan: Plan, raw_until: float) -> None:
+    """Store what the rows that retention is about to delete say of incidents, inside the caller's transaction."""
+    if not kept_incidents.any_to_keep(conn, raw_until):
+        return
+    rows = list(log.every(conn))
+    starts = [row for row in rows if is_incident(row) and row.decision.at < raw_until + kept_incidents.AHEAD_S]
+    kept_incidents.keep(conn, (_incident(conn, plan, rows, row, 1 << 60) for row in starts), raw_until)
+
+
 def _within(one: Incident, later: Incident | None) -> Incident:
     """Without its moments, if the next incident's include them all: a hold just before a rollback is one event."""
     others = {moment for moment in one.happened if moment.at != one.decided}
@@ -231,6 +240,9 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
     earlier = (o.decision.at for o in reversed(rows) if o.rev < row.rev and o.percent_from != o.decision.percent_bp)
     trigger, detected = _detected(conn, plan, row, next(earlier, 0.0))
     onset = _onset(conn, plan, trigger, detected, before) if detected is not None else None
+    kept = kept_incidents.read(conn, row.rev, d.at)
+    if kept is not None:
+        onset, detected = kept.onset, kept.detected
     after = [other for other in rows if row.rev < other.rev < end]
     proof = proof_of(row.rev, after)
     ms = proof.get("effective_ms")
@@ -257,7 +269,9 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
         resumed.decision.at if resumed else None,
         int(restored),
     )
-    return replace(event, happened=incident.happened(conn, event, rows), cost=incident.cost(conn, event))
+    harm = kept.harm if kept is not None else incident.harm(conn, event)
+    happened = incident.happened(conn, event, rows, kept.measured if kept is not None else None)
+    return replace(event, happened=happened, cost=incident.cost(conn, event, harm))
 
 
 def latest(conn: sqlite3.Connection, plan: Plan) -> Incident | None:

@@ -27,6 +27,7 @@ from engine.metrics.snapshot import MetricsSnapshot
 from engine.plan.durations import clock
 from engine.plan.environment import NO_LIMIT, Ceiling
 from engine.plan.model import Action, Metric, Plan, Severity
+from engine.report.timeline import keep_incidents
 from engine.rollout import control
 from engine.rollout.state import ENGINE, Ask, Decision, State
 from engine.service.blindness import Unseen
@@ -275,6 +276,7 @@ class Monitor:
         keep = self.plan.store
         day = 86400.0
         expired = documents.expire_texts(conn, now - keep.text_days * day) if keep.text_days else 0
+        keep_incidents(conn, self.plan, now - keep.raw_days * day)
         return expired + retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
 
     def measured(self, state: State, percent_bp: int, of: snapshot.About) -> MetricsSnapshot:

@@ -17,6 +17,7 @@ from engine.messages import outbox
 from engine.messages.draft import Draft
 from engine.report import timeline
 from engine.report.model import Incident
+from engine.report.timeline import keep_incidents
 from engine.service import feedback
 from engine.service.feedback import Feedback
 from engine.triggers import history
@@ -81,6 +82,24 @@ def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:
     last = latest(h)
     assert "no longer kept" in last.cost or "not known" in last.cost
     assert " 0 of 0" not in last.cost
+
+
+def test_an_incident_keeps_its_moments_and_its_cost_when_retention_takes_their_rows() -> None:
+    h = store()
+    before = latest(h)
+    keep_incidents(h.conn, h.plan, BEGAN - DAY)  # its rows are safe for a day
+    assert h.conn.execute("SELECT count(*) FROM measure WHERE kind = 'incident'").fetchone() == (0,)
+    for _ in range(2):  # once is enough
+        keep_incidents(h.conn, h.plan, BEGAN - HOUR)
+    assert h.conn.execute("SELECT count(*) FROM measure WHERE kind = 'incident'").fetchone() == (1,)
+    for table in ("extraction", "trigger_evidence", "probe"):
+        h.conn.execute(f"DELETE FROM {table}")
+    h.conn.execute("DELETE FROM rollup WHERE level < 3600")
+    assert latest(h) == before
+    assert "24 of 120 LLM calls failed" in before.cost
+    h.at += 40 * DAY
+    h.tell("reason", "alice gave the reason", {"of": before.rev})
+    assert latest(h).happened == before.happened
 
 
 def test_a_young_store_has_all_documents_of_its_first_incident() -> None:
