@@ -143,7 +143,7 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
         "technical": d.technical, "frequency": d.frequency, "llm": d.llm, "shadow": d.shadow, "updated": iso(d.updated),
         "llm_at": None if d.llm_at is None else iso(d.llm_at), "llm_stage": d.llm_stage, "restored": d.restored,
         "text_kept": bool(d.text), "source": None if d.source is None else d.source.uri,
-        **({"text": text} if with_text else {}),
+        **({"text": text, "text_missing": why} if with_text else {}),
     }  # fmt: skip
     lines = [
         f"{d.id}  [{d.method}]  {clean_line(d.title, TITLE)}",
@@ -219,15 +219,22 @@ def export(
     if not places:
         fail(f"No document serves {NAMED[method]} keywords yet: {MAKES[method]}.", as_json, code="no_data")
     exported = 0
+    missing: list[str] = []  # why a document has no text
 
     def rows() -> Iterator[dict[str, Any]]:
         nonlocal exported
         for row in _exported(context, places, method, text):
             exported += 1
+            if why := row.get("text_missing"):
+                missing.append(why)
             yield row
 
     write_chunks(output, {"json": as_json_list, "jsonl": as_lines, "csv": as_csv}[kind](rows()))
-    wrote(output, f"{counted(exported, 'document')} with {NAMED[method]} keywords in {output}.", as_json)
+    sentence = f"{counted(exported, 'document')} with {NAMED[method]} keywords in {output}."
+    if missing:
+        others = f" ({len(set(missing)) - 1} more reasons in `text_missing`)" if len(set(missing)) > 1 else ""
+        sentence += f" {counted(len(missing), 'document')} without text: {missing[0]}{others}"
+    wrote(output, sentence, as_json, **({"without_text": len(missing)} if missing else {}))
 
 
 def _exported(context: CliContext, places: Sequence[int], method: str, text: bool) -> Iterator[dict[str, Any]]:
@@ -236,6 +243,7 @@ def _exported(context: CliContext, places: Sequence[int], method: str, text: boo
 
     for some in pages(places):
         for d in context.reader.read(partial(page, rows=some, method=method, text=text)):
+            body, why = _text_of(d) if text else ("", "")
             yield {
                 "file": d.id,
                 "id": d.id,
@@ -244,5 +252,5 @@ def _exported(context: CliContext, places: Sequence[int], method: str, text: boo
                 "keywords": list((d.llm or ()) if method == "llm" else d.frequency),
                 "arm": d.arm,
                 "updated": iso(d.updated),
-                **({"text": _text_of(d)[0]} if text else {}),
+                **({"text": body, "text_missing": why} if text else {}),
             }

@@ -91,7 +91,6 @@ class LoadFiles(NamedTuple):
 )
 @click.option(
     "--output",
-    "outputs",
     metavar="FOLDER|URL",
     multiple=True,
     shell_complete=completion.files,
@@ -111,7 +110,7 @@ def load(
     workers: int | None,
     engine: str,
     kind: str | None,
-    outputs: tuple[str, ...],
+    output: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -129,9 +128,8 @@ def load(
     With --on, worker processes read and extract the documents; the engine stores them and keeps all authority. The
     load is a job: `rollout jobs` lists it, `rollout load --resume JOB` continues it after whatever ended it.
     """
-    if len(outputs) > 1:
+    if len(output) > 1:
         raise click.UsageError("A job writes to one place: give --output once.")
-    output = outputs[0] if outputs else None
     job, paths = _resumed(resume, paths)
     if job is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")
@@ -152,7 +150,9 @@ def load(
             raise click.UsageError(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
-        load_job.begin(context, on_workers, _new_job(chosen, paths, method, kind, output, as_json), as_json)
+        load_job.begin(
+            context, on_workers, _new_job(chosen, paths, method, kind, next(iter(output), None), as_json), as_json
+        )
         return
     known = KnownDocuments(context.reader, method) if resume else None
     if dry_run:

@@ -8,10 +8,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from console.cli import rollout
 from console.upload import parts, sources
 from console.upload.referenced import NOT_KEPT, text_of
+from engine.plan.load import default_plan_text
 from engine.store import database, documents
 from engine.store.documents import Document, DocumentWrite
 from engine.store.folder import Folder
@@ -104,3 +107,25 @@ def test_another_extraction_replaces_the_place_and_a_deletion_removes_it(
     stored(conn, str(path))
     documents.delete(conn, document.id)
     assert conn.execute("SELECT count(*) FROM document_source").fetchone() == (0,)
+
+
+def test_an_export_with_texts_gives_the_reason_where_there_is_none(conn: sqlite3.Connection, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, ROWS[:2])))
+    gone = tmp_path / "gone.jsonl"
+    gone.write_text(json.dumps(ROWS[2]))
+    stored(conn, str(path), str(gone))
+    conn.commit()
+    gone.unlink()
+    plan, output = tmp_path / "rollout.toml", tmp_path / "export.json"
+    plan.write_text(default_plan_text())
+    where = ["--store", str(tmp_path / "store"), "--plan", str(plan)]
+    words = ["export", "--method", "frequency", "--text", "--json", "--output", str(output)]
+    answer = CliRunner().invoke(rollout, [*where, *words])
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.stdout)["without_text"] == 1
+    assert "1 document without text: The text is at" in json.loads(answer.stdout)["sentence"]
+    rows = {row["id"]: (row["text"], row["text_missing"]) for row in json.loads(output.read_text())}
+    assert rows["d/0"] == (ROWS[0]["text"], "")
+    assert rows["d/2"][0] == ""
+    assert "No such file or directory" in rows["d/2"][1]
