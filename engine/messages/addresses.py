@@ -14,6 +14,8 @@ from pathlib import Path
 from engine.plan.model import Notify
 from engine.text import clean_line
 
+_START = r"(?:[a-z0-9_,-]+=)?[A-Za-z][A-Za-z0-9+.-]*://"
+_COMMAS = re.compile(rf",+(?=$|{_START})")
 _TAGGED = re.compile(r"(?P<tags>[a-z0-9_,-]+)=(?P<url>[A-Za-z][A-Za-z0-9+.-]*://\S+)")
 
 
@@ -58,7 +60,7 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destinat
         except OSError as error:
             trouble = f"{path} cannot be read: {error.strerror}"
     destinations: list[Destination] = []
-    for number, word in enumerate(words, 1):
+    for number, word in enumerate((part for line in words for part in _apart(line)), 1):
         address = _address(word)
         if address is None:
             trouble = trouble or f"address {number} is not an apprise URL: write kind://... or audience=kind://..."
@@ -67,6 +69,15 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destinat
     if not destinations and not trouble:
         trouble = f"nowhere to send: put apprise URLs into {notify.urls_env} or [notify] urls_file"
     return destinations, trouble
+
+
+def _apart(word: str) -> list[str]:
+    """The addresses in a word: a comma at its end, or between two, is no part of an address; one between tags is."""
+    parts, start = [], 0
+    while cut := _COMMAS.search(word, max(start, word.find("://", start))):
+        parts.append(word[start : cut.start()])
+        start = cut.end()
+    return [part for part in (*parts, word[start:]) if part]
 
 
 def _address(word: str) -> Destination | None:

@@ -236,7 +236,9 @@ class Dispatcher:
                 await process.wait()
 
     def _type(self, draft: Draft) -> str:
-        """Apprise's type: a rollback is a failure, not just information."""
+        """Apprise's type: a rollback is a failure, not just information, and so is an alarm that no one took."""
+        if draft.message == ESCALATION:
+            return "failure"
         when = next((message.when for message in self._plan.messages if message.id == draft.message), "")
         return {"rollback": "failure", "hold": "warning"}.get(when, "info")
 

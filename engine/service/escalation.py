@@ -14,6 +14,7 @@ from engine.plan.durations import clock, format_duration, iso
 from engine.plan.model import Contact, Plan
 from engine.rollout.control import note
 from engine.service.engine import Engine
+from engine.text import clean_line
 from engine.view.model import AckView
 
 TIMELINE_S = 900.0  # for an alarm without a trigger's timeline: a lock, blindness
@@ -103,11 +104,13 @@ def draft(plan: Plan, step: EscalationStep, since: float, alarm: str, now: float
     contact's role, so that an address can be theirs alone: technical_lead=..."""
     who = step.contact
     reach = ", ".join(part for part in (who.name, who.phone, who.email) if part and not part.startswith("["))
+    ago = format_duration(now - since)
     body = (
-        f"{alarm}\n\nSince {iso(since)}, {format_duration(now - since)} ago, and no one has acknowledged it.\n"
+        f"{alarm}\n\nSince {iso(since)}, {ago} ago, and no one has acknowledged it.\n"
         f"Next: {who.role}{f' ({reach})' if reach else ''}. `rollout`, then K acknowledges it; R rolls back to 0 %."
     )
-    return Draft(MESSAGE, audience_of(who), f"{plan.service}: alarm not acknowledged; {who.role}, please take it", body)
+    subject = f"ALARM {plan.service}, not acknowledged for {ago}; {who.role}, please take it: {alarm}"
+    return Draft(MESSAGE, audience_of(who), clean_line(subject, 300), body)
 
 
 def audience_of(contact: Contact) -> str:

@@ -13,8 +13,9 @@ import pytest
 
 from engine.clock import ManualClock
 from engine.messages import outbox
+from engine.messages.addresses import addresses
 from engine.messages.dispatcher import Dispatcher
-from engine.messages.draft import Draft, render
+from engine.messages.draft import ESCALATION, Draft, render
 from engine.messages.outbox import Delivery
 from engine.plan.load import default_plan_text, parse_plan
 from engine.store import database, lease
@@ -219,10 +220,30 @@ async def test_no_part_of_an_address_is_stored_logged_or_shown(
     assert secret.encode() not in stored
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "team,users=json://a.example/x?to=b,c json://d.example/y",
+        "team,users=json://a.example/x?to=b,c, json://d.example/y,",
+        "team,users=json://a.example/x?to=b,c,json://d.example/y",
+    ],
+)
+def test_a_comma_between_addresses_is_no_part_of_them(text: str) -> None:
+    """apprise's own lists have commas; one at an address's end went to another path, or to no one."""
+    result, trouble = addresses(PLAN.notify, {PLAN.notify.urls_env: text})
+    assert trouble == ""
+    assert [(one.url, sorted(one.tags)) for one in result] == [
+        ("json://a.example/x?to=b,c", ["team", "users"]),
+        ("json://d.example/y", []),
+    ]
+    tagged, _ = addresses(
+        PLAN.notify, {PLAN.notify.urls_env: "json://d.example/y,team,stakeholders=json://a.example/x"}
+    )
+    assert [sorted(one.tags) for one in tagged] == [[], ["stakeholders", "team"]]
+
+
 def test_a_file_of_addresses_that_others_may_read_is_not_used(tmp_path: Path) -> None:
     from msgspec.structs import replace
-
-    from engine.messages.addresses import addresses
 
     file = tmp_path / "addresses"
     file.write_text("# who gets what\nteam=json://127.0.0.1:1/\nmailto://127.0.0.1\n")
@@ -276,13 +297,14 @@ async def test_a_rollback_is_marked_as_a_failure_a_hold_as_a_warning_and_a_summa
 ) -> None:
     with http_server() as (url, posted):
         async with place(tmp_path, url) as at:
-            for message in ("rollback", "hold", "daily_summary"):
+            for message in ("rollback", "hold", "daily_summary", ESCALATION):
                 await at.queue(Draft(message, "team", message, "why"))
             assert await at.all_sent()
     assert {body["title"]: body["type"] for body in posted} == {
         "rollback": "failure",
         "hold": "warning",
         "daily_summary": "info",
+        ESCALATION: "failure",
     }
 
 

@@ -99,6 +99,8 @@ def test_the_message_explains_what_is_on_and_whom_to_call() -> None:
     assert made.audience == "technical_lead" == audience_of(CONTACTS[0])
     for part in ("errors 12 % over 5 %", "Ann", "+49 1", "K acknowledges it"):
         assert part in made.body
+    for part in ("ALARM", "not acknowledged for 5m", "Technical Lead", "errors 12 % over 5 %"):
+        assert part in made.subject
     assert "[Email]" not in made.body
 
 
