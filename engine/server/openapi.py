@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -43,6 +45,8 @@ def described(service: str, environment: str) -> dict[str, Any]:
     _, components = msgspec.json.schema_components(TYPES, ref_template=REF)
     for schema in components.values():
         _with_moments(schema)
+    for problem in ("Problem", "ProblemLine"):
+        components[problem]["properties"]["code"]["description"] = _codes()
     components["BatchRequest"]["properties"]["documents"]["items"] = {"$ref": REF.format(name="ExtractRequest")}
     return {
         "openapi": "3.1.0",
@@ -81,6 +85,11 @@ def described(service: str, environment: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def _codes() -> str:
+    known = tomllib.loads((files("engine") / "error_codes.toml").read_text(encoding="utf-8"))
+    return "For programs. " + "; ".join(f"`{code}`: {meaning}" for code, meaning in known.items()) + "."
 
 
 def _with_moments(schema: dict[str, Any]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,6 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.cli import VERBS, rollout
+from engine.server import openapi
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(*words: str) -> Result:
@@ -62,3 +68,62 @@ def test_an_error_has_a_code(
 def test_json_after_the_end_of_options_is_a_word() -> None:
     result = run("status", "--no-such-option", "--", "--json")
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+CODES = tomllib.loads((ROOT / "engine" / "error_codes.toml").read_text())
+# where a call has its code: the number of the argument
+CODE_AT = {
+    "Denial": 1, "EngineRefused": 1, "Failed": 1, "Health": 4, "HttpRefusal": 1, "Mismatch": 0, "NoJob": 0, "Refusal": 1, "_refuse": 1,
+    "refuse": 1,
+}  # fmt: skip
+
+
+def given_codes(node: ast.AST) -> Iterator[ast.expr]:
+    """Expressions whose words are codes of errors."""
+    match node:
+        case ast.keyword(arg="code", value=value):
+            yield value
+        case ast.Assign(targets=[ast.Name(id="code")], value=value):
+            yield value
+        case ast.Dict(keys=names, values=values):
+            yield from (
+                v for k, v in zip(names, values, strict=True) if isinstance(k, ast.Constant) and k.value == "code"
+            )
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args) if len(args) > CODE_AT.get(
+            name, 99
+        ):
+            yield args[CODE_AT[name]]
+
+
+def words(code: ast.expr) -> Iterator[str]:
+    """The codes that an expression may be: not what it asks or looks up."""
+    match code:
+        case ast.Constant(value=str(value)):
+            yield value
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from (*words(body), *words(orelse))
+        case ast.BoolOp(values=values):
+            for value in values:
+                yield from words(value)
+
+
+def test_every_code_of_an_error_is_listed_with_its_meaning() -> None:
+    # an LLM service's codes, a client's own, a guess of an encoding
+    apart = ("engine/extraction/", "engine/rehearsal/", "engine/client/public/", "engine/parsing/")
+    found = {"failed", "store", "system", "internal"}  # of `Failed` and `code_of`
+    for path in (path for part in ("engine", "console") for path in (ROOT / part).rglob("*.py")):
+        if not str(path.relative_to(ROOT)).startswith(apart):
+            for node in ast.walk(ast.parse(path.read_text())):
+                found |= {word for code in given_codes(node) for word in words(code) if word}
+    assert found == set(CODES)
+
+
+def test_the_page_and_the_openapi_document_list_every_code() -> None:
+    page = (ROOT / "console" / "help" / "troubleshooting.md").read_text().partition("## Codes of errors\n")[2]
+    described = openapi.described("service", "test")["components"]["schemas"]["Problem"]["properties"]["code"][
+        "description"
+    ]
+    assert [line for line in page.splitlines() if line.startswith("- ")] == [
+        f"- `{code}`: {meaning}" for code, meaning in sorted(CODES.items())
+    ]
+    assert all(f"`{code}`: {meaning}" in described for code, meaning in CODES.items())
