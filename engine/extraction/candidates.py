@@ -87,7 +87,9 @@ ACRONYM = re.compile(r"[A-Z][A-Z0-9]{1,5}s?(?:[-/&][A-Z0-9]{1,6})*")
 _NUMBER = re.compile(
     r"[\d.,:/-]+(?:st|nd|rd|th|s|am|pm|AM|PM|[mckn]?m|[mk]?g|[mn]?s|[kKMGT]i?[bB]|[kMG]?Hz|[kx%])?"
 )  # 1.5, 2nd, 10am, 5GHz; but 3D and 5G are names
-_NAMELESS = re.compile(r"\d{4}-\d\d-\d\dT\d\d|[\d.]+Z|(?=[a-f]*\d)[0-9a-f]{8,}")  # 2026-11-25T08, 07.123Z, 4f1c9a02
+_NAMELESS = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d|[\d.]+Z|(?=[a-f]*\d)[0-9a-f]{8,}|(?=\d*[a-f]+\d+[a-f]|\d+[a-f]+\d)[0-9a-f]{6,7}"
+)  # 2026-11-25T08, 07.123Z, 4f1c9a02
 
 
 Fact = TypeVar("Fact")
@@ -181,6 +183,8 @@ def _english_kind(token: str) -> str:
 
 def _listed_kind(low: str) -> str:
     """The letter of an English word from the word lists and their regular forms; "" for a word in none."""
+    if low in words.ING_VERBS:
+        return "v"
     if low in words.VERBS_AFTER_NOUNS:
         return "V"
     if low in words.EITHER:
@@ -214,6 +218,8 @@ def _folded(token: str) -> str:
     low = token.lower().replace("’", "'")
     if low.endswith("'s"):
         low = low[:-2]
+    if token[-1] == "s" and token[:-1].isupper():  # APIs, IDs
+        return low[:-1]
     if len(low) < 4 or not low.endswith("s") or low.endswith(("ss", "us", "is")):
         return low
     if low.endswith("ies"):

@@ -137,7 +137,7 @@ def _chosen(
     fill the list only up to FEW_OF_LITTLE, then vague words up to `few`.
     """
     chosen: list[tuple[Candidate, bool]] = []
-    keys: set[Words] = set()
+    keys: set[str] = set()
     covered: set[Words] = set()  # every part of the chosen keywords
     technical = descriptive = 0
     first_part, first_vague = len(ranked), len(ranked) + len(parts)
@@ -152,7 +152,7 @@ def _chosen(
                 break
         elif place < first_part and candidate.alone < least and words in covered:
             continue
-        key = tuple(map(root, words)) if english else words
+        key = "".join(map(root, words)).replace("-", "") if english else " ".join(words)
         if key in keys:
             continue
         if is_technical := _is_technical(candidate.text, quoted):

@@ -8,6 +8,9 @@ from engine.extraction import words
 
 _INTRODUCED = re.compile(r"(?:(?<=[.r]f)|(?<=^f))y")  # in practice model checking
 _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
+_BEGINS = re.compile(r"[bcn](?<![^.].)(?=[aegGncisbBw])")
+_CASES = frozenset(("case", "cases"))
+_VALUES = frozenset(("code", "codes", "type", "types", "value", "values"))
 _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
 _CONTROL_THE = re.compile(r"[svc]n(?=t)")  # authors control the copyright
 _SINGULAR = frozenset(("he", "it", "she"))
@@ -28,7 +31,8 @@ _SETTLED = (
         r"|(?<=qds)(?<=[nsbBcigp]qds)"
         r"|(?<=\.q[bB])(?=[mtdf])"  # in some areas, which lead to
         r"|(?<=[nsci]d[sbB])(?=[taegGncisw#])"  # users often change groups
-        r"|(?<=[sB]dn)(?=[tnsc]))"  # users often join groups
+        r"|(?<=[sB]dn)(?=[tnsc])"  # users often join groups
+        r"|(?:(?<=\.tns)|(?<=^tns))(?=t))"  # This command inspects a
     ),
     # is growing; police arrested the; by reading the; nodes passing messages
     re.compile(
@@ -46,10 +50,31 @@ def settled(tokens: list[str], kinds: str) -> str:
         kinds = _INTRODUCED.sub("d", kinds).replace("y", "n")
     if "V" in kinds:
         kinds = _MOVES.sub("v", kinds).replace("V", "B")
-    kinds = _after_to(tokens, kinds)
+    kinds = _ordered(tokens, _after_to(tokens, kinds))
     for pattern in _SETTLED:
         kinds = pattern.sub("v", kinds)
     return kinds
+
+
+def _ordered(tokens: list[str], kinds: str) -> str:
+    """The letters, with v for orders: Use percent encoding. Not where the same two words occur within a sentence."""
+    for match in _BEGINS.finditer(kinds):
+        at = match.start()
+        verb = tokens[at]
+        if verb[0].isupper() and (low := verb.lower()) in words.ORDERS and not _is_within(low, tokens, at):
+            kinds = f"{kinds[:at]}v{kinds[at + 1 :]}"
+    return kinds
+
+
+def _is_within(verb: str, tokens: list[str], at: int) -> bool:
+    """Whether the text has a verb's word and the one after it in small letters; or the pair is known as a noun."""
+    noun = tokens[at + 1].lower()
+    if verb == "use":
+        return noun in _CASES
+    return noun in _VALUES or any(
+        token == verb and place + 1 < len(tokens) and tokens[place + 1].lower() == noun
+        for place, token in enumerate(tokens)
+    )
 
 
 def _after_to(tokens: list[str], kinds: str) -> str:

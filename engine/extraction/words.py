@@ -41,6 +41,10 @@ _FINITE = _LISTS["finite_verbs"]
 VERBS_AFTER_TO = _LISTS["verbs_after_to"]
 WITH_TO = _LISTS["with_to"]
 
+# verbs at the beginning of a sentence; -ing forms that are never nouns
+ORDERS = _LISTS["orders"]
+ING_VERBS = _LISTS["ing_verbs"]
+
 _IRREGULAR = _LISTS["irregular"]
 
 # as often a noun: the base form and its plural stay in a phrase, unless to, we or will comes before

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from engine.parsing import boilerplate, changelog, detect, plain
+from engine.parsing import boilerplate, changelog, detect, labels, plain
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Parsed, Raw
 from engine.parsing.sampling import sample
+from engine.parsing.template import is_template
 from engine.text import MARK
 
 TITLE_CHARS = 300
@@ -25,6 +26,7 @@ _GENERIC = re.compile(
     r"|version history|release history)",
     re.I,
 )
+_CHANGES = re.compile(r"change|history|news", re.I)
 _FILE = re.compile(r"(?:change|readme|read_me|history|release|news|contributing|index|todo|upgrad|install)", re.I)
 _NO_PROJECT = frozenset(
     [
@@ -71,6 +73,7 @@ _NO_PROJECT = frozenset(
     ]
 )
 _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
+_NUMBERED = re.compile(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md
 _README = re.compile(r"read[-_]?me\b", re.I)
 _MANUAL = re.compile(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
 _MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
@@ -101,7 +104,7 @@ def parse(text: str, name: str = "") -> Parsed:
     suffix = _suffix(name)
     text = _printed(text)
     kind = detect.detect(text, suffix)
-    readme = bool(name) and _README.match(name.rsplit("/", 1)[-1])
+    readme = bool(name) and _README.match(_base(name))
     if kind is Format.PLAIN and not readme and not _may_hold_boilerplate(text):
         return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text)
     return _parsed(text, kind, suffix, name)
@@ -226,13 +229,13 @@ def _with_front(text: str, parser: Callable[[str], Raw]) -> Raw:
 
 def assemble(raw: Raw, name: str = "") -> Parsed:
     """Make a document of blocks: drop boilerplate, and for a change log its verbs."""
-    blocks = boilerplate.without(raw.blocks)
+    blocks, speakers = boilerplate.without(raw.blocks)
     project = _project(name)
     first = raw.blocks[0] if raw.blocks else None
     field = boilerplate.named(first.text) if first is not None and first.kind in ("text", "item") else ""
     title = raw.title or field or _title(raw, blocks, name, project)
     if raw.format is Format.PLAIN and title.endswith("."):
-        title = _words_of(name) or title
+        title = _words_of(name) or (f"{project} changelog" if project and _CHANGES.match(_base(name)) else title)
     changes = raw.format is Format.CHANGELOG
     if changes and not raw.title and project:
         title = f"{project} changelog"
@@ -241,12 +244,14 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
         if _GENERIC.fullmatch(title) or (project and changelog.is_kind(title)):
             numbered = any(map(str.isdigit, title)) or title.lower() == "unreleased"
             title = f"{project} changelog" if project else ("Changelog" if numbered else title)
-    if project and not changes and _README.match(base := name.rsplit("/", 1)[-1]):
+    if not changes:
+        blocks = labels.without(blocks, speakers)
+    if project and not changes and _README.match(base := _base(name)):
         title = _of_readme(title, base, project, blocks)
     if project and title and _GENERIC.fullmatch(title) and not changes:
         title = f"{project}: {title}"
     title = " ".join(title.split())[:TITLE_CHARS].replace(" , ", ", ")
-    named_by_file = bool(title) and title == name.rsplit("/", 1)[-1] and raw.format in _NAMED_BY_FILE
+    named_by_file = bool(title) and title == _base(name) and raw.format in _NAMED_BY_FILE
     headings = tuple(dict.fromkeys(block.text for block in blocks if block.kind == "heading"))[:MOST_HEADINGS]
     return Parsed(raw.format, title, _rendered(blocks), headings, raw.language, project, named_by_file)
 
@@ -260,12 +265,12 @@ def _title(raw: Raw, blocks: list[Block], name: str, project: str) -> str:
         return _of_heading(blocks, top, stem)
     if raw.logo:
         return raw.logo
-    if project and _README.match(name.rsplit("/", 1)[-1]):
+    if project and _README.match(_base(name)):
         return project
     if raw.format is Format.LOG:
         return ""
     if raw.format in _NAMED_BY_FILE and (raw.format is Format.SOURCE or name):
-        return name.rsplit("/", 1)[-1]
+        return _base(name)
     return _of_text(raw, blocks, stem)
 
 
@@ -277,6 +282,9 @@ def _top(raw: Raw, blocks: list[Block]) -> int | None:
         return None
     if raw.format is Format.ORG:  # whose headings are its sections
         return 0 if heads[0] == 0 and sum(blocks[place].level == 1 for place in heads) == 1 else None
+    top = [block.text for block in raw.blocks if block.kind == "heading" and block.level == 1]
+    if len(top) > 1 and is_template(top[0]):  # its sections are of the first level
+        return None
     if raw.format is not Format.RST:
         for place in heads:
             if blocks[place].level == 1:
@@ -324,11 +332,15 @@ def _of_readme(title: str, base: str, project: str, blocks: list[Block]) -> str:
     return f"{project}: {subject}" if subject and f".{subject.lower()}" not in _TEXT_ENDINGS else project
 
 
+def _base(name: str) -> str:
+    return name.rsplit("/", 1)[-1]
+
+
 def _stem(name: str) -> str:
     """A file's name as a title, if it is made of words: "Static files" of docs/static-files.md."""
-    base = name.rsplit("/", 1)[-1]
+    base = _base(name)
     at = base.rfind(".")
-    words = re.sub(r"[-_]+", " ", base[:at]) if at > 0 else ""
+    words = re.sub(r"[-_]+", " ", _NUMBERED.sub("", base[:at])) if at > 0 else ""
     if not re.fullmatch(r"[^\W\d](?:[^\W_]|[ .]){2,60}", words) or _GENERIC.fullmatch(words) or _FILE.match(words):
         return ""
     return words if any(map(str.isupper, words)) else words.capitalize()
@@ -355,7 +367,7 @@ def _may_hold_boilerplate(text: str) -> bool:
 def _suffix(name: str) -> str:
     if not name:
         return ""
-    base = name.rsplit("/", 1)[-1]
+    base = _base(name)
     at = base.rfind(".")
     return base[at:].lower().split(":", 1)[0] if at > 0 else ""
 
@@ -369,7 +381,7 @@ def _project(name: str) -> str:
         return ""
     for part in reversed(path.parts[:-1]):
         bare = _VERSIONED.sub("", part)
-        if len(bare) > 1 and bare.lower() not in _NO_PROJECT and not bare.startswith("."):
+        if len(bare) > 1 and not bare[0].isdigit() and bare.lower() not in _NO_PROJECT and not bare.startswith("."):
             return bare
     return ""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from engine.parsing.labels import names_of
 from engine.parsing.model import Block
+from engine.parsing.template import is_template
 
 FEW = 200  # characters of prose; with less, apparent boilerplate is kept
 
@@ -23,6 +25,9 @@ _SECTION = re.compile(
     r"|partners?|people|stargazers?|star history"
     r"|acknowledge?ments?|acknowledg?ements?|thanks?|special thanks|hall of fame"
     r"|who(?:'s| is) using(?: (?:it|this))?|used by|see also|copyright|copying"
+    r"|references|further reading|next steps|what'?s next|where to go next|learn more"
+    r"|(?:related|useful|external|additional|other|important) (?:links?|pages?|topics?|resources?|articles?|reading)"
+    r"|links|resources"
     r"|licen[cs](?:e|es|ing|ing information)|legal|copyrights?(?: and licen[cs]e)?|reporting bugs"
     r"|present|attendees|attendance|attending|participants?|invited|invitees|regrets|absent(?:ees)?|apologies"
     r"|roll call|in attendance|(?:members|people) present|standing invitations?"
@@ -188,19 +193,23 @@ def is_coded(text: str) -> bool:
     )
 
 
-def without(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks that are content. If hardly anything would be left, a document about authors or a licence stays
-    whole."""
+def without(blocks: Sequence[Block]) -> tuple[list[Block], frozenset[str]]:
+    """The blocks that are content, and the names of people listed in the others. If hardly anything would be left, a
+    document about authors or a licence stays whole."""
     kept: list[Block] = []
+    listed: list[Block] = []  # in sections about people
+    one = sum(block.kind == "heading" and block.level == 1 for block in blocks) == 1  # the document's own
     closed = 0  # level of the heading whose section is being dropped
     people: list[Block] = []
     listing = False  # in a list that a label such as "Attendees:" opens
     for block in blocks:
         listing = (listing and block.kind in ("item", "person")) or _opens_people(block)
         if listing:
+            listed.append(block)
             continue
         if block.kind == "person":
             people.append(block)
+            listed.append(block)
             continue
         if len(people) < 3:
             kept += people if not closed else []
@@ -209,7 +218,7 @@ def without(blocks: Sequence[Block]) -> list[Block]:
             if closed and block.level > closed:
                 continue
             closed = block.level if block.level and is_section(block.text) else 0
-            if closed:
+            if closed or (is_template(block.text) and not (one and block.level == 1)):
                 continue
         elif (
             closed
@@ -224,14 +233,16 @@ def without(blocks: Sequence[Block]) -> list[Block]:
             )
             or is_coded(block.text)
         ):
+            if closed or is_people(block.text):
+                listed.append(block)
             continue
         kept.append(block)
     if 0 < len(people) < 3 and not closed:
         kept += people
     program = sum(len(block.text) for block in kept if block.kind == "code") >= FEW
     if all(block.kind == "heading" for block in kept) or (not program and _size(kept) < min(FEW, _size(blocks) // 4)):
-        return [block for block in blocks if not is_coded(block.text)] or list(blocks)
-    return kept
+        return [block for block in blocks if not is_coded(block.text)] or list(blocks), frozenset()
+    return kept, names_of(listed)
 
 
 def _size(blocks: Sequence[Block]) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from engine.parsing import frontmatter
 from engine.parsing.inline import heading, inline, picture_name
 from engine.parsing.model import Block, Format, Raw
+from engine.parsing.template import names_columns
 
 _FENCE = re.compile(r"^[ \t>]{0,12}(?:[-*+] )?(`{3,}|~{3,})([^`\n]*)$")
 _ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
@@ -32,6 +33,8 @@ _ONLY_MARKS = re.compile(
     r"|\{ ?#.*\}|\{[*!>].*[*!]\}|-+8<-+.*|@[a-z]+(?:-[a-z]+)*|</?[A-Z][^<>]*/?>)[ \t]*$",
     re.I,
 )
+
+_CREDITED = re.compile(r"^ {0,3}\[([^\]\n]{2,60})\]:[ \t]*<?(https?://\S{5,200}?)>?[ \t]*$", re.M)
 
 # -- the HTML in it
 _ALL_CONTRIBUTORS = re.compile(r"<!--[ ]*ALL-CONTRIBUTORS-LIST:(?:START|END)", re.I)
@@ -86,6 +89,8 @@ def parse(text: str) -> Raw:
         if len(marks := list(_ALL_CONTRIBUTORS.finditer(text))) >= 2:
             text = text[: marks[0].start()] + text[marks[-1].start() :]
         text = without(text, "<!--", "-->")
+    if "]: http" in text:
+        text = _uncredited(text)
     blocks: list[Block] = []
     for code, part in _segments(text):
         blocks += [Block("code", part)] if code else _prose(part)
@@ -94,6 +99,14 @@ def parse(text: str) -> Raw:
     top = text[: min(6000, _first_section(text))]
     logo = picture_name(_from_html(top) if "<img" in top else top) if "![" in top or "<img" in top else ""
     return Raw(Format.MARKDOWN, blocks, front.title, front.language, logo)
+
+
+def _uncredited(text: str) -> str:
+    """The text without references to people, whose definitions are profiles: [Jane Doe][]."""
+    people = {f"[{named[1]}]" for named in _CREDITED.finditer(text) if _PROFILE.match(named[2]) and " " in named[1]}
+    for person in people:
+        text = text.replace(f"{person}[]", "").replace(f"{person}:", "[-]:").replace(person, "")
+    return text
 
 
 def _first_section(text: str) -> int:
@@ -142,6 +155,7 @@ class _Reader:
         self._item: list[str] | None = None  # lines of the current list item; None outside one
         self._code: list[str] = []
         self._export = False  # inside an MDX export
+        self._row = -1  # the index of the last row of a table
 
     def read(self, line: str) -> None:
         if not line.strip():
@@ -203,7 +217,10 @@ class _Reader:
         elif (first == "|" or "|" in bare) and (first == "|" or " | " in bare or _TABLE_RULE.match(bare)):
             self._flush()
             if not _TABLE_RULE.match(bare):
+                self._row = len(self.blocks)
                 self.blocks += _row(bare)
+            elif self._row == len(self.blocks) - 1 and names_columns(self.blocks[-1].text):
+                self.blocks.pop()
         elif bare[:3] in (":::", "!!!", "???") and (noted := _ADMONITION.match(bare)):
             self._flush()
             if title := heading(noted[2].strip(' "[]')):

@@ -56,12 +56,12 @@ _ALL_ARGUMENTS = (_CALLABLE - {"Ap"}) | {
     "ME",
 }
 _ARGUMENT = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
-_TABLE_FORMAT = re.compile(r"^[lrcnasb^|\s\d.()wW,xX;*tTfFiIBpveuzZdD_=-]+\.$")
 _HEADINGS = {
     kind: frozenset(names)
     for kind, names in tomllib.loads(files("engine.parsing").joinpath("manual.toml").read_text("utf-8")).items()
 }
 NAMES, SKIPPED, USUAL = _HEADINGS["name"], _HEADINGS["skipped"], _HEADINGS["usual"]
+_CELL = re.compile(r"^T\}|T\{$")  # around a cell of several lines
 _DASH = re.compile(r"\s+(?:-{1,3}|–|—)\s+")
 
 
@@ -86,14 +86,14 @@ class _Reader:
         self._paragraph: list[str] = []
         self._code: list[str] | None = None  # lines of an example; None outside one
         self._command = ""  # the name that .Nm without an argument repeats
-        self._table = False
+        self._table = self._format = False  # in a table; in the lines that say how to set it
         self._heading_below = False  # .SH without an argument: the next line is the heading
         self._term = False  # .TP: the next line is the term of a list
         self._skip_to = ""  # inside a macro's definition or ignored text, up to this line
 
     def read(self, line: str) -> None:
         if self._skip_to:
-            if line.rstrip() == self._skip_to:
+            if "".join(line.split()) == self._skip_to:  # a definition inside another ends with .  .
                 self._skip_to = ""
         elif line[:1] not in (".", "'"):
             self._text(line)
@@ -125,13 +125,13 @@ class _Reader:
         elif self._code is not None:
             self._code.append(_plain(line))
             self._term = False
-        elif self._table and _formats_a_table(bare):
-            pass
+        elif self._table and (self._format or bare in ("T{", "T}", "_", "=")):
+            self._format = self._format and not bare.endswith(".")
         elif not bare:
             self._flush()
             self._term = False
         else:
-            self._paragraph.append(_plain(line.replace("\t", " | ") if self._table else bare))
+            self._paragraph.append(_plain(_CELL.sub("", line).replace("\t", " | ") if self._table else bare))
             if self._table or self._term:
                 self._flush()
             self._term = False
@@ -154,7 +154,9 @@ class _Reader:
                 self._skip_to = {"PS": ".PE", "EQ": ".EN", "[": ".]"}[macro]
             case "TS" | "TE":
                 self._flush()
-                self._table = macro == "TS"
+                self._table = self._format = macro == "TS"
+            case "T&":
+                self._format = True
             case "EX" | "nf" | "Bd":
                 self._flush()
                 self._code = []
@@ -211,11 +213,6 @@ class _Reader:
         if macro == "IP" and (arguments := _arguments(rest)) and len(arguments[0]) > 3:
             self.blocks.append(Block("text", _plain(arguments[0])))
         self._term = macro in ("TP", "TQ")
-
-
-def _formats_a_table(bare: str) -> bool:
-    """A formatting instruction for tbl(1), not a row."""
-    return _TABLE_FORMAT.match(bare) is not None or (";" in bare and len(bare) < 60) or bare in ("T{", "T}", "_", "=")
 
 
 def _arguments(rest: str) -> list[str]:

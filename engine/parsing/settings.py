@@ -22,6 +22,7 @@ _ITEM = re.compile(r"^([ \t]*)- +(.*)$")
 _SECTION = re.compile(r"^\[+([\w .\"'/:-]{1,80})\]+[ \t]*$")
 _SCALAR = re.compile(r"^[|>][-+\d]{0,2}[ \t]*(?:#.*)?$")
 _LONG = re.compile(r"^(\"\"\"|''')(.*)$")
+_TEMPLATE = re.compile(r"\{\{[^{}\n]{0,300}\}\}")
 _SWITCHES = frozenset(("true", "false", "yes", "no", "on", "off", "null"))
 _MOST = 20_000  # strings of a JSON document
 _EXCLUDED = frozenset(
@@ -118,6 +119,7 @@ def _of_lines(text: str) -> Raw:
         if len(blocks) == many:
             rest += lines[begun:at]
     flush()
+    rest = [_TEMPLATE.sub("", line) for line in rest]
     if any(line.startswith("kind:") for line in rest) and MARK.match(text):
         rest = [line for row in rest if (line := _names(row))]
     return Raw(Format.SETTINGS, [*blocks, Block("code", "\n".join(rest).strip("\n"))], _title(titles))

@@ -42,9 +42,14 @@ _DEFINES = re.compile(
     r"(?:class|interface|enum|record|struct|trait|fn|type|const|@interface)\b"
     r"|^(?:async )?(?:def|class|fn|func|function|struct|enum|impl|interface|trait|sub|module|namespace)\b"
     r"|^\w[\w *]{0,80}\([^;{}]{0,400}\) ?\{"
-    r"|^(?:export )?(?:default )?(?:async )?(?:function|class)\b",
+    r"|^(?:export )?(?:default )?(?:async )?(?:function|class)\b|^(?:const|var|type)(?: \w+)* ?[({]$",
     re.M,
 )
+_PART = re.compile(
+    r"(?:#\[[^\n]{0,200}\]\n)*(?:(?:export|default|async|static|inline|unsafe|pub(?:\(\w+\))?) )*"
+    r"(?:func|fn|def|function|struct|enum|trait|impl|mod|type \w+ (?:struct|interface|func|=)|const|var) ?\b"
+)
+_DESCRIPTION = re.compile(r'^[ \t]*description[ \t]*=[ \t]*"([^"\n]{8,600})"[ \t]*$')  # in Terraform
 _TAGGED = re.compile(
     r"^@(?:param|return|returns|throws|type|see|private|public|example|default|internal|deprecated)\b.*"
 )
@@ -91,7 +96,11 @@ class _Reader:
                 self._noted(noted[1])
             else:
                 self._close_comment()
-                self._code.append(line if line.strip() else "")
+                if "description" in line and (described := _DESCRIPTION.match(line)):
+                    self._close_code()
+                    self.blocks.append(Block("item", described[1]))
+                else:
+                    self._code.append(line if line.strip() else "")
         self._close_comment()
         self._close_code()
 
@@ -169,16 +178,23 @@ def _title(blocks: list[Block]) -> str:
     """The first sentence of the first comment that is not a licence."""
     from engine.parsing.boilerplate import is_licence
 
-    for block in blocks[:12]:
+    for place, block in enumerate(blocks[:12]):
         if block.kind == "code" and _DEFINES.search(block.text):
             break  # a later comment describes a part of the program
         if block.kind == "text" and not is_licence(block.text):
+            if _describes_a_part(blocks[place + 1 : place + 2]):
+                break
             line = " ".join(_ADDRESS.sub("", _name_line(block.text)).split())
             first = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
             words = heading(first)[:200].rstrip(".")
             if len(words) > 2 and not _USELESS.fullmatch(words):
                 return words
     return ""
+
+
+def _describes_a_part(below: list[Block]) -> bool:
+    """Whether a comment is that of the function or type below it. One of a class describes the file."""
+    return bool(below) and below[0].kind == "code" and _PART.match(below[0].text) is not None
 
 
 def _name_line(text: str) -> str:

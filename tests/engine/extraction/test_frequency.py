@@ -402,6 +402,35 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
     assert not verbs & {word for keyword in extract(text).ranked for word in keyword.split()}
 
 
+@pytest.mark.parametrize(
+    ("text", "terms", "never"),
+    [
+        ("Use percent encoding. Return current location. Catch typing bugs. Display pool sizes.",
+         {"percent encoding", "typing bugs", "pool sizes"}, {"use", "return", "catch", "display"}),
+        ("Set theory is old, and set theory is hard. Use cases of the gateway.", {"set theory"}, set()),
+        ("No noise coming from the alert. A list featuring all pool sizes. Requests arriving at the gateway.",
+         {"pool sizes"}, {"coming", "featuring", "arriving"}),
+        ("This command inspects a chart. The daemon polls the gateway.", {"chart", "gateway"}, {"inspects", "polls"}),
+        ("The APIs of the gateway are small. The API of the gateway is new. An API is a contract.",
+         {"API"}, {"APIs", "apis"}),
+        ("The commit 3d6c39b changes the colour 18be52 of the gateway.", {"gateway"}, {"3d6c39b", "18be52"}),
+    ],
+)  # fmt: skip
+def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms: set[str], never: set[str]) -> None:
+    keywords = extract(text).ranked
+
+    assert terms <= set(keywords), keywords
+    assert not never & {word for keyword in keywords for word in keyword.split()}, keywords
+
+
+def test_one_term_in_two_spellings_is_one_keyword() -> None:
+    keywords = extract(
+        "A TypeAdapter converts a value. The type adapter of the gateway reads values. Each type adapter is cached."
+    ).ranked
+
+    assert len([keyword for keyword in keywords if keyword.replace(" ", "").lower() == "typeadapter"]) == 1
+
+
 def test_a_word_before_a_determiner_that_begins_another_word_is_a_noun() -> None:
     spanish = extract(
         "El programa lee el archivo el cual contiene los datos. Una copia la hace el usuario del equipo."
