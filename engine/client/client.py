@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, structs
 
+from engine.client.exchange import exchange
 from engine.client.identity import named_actor, whoami
 from engine.clock import SystemClock
 from engine.cluster.lease_times import OUT_S
@@ -124,10 +125,8 @@ class EngineClient:
 
     def request(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> tuple[int, dict[str, Any]]:
         """One HTTP exchange over the socket; OSError, TimeoutError or ValueError if it fails."""
-        from engine.client.connection import UnixConnection
-
-        with contextlib.closing(UnixConnection(self.folder, timeout_s)) as connection:
-            return self._exchange(connection, method, path, body)
+        content = None if body is None else _json(body)
+        return _answer(*exchange(self.folder, timeout_s, method, path, content, self._headers()))
 
     def extract(self, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """POST /v1/extract, from any number of threads, over kept-alive connections; raises like `request`.
@@ -143,7 +142,7 @@ class EngineClient:
             except IndexError:
                 connection, used = UnixConnection(self.folder, EXTRACT_S), False
             try:
-                answer = self._exchange(connection, "POST", "/v1/extract", document)
+                answer = _answer(*connection.exchange("POST", "/v1/extract", _json(document), self._headers()))
             except ConnectionError:
                 connection.close()
                 if used:
@@ -155,18 +154,9 @@ class EngineClient:
             self._kept.append(connection)
             return answer
 
-    def _exchange(self, connection: UnixConnection, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
-        headers = {
-            "Content-Type": "application/json",
-            "X-Rollout-Actor": json.dumps(
-                [self._kernel_knows.name, self.actor.ssh, self.actor.terminal, self.acting_name]
-            ),
-        }
-        status, answer = connection.exchange(method, path, None if body is None else _json(body), headers)
-        fields = json.loads(answer or b"{}")
-        if not isinstance(fields, dict):
-            raise ValueError("the answer is not a JSON object")
-        return status, fields
+    def _headers(self) -> dict[str, str]:
+        actor = [self._kernel_knows.name, self.actor.ssh, self.actor.terminal, self.acting_name]
+        return {"Content-Type": "application/json", "X-Rollout-Actor": json.dumps(actor)}
 
     # -- rollback: nothing blocks it ----------------------------------------------------------------------------------
 
@@ -356,6 +346,13 @@ def _json(body: Any) -> bytes:
         return json.dumps(body, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # half of a surrogate pair needs an escape
         return json.dumps(body).encode()
+
+
+def _answer(status: int, body: bytes) -> tuple[int, dict[str, Any]]:
+    fields = json.loads(body or b"{}")
+    if not isinstance(fields, dict):
+        raise ValueError("the answer is not a JSON object")
+    return status, fields
 
 
 def unanswered(folder: Folder, error: BaseException) -> str:
