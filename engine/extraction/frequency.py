@@ -32,7 +32,7 @@ from engine.extraction.candidates import (
 from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
-from engine.extraction.ranking import FOREIGN, LONG_TOKENS, ROMANCE, SHORT_TOKENS, weights
+from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, romance_weights, weights
 from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, of_vague, scores, shorter
 from engine.extraction.unspaced import CJK, GENERAL_WORDS, Piece, joined, pieces, without_general
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
@@ -92,12 +92,13 @@ def best(read: Phrases, by: Traits, *, english: bool) -> tuple[list[Rated], list
 
 
 def _scored(read: Phrases, *, english: bool) -> tuple[list[Rated], list[Vague]]:
-    by = weights(len(read.kinds)) if english else ROMANCE if read.language in LINKS else FOREIGN
+    length = len(read.kinds)
+    by = weights(length) if english else romance_weights(length) if read.language in LINKS else FOREIGN
     ranked, vague = best(read, by, english=english)
     if english and ranked:
         top = ranked[:RESCORED]
         known = context(top, ranked, read.spans, read.kinds)
-        logits = trees.logits(known, len(read.kinds))
+        logits = trees.logits(known, length)
         ranked[:RESCORED] = [
             (loss - logit, at, text, rival) for (loss, at, text, rival), logit in zip(top, logits, strict=True)
         ]
@@ -111,6 +112,8 @@ def _of_piece(piece: Piece) -> Rated:
     once = 0.4 if piece.times == 1 else 0.0
     if piece.text in GENERAL_WORDS:
         once += 1.5
+    if len(piece.text) == 2:  # a term has more: of 网络 and 神经网络 the second
+        once += 1.0
     times = piece.times - 0.5 * piece.within
     loss = once - math.log(times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
     alone = piece.times - piece.within

@@ -91,14 +91,27 @@ FOREIGN = Traits(
 ROMANCE = FOREIGN._replace(one=-0.2, two=0.4, three=0.1)
 
 
+# what recurs in a paper is its subject in every language: from here on LONG ranks Romance phrases too
+ROMANCE_SHORT_TOKENS, ROMANCE_LONG_TOKENS = 500, 1_500
+
+
 def weights(length: int) -> Traits:
     """The weights for an English text of this many tokens: interpolated by the logarithm of its length."""
-    share = between(length, SHORT_TOKENS, LONG_TOKENS)
+    return _mixed(SHORT, between(length, SHORT_TOKENS, LONG_TOKENS))
+
+
+def romance_weights(length: int) -> Traits:
+    """The same for a text in a Romance language."""
+    return _mixed(ROMANCE, between(length, ROMANCE_SHORT_TOKENS, ROMANCE_LONG_TOKENS))
+
+
+def _mixed(few: Traits, share: float) -> Traits:
+    """The weights between those for a short text and LONG."""
     if share == 0.0:
-        return SHORT
+        return few
     if share == 1.0:
         return LONG
-    return Traits._make(short + share * (long - short) for short, long in zip(SHORT, LONG, strict=True))
+    return Traits._make(short + share * (long - short) for short, long in zip(few, LONG, strict=True))
 
 
 def between(length: int, short: int, long: int) -> float:

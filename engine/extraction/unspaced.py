@@ -30,12 +30,14 @@ _COUNTED = "年月日例名个個种種次章节節位项項条條倍"
 _PARTICLES = re.compile(
     # first a look at one character, since most begin none of these words
     f"(?=[{''.join(sorted({word[0] for word in _LISTS['function_words']}))}])"
-    f"(?:{'|'.join(sorted(_LISTS['function_words'], key=lambda word: (-len(word), word)))})"
-    "|[的了是在和与及而但为从到于被把也都就这那其之此我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或該則则某仍曾每]"
+    f"(?:{'|'.join(sorted(_LISTS['function_words'], key=lambda word: (-len(word), word)))})(?!性)"
+    # what 了 follows is a verb: 持久内存提供了
+    f"|{_IDEOGRAPHS}{{2}}了(?!解)(?<![有为為到成做写寫用看说說给給取起去来來过過好除]了)"
+    "|[的了是在和与及而但为从到于被把也都就这那些其之此我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或該則则某仍曾每]"
     "|[个個](?!人)|以(?!太)|不(?!同)|有(?!效|限)|对(?!象|比|话|称|齐|照)|對(?!象|話|照|比)|(?<![地源])利用(?!率)"
     "|将(?!来)|將(?!來)|(?<![未将])来(?!源|自)"
     "|过(?!程|滤|期|载|拟)|過(?!程)|(?<![方定面导双])向(?!量)|(?<![均同平对])等(?![级級待价價候式距位效])|几(?!何)|除(?!法|数)"
-    "|(?<![路自理])由|[并並](?![发行發])|更(?!新)|后(?![端台缀门续置])|最(?![优大小终])|可(?!靠|视)|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
+    "|(?<![路自理])由|[并並](?![发行發])|更(?!新)|后(?![端台缀门续置])|最(?![优大小终])|可(?![靠视用信扩移观测编控重再持逆行穿变读控追配])|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
     f"|(?<={_IDEOGRAPHS}{{2}})(?<![集命空其])中(?![文国國间間心央止断斷介继繼转轉值位型期年小])"
     f"|(?<={_IDEOGRAPHS}{{2}})[上下里裡內内时時](?=$|[的是有会會可所被将將进進])(?<![线網网晚早地以之同实實即及定限期历歷当當].)"
     "|(?<=[这那各几两此這幾兩])[种種]"
@@ -50,6 +52,7 @@ _WRAPPED = re.compile(
     f"(?<=[^\\n]{{28}}[\u3040-\u30ff\u3400-\u9fff])[ \\t]*\\n[ \\t]*(?={_IDEOGRAPHS}|[\u3040-\u30ff])"
 )
 LONGEST_PIECE = 8  # characters
+LONGEST_WHOLE = 7  # characters of a run that is a word although it occurs once
 PLACES = 20  # occurrences of a piece whose edges are examined
 
 
@@ -81,15 +84,15 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
                 begin = verb.end()
             at, run = match.start() + begin, match[0][begin:end]
             foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
-            if foreign or 2 <= len(run) <= 6:
+            if foreign or 2 <= len(run) <= LONGEST_WHOLE:
                 whole.add(run)
                 counts[run] = counts.get(run, 0) + 1
                 first.setdefault(run, at)
             if not foreign and len(run) > 2:
                 runs.append((run, at))
     for size in range(2, LONGEST_PIECE + 1):
-        # a run of up to six characters was counted as a whole above
-        runs = [(run, at) for run, at in runs if len(run) > size or len(run) == size > 6]
+        # a run of up to LONGEST_WHOLE characters was counted as a whole above
+        runs = [(run, at) for run, at in runs if len(run) > size or len(run) == size > LONGEST_WHOLE]
         for run, at in runs:
             for i in range(len(run) - size + 1):
                 part = run[i : i + size]

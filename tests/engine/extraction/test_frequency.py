@@ -550,6 +550,17 @@ def test_chinese_words_are_whole_and_neither_particles_nor_verbs_nor_general_wor
     assert not {"码器", "码器中", "照组", "方法", "问题", "一种", "该方法", "引入残差模块", "影响"} & keywords, keywords
 
 
+def test_a_chinese_term_comes_before_words_of_two_characters() -> None:
+    keywords = extract(
+        "可用性是文件系统的重要属性。这些移动设备上的网络经常中断，因此数据需要副本。持久内存提供了新的存储介质，数据在网络中断后仍然可以恢复。"
+        "古典政治经济学不讨论可用性。"
+    ).ranked
+
+    assert {"可用性", "移动设备", "持久内存", "古典政治经济学"} <= set(keywords), keywords
+    assert not {"用性", "些移动设备"} & set(keywords), keywords
+    assert keywords.index("存储介质") < keywords.index("网络"), keywords
+
+
 def test_traditional_chinese_has_its_own_function_words() -> None:
     keywords = extract(
         "這個命令建立一個資料庫，並且將資料庫的擁有者設定為使用者。如果資料庫已經存在，則命令返回一個錯誤。每個資料庫都應該有一個擁有者。"

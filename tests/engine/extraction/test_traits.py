@@ -10,7 +10,7 @@ import pytest
 from engine.extraction import ranking_trees, trees
 from engine.extraction.candidates import phrases, tokenise
 from engine.extraction.frequency import extract
-from engine.extraction.ranking import LONG, SHORT, weights
+from engine.extraction.ranking import LONG, ROMANCE, SHORT, romance_weights, weights
 from engine.extraction.traits import Candidate, Context, Fields, Traits, candidate, candidates, context, scores
 from tests.bench.train_ranking import VERSION, loaded, source
 
@@ -202,3 +202,11 @@ def test_an_adjective_that_two_phrases_share_is_not_a_candidate(text: str, noun:
 
     assert (noun,) in shared
     assert (adjective,) not in shared
+
+
+def test_a_long_romance_text_is_ranked_by_what_recurs_as_a_long_english_one_is() -> None:
+    between = romance_weights(900)
+
+    assert romance_weights(300) == ROMANCE
+    assert romance_weights(2_000) == LONG
+    assert ROMANCE.occurs < between.occurs < LONG.occurs
