@@ -24,6 +24,7 @@ RUNBOOKS = (
     ("gameday", "Game day"),
     ("systemd", "systemd"),
     ("cluster", "Workers"),
+    ("gateway", "Gateways"),
     ("container", "Container"),
     ("proxy", "Proxy"),
     ("monitoring", "Monitoring"),

@@ -59,7 +59,8 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
         def decide(state: State) -> Decision | Refusal:
             if not affected.documents:
-                return Refusal(f"Nothing to restore: no document written{window.words} serves LLM keywords.")
+                written = f" written{window.words}" if window.words else ""
+                return Refusal(f"Nothing to restore: no document{written} serves LLM keywords.")
             sentence = (
                 f"{ask.actor.name} restored the frequency keywords of "
                 f"{counted(affected.documents, 'document')}{window.words}"
