@@ -87,7 +87,7 @@ def _people(conn: sqlite3.Connection, view: View) -> dict[str, str]:
         "cache_hit_rate": figures.cache(llm).words,
         "methods": figures.methods(both),
         "documents": f"{both.llm:,}",
-        "complaints": str(figures.complaints(conn, view.stage, view.entered_at)),
+        "complaints": figures.complaints_by_arm(conn, view.stage, view.entered_at),
         "satisfaction": figures.satisfaction(conn, view.stage, view.entered_at).words,
         "quality": figures.quality(conn, view.stage).words,
         "search_improvement": figures.sentence_of(search[-1]) if search else "not measured in this stage",

@@ -134,6 +134,12 @@ def known(conn: sqlite3.Connection, given: Feedback) -> bool:
     return conn.execute("SELECT 1 FROM feedback WHERE id = ?", (given.id,)).fetchone() is not None
 
 
+def method_of(conn: sqlite3.Connection, document_id: str) -> str | None:
+    """How the keywords that a document serves were made; None if the store does not have it."""
+    row = conn.execute("SELECT method FROM document WHERE id = ?", (document_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def store(conn: sqlite3.Connection, given: Feedback) -> bool:
     """Store it with the document's arm and the stage of its time; False when this id already exists.
 

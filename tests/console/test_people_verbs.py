@@ -120,7 +120,9 @@ def test_due_lists_monitoring_and_ticks_it_off(shell: Shell) -> None:
 
 def test_a_complaint_explains_what_this_plan_does_about_complaints(shell: Shell) -> None:
     output = shell("feedback", "complaint", "cannot find it")
-    assert output.endswith(" in this stage. Above 7 they pause the rollout, above 10 they roll it back.\n")
+    assert output.startswith("Complaints in this stage: ")
+    assert "no known document" in output
+    assert output.endswith(". Above 7 they pause the rollout, above 10 they roll it back.\n")
 
 
 def test_messages_are_previewed_with_real_numbers_and_their_delivery_is_reported(shell: Shell) -> None:

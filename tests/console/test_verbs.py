@@ -150,6 +150,9 @@ def test_feedback_is_counted_once_an_id(shell: Shell) -> None:
     shell("feedback", "complaint", "wrong words", "--id", "T-1")
     assert "already" in shell("feedback", "complaint", "wrong words", "--id", "T-1")
     shell("feedback", "rating", "5", "--document", "docs/backoff.md")
+    assert "docs/none.md is not in the store. " in shell("feedback", "complaint", "x", "--document", "docs/none.md")
+    lines = [line["sentence"] for line in json.loads(shell("log", "--kind", "complaint", "--json"))]
+    assert any("docs/none.md (not in the store)" in line for line in lines)
     (shell.folder / "many.csv").write_text(
         "kind,document,value,text,id\nclick,docs/caches.md,,,c1\nrating,docs/caches.md,9,,c2\n"
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.client.client import Reply
 from engine.decoding import convert
+from engine.metrics import figures
 from engine.rollout.control import note
 from engine.rollout.state import Actor, Ask
 from engine.service import feedback
@@ -40,14 +41,15 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     def within(conn: sqlite3.Connection, rev: int) -> None:
         feedback.store(conn, given)
 
-    await engine.commit(ask, lambda state: note(state, ask, "complaint", _complaint(given)), within)
+    method = feedback.method_of(engine.conn, given.document)
+    about = {"document": given.document, "method": method} if given.document else {}
+    await engine.commit(ask, lambda state: note(state, ask, "complaint", _complaint(given, method), about), within)
     engine.monitor.observations.complained(engine.state)
-    count = engine.conn.execute(
-        "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?",
-        (engine.state.stage, engine.state.entered_at),
-    ).fetchone()[0]
-    sentence = f"Counted: {count} in this stage. {consequences(engine.plan)}".rstrip()
-    return Reply(True, sentence, {"new": True, "complaints": count})
+    stage, since = engine.state.stage, engine.state.entered_at
+    unknown = f"{given.document} is not in the store. " if given.document and not method else ""
+    counts = figures.complaints_by_arm(engine.conn, stage, since)
+    sentence = f"{unknown}Complaints in this stage: {counts}. {consequences(engine.plan)}".rstrip()
+    return Reply(True, sentence, {"new": True, "complaints": figures.complaints(engine.conn, stage, since)})
 
 
 def _origin(actor: Actor) -> str:
@@ -55,8 +57,12 @@ def _origin(actor: Actor) -> str:
     return f"uid {actor.uid}" if actor.kind == "person" else actor.name
 
 
-def _complaint(given: Feedback) -> str:
-    what = f" about {given.document}" if given.document else ""
+_KEYWORDS = {"llm": "LLM keywords", "frequency": "frequency keywords"}
+
+
+def _complaint(given: Feedback, method: str | None) -> str:
+    of = _KEYWORDS.get(method or "", "not in the store")
+    what = f" about {given.document} ({of})" if given.document else ""
     quote = f": {clean_line(given.text, 160)}" if given.text else ""
     return f"complaint{what} from {given.by}{quote}"
 
