@@ -17,7 +17,7 @@ KIND = "incident"
 AHEAD_S = 8 * 3600.0  # a beginning is looked for in the six hours before the first breach
 _OLD = (
     "SELECT 1 FROM decision d WHERE at < ? AND (kind = 'trigger' OR (kind = 'rollback' AND percent_to < percent_from) "
-    "OR (kind = 'hold' AND json_extract(actor, '$.kind') = 'engine')) "
+    "OR (kind = 'hold' AND json_extract(body, '$.actor.kind') = 'engine')) "
     "AND NOT EXISTS (SELECT 1 FROM measure m WHERE m.kind = 'incident' AND m.at = d.at) LIMIT 1"
 )
 

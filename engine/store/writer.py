@@ -376,14 +376,19 @@ def _aside(conn: sqlite3.Connection, job: Job) -> Exception | None:
     conn.execute("SAVEPOINT aside")
     try:
         job(conn)
-    except sqlite3.OperationalError:
-        raise  # the store's trouble, not the job's: the whole batch waits
     except Exception as error:
+        if isinstance(error, sqlite3.OperationalError) and not _is_mistake(error):
+            raise  # the store's trouble, not the job's: the whole batch waits
         conn.execute("ROLLBACK TO aside")
         conn.execute("RELEASE aside")
         return error
     conn.execute("RELEASE aside")
     return None
+
+
+def _is_mistake(error: sqlite3.OperationalError) -> bool:
+    """A wrong statement or a value it cannot read ("malformed JSON"): repeating it never succeeds."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 # the waiting caller may be gone (a cancelled request, an engine that ends); the writer continues

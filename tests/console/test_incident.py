@@ -15,16 +15,19 @@ from engine.measures import stored
 from engine.measures.attendance import LOOK, Attendance
 from engine.messages import outbox
 from engine.messages.draft import Draft
+from engine.plan.model import Action
 from engine.report import timeline
 from engine.report.model import Incident
 from engine.report.timeline import keep_incidents
+from engine.rollout.control import act, hold, resume
+from engine.rollout.state import ENGINE
 from engine.service import feedback
 from engine.service.feedback import Feedback
 from engine.triggers import history
 from engine.triggers.wording import Reading
 from tests.console.samples import LOCKED, NORMAL, PLAN, FakeLink
 from tests.console.screen_walk import console, ready, until
-from tests.engine.report.history import DAY, HOUR, START, History, incident
+from tests.engine.report.history import ALICE, DAY, HOUR, START, History, incident
 
 anyio = pytest.mark.anyio
 BEGAN = START + 1.5 * DAY
@@ -100,6 +103,20 @@ def test_an_incident_keeps_its_moments_and_its_cost_when_retention_takes_their_r
     h.at += 40 * DAY
     h.tell("reason", "alice gave the reason", {"of": before.rev})
     assert latest(h).happened == before.happened
+
+
+def test_holds_of_people_and_of_triggers_are_kept_or_not_without_an_error() -> None:
+    """Each actor is stored as a name beside its body: reading one as JSON stopped every write after the first hold."""
+    h = History()
+    h.up("holds are tried", ("all",))
+    h.decide(hold(h.state, h.ask(ALICE, "a person holds")))
+    keep_incidents(h.conn, h.plan, h.at + DAY)
+    assert h.conn.execute("SELECT count(*) FROM measure WHERE kind = 'incident'").fetchone() == (0,)
+    h.decide(resume(h.state, h.ask(ALICE, "on again")))
+    h.decide(act(h.plan, h.state, Action.pause, h.ask(ENGINE, "error_critical"), "errors", {}))
+    keep_incidents(h.conn, h.plan, h.at + DAY)
+    assert h.conn.execute("SELECT count(*) FROM measure WHERE kind = 'incident'").fetchone() == (1,)
+    h.conn.close()
 
 
 def test_a_young_store_has_all_documents_of_its_first_incident() -> None:

@@ -116,7 +116,12 @@ def test_a_mistake_in_what_rides_along_costs_no_document(folder: Folder, writer:
         note(conn, "half of it")
         raise ValueError("a mistake")
 
+    def malformed(conn: sqlite3.Connection) -> None:  # an OperationalError that no repetition ends
+        note(conn, "half of it")
+        conn.execute("SELECT json_extract('alice', '$.kind')").fetchall()
+
     writer.later(wrong)
+    writer.later(malformed)
     writer.later(lambda conn: note(conn, "whole"))
     writer.append(record("d")).result(60)
     assert until(lambda: count(folder, "note") == 1)
