@@ -129,10 +129,9 @@ class RollbackAttempt:
         result = self.result
         return result.took_s + result.leases_end_s if result is not None and result.leases_end_s else 0.0
 
-    def awaited(self, now: float | None = None) -> bool:
+    def awaited(self) -> bool:
         """Whether the proof may still come: poll fast until then."""
-        elapsed = (time.monotonic() if now is None else now) - self.pressed
-        return self.proven_s is None and elapsed <= WATCHED_S
+        return self.proven_s is None and time.monotonic() - self.pressed <= WATCHED_S
 
     def clock(self, now: float | None = None) -> str:
         """The stopwatch: "0.4 s" while it runs, "38 ms" when proven."""

@@ -28,6 +28,7 @@ from engine.text import clean_line, counted
 if TYPE_CHECKING:
     from engine.store.documents import Document
 
+AROUND = 60  # characters beside a found word
 TITLE = 80  # characters shown; a document without a title has its first line, which may be its whole text
 
 
@@ -98,7 +99,7 @@ def _stems(text: str) -> set[str]:
     return {stem(word) for word in terms(text)}
 
 
-def _snippet(text: str, words: list[str], around: int = 60) -> str:
+def _snippet(text: str, words: list[str]) -> str:
     """Text around the first query word that occurs; "" if none does."""
     low = text.lower()
     if len(low) != len(text):
@@ -106,8 +107,8 @@ def _snippet(text: str, words: list[str], around: int = 60) -> str:
     at = next((at for word in words if word and (at := low.find(word.lower())) >= 0), -1)
     if at < 0:
         return ""
-    begin, end = max(0, at - around), at + 2 * around
-    return clean_line(("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else ""), 4 * around)
+    begin, end = max(0, at - AROUND), at + 2 * AROUND
+    return clean_line(("…" if begin else "") + text[begin:end] + ("…" if end < len(text) else ""), 4 * AROUND)
 
 
 def _text_of(document: Document) -> tuple[str, str]:

@@ -19,10 +19,10 @@ LARGE_ROWS = numerals.ROWS + 3
 SMALL_ROWS = 3
 
 
-def percent_bar(c: Canvas, y: int, v: View, x: int = 1, width: int | None = None) -> int:
+def percent_bar(c: Canvas, y: int, v: View) -> int:
     """0 to 100 % with the plan's stages marked; the LLM's share is drawn heavy and ends in a dot. Returns the rows
     used."""
-    width = width if width is not None else c.width - x - 1
+    x, width = 1, c.width - 2
     left, right = x + 2, x + width - 4
     span = max(1, right - left - 1)
     at = left + round(span * min(v.percent_bp, 10_000) / 10_000)

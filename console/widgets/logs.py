@@ -55,6 +55,6 @@ def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:
             )
 
 
-def decision_spans(d: DecisionView, now: float, width: int = 11) -> list[Span]:
+def decision_spans(d: DecisionView, now: float) -> list[Span]:
     sign, style = KIND.get(d.kind, ("·", "text"))
-    return [(f"{words.hour(d.at, now):<{width}} ", "dim"), (f"{sign} ", style), (d.sentence, "text")]
+    return [(f"{words.hour(d.at, now):<11} ", "dim"), (f"{sign} ", style), (d.sentence, "text")]

@@ -138,13 +138,12 @@ def standardised(control: Measure, treatment: Measure, confidence: float = 0.95)
     return Interval(size, size - width, size + width)
 
 
-def wilson(counts: Counts, confidence: float = 0.95) -> Interval | None:
-    """A proportion's interval that behaves at 0 and at n (Wilson 1927); None without data."""
+def wilson(counts: Counts) -> Interval | None:
+    """A proportion's 95 % interval that behaves at 0 and at n (Wilson 1927); None without data."""
     rate = counts.mean
     if rate is None:
         return None
-    side = 0.5 + confidence / 2.0
-    low, high = bounds.wilson_lower(counts.k, counts.n, side), bounds.wilson_upper(counts.k, counts.n, side)
+    low, high = bounds.wilson_lower(counts.k, counts.n, 0.975), bounds.wilson_upper(counts.k, counts.n, 0.975)
     return Interval(rate, 0.0 if counts.k == 0 else low, 1.0 if counts.k == counts.n else high)
 
 

@@ -11,7 +11,7 @@ import math
 
 from msgspec import Struct
 
-from engine.experiment.effects import difference, single
+from engine.experiment.effects import difference
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
 
 _FEW = 5.0
@@ -61,16 +61,6 @@ def _t_test(name: str, control: Moments, treatment: Moments, *, equal_var: bool)
     )
     dof = float(control.n + treatment.n - 2) if equal_var else of.dof
     return _tested(name, float(result.statistic), dof, float(result.pvalue))
-
-
-def paired(differences: Moments) -> FixedTestResult | None:
-    """As scipy.stats.ttest_rel, from the pairs' differences; None with under two pairs or no variation."""
-    of = single(differences)
-    if of is None:
-        return None
-    from scipy import special
-
-    return _tested("paired t-test", of.z, of.dof, 2.0 * float(special.stdtr(of.dof, -abs(of.z))))
 
 
 def chi_square(control: Counts, treatment: Counts) -> FixedTestResult | None:

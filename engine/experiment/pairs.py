@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.experiment import fixed, sequence
-from engine.experiment.effects import Interval, fixed_interval, single
+from engine.experiment import sequence
+from engine.experiment.effects import Interval, single
 from engine.experiment.moments import Moments
 from engine.experiment.multiplicity import holm
 
+ALPHA = 0.05
+
 
 class PairedReport(Struct, frozen=True):
-    """LLM minus frequency, per document. `interval` and `p` hold at any look; `fixed_*` were read once, None before.
+    """LLM minus frequency, per document. `interval` and `p` hold at any look.
 
     `effect` is the mean difference in standard deviations of the differences (Cohen's d_z).
     """
@@ -31,25 +33,20 @@ class PairedReport(Struct, frozen=True):
     p: float | None
     adjusted_p: float | None
     effect: float | None
-    fixed_p: float | None = None
-    fixed_interval: Interval | None = None
 
 
-def analyse_pairs(
-    differences: Mapping[str, Moments], *, expected_n: int, alpha: float = 0.05, final: bool = False
-) -> tuple[PairedReport, ...]:
+def analyse_pairs(differences: Mapping[str, Moments], *, expected_n: int) -> tuple[PairedReport, ...]:
     """`differences`: per metric the Moments of (LLM's value - frequency's) over documents that have both.
 
-    `expected_n` is the number of pairs expected at the end, declared before; `final` reads the paired t-test, once.
-    The p-values share alpha by Holm's correction.
+    `expected_n` is the number of pairs expected at the end, declared before. The p-values share alpha by Holm's
+    correction.
     """
     reports = []
     for name, moments in differences.items():
         spread = moments.variance
         sd = None if spread is None else math.sqrt(spread)
         of = single(moments)
-        live = sequence.sequence(of, alpha, expected_n)
-        tested = fixed.paired(moments) if final else None
+        live = sequence.sequence(of, ALPHA, expected_n)
         reports.append(
             PairedReport(
                 name,
@@ -60,8 +57,6 @@ def analyse_pairs(
                 None if live is None else live.p,
                 None,
                 None if of is None else of.estimate / of.se / math.sqrt(of.n),
-                None if tested is None else tested.p,
-                fixed_interval(of, 1.0 - alpha) if tested is not None and of is not None else None,
             )
         )
     adjusted = holm({report.name: report.p for report in reports})

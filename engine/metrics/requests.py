@@ -136,11 +136,11 @@ def requests(conn: sqlite3.Connection, scope: Scope, limit: int = LISTED) -> lis
     return _requests(conn.execute(f"{_ROW.format(newest)} ORDER BY {order} LIMIT ?", (*values, limit)))
 
 
-def of_document(conn: sqlite3.Connection, document: str, until: float, since: float = 0.0) -> Request | None:
+def of_document(conn: sqlite3.Connection, document: str, until: float) -> Request | None:
     """The last request of a document up to a moment; None where it made none. It looks at the newest rows alone."""
-    newest = "(SELECT * FROM extraction WHERE at BETWEEN ? AND ? AND (attempted OR cached) ORDER BY at DESC LIMIT ?)"
+    newest = "(SELECT * FROM extraction WHERE at <= ? AND (attempted OR cached) ORDER BY at DESC LIMIT ?)"
     rows = conn.execute(
-        f"{_ROW.format(newest)} WHERE e.document_id = ? ORDER BY e.at DESC LIMIT 1", (since, until, MOST, document)
+        f"{_ROW.format(newest)} WHERE e.document_id = ? ORDER BY e.at DESC LIMIT 1", (until, MOST, document)
     )
     return next(iter(_requests(rows)), None)
 

@@ -165,14 +165,14 @@ def agreement(judgements: Iterable[Judgement]) -> Agreement:
     return Agreement(method, len(reviewers), len(shared), observed, kappa, word, sentence)
 
 
-def review_verdict(judgements: Iterable[Judgement], good: str = "yes") -> ReviewVerdict:
-    """The share of documents judged `good`, with Wilson's interval. A document has one vote, its majority: the sample
+def review_verdict(judgements: Iterable[Judgement]) -> ReviewVerdict:
+    """The share of documents judged "yes", with Wilson's interval. A document has one vote, its majority: the sample
     is of documents, and three reviewers of twenty documents are not sixty documents.
     """
     answers = _by_document(judgements)
     yes = ties = 0
     for given in answers.values():
-        votes = sum(answer == good for answer in given.values())
+        votes = sum(answer == "yes" for answer in given.values())
         yes += 2 * votes > len(given)
         ties += 2 * votes == len(given)
     counts = Counts(len(answers), yes)

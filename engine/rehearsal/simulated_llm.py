@@ -40,27 +40,11 @@ class SimulatedLlm:
     ordinary length.
     """
 
-    def __init__(
-        self,
-        servers: int = 2,
-        *,
-        seed: int = 7,
-        slots: int = 32,
-        queue: int = 64,
-        latency_ms: float = 900.0,
-        load_ms: float = 1500.0,
-        model: str = "llama3.2:3b",
-    ) -> None:
-        self.model = model
+    model = "llama3.2:3b"
+
+    def __init__(self, servers: int = 2, *, seed: int = 7, latency_ms: float = 900.0, load_ms: float = 1500.0) -> None:
         self._count = servers
-        self._options = {
-            "seed": seed,
-            "slots": slots,
-            "queue": queue,
-            "latency-ms": latency_ms,
-            "load-ms": load_ms,
-            "model": model,
-        }
+        self._options = {"seed": seed, "latency-ms": latency_ms, "load-ms": load_ms, "model": self.model}
         self._processes: list[asyncio.subprocess.Process] = []
         self._where: list[_Where] = []
         self._faults: list[ServerFaults] = []

@@ -78,9 +78,7 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
         stage=state.stage,
         percent_bp=state.percent_bp,
         stable=state.stage >= plan.stable,
-        target=Target(
-            *(figures.plan_target(plan, metric) for metric in ("error_rate", "latency_mean", "cache_hit_rate"))
-        ),
+        target=Target(*(figures.plan_target(plan, metric) for metric in ("error_rate", "latency_mean"))),
         stages=stages,
         after=_after(conn, plan, stays),
         timeline=timeline.timeline(rows),
@@ -261,7 +259,7 @@ def _curves(
     span = _span(at - began)
     start, end = began // span * span, at // span * span + span
     points = max(2, round((end - start) / span))
-    drawn = series.series_of(conn, ("error_rate", "latency_mean", "latency_p95", "llm_share"), start, end, points)
+    drawn = series.series_of(conn, ("error_rate", "latency_mean", "latency_p95"), start, end, points)
     moved = [
         (start, 0),
         *((row.decision.at, row.decision.percent_bp) for row in rows if row.decision.percent_bp != row.percent_from),
@@ -278,7 +276,6 @@ def _curves(
         curve("error_rate"),
         curve("latency_mean"),
         curve("latency_p95"),
-        curve("llm_share"),
         tuple(moved),
         tuple(entered),
         tuple(incident.decided for incident in incidents if incident.within is None),

@@ -189,7 +189,6 @@ class Curves(Struct, frozen=True):
     error_rate: tuple[Point, ...]
     latency_mean: tuple[Point, ...]
     latency_p95: tuple[Point, ...]
-    llm_share: tuple[Point, ...]
     percent: tuple[tuple[float, int], ...]
     stages: tuple[tuple[float, int], ...]  # when a stage began
     incidents: tuple[float, ...]
@@ -198,7 +197,6 @@ class Curves(Struct, frozen=True):
 class Target(Struct, frozen=True):
     error_rate: float | None
     latency_ms: float | None
-    cache_hit_rate: float | None
 
 
 class Appendix(Struct, frozen=True):
