@@ -155,6 +155,9 @@ def _chosen(
                 break
         elif place < first_part and candidate.alone < least and words in covered:
             continue
+        size = len(words)
+        if size > 1 and len(set(words)) < size and " " in candidate.text:  # a table's row: Pool Pool
+            continue
         key = "".join(map(root, words)).replace("-", "") if english else " ".join(words)
         if key in keys:
             continue
@@ -167,7 +170,6 @@ def _chosen(
         else:
             descriptive += 1
         keys.add(key)
-        size = len(words)
         if size == 2:
             covered.add(words[:1])
             covered.add(words[1:])

@@ -32,12 +32,12 @@ _SETTLED = (
         r"|(?<=\.q[bB])(?=[mtdf])"  # in some areas, which lead to
         r"|(?<=[nsci]d[sbB])(?=[taegGncisw#])"  # users often change groups
         r"|(?<=[sB]dn)(?=[tnsc])"  # users often join groups
-        r"|(?:(?<=\.tns)|(?<=^tns))(?=t))"  # This command inspects a
+        r"|(?:(?<=\.tns)|(?<=^tns)|(?<=\.[ci]s)|(?<=^[ci]s))(?=t))"  # This command inspects a
     ),
-    # is growing; police arrested the; by reading the; nodes passing messages
+    # is growing; police arrested the; by reading the; nodes passing messages; a flag showing that
     re.compile(
         r"[degG](?:(?<=x[egG])|(?<=xd)(?=[egG])|(?<=xd[egG])|(?<=me)|(?<=[nsbBcigG]e)(?=[tqfrm.xd#c])"
-        r"|(?<=[sB]e)(?=[nsbg])|(?<=[.frdqv][gG])(?=t)|(?<=[sB][gG])(?=[tnsciab]))"
+        r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc][gG])(?=q)|(?<=[.frdqv][gG])(?=t)|(?<=[sB][gG])(?=[tnsciab]))"
     ),
     # model checking is, message passing. but not: a method combining words
     re.compile(r"G(?:(?<![ncigab]G)|(?![.xrf]))"),

@@ -91,11 +91,11 @@ _ABOUT = re.compile(
     r"\W{0,4}(?:(?P<sure>feature name|start date|(?:creation|created|last updated|last modified|published"
     r"|release)(?: (?:date|at|on))?|date|status|authors?|deciders|owners?|reviewers?|approvers?|editors?|co-?authors?"
     r""
-    r"|rfc pr|rust issue|tracking issue|github issue|implementation pr|facilitators?|moderators?"
+    r"|(?:[\w-]+ ){1,2}(?:issue|pr)|facilitators?|moderators?"
     r"|note ?takers?|scribes?|recording"
     r"|attendees|supersedes|superseded by|maintainers?|contact|e-?mail|licen[cs]e)"
     r"|(?:issue|version|tags?|labels?|categor(?:y|ies)|discussion|repository|homepage|website|target|stage|type|id))"
-    r"\W{0,3}:(?=\W)\W{0,4}(?P<value>.{0,300})$",
+    r"\W{0,3}:(?=\W|$)\W{0,4}(?P<value>.{0,300})$",
     re.I,
 )
 _NAMED = re.compile(r"\W{0,4}(?:feature name|title)\W{0,3}:\W{1,4}(\S.{1,200})$", re.I)
@@ -109,6 +109,7 @@ _LANGUAGE = re.compile(
     r"|[简簡繁]体?中文|繁體中文|正體中文|中文(?:版|文档)?|日本語|한국어|ไทย",
     re.I,
 )
+SHORT = 100  # characters of a value
 _CODED = re.compile(r"[A-Za-z0-9+/=_-]{60,}\s*")
 MINIFIED = 400  # characters of a line that may be a minified program's
 
@@ -158,6 +159,11 @@ def is_about(text: str) -> bool:
     return True
 
 
+def _names(field: re.Match[str]) -> bool:
+    """Whether a field of a person or date has its value in the next block."""
+    return bool(field["sure"]) and not field["value"].strip()
+
+
 def named(text: str) -> str:
     """The title that a field gives: - Feature Name: pool_sizes."""
     field = _NAMED.match(text.split("\n", 1)[0])
@@ -201,12 +207,18 @@ def without(blocks: Sequence[Block]) -> tuple[list[Block], frozenset[str]]:
     one = sum(block.kind == "heading" and block.level == 1 for block in blocks) == 1  # the document's own
     closed = 0  # level of the heading whose section is being dropped
     people: list[Block] = []
+    field = False  # the block before was a field's name alone: Author:
     listing = False  # in a list that a label such as "Attendees:" opens
     for block in blocks:
         listing = (listing and block.kind in ("item", "person")) or _opens_people(block)
         if listing:
             listed.append(block)
+            field = block.kind == "text"
             continue
+        if field and block.kind in ("text", "item") and len(block.text) < SHORT:
+            field = False
+            continue
+        field = block.kind != "heading" and (about := _ABOUT.match(block.text)) is not None and _names(about)
         if block.kind == "person":
             people.append(block)
             listed.append(block)
@@ -220,19 +232,7 @@ def without(blocks: Sequence[Block]) -> tuple[list[Block], frozenset[str]]:
             closed = block.level if block.level and is_section(block.text) else 0
             if closed or (is_template(block.text) and not (one and block.level == 1)):
                 continue
-        elif (
-            closed
-            or (
-                block.kind != "code"
-                and (
-                    is_licence(block.text)
-                    or is_people(block.text)
-                    or is_language_bar(block.text)
-                    or is_about(block.text)
-                )
-            )
-            or is_coded(block.text)
-        ):
+        elif closed or _is_boilerplate(block):
             if closed or is_people(block.text):
                 listed.append(block)
             continue
@@ -243,6 +243,13 @@ def without(blocks: Sequence[Block]) -> tuple[list[Block], frozenset[str]]:
     if all(block.kind == "heading" for block in kept) or (not program and _size(kept) < min(FEW, _size(blocks) // 4)):
         return [block for block in blocks if not is_coded(block.text)] or list(blocks), frozenset()
     return kept, names_of(listed)
+
+
+def _is_boilerplate(block: Block) -> bool:
+    text = block.text
+    if block.kind == "code":
+        return is_coded(text)
+    return is_licence(text) or is_people(text) or is_language_bar(text) or is_about(text) or is_coded(text)
 
 
 def _size(blocks: Sequence[Block]) -> int:

@@ -78,6 +78,8 @@ _WITH_HANDLE = re.compile(
     r"[A-ZÀ-Þ][\w.'’-]{0,30}){1,3}[*_]{0,2}[:,–—-]{0,2} {1,3}(?:[–—-] )?[(\[]?@<?[\w.@-]{2,60}>?[)\]]?"
     r"(?:[ ,(–—-].{0,60})?$"
 )
+_ONLY_HANDLE = re.compile(r"\W{0,4}@[\w-]{2,39}\W{0,3}")
+_BY_HANDLE = re.compile(r"\s+(?:[-–—] ?|\(|by )@[\w-]{2,39}\)?$")
 _LINKED = re.compile(r"\[[^\[\]]{1,200}\]\([^()\s]{0,400}\)")
 _CAPITALISED = re.compile(r"(?:[A-ZÀ-Þ][\w.'’-]*\s+){1,3}[A-ZÀ-Þ][\w.'’-]+")
 
@@ -255,7 +257,7 @@ def _unquoted(line: str) -> tuple[str, str]:
 
 
 def _heading(written: str, level: int) -> Iterator[Block]:
-    words = heading(written) or picture_name(written)
+    words = _BY_HANDLE.sub("", heading(written)) or picture_name(written)
     if words:
         yield Block("heading", words, level)
 
@@ -269,8 +271,8 @@ def _row(line: str) -> Iterator[Block]:
 
 
 def _item(written: str) -> Iterator[Block]:
-    words = inline(written).strip()
-    if not words:
+    words = _BY_HANDLE.sub("", inline(written).strip())
+    if not words or _ONLY_HANDLE.fullmatch(words):
         return
     if is_person(" ".join(written.split())):
         yield Block("person", words)
