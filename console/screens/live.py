@@ -103,6 +103,13 @@ class Live(Painting):
                 y, rows = y + 1, rows - 1
         blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "no automatic change is due")
 
+    def _next_rows(self, v: View, width: int) -> int:
+        """How many rows `_next` fills."""
+        worst = words.worst(v)
+        timed = worst is not None and worst.for_s > 0 and worst.fires_in_s is not None
+        lines = [line for line in self._upcoming(v) if worst is None or not timed or worst.id not in line]
+        return max(1, sum(len(wrapped(line, width)) for line in lines) + timed)
+
     def _upcoming(self, v: View) -> list[str]:
         lines = list(v.next)
         if self.snapshot.liveness.state == "dead":
@@ -185,7 +192,7 @@ class Live(Painting):
         todo = self.todo
         lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in todo) or 1
         wanted = [
-            len(self._upcoming(v)) + 3,
+            self._next_rows(v, area.width - 6) + 2,
             min(lines + 2, area.height // 2) if inbox else 0,
             len(v.triggers) + 2 if triggers else 0,
             0,
@@ -208,7 +215,11 @@ class Live(Painting):
         x, y, width, rows = blocks.panel(
             c, area, "triggers", f"{running} running" if running else "none running", "bad+" if running else "dim"
         )
-        for row, t in enumerate(v.triggers[:rows]):
+        listed = sorted(v.triggers, key=lambda t: t.verdict != "breach") if len(v.triggers) > rows else v.triggers
+        fits = listed[: rows if len(listed) <= rows else max(0, rows - 1)]
+        if len(fits) < len(listed) and rows > 0:
+            c.spans(x, y + rows - 1, [("3 ", "key"), (f"and {len(listed) - len(fits)} more", "dim")], width)
+        for row, t in enumerate(fits):
             sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
             live = t.verdict == "breach"
             if t.fired:

@@ -15,7 +15,7 @@ from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks, logs, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, Span, columns
+from console.widgets.canvas import Canvas, Span, columns, fit
 from engine.plan.durations import clock, format_duration
 from engine.view.model import MatrixView, TriggerView, View
 
@@ -73,19 +73,22 @@ class Triggers(Ordered):
         at = y + min(room, len(v.triggers) + 2)
         _matrix(c, Area(area.x + left, at, lw, matrix_rows), v.matrix)
         at += matrix_rows
+        chosen = self._chosen(triggers)
+        large = self._metric(chosen) if chosen else ""
         drawn = self.console.series_cache.metrics
+        others = [metric for metric in drawn if metric != large]  # one is drawn once
         left_over = Area(area.x + left, at, lw, y + area.height - at)
-        for metric, spot in zip(drawn, blocks.grid(left_over, len(drawn), 2), strict=True):
+        for metric, spot in zip(others, _spots(left_over, len(others)), strict=True):
             self.curve(c, v, metric, spot)
         detail, curve, acted = blocks.stack(
             Area(area.x + right, y, rw, area.height), (14, min(24, area.height - 20), 0)
         )
-        if chosen := self._chosen(triggers):
+        if chosen:
             sign_style = words.VERDICT.get(chosen.verdict, ("", "dim"))[1]
             facts = self._facts(chosen, words.nothing_to_lower(v, chosen))
             blocks.facts(c, blocks.panel(c, detail, chosen.id, chosen.verdict, sign_style), facts)
-            if (metric := self._metric(chosen)) in drawn:
-                self.curve(c, v, metric, curve)
+            if large in drawn:
+                self.curve(c, v, large, curve)
         self._acted(c, acted, v)
 
     def _acted(self, c: Canvas, area: Area, v: View) -> None:
@@ -207,6 +210,15 @@ def _line(c: Canvas, area: Area, y: int, t: TriggerView, nothing_to_lower: bool)
     c.put(x, y, sentence, "text" if live else "dim", area.x + area.width - x)
 
 
+def _spots(area: Area, count: int) -> list[Area]:
+    """Two in a row; of an odd number the first is as wide as two."""
+    if count % 2 == 0:
+        return blocks.grid(area, count, 2)
+    rows = count // 2 + 1
+    first, rest = blocks.stack(area, (area.height // rows, 0))
+    return [first, *blocks.grid(rest, count - 1, 2)] if count > 1 else [first]
+
+
 def _matrix(c: Canvas, area: Area, rows: Sequence[MatrixView]) -> None:
     """The plan's decision matrix. A lit row is live and shows the remaining time."""
     lit = sum(m.lit for m in rows)
@@ -217,11 +229,13 @@ def _matrix(c: Canvas, area: Area, rows: Sequence[MatrixView]) -> None:
         live = "bad+" if m.lit else "text"
         left = m.lit and m.left_s is not None
         time = (f"acts in {clock(m.left_s)}" if m.left_s else "acts now") if left else m.timeline
+        room = inner.width - 2 - 20 - len(time)
+        severity = f"{m.severity:<9}" if room >= 42 else ""  # the time matters more, and the trigger has it too
         parts: list[Span] = [
             ("▶ " if m.lit else "  ", "bad+"),
             (f"{m.condition:<20}", live),
-            (f"{m.severity:<9}", "bad" if m.lit else "dim"),
-            (f"{m.action:<33}", live),
+            (severity, "bad" if m.lit else "dim"),
+            (f"{fit(m.action, min(32, room - len(severity) - 1)):<{min(33, room - len(severity))}}", live),
             (time, "bad+" if left else "dim"),
             (f"  of {m.timeline.removeprefix('< ')}" if left and inner.width >= 84 else "", "dim"),
         ]
