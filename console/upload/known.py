@@ -29,6 +29,6 @@ class KnownDocuments:
 
 
 def _digest(text: str) -> str:
-    from engine.routing.pipeline import TEXT_LIMIT
+    from engine.routing.admission import TEXT_LIMIT
 
     return digest(clean_block(normal(text), TEXT_LIMIT))

@@ -24,6 +24,7 @@ from engine.measures.record import Extraction
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.routing import buckets, reading
+from engine.routing.admission import TEXT_LIMIT, Busy, Refused, check
 from engine.routing.calls import Calls, Cancelled
 from engine.routing.document_run import DocumentRun, Extracted
 from engine.routing.ports import Overtaken, PermitSource, Store
@@ -33,15 +34,11 @@ from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit
 from engine.store.documents import DocumentWrite
 from engine.store.folder import StoreError
-from engine.text import clean_block, clean_line, counted, normal, unfit_id
+from engine.text import clean_block, clean_line, counted, normal
 
-ID_LIMIT = 512
-TEXT_LIMIT = 10_000_000
-KEPT_WITHIN_S = 5.0  # a document the store has not committed by then is refused, not stored
+KEPT_WITHIN_S = 5.0  # then a document is refused, though the store may commit it later: a resend is harmless
 INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that they never delay a key press or a rollback
-
 BULK_AGAIN_S = 5.0  # when rejected bulk work may be retried
-
 
 Arm = Literal["treatment", "control"]
 
@@ -59,22 +56,6 @@ class Routed(Struct, frozen=True):
 
     llm: int = 0
     frequency: int = 0
-
-
-class Busy(Exception):
-    """Too much bulk work is queued. Has a sentence and a retry time."""
-
-    def __init__(self, sentence: str, after_s: float) -> None:
-        super().__init__(sentence)
-        self.after_s = after_s
-
-
-class Refused(Exception):
-    """A document that cannot be accepted, or a method that may not be used now. The message is a sentence."""
-
-
-class Unusable(Refused):
-    """A document that cannot be accepted as it is, because of its id or its text."""
 
 
 class Pipeline:
@@ -184,14 +165,7 @@ class Pipeline:
     def admitted(self, document_id: str, text: str) -> str:
         """The text without control characters. Unusable for an id or text that cannot be accepted; OSError when the
         store takes no writes."""
-        if unfit := unfit_id(document_id, ID_LIMIT):
-            raise Unusable(
-                f"A document's id is one line of visible text, and {clean_line(document_id, 60)!r} is not: "
-                f"{unfit}. Nothing was stored; "
-                "send it under another id."
-            )
-        if len(text) > TEXT_LIMIT:
-            raise Unusable(f"The document has {len(text):,} characters; the limit is {TEXT_LIMIT:,}. Split it.")
+        check(document_id, text)
         if why := self._writer.refusing:
             raise OSError(f"{why}; send the document again when that is resolved")
         return clean_block(normal(text), TEXT_LIMIT)
@@ -443,6 +417,3 @@ class Pipeline:
         except TimeoutError:
             why = self._writer.problem or f"the store has not committed it within {self._kept_within_s:g} s"
             raise OSError(f"{why}; send the document again") from None
-
-
-__all__ = ["Busy", "Extracted", "Pipeline", "Refused", "Store", "Unusable"]

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from engine.decoding import json_decoder
+from engine.routing.admission import Busy, Refused, Unusable
 from engine.routing.document_run import Extracted
-from engine.routing.pipeline import Busy, Pipeline, Refused, Unusable
+from engine.routing.pipeline import Pipeline
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
 from engine.text import clean_line

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from engine.decoding import json_decoder
-from engine.routing.pipeline import Busy, Refused
+from engine.routing.admission import Busy, Refused
 from engine.server.answers import CLOSE, answer, refuse
 from engine.server.batch import Batch, Extractor, refusal_of
 from engine.server.connections import BODY_S, SMALL_BODY, ConnectionBudget

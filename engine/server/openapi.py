@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.routing.pipeline import Extracted
+from engine.routing.document_run import Extracted
 from engine.server import wire
 from engine.view.iso_times import MOMENTS
 from engine.view.model import View

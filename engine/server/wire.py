@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from engine.routing.pipeline import ID_LIMIT, Extracted
+from engine.routing.admission import ID_LIMIT
+from engine.routing.document_run import Extracted
 from engine.view.model import DecisionView
 
 MOST_DOCUMENTS = 1000

@@ -35,7 +35,8 @@ from engine.plan.model import Plan
 from engine.plan.pins import misplaced
 from engine.rollout.control import note
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State
-from engine.routing.pipeline import Extracted, Pipeline
+from engine.routing.document_run import Extracted
+from engine.routing.pipeline import Pipeline
 from engine.routing.reading import BulkDocument, MethodAsked, ReadDocument
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from engine.measures.record import Extraction
 from engine.routing import buckets
-from engine.routing.pipeline import ID_LIMIT, TEXT_LIMIT
+from engine.routing.admission import ID_LIMIT, TEXT_LIMIT
 from engine.routing.switch import Permit
 from engine.service.seen_batches import SeenBatches
 from engine.store import jobs

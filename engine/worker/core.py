@@ -13,7 +13,7 @@ import msgspec
 from engine.clock import SystemClock
 from engine.decoding import json_decoder
 from engine.plan.model import Plan
-from engine.routing.pipeline import Refused
+from engine.routing.admission import Refused
 from engine.routing.reading import BulkDocument
 from engine.store.documents import TextSource
 from engine.store.jobs import ExtractedItem, Job, JobPart, PartEnded, key

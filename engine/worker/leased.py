@@ -17,7 +17,8 @@ from engine.cluster.window_shares import MOST_ANSWERS, WindowUse
 from engine.extraction.llm import LlmPool
 from engine.measures.record import Extraction
 from engine.plan.model import Plan
-from engine.routing.pipeline import Pipeline, Store
+from engine.routing.pipeline import Pipeline
+from engine.routing.ports import Store
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from engine.worker.switch import LeasedSwitch

@@ -13,7 +13,7 @@ from engine.decoding import convert
 from engine.plan.durations import iso
 from engine.rollout.control import note
 from engine.rollout.state import Ask, Decision, Refusal, State
-from engine.routing.pipeline import ID_LIMIT
+from engine.routing.admission import ID_LIMIT
 from engine.service.engine import Engine
 from engine.service.replies import to_reply
 from engine.store import documents, log, restores

@@ -15,7 +15,7 @@ from engine.clock import SystemClock
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Llm, Plan
 from engine.rollout.state import Actor
-from engine.routing.pipeline import Extracted
+from engine.routing.document_run import Extracted
 from engine.server.commands import carry_out
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from engine.extraction.cache import cache_key
 from engine.measures.bucket import Bucket
 from engine.plan.model import Llm, Plan
-from engine.routing.pipeline import Busy, Refused
+from engine.routing.admission import Busy, Refused
 from engine.routing.reading import BulkDocument, read_all
 from engine.server.connections import ConnectionBudget
 from engine.server.http import application

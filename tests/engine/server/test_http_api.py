@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from starlette.responses import Response
 
-from engine.routing.pipeline import Extracted
+from engine.routing.document_run import Extracted
 from engine.server import wire
 from engine.server.answers import answer, refuse
 from engine.server.http import Api
