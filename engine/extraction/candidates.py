@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
@@ -26,6 +27,7 @@ from engine.extraction.languages import (
     ENGLISH_PROSE,
     ENGLISH_SHARE,
     FUNCTION_WORDS,
+    GENERAL_NOUNS,
     LINKS,
     NOT_ENGLISH,
     PERHAPS_FOREIGN,
@@ -248,6 +250,11 @@ _LONE_ADJECTIVE = {
         r"|kich|kiego|(?<!miesi)(?<!tysi)(?:ąc[yaeą]|ących|ącego|ącym|ącej|ącymi)|(?<!meta)(?<!d)ane|[^a]ne|[ao]nej)"
         r"|\w{2,}(?:[ljtżźk]n[ya]|wny)|stał[yae]"
     ),
+    "german": re.compile(r"\w{4,}(?:isch|lich|bar|iert)e[nmrs]?"),
+    "czech": re.compile(r"\w{3,}(?:ý|ého|ému|ým|ých|ými|ovan[áéý]|telné|telný|ová|ové|elný|ický|ické|ická|ilní|né)"),
+    "ukrainian": re.compile(r"\w{3,}(?:ий|ого|ому|ими|их|ської|ська|ське|ські|ний|на?ної|альна|ична|ичні|альні)"),
+    "dutch": re.compile(r"\w{3,}(?:ische|lijke?|bare|eerde)|symbolische?"),
+    "swedish": re.compile(r"\w{3,}(?:iska?|liga?|bara|erade?)"),
 }
 # endings that nouns rarely have; after a word in Latin letters more of them
 _KOREAN_PARTICLE = re.compile(
@@ -298,6 +305,28 @@ def lone_adjectives(spans: list[Span], spoken: str | None) -> frozenset[str]:
         for word, written in zip(words, text.split(), strict=False)
         if lone.fullmatch(written.lower())
     )
+
+
+@cache
+def general_nouns(language: str | None) -> frozenset[str]:
+    """The compared forms of the nouns of every field in a language other than English."""
+    return frozenset(map(_folding(language), GENERAL_NOUNS.get(language or "", ())))
+
+
+_UKRAINIAN_CASE = re.compile(
+    r"(?<=\w{3})(?:ами|ями|ого|ому|ими|ій|ої|ою|ею|ів|ах|ях|ам|ям|ом|ем|им|их|ий|[аеєиіїоуюяьй])$"
+)
+
+
+def _folding(language: str | None) -> Callable[[str], str]:
+    """How words of a language are compared: without the endings of cases and numbers, where these are known."""
+    if language in snowballstemmer.algorithms():
+        of = snowballstemmer.stemmer(language).stemWord
+        return Known(lambda token: str(of(token.lower()))).__getitem__
+    if language == "ukrainian":
+        # the і of пріоритетність is the о of its other cases
+        return Known(lambda token: re.sub("іст$", "ост", _UKRAINIAN_CASE.sub("", token.lower()))).__getitem__
+    return str.lower
 
 
 class Phrases(NamedTuple):
@@ -372,7 +401,6 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
     stops = FUNCTION_WORDS[spoken] | VERB_FORMS.get(spoken, frozenset()) if spoken else own_function_words(tokens)
     if partly_english:  # a foreign passage: split it at its own function words
         stops |= words.FUNCTION
-    stemmer = snowballstemmer.stemmer(spoken) if spoken in snowballstemmer.algorithms() else None
     verb = VERBS.get(spoken or "")
 
     def kind(token: str) -> str:
@@ -390,7 +418,7 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
             "f" if kind == "n" and not _GERMAN_ADJECTIVE.fullmatch(token) else kind
             for kind, token in zip(kinds, tokens, strict=True)
         )
-    fold = Known(lambda token: str(stemmer.stemWord(token.lower())) if stemmer else token.lower()).__getitem__
+    fold = _folding(spoken)
     if spoken in LINKS:
         links = LINKS[spoken]
         return [

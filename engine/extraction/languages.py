@@ -33,6 +33,10 @@ LISTED = (
 _MIXED_IN = ("dutch", "french", "german", "italian", "polish", "portuguese", "spanish", "swedish")
 _LISTS = {name: word_lists(name) for name in LISTED}
 FUNCTION_WORDS: dict[str, frozenset[str]] = {name: lists["function_words"] for name, lists in _LISTS.items()}
+# nouns of every field, as a text writes them
+GENERAL_NOUNS: dict[str, frozenset[str]] = {
+    name: lists["general"] for name, lists in _LISTS.items() if "general" in lists
+}
 # links that join two nouns into a term: base de données, base de datos, base di dati
 LINKS = {name: lists["links"] for name, lists in _LISTS.items() if "links" in lists}
 
@@ -79,7 +83,10 @@ def _participles(language: str) -> frozenset[str]:
 PARTICIPLES = {language: _participles(language) for language in _PARTICIPLE}
 
 # verbs in forms that end a phrase
-VERB_FORMS = {language: _present(language) for language in (*_PRESENT, "polish", "russian")}
+VERB_FORMS = {
+    language: _present(language)
+    for language in (*_PRESENT, "czech", "dutch", "polish", "russian", "swedish", "ukrainian")
+}
 
 # Verb endings that nouns rarely have. Such a word ends a phrase, as a function word does.
 VERBS: dict[str, re.Pattern[str]] = {
@@ -96,6 +103,9 @@ VERBS: dict[str, re.Pattern[str]] = {
         r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|[ei]rebbe|[ei]rebbero|[ei]rà|[ei]ranno)"
     ),
     "german": re.compile(r"\w{3,}iert"),
+    "dutch": re.compile(r"\w{3,}(?:eren|eert|eerd)|ge\w{3,}eerde?"),
+    "swedish": re.compile(r"\w{3,}(?:erar|eras|erade|erats)"),
+    "czech": re.compile(r"\w{3,}(?:uje|ují|oval[aoy]?|ován[aoy]?|ovat|ívá|ívat)|\w{4,}[zvščž]en[aoy]?"),
     "hindi": re.compile(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
     # -ać and the like but postać, sieć, nić; -ąc but miesiąc, tysiąc; -ał but kanał, materiał
     "polish": re.compile(

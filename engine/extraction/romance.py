@@ -31,7 +31,7 @@ _ELIDED_BEFORE_VERB = re.compile(r"(?:s|n)['’]\w")  # s'affiche
 _NEGATIONS = ("no", "não", "non", "ne")
 _PARTICIPLE = re.compile(r"\w{2,}(?:[aiu]d[oa]s?|[aiu]t[oie]|[aiu]ta|[ée]e?s?)")
 # a participle that no determiner precedes is not a keyword alone; quantité is not one
-_ALONE = re.compile(r"\w{4,}(?:[aiu]d[oa]s?|[aiu]t[oaie]|(?<![ienr]t)ée?s?)")
+_ALONE = re.compile(r"\w{2,}íd[oa]s?|\w{4,}(?:[aiu]d[oa]s?|[aiu]t[oaie]|(?<![ienr]t)ée?s?)")
 # an infinitive by its ending; in -er too many are English nouns (buffer, router), in French -ier nouns (fichier)
 _INFINITIVE = {
     "spanish": re.compile(r"\w{2,}(?:ar|ir)"),

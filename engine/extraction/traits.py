@@ -14,7 +14,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words, lone_adjectives
+from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words, general_nouns, lone_adjectives
 from engine.extraction.languages import LINKS
 from engine.extraction.words import EMPTY, GENERAL, SOFT, WEAK
 
@@ -22,6 +22,7 @@ SELDOM = 400  # candidates, from which on one that occurs once and late is not w
 EARLY = 400  # tokens
 # A general word that occurs this often, and in this many phrases, is the text's subject.
 SUBJECT, SUBJECT_OF = 8, 60
+FOREIGN_SUBJECT = 3  # times as often in other languages, whose lists are short: what they hold is general indeed
 
 _LINKS = frozenset(chain.from_iterable(LINKS.values()))
 _NUMBERED = re.compile(r"\d(?<!\S\d)")
@@ -113,8 +114,9 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
         parts = {part: where for part, where in parts.items() if part in allowed}
     elif adjectives := () if english else lone_adjectives(spans, language):
         parts = {part: where for part, where in parts.items() if len(part) > 1 or part[0] not in adjectives}
+    general = GENERAL if english else general_nouns(language)
     many = len(phrases) + len(parts) > SELDOM
-    subject = max(SUBJECT, len(spans) // SUBJECT_OF)
+    subject = max(SUBJECT, len(spans) // SUBJECT_OF) * (1 if english else FOREIGN_SUBJECT)
     made: list[Candidate] = []
     vague: list[Vague] = []
     for words, ((at, last, within), texts) in phrases.items():
@@ -126,12 +128,14 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
             continue
         if not english and len(text) == 1 and text.isascii() and text not in _LANGUAGES:
             continue
-        if english and len(words) == 1 and words[0] in GENERAL and alone + within < subject:
+        if len(words) == 1 and words[0] in general and alone + within < subject:
             vague.append((-alone, at, text, words, last, within))
         else:
             made.append(candidate(words, text, at, last, alone, within))
     for words, (at, last, within) in parts.items():
         if many and within < 2 and at > EARLY:
+            continue
+        if not english and len(words) == 1 and words[0] in general:
             continue
         text = " ".join(words)
         if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
