@@ -30,6 +30,7 @@ HEADERS_S = 10.0  # from the first byte, or from the connection, to the end of t
 BODY_S = 60.0  # from there to the end of the body
 TAKEN_S = 30.0  # an answer the client does not read for this long is abandoned
 IDLE_S = 30  # between two requests
+HEAD_BYTES = 16 * 1024  # of a request's line and headers
 READ_BYTES = 32 * 1024  # read in one step: parsing it must not delay a rollback
 SMALL_BODY = 64 * 1024  # every connection may hold this much without asking
 TCP_BYTES = 128 << 20  # total of larger bodies
@@ -209,8 +210,14 @@ class Connection(H11Protocol):
             self._untaken.cancel()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer 400 without a log line, since a client that sends garbage could fill the disk."""
-        self._refuse(400, "http", "This is not valid HTTP.")
+        """Answer without a log line, since a client that sends garbage could fill the disk."""
+        if isinstance(self.conn, _Parser) and self.conn.too_long:
+            self._refuse(431, "size", f"The request's line and headers are larger than {HEAD_BYTES // 1024} KB.")
+        else:
+            self._refuse(400, "http", "This is not valid HTTP.")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """No log line either: the request is answered as if it had not asked for another protocol."""
 
     def shutdown(self) -> None:
         if self.phase == "answer" and not self.flow.write_paused:  # who does not read is not waited for
@@ -240,11 +247,17 @@ class _Parser(h11.Connection):
     does."""
 
     def __init__(self, role: type[h11.SERVER]) -> None:
-        super().__init__(role)
+        super().__init__(role, max_incomplete_event_size=HEAD_BYTES)
         self._pieces = self._bytes = 0
+        self.too_long = False
 
     def next_event(self) -> Any:
-        event = super().next_event()
+        before_body = self.their_state is h11.IDLE
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.too_long = before_body and error.error_status_hint == 431
+            raise
         if type(event) is h11.Data:
             self._pieces += 1
             self._bytes += len(event.data)

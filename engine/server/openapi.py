@@ -32,11 +32,12 @@ ERRORS = {
     421: "Wrong Host header",
     422: "Valid JSON, but not a valid request",
     429: "Too many documents are waiting; Retry-After gives the time to retry",
+    431: "The request's line and headers are larger than 16 KB",
     500: "The engine failed; engine.log has the reason",
     503: "The store accepts nothing now, or the engine is starting; Retry-After gives the time to retry",
 }
 AGAIN = (429, 503)
-COMMON = (401, 403, 421, 500, 503)
+COMMON = (401, 403, 421, 431, 500, 503)
 SENT = (400, 408, 413, 415, 422)
 
 

@@ -241,21 +241,24 @@ def test_a_key_holds_across_a_restart_and_a_late_repeat_does_not_bring_an_old_te
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "status", "code"),
     [
-        b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
-        b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-token-of-the-test\r\nContent-Type: application/json\r\n"
-        b"X-Request-Id: mine-2\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        (b"GARBAGE\r\n\r\n", 400, "http"), (b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", 400, "http"),
+        (b"GET /" + b"a" * 20_000, 431, "size"), (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000, 431, "size"),
+        (b"POST /v1/extract HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-token-of-the-test\r\nContent-Type: application/json\r\n"
+         b"X-Request-Id: mine-2\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "http"),
     ],
 )  # fmt: skip
-def test_what_is_not_http_is_answered_in_json_under_a_request_id(rig: EngineRig, sent: bytes) -> None:
+def test_what_is_not_http_is_answered_in_json_under_a_request_id(
+    rig: EngineRig, sent: bytes, status: int, code: str
+) -> None:
     url = urlsplit(rig.view.engine.address)
     with socket.create_connection((url.hostname, url.port), 60) as connection:
         connection.sendall(sent)
         response = http.client.HTTPResponse(connection)
         response.begin()
         problem = msgspec.json.decode(response.read(), type=wire.Problem)
-    assert (response.status, problem.code) == (400, "http")
+    assert (response.status, problem.code) == (status, code)
     assert re.fullmatch("mine-2" if b"mine-2" in sent else r"[0-9a-f]{32}", response.getheader("x-request-id", ""))
 
 
