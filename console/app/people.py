@@ -42,7 +42,7 @@ class PeopleActions(Navigation):
     def _named(self, name: str) -> None:
         self.link.act_as(name)
         self.people.remember_name(name)
-        self._tell_presence()
+        self._report_presence()
         self.say(f"You are {self.link.who} in the log and to others from now on.")
 
     def action_hand_over(self) -> None:

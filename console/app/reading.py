@@ -75,7 +75,7 @@ class ViewReading(Base):
             self._page_refreshed()
         self.attention.notice(snapshot)
         if snapshot.fresh and time.monotonic() - self._present_at > PRESENCE_EVERY_S:
-            self._tell_presence()
+            self._report_presence()
 
     def _can_wait(self, old: EngineSnapshot, new: EngineSnapshot) -> bool:
         """Whether only figures moved, within a second of the last change: they can wait for the next poll. In a time
@@ -90,7 +90,7 @@ class ViewReading(Base):
         )
         return alike and time.monotonic() - self._painted_at < CALM_S
 
-    def _tell_presence(self) -> None:
+    def _report_presence(self) -> None:
         """Report this console's presence, which every console shows."""
         self._present_at = time.monotonic()
         title = self.page.TITLE if self.page is not None else ""

@@ -96,13 +96,13 @@ class EngineStore:
     def later(self, job: Callable[[sqlite3.Connection], Any]) -> None:
         """Nothing to do: these jobs concern the cache, which is the engine's."""
 
-    async def send_for_ever(self) -> None:
+    async def send_forever(self) -> None:
         """Send waiting documents, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(SENDERS):
-                group.create_task(self._send_for_ever(self._line()))
+                group.create_task(self._send_forever(self._line()))
 
-    async def _send_for_ever(self, line: EngineConnection) -> None:
+    async def _send_forever(self, line: EngineConnection) -> None:
         while True:
             await self._more.wait()
             await asyncio.sleep(GATHER_S)

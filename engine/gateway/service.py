@@ -61,7 +61,7 @@ class Gateway:
         """Keep the lease and send documents to the engine, until cancelled."""
         self._leased.start()
         async with asyncio.TaskGroup() as group:
-            for work in (self._store.send_for_ever(), self._attach()):
+            for work in (self._store.send_forever(), self._attach()):
                 group.create_task(work)
 
     async def stop(self) -> None:

@@ -62,7 +62,7 @@ def build(model: type[P], table: Table, path: Path, report: Report) -> P:
             values[key.field] = _value(key.shape, table[key.name], here, table, report)
         elif key.required:
             report(here, _missing(key))
-            values[key.field] = _stand_in(key.shape)
+            values[key.field] = _placeholder_for(key.shape)
     return model(**values)
 
 
@@ -96,10 +96,10 @@ def _value(shape: Shape, raw: Any, here: Path, table: Table, report: Report) -> 
         return _READERS[shape.kind](shape, raw, table)
     except _Unusable as wrong:
         report(here, str(wrong))
-        return raw if isinstance(raw, str) and shape.kind in ("text", "id") else _stand_in(shape)
+        return raw if isinstance(raw, str) and shape.kind in ("text", "id") else _placeholder_for(shape)
 
 
-def _stand_in(shape: Shape) -> Any:
+def _placeholder_for(shape: Shape) -> Any:
     if shape.kind == "table" and shape.table is not None:
         return build(shape.table, {}, (), lambda path, message: None)
     if shape.kind == "list":

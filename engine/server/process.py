@@ -225,7 +225,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
     lock, patience_s = folder.try_lock(), 0.0
     if lock is None:
         patience_s = PORT_S
-        lock = await _stand_by(folder, ending.event)
+        lock = await _wait_as_standby(folder, ending.event)
         if lock is None:
             return 0
         with contextlib.suppress(PlanError):  # it may have been edited during the wait
@@ -275,7 +275,7 @@ async def _live(
         await engine.stop()
 
 
-async def _stand_by(folder: Folder, ending: asyncio.Event) -> Lock | None:
+async def _wait_as_standby(folder: Folder, ending: asyncio.Event) -> Lock | None:
     """The store's lock as soon as the other engine releases it; None if this one ends first."""
     _load_all()
     log.info("standby: another engine holds %s; waiting to take over", folder.lock)

@@ -81,7 +81,7 @@ class Probing:
         self.failed, self.answers = 0, None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._for_ever())
+        self._task = asyncio.create_task(self._forever())
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -89,7 +89,7 @@ class Probing:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _for_ever(self) -> None:
+    async def _forever(self) -> None:
         """Probes the LLM service in the machine's time: a time lapse does not speed up the network."""
         while True:
             began = self._clock.real()

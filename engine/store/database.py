@@ -51,7 +51,7 @@ def create(folder: Folder, busy_s: float = 5.0) -> Created:
             if restored:
                 folder.disarm()
             conn.execute("PRAGMA journal_mode=WAL")
-            altered = _mend_schema(conn, folder)
+            altered = _repair_schema(conn, folder)
             migrate(conn)
             if restored:
                 conn.execute("PRAGMA user_version=0")
@@ -91,14 +91,14 @@ def _is_from_backup(conn: sqlite3.Connection, folder: Folder) -> bool:
     return bool(version == FROM_BACKUP)
 
 
-def _mend_schema(conn: sqlite3.Connection, folder: Folder) -> str:
+def _repair_schema(conn: sqlite3.Connection, folder: Folder) -> str:
     """Drop planted schema items before anything is written, since they would act on the write. Return what they
     were."""
     from engine.store import own_schema
 
     conn.execute("BEGIN IMMEDIATE")
     try:
-        altered = own_schema.mend(conn)
+        altered = own_schema.repair(conn)
         conn.execute("COMMIT")
     except own_schema.TablesDiffer as differ:
         raise StoreError(

@@ -73,7 +73,7 @@ def difference(conn: sqlite3.Connection, steps: frozenset[str] | None = None) ->
     return SchemaDifference(added, lost, tables) if added or lost or tables else None
 
 
-def mend(conn: sqlite3.Connection, steps: frozenset[str] | None = None) -> str:
+def repair(conn: sqlite3.Connection, steps: frozenset[str] | None = None) -> str:
     """Drop what was added and make again what was lost, inside the caller's transaction. Return what it was, as a
     phrase; "" for nothing. Raises TablesDiffer if that is not enough."""
     altered = difference(conn, steps)

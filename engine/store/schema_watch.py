@@ -15,13 +15,13 @@ class SchemaWatch:
         self._token = token
         self._version = -1
 
-    def mend(self, conn: sqlite3.Connection) -> str:
-        """Check the schema before a transaction. Raises like `own_schema.mend` and `begin`, and sqlite3.Error."""
+    def repair(self, conn: sqlite3.Connection) -> str:
+        """Check the schema before a transaction. Raises like `own_schema.repair` and `begin`, and sqlite3.Error."""
         if _version(conn) == self._version:
             return ""
         begin(conn, self._token)
         try:
-            phrase = own_schema.mend(conn, own_schema.KNOWN)
+            phrase = own_schema.repair(conn, own_schema.KNOWN)
             conn.execute("COMMIT")
         except BaseException:
             if conn.in_transaction:

@@ -291,7 +291,7 @@ class Writer:
     def _keep_schema(self, conn: sqlite3.Connection) -> None:
         """Drop what someone put into it before it acts on this job. Replaced when tables are not ours any more."""
         try:
-            if altered := self._schema.mend(conn):
+            if altered := self._schema.repair(conn):
                 self.altered.append(altered)
         except TablesDiffer as differ:
             self.files.overwritten = f"the database was changed by another program ({differ})"

@@ -82,7 +82,7 @@ class Batches:
     def later(self, job: Callable[[sqlite3.Connection], Any]) -> None:
         """Nothing to do: these jobs concern the cache, which is the engine's."""
 
-    async def send_for_ever(self) -> None:
+    async def send_forever(self) -> None:
         """Send waiting documents a batch at a time, until cancelled."""
         while True:
             await self._more.wait()

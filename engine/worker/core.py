@@ -112,7 +112,7 @@ class Worker:
         self._pipeline = leased.pipeline
         self._current = asyncio.current_task()
         leased.start()
-        sending = asyncio.create_task(self._batches.send_for_ever())
+        sending = asyncio.create_task(self._batches.send_forever())
         try:
             if not await leased.granted(GRANT_S):
                 raise WorkerFailed(self._why_ended or f"The engine granted no lease within {GRANT_S:g} s.")

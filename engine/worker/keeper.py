@@ -80,9 +80,9 @@ class Keeper:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._renewing = threading.Thread(target=self._renew_for_ever, name="renew_for_ever", daemon=True)
+        self._renewing = threading.Thread(target=self._renew_forever, name="renew_forever", daemon=True)
         self._renewing.start()
-        for work in (self._watch_for_ever, self._expire_for_ever):
+        for work in (self._watch_forever, self._expire_forever):
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
 
     def stop(self) -> None:
@@ -108,7 +108,7 @@ class Keeper:
 
     # -- the renewals' thread ------------------------------------------------------------------------------------------
 
-    def _renew_for_ever(self) -> None:
+    def _renew_forever(self) -> None:
         line = self._line()
         while not self._stopping:
             sent = self._clock.real()
@@ -156,7 +156,7 @@ class Keeper:
 
     # -- the expiry's thread -------------------------------------------------------------------------------------------
 
-    def _expire_for_ever(self) -> None:
+    def _expire_forever(self) -> None:
         """End calls in flight when the lease expires, whatever the other threads wait for."""
         expired = True
         while not self._stopping:
@@ -168,7 +168,7 @@ class Keeper:
 
     # -- the watch's thread --------------------------------------------------------------------------------------------
 
-    def _watch_for_ever(self) -> None:
+    def _watch_forever(self) -> None:
         line = self._line()
         while not self._stopping:
             watch = LeasePoll(self._name, self.held.version)

@@ -51,7 +51,7 @@ def test_every_typed_decoder_comes_from_the_helper() -> None:
     assert not direct, f"use {HELPER}: {direct}"
 
 
-def test_the_rule_sees_what_it_is_for() -> None:
+def test_the_check_finds_decoders_outside_the_helper() -> None:
     source = "import msgspec\nmsgspec.json.Decoder(View)\ndef read(body):\n"
     for call in ("msgspec.json.decode(body, type=View)", "msgspec.convert(body, View)", "msgspec.json.Decoder(View)"):
         assert list(typed(f"{source}    {call}\n")) == [2, 4]

@@ -1,4 +1,4 @@
-"""Mended faults that can be put back one at a time: the simulation must find each (`--fault NAME`)."""
+"""Fixed faults that can be put back one at a time: the simulation must find each (`--fault NAME`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two sides say to each other: one message for each process, its files beside it."""
+"""The protocol between the two sides: one message for each process, its files beside it."""
 
 from __future__ import annotations
 

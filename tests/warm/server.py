@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def serve(line: socket.socket, paths: Sequence[str], own_server: bool = True) -> None:
-    """Answer requests until nobody asks any more. With `own_server` what a process starts comes from a server as this one,
+    """Answer requests until no client is left. With `own_server` what a process starts comes from a server as this one,
     of its own."""
     gc.freeze()  # a child's collector does not copy these pages
     assert len(os.listdir("/proc/self/task")) == 1, [thread.name for thread in threading.enumerate()]
@@ -90,7 +90,7 @@ def _import(name: str) -> None:
 
 
 def _serve(line: socket.socket, paths: Sequence[str], own_server: bool) -> Callable[[], None] | None:
-    """Answer requests. Returns in a child, with what it has to run, and None when nobody asks any more."""
+    """Answer requests. Returns in a child, with what it has to run, and None when no client is left."""
     while True:
         message, files, _, _ = socket.recv_fds(line, MOST, 8)
         if not message:

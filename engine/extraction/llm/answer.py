@@ -97,9 +97,9 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
     if json_in.broken_at is not None:
         if (assigned := _assigned(text)).filled:
             return assigned.proposal()
-        mended = _mended(text[json_in.broken_at :])
-        if mended is not None and mended.filled:
-            return mended.proposal(cut=_is_cut(text[json_in.broken_at :]))
+        repaired = _repaired(text[json_in.broken_at :])
+        if repaired is not None and repaired.filled:
+            return repaired.proposal(cut=_is_cut(text[json_in.broken_at :]))
     return None if json_in.any else _read_plain(text)
 
 
@@ -219,7 +219,7 @@ def _unquoted(literal: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _mended(text: str) -> KeywordLists | None:
+def _repaired(text: str) -> KeywordLists | None:
     """The lists of JSON with mistakes: Python's quotes, trailing commas, comments, missing brackets."""
     text = text[:MENDED_CHARS]
     if len(_START.findall(text)) > MENDED_BRACKETS:

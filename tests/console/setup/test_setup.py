@@ -230,7 +230,7 @@ async def test_an_openai_server_is_distinguished_from_ollama(server: tuple[str, 
     ("answer", "state"),
     [((401, {}), "key"), ((200, []), "none"), ((200, {"data": "many"}), "none"), ((500, {}), "none")],
 )
-async def test_a_refusal_asks_for_a_key_and_any_other_answer_is_no_llm_service(
+async def test_a_refusal_asks_for_a_key_and_any_other_answer_is_not_an_llm_service(
     server: tuple[str, type[_Listed]], answer: tuple[int, object], state: str
 ) -> None:
     url, kind = server

@@ -13,7 +13,7 @@ from engine.store.folder import Folder
 
 
 @pytest.mark.parametrize("answer", [b"[]", b'"ok"', b"7", b"null", b"<html>", b"\xff"])
-def test_an_answer_that_is_no_json_object_is_no_answer(
+def test_an_answer_that_is_not_a_json_object_counts_as_none(
     answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "exchange", lambda *_: (200, answer))
@@ -37,7 +37,7 @@ def test_an_answer_is_read_up_to_its_length() -> None:
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}"]
 )
-def test_an_answer_that_ends_early_is_no_answer(answer: bytes) -> None:
+def test_an_answer_that_ends_early_is_a_lost_connection(answer: bytes) -> None:
     with pytest.raises(ConnectionError):
         response(answer)
 
@@ -49,7 +49,7 @@ def test_an_answer_that_ends_early_is_no_answer(answer: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     ],
 )  # fmt: skip
-def test_what_is_no_plain_http_answer_is_refused(answer: bytes) -> None:
+def test_an_answer_that_is_not_plain_http_is_refused(answer: bytes) -> None:
     with pytest.raises(ValueError, match="answer"):
         response(answer)
 

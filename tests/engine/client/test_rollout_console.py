@@ -304,7 +304,7 @@ def test_a_closed_client_is_unavailable(rig: EngineRig) -> None:
         assert client.extract("closed/again.md", TEXT).keywords, "the synchronous one opens again"
 
 
-def test_what_no_json_can_carry_is_rejected_and_costs_the_others_nothing(url: str) -> None:
+def test_text_that_json_cannot_carry_is_rejected_and_costs_the_others_nothing(url: str) -> None:
     """Such as the name of a file that is not UTF-8."""
     with Client(url, timeout_s=10) as client:
         assert client.extract_or_none("a\udc80.md", TEXT) is None
@@ -327,7 +327,7 @@ def test_an_address_that_no_engine_can_have_is_a_value_error(url: str) -> None:
         AsyncClient(url)
 
 
-def test_a_fork_while_another_thread_opens_the_client_is_no_deadlock(rig: EngineRig) -> None:
+def test_a_fork_while_another_thread_opens_the_client_does_not_deadlock(rig: EngineRig) -> None:
     client = Client(rig.view.engine.address, timeout_s=20)
     with client._lock:  # as that thread holds it
         pid = os.fork()

@@ -224,7 +224,7 @@ def test_a_split_of_53_to_47_is_found_at_5000_documents_and_an_even_one_is_not()
     assert sample_ratio(9000, 1000, 0.1).mismatch is False
 
 
-def test_documents_that_the_llm_has_not_finished_are_no_sample_ratio_mismatch():
+def test_documents_that_the_llm_has_not_finished_are_not_a_sample_ratio_mismatch():
     """At 100 documents a second and 2 s a call, the first seconds have far more finished documents in the control."""
     assert sample_ratio(250, 150).mismatch is True
     early = sample_ratio(250, 150, pending=110)

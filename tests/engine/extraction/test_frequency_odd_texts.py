@@ -249,7 +249,7 @@ def test_no_verb_adverb_or_lone_adjective_is_a_slavic_keyword(text: str, terms: 
     assert not (others - {"bieżący", "общие"}) & {word for keyword in keywords for word in keyword.split()}
 
 
-def test_the_stem_of_a_japanese_verb_is_no_part_of_the_word_before_it() -> None:
+def test_the_stem_of_a_japanese_verb_is_not_part_of_the_word_before_it() -> None:
     text = "ホスト名を関連付ける。表に関連付けられた名前解決。名前解決をご確認ください。ブラウザ向けの設定値。書き込む設定値を保存する。"
     terms = {piece.text for piece in pieces(text)}
     assert {"関連", "名前解決", "確認", "設定値", "保存"} <= terms

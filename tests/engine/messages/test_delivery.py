@@ -228,7 +228,7 @@ async def test_no_part_of_an_address_is_stored_logged_or_shown(
         "team,users=json://a.example/x?to=b,c,json://d.example/y",
     ],
 )
-def test_a_comma_between_addresses_is_no_part_of_them(text: str) -> None:
+def test_a_comma_between_addresses_is_not_part_of_them(text: str) -> None:
     """apprise's own lists have commas; one at an address's end went to another path, or to no one."""
     result, trouble = addresses(PLAN.notify, {PLAN.notify.urls_env: text})
     assert trouble == ""

@@ -75,7 +75,7 @@ def test_a_reader_that_cannot_be_started_leaves_the_counting_to_the_engine(monke
     assert compared(asyncio.run(use())) == compared(read_all(DOCUMENTS, BUDGET))
 
 
-def test_whoever_waits_for_a_reader_whose_starter_left_is_served_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_caller_that_waits_for_a_reader_is_served_though_its_starter_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that closes its connection cancels the read that was starting the process."""
 
     async def use() -> None:

@@ -97,7 +97,7 @@ def test_ratings_count_in_the_gate_as_they_come(quiet: EngineRig) -> None:
         assert rig.until(lambda least=60 * batch: rated() >= least), rated()  # type: ignore[misc]
 
 
-def test_after_the_key_no_call_is_sent_though_eight_workers_are_busy(rig: EngineRig) -> None:
+def test_after_r_no_call_is_sent_though_eight_workers_are_busy(rig: EngineRig) -> None:
     rig.climb(5)
     going = threading.Event()
     going.set()

@@ -98,7 +98,7 @@ def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
 
 
 @pytest.mark.anyio
-async def test_whoever_is_refused_by_the_writer_sees_0_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_the_writer_refuses_sees_0_percent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "TICK_S", 60.0)  # the writer sees it first
     async with StubLlm() as stub, running(tmp_path, stub, FULL) as place:
         place.engine.view = snapshot.view(place.engine)

@@ -25,7 +25,7 @@ def missing(c: Clocked) -> list[str]:
 
 
 @pytest.mark.parametrize("order", list(permutations([ALICE, SUDO])))
-async def test_oneself_and_root_are_one_person(tmp_path: Path, order: tuple[Actor, ...]) -> None:
+async def test_a_person_and_their_root_shell_are_one_person(tmp_path: Path, order: tuple[Actor, ...]) -> None:
     async with Clocked(tmp_path, TWO) as c:
         assert missing(c)
         for actor in order:

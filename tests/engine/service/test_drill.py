@@ -14,7 +14,7 @@ from engine.store.folder import Folder
 PLAN = parse_plan(default_plan_text())
 
 
-def test_it_measures_from_the_key_to_a_router_and_to_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_drill_measures_from_the_key_press_to_a_router_and_to_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
     store = Folder(tmp_path / "store")
     store.prepare()
     store.armed.write_text("live\n")

@@ -262,7 +262,7 @@ def test_a_damaged_bucket_stops_no_extraction(conn: sqlite3.Connection) -> None:
 # -- retention ---------------------------------------------------------------------------------------------------------------
 
 
-def test_retention_deletes_in_small_steps_and_keeps_hours_and_totals_for_ever(conn: sqlite3.Connection) -> None:
+def test_retention_deletes_in_small_steps_and_keeps_hours_and_totals_forever(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(T0 + n * 10) for n in range(100)])
     before = series.total(conn)
     steps = []

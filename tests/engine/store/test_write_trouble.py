@@ -66,7 +66,7 @@ except sqlite3.OperationalError as error:
 """
 
 
-def test_a_file_size_limit_is_no_disk_error(tmp_path: Path) -> None:
+def test_a_file_size_limit_is_not_reported_as_a_disk_error(tmp_path: Path) -> None:
     """A real limit, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)], capture_output=True, text=True, timeout=120, check=True

@@ -128,7 +128,7 @@ def test_a_mistake_in_what_rides_along_costs_no_document(folder: Folder, writer:
     assert count(folder, "extraction") == 1
 
 
-def test_the_writer_outlives_whoever_waited_for_it(folder: Folder, writer: Writer) -> None:
+def test_the_writer_outlives_its_callers(folder: Folder, writer: Writer) -> None:
     blocker = database.open_writer(folder, "NORMAL", 5.0)
     blocker.execute("BEGIN EXCLUSIVE")
     gone = writer.append(record("gone"))

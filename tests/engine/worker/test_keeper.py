@@ -98,7 +98,7 @@ def test_a_lease_that_expires_ends_calls_once_whatever_the_other_threads_wait_fo
 
     monkeypatch.setattr("time.sleep", sleep)
     keeper.held = HeldLease(keeper.held.version, keeper.held.terms, clock.real() + 0.7)
-    keeper._expire_for_ever()
+    keeper._expire_forever()
     loop.run()
     assert done == ["shut", "cancelled: ended with the worker's lease"]
     assert sum(slept[:5]) == pytest.approx(0.6 + 0.1 + 0.5)
