@@ -132,13 +132,13 @@ class Writer:
     def write(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run `change(conn)` in its own durable transaction: all of it or, when it raises, nothing."""
 
-        def job(conn: sqlite3.Connection) -> T:
-            begin(conn, self._token)
-            result = change(conn)
-            conn.execute("COMMIT")
-            return result
+        return self.control(lambda conn: self._whole(conn, change))
 
-        return self.control(job)
+    def _whole(self, conn: sqlite3.Connection, change: Callable[[sqlite3.Connection], T]) -> T:
+        begin(conn, self._token)
+        result = change(conn)
+        conn.execute("COMMIT")
+        return result
 
     def append(self, record: Extraction, document: DocumentWrite | None = None) -> Future[None]:
         """Store one extraction; the future is done when it is committed."""
@@ -226,14 +226,8 @@ class Writer:
         self._began = None
 
     def _run_bulk(self, conn: sqlite3.Connection, change: Job, future: Future[Any]) -> None:
-        def job(conn: sqlite3.Connection) -> Any:
-            begin(conn, self._token)
-            result = change(conn)
-            conn.execute("COMMIT")
-            return result
-
         try:
-            result = self._here(conn, job)
+            result = self._here(conn, lambda conn: self._whole(conn, change))
         except Fenced as error:
             self.fenced, self._problem = True, str(error)
             _fail(future, OSError(str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,17 @@ def test_labels_of_an_exemplar_fit_into_what_openmetrics_allows() -> None:
     exemplars.see(record(epoch=123_456), Origin("f" * 64, "e" * 32))
     (one,) = {tuple(s.exemplar.labels.items()) for s in samples(taken(exemplars)) if s.exemplar is not None}
     assert sum(len(name) + len(text) for name, text in one) <= 128
+
+
+def test_the_page_on_monitoring_lists_every_labelled_series() -> None:
+    result = samples(taken())
+    exported = {
+        re.sub(r"(?<=seconds)_(bucket|sum|count)$", "", s.name) for s in result if s.name.startswith("rollout_")
+    }
+    page = (Path(__file__).parents[3] / "console" / "help" / "monitoring.md").read_text(encoding="utf-8")
+    listed: set[str] = set()
+    for row in re.findall(r"^\| (`rollout_.*?) \|", page, re.M):
+        first, *others = re.findall(r"`(\w+)`", row)
+        subject = "_".join(first.split("_")[:2])  # `rollout_trigger_value`, `_firing`
+        listed |= {first, *(subject + other if other.startswith("_") else other for other in others)}
+    assert listed == exported
