@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar, cast
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -77,6 +77,19 @@ class Page(Painting, Screen[None]):
             return
         rows.place(index)
         self.refreshed()
+
+    async def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        await self._wheel(event, "down")
+
+    async def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        await self._wheel(event, "up")
+
+    async def _wheel(self, event: events.MouseEvent, arrow: str) -> None:
+        """The wheel does what this arrow key does here."""
+        bound = next((b for b in self.bindings() if arrow in b.key.split(",")), None)
+        if bound is not None:
+            event.stop()
+            await self.run_action(bound.action)
 
     def repaint(self) -> None:
         """Cheap if nothing changed: only differences are sent."""

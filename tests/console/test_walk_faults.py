@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
+from textual.events import MouseScrollDown, MouseScrollUp
 from textual.widgets import Input
 
 from console.app import Console
@@ -92,3 +93,20 @@ async def test_marks_that_are_not_sent_survive_a_step_away_and_back() -> None:
         await pilot.press("k")
         await until(pilot, lambda: page.shown == first and page._opened == first.document)  # type: ignore[union-attr]
         assert page.flaws == marked
+
+
+@pytest.mark.parametrize("number", ["2", "3", "8"])
+async def test_the_wheel_does_what_the_arrow_keys_do(number: str) -> None:
+    async with console("normal").run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        await pilot.press(number)
+        page = app.page
+        assert page is not None
+        await until(pilot, lambda: page.is_mounted and not getattr(page, "busy", False))
+        sheet, first = page.query_one("#sheet"), page.rows.at  # type: ignore[attr-defined]
+        await pilot.press("down")
+        second = page.rows.at  # type: ignore[attr-defined]
+        assert second != first
+        for kind, at in ((MouseScrollUp, first), (MouseScrollDown, second)):
+            sheet.post_message(kind(sheet, 5, 9, 0, 1, 0, False, False, False))
+            await until(pilot, lambda at=at: page.rows.at == at)  # type: ignore[misc, attr-defined]
