@@ -17,6 +17,7 @@ from engine.view.model import DecisionView, ProofView, View
 INCIDENTS = ("trigger", "rollback", "hold")
 DECIDED = (*INCIDENTS, "promote", "resume", "undo_rollback")
 MOST = 5
+DAY = 86400.0
 
 
 def facts(
@@ -30,7 +31,7 @@ def facts(
     """A text for each name in `engine.plan.vocabulary.PLACEHOLDERS`.
 
     `about`: the rev of the decision the message reports, by default the last one of `kinds`. `since`: when the same
-    message last went out; earlier incidents are left out.
+    message last went out; earlier incidents are left out. The first one reports the stage, and at least a day.
     """
     rows = log.rows(conn, limit=400)
     row = next((row for row in rows if row.rev == about), None) or next(
@@ -40,7 +41,9 @@ def facts(
         **_now(plan, view),
         **_people(conn, view),
         **_decision(view, row),
-        "incidents": _incidents([decision_view(row) for row in rows], view.entered_at if since is None else since),
+        "incidents": _incidents(
+            [decision_view(row) for row in rows], min(view.entered_at, view.at - DAY) if since is None else since
+        ),
         "results": _results(conn, plan),
         "lessons": _written(conn, "lesson"),
         "schedule": "\n".join(
@@ -53,11 +56,11 @@ def facts(
 def _now(plan: Plan, view: View) -> dict[str, str]:
     gate = view.gate
     conditions = [
-        f"  met: {c.text}: {c.sentence}" if c.met else f"  open: {c.missing or f'{c.text}: {c.sentence}'}"
+        f"  met: {c.text}: {c.sentence}" if c.met else f"  not met: {c.missing or f'{c.text}: {c.sentence}'}"
         for c in gate.conditions
     ]
     shown = {c.missing for c in gate.conditions}
-    others = [f"  open: {missing}" for missing in gate.missing if missing not in shown]
+    others = [f"  missing: {missing}" for missing in gate.missing if missing not in shown]
     verdict = "  the gate is not open yet" if gate.missing else "  the gate is open"
     if view.stable:
         verdict = "  every gate is passed"
@@ -143,7 +146,7 @@ def _effective(proven: ProofView | None) -> str:
 def _incidents(rows: list[DecisionView], since: float) -> str:
     incidents = [d for d in rows if d.kind in INCIDENTS and d.at >= since]
     if not incidents:
-        return "No incident or anomaly."
+        return f"No incident or anomaly since {iso(since)}."
     more = f"\n  and {len(incidents) - MOST} more" if len(incidents) > MOST else ""
     return "\n".join(f"  {iso(d.at)} {d.sentence}" for d in incidents[:MOST]) + more
 

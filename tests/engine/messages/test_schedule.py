@@ -13,10 +13,12 @@ from msgspec.structs import replace
 from engine.messages import facts
 from engine.messages.draft import render
 from engine.messages.schedule import called_for, due, goes_out_alone, last_time, regular
+from engine.plan.durations import iso
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Message, Plan
 from tests.console.samples import NORMAL
+from tests.engine.report.history import History, incident
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -112,3 +114,21 @@ def test_once_stable_a_message_names_the_last_stage_and_no_gate() -> None:
     now = facts._now(PLAN, view)
     assert f"stage {now['stage']} {now['stage_name']}" == "stage 5 Full Rollout, declared stable"
     assert now["gate"].endswith("every gate is passed")
+
+
+def test_a_first_daily_message_reports_the_rollback_before_the_way_back() -> None:
+    """It began with the stage: after a rollback and the return of the same day it claimed that nothing had happened."""
+    h = History()
+    h.up("walking up", ("all",))
+    h.up("walking up", ("all",))
+    incident(h)
+    h.wait(3600)
+    h.up("the cause was mended", ("all",))
+    view = replace(NORMAL, at=h.at + 60, stage=h.state.stage, entered_at=h.at)
+    values = facts.facts(h.plan, view, h.conn)
+    assert "error_critical took 10 % to 0 %" in values["incidents"]
+    later = facts.facts(h.plan, view, h.conn, since=h.at)
+    assert later["incidents"] == f"No incident or anomaly since {iso(h.at)}."
+    assert "  not met: " in values["gate"]
+    assert "  open: " not in values["gate"]
+    h.conn.close()
