@@ -101,19 +101,22 @@ def write_whole(
             with contextlib.suppress(OSError):
                 os.unlink(part, dir_fd=folder)
             raise
-        if durable:
-            _sync(folder)
     finally:
         os.close(folder)
+    if durable:
+        sync_folder(path.parent)
 
 
-def _sync(folder: int) -> None:
-    """Make a folder's entries durable, where its file system can."""
+def sync_folder(path: Path) -> None:
+    """Make a folder's entries durable, where its file system can. OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
+    finally:
+        os.close(descriptor)
 
 
 def _new_part(name: str, folder: int, mode: int) -> tuple[str, int]:

@@ -7,10 +7,12 @@ import glob
 import importlib
 import io
 import json
+import lzma
 import os
 import re
 import stat
 import sys
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -175,6 +177,9 @@ def weight(path: str) -> int:
 # -- what is in them ---------------------------------------------------------------------------------------------------
 
 
+# ValueError: a name with a NUL, a Parquet file that is none; NotImplementedError: Parquet of a kind that pyarrow does
+# not read; the others: a compressed file that is cut short or damaged
+UNREADABLE = (OSError, ValueError, NotImplementedError, EOFError, zlib.error, lzma.LZMAError)
 # of a file of JSON lines: from byte, to before byte, the number of its first line (0: the lines that begin in there,
 # named by their byte); of a Parquet file: from row, to before row
 Span = tuple[int, int, int]
@@ -201,7 +206,7 @@ def _documents(path: str, span: Span | None = None) -> Iterator[Source]:
             return
         with _opened(path) as file:
             yield from _of_file(path, file, span)
-    except (OSError, ValueError, EOFError) as error:  # ValueError: a name with a NUL; EOFError: cut short, compressed
+    except UNREADABLE as error:
         yield Source(path, trouble=getattr(error, "strerror", None) or str(error))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from engine import files
 from engine.store import database
 from engine.store.folder import Folder, StoreError
 from engine.store.verification import verify
@@ -55,6 +56,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
         with part.open("rb") as whole:
             os.fsync(whole.fileno())
         os.replace(part, target)
+        files.sync_folder(target.parent)
     except (OSError, sqlite3.Error) as error:
         return BackupReport(False, f"No backup: {reason_of(error)}")
     finally:

@@ -214,11 +214,7 @@ class Folder:
     def sync(self) -> None:
         """Make the folder's entries durable."""
         with contextlib.suppress(OSError):
-            descriptor = os.open(self.path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            files.sync_folder(self.path)
 
     # -- the ballast: room for one commit on a full disk -------------------------------------------------------------
 

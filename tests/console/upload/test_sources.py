@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import os
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -228,3 +232,16 @@ def test_a_guessed_encoding_is_named_with_its_document(here: Path) -> None:
     assert [source.encoding for source in all_of("a.txt", "b.txt", "c.txt")] == [
         "koi8_r", "utf-8, unreadable bytes replaced", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("packer", [gzip, bz2, lzma], ids=["gz", "bz2", "xz"])
+def test_a_damaged_compressed_file_is_named_with_its_reason_wherever_the_damage_is(here: Path, packer: Any) -> None:
+    ending = {gzip: "gz", bz2: "bz2", lzma: "xz"}[packer]
+    whole = packer.compress("".join(f'{{"id": "d{n}", "text": "document {n * n}"}}\n' for n in range(200)).encode())
+    path = here / f"rows.jsonl.{ending}"
+    for at in range(0, len(whole), 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        *_, last = sources.documents(str(path))
+        assert last.trouble or last.text, at
+    path.write_bytes(whole[: len(whole) // 2] + bytes(40) + whole[len(whole) // 2 + 40 :])
+    assert [source for source in sources.documents(str(path)) if source.trouble]
