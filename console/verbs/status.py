@@ -194,7 +194,11 @@ def unseen(context: CliContext, record: EngineRecord) -> str:
     _, alive, _ = look(context)
     if alive == "running" or record.view is None:
         return ""
-    return f"{ENGINE[alive]} What follows is as of {iso(record.view.at)}."
+    return _last_known(alive, record.view)
+
+
+def _last_known(alive: str, view: View) -> str:
+    return f"{ENGINE[alive]} What follows is as of {iso(view.at)}."
 
 
 def _where(view: View) -> str:
@@ -207,7 +211,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
     if view.why_effective:
         shown += f" in force, {percent(view.percent_bp)} decided: {view.why_effective}"
     in_breach = [t for t in view.triggers if t.verdict in ("breach", "firing")]
-    out = [StatusLine("engine", alive, ENGINE[alive])] if alive in ENGINE else []
+    out = [StatusLine("engine", alive, _last_known(alive, view))] if alive in ENGINE else []
     out += [
         StatusLine(
             "stage",

@@ -73,7 +73,7 @@ def test_an_alert_a_rollback_and_their_end_are_printed() -> None:
 def test_a_frozen_engine_and_a_missing_store_are_printed_once_and_so_is_their_return() -> None:
     ear = Ear()
     ear.see(NORMAL)
-    assert any("does not answer" in output for output in ear.see(NORMAL, "frozen"))
+    assert any("does not answer" in output and "as of" in output for output in ear.see(NORMAL, "frozen"))
     assert ear.see(NORMAL, "frozen") == []
     assert ear.see(NORMAL) == ["The engine runs again."]
     assert ear.see(None, trouble="No store here.") == ["No store here."]
