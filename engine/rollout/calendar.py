@@ -58,6 +58,14 @@ def _moment(text: str, at: tzinfo | None) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=at)
 
 
+def _reached(start: datetime, here: datetime) -> bool:
+    """Whether it is `start` or later. A time that clocks skip in the night they go forward is reached when they do."""
+    skipped = start.astimezone(UTC).astimezone(start.tzinfo).replace(tzinfo=None) != start.replace(tzinfo=None)
+    if skipped:
+        return here.replace(tzinfo=None) >= start.replace(tzinfo=None)
+    return start.timestamp() <= here.timestamp()
+
+
 def _quiet(hours: Hours, here: datetime) -> tuple[float, str] | None:
     start, end = time.fromisoformat(hours.start), time.fromisoformat(hours.end)
     for back in (0, 1):  # quiet hours that began today, or yesterday evening
@@ -67,6 +75,6 @@ def _quiet(hours: Hours, here: datetime) -> tuple[float, str] | None:
         begins = datetime.combine(day, start, here.tzinfo)
         ends = datetime.combine(day if end > start else day + timedelta(days=1), end, here.tzinfo)
         # as moments, not wall times: a night in which clocks go back is an hour longer
-        if begins.timestamp() <= here.timestamp() < ends.timestamp():
+        if _reached(begins, here) and here.timestamp() < ends.timestamp():
             return ends.timestamp(), f"quiet hours {hours.start} to {hours.end}"
     return None

@@ -51,6 +51,12 @@ def test_the_hour_that_comes_twice_is_quiet_both_times() -> None:
     assert blocked_until(quiet, result[0]) is None
 
 
+@pytest.mark.parametrize(("now", "end"), [("01:59", ""), ("03:00", "03:30"), ("03:29", "03:30"), ("03:30", "")])
+def test_quiet_hours_that_begin_in_the_hour_that_is_skipped_begin_when_it_is(now: str, end: str) -> None:
+    quiet = Calendar(BERLIN, quiet=(Hours("02:30", "03:30"),))
+    assert until(quiet, f"2026-03-29T{now}") == (f"2026-03-29T{end}" if end else "")
+
+
 def test_days_are_those_on_which_the_quiet_hours_begin() -> None:
     friday = Calendar(BERLIN, quiet=(Hours("22:00", "07:00", ("fri",)),))
     assert until(friday, "2026-11-27T23:00") == "2026-11-28T07:00"
