@@ -226,8 +226,25 @@ class SanitizingStream:
 COMPLETING = "_ROLLOUT_COMPLETE"  # the shell sets it when Tab is pressed
 
 
+def _reopen_closed_streams() -> None:
+    """A standard stream that the caller closed, as in `rollout rollback >&-`, becomes /dev/null: Python has None there,
+    and the store's file would get its descriptor."""
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+        setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def main() -> None:
     """Entry point. Mistakes end in a sentence and exit code 1 or 2; no traceback reaches a user."""
+    _reopen_closed_streams()
     sys.stdout, sys.stderr = SanitizingStream(sys.stdout), SanitizingStream(sys.stderr)
     try:
         rollout(prog_name="rollout")

@@ -23,7 +23,7 @@ from console.context import as_json_list, write_chunks
 from console.tables import as_csv, as_lines
 from console.verbs.gate import parse_goal
 from engine.store.holders import holders
-from tests.engine.service.rig import QUIET, EngineRig
+from tests.engine.service.rig import COMMAND, QUIET, EngineRig
 
 
 @pytest.fixture(scope="module")
@@ -299,6 +299,16 @@ def test_init_takes_what_it_would_ask_as_options(rig: EngineRig, tmp_path: Path)
         "Nothing was written"
         in rig.cli("init", "--yes", "--llm-url", "nowhere", "--output", str(tmp_path / "x")).stderr
     )
+
+
+def test_standard_streams_may_be_closed(rig: EngineRig) -> None:
+    """As by a daemon that starts `rollout rollback`."""
+    where = ["--store", str(rig.folder.path), "--plan", str(rig.plan_path)]
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *COMMAND, *where]
+    before = rig.epoch
+    assert subprocess.run([*closed, "rollback", "--reason", "closed"], check=False).returncode == 0
+    assert rig.epoch > before
+    assert subprocess.run([*closed, "note", "lesson"], check=False).returncode == 1, "no text"
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------------
