@@ -188,7 +188,7 @@ def _methods(view: View) -> str:
     """The share that each method served in the gauges' window."""
     counts = {name: view.methods.get(name, 0) for name in ("llm", "frequency")}
     total = sum(counts.values())
-    return ", ".join(f"{name} {rate_percent(share / total)}" for name, share in counts.items()) if total else "none now"
+    return ", ".join(f"{name} {rate_percent(share / total)}" for name, share in counts.items()) if total else "none yet"
 
 
 # -- what follows ------------------------------------------------------------------------------------------------------

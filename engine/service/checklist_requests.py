@@ -39,8 +39,11 @@ async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
         return _unknown(engine, item_id)
     if item.check.kind != "manual":
         reply = await check(engine, item_id, ask)
-        if reply.ok or len(written) < LEAST_NOTE:
+        if reply.ok:
             return reply
+        if len(written) < LEAST_NOTE:
+            way = f"To sign it nevertheless, add a note of at least {LEAST_NOTE} characters on what you checked."
+            return Reply(False, f"{reply.sentence.rstrip('.')}. {way}", reply.data)
         again = engine.ask("against the machine", ask.actor)
         finding = str(reply.data.get("evidence", ""))
         sentence = f'{ask.actor.name} signed "{item.text}" manually ({written}), although its check failed: {finding}'

@@ -229,3 +229,7 @@ async def test_a_promotion_checks_again_and_what_fails_now_shuts_the_gate(
             assert (reply.ok, "1 of 2 checklist items open: The page answers" in reply.sentence) == (False, True)
             kinds = [row.decision.kind for row in log.rows(engine.conn, limit=10)]
             assert kinds[:3] == ["check", "sign", "check"]
+            for written, signed in (("seen", False), ("seen with own eyes", True)):
+                reply = await commands.carry_out(engine, "sign", {"item": "web", "note": written}, ALICE)
+                assert reply.ok is signed, reply.sentence
+                assert ("add a note of at least 8 characters" in reply.sentence) is not signed
