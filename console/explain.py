@@ -234,5 +234,7 @@ def trial(primary: str = "") -> list[Explained]:
 
 
 def _sentence(text: str) -> str:
-    plain = text.replace("`", "")
-    return plain[0].upper() + plain[1:] + ("" if plain.endswith(".") else ".")
+    """Without Markdown, which a terminal shows as it is. An identifier keeps its letters."""
+    plain = text.replace("`", "").replace("*", "")
+    first = plain[0] if "_" in plain.split(maxsplit=1)[0] else plain[0].upper()
+    return first + plain[1:] + ("" if plain.endswith(".") else ".")

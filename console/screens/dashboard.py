@@ -9,6 +9,7 @@ from textual.binding import BindingType
 from console import explain
 from console.screens.live import Live
 from console.screens.page import Page, key
+from console.widgets import words
 
 
 class Dashboard(Live, Page):
@@ -22,4 +23,9 @@ class Dashboard(Live, Page):
     ]
 
     def explained(self) -> list[explain.Explained]:
-        return explain.gauges()
+        """What stands out: before the first LLM document that is the way up, not the gauges."""
+        v = self.snapshot.view
+        if v is not None and not self._has_curves(v):
+            return [*explain.terms("stage", "gate", "bake"), *explain.gauges()]
+        shadow = explain.terms("shadow") if v is not None and words.watched_arm(v) == "shadow" else []
+        return [*shadow, *explain.gauges()]

@@ -112,6 +112,22 @@ async def test_help_begins_with_what_is_selected(screen: str, moves: str, words:
             assert word.lower() in text.lower(), text
 
 
+def test_no_explanation_shows_markdown_or_capitalises_an_identifier() -> None:
+    texts = [text for _, text in explain.terms(*explain.glossary())]
+    assert not [text for text in texts if "*" in text or "`" in text or text.startswith("To_zero")]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("state", "first"), [("idle", "stage: "), ("normal", "error rate: ")])
+async def test_live_explains_first_what_stands_out(state: str, first: str) -> None:
+    async with console(state).run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Help) and "What this is" in app.screen.text())
+        text = app.screen.text()  # type: ignore[attr-defined]
+        assert text[text.index("What this is") :].splitlines()[1].strip().startswith(first)
+
+
 @pytest.mark.anyio
 async def test_another_row_has_another_explanation() -> None:
     app = console("rehearsal")
