@@ -76,7 +76,7 @@ def folder_trouble(path: str, here: Path) -> str:
     """Why the folder has no documents to try; "" if it may have some or the answer is empty."""
     if not path:
         return ""
-    given = here / Path(path).expanduser()
+    given = here / os.path.expanduser(path)
     try:
         if given.exists():
             return ""

@@ -5,6 +5,7 @@ one.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destinat
     words = environ.get(notify.urls_env, "").split()
     trouble = ""
     if notify.urls_file:
-        path = Path(notify.urls_file).expanduser()
+        path = Path(os.path.expanduser(notify.urls_file))  # Path.expanduser raises where there is no such home
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
             if mode & 0o077:
@@ -57,8 +58,8 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destinat
             else:
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 words += [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        except OSError as error:
-            trouble = f"{path} cannot be read: {error.strerror}"
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            trouble = f"{clean_line(str(path))} cannot be read: {getattr(error, 'strerror', None) or error}"
     destinations: list[Destination] = []
     for number, word in enumerate((part for line in words for part in _apart(line)), 1):
         address = _address(word)

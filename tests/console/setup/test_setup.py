@@ -185,6 +185,7 @@ def test_an_invalid_address_or_folder_is_reported() -> None:
         assert bad in url_trouble(bad)
     assert folder_trouble("", Path("/")) == folder_trouble("tmp", Path("/")) == ""
     assert "does not exist" in folder_trouble("nonsense-here", Path("/"))
+    assert "does not exist" in folder_trouble("~no-such-user/documents", Path("/"))
 
 
 # -- the probe -------------------------------------------------------------------------------------------------------

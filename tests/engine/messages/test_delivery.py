@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.clock import ManualClock
@@ -254,6 +255,14 @@ def test_a_file_of_addresses_that_others_may_read_is_not_used(tmp_path: Path) ->
     file.chmod(0o600)
     result, trouble = addresses(notify, {})
     assert ([a.kind for a in result], trouble) == (["json", "mailto"], "")
+
+
+@pytest.mark.parametrize("path", ["~no-such-user/addresses", "/no/such/file", "with\0nul"])
+def test_a_file_of_addresses_that_cannot_be_is_a_sentence(path: str) -> None:
+    """The engine reads it at every tick: an exception would leave it without figures."""
+    result, trouble = addresses(msgspec.structs.replace(PLAN.notify, urls_file=path), {})
+    assert result == []
+    assert "cannot be read: " in trouble
 
 
 async def test_no_address_is_a_notice_and_a_wrong_one_is_trouble(tmp_path: Path) -> None:
