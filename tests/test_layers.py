@@ -46,3 +46,19 @@ def test_what_has_to_answer_at_once_loads_neither_textual_nor_httpx(words: list[
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_httpx_is_loaded_without_its_command_line() -> None:
+    code = "import sys; from engine.extraction.llm import transport; sys.exit('rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_only_one_module_of_ours_imports_httpx() -> None:
+    """Whichever is the first to import it decides; `rollout_console` is for other services' processes."""
+    importing = {
+        path.relative_to(ROOT).as_posix()
+        for package in ("engine", "console")
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(r"^\s*(import httpx|from httpx)\b", path.read_text(), re.MULTILINE)
+    }
+    assert importing == {"engine/light_httpx.py", "engine/client/public/rollout_console/asynchronous.py"}

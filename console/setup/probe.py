@@ -36,7 +36,7 @@ def base(url: str) -> str:
 
 async def probe(url: str) -> Probed:
     """Never raises."""
-    import httpx
+    from engine.light_httpx import httpx
 
     if not url:
         return Probed(url, "none", "")

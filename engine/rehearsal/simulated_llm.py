@@ -15,7 +15,7 @@ from engine.decoding import decode
 from engine.rehearsal.faults import BY_NAME, ServerFaults, checked
 
 if TYPE_CHECKING:
-    import httpx
+    from engine.light_httpx import httpx
 
 START_S = 20.0
 STOP_S = 2.0
@@ -65,7 +65,7 @@ class SimulatedLlm:
 
     async def start(self) -> None:
         """Start the servers and wait until they listen. Raises SimulatedLlmError if one does not."""
-        import httpx
+        from engine.light_httpx import httpx
 
         # `verify`: plain http on loopback needs no authorities' certificates, which take 60 ms to read
         self._client = httpx.AsyncClient(timeout=SWITCH_S, trust_env=False, verify=False)
@@ -131,7 +131,7 @@ class SimulatedLlm:
         return self._faults[server]
 
     async def _post(self, place: int, fields: dict[str, float]) -> ServerFaults:
-        import httpx
+        from engine.light_httpx import httpx
 
         if self._client is None:
             raise SimulatedLlmError("The simulated LLM service is not running.")

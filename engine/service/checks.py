@@ -58,7 +58,7 @@ async def _llm(engine: Engine, check: Check) -> CheckResult:
 
 
 async def _http(engine: Engine, check: Check) -> CheckResult:
-    import httpx
+    from engine.light_httpx import httpx
 
     own = check.url.startswith("/")
     url = engine.address + check.url if own else check.url

@@ -52,7 +52,7 @@ def watched(rig: EngineRig, seconds: float, act: Iterable[None]) -> tuple[list[s
     end = time.monotonic() + seconds
     for _ in act:
         with contextlib.suppress(Exception):  # a view that does not come in time is no finding
-            lag = next((why for why in rig.view.engine.problems if "own loop" in why), lag)
+            lag = next((why for why in rig.view.engine.problems if "was late for" in why), lag)
         if time.monotonic() > end:
             break
     return rig.kinds()[before:], lag

@@ -22,7 +22,7 @@ from engine.extraction.llm.redact import Redactor
 from engine.text import clean_line
 
 if TYPE_CHECKING:
-    import httpx
+    from engine.light_httpx import httpx
 
 ANSWER_BYTES = 1 << 20  # an answer is a few kB; a server that never stops must not fill memory
 CONNECT_S = 5.0
@@ -56,9 +56,8 @@ class Http:
     ) -> None:
         """`extra`: headers as "Name: value". `key_header`: the header for the key if it is not `Authorization:
         Bearer`."""
-        import httpx
-
         from engine.extraction.llm.transport import CALL, ConnectionPool
+        from engine.light_httpx import httpx
 
         headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
         for line in extra:
@@ -119,9 +118,8 @@ class Http:
     async def _send(
         self, method: str, url: str, body: bytes | None, user: str, extensions: Mapping[str, object]
     ) -> HttpAnswer:
-        import httpx
-
         from engine.extraction.llm.transport import ProxyFailure, StaleConnection
+        from engine.light_httpx import httpx
 
         headers = [(b"content-type", b"application/json")] if body is not None else []
         if user:
@@ -209,7 +207,7 @@ async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
 
 def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
     """Why there is no answer. A fault that a person must fix (a name, a certificate) is not retried."""
-    import httpx
+    from engine.light_httpx import httpx
 
     where = _shown(url)
     causes = [error, *_causes(error)]

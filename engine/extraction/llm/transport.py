@@ -16,9 +16,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from engine.extraction.llm.proxies import Origin, Proxy, UnusableProxy, proxy_for
+from engine.light_httpx import httpx
 
 KEEP_IDLE_S = 4.0  # less than the 5 s after which common servers close an idle connection: a call on a closed one fails
 

@@ -67,6 +67,8 @@ class EngineRig:
     def engine(self, wait: bool = True) -> subprocess.Popen[bytes]:
         """Start an engine (a standby when one runs) that ends with this process."""
         options = () if self.speed is None else ("--speed", str(self.speed))
+        if not self.folder.path.exists():
+            database.create(self.folder)  # here sqlite-utils is loaded once, in the engine at each first start: 0.2 s
         process = spawn(self.plan_path, self.folder, *options, attached=True)
         self.processes.append(process)
         if wait:
