@@ -138,8 +138,10 @@ def test_a_manual_rollback_can_be_undone_and_re_arms(rig: EngineRig) -> None:
     rig.climb(3)  # at least: after a rollback the way up returns to the stage that it left
     before = rig.reader.state()
     assert before.percent_bp >= 2500
-    assert rig.client.rollback("by mistake").ok
-    assert rig.until(lambda: rig.reader.state().percent_bp == 0)
+    rolled_back = rig.client.rollback("by mistake")
+    assert rolled_back.ok
+    rig.proof(rolled_back.request_id, recorded=True)
+    assert rig.reader.state().percent_bp == 0
     reply = rig.client.command("undo_rollback", epoch=rig.reader.state().epoch)
     assert reply.ok, reply.sentence
     after = rig.reader.state()

@@ -31,7 +31,7 @@ from engine.service.trials import Trials
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
 from engine.trial import ledger
-from engine.trial.results import assignments, results, standing
+from engine.trial.results import assignments, results, trial_status
 from engine.triggers.measurement import Error, Ok
 
 pytestmark = pytest.mark.anyio
@@ -160,7 +160,7 @@ async def test_a_test_is_declared_watched_read_once_and_ended(lab: Lab, tmp_path
     assert "documents_per_arm" in declared
 
     await lab.days(6)
-    result = standing(lab.engine.conn, lab.clock.now())
+    result = trial_status(lab.engine.conn, lab.clock.now())
     assert result is not None
     assert [look.number for look in result.report.looks] == [1, 2, 3, 4, 5, 6]
     assert result.report.verdict.word == "not yet"
@@ -172,7 +172,7 @@ async def test_a_test_is_declared_watched_read_once_and_ended(lab: Lab, tmp_path
         assert "to go" in waits.sentence
 
     await lab.days(1, measures=True)
-    result = standing(lab.engine.conn, lab.clock.now())
+    result = trial_status(lab.engine.conn, lab.clock.now())
     assert result is not None
     quality = result.report.metric("search_quality")
     assert quality.fixed is not None
@@ -191,7 +191,7 @@ async def test_a_test_is_declared_watched_read_once_and_ended(lab: Lab, tmp_path
 
     read = result.report
     await lab.days(2, better=-1.0)  # worse from here on, and it counts no more
-    result = standing(lab.engine.conn, lab.clock.now())
+    result = trial_status(lab.engine.conn, lab.clock.now())
     assert result is not None
     assert result.report == read
     assert result.trial.why == "it was read"
@@ -286,7 +286,7 @@ async def test_a_router_that_loses_documents_of_one_arm_is_found_and_voids_the_t
     await lab.at(4, 5000)
     await lab.beat()
     await lab.days(2, documents=1200, wrong_split=True)
-    result = standing(lab.engine.conn, lab.clock.now())
+    result = trial_status(lab.engine.conn, lab.clock.now())
     assert result is not None
     assert result.report.verdict.word == "void"
     assert "void" in lab.engine.judged["ab_test"]
@@ -315,7 +315,7 @@ async def test_who_only_looks_reads_nothing_that_is_read_once(lab: Lab) -> None:
     await lab.beat()
     await lab.load(2000)
     lab.clock.advance(8 * DAY)  # the end is past, and no engine has beaten since
-    result = standing(lab.engine.conn, lab.clock.now())
+    result = trial_status(lab.engine.conn, lab.clock.now())
     assert result is not None
     assert result.report.looks == ()
     assert all(metric.fixed is None for metric in result.report.metrics)
