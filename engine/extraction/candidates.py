@@ -19,8 +19,6 @@ from functools import cache
 from itertools import chain
 from typing import NamedTuple, TypeVar
 
-import snowballstemmer
-
 from engine.extraction import words
 from engine.extraction.languages import (
     ENGLISH,
@@ -37,6 +35,7 @@ from engine.extraction.languages import (
     own_function_words,
 )
 from engine.extraction.romance import noun_phrases
+from engine.extraction.stems import stemmer
 from engine.extraction.verbs import settled
 
 MAX_WORDS = 5
@@ -313,20 +312,10 @@ def general_nouns(language: str | None) -> frozenset[str]:
     return frozenset(map(_folding(language), GENERAL_NOUNS.get(language or "", ())))
 
 
-_UKRAINIAN_CASE = re.compile(
-    r"(?<=\w{3})(?:ами|ями|ого|ому|ими|ій|ої|ою|ею|ів|ах|ях|ам|ям|ом|ем|им|их|ий|[аеєиіїоуюяьй])$"
-)
-
-
 def _folding(language: str | None) -> Callable[[str], str]:
-    """How words of a language are compared: without the endings of cases and numbers, where these are known."""
-    if language in snowballstemmer.algorithms():
-        of = snowballstemmer.stemmer(language).stemWord
-        return Known(lambda token: str(of(token.lower()))).__getitem__
-    if language == "ukrainian":
-        # the і of пріоритетність is the о of its other cases
-        return Known(lambda token: re.sub("іст$", "ост", _UKRAINIAN_CASE.sub("", token.lower()))).__getitem__
-    return str.lower
+    """The form in which words of a language are compared."""
+    of = stemmer(language)
+    return Known(lambda token: of(token.lower())).__getitem__ if of else str.lower
 
 
 class Phrases(NamedTuple):

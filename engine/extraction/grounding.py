@@ -19,10 +19,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-import snowballstemmer
-
 from engine.extraction.languages import ENGLISH, language
 from engine.extraction.spelling import form, start
+from engine.extraction.stems import stemmer
 from engine.text import MARK, clean_line
 
 KEYWORD_CHARS = 60  # also the schema's maxLength: an unbounded string is where small models loop
@@ -55,6 +54,10 @@ _VERSION = re.compile(r"v(?<![a-z0-9]v)(?:ersion |\.? ?)(?=\d+\.\d)|Version (?=\
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?![A-Z]s(?![a-z]))")  # not in APIs
 _BURMESE = frozenset(map(chr, range(0x1000, 0x10A0)))
 _KHMER = frozenset(map(chr, range(0x1780, 0x1800)))
+# a blank that some writers leave out: API 网关, 로드 밸런서
+_BESIDE_DENSE = re.compile(r"(?<=[\u3040-\u9fff\uac00-\ud7a3]) (?=\w)|(?<=\w) (?=[\u3040-\u9fff\uac00-\ud7a3])")
+# what elision and the Arabic article put before a word: l'annuaire, الطلبات
+_PREFIXED = re.compile(r"\b(?:[cdjlmnst]|qu|dell|all|nell|sull|dall)'(?=\w{2})|\b[وبكف]?ال(?=\w{3})", re.I)
 _EDGE = " \t\"'`“”‘’«»*•·,;:=|<>"
 _SMALL = frozenset(
     re.findall(
@@ -208,10 +211,7 @@ class Ground:
     def _own_stem(self) -> Callable[[str], str] | None:
         """The stemmer of the text's language, if it is not English and there is one."""
         name = language(list(self._places))
-        if name is None or name == ENGLISH or name not in snowballstemmer.algorithms():
-            return None
-        stemmer = snowballstemmer.stemmer(name)
-        return lambda word: str(stemmer.stemWord(word))
+        return None if name == ENGLISH else stemmer(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,8 @@ def ground(proposed: Iterable[str], text: Ground) -> Grounded:
 
 
 def _folded(text: str) -> str:
-    return " ".join(_plain(text).casefold().split())
+    folded = " ".join(_plain(text).casefold().split())
+    return folded if folded.isascii() else _BESIDE_DENSE.sub("", folded)
 
 
 def _plain(text: str) -> str:
@@ -249,6 +250,7 @@ def _plain(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_MARKS)).translate(_SIGNS)
         text = _GREEK_LETTER.sub(lambda letter: _GREEK.get(letter[0].lower(), letter[0]), text)
+        text = _PREFIXED.sub(" ", text)
     return _VERSION.sub(" ", _DOTTED.sub(lambda match: match[0].replace(".", ""), text))
 
 

@@ -35,6 +35,9 @@ _MENDABLE = re.compile(
     r"|\[\s*[\"'“‘`{\[]|\[[^\[\]{}]{2,2000},[^\[\]{}]{1,2000}\]"
 )
 _ESCAPED = re.compile(r'[^{\[]*[{\[]\s*\\+"')  # JSON whose quotes are escaped
+# JSON in the punctuation of Chinese and Japanese
+_WIDE = re.compile(r"[{\[｛［]\s*[“”＂「]|[”＂」\"]\s*[：，]\s*[\[［“”＂「\"]")
+_NARROW = str.maketrans("｛｝［］“”＂：，「」", '{}[]""":,""')
 _EQUALS = re.compile(r"(?<=[\"'\w])\s*(?:=>|=|：)\s*(?=[\[{\"'])")
 _LABEL = re.compile(r"([\w ]{2,40})[\"'*_]{0,3}\s{0,3}[:=]\s{0,10}$")
 _ASSIGNED = re.compile(
@@ -89,6 +92,8 @@ def _read(text: str, depth: int = 0) -> Proposal | None:
     json_in = _strict(text)
     if json_in.lists.filled:
         return json_in.lists.proposal()
+    if _WIDE.search(text) and (narrow := text.translate(_NARROW)) != text and _strict(narrow).lists.filled:
+        return _read(narrow, depth + 1)
     if json_in.cut_at is not None and (saved := _saved(text[json_in.cut_at :])).filled:
         whole = saved.descriptive and saved.technical and text.rstrip().endswith("]")  # only the last brace is missing
         return saved.proposal(cut=not whole)

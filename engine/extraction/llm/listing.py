@@ -19,9 +19,17 @@ _TECHNICAL = re.compile(
     r"\b(?:technical|technolog(?:y|ies)|tech|identifiers?|tools?|entit(?:y|ies)|librar(?:y|ies)|acronyms?)\b"
 )
 _DESCRIPTIVE = re.compile(r"\b(?:descriptives?|descriptors?)\b")
+# "keywords" as models name the list in the document's language; \W is a blank, as in the names that are compared
+_ELSEWHERE = """
+关键词 关键字 關鍵詞 關鍵字 主题词 キーワード キーフレーズ 키워드 핵심어 schlüsselwörter schlagwörter stichwörter
+mots-clés mots-clefs palabras-clave descriptores parole-chiave palavras-chave trefwoorden sleutelwoorden nyckelord
+nøgleord avainsanat słowa-kluczowe klíčová-slova kulcsszavak cuvinte-cheie ключевые-слова ключові-слова
+ключови-думи anahtar-kelimeler anahtar-sözcükler λέξεις-κλειδιά मुख्य-शब्द कीवर्ड الكلمات-المفتاحية كلمات-مفتاحية
+کلیدواژه‌ها מילות-מפתח คำสำคัญ từ-khóa kata-kunci paraules-clau
+"""
 _ANY = re.compile(
-    r"\b(?:key ?words?|key ?phrases?|terms?|topics?|tags?|subjects?|concepts?|themes?|phrases|labels|schlüsselwörter"
-    r"|schlagwörter|mots clés|palabras clave|parole chiave|palavras chave)\b|关键词|キーワード|키워드"
+    r"\b(?:key ?words?|key ?phrases?|terms?|topics?|tags?|subjects?|concepts?|themes?|phrases|labels)\b|"
+    + "|".join(re.sub(r"[_\W]+", " ", name).strip() for name in _ELSEWHERE.split())
 )
 _ITEM_KEY = re.compile(
     r"(?:key ?word|key ?phrase|term|name|text|phrase|value|word|label|tag|topic|concept|technology|tool|title)"

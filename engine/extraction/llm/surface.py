@@ -24,7 +24,9 @@ PHRASE_WORDS = 4  # the prompt asks for 1 to 4 words; a longer item with a verb 
 _OCCURRENCES = 20  # occurrences of a keyword that show how the document spells it
 
 _BULLET = re.compile(r"\s*(?:\\item|[-*+•‣◦▪●○·–—>→✓✔]+|[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)\]:]|\[[ xX]\])\s+")
-_ORDINAL = re.compile(r"^\s*(?:[\u2460-\u24ff\u2776-\u2793]\s*|\\item\s+|\d{1,2}[.)](?=[^\W\d]))")
+_ORDINAL = re.compile(
+    r"^\s*(?:[\u2460-\u24ff\u2776-\u2793]\s*|\\item\s+|\d{1,2}[.)](?=[^\W\d])|[（(]\d{1,2}[）)]\s*|\d{1,2}[、．）]\s*)"
+)
 _FOOTNOTE = re.compile(r"\s*(?:\[\d{1,3}\]|\(\d{1,3}\s?[x×]?\)|[\u00b9\u00b2\u00b3\u2070-\u2079]{1,3})$")
 _INVISIBLE = str.maketrans("", "", "\u200b\u2060\ufeff\u00ad")
 _HASH = re.compile(r"^#(?=[^\W\d_])")
@@ -35,9 +37,9 @@ _SCORE = re.compile(
     r"\s*(?:[:=|,]\s*|\(\s*|\[\s*|\s)(?:score\s*[:=]?\s*)?(?:[01]?[.,]\d{1,4}|\d{1,3}\s?%|\d{1,2}/\d{1,2})\s*[)\]]?$"
 )
 _AFTER = re.compile(r"\s+[-–—=|]{1,3}>?\s+|\s*(?:->|=>|→|—)\s*|:\s+|\s+[(\[{]|\t+|\s*[:：]\s*(?=[\"'*`])")
-_JOINED = re.compile(r"\s*[;\n|、；，•·]\s*|\s*,(?!\d)\s*|(?<!\d),\s*|\s+/\s+")
+_JOINED = re.compile(r"\s*[;\n|、；，،؛•·]\s*|\s*,(?!\d)\s*|(?<!\d),\s*|\s+/\s+")
 _ARTICLE = re.compile(r"^(?:the|an?|and|or)\s+(?=\S)", re.IGNORECASE)
-_EDGES = " \t\r\n\"'`“”‘’«»„‚*•·,;:=|。．"
+_EDGES = " \t\r\n\"'`“”‘’«»„‚「」『』*•·,،;؛；:=|。．"
 _STARS = " \t★☆⭐✓✔✅"
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">", "（": "）", "【": "】", "「": "」", "《": "》"}
 _MARKUP = "#*_`\"'(-+>• \t[“‘"

@@ -349,3 +349,15 @@ def test_verbs_lone_adjectives_and_nouns_of_every_field_are_no_keywords(
 
     assert {term.lower() for term in terms} <= keywords, keywords
     assert not {fault.lower() for fault in faults} & keywords, keywords
+
+
+def test_cases_of_a_russian_word_and_portuguese_plurals_are_one_keyword() -> None:
+    russian = extract(
+        "Журнал хранит записи. Журналы и их записи не удаляются. Сервер читает журнал, и это не влияет на запросы."
+    )
+    portuguese = extract(
+        "A permissão é verificada pelo servidor. As permissões são guardadas, e cada permissão tem um dono."
+    )
+
+    assert len([keyword for keyword in russian.ranked if keyword.lower().startswith("журнал")]) == 1
+    assert len([keyword for keyword in portuguese.ranked if keyword.lower().startswith("permiss")]) == 1

@@ -37,6 +37,15 @@ ENGLISH = (
         (ENGLISH, "the of and", False),
         # inflected languages, by their own stems
         ("Die Datenbanken werden von den Servern in der Nacht gesichert, und nicht am Tag.", "Datenbank", True),
+        ("As permissões dos utilizadores são verificadas, e as requisições não são guardadas.", "permissão", True),
+        ("Журналы транзакций реплицируются на узлы, и это не влияет на запросы.", "журнал транзакций", True),
+        ("Le schéma de l'annuaire est lu par le serveur, et il n'est pas copié.", "schéma d'annuaire", True),
+        ("يوزع موازن الحمل الطلبات على الخوادم.", "طلبات", True),
+        ("يوزع موازن الحمل الطلبات على الخوادم.", "قاعدة بيانات", False),
+        # a blank beside a script without blanks, or with few
+        ("ＡＰＩ网关负责鉴权。", "API 网关", True),
+        ("API 网关负责鉴权。", "API网关", True),
+        ("로드 밸런서는 요청을 분배합니다.", "로드밸런서", True),
         ("Les requêtes échouées sont relancées par la passerelle avec une attente.", "requête échouée", True),
         ("Базы данных сохраняются ночью, и это не мешает работе серверов.", "база данных", True),
         ("Die Datenbanken werden von den Servern in der Nacht gesichert, und nicht am Tag.", "Kubernetes", False),

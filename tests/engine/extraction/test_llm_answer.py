@@ -185,6 +185,27 @@ def test_keywords_in_another_shape_are_read_whole(text: str) -> None:
     assert proposal.kind is None
 
 
+@pytest.mark.parametrize(
+    ("text", "keywords"),
+    [
+        ("（1）连接池；\n（2）熔断器；\n（3）负载均衡", {"连接池", "熔断器", "负载均衡"}),
+        ("「连接池」、「熔断器」、「负载均衡」", {"连接池", "熔断器", "负载均衡"}),
+        ("{“descriptive”：[“连接池”，“熔断器”]，“technical”：[“负载均衡”]}", {"连接池", "熔断器", "负载均衡"}),
+        ("關鍵字：连接池，熔断器，负载均衡。", {"连接池", "熔断器", "负载均衡"}),
+        ("Ключевые слова: пул соединений, журнал, канал", {"пул соединений", "журнал", "канал"}),
+        ("**Słowa kluczowe:** pula połączeń, dziennik, kanał", {"pula połączeń", "dziennik", "kanał"}),
+        ("मुख्य शब्द: कनेक्शन पूल, सर्वर, अनुरोध", {"कनेक्शन पूल", "सर्वर", "अनुरोध"}),
+        ("الكلمات المفتاحية: موازن الحمل، الطلبات، الخوادم", {"موازن الحمل", "الطلبات", "الخوادم"}),
+    ],
+)
+def test_lists_in_the_signs_and_headings_of_other_languages_are_read_whole(text: str, keywords: set[str]) -> None:
+    document = "。".join(sorted(keywords))
+    judged = judge(ModelReply(text), PieceEvidence(document))
+
+    assert {*judged.descriptive, *judged.technical} == keywords
+    assert judged.flaw is None
+
+
 def test_an_error_in_place_of_an_answer_is_quoted() -> None:
     proposal = parse('{"error": "model overloaded, try later"}')
     assert proposal.count == 0

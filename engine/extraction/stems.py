@@ -1,0 +1,34 @@
+"""How words of a language are compared: without the endings of cases and numbers, where these are known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import snowballstemmer
+
+_UKRAINIAN_CASE = re.compile(
+    r"(?<=\w{3})(?:ами|ями|ого|ому|ими|ій|ої|ою|ею|ів|ах|ях|ам|ям|ом|ем|им|их|ий|[аеєиіїоуюяьй])$"
+)
+_RUSSIAN_PAST = re.compile("(?<=а)л$")
+_PORTUGUESE_PLURAL = re.compile("(?<=[a-zçãéíóú])(?:ões|ães|ãos)$")
+
+
+def stemmer(language: str | None) -> Callable[[str], str] | None:
+    """The stem of a lower-case word of the language; None if no rule is known. For one thread: it holds the word it
+    works on."""
+    if language == "ukrainian":
+        return _ukrainian
+    if language not in snowballstemmer.algorithms():
+        return None
+    of = snowballstemmer.stemmer(language).stemWord
+    if language == "portuguese":  # permissões is permissão
+        return lambda word: str(of(_PORTUGUESE_PLURAL.sub("ão", word)))
+    if language == "russian":  # the stemmer takes the л of журнал for the end of a verb, and not that of журналы
+        return lambda word: _RUSSIAN_PAST.sub("", str(of(word)))
+    return lambda word: str(of(word))
+
+
+def _ukrainian(word: str) -> str:
+    # the і of пріоритетність is the о of its other cases
+    return re.sub("іст$", "ост", _UKRAINIAN_CASE.sub("", word))
