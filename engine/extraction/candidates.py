@@ -6,7 +6,7 @@ verbs), and find the noun phrases.
 
 f function word, F of another language, o and O perhaps of another (else n and c), t determiner, m before a verb (to,
 we, will), r joins clauses, q relative, x auxiliary, d adverb, . break, v verb, b noun or verb, B its -s form, V one
-that is a verb after a noun, e -ed, g -ing, G -ing of a verb that is seldom a noun, w weak word, a adjective,
+that is a verb after a noun, e -ed, g -ing that is often a noun, w weak word, a adjective,
 n noun, y one that ends an introduction (in practice), s plural, c capital, i identifier, # number, p possessive, which
 ends a phrase, P one with a capital, which may be part of a name
 """
@@ -184,8 +184,6 @@ def _english_kind(token: str) -> str:
 
 def _listed_kind(low: str) -> str:
     """The letter of an English word from the word lists and their regular forms; "" for a word in none."""
-    if low in words.ING_VERBS:
-        return "v"
     if low in words.VERBS_AFTER_NOUNS:
         return "V"
     if low in words.EITHER:
@@ -193,7 +191,7 @@ def _listed_kind(low: str) -> str:
     if low in words.WEAK:
         return "w"
     if low in words.VERBS:
-        return "G" if low.endswith("ing") else "v"
+        return "v"
     if words.is_verbal(low):
         return "v"
     if low in words.ADVERBS or (
@@ -233,7 +231,7 @@ def _folded(token: str) -> str:
 KINDS = Known(_kind)
 FOLDS = Known(_folded)
 
-_PHRASE = re.compile(r"[awegGnsbBciP](?:[awegGnsbBciP#]*[gGnsbBcipP#])?|p")
+_PHRASE = re.compile(r"[awegnsbBciP](?:[awegnsbBciP#]*[gnsbBcipP#])?|p")
 # of other languages; I: an identifier, which is a whole phrase, since the word next to it may be a verb; E: a Korean
 # word that had a particle, which ends a phrase
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")

@@ -8,7 +8,7 @@ from engine.extraction import words
 
 _INTRODUCED = re.compile(r"(?:(?<=[.r]f)|(?<=^f))y")  # in practice model checking
 _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
-_BEGINS = re.compile(r"[bcn](?<![^.].)(?=[aegGncisbBw])")
+_BEGINS = re.compile(r"[bcn](?<![^.].)(?=[aegncisbBw])")
 _CASES = frozenset(("case", "cases"))
 _VALUES = frozenset(("code", "codes", "type", "types", "value", "values"))
 _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
@@ -24,23 +24,21 @@ _SETTLED = (
         r"|(?<=[nsci].)(?=[tqm])|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
         r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
         # system mines answers; and supports business
-        r"|(?<=[ncigb]B)(?=[taegGncisbBwd#])|(?<=[.r]B)(?=[taegncisbw]))"
+        r"|(?<=[ncigb]B)(?=[taegncisbBwd#])|(?<=[.r]B)(?=[taegncisbw]))"
         r"|(?<=m[dfr])(?=[bB])"
         # that captures, which support
         r"|(?<=q.)(?:(?<=[nsbBcigp]q[sbB])|(?<=[nsbBcigp]qd)(?=[sbB])|(?<=[nsbBcigp]qn)(?=[tnscia]))"
         r"|(?<=qds)(?<=[nsbBcigp]qds)"
         r"|(?<=\.q[bB])(?=[mtdf])"  # in some areas, which lead to
-        r"|(?<=[nsci]d[sbB])(?=[taegGncisw#])"  # users often change groups
+        r"|(?<=[nsci]d[sbB])(?=[taegncisw#])"  # users often change groups
         r"|(?<=[sB]dn)(?=[tnsc])"  # users often join groups
         r"|(?:(?<=\.tns)|(?<=^tns)|(?<=\.[ci]s)|(?<=^[ci]s))(?=t))"  # This command inspects a
     ),
     # is growing; police arrested the; by reading the; nodes passing messages; a flag showing that
     re.compile(
-        r"[degG](?:(?<=x[egG])|(?<=xd)(?=[egG])|(?<=xd[egG])|(?<=me)|(?<=[nsbBcigG]e)(?=[tqfrm.xd#c])"
-        r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc][gG])(?=q)|(?<=[.frdqv][gG])(?=t)|(?<=[sB][gG])(?=[tnsciab]))"
+        r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=me)|(?<=[nsbBcig]e)(?=[tqfrm.xd#c])"
+        r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc]g)(?=q)|(?<=[.frdqv]g)(?=t)|(?<=[sB]g)(?=[tnsciab]))"
     ),
-    # model checking is, message passing. but not: a method combining words
-    re.compile(r"G(?:(?<![ncigab]G)|(?![.xrf]))"),
 )
 
 

@@ -41,9 +41,8 @@ _FINITE = _LISTS["finite_verbs"]
 VERBS_AFTER_TO = _LISTS["verbs_after_to"]
 WITH_TO = _LISTS["with_to"]
 
-# verbs at the beginning of a sentence; -ing forms that are never nouns
+# verbs at the beginning of a sentence
 ORDERS = _LISTS["orders"]
-ING_VERBS = _LISTS["ing_verbs"]
 
 _IRREGULAR = _LISTS["irregular"]
 
@@ -86,6 +85,7 @@ VERBS = (
         {form for verb in _VERBS for form in (verb, *_forms(verb))}
         | {form for verb in _FINITE for form in (verb, _forms(verb)[0])}
         | _IRREGULAR
+        | _LISTS["ing_verbs"]
         | _SELDOM_NOUNS
     )
     - EITHER

@@ -39,7 +39,7 @@ _SECTION = re.compile(
 )
 _LICENCE = re.compile(
     r"permission is hereby granted, free of charge|the software is provided [\"'“`]*as is"
-    r"|this software is provided by|in no event shall the|redistribution and use in source"
+    r"|this software is (?:being )?provided\b|in no event shall the|redistribution and use in source"
     r"|redistributions (?:of source code|in binary form) must|neither the name of the? "
     r"|licensed under the (?:apache|mit|bsd|gnu|mozilla|terms)"
     r"|you may (?:not use this file except|obtain a copy of the license)"
@@ -56,6 +56,7 @@ _LICENCE = re.compile(
     r"|protected by federal copyright law|these coded instructions"
     r"|accompanying materials are made available under the terms of"
     r"|published by the free software foundation|distributed in the hope that it will be useful"
+    r"|use of this source code is governed by|the author of this software is"
     r"|see:? <?https?://www\.gnu\.org/licenses"
 )  # searched in lower case: ignoring case takes five times as long
 # Every match contains one of these; searching for them is a hundred times faster.

@@ -47,7 +47,7 @@ _VERB = re.compile(
     r"^(?:(?:feat|fix|chore|docs?|perf|refactor|test|build|ci|style|revert|deps)(?:\([\w@/.,* -]{1,40}\))?!?:\s*)?"
     r"(?:\W{0,3}(?:#\d{1,6}|GH-?\d{1,6}|bpo-\d+|gh-\d+|bug ?#?\d+|issue ?#?\d+|PR ?#?\d+)\W{1,3}){0,2}"
     r"(?:[*_]{0,2}\[?(?:breaking|security|fixed|new|feature|bugfix|bug|change|api|major|minor|internal"
-    r"|enhancement)\]?[*_]{0,2}:\s+)?"
+    r"|enhancement)(?:\][*_]{0,2}:?\s+|[*_]{0,2}:\s+))?"
     r"(?:(?:also|now|properly|correctly|no longer|don't|do not|a|an|the)\s+){0,2}"
     r"(?:(?:fix(?:e[sd]|ing)?|add(?:s|ed|ing)?|change[sd]?|changing|remove[sd]?|removing|update[sd]?|updating"
     r"|upgrade[sd]?|bump(?:s|ed)?|improve[sd]?|improving|support(?:s|ed)?|allow(?:s|ed)?|make|makes|made|use"
@@ -57,7 +57,7 @@ _VERB = re.compile(
     r"|document(?:s|ed)?|expose[sd]?|provide[sd]?|resolve[sd]?|restore[sd]?|set|sets|show|shows|stop(?:s|ped)?"
     r"|switch(?:es|ed)?|tweak(?:s|ed)?|return(?:s|ed)?|include[sd]?|export(?:s|ed)?|extend(?:s|ed)?"
     r"|increase[sd]?|reduce[sd]?|skip(?:s|ped)?|merge[sd]?|initial|various|minor|some|many"
-    r"|several)\b[:\s]+){0,2}",
+    r"|several|cherry-?pick(?:s|ed)?)\b[:\s]+){0,2}",
     re.I,
 )
 _UPKEEP = re.compile(
@@ -86,7 +86,11 @@ _CREDIT = re.compile(
     rf" {_PEOPLE}(?:\s*<[^<>\s]{{3,80}}>)?(?: (?:from|of|at) (?:[A-Z][\w.&-]*,? ?){{1,5}})?\)?(?=[\s.,;)]|$)"
 )
 # Words that every entry may have.
-_FIX = re.compile(r"\b(?:(?:bug[ -]?)?fix(?:es|ed|ing)?\b:?\s*|(?:see (?:the )?)?(?:full )?change ?logs?\b)", re.I)
+_FIX = re.compile(
+    r"\b(?:from )?upstream(?:'s)?\b(?: (?:commits?|changes|releases?|patch(?:es)?)\b)?:?\s*"
+    r"|\b(?:(?:bug[ -]?)?fix(?:es|ed|ing)?\b:?\s*|(?:see (?:the )?)?(?:full )?change ?logs?\b)",
+    re.I,
+)
 _REFERENCE = re.compile(
     r"`[0-9a-f]{7,40}`"
     r"|^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*"

@@ -79,7 +79,7 @@ _WITH_HANDLE = re.compile(
     r"(?:[ ,(–—-].{0,60})?$"
 )
 _ONLY_HANDLE = re.compile(r"\W{0,4}@[\w-]{2,39}\W{0,3}")
-_BY_HANDLE = re.compile(r"\s+(?:[-–—] ?|\(|by )@[\w-]{2,39}\)?$")
+_BY_HANDLE = re.compile(r"(?:\s(?:[-–—] ?|\(|by )|: )@[\w-]{2,39}(?:(?:,| and|,? &) @[\w-]{2,39}){0,20}\)?$")
 _LINKED = re.compile(r"\[[^\[\]]{1,200}\]\([^()\s]{0,400}\)")
 _CAPITALISED = re.compile(r"(?:[A-ZÀ-Þ][\w.'’-]*\s+){1,3}[A-ZÀ-Þ][\w.'’-]+")
 

@@ -223,7 +223,7 @@ def _prose(source: str) -> list[Block]:
     text = _CODE_TAG.sub(r"`\1`", _BLANKS.sub(" ", source))
     text = _HEADING_TAG.sub(lambda tag: "\n" if tag[1] else f"\n{_HEADING_MARK}{tag[2]}", text)
     text = _BLOCK_TAG.sub("\n", text)
-    text = unescaped(_ANY_TAG.sub("", text))
+    text = unescaped(_ANY_TAG.sub("", text)).replace("\xa0", " ")
     blocks: list[Block] = []
     for line in text.split("\n"):
         words = line.strip()
