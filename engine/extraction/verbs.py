@@ -55,11 +55,16 @@ def settled(tokens: list[str], kinds: str) -> str:
 
 
 def _ordered(tokens: list[str], kinds: str) -> str:
-    """The letters, with v for orders: Use percent encoding. Not where the same two words occur within a sentence."""
+    """The letters, with v for orders: Use percent encoding; telldir - return current location. Not where the same two
+    words occur within a sentence."""
     for match in _BEGINS.finditer(kinds):
         at = match.start()
         verb = tokens[at]
-        if verb[0].isupper() and (low := verb.lower()) in words.ORDERS and not _is_within(low, tokens, at):
+        if (
+            (verb[0].isupper() or (at and tokens[at - 1] == "-"))
+            and (low := verb.lower()) in words.ORDERS
+            and not _is_within(low, tokens, at)
+        ):
             kinds = f"{kinds[:at]}v{kinds[at + 1 :]}"
     return kinds
 
@@ -70,7 +75,7 @@ def _is_within(verb: str, tokens: list[str], at: int) -> bool:
     if verb == "use":
         return noun in _CASES
     return noun in _VALUES or any(
-        token == verb and place + 1 < len(tokens) and tokens[place + 1].lower() == noun
+        token == verb and tokens[place - 1] != "-" and tokens[place + 1 : place + 2] == [tokens[at + 1]]
         for place, token in enumerate(tokens)
     )
 

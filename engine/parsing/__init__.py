@@ -26,10 +26,13 @@ _GENERIC = re.compile(
     r"|version history|release history)",
     re.I,
 )
+_README_OR_CHANGES = re.compile(r"read[-_]?me\b|change|history|news", re.I)
 _CHANGES = re.compile(r"change|history|news", re.I)
 _FILE = re.compile(r"(?:change|readme|read_me|history|release|news|contributing|index|todo|upgrad|install)", re.I)
 _NO_PROJECT = frozenset(
     [
+        "changelog",
+        "changelogs",
         "doc",
         "docs",
         "documentation",
@@ -104,8 +107,8 @@ def parse(text: str, name: str = "") -> Parsed:
     suffix = _suffix(name)
     text = _printed(text)
     kind = detect.detect(text, suffix)
-    readme = bool(name) and _README.match(_base(name))
-    if kind is Format.PLAIN and not readme and not _may_hold_boilerplate(text):
+    by_name = bool(name) and _README_OR_CHANGES.match(_base(name))
+    if kind is Format.PLAIN and not by_name and not _may_hold_boilerplate(text):
         return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text)
     return _parsed(text, kind, suffix, name)
 
@@ -239,9 +242,11 @@ def assemble(raw: Raw, name: str = "") -> Parsed:
     changes = raw.format is Format.CHANGELOG
     if changes and not raw.title and project:
         title = f"{project} changelog"
+    if raw.format is Format.PLAIN and _CHANGES.match(_base(name)):
+        blocks = changelog.entries(blocks)
     if raw.format in _MARKUP and changelog.is_changelog(title, blocks):
         blocks, changes = changelog.content(blocks), True
-        if _GENERIC.fullmatch(title) or (project and changelog.is_kind(title)):
+        if _GENERIC.fullmatch(title) or (project and (changelog.is_kind(title) or title.endswith("."))):
             numbered = any(map(str.isdigit, title)) or title.lower() == "unreleased"
             title = f"{project} changelog" if project else ("Changelog" if numbered else title)
     if not changes:

@@ -90,8 +90,8 @@ _ADDRESSED = re.compile(r"\W{0,4}[A-ZÀ-Þ][\w .,'’-]{1,60}[ \t]{1,20}[<(][^<>
 # What is known of a document, not its subject: - Start Date: 2024-01-01. Some of the names may begin a sentence too.
 _ABOUT = re.compile(
     r"\W{0,4}(?:(?P<sure>feature name|start date|(?:creation|created|last updated|last modified|published"
-    r"|release)(?: (?:date|at|on))?|date|status|authors?|deciders|owners?|reviewers?|approvers?|editors?|co-?authors?"
-    r""
+    r"|release)(?: (?:date|at|on))?|date|status|(?:co-?)?authors?(?:\(s\))?|deciders|owners?|reviewers?|approvers?"
+    r"|editors?"
     r"|(?:[\w-]+ ){1,2}(?:issue|pr)|facilitators?|moderators?"
     r"|note ?takers?|scribes?|recording"
     r"|attendees|supersedes|superseded by|maintainers?|contact|e-?mail|licen[cs]e)"

@@ -86,6 +86,7 @@ _CREDIT = re.compile(
     rf" {_PEOPLE}(?:\s*<[^<>\s]{{3,80}}>)?(?: (?:from|of|at) (?:[A-Z][\w.&-]*,? ?){{1,5}})?\)?(?=[\s.,;)]|$)"
 )
 # Words that every entry may have.
+_BULLET = re.compile(r"[*+•o-] +")
 _FIX = re.compile(
     r"\b(?:from )?upstream(?:'s)?\b(?: (?:commits?|changes|releases?|patch(?:es)?)\b)?:?\s*"
     r"|\b(?:(?:bug[ -]?)?fix(?:es|ed|ing)?\b:?\s*|(?:see (?:the )?)?(?:full )?change ?logs?\b)",
@@ -136,6 +137,22 @@ def content(blocks: Sequence[Block]) -> list[Block]:
         elif block.kind == "code":
             kept.append(block)
     return kept
+
+
+def entries(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks of a change log without markup: each line with a bullet is an entry, one with a version a heading."""
+    made: list[Block] = []
+    for line in "\n".join(block.text for block in blocks).split("\n"):
+        bare = line.strip()
+        if bullet := _BULLET.match(bare):
+            made.append(Block("item", bare[bullet.end() :]))
+        elif len(bare) < 100 and _VERSION.match(bare):
+            made.append(Block("heading", bare, 2))
+        elif bare and made and made[-1].kind == "item":
+            made[-1] = made[-1]._replace(text=f"{made[-1].text} {bare}")
+        elif bare:
+            made.append(Block("text", bare))
+    return made
 
 
 def change(text: str) -> str:

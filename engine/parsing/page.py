@@ -23,7 +23,7 @@ _AROUND = (
     ".prev-next,[rel=prev],[rel=next],[accesskey=p],[accesskey=n],#banner,.toctree-wrapper~.related,"
     ".breadcrumb,.breadcrumbs,.sidebar,.toc,.TOC,.table-of-contents,#toc,#sidebar,#menu,#navigation,#nav,"
     "#footer,#cookie,#cookies,.footer,.site-footer,.page-footer,.nav,.navbar,.navigation,"
-    ".pagination,.pager,.edit-this-page,.edit-link,.cookie,.cookies,.cookie-banner,.cookie-notice,.consent,"
+    ".pagination,.pager,.seealso,.edit-this-page,.edit-link,.cookie,.cookies,.cookie-banner,.cookie-notice,.consent,"
     ".gdpr,.banner,.advert,.ads,.social,.share,.newsletter,.contentinfo,"
     "#preamble,#page-header,#quickview,.toplang,.bottomlang,#path,#langbox,#comments_section,[class*=cookie-],"
     "#trait-implementations-list,#blanket-implementations-list,#synthetic-implementations-list,.src.rightside,"
@@ -51,6 +51,7 @@ _BLOCK_TAG = re.compile(
     re.I,
 )
 _HEADING_TAG = re.compile(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
+_BROKEN_HEADING = re.compile(r"(<h[1-6]\b[^<>]{0,500}>[^<]{0,200})<br\b[^<>]{0,50}>", re.I)
 _PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp)\b[^<>]{0,5000}>", re.I)
 _CODE_TAG = re.compile(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
 _ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
@@ -220,7 +221,7 @@ def _blocks(source: str) -> list[Block]:
 
 
 def _prose(source: str) -> list[Block]:
-    text = _CODE_TAG.sub(r"`\1`", _BLANKS.sub(" ", source))
+    text = _BROKEN_HEADING.sub(r"\1 ", _CODE_TAG.sub(r"`\1`", _BLANKS.sub(" ", source)))
     text = _HEADING_TAG.sub(lambda tag: "\n" if tag[1] else f"\n{_HEADING_MARK}{tag[2]}", text)
     text = _BLOCK_TAG.sub("\n", text)
     text = unescaped(_ANY_TAG.sub("", text)).replace("\xa0", " ")

@@ -7,6 +7,7 @@ import re
 
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
+from engine.parsing.template import is_template
 
 _SHEBANG = re.compile(r"^#![^\n]*\n?")
 _EDITOR = re.compile(
@@ -188,6 +189,8 @@ def _title(blocks: list[Block]) -> str:
             line = " ".join(_ADDRESS.sub("", _name_line(block.text)).split())
             first = re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0]
             words = heading(first)[:200].rstrip(".")
+            if is_template(words):
+                break
             if len(words) > 2 and not _USELESS.fullmatch(words):
                 return words
     return ""

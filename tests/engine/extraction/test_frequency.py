@@ -415,6 +415,7 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
          {"API"}, {"APIs", "apis"}),
         ("GatewayPool honors the header. The class of the gateway signifying that the pool is idle ends. The size 0x2f is 16Mi.",
          {"pool"}, {"honors", "signifying", "0x2f", "16Mi"}),
+        ("abort - cause abnormal termination. It ends the gateway.", {"abnormal termination"}, {"cause"}),
         ("Gateway gateway | Gateway gateway | Gateway gateway and the pool.", {"pool"}, {"gateway gateway"}),
         ("The commit 3d6c39b changes the colour 18be52 of the gateway.", {"gateway"}, {"3d6c39b", "18be52"}),
     ],
