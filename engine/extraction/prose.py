@@ -73,7 +73,8 @@ def _may_have_long_word(text: str) -> bool:
 def _without_markup(text: str) -> str:
     """Without fences, tags, addresses and directives."""
     if "```" in text or "~~~" in text:
-        text = _unless_little(text, _unfenced(text))
+        bare = _unfenced(text)
+        text = bare if _unless_little(text, bare) is bare else _unfenced(text, names=True)
     if "<" in text and _CLOSING_TAG.search(text):
         for begin, end in (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<pre", "</pre>")):
             text = _unless_little(text, _without(text, begin, end))
@@ -91,14 +92,18 @@ def _unless_little(text: str, less: str) -> str:
     return less if len(less.strip()) >= min(_FEW, len(text) // 4) else text
 
 
-def _unfenced(text: str) -> str:
-    kept, begun, mark = [], 0, ""
+def _unfenced(text: str, names: bool = False) -> str:
+    """The text without what is between fences. With `names`, of that the words remain, each apart: words of a program
+    that are next to each other are no phrase."""
+    kept, begun, opened, mark = [], 0, 0, ""
     for fence in _FENCE.finditer(text):
         signs = fence[1]
         if not mark:
             kept.append(text[begun : fence.start()])
-            mark = signs
+            mark, opened = signs, fence.end()
         elif signs.startswith(mark):
+            if names:
+                kept.append(" . ".join(text[opened : fence.start()].split()))
             begun, mark = fence.end(), ""
     if not mark:
         kept.append(text[begun:])

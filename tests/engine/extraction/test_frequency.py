@@ -427,6 +427,14 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
     assert not never & {*keywords, *(word for keyword in keywords for word in keyword.split())}, keywords
 
 
+def test_words_that_are_neighbours_in_a_program_are_no_phrase() -> None:
+    code = "func start(client oci.Client, options types.CreateOptions) error\nvar labels internalLabels\n" * 3
+    keywords = extract(f"Starts it.\n\n```\n{code}```\n").ranked
+
+    assert {"oci.Client", "types.CreateOptions", "internalLabels"} <= set(keywords), keywords
+    assert not [keyword for keyword in keywords if " " in keyword], keywords
+
+
 def test_one_term_in_two_spellings_is_one_keyword() -> None:
     keywords = extract(
         "A TypeAdapter converts a value. The type adapter of the gateway reads values. Each type adapter is cached."
