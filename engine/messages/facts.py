@@ -11,7 +11,7 @@ from engine.plan.model import Contact, Plan
 from engine.rollout.state import Decision
 from engine.store import log
 from engine.store.reader import decision_view
-from engine.text import percent
+from engine.text import percent, took
 from engine.view.model import DecisionView, ProofView, View
 
 INCIDENTS = ("trigger", "rollback", "hold")
@@ -140,7 +140,7 @@ def _evidence(d: Decision, proven: ProofView | None) -> Iterator[str]:
 def _effective(proven: ProofView | None) -> str:
     if proven is None or proven.effective_ms is None:
         return "an unknown time"
-    return f"{proven.effective_ms / 1000:.2f} s"
+    return took(proven.effective_ms)
 
 
 def _incidents(rows: list[DecisionView], since: float) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from engine.plan.durations import format_duration
 from engine.report.elements import Element, el
 from engine.report.model import Curves, Incident, Point, StageStory
-from engine.report.timeline import moment_of
+from engine.report.timeline import duration, moment_of
 from engine.text import counted, percent
 
 WIDTH, LEFT, RIGHT = 760.0, 58.0, 12.0
@@ -284,7 +284,7 @@ def moments(incident: Incident) -> Element | None:
             text(x, y + 19, _clock(at), anchor="middle"),
         ]
     for (a, _), (b, _), left_x, right_x in zip(known, known[1:], places, places[1:], strict=False):
-        parts.append(text((left_x + right_x) / 2, y - 4, format_duration(round(b - a, 3)), "span", "middle"))
+        parts.append(text((left_x + right_x) / 2, y - 4, duration(round(b - a, 3)), "span", "middle"))
     about = "; ".join(f"{name} at {moment_of(at, seconds=True)}" for at, name in known)
     return drawing(54, f"Incident of decision {incident.rev}", f"{about}.", *parts)
 

@@ -22,7 +22,7 @@ from engine.report.model import Incident, LoggedDecision, TimelineEntry
 from engine.rollout.state import State, transition
 from engine.store import log, series
 from engine.store.log import Row
-from engine.text import clean_line
+from engine.text import clean_line, took
 
 DECIDED = frozenset(
     {"promote", "approve", "hold", "resume", "rollback", "trigger", "undo_rollback", "restore", "undo_restore"}
@@ -362,8 +362,10 @@ def _onset(conn: sqlite3.Connection, plan: Plan, name: str, detected: float, sta
 
 
 def duration(seconds: float | None) -> str:
-    """A duration for the report's tables; words if it is None."""
-    return "not known" if seconds is None else format_duration(seconds)
+    """A duration for the report's tables, below a second as a proof has it; words if it is None."""
+    if seconds is None:
+        return "not known"
+    return took(seconds * 1000) if 0 < seconds < 1 else format_duration(seconds)
 
 
 def span(seconds: float) -> str:

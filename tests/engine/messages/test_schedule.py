@@ -17,7 +17,8 @@ from engine.plan.durations import iso
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Message, Plan
-from tests.console.samples import NORMAL
+from engine.text import took
+from tests.console.samples import NORMAL, ROLLED
 from tests.engine.report.history import History, incident
 
 HOUR, DAY = 3600.0, 86400.0
@@ -132,3 +133,11 @@ def test_a_first_daily_message_reports_the_rollback_before_the_way_back() -> Non
     assert "  not met: " in values["gate"]
     assert "  open: " not in values["gate"]
     h.conn.close()
+
+
+def test_a_rollback_s_message_and_its_proof_have_the_same_time() -> None:
+    """A rollback that took 0.2 ms was "Effective in 0.00 s." above its proof."""
+    assert ROLLED.rollback is not None
+    proven = replace(ROLLED.rollback, effective_ms=0.2)
+    assert facts._effective(proven) == took(0.2) == "0.2 ms"
+    assert facts._effective(replace(proven, effective_ms=None)) == "an unknown time"

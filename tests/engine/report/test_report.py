@@ -105,6 +105,8 @@ def test_a_hold_and_the_rollback_after_it_are_one_incident(story: RolloutReport)
     assert (joined.within, joined.happened) == (49, ())
     both = replace(story, incidents=(joined, rollback))
     assert summary._incident_words(both.incidents).startswith("1 incident, detected by a trigger; the rollback")
+    alone_words = "1 incident, detected by a trigger; the rollback took effect after 40 ms."
+    assert summary._incident_words(story.incidents) == alone_words
     assert "part of the incident of decision 49" in markdown(both)
     shown = html(both)
     assert "Its moments are listed with" in shown
