@@ -306,12 +306,7 @@ def _level(conn: sqlite3.Connection, start: float, end: float, span: float) -> i
     that level."""
     widest = max(span, (end - start) / STEPS)
     for level, wider in itertools.pairwise(LEVELS):
-        if wider <= widest:
-            continue
-        kept = conn.execute("SELECT min(t) FROM rollup WHERE level = ?", (level,)).fetchone()[0]
-        until = end if kept is None else min(end, kept)
-        query = "SELECT 1 FROM rollup WHERE level = 3600 AND t >= ? AND t <= ? LIMIT 1"
-        if conn.execute(query, (math.ceil(start / 3600) * 3600, until - 3600)).fetchone() is None:
+        if wider > widest and intact(conn, level, start, end):
             return level
     return LEVELS[-1]
 

@@ -110,6 +110,20 @@ def values(result: list[tuple[float, float | None]]) -> list[float | None]:
     return [value for _, value in result]
 
 
+@pytest.mark.parametrize("begin", [0.0, 360.0, 1800.0])
+def test_a_curve_of_an_hour_or_less_falls_back_to_the_hours_that_retention_left(
+    conn: sqlite3.Connection, begin: float
+) -> None:
+    """Also where no whole hour lies in it."""
+    insert_and_fold(conn, [record(T0 + n * 60.0) for n in range(240)])
+    insert_and_fold(conn, [record(T0 + 20 * DAY)])
+    while retain(conn, T0 + 20 * DAY, 30 * DAY, 2 * DAY, 8 * DAY):
+        pass
+    for window in (840.0, HOUR):
+        start = T0 + HOUR + begin
+        assert set(values(series.series(conn, "error_rate", start, start + window, 28))) == {0.0}
+
+
 def test_a_curve_has_gaps_where_nothing_was_measured(conn: sqlite3.Connection) -> None:
     insert_and_fold(conn, [record(T0 + 5), failed("http", T0 + 35)])
     result = series.series(conn, "error_rate", T0, T0 + 60, 6)
