@@ -49,6 +49,7 @@ class Gateway:
         self.stopping = False
         self._alone = alone
         self._attached = False  # whether the first lease has started the LLM client
+        self._reached = False  # whether the engine could store documents when that was last looked at
         self._clock = SteadyClock()
         self._faults = FaultLog(log, lambda text: self._leased.pool.redactor.text(text))
         self._store = EngineStore(name, line, self._clock, self.unattached, self._starved, refuses=not alone)
@@ -87,7 +88,7 @@ class Gateway:
         """Keywords for one document. Returns when the engine has stored them. Raises Refused, Busy, or OSError
         without an engine."""
         ASKED.set(method)  # of this request's task
-        why = self.unattached()
+        why = self._lacks()
         if not why:
             try:
                 return await self.pipeline.extract(document_id, text, title, method, bulk, read)
@@ -142,7 +143,7 @@ class Gateway:
         """Readiness: whether a load balancer should send documents here, and why not."""
         if self.stopping:
             return Readiness(False, "This gateway is stopping.")
-        if why := self.unattached():
+        if why := self._lacks():
             return Readiness(self._alone, f"No engine: {why}; {self._without_engine}.")
         permit = self._leased.switch.read()
         return Readiness(True, f"Attached, at {percent(permit.percent_bp)}{f': {permit.why}' if permit.why else ''}.")
@@ -157,18 +158,23 @@ class Gateway:
             if (why := self.unattached()) != logged:
                 logged = why
                 log.warning("not attached: %s", why)
-        self._attached = True
+        self._attached = self._reached = True
         log.info("attached to the engine")
-        attached = True
         while True:
             await asyncio.sleep(LOOK_S)
             self._leased.follow_salt()
-            if attached != (not (why := self.unattached())):
-                attached = not why
-                if attached:
-                    log.info("attached to the engine again")
-                else:
-                    log.warning("no engine: %s; %s", why, self._without_engine)
+            self._lacks()
+
+    def _lacks(self) -> str:
+        """What `unattached` gives. The log has each change, also one that only a client saw."""
+        why = self.unattached()
+        if self._attached and self._reached == bool(why):
+            self._reached = not why
+            if why:
+                log.warning("no engine: %s; %s", why, self._without_engine)
+            else:
+                log.info("attached to the engine again")
+        return why
 
     def _starved(self, record: Extraction) -> bool:
         return self._leased.starved(record)
