@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -31,6 +32,15 @@ class Gateway:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._log = b""
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        assert self.process.stderr is not None
+        descriptor = self.process.stderr.fileno()
+        while select.select([descriptor], [], [], 0)[0] and (more := os.read(descriptor, 1 << 16)):
+            self._log += more
+        return self._log.decode()
 
     def ask(self, method: str, path: str, body: Any = None, token: str = TOKEN) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -206,11 +216,14 @@ def test_without_the_engine_a_gateway_explains_what_it_does_and_comes_back(
     assert answer["keywords"]
     assert alone.ready()
     assert strict.ask("GET", "/healthz")[0] == 200
+    lost = re.compile("no engine: .*documents are refused")
+    assert rig.until(lambda: lost.search(strict.log()) is not None, 30), strict.log()
     rig.engine()
     for gateway, name in ((strict, "lost"), (alone, "kept")):
         assert rig.until(lambda of=gateway: "Attached" in of.ask("GET", "/readyz")[1]["sentence"], 30)
         assert gateway.extract(name)[0] == 200
         assert method_of(rig, name) == "frequency"
+    assert rig.until(lambda: "attached to the engine again" in strict.log(), 30), strict.log()
 
 
 def test_it_ends_on_sigterm_after_what_it_has_accepted(rig: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
@@ -232,6 +245,3 @@ def test_it_ends_on_sigterm_after_what_it_has_accepted(rig: EngineRig, gateways:
     assert status == 200
     assert [line["status"] for line in lines] == [200] * len(texts)
     assert rig.until(lambda: len(rig.view.workers) == 1)
-    assert gateway.process.stderr is not None
-    log = gateway.process.stderr.read()
-    assert re.search("no engine: .*documents are refused.*attached to the engine again", log, re.DOTALL), log
