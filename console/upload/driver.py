@@ -75,7 +75,7 @@ def check(place: Place) -> None:
         from console.upload.ray_workers import NoCluster, usable
 
         try:
-            usable()
+            usable(place.ray)
         except NoCluster as error:
             raise JobTrouble(str(error)) from None
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import importlib
 import os
+import socket
 import tempfile
 import uuid
 from pathlib import Path
@@ -24,6 +25,7 @@ from engine.worker.core import Worker, WorkerFailed, explained
 from engine.worker.line import EngineConnection, unfit
 
 RETRIES = 20  # of each worker that dies, however it dies; a document that kills every worker ends the job
+CONNECT_S = 10.0
 AUTHENTICATED_BY_DEFAULT = (2, 61)
 
 
@@ -31,8 +33,8 @@ class NoCluster(Exception):
     """Ray or its cluster cannot be used. The message is a sentence."""
 
 
-def usable() -> Any:
-    """Ray, if it is installed and asks for a token. NoCluster."""
+def usable(address: str) -> Any:
+    """Ray, if it is installed and asks for a token, and something answers at HOST:PORT. NoCluster."""
     try:
         ray = importlib.import_module("ray")
     except ImportError:
@@ -44,23 +46,32 @@ def usable() -> Any:
             "Ray's token authentication is off: whoever reaches its port runs programs as its user. Set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN for `ray start` on every machine and for this command."
         )
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:  # Ray itself tries for minutes
+        raise _unusable(address, getattr(error, "strerror", None) or str(error)) from None
     return ray
+
+
+def _unusable(address: str, why: str) -> NoCluster:
+    return NoCluster(
+        f"No Ray cluster can be used at {address}: {why}. Run this command on a machine of the cluster, with the "
+        "address of its head: --on ray://HEAD:6379."
+    )
 
 
 class RayCluster:
     """A connection of this process to a cluster at HOST:PORT."""
 
     def __init__(self, address: str) -> None:
-        ray = usable()
+        ray = usable(address)
         self._ray = ray
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)
         except Exception as error:  # Ray raises RuntimeError, ValueError, ConnectionError and its own
             first = str(error).strip().splitlines() or [type(error).__name__]
-            raise NoCluster(
-                f"No Ray cluster can be used at {address}: {first[0][:200]}. Run this command on a machine of the "
-                "cluster, with the address of its head: --on ray://HEAD:6379."
-            ) from None
+            raise _unusable(address, first[0][:200]) from None
 
     def start(self, place: str, job: int, plan_text: str, workers: int) -> list[RayWorker]:
         work = self._ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(run)

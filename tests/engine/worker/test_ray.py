@@ -73,6 +73,15 @@ def test_a_cluster_without_a_token_is_refused_before_a_job_begins(monkeypatch: p
         check(Place(2, "127.0.0.1:6379"))
 
 
+def test_where_nothing_listens_no_job_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself tries for minutes."""
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.60.0"))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    for address in (f"127.0.0.1:{free_port()}", "127.0.0.1:99999"):
+        with pytest.raises(JobTrouble, match=f"No Ray cluster can be used at {address}"):
+            check(Place(2, address))
+
+
 class Cluster(NamedTuple):
     environ: dict[str, str]
     port: int
