@@ -8,7 +8,7 @@ from engine.extraction import words
 
 _INTRODUCED = re.compile(r"(?:(?<=[.r]f)|(?<=^f))y")  # in practice model checking
 _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
-_BEGINS = re.compile(r"[bcn](?<![^.].)(?=[aegncisbBw])")
+_BEGINS = re.compile(r"(?:\.|^)[bcn](?=[aegncisbBw])")
 _CASES = frozenset(("case", "cases"))
 _VALUES = frozenset(("code", "codes", "type", "types", "value", "values"))
 _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
@@ -58,7 +58,7 @@ def _ordered(tokens: list[str], kinds: str) -> str:
     """The letters, with v for orders: Use percent encoding; telldir - return current location. Not where the same two
     words occur within a sentence."""
     for match in _BEGINS.finditer(kinds):
-        at = match.start()
+        at = match.end() - 1
         verb = tokens[at]
         if (
             (verb[0].isupper() or (at and tokens[at - 1] == "-"))

@@ -26,7 +26,6 @@ _GENERIC = re.compile(
     r"|version history|release history)",
     re.I,
 )
-_README_OR_CHANGES = re.compile(r"read[-_]?me\b|change|history|news", re.I)
 _CHANGES = re.compile(r"change|history|news", re.I)
 _FILE = re.compile(r"(?:change|readme|read_me|history|release|news|contributing|index|todo|upgrad|install)", re.I)
 _NO_PROJECT = frozenset(
@@ -107,7 +106,8 @@ def parse(text: str, name: str = "") -> Parsed:
     suffix = _suffix(name)
     text = _printed(text)
     kind = detect.detect(text, suffix)
-    by_name = bool(name) and _README_OR_CHANGES.match(_base(name))
+    base = _base(name)
+    by_name = base and (_README.match(base) or _CHANGES.match(base))
     if kind is Format.PLAIN and not by_name and not _may_hold_boilerplate(text):
         return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text)
     return _parsed(text, kind, suffix, name)
