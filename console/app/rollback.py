@@ -6,6 +6,7 @@ import contextlib
 
 from textual.screen import ModalScreen
 
+import engine.client.connection  # noqa: F401  R must not wait for it
 from console.app.time_travel import TimeTravel
 from console.link import EngineSnapshot
 from console.rollback_attempt import RollbackAttempt

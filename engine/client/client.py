@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, structs
 
-from engine.client.exchange import exchange
 from engine.client.identity import named_actor, whoami
 from engine.clock import SystemClock
 from engine.cluster.lease_times import OUT_S
@@ -125,8 +124,11 @@ class EngineClient:
 
     def request(self, method: str, path: str, body: Any = None, timeout_s: float = 10.0) -> tuple[int, dict[str, Any]]:
         """One HTTP exchange over the socket; OSError, TimeoutError or ValueError if it fails."""
+        from engine.client.connection import UnixConnection
+
         content = None if body is None else _json(body)
-        return _answer(*exchange(self.folder, timeout_s, method, path, content, self._headers()))
+        with contextlib.closing(UnixConnection(self.folder, timeout_s)) as connection:
+            return _answer(*connection.exchange(method, path, content, self._headers()))
 
     def extract(self, document: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """POST /v1/extract, from any number of threads, over kept-alive connections; raises like `request`.
