@@ -33,7 +33,8 @@ class UnixConnection:
         try:
             return self._exchange(method, path, body, headers)
         except h11.ProtocolError as error:
-            if self._http.trailing_data[1]:
+            unread, closed = self._http.trailing_data
+            if closed and b"HTTP/".startswith(unread[:5]):
                 raise ConnectionAbortedError("the answer ended early") from error
             raise ValueError(f"not HTTP: {error}") from error
 

@@ -27,7 +27,7 @@ def many_to_one_ids() -> Iterator[None]:
 
     with (
         mock.patch.object(Pipeline, "extract", cleaned),
-        mock.patch("engine.routing.pipeline.unfit_id", return_value=""),
+        mock.patch("engine.routing.admission.unfit_id", return_value=""),
     ):
         yield
 

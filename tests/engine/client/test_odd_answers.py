@@ -78,7 +78,7 @@ def test_an_answer_that_ends_early_is_a_lost_connection(answer: bytes, folder: F
 
 
 @pytest.mark.parametrize(
-    "answer", [b"220 mail.example\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"]
+    "answer", [b"+OK ready\r\n", b"220 mail.example\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"]
 )  # fmt: skip
 def test_an_answer_that_is_not_http_is_refused(answer: bytes, folder: Folder) -> None:
     with answering(folder, answer) as connection, pytest.raises(ValueError, match="not HTTP"):

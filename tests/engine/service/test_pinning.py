@@ -144,7 +144,7 @@ async def test_another_percentage_of_the_stage_is_held_and_adopted_it_falls_and_
 async def test_another_salt_moves_no_document_before_a_person_agrees(tmp_path: Path) -> None:
     await at_stage(tmp_path, 4)
     async with restarted(tmp_path, set_to("salt", "another")) as c:
-        before = Clocked(tmp_path / "other", LONG).stage.plan
+        before = Clocked(tmp_path / "other", LONG).rig.plan
         assert c.engine.plan.salt == before.salt
         assert "salt" in c.engine.misplaced
         here = {n: c.engine.pipeline.route(f"d{n}").arm for n in range(200)}
