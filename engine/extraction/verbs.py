@@ -57,26 +57,34 @@ def settled(tokens: list[str], kinds: str) -> str:
 def _ordered(tokens: list[str], kinds: str) -> str:
     """The letters, with v for orders: Use percent encoding; telldir - return current location. Not where the same two
     words occur within a sentence."""
-    for match in _BEGINS.finditer(kinds):
-        at = match.end() - 1
-        verb = tokens[at]
-        if (
-            (verb[0].isupper() or (at and tokens[at - 1] == "-"))
-            and (low := verb.lower()) in words.ORDERS
-            and not _is_within(low, tokens, at)
-        ):
-            kinds = f"{kinds[:at]}v{kinds[at + 1 :]}"
-    return kinds
+    begins = [match.end() - 1 for match in _BEGINS.finditer(kinds)]
+    orders = [at for at in begins if _may_order(tokens, at)]
+    if not orders:
+        return kinds
+    within = _within_sentences(tokens)
+    letters = list(kinds)
+    for at in orders:
+        verb, follower = tokens[at].lower(), tokens[at + 1]
+        if verb == "use":
+            is_noun = follower.lower() in _CASES
+        else:
+            is_noun = follower.lower() in _VALUES or (verb, follower) in within
+        if not is_noun:
+            letters[at] = "v"
+    return "".join(letters)
 
 
-def _is_within(verb: str, tokens: list[str], at: int) -> bool:
-    """Whether the text has a verb's word and the one after it in small letters; or the pair is known as a noun."""
-    noun = tokens[at + 1].lower()
-    if verb == "use":
-        return noun in _CASES
-    return noun in _VALUES or any(
-        token == verb and tokens[place - 1] != "-" and tokens[place + 1 : place + 2] == [tokens[at + 1]]
-        for place, token in enumerate(tokens)
+def _may_order(tokens: list[str], at: int) -> bool:
+    verb = tokens[at]
+    return (verb[0].isupper() or (at > 0 and tokens[at - 1] == "-")) and verb.lower() in words.ORDERS
+
+
+def _within_sentences(tokens: list[str]) -> frozenset[tuple[str, str]]:
+    """The pairs of a verb of orders in small letters and the word after it."""
+    return frozenset(
+        (token, tokens[at + 1])
+        for at, token in enumerate(tokens[:-1])
+        if token in words.ORDERS and tokens[at - 1] != "-"
     )
 
 

@@ -144,6 +144,11 @@ def test_no_text_of_four_megabytes_takes_more_than_in_proportion(unit: str) -> N
     assert len(extract(unit * (4_000_000 // len(unit)))) <= MAX_TOTAL
 
 
+@pytest.mark.usefixtures("alarm")
+def test_a_long_list_of_orders_takes_no_more_than_in_proportion() -> None:
+    assert extract("".join(f"Run pool{number} checker now. " for number in range(40_000)))
+
+
 @pytest.mark.parametrize(
     ("text", "identifier"),
     [
