@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from console.app import Console
 from console.link import StoreLink
+from console.screens.incident import IncidentPage
 from engine.server.rehearse import Rehearsal
 from engine.view.model import View
 
@@ -102,6 +103,7 @@ async def tour(rehearsal: Rehearsal) -> None:
         await t.shoot("triggers", settle=1.0)
         await t.press("1")
         await t.until(lambda v: v.percent_bp == 0)
+        await t.hope(lambda _: isinstance(t.app.screen, IncidentPage), 10)  # it opens automatically
         await t.press("0", "x", "plus", "1")
         await asyncio.sleep(8)  # the message disappears
         await t.shoot("rolled-back")

@@ -266,7 +266,7 @@ async def _llm(context: CliContext, report: Say) -> None:
 
 
 async def _obey(context: CliContext, pool: LlmPool) -> None:
-    """End the requests in flight when a rollback comes: they are no engine's, and its proof does not see them."""
+    """End the requests in flight when a rollback comes: they belong to no engine, and its proof does not see them."""
     while True:
         if pool.gate.open and not _may_ask(context):
             pool.gate.cut()

@@ -183,7 +183,7 @@ def evidence_line(c: Canvas, y: int, v: View) -> None:
         c.spans(1, y, parts, c.width - 2)
         return
     if beside + need > c.width and all(server.up for server in v.servers):
-        c.put(1, y, v.attribution, "text", c.width - 2)  # servers that answer are no news
+        c.put(1, y, v.attribution, "text", c.width - 2)  # servers that answer are not news
         return
     left = max(c.width - need - 5, c.width // 3)
     c.put(1, y, v.attribution, "text", left)

@@ -38,7 +38,7 @@ def sample_ratio(
 ) -> SampleRatio:
     """`share` is the treatment's, 0 < share < 1. The e-value decides; with `final` (one look, at the end) chi-square
     does too. A frequency document is counted at once, an LLM document when its call has ended: what up to `pending`
-    unfinished ones explain is no mismatch."""
+    unfinished ones explain is not a mismatch."""
     if not 0.0 < share < 1.0:
         raise ValueError(f"a treatment share of {share} leaves one arm empty; give a share between 0 and 1")
     total = control + treatment

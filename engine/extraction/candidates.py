@@ -291,7 +291,7 @@ def tokenise(text: str) -> list[str]:
 
 
 def lone_adjectives(spans: list[Span], spoken: str | None) -> frozenset[str]:
-    """The compared forms of words that are no keyword without the noun after them, where the language has such
+    """The compared forms of words that are not a keyword without the noun after them, where the language has such
     endings."""
     lone = _LONE_ADJECTIVE.get(spoken or "")
     if lone is None:

@@ -94,7 +94,7 @@ def _unless_little(text: str, less: str) -> str:
 
 def _unfenced(text: str, names: bool = False) -> str:
     """The text without what is between fences. With `names`, of that the words remain, each apart: words of a program
-    that are next to each other are no phrase."""
+    that are next to each other are not a phrase."""
     kept, begun, opened, mark = [], 0, 0, ""
     for fence in _FENCE.finditer(text):
         signs = fence[1]

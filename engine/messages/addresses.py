@@ -73,7 +73,7 @@ def addresses(notify: Notify, environ: Mapping[str, str]) -> tuple[list[Destinat
 
 
 def _apart(word: str) -> list[str]:
-    """The addresses in a word: a comma at its end, or between two, is no part of an address; one between tags is."""
+    """The addresses in a word: a comma at its end, or between two, is not part of an address; one between tags is."""
     parts, start = [], 0
     while cut := _COMMAS.search(word, max(start, word.find("://", start))):
         parts.append(word[start : cut.start()])

@@ -1,5 +1,5 @@
-"""Labels that a document repeats: speakers in minutes, the fields of a reference. They say what follows, and are no
-subject of it."""
+"""Labels that a document repeats: speakers in minutes, the fields of a reference. They name what follows and are
+not its subject."""
 
 from __future__ import annotations
 

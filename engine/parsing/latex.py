@@ -70,7 +70,7 @@ def parse(text: str) -> Raw:
 
 
 def _parts(text: str) -> list[tuple[bool, str]]:
-    """(whether it is code, text), without the environments that are no text."""
+    """(whether it is code, text), without the environments that are not text."""
     kept: list[tuple[bool, str]] = []
     open_ended: set[str] = set()
     at = 0

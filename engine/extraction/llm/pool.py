@@ -352,7 +352,7 @@ class LlmPool:
             raise self._not_served(fault.message) if fault.kind is ErrorKind.queue_full else fault from None
 
     def _not_served(self, why: str) -> Fault:
-        """The fault of a document that leaves the queue. One that waited only because models are loading is no sign
+        """The fault of a document that leaves the queue. One that waited only because models are loading is not a sign
         of overload."""
         if self._queue.all_loading:
             return Fault(ErrorKind.loading, f"every LLM server is still loading its model; {why}", retry="never")
