@@ -183,7 +183,7 @@ class Ground:
         """Whether the text contains the keyword literally: between word borders where the script has words, anywhere
         otherwise."""
         needle = _folded(keyword)
-        at = self._text.find(needle)
+        at = self._text.find(needle) if needle else -1
         while at >= 0:
             end = at + len(needle)
             before = self._text[at - 1] if at else " "

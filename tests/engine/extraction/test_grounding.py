@@ -126,6 +126,10 @@ def test_in_a_long_text_the_words_of_a_keyword_must_be_closer() -> None:
     assert Ground(f"The checksum of replicas. {filler}").supports("replica checksum")
 
 
+def test_a_sign_that_no_word_has_is_in_no_text() -> None:
+    assert not Ground("Pool™ keeps connections.").supports("™")
+
+
 @pytest.mark.parametrize(
     "raw",
     [
