@@ -35,6 +35,7 @@ _ONLY_MARKS = re.compile(
 )
 
 _CREDITED = re.compile(r"^ {0,3}\[([^\]\n]{2,60})\]:[ \t]*<?(https?://\S{5,200}?)>?[ \t]*$", re.M)
+_REFERENCE = re.compile(r"\[([^\[\]\n]{2,60})\](\[\]|:)?")
 
 # -- the HTML in it
 _ALL_CONTRIBUTORS = re.compile(r"<!--[ ]*ALL-CONTRIBUTORS-LIST:(?:START|END)", re.I)
@@ -105,10 +106,14 @@ def parse(text: str) -> Raw:
 
 def _uncredited(text: str) -> str:
     """The text without references to people, whose definitions are profiles: [Jane Doe][]."""
-    people = {f"[{named[1]}]" for named in _CREDITED.finditer(text) if _PROFILE.match(named[2]) and " " in named[1]}
-    for person in people:
-        text = text.replace(f"{person}[]", "").replace(f"{person}:", "[-]:").replace(person, "")
-    return text
+    people = {named[1] for named in _CREDITED.finditer(text) if _PROFILE.match(named[2]) and " " in named[1]}
+
+    def bare(reference: re.Match[str]) -> str:
+        if reference[1] not in people:
+            return reference[0]
+        return "[-]:" if reference[2] == ":" else ""
+
+    return _REFERENCE.sub(bare, text) if people else text
 
 
 def _first_section(text: str) -> int:
@@ -221,7 +226,7 @@ class _Reader:
             if not _TABLE_RULE.match(bare):
                 self._row = len(self.blocks)
                 self.blocks += _row(bare)
-            elif self._row == len(self.blocks) - 1 and names_columns(self.blocks[-1].text):
+            elif 0 <= self._row == len(self.blocks) - 1 and names_columns(self.blocks[-1].text):
                 self.blocks.pop()
         elif bare[:3] in (":::", "!!!", "???") and (noted := _ADMONITION.match(bare)):
             self._flush()
