@@ -13,7 +13,7 @@ from console.widgets.bars import Hint
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.tasks import KEY_WIDTH, tasks
-from engine.view.model import Gauge, View
+from engine.view.model import Gauge, TriggerView, View
 
 NEXT = "what happens next"
 STALE = "may be stale"
@@ -86,29 +86,34 @@ class Live(Painting):
         # "dead" and "frozen" have their own words below
         stale = not self.snapshot.fresh and self.snapshot.liveness.state not in ("dead", "frozen")
         x, y, width, rows = blocks.panel(c, area, NEXT, STALE if stale else "", "warn")
-        lines = self._upcoming(v)
-        worst = words.worst(v)
-        if worst is not None and worst.for_s and worst.fires_in_s is not None:
-            act = f"{worst.id} → {words.ACTION.get(worst.action, worst.action)}"
-            timer = f"{words.acts(worst, brief=True)} "
+        timed, lines = self._timed(v)
+        if timed is not None:
+            act = f"{timed.id} → {words.ACTION.get(timed.action, timed.action)}"
+            timer = f"{words.acts(timed, brief=True)} "
             cells = min(12, width - cell_len(timer + act) - 1)
             if cells >= 4:
-                blocks.meter(c, x, y, cells, words.passed(worst), "bad")
+                blocks.meter(c, x, y, cells, words.passed(timed), "bad")
             at = x + cells + 1 if cells >= 4 else x
             c.spans(at, y, [(timer, "bad+"), (act, "strong")], x + width - at)
-            lines = [line for line in lines if worst.id not in line]
             y, rows = y + 1, rows - 1
-            if worst.acts_by and worst.fires_in_s and rows > len(lines):
-                c.put(x + 2, y, f"by the {worst.acts_by}", "dim", width - 2)
+            if timed.acts_by and timed.fires_in_s and rows > len(lines):
+                c.put(x + 2, y, f"by the {timed.acts_by}", "dim", width - 2)
                 y, rows = y + 1, rows - 1
-        blocks.bullets(c, Area(x, y, width, rows), lines, "→", "accent", "" if worst else "no automatic change is due")
+        blocks.bullets(
+            c, Area(x, y, width, rows), lines, "→", "accent", "" if words.worst(v) else "no automatic change is due"
+        )
 
     def _next_rows(self, v: View, width: int) -> int:
         """How many rows `_next` fills."""
-        worst = words.worst(v)
-        timed = worst is not None and worst.for_s > 0 and worst.fires_in_s is not None
-        lines = [line for line in self._upcoming(v) if worst is None or not timed or worst.id not in line]
-        return max(1, sum(len(wrapped(line, width)) for line in lines) + timed)
+        timed, lines = self._timed(v)
+        return max(1, sum(len(wrapped(line, width)) for line in lines) + (timed is not None))
+
+    def _timed(self, v: View) -> tuple[TriggerView | None, list[str]]:
+        """The trigger whose timer has a row of its own, and the lines for the others."""
+        lines, worst = self._upcoming(v), words.worst(v)
+        if worst is None or not worst.for_s or worst.fires_in_s is None:
+            return None, lines
+        return worst, [line for line in lines if worst.id not in line]
 
     def _upcoming(self, v: View) -> list[str]:
         lines = list(v.next)
