@@ -216,8 +216,8 @@ def _folded(token: str) -> str:
     """Lower case, an English plural as its singular, a possessive as its owner."""
     low = token.lower().replace("’", "'")
     if low.endswith("'s"):
-        low = low[:-2]
-    if token[-1] == "s" and token[:-1].isupper():  # APIs, IDs
+        low = low[:-2] or low
+    elif token[-1] == "s" and token[:-1].isupper():  # APIs, IDs
         return low[:-1]
     if len(low) < 4 or not low.endswith("s") or low.endswith(("ss", "us", "is")):
         return low

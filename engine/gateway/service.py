@@ -115,6 +115,8 @@ class Gateway:
         if read is None:
             text, title = self.pipeline.admitted(document_id, text), clean_line(title, TITLE_LIMIT)
             read = await asyncio.to_thread(reading.read, document_id, text, title, self.pipeline.budget)
+        if read.fault:
+            self.trouble(reading.ReadingFault(read.fault))
         made = read.plain
         return Extracted(
             document_id,

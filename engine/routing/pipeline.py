@@ -29,7 +29,7 @@ from engine.routing.calls import Calls, Cancelled
 from engine.routing.document_run import DocumentRun, Extracted
 from engine.routing.ports import Overtaken, PermitSource, Store
 from engine.routing.readers import Readers
-from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument, UnreadDocument
+from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument, ReadingFault, UnreadDocument
 from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit
 from engine.store.documents import DocumentWrite
@@ -271,6 +271,8 @@ class Pipeline:
     def _made(
         self, document_id: str, read: ReadDocument, arm: Arm, permit: Permit, state: State, bulk: bool
     ) -> DocumentRun:
+        if read.fault:
+            self._trouble(ReadingFault(f"document {document_id} was read by counting words alone: {read.fault}"))
         title = read.title or document_id
         return DocumentRun(
             document_id,

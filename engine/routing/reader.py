@@ -29,7 +29,7 @@ class ReadRequest(Struct, frozen=True, array_like=True):
     documents: list[UnreadDocument]
 
 
-Read = tuple[str, str, Keywords, float]  # of a document: all but its text, which the engine has
+Read = tuple[str, str, Keywords, float, str]  # of a document: all but its text, which the engine has
 
 _requests = msgpack_decoder(ReadRequest)
 _answers = msgpack_decoder(list[Read])
@@ -52,7 +52,7 @@ def serve(engine: socket.socket) -> None:
         while len(head := incoming.read(LENGTH)) == LENGTH:
             request = _requests.decode(incoming.read(int.from_bytes(head, "big")))
             documents = read_all(request.documents, request.budget)
-            answer: list[Read] = [(one.title, one.other, one.plain, one.ms) for one in documents]
+            answer: list[Read] = [(one.title, one.other, one.plain, one.ms, one.fault) for one in documents]
             engine.sendall(framed(answer))
 
 

@@ -6,7 +6,10 @@ engine's start. `prepare` does it, in a thread where a loop must not wait.
 
 from __future__ import annotations
 
+import re
 import time
+import traceback
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,6 +20,8 @@ from engine.extraction.keywords import Budget, Keywords
 from engine.text import clean_line
 
 TITLE_LIMIT = 300
+
+_LONG_WORD = re.compile(r"[^\W\d_]{6,60}")
 
 MethodAsked = Literal["auto", "llm", "frequency"]
 UnreadDocument = tuple[str, str, str]  # id, text, title; the text is clean
@@ -30,6 +35,7 @@ class ReadDocument(Struct, frozen=True, array_like=True):
     other: str  # what both methods read, "" if that is the text
     plain: Keywords
     ms: float
+    fault: str = ""  # an internal one, in a line; the keywords are then the most frequent long words
 
     @property
     def content(self) -> str:
@@ -43,6 +49,10 @@ class BulkDocument(Struct, frozen=True):
     id: str
     method: MethodAsked
     read: ReadDocument
+
+
+class ReadingFault(Exception):
+    """A document could not be parsed or ranked; its keywords are the most frequent words."""
 
 
 _prepared = False
@@ -60,19 +70,39 @@ def prepare() -> None:
 
 
 def read(name: str, text: str, title: str, budget: Budget) -> ReadDocument:
-    """Read a document. Its title is the one sent with it, else the one in its text."""
+    """Read a document. Its title is the one sent with it, else the one in its text. An internal fault costs it better
+    keywords, not its place: every document gets some."""
+    began = time.perf_counter()
+    fault = ""
+    try:
+        title, content, plain = _parsed(name, text, title, budget)
+    except Exception as error:
+        content, plain, fault = text, _most_frequent(text, budget), _line_of(error)
+    other = "" if content == text else content
+    return ReadDocument(text, title, other, plain, (time.perf_counter() - began) * 1000, fault)
+
+
+def _parsed(name: str, text: str, title: str, budget: Budget) -> tuple[str, str, Keywords]:
+    """Title, what both methods read, keywords by frequency."""
     from engine.extraction import frequency
     from engine.parsing import parse
 
-    began = time.perf_counter()
     document = parse(text, name)
     sent = bool(title)
     title = title or clean_line(document.title, TITLE_LIMIT)
     document = replace(document, title=title, named_by_file=document.named_by_file and not sent)
-    plain = frequency.extract(document, budget=budget)
-    content = document.content
-    other = "" if content == text else content
-    return ReadDocument(text, title, other, plain, (time.perf_counter() - began) * 1000)
+    return title, document.content, frequency.extract(document, budget=budget)
+
+
+def _most_frequent(text: str, budget: Budget) -> Keywords:
+    times = Counter(_LONG_WORD.findall(text.lower()))
+    return Keywords(tuple(word for word, _ in times.most_common(min(budget.total, budget.descriptive))))
+
+
+def _line_of(error: Exception) -> str:
+    """The error and where it was raised. Not its message, which may quote the document."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {last.name}, line {last.lineno} of {last.filename.rpartition('/')[2]}"
 
 
 def read_all(documents: Sequence[UnreadDocument], budget: Budget) -> list[ReadDocument]:

@@ -89,7 +89,7 @@ class Batch:
                     chunk = next(chunks, None)
                     more = chunk is not None
                     if chunk is not None:
-                        work.add(asyncio.create_task(self._chunk(*chunk)))
+                        work.add(asyncio.create_task(self._answered(*chunk)))
                 if work:
                     done, work = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:
@@ -108,6 +108,13 @@ class Batch:
                 start, size = index + 1, 0
         if start < len(self._raw):
             yield start, self._raw[start:]
+
+    async def _answered(self, first: int, raw: Sequence[msgspec.Raw]) -> list[Line]:
+        """A line for each document, also after an internal fault: the other chunks are answered either way."""
+        try:
+            return await self._chunk(first, raw)
+        except Exception as error:
+            return [self._line(index, msgspec.UNSET, error) for index in range(first, first + len(raw))]
 
     async def _chunk(self, first: int, raw: Sequence[msgspec.Raw]) -> list[Line]:
         lines: list[Line] = []
@@ -131,7 +138,7 @@ class Batch:
             self._line(index, request.id, done) for (index, request), done in zip(asked, results, strict=True)
         ]
 
-    def _line(self, index: int, document_id: str, result: Extracted | BaseException) -> Line:
+    def _line(self, index: int, document_id: str | msgspec.UnsetType, result: Extracted | BaseException) -> Line:
         if isinstance(result, Extracted):
             return DocumentLine(*(*structs.astuple(result), index))
         if isinstance(result, Busy | Refused | OSError):

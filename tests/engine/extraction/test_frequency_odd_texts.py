@@ -11,7 +11,7 @@ from itertools import product
 import pytest
 
 from engine.extraction import candidates, prose
-from engine.extraction.candidates import tokenise
+from engine.extraction.candidates import FOLDS, tokenise
 from engine.extraction.frequency import extract
 from engine.extraction.unspaced import pieces
 
@@ -74,6 +74,18 @@ def test_a_passage_in_english_does_not_run_its_function_words_into_keywords() ->
 
     assert "connection pool" in keywords
     assert not any(f" {word} " in f" {keyword} " for keyword in keywords for word in ("The", "is", "by", "un"))
+
+
+def test_the_possessive_of_a_letter_or_an_acronym_is_its_owner() -> None:
+    assert [FOLDS[token] for token in ("D's", "d's", "API's", "APIs", "X’s", "'s")] == [
+        "d",
+        "d",
+        "api",
+        "api",
+        "x",
+        "'s",
+    ]
+    assert extract("A view on D's keys. A view on D's values. An object on D's items.").ranked
 
 
 def test_encoded_bytes_digests_and_times_are_not_keywords() -> None:

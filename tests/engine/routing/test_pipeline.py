@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from engine.extraction import frequency
 from engine.extraction.cache import cache_key
+from engine.extraction.keywords import Keywords
 from engine.measures.bucket import Bucket
 from engine.plan.model import Llm, Plan
 from engine.routing.admission import Busy, Refused
 from engine.routing.reading import BulkDocument, read_all
+from engine.server.batch import CHUNK, Batch
 from engine.server.connections import ConnectionBudget
 from engine.server.http import application
 from engine.store import documents, series
@@ -367,3 +371,42 @@ async def test_the_documents_of_a_batch_go_where_each_goes_alone(tmp_path: Path)
         place.engine.writer.append_all = lambda items: full  # type: ignore[method-assign]
         assert {str(answer) for answer in await batch("frequency")} == {"the disk is full"}
         assert len(stub.documents) == 3
+
+
+async def test_a_fault_of_ours_in_reading_costs_a_document_better_keywords_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ranked = frequency.extract
+
+    def faulty(document: Any, **options: Any) -> Keywords:
+        if "Trouble" in document.title:
+            raise IndexError("string index out of range")
+        return ranked(document, **options)
+
+    monkeypatch.setattr(frequency, "extract", faulty)
+    async with StubLlm() as stub, running(tmp_path, stub, INTERNAL) as place:
+        place.engine.pipeline.readers.most = 0  # the engine reads them all
+        bodies = [f"# {title}\n\nThe scheduler retries tasks; scheduler queues." for title in ("One", "Trouble", "Two")]
+        raw = [msgspec.Raw(msgspec.json.encode({"id": f"{n}.md", "text": body})) for n, body in enumerate(bodies)]
+        lines = [json.loads(line) async for part in Batch(place.engine, raw).lines() for line in part.splitlines()]
+        assert {line["index"]: line["ok"] for line in lines} == {0: True, 1: True, 2: True}
+        assert place.stored("1.md").keywords == ("scheduler", "trouble", "retries", "queues")
+        assert (await place.extract("alone.md", bodies[1])).keywords == place.stored("1.md").keywords
+        assert "document 1.md was read by counting words alone: IndexError in faulty" in caplog.text
+
+
+async def test_a_fault_of_ours_in_a_part_of_a_batch_is_answered_for_each_of_its_documents(tmp_path: Path) -> None:
+    async with StubLlm() as stub, running(tmp_path, stub, INTERNAL) as place:
+        many = place.engine.extract_many
+
+        async def faulty(documents: Any) -> Any:
+            if documents[0].id == "0":
+                raise ZeroDivisionError
+            return await many(documents)
+
+        place.engine.extract_many = faulty  # type: ignore[method-assign]
+        raw = [msgspec.Raw(msgspec.json.encode({"id": str(n), "text": text(str(n))})) for n in range(CHUNK + 3)]
+        lines = [json.loads(line) async for part in Batch(place.engine, raw).lines() for line in part.splitlines()]
+        assert {line["index"]: (line["status"], line.get("code")) for line in lines} == {
+            n: (500, "internal") if n < CHUNK else (200, None) for n in range(CHUNK + 3)
+        }

@@ -27,7 +27,7 @@ def test_a_reader_gives_what_counting_here_gives_and_its_death_or_hang_costs_no_
     here = compared(read_all(DOCUMENTS, BUDGET))
 
     async def use() -> None:
-        readers = Readers(most=1)
+        readers = Readers(most=1, hung_s=60.0 * crowd())
         try:
             assert compared(await readers.read(DOCUMENTS, BUDGET)) == here
             (first,) = readers.pids
@@ -42,7 +42,7 @@ def test_a_reader_gives_what_counting_here_gives_and_its_death_or_hang_costs_no_
             assert compared(await readers.read(DOCUMENTS, BUDGET)) == here
             assert readers.pids == []
 
-            readers._hung_s = 60.0
+            readers._hung_s = 60.0 * crowd()
             with pytest.MonkeyPatch.context() as patch:  # fewer documents than were asked for
                 patch.setattr(
                     "engine.routing.readers.read_documents", lambda body, asked: read_documents(body, asked[1:])
