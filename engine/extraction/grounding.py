@@ -89,8 +89,37 @@ def tidy(raw: str) -> str | None:
     return flat
 
 
+class _Places:
+    """The positions of each word of a text. A name has those of its parts, and ends where its last part ends."""
+
+    def __init__(self, plain: str) -> None:
+        self.of: dict[str, list[int]] = {}
+        self.by_start: dict[str, list[str]] = {}
+        length = 0
+        for match in _WORD.finditer(plain):
+            whole = match[0]
+            self._add(whole.casefold(), length)
+            if not (whole.islower() or whole.istitle() or whole.isupper()) and len(parts := _parts(whole)) > 1:
+                for part in parts:
+                    self._add(part, length)
+                    length += 1
+                self._add(whole.casefold(), length - 1)
+            else:
+                length += 1
+        self.near = NEAR if length <= SHORT_WORDS else max(NEAREST, NEAR * SHORT_WORDS // length)
+
+    def _add(self, word: str, place: int) -> None:
+        spots = self.of.get(word)
+        if spots is None:
+            self.of[word] = [place]
+            self.by_start.setdefault(start(word), []).append(word)
+        else:
+            spots.append(place)
+
+
 class Ground:
-    """A text as evidence for keywords. Built in one pass; only words that a keyword asks for are stemmed.
+    """A text as evidence for keywords. Its words are indexed when a keyword does not occur literally; only words that
+    a keyword asks for are stemmed.
 
     Chat-template tokens are not evidence: they are commands to a model, not words of a document.
     """
@@ -98,29 +127,12 @@ class Ground:
     def __init__(self, text: str) -> None:
         if "<" in text or "[" in text:
             text = TEMPLATE_TOKENS.sub(" ", text)
-        self._text = _folded(text)
-        self._places: dict[str, list[int]] = {}
-        self._begins: dict[str, list[str]] = {}
-        self._length = 0
-        for match in _WORD.finditer(_plain(text)):
-            whole = match[0]
-            self._add(whole.casefold(), self._length)
-            if not (whole.islower() or whole.istitle() or whole.isupper()) and len(parts := _parts(whole)) > 1:
-                for part in parts:
-                    self._add(part, self._length)
-                    self._length += 1
-                self._add(whole.casefold(), self._length - 1)  # a name ends where its last part ends
-            else:
-                self._length += 1
-        self._near = NEAR if self._length <= SHORT_WORDS else max(NEAREST, NEAR * SHORT_WORDS // self._length)
+        self._plain = _plain(text)
+        self._text = _folded(self._plain)
 
-    def _add(self, word: str, place: int) -> None:
-        spots = self._places.get(word)
-        if spots is None:
-            self._places[word] = [place]
-            self._begins.setdefault(start(word), []).append(word)
-        else:
-            spots.append(place)
+    @cached_property
+    def _places(self) -> _Places:
+        return _Places(self._plain)
 
     def supports(self, keyword: str) -> bool:
         """Whether the text contains the keyword, literally or by stems of its words that occur near each other."""
@@ -136,7 +148,7 @@ class Ground:
         if not wanted:
             return True
         places = self._all_spots(wanted)
-        return bool(places) and (len(places) == 1 or _near(places, self._near))
+        return bool(places) and (len(places) == 1 or _near(places, self._places.near))
 
     def _all_spots(self, wanted: list[str]) -> list[list[int]]:
         """Positions of each word; two words that the text writes as one share a position. Empty if any word is
@@ -158,7 +170,7 @@ class Ground:
         """Where adjacent words form this word: roll back for rollback, HTTP/2 for http2, U.S. for US."""
         word = word.casefold()
         for cut in range(1, len(word)):
-            if not (first := self._places.get(word[:cut]) if cut < 3 else self._spots(word[:cut])):
+            if not (first := self._places.of.get(word[:cut]) if cut < 3 else self._spots(word[:cut])):
                 continue
             rest = word[cut:]
             # A single letter counts as a part only in an abbreviation, in e-mail, and next to a digit.
@@ -177,12 +189,12 @@ class Ground:
         if len(parts) < 2:
             return []
         places = [self._spots(part) for part in parts]
-        return min(places, key=len) if all(places) and _near(places, self._near) else []
+        return min(places, key=len) if all(places) and _near(places, self._places.near) else []
 
     def _literal(self, keyword: str) -> bool:
         """Whether the text contains the keyword literally: between word borders where the script has words, anywhere
         otherwise."""
-        needle = _folded(keyword)
+        needle = _folded(_plain(keyword))
         at = self._text.find(needle) if needle else -1
         while at >= 0:
             end = at + len(needle)
@@ -202,15 +214,15 @@ class Ground:
         wanted = form_of(word)
         spots: list[int] = []
         for begin in {start(word), start(wanted)}:
-            for other in self._begins.get(begin, ()):
+            for other in self._places.by_start.get(begin, ()):
                 if form_of(other) == wanted:
-                    spots.extend(self._places[other])
+                    spots.extend(self._places.of[other])
         return sorted(spots)
 
     @cached_property
     def _own_stem(self) -> Callable[[str], str] | None:
         """The stemmer of the text's language, if it is not English and there is one."""
-        name = language(list(self._places))
+        name = language(list(self._places.of))
         return None if name == ENGLISH else stemmer(name)
 
 
@@ -239,8 +251,8 @@ def ground(proposed: Iterable[str], text: Ground) -> Grounded:
     return Grounded(tuple(kept.values()), dropped, unfit)
 
 
-def _folded(text: str) -> str:
-    folded = " ".join(_plain(text).casefold().split())
+def _folded(plain: str) -> str:
+    folded = " ".join(plain.casefold().split())
     return folded if folded.isascii() else _BESIDE_DENSE.sub("", folded)
 
 

@@ -78,6 +78,7 @@ def unaccented(word: str) -> str:
     return unicodedata.normalize("NFC", "".join(made))
 
 
+@lru_cache(1 << 16)
 def start(word: str) -> str:
     """The beginning by which a lower-case word is indexed: words of equal form have equal beginnings."""
     other = IRREGULAR.get(word) or _PAIRS.get(word.removesuffix("s"), word)
