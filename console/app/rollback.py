@@ -10,9 +10,12 @@ import engine.client.connection  # noqa: F401  R must not wait for it
 from console.app.time_travel import TimeTravel
 from console.link import EngineSnapshot
 from console.rollback_attempt import RollbackAttempt
+from console.screens.dashboard import Dashboard
 from console.screens.rollback import Rollback
 from engine.rollout.state import DOWN
 from engine.text import clean_line
+
+ROLLED_S = 20.0  # how long someone else's rollback is shown
 
 
 class RollbackActions(TimeTravel):
@@ -101,14 +104,19 @@ class RollbackActions(TimeTravel):
         self._show_incident()
 
     def _show_incident(self) -> None:
-        """A rollback that this console did not make opens its timeline, once; never over a question, a text or a
-        proof."""
+        """A rollback that this console did not make opens its timeline over Live, once. Anyone at work elsewhere, or in
+        the past, keeps their screen and its keys, and reads what happened."""
         v = self.live.view
         if v is None:
             return
-        newest = max((d.rev for d in v.log if d.kind in DOWN and d.percent_to < d.percent_from), default=0)
+        last = max(
+            (d for d in v.log if d.kind in DOWN and d.percent_to < d.percent_from), key=lambda d: d.rev, default=None
+        )
+        newest = last.rev if last is not None else 0
         known, self._newest_rollback = self._newest_rollback, newest
-        if known is None or newest <= known or self.attempt is not None or self.focused is not None:
+        if last is None or known is None or newest <= known or self.attempt is not None:
             return
-        if not isinstance(self.screen, ModalScreen | Rollback):
+        if isinstance(self.screen, Dashboard) and self.focused is None and self.travel.at is None:
             self._open_incident(asked=False)
+        else:
+            self.say(f"{last.sentence.rstrip('. ')}. i shows the incident.", "alarm", ROLLED_S)

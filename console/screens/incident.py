@@ -57,6 +57,7 @@ class IncidentPage(FetchingPage):
         key("enter", "go_there", "all screens as they were at that moment"),
         key("t", "restore", "restore frequency keywords where the LLM wrote"),
         key("e", "app.on_gate('resume')", "resume with the cause (on the gate)"),
+        key("s", "app.servers", "the LLM servers: errors by kind, documents, one request"),
     ]
 
     def __init__(self) -> None:
@@ -110,13 +111,8 @@ class IncidentPage(FetchingPage):
         if self.trouble:
             c.block(1, y, c.width - 2, 3, self.trouble, "bad")
         elif incident is None:
-            c.put(
-                1,
-                y + 1,
-                "No incident: nothing rolled back and no trigger acted." if self.known else "Reading …",
-                "text",
-                c.width - 2,
-            )
+            none = "No incident: the percentage was not lowered, and no trigger acted."
+            c.block(1, y + 1, c.width - 2, 3, none if self.known else "Reading …", "text")
         else:
             self._paint(c, v, area, incident)
 

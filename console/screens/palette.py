@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar, NamedTuple, cast
 
 from textual import on
@@ -20,13 +21,17 @@ from console.screens.drill.servers import Servers
 from console.screens.inbox import Inbox
 from console.screens.page import Page, key, shown
 from console.screens.rollback import Rollback
-from console.screens.rows import Rows
+from console.screens.rows import Rows, draw_whole
 from console.terminal.type_ahead import ACTING
-from console.widgets import bars, blocks
-from console.widgets.canvas import Canvas
+from console.widgets import bars
+from console.widgets.blocks import Area
+from console.widgets.canvas import Canvas, wrapped
 from console.widgets.sheet import Sheet
 
 NOWHERE = 1000
+KEYS, PLACE = 12, 11  # cells
+LOW = 16  # rows of the terminal; below it the menu takes them all
+PLACED = 86  # from this width on a line has room for the place
 WORD = re.compile(r"[^\s(/:,]+")
 
 
@@ -84,10 +89,11 @@ class Palette(ModalScreen[Command | None]):
     DEFAULT_CSS = """
     Palette { align: center top; }
     Palette > Vertical {
-        width: 90; max-width: 100%; height: 80%; margin: 2 0 0 0; background: $surface; border: round $accent;
+        width: 110; max-width: 100%; height: 80%; margin: 2 0 0 0; background: $surface; border: round $accent;
         padding: 0 1;
     }
     Palette.ascii > Vertical { border: ascii $accent; }
+    Palette.low > Vertical { height: 100%; margin: 0; }
     """
 
     def __init__(self, commands: list[Command], history: Sequence[str] = ()) -> None:
@@ -103,6 +109,7 @@ class Palette(ModalScreen[Command | None]):
 
     def compose(self) -> ComposeResult:
         self.set_class(cast(AppApi, self.app).ascii_only, "ascii")
+        self.set_class(self.app.size.height < LOW, "low")
         with Vertical():
             yield Input(placeholder="type a few letters of what you want to do", max_length=120)
             yield Sheet(id="found")
@@ -111,6 +118,7 @@ class Palette(ModalScreen[Command | None]):
         self.call_after_refresh(self.repaint)
 
     def on_resize(self) -> None:
+        self.set_class(self.app.size.height < LOW, "low")
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
@@ -119,14 +127,13 @@ class Palette(ModalScreen[Command | None]):
             return
         app = cast(AppApi, self.app)
         c = Canvas(*sheet.size, app.ascii_only)
-        room = c.height - 2
         c.rule(0, 0, c.width)
         if not self.matching:
             c.put(0, 1, "No match; type fewer letters.", "dim")
-        for row, index in enumerate(self.rows.window(len(self.matching), room) if self.matching else ()):
-            self._line(c, row + 1, self.matching[index])
-            if index == self.rows.at:
-                blocks.tinted(c, row + 1)
+        elif c.height > 2:
+            area = Area(0, 1, c.width, c.height - 2)
+            room, lines = self._room(c), wrapped(self.matching[self.rows.at].words, self._room(c) - 1)
+            draw_whole(c, area, self.rows, len(self.matching), len(lines), partial(self._line, c, room))
         bars.keys(
             c,
             0,
@@ -140,12 +147,22 @@ class Palette(ModalScreen[Command | None]):
         )
         sheet.show(c, app.palette)
 
-    def _line(self, c: Canvas, y: int, command: Command) -> None:
-        place = 14 if c.width >= 60 else 0
-        keys = 12
-        c.put(0, y, command.words, "text", c.width - place - keys - 1)
-        c.put(c.width - place - keys, y, command.key, "key", keys)
-        c.put(c.width - place, y, command.place, "dim", place) if place else None
+    def _room(self, c: Canvas) -> int:
+        """Cells for the words: what the keys leave, and where a line is long enough the places."""
+        return c.width - KEYS - (PLACE if c.width >= PLACED else 0)
+
+    def _line(self, c: Canvas, room: int, index: int, y: int, height: int) -> None:
+        command = self.matching[index]
+        c.block(0, y, room - 1, height, command.words, "text") if height > 1 else c.put(
+            0, y, command.words, "text", room - 1
+        )
+        c.put(room, y, command.key, "key", KEYS)
+        if c.width >= PLACED:
+            c.put(room + KEYS, y, command.place, "dim", PLACE)
+
+    def action_pick(self, index: int) -> None:
+        """A click on a row."""
+        self.dismiss(self.matching[index])
 
     def action_move(self, by: int) -> None:
         """Through the list; up from its top, or from within the history, goes through what was chosen before."""

@@ -199,18 +199,26 @@ async def test_it_opens_when_a_trigger_rolled_back_and_escape_leaves_it() -> Non
 
 
 @anyio
-async def test_it_does_not_open_over_a_question_a_text_or_the_proof_of_r() -> None:
+@pytest.mark.parametrize("way", ["8 slash", "3", "7 enter", "1 left_square_bracket", "2 H"])
+async def test_it_takes_no_screen_but_live_and_no_text_question_or_moment(way: str) -> None:
+    """A screen that opens under the hands takes the keys meant for the one it covers: j, enter and t act on both."""
     app = console("normal")
     link = app.link
     assert isinstance(link, FakeLink)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await app._read()
-        await pilot.press("8", "slash")
+        await pilot.press(*way.split())
+        await pilot.pause()
+        before, page = app.screen, app.page
+        assert page is not None
         link.view = replace(LOCKED, at=NORMAL.at + HOUR)
         await app._read()
         await pilot.pause(0.1)
-        assert not isinstance(app.page, IncidentPage)
+        assert app.screen is before
+        shown = " ".join(page.canvas(80, 24).text().split())
+        assert "error_critical took 10 % to 0 %" in shown
+        assert "i shows the incident" in shown
 
 
 @anyio

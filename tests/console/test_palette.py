@@ -12,6 +12,7 @@ from console import themes
 from console.screens.gate import Gate
 from console.screens.log import Log
 from console.screens.palette import Palette, commands
+from console.widgets.sheet import Sheet
 from tests.console.samples import FakeLink
 from tests.console.screen_walk import console, pages, ready, until
 
@@ -73,6 +74,31 @@ async def test_up_brings_back_what_was_chosen_before(tmp_path: Path, monkeypatch
         assert line.value == "r"
         await pilot.press("up", "up", "enter")
         await until(pilot, lambda: isinstance(later.screen, Log))
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 36)])
+async def test_the_selected_command_is_read_whole_at_any_size(size: tuple[int, int]) -> None:
+    async with console("ready").run_test(size=size) as pilot:
+        await ready(pilot)
+        await pilot.press("colon")
+        palette = pilot.app.screen
+        assert isinstance(palette, Palette)
+        for command in palette.matching[:12]:
+            await until(pilot, lambda: bool(palette.query_one("#found", Sheet).size.width))
+            await pilot.pause()
+            sheet = palette.query_one("#found", Sheet).canvas
+            left = " ".join(" ".join(line[: palette._room(sheet)] for line in sheet.text().splitlines()).split())
+            assert command.words in left, command
+            await pilot.press("down")
+
+
+async def test_a_click_does_it() -> None:
+    async with console("ready").run_test(size=(80, 24)) as pilot:
+        app = await ready(pilot)
+        await menu(pilot, *"to log")
+        await pilot.pause()
+        await pilot.click("#found", offset=(3, 1))
+        await until(pilot, lambda: isinstance(app.screen, Log))
 
 
 async def test_read_only_lists_nothing_that_acts_but_the_rollback() -> None:
