@@ -322,10 +322,12 @@ class EngineClient:
             try:
                 conn = database.open_writer(self.folder, "FULL", PUSH_TIMEOUT_S)
                 try:
-                    outcome = log.commit(conn, ask.request_id, decide)
+                    known = log.find(conn, ask.request_id)  # by an engine that died before it answered
+                    outcome = log.commit(conn, ask.request_id, decide, request=known.request if known else "")
                 finally:
                     conn.close()
-                ways.append("committed by this console")
+                made = outcome.state.rev > outcome.before.rev
+                ways.append("committed by this console" if made else "recorded by the engine before it ended")
                 return outcome.state.rev
             except sqlite3.Error as error:
                 if attempt == 1 and not database.is_locked(error) and self.folder.drop_ballast():

@@ -79,13 +79,18 @@ def partly(conn: sqlite3.Connection, number: int, marks: Iterable[str]) -> None:
         conn.execute("UPDATE outbox SET delivered = ? WHERE id = ?", (json.dumps(sorted(done)), number))
 
 
+def _wait_s(tries: int) -> float:
+    """Until the next try after this many; none before the first."""
+    return RETRY_S[min(tries, len(RETRY_S)) - 1] if tries else 0.0
+
+
 def refused(conn: sqlite3.Connection, number: int, why: str, now: float) -> None:
     """An address did not take it: retry later, give up after `TRIES`."""
     row = conn.execute("SELECT tries, state FROM outbox WHERE id = ?", (number,)).fetchone()
     if row is None or row[1] != "waiting":
         return
     tries = row[0] + 1
-    again = now + RETRY_S[min(tries - 1, len(RETRY_S) - 1)]
+    again = now + _wait_s(tries)
     state = "failed" if tries >= TRIES else "waiting"
     conn.execute(
         "UPDATE outbox SET tries = ?, state = ?, next_try = ?, error = ? WHERE id = ?",
@@ -101,6 +106,14 @@ def again(conn: sqlite3.Connection, now: float) -> int:
         (now, now),
     )
     return cursor.rowcount
+
+
+def bring_back(conn: sqlite3.Connection, now: float) -> None:
+    """Retry now what waits longer than its tries ask for: it was queued under a clock that was ahead. What waits as
+    long as it should stays, however often the engine starts."""
+    waiting = conn.execute("SELECT id, tries, next_try FROM outbox WHERE state = 'waiting'").fetchall()
+    late = [(now, number) for number, tries, next_try in waiting if next_try > now + _wait_s(tries)]
+    conn.executemany("UPDATE outbox SET next_try = ? WHERE id = ?", late)
 
 
 def deliveries(conn: sqlite3.Connection, limit: int = 50) -> list[Delivery]:

@@ -9,6 +9,7 @@ import sqlite3
 import msgspec
 
 from engine.cluster.lag import BEAT_S
+from engine.messages import outbox
 from engine.rollout.control import note
 from engine.rollout.corrections import clock_step
 from engine.rollout.state import Ask, Decision, State
@@ -297,6 +298,7 @@ class ControlLoop:
         engine.monitor.clock_was_set(ask.at)
         self._trials.clock_was_set(ask.at)
         engine.writer.later(lambda conn: future.bring_back(conn, ask.at))
+        engine.writer.later(lambda conn: outbox.bring_back(conn, ask.at))
         engine.monitor.observations.complained(engine.state)
 
     def _publish(self) -> None:

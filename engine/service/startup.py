@@ -10,6 +10,7 @@ import msgspec
 
 from engine.client.identity import whoami
 from engine.decoding import convert
+from engine.messages import outbox
 from engine.plan.environment import PERCENTAGE, ceiling
 from engine.rollout.control import set_ceiling
 from engine.rollout.corrections import in_the_future, renumber
@@ -100,8 +101,13 @@ async def _bring_back_the_future(engine: Engine, deferred: DeferredRecords) -> N
     if engine.rehearsal:
         return
     ask, moved = engine.ask(), 0
+
+    def bring_back(conn: sqlite3.Connection) -> int:
+        outbox.bring_back(conn, ask.at)
+        return future.bring_back(conn, ask.at)
+
     with contextlib.suppress(sqlite3.OperationalError):  # retried at the next start
-        moved = await asyncio.wrap_future(engine.writer.write(lambda conn: future.bring_back(conn, ask.at)))
+        moved = await asyncio.wrap_future(engine.writer.write(bring_back))
     decision = in_the_future(engine.plan, engine.state, ask, moved)
     if decision is not None:
         engine.event(spoken(decision.sentence))

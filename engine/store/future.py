@@ -37,7 +37,8 @@ _PARTIAL = {("document", "llm_at"): "llm IS NOT NULL"}  # where it is null, so i
 
 def bring_back(conn: sqlite3.Connection, now: float) -> int:
     """Bring future times back, inside the caller's transaction; return how many records moved. The log stays
-    untouched: it records what the clock showed."""
+    untouched: it records what the clock showed. Messages have times that may lie ahead: see
+    `engine.messages.outbox`."""
     latest, moved = now + TOLERANCE_S, 0
     for table, columns in _TIMES.items():
         for column in columns:
@@ -50,9 +51,6 @@ def bring_back(conn: sqlite3.Connection, now: float) -> int:
                 moved += conn.execute(change, (now, latest)).rowcount
     rollup.bring_back(conn, now, latest)
     conn.execute("UPDATE llm_cache SET used = ? WHERE used > ?", (now, latest))
-    conn.execute(
-        "UPDATE outbox SET next_try = ? WHERE state = 'waiting' AND next_try > ?", (now, latest)
-    )  # at worst one retry too many
     return moved
 
 

@@ -174,6 +174,30 @@ async def test_a_waiting_message_survives_a_restart_and_is_not_sent_twice(tmp_pa
                 assert len(at.deliveries) == len(mail.box.mails) == len(posted) == 1
 
 
+async def test_a_message_s_tries_are_not_used_up_by_engines_that_start_again(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with place(tmp_path, clock=clock) as at:
+        await at.queue(DAILY)
+        assert await at.until(lambda: at.deliveries[0].tries == 1)
+        for _ in range(outbox.TRIES):  # as a crashing engine's starts do, each after a few seconds
+            clock.advance(0.1)
+            await asyncio.wrap_future(at.writer.write(lambda conn: outbox.bring_back(conn, clock.now())))
+            await asyncio.sleep(0.05)
+        assert at.deliveries[0].tries == 1
+        assert at.deliveries[0].state == "waiting"
+
+
+async def test_a_message_that_waits_since_a_clock_was_ahead_is_tried_at_once(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with place(tmp_path, clock=clock) as at:
+        clock.step_wall(7200.0)
+        await at.queue(DAILY)
+        assert await at.until(lambda: at.deliveries[0].tries == 1)
+        clock.step_wall(-7200.0)
+        await asyncio.wrap_future(at.writer.write(lambda conn: outbox.bring_back(conn, clock.now())))
+        assert await at.until(lambda: at.deliveries[0].tries == 2)
+
+
 async def test_an_undeliverable_message_is_given_up_reported_and_can_be_retried(tmp_path: Path) -> None:
     async with place(tmp_path) as at:  # no address: refused at once, without a process
         await at.queue(DAILY)

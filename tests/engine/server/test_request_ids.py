@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.client.client import EngineClient
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.rig import QUIET, EngineRig
@@ -91,3 +94,26 @@ def test_an_intent_with_a_used_id_is_applied(rig: EngineRig) -> None:
     assert rig.until(lambda: rig.percent_bp == 0 and not rig.folder.has_intents(), 10)
     assert "under a used id" in rig.reader.log(5, kind="rollback")[0].sentence
     assert rig.reader.read(log.verify).ok
+
+
+def test_a_rollback_whose_engine_dies_before_it_answers_is_recorded_once(tmp_path: Path) -> None:
+    class AnswerLost(EngineClient):
+        def request(self, *asked: Any, **more: Any) -> tuple[int, dict[str, Any]]:
+            super().request(*asked, **more)
+            assert rig.until(lambda: rig.percent_bp == 0)
+            engine.kill()
+            engine.wait()
+            raise ConnectionAbortedError("the answer ended early")
+
+    with EngineRig(tmp_path, QUIET) as rig:
+        engine = rig.engine()
+        rig.climb(3)
+        result = AnswerLost(rig.folder, rig.plan).rollback("the line breaks")
+        assert result.ok
+        assert result.ways[-1] == "recorded by the engine before it ended"
+        (row,) = rig.reader.log(50, kind="rollback")
+        assert result.rev is not None
+        assert result.rev >= row.rev
+        rig.engine()
+        rig.climb(3)
+        assert rig.kinds().count("rollback") == 1
