@@ -12,7 +12,8 @@ from typing import Any, TextIO
 
 import click
 
-from console.context import CliContext, global_values
+from console.context import CliContext
+from console.output import global_values
 from engine import VERSION
 from engine.text import clean_output
 
@@ -75,7 +76,7 @@ def _errors_as_json(as_json: bool) -> Iterator[None]:
     except Exception as error:
         if not as_json:
             raise
-        from console.context import code_of, fail, sentence_of
+        from console.output import code_of, fail, sentence_of
 
         if isinstance(error, click.UsageError):
             usage = {"usage": error.ctx.get_usage()} if error.ctx is not None else None
@@ -254,7 +255,7 @@ def main() -> None:
         if COMPLETING in os.environ:
             sys.exit(1)  # Tab was pressed: a sentence would land in the line that is being typed
         # last resort: a sentence here, the details in a file that only this user can read
-        from console.context import sentence_of
+        from console.output import sentence_of
 
         click.echo(sentence_of(error), err=True)
         sys.exit(1)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import CliContext, global_values
+from console.context import CliContext
+from console.output import global_values
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from console import first_paint, themes
 from console.bug_report import write_traceback
-from console.context import DisplayOptions, Failed
+from console.context import DisplayOptions
 from console.link import StoreLink
+from console.output import Failed
 from console.terminal import escape
 from console.terminal.type_ahead import key_names
 from console.widgets import words

@@ -18,8 +18,8 @@ from textual.worker import Worker, WorkerState
 from console import themes
 from console.app.drawing import Drawing
 from console.attention import Attention
-from console.context import sentence_of
 from console.link import EngineSnapshot, Link
+from console.output import sentence_of
 from console.people import People
 from console.plan_commands import CommandRun, CommandRunner, command_environment
 from console.poller import Poller

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from console import themes
-from console.context import DisplayOptions, Failed
+from console.context import DisplayOptions
+from console.output import Failed
 from console.setup import draft as drafts
 from console.setup.draft import PlanDraft
 from engine.files import write_whole

@@ -17,7 +17,7 @@ from engine.text import MARK
 class OutputFilter(LineFilter):
     """Replaces each unprintable character with one mark, keeping the line's width; with `ascii_only`, non-ASCII too."""
 
-    def __init__(self, ascii_only: bool = False) -> None:
+    def __init__(self, ascii_only: bool) -> None:
         super().__init__()
         self._passes = _plain if ascii_only else str.isprintable
         self._changed = in_ascii if ascii_only else _marked

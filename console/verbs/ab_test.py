@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from console.context import CliContext, fail, json_option, say, write_json, write_prose, wrote
+from console.context import CliContext
+from console.output import fail, json_option, say, write_json, write_prose, wrote
 from console.verbs.analysis import output_option
 
 

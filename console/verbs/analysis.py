@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from console.context import CliContext, Failed, fail, json_option, say, write_json, write_prose, wrote
+from console.context import CliContext
+from console.output import Failed, fail, json_option, say, write_json, write_prose, wrote
 from console.verbs.quality import draft_gold, mark_gold, quality
 
 if TYPE_CHECKING:

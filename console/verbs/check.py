@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from console.context import CliContext, json_option, say
+from console.context import CliContext
+from console.output import json_option, say
 
 if TYPE_CHECKING:
     from engine.extraction.llm import CheckLine, LlmPool

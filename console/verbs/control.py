@@ -9,7 +9,8 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, json_option, say, send_command, started_s
+from console.context import CliContext, send_command, started_s
+from console.output import json_option, say
 
 if TYPE_CHECKING:
     pass

@@ -11,17 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console import completion
-from console.context import (
-    CliContext,
-    as_json_list,
-    fail,
-    json_option,
-    raw_stream,
-    say,
-    send_command,
-    write_chunks,
-    wrote,
-)
+from console.context import CliContext, send_command
+from console.output import as_json_list, fail, json_option, raw_stream, say, write_chunks, wrote
 from engine.store.terms import terms
 from engine.text import clean_line, counted
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.context import CliContext, fail, say
+from console.context import CliContext
+from console.output import fail, say
 from engine.text import counted
 
 

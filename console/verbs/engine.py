@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import CliContext, Failed, fail, json_option, refuse, say
+from console.context import CliContext
+from console.output import Failed, fail, json_option, refuse, say
 
 if TYPE_CHECKING:
     from engine.server.rehearse import Rehearsal

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from console.context import CliContext, Failed, fail, json_option, say, send_command
+from console.context import CliContext, send_command
+from console.output import Failed, fail, json_option, say
 from engine.text import counted
 
 A_BATCH = 500

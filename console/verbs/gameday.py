@@ -12,7 +12,8 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, Failed, fail, json_option, say_text
+from console.context import CliContext
+from console.output import Failed, fail, json_option, say_text
 
 if TYPE_CHECKING:
     from engine.gameday.debrief import Debrief

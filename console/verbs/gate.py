@@ -11,7 +11,8 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, fail, json_option, notice, say
+from console.context import CliContext
+from console.output import fail, json_option, notice, say
 from engine.text import percent
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import msgspec
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, fail, json_option, refuse, say
+from console.context import CliContext
+from console.output import fail, json_option, refuse, say
 from engine.plan.durations import iso
 from engine.store import live
 from engine.store.jobs import Job, JobTally

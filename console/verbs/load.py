@@ -12,7 +12,8 @@ from typing import NamedTuple
 import click
 
 from console import completion
-from console.context import CliContext, fail, is_quiet, json_option, notice, raw_stream, say
+from console.context import CliContext
+from console.output import fail, is_quiet, json_option, notice, raw_stream, say
 from console.upload import sources
 from console.upload.known import KnownDocuments
 from console.upload.progress import Progress

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from console.context import CliContext, fail, is_quiet, notice, raw_stream, say
+from console.context import CliContext
+from console.output import fail, is_quiet, notice, raw_stream, say
 from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.tally import listed

@@ -7,7 +7,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from console.context import CliContext, fail, notice
+from console.context import CliContext
+from console.output import fail, notice
 from engine.client.client import EngineClient, unanswered
 from engine.store.folder import Folder
 

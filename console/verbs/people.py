@@ -11,7 +11,8 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, fail, json_option, refuse, say, send_command, write_prose, write_text, wrote
+from console.context import CliContext, send_command
+from console.output import fail, json_option, refuse, say, write_prose, write_text, wrote
 
 if TYPE_CHECKING:
     import sqlite3

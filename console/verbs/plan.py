@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from console.context import CliContext, fail, json_option, say, send_command
+from console.context import CliContext, send_command
+from console.output import fail, json_option, say
 from console.verbs.control import STAGES
 
 CHANGE = ("place", "before", "after", "sentence")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import CliContext, Failed, json_option, say, write_chunks, wrote
+from console.context import CliContext
+from console.output import Failed, json_option, say, write_chunks, wrote
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from console.context import CliContext, json_option, refuse, say, send_command
+from console.context import CliContext, send_command
+from console.output import json_option, refuse, say
 from console.verbs.control import STAGES
 
 

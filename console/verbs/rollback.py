@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from console.context import CliContext, fail, json_option, say, send_command, started_s
+from console.context import CliContext, send_command, started_s
+from console.output import fail, json_option, say
 from console.verbs.control import STAGES, StageNumber
 from engine.text import counted
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from console.context import CliContext, Failed, fail, json_option, say
+from console.context import CliContext
+from console.output import Failed, fail, json_option, say
 
 if TYPE_CHECKING:
     from engine.plan.model import MonitoringCommand

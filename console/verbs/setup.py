@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from console.context import CliContext, Failed, fail, json_option, say, write_text, wrote
+from console.context import CliContext
+from console.output import Failed, fail, json_option, say, write_text, wrote
 from engine.files import write_whole
 
 QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, type

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from console.context import json_option, say_text
+from console.output import json_option, say_text
 
 WHERE = {
     "bash": 'eval "$(rollout completion bash)" in ~/.bashrc',

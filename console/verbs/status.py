@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from console.context import CliContext, fail, json_option, say
+from console.context import CliContext
+from console.output import fail, json_option, say
 from console.tasks import KEYS
 from engine.measures.backlog import Backlog
 from engine.plan.durations import clock, format_duration, iso

@@ -12,7 +12,8 @@ import click
 
 from console import completion
 from console.completion import completes
-from console.context import CliContext, fail, json_option, raw_stream, say
+from console.context import CliContext
+from console.output import fail, json_option, raw_stream, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -91,7 +91,7 @@ def _elsewhere(folder: Folder, there: Folder, pid: int, timeout_s: float) -> Eng
         return EngineProcess("silent", pid=pid, why=f"{moved} and does not answer")
 
 
-def view_of(client: EngineClient, timeout_s: float = ASK_S) -> View | None:
+def view_of(client: EngineClient, timeout_s: float) -> View | None:
     """The engine's own answer; None while it starts. ValueError when it is in another format."""
 
     from engine.view.model import View

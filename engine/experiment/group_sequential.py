@@ -41,7 +41,7 @@ def bounds(looks: int, alpha: float = 0.05) -> tuple[Bound, ...]:
     return bounds_at(tuple((look + 1) / looks for look in range(looks)), alpha)
 
 
-def bounds_at(fractions: tuple[float, ...], alpha: float = 0.05) -> tuple[Bound, ...]:
+def bounds_at(fractions: tuple[float, ...], alpha: float) -> tuple[Bound, ...]:
     """Looks at the given shares of the planned documents, growing, the last one 1. ValueError otherwise."""
     steps = [after - before for before, after in pairwise((0.0, *fractions))]
     if not fractions or min(steps) <= 0.0 or not math.isclose(fractions[-1], 1.0):

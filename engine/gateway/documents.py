@@ -57,7 +57,7 @@ class EngineStore:
         clock: Clock,
         unattached: Callable[[], str],
         starved: Callable[[Extraction], bool],
-        refuses: bool = True,
+        refuses: bool,
     ) -> None:
         self._name = name
         self._line = line

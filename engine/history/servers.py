@@ -17,7 +17,7 @@ MOST_CALLS = 4000  # of the window, newest first: the evidence for each server's
 PROBED_S = 86400.0  # an older probe is not evidence
 
 
-def servers_at(conn: sqlite3.Connection, plan: Plan, at: float, named: Sequence[str] = ()) -> tuple[ServerView, ...]:
+def servers_at(conn: sqlite3.Connection, plan: Plan, at: float, named: Sequence[str]) -> tuple[ServerView, ...]:
     """Servers by the window's calls and failed probes. One that was neither called nor failed a probe is unknown.
     `named`: the URLs to list; else the plan's."""
     calls = conn.execute(

@@ -230,7 +230,7 @@ def _with_front(text: str, parser: Callable[[str], Raw]) -> Raw:
     return raw._replace(title=front.title or raw.title, language=front.language or raw.language)
 
 
-def assemble(raw: Raw, name: str = "") -> Parsed:
+def assemble(raw: Raw, name: str) -> Parsed:
     """Make a document of blocks: drop boilerplate, and for a change log its verbs."""
     blocks, speakers = boilerplate.without(raw.blocks)
     project = _project(name)

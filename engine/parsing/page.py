@@ -162,7 +162,7 @@ def _drop(tree: LexborHTMLParser, selectors: str) -> None:
             node.decompose()
 
 
-def _drop_link_tables(tree: LexborHTMLParser, mail: bool = False) -> None:
+def _drop_link_tables(tree: LexborHTMLParser, mail: bool) -> None:
     """Lists and tables of site links: Prev, Up, Next; Home, Docs, Log in."""
     for node in tree.css("table, ul, ol, dl, div, p, header"):
         if node.parent is None or node.css_first("h1, h2, h3, table table, pre") is not None:

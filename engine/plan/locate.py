@@ -20,9 +20,9 @@ SYSTEM = Path("/etc/rollout") / NAME  # where the systemd unit in help/systemd.m
 _PATH = re.compile(r"""(?m)^[^#\n]*?(?<![\w-])["']?path["']?\s*=\s*(?:"{1,3}([^"\n]*)"|'{1,3}([^'\n]*)')""")
 
 
-def find_plan(start: str | Path = ".") -> Path | None:
+def find_plan(start: Path) -> Path | None:
     """The rollout.toml in the folder `start` or its nearest parent that has one, else the machine-wide one."""
-    folder = Path(start).absolute()
+    folder = start.absolute()
     for candidate in (folder, *folder.parents):
         try:
             if (candidate / NAME).is_file():
@@ -32,10 +32,10 @@ def find_plan(start: str | Path = ".") -> Path | None:
     return SYSTEM if SYSTEM.is_file() else None
 
 
-def find_plan_of_store(start: str | Path = ".") -> Path | None:
+def find_plan_of_store(start: Path) -> Path | None:
     """The plan of a store whose plan file is gone (moved, or being replaced) in `start` or its nearest parent with
     a store. A rollback there must not wait for the plan to come back."""
-    folder = Path(start).absolute()
+    folder = start.absolute()
     for candidate in (folder, *folder.parents):
         try:
             if (candidate / STORE / DATABASE).is_file():
@@ -59,9 +59,9 @@ def store_of(plan: Path) -> Path:
     return candidate_stores(plan).first
 
 
-def lost_plan(start: str | Path = ".") -> Path | None:
+def lost_plan(start: Path) -> Path | None:
     """The missing plan that ran in the folder `start` or a parent, or left its store there."""
-    folder = Path(start).absolute()
+    folder = start.absolute()
     for candidate in (folder, *folder.parents):
         if memory.recall(candidate / NAME) or _is_folder(candidate / STORE):
             return candidate / NAME

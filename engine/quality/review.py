@@ -139,7 +139,7 @@ def keep_sample(
     return number
 
 
-def latest_sample(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> Sample | None:
+def latest_sample(conn: sqlite3.Connection, stage: int, since: float) -> Sample | None:
     """The last sample drawn in this stage since `since`."""
     row = conn.execute(
         "SELECT id FROM review_sample s WHERE stage = ? AND at >= ? AND EXISTS "

@@ -28,11 +28,7 @@ def affected(
 
 
 def affected_documents(
-    conn: sqlite3.Connection,
-    since: float | None = None,
-    until: float | None = None,
-    stage: int | None = None,
-    limit: int = 100,
+    conn: sqlite3.Connection, since: float | None, until: float | None, stage: int | None, limit: int
 ) -> list[Document]:
     where, given = _window(since, until, stage)
     rows = conn.execute(

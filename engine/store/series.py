@@ -44,7 +44,7 @@ def between(
     return _between(conn, start, end, since_epoch).of(arm)
 
 
-def _between(conn: sqlite3.Connection, start: float, end: float, since_epoch: int | None = None) -> Arms:
+def _between(conn: sqlite3.Connection, start: float, end: float, since_epoch: int | None) -> Arms:
     cuts = _cut(start, end, len(LEVELS) - 1)
     return Arms.merged(_decoded(body) for cut in cuts for _, body in _rows(conn, *cut, since_epoch))
 

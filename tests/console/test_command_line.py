@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import main, rollout
-from console.context import as_json_list, write_chunks
+from console.output import as_json_list, write_chunks
 from console.tables import as_csv, as_lines
 from console.verbs.gate import parse_goal
 from engine.store.holders import holders

@@ -10,7 +10,8 @@ import click
 import pytest
 from msgspec.structs import replace
 
-from console.context import CliContext, Failed
+from console.context import CliContext
+from console.output import Failed
 from console.screens.drill import servers
 from console.verbs.control import StageNumber
 from console.verbs.gate import gate_lines

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from console.context import sentence_of
+from console.output import sentence_of
 from console.screens.ask import QuestionDialog
 from console.screens.drill.decision import short
 from console.screens.rollback import _facts

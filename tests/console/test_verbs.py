@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from console.context import sentence_of
+from console.output import sentence_of
 from engine.client.client import unanswered
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text

@@ -28,14 +28,16 @@ class ErrorKinds(Listing):
     )  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [key("w", "window", "the last hour, 24 hours or 7 days")]
 
-    def __init__(self, name: str = "", server: str | None = None) -> None:
+    def __init__(self, name: str, server: str) -> None:
         super().__init__()
         self.named, self.server = name, server
         self.window = 0
 
     def heading(self) -> tuple[str, str]:
-        of = f" of {self.named}" if self.named else ""
-        return f"errors{of} by kind, last {WINDOWS[self.window][0]}", f"{sum(int(o.order[1] or 0) for o in self.lines)}"
+        return (
+            f"errors of {self.named} by kind, last {WINDOWS[self.window][0]}",
+            f"{sum(int(o.order[1] or 0) for o in self.lines)}",
+        )
 
     def empty(self) -> str:
         return f"no error in the last {WINDOWS[self.window][0]}; w widens the window"
@@ -65,8 +67,7 @@ class ErrorKinds(Listing):
 
     def opened(self, line: ListRow) -> None:
         kind = str(line.key)
-        of = f" of {self.named}" if self.named else ""
-        self.console.push_screen(Requests(f"{kind}{of}", lambda: self.scope(kind)))
+        self.console.push_screen(Requests(f"{kind} of {self.named}", lambda: self.scope(kind)))
 
     def action_window(self) -> None:
         self.window = (self.window + 1) % len(WINDOWS)

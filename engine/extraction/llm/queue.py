@@ -34,7 +34,7 @@ class _Waiting:
 class WaitQueue:
     """Two queues: calls that no client waits for (`background`) get a slot only when no other call wants it."""
 
-    def __init__(self, servers: Sequence[Server], most: int = 1_000_000) -> None:
+    def __init__(self, servers: Sequence[Server], most: int) -> None:
         self._servers = servers
         self._most = most
         self._served: deque[_Waiting] = deque()

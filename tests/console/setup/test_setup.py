@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from console.context import Failed
+from console.output import Failed
 from console.setup import draft as drafts
 from console.setup import run
 from console.setup.app import STEPS

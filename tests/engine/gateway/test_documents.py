@@ -54,7 +54,7 @@ class Line:
 
 def with_store(line: Line, use: Callable[[EngineStore], Awaitable[None]], unattached: str = "") -> None:
     async def run() -> None:
-        store = EngineStore("g", lambda: line, SystemClock(), lambda: unattached, lambda record: False)  # type: ignore[arg-type, return-value]
+        store = EngineStore("g", lambda: line, SystemClock(), lambda: unattached, lambda record: False, True)  # type: ignore[arg-type, return-value]
         sending = asyncio.create_task(store.send_forever())
         try:
             await asyncio.wait_for(use(store), 30 * crowd())

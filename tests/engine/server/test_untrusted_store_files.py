@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from console.context import write_text
+from console.output import write_text
 from console.plan_commands import localized
 from console.terminal.escape import keep
 from engine import files

@@ -1,0 +1,177 @@
+"""What a command prints: sentences or JSON, errors with a code, files written whole."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from engine.client.client import Reply
+
+
+GLOBALS = "rollout.globals"  # in a command's `meta`: see `global_values`
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+
+
+class Failed(click.ClickException):
+    """A refusal or failure: a sentence on stderr, exit code 1. `code` names its kind with --json."""
+
+    def __init__(self, message: str, code: str = "failed") -> None:
+        super().__init__(message)
+        self.code = code
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+def global_values(ctx: click.Context) -> dict[str, Any]:
+    """The global options given, by name; one dictionary for all commands on the line."""
+    values: dict[str, Any] = ctx.meta.setdefault(GLOBALS, {})
+    return values
+
+
+def is_quiet() -> bool:
+    """Whether --quiet was given: the exit code is then the only sign of success."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(global_values(ctx).get("quiet"))
+
+
+def raw_stream(stream: TextIO) -> TextIO:
+    """The stream inside `cli.SanitizingStream`, for our own terminal sequences: a progress bar, emphasis. Clean any
+    untrusted text before writing to it."""
+    return getattr(stream, "raw", stream)
+
+
+def say(value: Any, sentence: str, as_json: bool) -> None:
+    """Print `value` as JSON, or the sentence, which --quiet suppresses."""
+    if as_json:
+        click.echo(_formatted(value))
+    elif not is_quiet():
+        click.echo(sentence)
+
+
+def say_text(text: str, as_json: bool, **facts: Any) -> None:
+    """Print a requested text, which --quiet keeps."""
+    click.echo(_formatted({"ok": True, "text": text, **facts}) if as_json else text.rstrip("\n"))
+
+
+def notice(sentence: str) -> None:
+    """Print a remark, neither result nor error, on standard error."""
+    if not is_quiet():
+        click.echo(sentence, err=True)
+
+
+def fail(sentence: str, as_json: bool = False, data: Any = None, code: str = "failed", exit_code: int = 1) -> NoReturn:
+    """Exit with a sentence; with --json, as JSON on stdout, where programs read it. A code in `data` is more exact."""
+    if as_json:
+        click.echo(_formatted({"ok": False, "code": code, "sentence": sentence, **(data or {})}))
+        raise SystemExit(exit_code)
+    raise Failed(sentence, code)
+
+
+def refuse(reply: Reply, as_json: bool, data: Any = None) -> NoReturn:
+    """Exit 1 with the engine's refusal and its code."""
+    fail(reply.sentence, as_json, data, code=str(reply.data.get("code") or "refused"))
+
+
+def wrote(output: Path, sentence: str, as_json: bool, **facts: Any) -> None:
+    """Confirm a written file; print nothing if the content itself went to standard output."""
+    if str(output) != "-":
+        say({"ok": True, "sentence": sentence, "output": str(output), **facts}, sentence, as_json)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file atomically. `-` is standard output."""
+    write_text(path, _formatted(value) + "\n")
+
+
+def write_prose(output: Path, text: str, as_json: bool) -> None:
+    """Write plain text; with --json and standard output, wrapped in an object."""
+    if str(output) == "-" and as_json:
+        click.echo(_formatted({"ok": True, "text": text}))
+    else:
+        write_text(output, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text atomically. `-` is standard output."""
+    write_chunks(path, (text,))
+
+
+def write_chunks(path: Path, chunks: Iterable[str]) -> None:
+    """Write text atomically, each part of it as soon as it is made. `-` is standard output."""
+    if str(path) == "-":
+        for chunk in chunks:
+            sys.stdout.write(chunk)
+        sys.stdout.flush()
+        return
+    from engine.files import write_whole
+
+    encoded = (chunk.encode("utf-8", "replace") for chunk in chunks)
+    try:
+        if path.exists() and not path.is_file():  # write to /dev/null or a pipe, never replace it; a folder is an error
+            with path.open("wb") as file:
+                file.writelines(encoded)
+            return
+        write_whole(path, encoded)
+    except OSError as error:
+        raise Failed(f"{path} could not be written: {error.strerror}. Choose another --output.") from None
+
+
+def as_json_list(rows: Iterable[Any]) -> Iterator[str]:
+    """The text of one JSON list, row by row, as `write_json` writes a whole one."""
+    opening = "[\n"
+    for row in rows:
+        yield opening + textwrap.indent(_formatted(row), "  ")
+        opening = ",\n"
+    yield "[]\n" if opening == "[\n" else "\n]\n"
+
+
+def _formatted(value: Any) -> str:
+    import msgspec
+
+    from engine.view.iso_times import with_iso_times
+
+    return msgspec.json.format(msgspec.json.encode(with_iso_times(value)), indent=2).decode()
+
+
+def code_of(error: BaseException) -> str:
+    """The kind of an error, for programs."""
+    from engine.store.folder import StoreError
+
+    if isinstance(error, Failed):
+        return error.code
+    if isinstance(error, StoreError):
+        return "store"
+    return "system" if isinstance(error, OSError) else "internal"
+
+
+def sentence_of(error: BaseException) -> str:
+    """A sentence for an error that no one expected; a bug's traceback goes to a file."""
+    from console.bug_report import bug_sentence
+    from engine.store.folder import StoreError
+    from engine.text import reason_of
+
+    if isinstance(error, Failed):
+        return error.message
+    if isinstance(error, StoreError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{reason_of(error)}.{_whose(error)}"
+    return bug_sentence(error)
+
+
+def _whose(error: OSError) -> str:
+    """The owner of a file that this user may not use, and what to do."""
+    from engine.store.ownership import why_no_access
+
+    if not isinstance(error, PermissionError) or not isinstance(error.filename, str):
+        return ""
+    file = Path(error.filename)
+    return " " + (why_no_access(file.parent, file) or "Run this as the file's owner.")
