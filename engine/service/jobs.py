@@ -106,7 +106,7 @@ class JobDesk:
     # -- the workers' side ---------------------------------------------------------------------------------------------
 
     def next_part(self, asks: PartRequest) -> PartGrant:
-        """A part that no living worker has. The worker's own open claim counts as given up: it asks for the next."""
+        """A part that no living worker has. What the worker does not say that it holds, it has given up."""
         engine = self._engine
         job = self._known(asks.job, None)
         if job.state != "running":
@@ -115,6 +115,8 @@ class JobDesk:
         self._claims = {
             at: worker for at, worker in self._claims.items() if worker != asks.worker and leases.lives(worker)
         }
+        for number in asks.holds:
+            self._claims.setdefault((job.id, number), asks.worker)
         left = jobs.open_parts(engine.conn, job.id, 1 + len(self._claims))
         for number in left:
             if (job.id, number) not in self._claims:

@@ -7,6 +7,7 @@ While the engine does not answer they wait, at most `KEPT_S`; then they fail, an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import sqlite3
 import time
@@ -58,7 +59,7 @@ class Batches:
         self._clock = clock
         self._starved = starved
         self._waiting: deque[tuple[ExtractedItem, float, Future[None]]] = deque()
-        self._more = asyncio.Event()
+        self._more, self._full = asyncio.Event(), asyncio.Event()
         self._number = time.time_ns() >> 26  # differs from the numbers of an earlier process of the same name
         self.refusing = ""
         self.problem = ""
@@ -74,6 +75,8 @@ class Batches:
         item = ExtractedItem(PART.get(), name, 0.0, replace(record, lookup=False), document, self._starved(record))
         self._waiting.append((item, self._clock.real(), future))
         self._more.set()
+        if len(self._waiting) >= BATCH_DOCUMENTS:
+            self._full.set()
         return future
 
     def append_all(self, items: Sequence[tuple[Extraction, DocumentWrite | None]]) -> Future[None]:
@@ -86,9 +89,12 @@ class Batches:
         """Send waiting documents a batch at a time, until cancelled."""
         while True:
             await self._more.wait()
-            if len(self._waiting) < BATCH_DOCUMENTS:
-                await asyncio.sleep(GATHER_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_S):
+                    await self._full.wait()
             batch = self._next()
+            if len(self._waiting) < BATCH_DOCUMENTS:
+                self._full.clear()
             if not self._waiting:
                 self._more.clear()
             if batch:

@@ -27,6 +27,7 @@ _parts = json_decoder(PartGrant)
 
 GRANT_S = 10.0  # for the engine's first answer
 AT_ONCE = 250  # documents in progress: each waits for its commit
+HELD_PARTS = 4  # of a worker at once: the one that it reads, and those whose last documents are being stored
 WAIT_S = 0.5  # while other workers have the rest of the job
 ASK_S = 10.0
 TROUBLES = 50  # failed documents that a part names
@@ -84,10 +85,13 @@ class Worker:
         self._read = read
         self._clock = SteadyClock()
         self._asking = line()
+        self._asks = asyncio.Lock()
         self._batches = Batches(name, job, line(), self._clock, lambda record: self._leased.starved(record))
         self._api_key = api_key
         self._room = asyncio.Semaphore(max(1, min(AT_ONCE, plan.llm.max_waiting)))
         self._room_together = asyncio.Semaphore(AT_ONCE // AHEAD_DOCUMENTS)
+        self._held: set[int] = set()
+        self._part_ended = asyncio.Event()
         self._why_ended = ""
         self._troubles: set[type[BaseException]] = set()
 
@@ -116,13 +120,7 @@ class Worker:
         try:
             if not await leased.granted(GRANT_S):
                 raise WorkerFailed(self._why_ended or f"The engine granted no lease within {GRANT_S:g} s.")
-            while (given := await self._next()).job.state == "running":
-                if given.part is None or given.number is None:
-                    if not given.waits:
-                        break
-                    await asyncio.sleep(WAIT_S)
-                    continue
-                await self._do(given.job, given.number, given.part, frozenset(given.written))
+            await self._work()
         except asyncio.CancelledError:
             if self._why_ended:
                 raise WorkerFailed(self._why_ended) from None
@@ -131,9 +129,30 @@ class Worker:
             await leased.stop()
             sending.cancel()
 
-    # -- one part ------------------------------------------------------------------------------------------------------
+    # -- parts ---------------------------------------------------------------------------------------------------------
 
-    async def _do(self, job: Job, number: int, part: JobPart, written: frozenset[str]) -> None:
+    async def _work(self) -> None:
+        """Take parts until the job has none left. The next one is read while the last documents of a part wait for the
+        LLM or for their commit."""
+        async with asyncio.TaskGroup() as parts:
+            while (given := await self._next()).job.state == "running":
+                if given.part is not None and given.number is not None:
+                    self._held.add(given.number)
+                    started = asyncio.Event()
+                    parts.create_task(self._do(given.job, given.number, given.part, frozenset(given.written), started))
+                    await started.wait()
+                elif not given.waits:
+                    break
+                if given.part is None or len(self._held) >= HELD_PARTS:
+                    await self._until_a_part_ends(None if given.part is not None else WAIT_S)
+
+    async def _until_a_part_ends(self, timeout_s: float | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._part_ended.wait()
+
+    async def _do(self, job: Job, number: int, part: JobPart, written: frozenset[str], started: asyncio.Event) -> None:
+        """`started`: set when every document of the part has been started."""
         tally, counts = _Tally(), None
         if job.output:
             written = frozenset()  # the part's file is rewritten whole
@@ -149,12 +168,15 @@ class Worker:
                         await self._room.acquire()
                         group.create_task(self._extract(job, number, source, tally))
                         await asyncio.sleep(0)  # a rollback waits for one document, not for all of these
+            started.set()
         if self._batches.collected is not None and self._write is not None:
             items = self._batches.collected.pop(number, [])
             await asyncio.to_thread(self._write, job, number, items)
             counts = counted(items)
         ended = PartEnded(self.name, self._job, number, tally.failed, tally.empty, tally.troubles, counts)
         await self._post("part-ended", msgspec.json.encode(ended))
+        self._held.discard(number)
+        self._part_ended.set()
 
     def _key(self, source: PartDocument, tally: _Tally) -> str:
         """A document's key: its name and its text. "" if it could not be read or accepted."""
@@ -204,14 +226,17 @@ class Worker:
             self._room.release()
 
     async def _next(self) -> PartGrant:
-        return _parts.decode(await self._post("part", msgspec.json.encode(PartRequest(self.name, self._job))))
+        self._part_ended.clear()  # the engine does not know yet of a part that ends from here on
+        asks = PartRequest(self.name, self._job, frozenset(self._held))
+        return _parts.decode(await self._post("part", msgspec.json.encode(asks)))
 
     async def _post(self, kind: str, body: bytes) -> bytes:
         """Ask the engine, and wait for one that does not answer. Raises WorkerFailed if it refuses."""
         until = self._clock.real() + KEPT_S
         while True:
             try:
-                return await asyncio.to_thread(self._asking.post, f"/v1/worker/{kind}", body, ASK_S)
+                async with self._asks:
+                    return await asyncio.to_thread(self._asking.post, f"/v1/worker/{kind}", body, ASK_S)
             except EngineRefused as refused:
                 if not refused.passing:
                     raise WorkerFailed(str(refused)) from None

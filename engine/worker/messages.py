@@ -13,13 +13,15 @@ from engine.store.jobs import ExtractedItem, Job, JobPart, Method
 
 BATCH_DOCUMENTS = 100
 BATCH_CHARS = 2_000_000  # characters of texts in one batch; a longer document travels alone
+MOST_HELD = 100  # parts of one worker
 
 
 class PartRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A worker asks for its next part."""
+    """A worker asks for its next part. `holds`: those that it has not finished."""
 
     worker: Name
     job: Count
+    holds: Annotated[frozenset[Count], Meta(max_length=MOST_HELD)] = frozenset()
 
 
 class PartGrant(Struct, frozen=True):

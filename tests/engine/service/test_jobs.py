@@ -33,8 +33,8 @@ def test_a_part_has_one_worker_until_its_lease_ends(conn: sqlite3.Connection) ->
     leases = SimpleNamespace(lives=living.__contains__)
     desk = JobDesk(cast("Any", SimpleNamespace(conn=conn, leases=leases)))
 
-    def asked(worker: str, job: int) -> int | None:
-        return desk.next_part(PartRequest(worker, job)).number
+    def asked(worker: str, job: int, *holds: int) -> int | None:
+        return desk.next_part(PartRequest(worker, job, frozenset(holds))).number
 
     assert (asked("a", 1), asked("b", 1), asked("c", 2)) == (0, 1, 0)
     assert desk.next_part(PartRequest("d", 1)).waits
@@ -42,3 +42,8 @@ def test_a_part_has_one_worker_until_its_lease_ends(conn: sqlite3.Connection) ->
     living.remove("b")
     assert asked("a", 1) == 0, "it gives its part back by asking for another"
     assert desk.at_work == {"a": 1, "c": 2}
+    assert asked("a", 1, 0) == 1, "it keeps what it says it holds"
+    assert desk.next_part(PartRequest("d", 1)).waits
+    desk = JobDesk(cast("Any", SimpleNamespace(conn=conn, leases=leases)))
+    assert asked("a", 1, 0) == 1, "an engine that has just started learns of it"
+    assert desk.at_work == {"a": 1}

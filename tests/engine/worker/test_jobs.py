@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import glob
 import importlib.util
 import json
@@ -9,6 +10,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,10 @@ from typing import Any
 
 import pytest
 
+from engine.store import jobs
+from engine.store.jobs import Job, JobPart
+from engine.worker.core import PartDocument, Worker
+from engine.worker.line import EngineConnection
 from tests.engine.service.rig import COMMAND, EngineRig
 from tests.engine.worker.llm import Llm
 from tests.machine import crowd
@@ -118,6 +124,36 @@ def test_a_load_stores_every_document_once_and_both_methods_take_part(rig: Engin
     assert rig.until(lambda: rig.view.error_rate.n >= outcome["llm"]), "live work is evidence"
     assert llm.counters["most_at_once"] <= 3 * 8, "the workers share one window"
     assert llm.counters["turned_away"] == 0
+
+
+def test_the_next_part_is_read_while_the_last_documents_of_one_are_stored(rig: EngineRig) -> None:
+    class Line(EngineConnection):
+        """The first batch leaves when the next part has been read."""
+
+        def post(self, path: str, body: bytes, timeout_s: float) -> bytes:
+            if path.endswith("/batch") and not in_time:
+                in_time.append(ahead.wait(5.0 * crowd()))
+            return super().post(path, body, timeout_s)
+
+    def read(job: Job, part: JobPart) -> Iterator[PartDocument]:
+        (piece,) = part.pieces
+        if piece.path == "1":
+            ahead.set()
+        yield PartDocument(f"ahead/{piece.path}", TEXT.format(piece.path))
+
+    in_time: list[bool] = []
+    ahead = threading.Event()
+    fields = {"sources": "ahead", "root": "/", "method": "frequency"}
+    job = int(rig.client.command("job_begin", **fields).data["job"])
+    parts = [{"pieces": [{"path": str(number)}]} for number in range(12)]
+    assert rig.client.command("job_parts", job=job, first=0, parts=parts).ok
+    assert rig.client.command("job_run", job=job).ok
+    asyncio.run(Worker("ahead", rig.plan, job, lambda: Line(str(rig.folder.path)), read).run())
+    assert in_time == [True]
+    assert stored(rig, "ahead") == (12, 12)
+    known = rig.reader.read(lambda conn: jobs.find(conn, job))
+    assert known is not None
+    assert known.state == "done"
 
 
 def test_a_back_fill_protects_and_is_not_evidence(rig: EngineRig) -> None:
