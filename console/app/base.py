@@ -93,6 +93,7 @@ class Base(Drawing):
         self.orders: dict[str, int] = {}
         self._faults: dict[tuple[object, ...], str] = {}  # sentences, by where they come from
         self.crash = ""
+        self.key_at = 0.0  # when a key was last pressed, monotonic seconds
         self._notice_until = 0.0
         self._shown = self.poller.snapshot
         self._present_at = 0.0

@@ -47,6 +47,7 @@ class Keys(PeopleActions):
     async def on_event(self, event: events.Event) -> None:
         match event:
             case events.Key(is_forwarded=False):
+                self.key_at = event.time
                 if not await self._acts(event):
                     return
                 if event.key in ("escape", "enter"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 from textual.screen import ModalScreen
 
@@ -16,6 +17,7 @@ from engine.rollout.state import DOWN
 from engine.text import clean_line
 
 ROLLED_S = 20.0  # how long someone else's rollback is shown
+AT_WORK_S = 10.0  # since the last key
 
 
 class RollbackActions(TimeTravel):
@@ -104,8 +106,8 @@ class RollbackActions(TimeTravel):
         self._show_incident()
 
     def _show_incident(self) -> None:
-        """A rollback that this console did not make opens its timeline over Live, once. Anyone at work elsewhere, or in
-        the past, keeps their screen and its keys, and reads what happened."""
+        """A rollback that this console did not make opens its timeline, once. Anyone at work on another screen, in a
+        text or question, or in the past, keeps their screen and its keys, and reads what happened."""
         v = self.live.view
         if v is None:
             return
@@ -116,7 +118,9 @@ class RollbackActions(TimeTravel):
         known, self._newest_rollback = self._newest_rollback, newest
         if last is None or known is None or newest <= known or self.attempt is not None:
             return
-        if isinstance(self.screen, Dashboard) and self.focused is None and self.travel.at is None:
+        busy = self.focused is not None or isinstance(self.screen, ModalScreen | Rollback) or self.travel.at is not None
+        at_work = not isinstance(self.screen, Dashboard) and time.monotonic() - self.key_at < AT_WORK_S
+        if not busy and not at_work:
             self._open_incident(asked=False)
         else:
             self.say(f"{last.sentence.rstrip('. ')}. i shows the incident.", "alarm", ROLLED_S)

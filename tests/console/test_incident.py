@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from msgspec.structs import replace
 
@@ -199,8 +201,10 @@ async def test_it_opens_when_a_trigger_rolled_back_and_escape_leaves_it() -> Non
 
 
 @anyio
-@pytest.mark.parametrize("way", ["8 slash", "3", "7 enter", "1 left_square_bracket", "2 H"])
-async def test_it_takes_no_screen_but_live_and_no_text_question_or_moment(way: str) -> None:
+@pytest.mark.parametrize(
+    ("way", "idle_s"), [("8 slash", 60.0), ("1 left_square_bracket", 60.0), ("2 H", 60.0), ("3", 0.0), ("7 enter", 0.0)]
+)
+async def test_it_takes_no_screen_of_someone_at_work_and_no_text_question_or_moment(way: str, idle_s: float) -> None:
     """A screen that opens under the hands takes the keys meant for the one it covers: j, enter and t act on both."""
     app = console("normal")
     link = app.link
@@ -213,12 +217,28 @@ async def test_it_takes_no_screen_but_live_and_no_text_question_or_moment(way: s
         before, page = app.screen, app.page
         assert page is not None
         link.view = replace(LOCKED, at=NORMAL.at + HOUR)
+        app.key_at = time.monotonic() - idle_s
         await app._read()
         await pilot.pause(0.1)
         assert app.screen is before
         shown = " ".join(page.canvas(80, 24).text().split())
         assert "error_critical took 10 % to 0 %" in shown
         assert "i shows the incident" in shown
+
+
+@anyio
+async def test_it_opens_over_a_screen_that_was_left_alone() -> None:
+    app = console("normal")
+    link = app.link
+    assert isinstance(link, FakeLink)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await app._read()
+        await pilot.press("3")
+        link.view = replace(LOCKED, at=NORMAL.at + HOUR)
+        app.key_at = time.monotonic() - 60.0
+        await app._read()
+        await until(pilot, lambda: isinstance(app.page, IncidentPage))
 
 
 @anyio
