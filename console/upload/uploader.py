@@ -11,7 +11,7 @@ from typing import Any
 from console.upload.sources import Source
 from engine.client.client import EXTRACT_S, EngineClient, broken
 
-LEAST, MOST = 8, 64  # concurrent requests; each waits for the store's next commit, 50 ms, or for the LLM
+LEAST, MOST = 8, 64  # concurrent requests; each waits for the store's commit or for the LLM
 MOST_CHARS = 250_000  # characters in flight: more would delay a rollback in the engine by over 0.15 s
 SOON_S = 10.0  # faster answers raise the concurrency
 PATIENCE_S = 10.0  # how long to retry while an engine restarts

@@ -1,14 +1,16 @@
 """The one writer: a thread that owns both writing connections.
 
-Control jobs come first and are flushed to disk immediately; extractions are committed and flushed together every 50 ms
-(or at 200). An extraction is acknowledged when its batch is on the disk: a power cut takes none. Figures alone are not
-flushed. When the store fails (locked, full), the batch waits and is retried, `problem` gives the reason, and a rollback
-on a full disk uses the ballast's space.
+Control jobs come first and are flushed to disk immediately. A document that comes alone is flushed at once. Under
+load a batch waits until it has as many extractions as the last one, or for 20 ms; what comes during a flush goes
+together into the next, so a slow disk makes larger batches. An extraction is acknowledged when its batch is on the
+disk: a power cut takes none. Figures alone are not flushed. When the store fails (locked, full), the batch waits and
+is retried, `problem` gives the reason, and a rollback on a full disk uses the ballast's space.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
 import threading
 import time
@@ -34,7 +36,9 @@ Job = Callable[[sqlite3.Connection], Any]
 Item = tuple[Extraction, DocumentWrite | None]
 Waiting = tuple[Sequence[Item], Future[None]]  # written and acknowledged together
 
-BATCH_S = 0.05
+LEAST_S = 0.004  # from one batch of extractions to the next: bulk work comes in between, and flushes stay below 250/s
+GATHER_S = 0.02  # at most, to gather as many extractions as the last batch had
+ASIDE_S = 0.05  # from a batch to one of side jobs alone
 BATCH_MAX = 200
 PENDING_MAX = 20_000
 RETRY_S = 0.1
@@ -64,7 +68,9 @@ class Writer:
         self._wake = threading.Condition()
         self._stopping = False
         self._given_up = False  # the store refused writes while the writer was to stop
-        self._batch_at = 0.0  # when the next batch is due, and when a control job is retried, monotonic seconds
+        self._ended = -math.inf  # when the last batch did, monotonic seconds
+        self._last = 0  # extractions in it
+        self._again_at = 0.0  # when a batch that was refused is due, and a control job, monotonic seconds
         self._retry_at = 0.0
         self._problem = ""
         self._failing_since: float | None = None  # when a batch was first refused, monotonic seconds
@@ -155,7 +161,7 @@ class Writer:
                 return future
             self._records.append((items, future))
             self._pending += len(items)
-            if self._pending >= BATCH_MAX or len(self._records) == 1:
+            if len(self._records) == 1 or self._pending - len(items) < self._enough <= self._pending:
                 self._wake.notify()
         return future
 
@@ -202,16 +208,27 @@ class Writer:
             return 0.0
         if not (self._records or self._jobs) or self._given_up:
             return None
-        if self._stopping or self._pending >= BATCH_MAX:
-            return 0.0
         return max(0.0, self._batch_at - now)
+
+    @property
+    def _batch_at(self) -> float:
+        """When the next batch is due."""
+        if self._stopping:
+            return 0.0
+        gathered_s = LEAST_S if self._pending >= self._enough else GATHER_S
+        return max(self._ended + (gathered_s if self._records else ASIDE_S), self._again_at)
+
+    @property
+    def _enough(self) -> int:
+        """With as many extractions the next batch need not wait for more."""
+        return min(self._last, BATCH_MAX)
 
     def step(self) -> None:
         """Do what is due: one control job, else one batch."""
         with self._wake:
             job = self._control.popleft() if self._control else None
-            first = self._stopping or self._pending >= BATCH_MAX or time.monotonic() >= self._batch_at
-            waits = bool(self._records or self._jobs) and first and not self._given_up
+            due = time.monotonic() >= self._batch_at
+            waits = bool(self._records or self._jobs) and due and not self._given_up
             bulk = self._bulk.popleft() if job is None and self._bulk and not waits else None
         self._began = time.monotonic()
         if job is not None:
@@ -221,7 +238,8 @@ class Writer:
             self._run_bulk(self._durable, *bulk)
         else:
             ok = self._run_batch()
-            self._batch_at = time.monotonic() + (BATCH_S if ok else RETRY_S)
+            self._ended = time.monotonic()
+            self._again_at = 0.0 if ok else self._ended + RETRY_S
             self._given_up = not ok and self._stopping
         self._began = None
 
@@ -340,6 +358,7 @@ class Writer:
             batch.append(self._records.popleft())
             size += len(batch[-1][0])
         self._pending -= size
+        self._last = size or self._last
         return batch
 
     def _write_batch(self, conn: sqlite3.Connection, batch: list[Waiting], jobs: list[Job]) -> list[Exception]:
