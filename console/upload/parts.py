@@ -11,8 +11,7 @@ from pathlib import Path
 from console.upload import remote, sources
 from console.upload.root import id_under
 from engine.store.documents import TextSource
-from engine.store.jobs import FilePiece, Job, JobPart
-from engine.worker.core import PartDocument
+from engine.store.jobs import FilePiece, Job, JobPart, PartDocument
 
 PART_DOCUMENTS = 500
 PART_BYTES = 16_000_000

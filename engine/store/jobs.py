@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from engine.decoding import decode, json_decoder
 from engine.measures.record import Extraction
 from engine.store import documents
-from engine.store.documents import DocumentWrite
+from engine.store.documents import DocumentWrite, TextSource
 from engine.store.rollup import insert, insert_and_fold
 
 KEY_BYTES = 12
@@ -46,6 +46,16 @@ class JobPart(Struct, frozen=True):
     """What one worker reads at a time: some hundred documents."""
 
     pieces: tuple[FilePiece, ...]
+
+
+class PartDocument(NamedTuple):
+    """A document of a part as read, or the reason why it cannot be."""
+
+    id: str
+    text: str
+    title: str = ""
+    trouble: str = ""
+    source: TextSource | None = None
 
 
 class Job(Struct, frozen=True):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +15,7 @@ from engine.plan.model import Plan
 from engine.routing.admission import Refused
 from engine.routing.reading import BulkDocument
 from engine.store.documents import TextSource
-from engine.store.jobs import ExtractedItem, Job, JobPart, PartEnded, key
+from engine.store.jobs import ExtractedItem, Job, JobPart, PartDocument, PartEnded, key
 from engine.text import clean_line, digest
 from engine.worker.batches import KEPT_S, NOWHERE, PART, SOURCES, Batches
 from engine.worker.leased import LeasedPipeline
@@ -36,16 +35,6 @@ EMPTY = "empty"
 # loop from a rollback for over 20 ms.
 AHEAD_DOCUMENTS = 16
 AHEAD_CHARS = 30_000
-
-
-class PartDocument(NamedTuple):
-    """A document as read, or the reason why it cannot be."""
-
-    id: str
-    text: str
-    title: str = ""
-    trouble: str = ""
-    source: TextSource | None = None
 
 
 class SteadyClock(SystemClock):

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from engine.store import jobs
-from engine.store.jobs import Job, JobPart
-from engine.worker.core import PartDocument, Worker
+from engine.store.jobs import Job, JobPart, PartDocument
+from engine.worker.core import Worker
 from engine.worker.line import EngineConnection
 from tests.engine.service.rig import COMMAND, EngineRig
 from tests.engine.worker.llm import Llm
