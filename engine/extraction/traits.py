@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words, general_nouns, lone_adjectives
 from engine.extraction.languages import LINKS
-from engine.extraction.words import EMPTY, GENERAL, SOFT, WEAK
+from engine.extraction.words import EMPTY, GENERAL, SOFT, VAGUE, WEAK
 
 SELDOM = 400  # candidates, from which on one that occurs once and late is not worth a score
 EARLY = 400  # tokens
@@ -114,7 +114,7 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
         parts = {part: where for part, where in parts.items() if part in allowed}
     elif adjectives := () if english else lone_adjectives(spans, language):
         parts = {part: where for part, where in parts.items() if len(part) > 1 or part[0] not in adjectives}
-    general = GENERAL if english else general_nouns(language)
+    general = VAGUE if english else general_nouns(language)
     many = len(phrases) + len(parts) > SELDOM
     subject = max(SUBJECT, len(spans) // SUBJECT_OF) * (1 if english else FOREIGN_SUBJECT)
     made: list[Candidate] = []
@@ -167,7 +167,7 @@ def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
         for width in (2, 1) if singles else (2,):
             for i in range(size - width + 1 if width < size else 0):
                 part = words[i : i + width]
-                if width == 1 and part[0] in GENERAL:
+                if width == 1 and part[0] in VAGUE:
                     continue
                 one = candidate(part, " ".join(surface[i : i + width]), at + i, last + i, 0, alone + within)
                 if one.ends not in _NO_END and one.begins not in _NO_BEGINNING:
@@ -218,7 +218,7 @@ def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, lis
                     where[0] = begins + i
                 if where[1] < ends + i:
                     where[1] = ends + i
-    return {part: where for part, where in shared.items() if len(part) > 1 or part[0] not in GENERAL}
+    return {part: where for part, where in shared.items() if len(part) > 1 or part[0] not in VAGUE}
 
 
 def _with_noun(phrases: Iterable[Words], *, first: bool) -> set[Words]:

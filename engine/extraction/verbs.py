@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from engine.extraction import words
 
 _INTRODUCED = re.compile(r"(?:(?<=[.r]f)|(?<=^f))y")  # in practice model checking
 _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
 _BEGINS = re.compile(r"(?:\.|^)[bcn](?=[aegncisbBw])")
+_BEGINS_CLAUSE = re.compile(r"(?:\.|^)[cn](?=[tqf])")
+_ING = re.compile(r"g(?=[ftq])")
 _CASES = frozenset(("case", "cases"))
 _VALUES = frozenset(("code", "codes", "type", "types", "value", "values"))
 _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
 _CONTROL_THE = re.compile(r"[svc]n(?=t)")  # authors control the copyright
+_NOUN = frozenset("ncsibB")
 _SINGULAR = frozenset(("he", "it", "she"))
 _MOVES = re.compile(r"(?<=[ncisbg])V(?![xn])")  # git rebase moves
 # One letter each: marks what is a verb here. Each expression begins with the letters it may mark and looks back from
@@ -21,7 +25,7 @@ _SETTLED = (
     re.compile(
         r"[bBsdfrn](?:(?<=[bB])(?:"
         r"(?<=[md].)|(?<=m[fr].)"  # to use, to better use
-        r"|(?<=[nsci].)(?=[tqm])|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
+        r"|(?<=[nscig].)(?=[tqm])|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
         r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
         # system mines answers; and supports business
         r"|(?<=[ncigb]B)(?=[taegncisbBwd#])|(?<=[.r]B)(?=[taegncisbw]))"
@@ -48,21 +52,24 @@ def settled(tokens: list[str], kinds: str) -> str:
         kinds = _INTRODUCED.sub("d", kinds).replace("y", "n")
     if "V" in kinds:
         kinds = _MOVES.sub("v", kinds).replace("V", "B")
-    kinds = _ordered(tokens, _after_to(tokens, kinds))
+    if marked := [*_after_to(tokens, kinds), *_orders(tokens, kinds), *_begun(tokens, kinds), *_doing(tokens, kinds)]:
+        letters = list(kinds)
+        for at in marked:
+            letters[at] = "v"
+        kinds = "".join(letters)
     for pattern in _SETTLED:
         kinds = pattern.sub("v", kinds)
     return kinds
 
 
-def _ordered(tokens: list[str], kinds: str) -> str:
-    """The letters, with v for orders: Use percent encoding; telldir - return current location. Not where the same two
-    words occur within a sentence."""
-    begins = [match.end() - 1 for match in _BEGINS.finditer(kinds)]
-    orders = [at for at in begins if _may_order(tokens, at)]
+def _orders(tokens: list[str], kinds: str) -> list[int]:
+    """Where an order is: Use percent encoding; telldir - return current location. Not where the same two words occur
+    within a sentence."""
+    orders = [at for match in _BEGINS.finditer(kinds) if _may_order(tokens, at := match.end() - 1)]
     if not orders:
-        return kinds
+        return orders
     within = _within_sentences(tokens)
-    letters = list(kinds)
+    marked = []
     for at in orders:
         verb, follower = tokens[at].lower(), tokens[at + 1]
         if verb == "use":
@@ -70,8 +77,28 @@ def _ordered(tokens: list[str], kinds: str) -> str:
         else:
             is_noun = follower.lower() in _VALUES or (verb, follower) in within
         if not is_noun:
-            letters[at] = "v"
-    return "".join(letters)
+            marked.append(at)
+    return marked
+
+
+def _begun(tokens: list[str], kinds: str) -> Iterator[int]:
+    """Where a sentence begins with a verb: Edit this page; Approaching that limit; Figuring out why."""
+    for match in _BEGINS_CLAUSE.finditer(kinds):
+        at = match.end() - 1
+        if kinds[at + 1] == "t" or (
+            tokens[at].endswith("ing") and (kinds[at + 1] == "q" or tokens[at + 1].lower() in words.AFTER_ING)
+        ):
+            yield at
+
+
+def _doing(tokens: list[str], kinds: str) -> Iterator[int]:
+    """Where an -ing form is a verb: by opening up; the pages detailing how; code running on port 80."""
+    for match in _ING.finditer(kinds):
+        at = match.start()
+        if tokens[at + 1].lower() in words.AFTER_ING or (
+            at and kinds[at - 1] in _NOUN and tokens[at].lower() in words.ING_AFTER_NOUNS
+        ):
+            yield at
 
 
 def _may_order(tokens: list[str], at: int) -> bool:
@@ -88,8 +115,8 @@ def _within_sentences(tokens: list[str]) -> frozenset[tuple[str, str]]:
     )
 
 
-def _after_to(tokens: list[str], kinds: str) -> str:
-    """The letters, with v for nouns that are verbs here: to shorten the, it tightens, could scan every, to store
+def _after_to(tokens: list[str], kinds: str) -> list[int]:
+    """Where a noun is a verb: to shorten the, it tightens, could scan every, to store
     rows, authors control the; to model and control complex systems."""
     marked: list[int] = []
     for match in _TO_MODEL.finditer(kinds):
@@ -120,9 +147,4 @@ def _after_to(tokens: list[str], kinds: str) -> str:
         if tokens[match.end() - 1].lower() in words.VERBS_AFTER_TO
         and (kinds[match.start()] != "c" or words.is_plural(tokens[match.start()].lower()))
     ]
-    if not marked:
-        return kinds
-    letters = list(kinds)
-    for at in marked:
-        letters[at] = "v"
-    return "".join(letters)
+    return marked

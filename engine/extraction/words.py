@@ -41,6 +41,11 @@ _FINITE = _LISTS["finite_verbs"]
 VERBS_AFTER_TO = _LISTS["verbs_after_to"]
 WITH_TO = _LISTS["with_to"]
 
+# after an -ing form they show that it is a verb: opening up, detailing how
+AFTER_ING = _LISTS["after_ing"]
+# -ing forms that are verbs between a noun and a preposition or determiner: code running on port 80
+ING_AFTER_NOUNS = _LISTS["ing_after_nouns"]
+
 # verbs at the beginning of a sentence
 ORDERS = _LISTS["orders"]
 
@@ -131,7 +136,10 @@ SOFT = _LISTS["soft"]
 # nouns (and a few others) of every field: hardly ever a keyword alone, and a little less likely at the end of one
 GENERAL = _LISTS["general"]
 
-# among those, words that never end a keyword: number of users, way, first part
+# words of every field that are hardly ever a keyword alone: nouns, and words that may be a verb (check, build)
+VAGUE = GENERAL | _LISTS["general_alone"] | EITHER
+
+# among GENERAL, words that never end a keyword: number of users, way, first part
 EMPTY = _LISTS["empty"]
 
 # nouns that look like adjectives

@@ -423,6 +423,12 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
         ("abort - cause abnormal termination. It ends the gateway.", {"abnormal termination"}, {"cause"}),
         ("Gateway gateway | Gateway gateway | Gateway gateway and the pool.", {"pool"}, {"gateway gateway"}),
         ("The commit 3d6c39b changes the colour 18be52 of the gateway.", {"gateway"}, {"3d6c39b", "18be52"}),
+        ("Edit this page about the gateway. Answering that you agree is rude. Approaching the quota slows the pool.",
+         {"pool", "quota"}, {"edit", "answering", "approaching"}),
+        ("We fix this by opening up the gateway. These pages detailing how it works name a pool running on the kernel.",
+         {"kernel", "gateway"}, {"opening", "detailing", "running"}),
+        ("The alert fires when the gateway is slow. Review existing quota. Monitor gateway status.",
+         {"quota", "gateway"}, {"fires", "review", "monitor"}),
     ],
 )  # fmt: skip
 def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms: set[str], never: set[str]) -> None:
@@ -430,6 +436,18 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
 
     assert terms <= set(keywords), keywords
     assert not never & {*keywords, *(word for keyword in keywords for word in keyword.split())}, keywords
+
+
+def test_a_verb_or_a_word_of_every_field_is_a_keyword_alone_only_where_it_recurs() -> None:
+    about = "The gateway has a connection pool, a circuit breaker, a request queue and a retry budget. "
+    once = (
+        "Check if the quota of the namespace is spent, push the tag, note the bug, and the directory anymore is clean. "
+    )
+    recurring = "A build is slow. The build of a wheel needs a compiler. "
+
+    lone = {"check", "push", "bug", "directory", "anymore", "clean"}
+    assert not lone & set(extract(about + once).ranked)
+    assert "build" in extract(about + recurring * 6).ranked
 
 
 def test_words_that_are_neighbours_in_a_program_are_no_phrase() -> None:
