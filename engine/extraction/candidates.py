@@ -93,8 +93,9 @@ _NAMELESS = re.compile(
 )  # 2026-11-25T08, 07.123Z, 0x2f, 4f1c9a02
 
 
-Fact = TypeVar("Fact")
+_PLACEHOLDERS = ("my-", "your-", "my_", "your_")  # project my-project
 
+Fact = TypeVar("Fact")
 
 Words = tuple[str, ...]
 # an occurrence: its words in the form that is compared, its text, the index of its first token
@@ -137,7 +138,7 @@ def _shape(token: str) -> str:
         return "."
     if _NUMBER.fullmatch(token):
         return "#"
-    if _NAMELESS.fullmatch(token):
+    if _NAMELESS.fullmatch(token) or token.startswith(_PLACEHOLDERS):
         return "."
     if len(token) == 1:
         return "n" if first.isupper() or ord(first) > 0x2E80 else "."
@@ -328,7 +329,8 @@ def phrases(tokens: list[str]) -> Phrases:
     kinds = "".join(map(KINDS.__getitem__, tokens))
     words = len(kinds) - kinds.count(".") - kinds.count("#")
     if "o" in kinds or "O" in kinds:
-        mixed = kinds.count("o") + kinds.count("O") >= MIXED_SHARE * words
+        foreign = [token.lower() for token, kind in zip(tokens, kinds, strict=True) if kind in "oO"]
+        mixed = len(foreign) >= MIXED_SHARE * words and len(set(foreign)) > 2  # a pod is one word
         kinds = kinds.replace("o", "F" if mixed else "n").replace("O", "F" if mixed else "c")
     english = sum(map(kinds.count, "ftmxrq"))
     if english >= ENGLISH_PROSE * words > 0:
@@ -354,12 +356,8 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         start, end = match.span()
         while start < end and kinds[start] == "w" and not _is_new_york(tokens[start : start + 2]):
             start += 1
-        # class RequestRouter, CREATE INDEX documents_updated, the file /etc/hosts: the name, not what declares it
-        if has_names and "i" in kinds[start + 1 : end]:
-            for named in range(end - 1, start, -1):
-                if kinds[named] == "i" and (tokens[named][0] == "/" or tokens[named - 1].lower() in words.DECLARING):
-                    start = named
-                    break
+        if has_names and "i" in kinds[start:end]:
+            start, end = _named(tokens, kinds, start, end)
         size = end - start
         if size > 1:
             if size > MAX_WORDS:  # an English phrase keeps its end, where its head noun is
@@ -375,6 +373,19 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             text = text[:-2]
         spans.append((folds[start:end], text, start))
     return Phrases(spans, kinds, ENGLISH)
+
+
+def _named(tokens: list[str], kinds: str, start: int, end: int) -> tuple[int, int]:
+    """Where the name is in a phrase that has identifiers: class RequestRouter, CREATE INDEX documents_updated, the file
+    /etc/hosts without what declares it; --region alone, without its command and its value."""
+    for at in range(end - 1, start - 1, -1):
+        if kinds[at] != "i":
+            continue
+        if tokens[at].startswith("--"):
+            return at, at + 1
+        if at > start and (tokens[at][0] == "/" or tokens[at - 1].lower() in words.DECLARING):
+            return at, end
+    return start, end
 
 
 _LANGUAGES = "CR"  # names of one letter; any other is a variable, a type's parameter, an option

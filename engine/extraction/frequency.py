@@ -33,7 +33,7 @@ from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.prose import prose, sample
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, romance_weights, weights
-from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, of_vague, scores, shorter
+from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, is_weak, of_vague, scores, shorter
 from engine.extraction.unspaced import CJK, GENERAL_WORDS, Piece, joined, pieces, without_general
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
@@ -41,6 +41,7 @@ from engine.parsing import Parsed, content
 RESCORED = 20  # candidates that the trees correct
 LITTLE = 60  # tokens of a text that has few phrases: parts of them fill the list up to FEW_OF_LITTLE
 TITLE = 30  # tokens of a text that is hardly more than a title: single words fill the list too
+ENOUGH = 10  # keywords from which on a weak one is none
 FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words, and parts of phrases, fill the list
 
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
@@ -150,6 +151,8 @@ def _chosen(
         many = len(chosen)
         if many >= budget.total:
             break
+        if english and many >= ENOUGH and place < first_part and is_weak(candidate):
+            continue
         if place >= first_part and many >= (FEW_OF_LITTLE if place < first_vague else few):
             if candidate.text not in quoted:
                 break

@@ -154,6 +154,16 @@ def of_vague(one: Vague) -> Candidate:
     return candidate(words, text, at, last, -less, within)
 
 
+def is_weak(one: Candidate) -> bool:
+    """Whether a candidate that occurs once is an ordinary word, or a general noun that an adjective hardly narrows:
+    frequent changes."""
+    if one.alone + one.within > 1:
+        return False
+    if len(one.words) == 1:
+        return one.ends in "gns"
+    return len(one.words) == 2 and one.words[0] in SOFT and one.words[1] in GENERAL
+
+
 def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
     """Shorter keywords for an English text that has few: of each phrase its last two words, then other pairs of
     neighbours, then, with `singles`, its words that are not general. In text order. Some may be in `phrases`

@@ -429,6 +429,8 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
          {"kernel", "gateway"}, {"opening", "detailing", "running"}),
         ("The alert fires when the gateway is slow. Review existing quota. Monitor gateway status.",
          {"quota", "gateway"}, {"fires", "review", "monitor"}),
+        ("Pass argument --region eu-west to list the gateways of project my-project. In January 2020 the pool grew.",
+         {"--region", "pool"}, {"argument", "my-project", "january", "2020"}),
     ],
 )  # fmt: skip
 def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms: set[str], never: set[str]) -> None:
@@ -448,6 +450,20 @@ def test_a_verb_or_a_word_of_every_field_is_a_keyword_alone_only_where_it_recurs
     lone = {"check", "push", "bug", "directory", "anymore", "clean"}
     assert not lone & set(extract(about + once).ranked)
     assert "build" in extract(about + recurring * 6).ranked
+
+
+def test_a_word_that_english_shares_with_another_language_makes_no_page_mixed() -> None:
+    text = "Check pod logs and pod events. A pod without a node is pending. The pod of the gateway has a pod template."
+
+    assert {"pod logs", "pod template"} <= set(extract(text).ranked)
+
+
+def test_after_ten_keywords_a_lone_word_that_occurs_once_is_none() -> None:
+    terms = "request queue, retry budget, circuit breaker, load balancer, connection pool, feature flag, rate limiter, audit trail, memory leak, "
+    text = f"The gateway has a {terms} health probe, disk quota and cache shard. The proxy has a certificate and a namespace."
+
+    assert {"certificate", "namespace"} & set(extract(text.replace(terms, "")).ranked)
+    assert not {"certificate", "namespace"} & set(extract(text).ranked)
 
 
 def test_words_that_are_neighbours_in_a_program_are_no_phrase() -> None:
