@@ -157,6 +157,7 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
             f"There is no store in {folder.path}. `rollout load PATH` or the engine (`rollout`, `rollout "
             "serve`) makes one; --store DIR names another."
         )
+    conn = None
     try:
         _refuse_planted(folder)
         conn = sqlite3.connect(
@@ -165,9 +166,28 @@ def open_reader(folder: Folder) -> sqlite3.Connection:
         conn.execute("SELECT 1 FROM control LIMIT 1").fetchone()
     except sqlite3.Error as error:
         raise StoreError(
-            damaged(folder, error) or folder.why_no_access() or f"The store {folder.database} cannot be read: {error}."
+            _unfinished(folder, conn)
+            or damaged(folder, error)
+            or folder.why_no_access()
+            or f"The store {folder.database} cannot be read: {error}."
         ) from None
     return conn
+
+
+def _unfinished(folder: Folder, conn: sqlite3.Connection | None) -> str:
+    """The sentence for a database that its first engine has not finished; "" for any other."""
+    if conn is None:
+        return ""
+    try:
+        tables = conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    except sqlite3.Error:
+        return ""
+    if any(name != "_sqlite_migrations" for (name,) in tables):
+        return ""
+    return (
+        f"The store in {folder.path} is not made yet: its first engine is starting, or was killed while it did. Try "
+        "again in a moment; if no engine is starting, `rollout` or `rollout serve` finishes it."
+    )
 
 
 @contextlib.contextmanager

@@ -232,6 +232,18 @@ def test_files_of_a_damaged_store_are_a_sentence(tmp_path: Path) -> None:
         database.create(store)
 
 
+def test_a_store_whose_making_was_interrupted_is_called_unfinished_and_the_next_engine_finishes_it(
+    tmp_path: Path,
+) -> None:
+    store = Folder(tmp_path / "s")
+    store.prepare()
+    store.database.touch(0o600)  # as far as a kill -9 can let `create` come
+    with pytest.raises(StoreError, match="not made yet"):
+        database.open_reader(store)
+    database.create(store)
+    database.open_reader(store).close()
+
+
 MOUNTS = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
 31 22 0:40 / /srv rw,relatime - nfs4 files:/export rw
