@@ -40,6 +40,7 @@ from engine.extraction.verbs import settled
 
 MAX_WORDS = 5
 MAX_CHARS = 60  # characters of a keyword
+_LANGUAGES = "CR"  # names of one letter
 CACHED = 50_000  # tokens whose kind is remembered
 MIXED_SHARE = 0.04  # share of foreign function words above which a text has passages in that language
 ASKED = 2_000  # tokens that detect the language
@@ -367,10 +368,10 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             continue
         else:
             text = tokens[start]
-            if len(text) == 1 and text not in _LANGUAGES:
-                continue
         if has_owners and kinds[end - 1] in "pP":
             text = text[:-2]
+        if len(text) == 1 and not is_keyword(text):
+            continue
         spans.append((folds[start:end], text, start))
     return Phrases(spans, kinds, ENGLISH)
 
@@ -388,7 +389,12 @@ def _named(tokens: list[str], kinds: str, start: int, end: int) -> tuple[int, in
     return start, end
 
 
-_LANGUAGES = "CR"  # names of one letter; any other is a variable, a type's parameter, an option
+def is_keyword(text: str) -> bool:
+    """Whether a phrase may be a keyword: it has a letter, and more than one unless it names a language or is an
+    ideograph. Any other letter alone is a variable, a type's parameter, an option."""
+    if len(text) == 1:
+        return text in _LANGUAGES or (ord(text) > 0x2E80 and text.isalpha())
+    return len(text) <= MAX_CHARS and (text[0].isalpha() or any(map(str.isalpha, text)))
 
 
 def _is_new_york(pair: list[str]) -> bool:

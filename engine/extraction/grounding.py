@@ -41,7 +41,7 @@ TEMPLATE_TOKENS = re.compile(
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?", re.UNICODE)
 _SIGNS = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc", "'") | dict.fromkeys("‐‑‒–—−", "-") | {"\u00ad": None})
-_MARKS = dict.fromkeys(map(ord, "™®©"))
+_MARKS = dict.fromkeys(map(ord, "™®©"), " ")  # between two words there may be nothing else
 _GREEK_NAMES = """
 alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi
 omega
@@ -50,7 +50,8 @@ _GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAM
 _GREEK_LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ω](?![^\W\d_])")  # alone, not in a Greek word
 # both begin with what is rare: a search from there takes a tenth of the time
 _DOTTED = re.compile(r"\.(?<=[A-Za-z]\.)(?<![\w.][A-Za-z]\.)(?:[A-Za-z]\.)+(?:[A-Za-z](?!\w))?")
-_VERSION = re.compile(r"v(?<![a-z0-9]v)(?:ersion |\.? ?)(?=\d+\.\d)|Version (?=\d+\.\d)")
+_V = re.compile(r"[vV](?<![a-z0-9]v)(?<![A-Za-z0-9]V)\.? ?(?=\d+\.\d)")
+_VERSION = re.compile(r"\bversion (?=\d+\.\d)", re.I)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?![A-Z]s(?![a-z]))")  # not in APIs
 _BURMESE = frozenset(map(chr, range(0x1000, 0x10A0)))
 _KHMER = frozenset(map(chr, range(0x1780, 0x1800)))
@@ -258,17 +259,18 @@ def _folded(plain: str) -> str:
 
 def _plain(text: str) -> str:
     """With one sign for every apostrophe, dash and width of a letter; a lone Greek letter by its name, U.S.A. as USA,
-    v2.0 and version 2.0 as 2.0."""
+    v2.0 as 2.0."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_MARKS)).translate(_SIGNS)
         text = _GREEK_LETTER.sub(lambda letter: _GREEK.get(letter[0].lower(), letter[0]), text)
+    if "'" in text or not text.isascii():  # the keyword l'annuaire is ASCII where its text is not
         text = _PREFIXED.sub(" ", text)
-    return _VERSION.sub(" ", _DOTTED.sub(lambda match: match[0].replace(".", ""), text))
+    return _V.sub(" ", _DOTTED.sub(lambda match: match[0].replace(".", ""), text))
 
 
 def _words(text: str) -> list[str]:
-    """The words of a keyword as written: max_tokens and key-word are split, maxTokens is not."""
-    return _WORD.findall(_plain(text))
+    """The words of a keyword as written: max_tokens and key-word are split, maxTokens is not; version 2.0 as 2.0."""
+    return _WORD.findall(_VERSION.sub("", _plain(text)))
 
 
 def _parts(word: str) -> list[str]:

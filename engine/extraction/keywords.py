@@ -57,7 +57,7 @@ _stemmer = _Stemmer()
 @lru_cache(1 << 17)
 def stem(word: str) -> str:
     """Porter stem of one lower-case word; from any thread."""
-    return str(_stemmer.of(word))
+    return str(_stemmer.of(word)) or word  # of s nothing would be left
 
 
 def topped_up(keywords: Keywords, spare: Keywords, least: int, budget: Budget) -> Keywords:

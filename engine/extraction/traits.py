@@ -14,7 +14,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-from engine.extraction.candidates import KINDS, MAX_CHARS, Known, Span, Words, general_nouns, lone_adjectives
+from engine.extraction.candidates import KINDS, Known, Span, Words, general_nouns, is_keyword, lone_adjectives
 from engine.extraction.languages import LINKS
 from engine.extraction.words import EMPTY, GENERAL, SOFT, VAGUE, WEAK
 
@@ -26,7 +26,6 @@ FOREIGN_SUBJECT = 3  # times as often in other languages, whose lists are short:
 
 _LINKS = frozenset(chain.from_iterable(LINKS.values()))
 _NUMBERED = re.compile(r"\d(?<!\S\d)")
-_LANGUAGES = frozenset("CR")  # programming languages; other single letters in a text that is not English are options
 _NO_END = frozenset("aewvG#.")
 _NO_BEGINNING = frozenset("wv#")
 
@@ -124,9 +123,7 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
         if many and alone + within < 2 and at > EARLY:
             continue
         text = texts[0] if alone == 1 else _spelling(texts)
-        if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
-            continue
-        if not english and len(text) == 1 and text.isascii() and text not in _LANGUAGES:
+        if not is_keyword(text):
             continue
         if len(words) == 1 and words[0] in general and alone + within < subject:
             vague.append((-alone, at, text, words, last, within))
@@ -138,7 +135,7 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
         if not english and len(words) == 1 and words[0] in general:
             continue
         text = " ".join(words)
-        if len(text) > MAX_CHARS or not (text[0].isalpha() or any(map(str.isalpha, text))):
+        if not is_keyword(text):
             continue
         if not english and (words[0] in _LINKS or words[-1] in _LINKS):
             continue
@@ -177,7 +174,7 @@ def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
         for width in (2, 1) if singles else (2,):
             for i in range(size - width + 1 if width < size else 0):
                 part = words[i : i + width]
-                if width == 1 and part[0] in VAGUE:
+                if width == 1 and (part[0] in VAGUE or not is_keyword(surface[i])):
                     continue
                 one = candidate(part, " ".join(surface[i : i + width]), at + i, last + i, 0, alone + within)
                 if one.ends not in _NO_END and one.begins not in _NO_BEGINNING:

@@ -75,14 +75,15 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
     whole: set[str] = set()
     runs: list[tuple[str, int]] = []
     for match in _CJK_WORDS.finditer(text):
-        length = len(match[0]) - (_OKURIGANA.match(text, match.end()) is not None)
-        borders = [0, *(edge for part in _PARTICLES.finditer(match[0]) for edge in part.span()), length]
-        if match.start() and text[match.start() - 1].isdigit() and match[0][0] in _COUNTED:
+        found = match[0]  # copied once: it may be the whole text
+        length = len(found) - (_OKURIGANA.match(text, match.end()) is not None)
+        borders = [0, *(edge for part in _PARTICLES.finditer(found) for edge in part.span()), length]
+        if match.start() and text[match.start() - 1].isdigit() and found[0] in _COUNTED:
             borders[0] = min(1, borders[1])
         for begin, end in zip(borders[::2], borders[1::2], strict=True):
-            if verb := _VERB.match(match[0], begin, end):
+            if verb := _VERB.match(found, begin, end):
                 begin = verb.end()
-            at, run = match.start() + begin, match[0][begin:end]
+            at, run = match.start() + begin, found[begin:end]
             foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
             if foreign or 2 <= len(run) <= LONGEST_WHOLE:
                 whole.add(run)

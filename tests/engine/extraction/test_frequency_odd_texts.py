@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import time
 import tracemalloc
 from itertools import product
 
@@ -187,6 +188,14 @@ def test_words_as_long_as_their_document_are_not_remembered() -> None:
     finally:
         tracemalloc.stop()
     assert kept < 2_000_000
+
+
+@pytest.mark.parametrize("unit", ["中", "中国", "データ中", "的"])
+def test_a_run_of_characters_without_an_end_takes_no_more_than_in_proportion(unit: str) -> None:
+    started = time.process_time()
+    extract((unit * 400_000)[:400_000])
+
+    assert time.process_time() - started < 9
 
 
 def test_no_chinese_keyword_begins_or_ends_inside_a_word() -> None:
