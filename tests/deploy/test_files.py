@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -93,16 +94,20 @@ def test_an_image_that_cannot_hold_the_health_check_is_not_asked_for() -> None:
     assert engine["healthcheck"]["test"] == ["CMD", *json.loads(match.group(1))]
 
 
-def test_the_health_check_follows_the_engine(tmp_path: Path) -> None:
+def test_the_health_check_follows_the_engine_on_any_port(tmp_path: Path) -> None:
     match = re.search(r"HEALTHCHECK.*?CMD (\[.*?\])\n", CONTAINER, re.S)
     assert match is not None
     command = json.loads(match.group(1))
     assert command[0] == "python"
     with EngineRig(tmp_path, speed=None) as rig:
         process = rig.engine()
-        script = command[-1].replace("http://127.0.0.1:8080", rig.view.engine.address)
+        assert "/var/lib/rollout/engine.sock" in command[-1]
+        script = command[-1].replace("/var/lib/rollout/engine.sock", str(rig.folder.socket))
         checked = [sys.executable, *command[1:-1], script]
         assert subprocess.run(checked, capture_output=True, check=False).returncode == 0
+        process.send_signal(signal.SIGSTOP)
+        assert subprocess.run(checked, capture_output=True, check=False).returncode == 1
+        process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(20)
         assert subprocess.run(checked, capture_output=True, check=False).returncode == 1
