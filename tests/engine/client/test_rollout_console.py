@@ -321,10 +321,14 @@ def test_text_that_json_cannot_carry_is_rejected_and_costs_the_others_nothing(ur
         ]
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://\x00", "http://127.0.0.1:99999"])
-def test_an_address_that_no_engine_can_have_is_a_value_error(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://\x00", "http://127.0.0.1:99999", "", "localhost:8080", "ftp://x", "unix:", "unix:/a\x00b"],
+)
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_an_address_that_no_engine_can_have_is_a_value_error(kind: type[Client] | type[AsyncClient], url: str) -> None:
     with pytest.raises(ValueError, match="is not an engine's address"):
-        AsyncClient(url)
+        kind(url)
 
 
 def test_a_fork_while_another_thread_opens_the_client_does_not_deadlock(rig: EngineRig) -> None:

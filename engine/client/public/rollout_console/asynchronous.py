@@ -27,7 +27,8 @@ MISSES, PAUSE_S = 3, 5.0  # after so many misses in a row, calls fail at once fo
 LATER = (408, 425, 429)
 AGAIN = (429, 503)
 AGAIN_S = 0.1  # at least between two tries
-
+LONGEST_S = 86_400.0  # a longer time limit, such as infinity, is this
+MOST_BYTES = 1 << 20  # of one answer or line; the engine's are far smaller
 
 T = TypeVar("T")
 journal = logging.getLogger("rollout_console")
@@ -57,7 +58,7 @@ def _trusted() -> ssl.SSLContext:
 
 
 class AsyncClient:
-    """Use it from one event loop. `url` is "http://host:8080" or "unix:/path/of/the/store/engine.sock".
+    """Use it from one event loop at a time. `url` is "http://host:8080" or "unix:/path/of/the/store/engine.sock".
 
     `token` is that of [http] token_env. After three misses in a row, calls fail immediately for five seconds, so that
     an engine that hangs does not cost every request of yours its time limit.
@@ -65,7 +66,7 @@ class AsyncClient:
     Behind TLS the certificates of the system are trusted, and those in SSL_CERT_FILE or SSL_CERT_DIR; `ssl_context`
     replaces them. Proxies of the environment are not used.
 
-    ValueError for an address that no engine can have.
+    ValueError for an address that no engine can have, and for a token that no header can carry.
     """
 
     def __init__(
@@ -76,27 +77,44 @@ class AsyncClient:
         timeout_s: float = 1.0,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        _check(url)
+        headers = checked(url, token)
         self.timeout_s = timeout_s
         self._misses = 0
         self._until = 0.0
-        path = url.removeprefix("unix:") if url.startswith("unix:") else None
-        self._http = httpx.AsyncClient(
-            base_url="http://engine" if path is not None else url.rstrip("/"),
-            transport=httpx.AsyncHTTPTransport(uds=path) if path is not None else None,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
+        self._url = url
+        self._headers = {"Accept-Encoding": "identity", **headers}
+        self._tls = ssl_context or (_trusted() if url.startswith("https:") else ssl.create_default_context())
+        self._loop: asyncio.AbstractEventLoop | None = None  # which the connections of `_http` belong to
+        self._http = self._made()
+        self._closed = False
+
+    def _made(self) -> httpx.AsyncClient:
+        path = self._url.removeprefix("unix:") if self._url.startswith("unix:") else None
+        return httpx.AsyncClient(
+            base_url="http://engine" if path is not None else self._url.rstrip("/"),
+            transport=httpx.AsyncHTTPTransport(uds=path, verify=self._tls) if path is not None else None,
+            headers=self._headers,
             timeout=None,
             trust_env=False,
-            verify=ssl_context or (_trusted() if httpx.URL(url).scheme == "https" else True),
+            verify=self._tls,
         )
+
+    def _connections(self) -> httpx.AsyncClient:
+        """Of this event loop: those of another one, as before a fork, are left to it."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._http, self._loop = (self._http if self._loop is None else self._made()), loop
+        return self._http
 
     async def extract(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
     ) -> Extraction:
         """Keywords for one document. Unavailable, Rejected."""
         content = _encoded(Document(id, text, title, method))
-        answer = await self._post("/v1/extract", content, timeout_s or self.timeout_s)
-        return _decoded(answer.content, _extractions)
+        made = _decoded(await self._post("/v1/extract", content, timeout_s or self.timeout_s), _extractions)
+        if made.id != id:
+            raise _not_an_engine()
+        return made
 
     async def extract_or_none(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
@@ -159,17 +177,17 @@ class AsyncClient:
         timeout_s: float,
         documents: Sequence[Document] = (),
         lines: dict[int, Extraction | Failure] | None = None,
-    ) -> httpx.Response:
-        """Post a body. With `lines`, passes on each line of the answer as it comes."""
-        if self._http.is_closed:
+    ) -> bytes:
+        """Post a body, and return the answer's. With `lines`, passes on each line of it as it comes instead."""
+        if self._closed:
             raise closed()
         if time.monotonic() < self._until:
             raise Unavailable(f"The engine did not answer {MISSES} times in a row; asking again soon.", "paused")
-        answer = await self._sent(path, content, timeout_s, documents, lines)
+        status, body = await self._sent(path, content, timeout_s, documents, lines)
         self._misses = 0
-        if answer.status_code != 200:
-            raise _refusal(answer)
-        return answer
+        if status != 200:
+            raise _refusal(status, body)
+        return body
 
     async def _sent(
         self,
@@ -178,10 +196,10 @@ class AsyncClient:
         timeout_s: float,
         documents: Sequence[Document],
         lines: dict[int, Extraction | Failure] | None,
-    ) -> httpx.Response:
+    ) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json", "X-Request-Id": uuid.uuid4().hex}
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(limited(timeout_s)):
                 try:
                     return await self._exchange(path, content, headers, documents, lines)
                 except (
@@ -191,12 +209,13 @@ class AsyncClient:
         except TimeoutError:
             self._miss()
             raise late(timeout_s) from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            if self._http.is_closed:
+        except RolloutError:
+            raise
+        except Exception as error:  # whatever the libraries raise, the service has a way without the engine
+            if self._closed:
                 raise closed() from None
             self._miss()
-            why = str(error).rstrip(".") or type(error).__name__
-            raise Unavailable(f"The engine cannot be reached: {why}.", "unreachable") from None
+            raise unreachable(error) from error
 
     async def _exchange(
         self,
@@ -205,14 +224,23 @@ class AsyncClient:
         headers: dict[str, str],
         documents: Sequence[Document],
         lines: dict[int, Extraction | Failure] | None,
-    ) -> httpx.Response:
-        async with self._http.stream("POST", path, content=content, headers=headers) as answer:
-            if lines is None or answer.status_code != 200:
-                await answer.aread()
-            else:
-                async for line in answer.aiter_lines():
-                    _take(line, documents, lines)
-        return answer
+    ) -> tuple[int, bytes]:
+        async with self._connections().stream("POST", path, content=content, headers=headers) as answer:
+            # a few bytes can unpack to gigabytes, in the service's event loop; none was asked for
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                raise _not_an_engine()
+            held = b""
+            async for chunk in answer.aiter_bytes():
+                held += chunk
+                if lines is not None and answer.status_code == 200:
+                    *whole, held = held.split(b"\n")
+                    for line in whole:
+                        _take(line, documents, lines)
+                if len(held) > MOST_BYTES:
+                    raise _not_an_engine()
+            if lines is not None and answer.status_code == 200:
+                _take(held, documents, lines)
+        return answer.status_code, held
 
     def _miss(self) -> None:
         self._misses += 1
@@ -221,7 +249,8 @@ class AsyncClient:
             self._misses = MISSES - 1  # one more miss after the pause is enough
 
     async def close(self) -> None:
-        await self._http.aclose()
+        self._closed = True
+        await self._connections().aclose()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -249,17 +278,40 @@ def late(timeout_s: float) -> Unavailable:
     return Unavailable(f"The engine did not answer within {timeout_s:g} s.", "timeout")
 
 
+def unreachable(error: Exception) -> Unavailable:
+    why = str(error).rstrip(".") or type(error).__name__
+    return Unavailable(f"The engine cannot be reached: {why}.", "unreachable")
+
+
+def _not_an_engine() -> Unavailable:
+    return Unavailable("What answered at this address is not a rollout engine.", "not_an_engine")
+
+
+def limited(timeout_s: float) -> float:
+    return min(LONGEST_S, timeout_s)
+
+
 def log_fallback(error: RolloutError) -> None:
     journal.warning("No keywords from the engine: %s", error)
 
 
-def _check(url: str) -> None:
+def checked(url: str, token: str) -> dict[str, str]:
+    """The headers that carry the token. ValueError for an address that no engine can have, and a token that no header
+    can carry."""
+    unix = url.startswith("unix:")
     try:
-        port = httpx.URL("http://engine" if url.startswith("unix:") else url).port
+        parts = httpx.URL("http://engine" if unix else url)
     except httpx.InvalidURL as error:
         raise ValueError(f"{url!r} is not an engine's address: {str(error).rstrip('.')}.") from None
-    if port is not None and not 0 < port < 65536:
+    if parts.port is not None and not 0 < parts.port < 65536:
         raise ValueError(f"{url!r} is not an engine's address: ports are 1 to 65535.")
+    if parts.scheme not in ("http", "https") or not parts.host or (unix and (url == "unix:" or "\0" in url)):
+        raise ValueError(f"{url!r} is not an engine's address: give http://HOST:PORT, https://HOST or unix:/PATH.")
+
+    token = token.strip()  # as of a file that ends with a line break
+    if token and not (token.isascii() and token.isprintable()):
+        raise ValueError("The token has characters that no HTTP header can carry: use printable ASCII.")
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _encoded(body: Any) -> bytes:
@@ -277,30 +329,33 @@ def _unfit(document: Document) -> Rejected | None:
     return None
 
 
-def _take(line: str, documents: Sequence[Document], lines: dict[int, Extraction | Failure]) -> None:
+def _take(line: bytes, documents: Sequence[Document], lines: dict[int, Extraction | Failure]) -> None:
     if not line.strip():
         return
-    known = _decoded(line.encode(), _lines)
-    if known.ok:
-        lines[known.index] = _decoded(line.encode(), _extractions)
-    elif 0 <= known.index < len(documents):
-        of = documents[known.index].id
-        lines[known.index] = Failure(of, known.status, known.code, known.error, known.retry_after_s)
+    known = _decoded(line, _lines)
+    if not 0 <= known.index < len(documents):
+        raise _not_an_engine()
+    id = documents[known.index].id
+    if not known.ok:
+        lines[known.index] = Failure(id, known.status, known.code, known.error, known.retry_after_s)
+    elif (made := _decoded(line, _extractions)).id == id:
+        lines[known.index] = made
+    else:
+        raise _not_an_engine()
 
 
 def _decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise Unavailable("What answered at this address is not a rollout engine.", "not_an_engine") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise _not_an_engine() from None
 
 
-def _refusal(answer: httpx.Response) -> RolloutError:
+def _refusal(status: int, body: bytes) -> RolloutError:
     try:
-        body = _lines.decode(answer.content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        body = _Line()
-    status = answer.status_code
-    sentence, code = body.error or f"The engine answered with HTTP {status}.", body.code or "http"
+        line = _decoded(body, _lines)
+    except Unavailable:
+        line = _Line()
+    sentence, code = line.error or f"The engine answered with HTTP {status}.", line.code or "http"
     kind = Unavailable if status >= 500 or status in LATER else Rejected
-    return kind(sentence, code, status, body.retry_after_s)
+    return kind(sentence, code, status, line.retry_after_s)

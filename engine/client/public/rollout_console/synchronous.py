@@ -13,7 +13,18 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 from rollout_console.answers import Document, Extraction, Failure, Method, RolloutError
-from rollout_console.asynchronous import BATCH, BATCH_TIMEOUT_S, AsyncClient, closed, failure, late, log_fallback
+from rollout_console.asynchronous import (
+    BATCH,
+    BATCH_TIMEOUT_S,
+    AsyncClient,
+    checked,
+    closed,
+    failure,
+    late,
+    limited,
+    log_fallback,
+    unreachable,
+)
 
 GRACE_S = 0.05  # for the work's own limit to come first
 CLOSE_S = 1.0
@@ -32,6 +43,7 @@ class Client:
         timeout_s: float = 1.0,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        checked(url, token)
         self._given = url, token, timeout_s, ssl_context
         self._locks: dict[int, threading.Lock] = {}  # of each process: another thread may hold one during a fork
         self._running: _Running | None = None
@@ -57,9 +69,10 @@ class Client:
     def batch(self, documents: Iterable[Document], *, timeout_s: float = BATCH_TIMEOUT_S) -> list[Extraction | Failure]:
         """An answer for each document, in their order; never raises. `timeout_s` is for each 1,000 documents. Those
         that the engine refuses for now are sent again after its `Retry-After`, as long as that leaves time."""
-        given, running = list(documents), self._ready()
+        given = list(documents)
         limit = timeout_s * math.ceil(len(given) / BATCH)
         try:
+            running = self._ready()
             return _wait(running, running.client.batch(given, timeout_s=timeout_s), limit)
         except RolloutError as error:
             return [failure(document, error) for document in given]
@@ -79,12 +92,7 @@ class Client:
     def _ready(self) -> _Running:
         with self._lock:
             if self._running is None or self._running.pid != os.getpid():
-                url, token, timeout_s, trusted = self._given
-                client = AsyncClient(url, token=token, timeout_s=timeout_s, ssl_context=trusted)
-                loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=_serve, args=(loop, client), name="rollout-console", daemon=True)
-                thread.start()
-                self._running = _Running(os.getpid(), loop, thread, client)
+                self._running = _started(*self._given)
             return self._running
 
     def __enter__(self) -> Client:
@@ -103,6 +111,22 @@ class _Running(NamedTuple):
     client: AsyncClient
 
 
+def _started(*given: Any) -> _Running:
+    """Unavailable where the process is out of descriptors, threads or the like."""
+    url, token, timeout_s, trusted = given
+    loop = None
+    try:
+        client = AsyncClient(url, token=token, timeout_s=timeout_s, ssl_context=trusted)
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=_serve, args=(loop, client), name="rollout-console", daemon=True)
+        thread.start()
+    except Exception as error:
+        if loop is not None:
+            loop.close()
+        raise unreachable(error) from error
+    return _Running(os.getpid(), loop, thread, client)
+
+
 def _serve(loop: asyncio.AbstractEventLoop, client: AsyncClient) -> None:
     asyncio.set_event_loop(loop)
     loop.run_forever()
@@ -118,7 +142,7 @@ def _wait(running: _Running, work: Coroutine[Any, Any, T], limit_s: float) -> T:
     """The work has this limit itself. It is the caller's too, when the loop does not get to run: its thread starts, or
     the process is short of CPU."""
     try:
-        return asyncio.run_coroutine_threadsafe(work, running.loop).result(limit_s + GRACE_S)
+        return asyncio.run_coroutine_threadsafe(work, running.loop).result(limited(limit_s) + GRACE_S)
     except TimeoutError:
         raise late(limit_s) from None
     except concurrent.futures.CancelledError:  # by `close` in another thread
