@@ -240,8 +240,8 @@ class ControlLoop:
     async def _watch_armed_file(self) -> None:
         """If the armed file is gone, send no more calls and end those in flight, even at 0 %.
 
-        A command removes the file first and then sends its rollback. If none arrives within REMOVAL_GRACE_S, the file
-        was removed manually.
+        A command removes the file first and then sends its rollback. If none arrives within REMOVAL_GRACE_S, a person
+        removed the file, or the command is slow: the log claims neither.
         """
         engine = self._engine
         state = engine.switch.armed_file
@@ -264,7 +264,8 @@ class ControlLoop:
         if self._removed_at is None:
             self._removed_at = engine.clock.real()
         elif engine.clock.real() - self._removed_at > REMOVAL_GRACE_S:
-            await rollback.roll_back(engine, engine.ask("the armed file was removed manually"))
+            why = f"the armed file was removed, and no command followed within {REMOVAL_GRACE_S:g} s"
+            await rollback.roll_back(engine, engine.ask(why))
 
     def _lapsed_s(self) -> float:
         """How long every router was at 0 % because nothing was evaluated; 0 while the lease is valid."""

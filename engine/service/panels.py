@@ -161,7 +161,7 @@ def process(engine: Engine) -> EngineView:
     """The engine's process: since when it runs, what troubles it, what it has in flight."""
     real, lag = engine.clock.real(), engine.monitor.lag
     ongoing = (
-        engine.writer.problem,
+        engine.writer.problem or engine.writer.slow,
         outgrown_log(engine.folder),
         engine.applier.problem,
         lag.sentence(real),

@@ -75,6 +75,7 @@ class Writer:
         self._problem = ""
         self._failing_since: float | None = None  # when a batch was first refused, monotonic seconds
         self._began: float | None = None  # when the current write began, monotonic seconds
+        self._took_s = 0.0  # the last write
         self.fenced = False
         self.altered: deque[str] = deque()  # what was put into the schema and dropped, for the loop to report
         self.faults: deque[Exception] = deque(maxlen=FAULTS_MAX)  # internal ones of batches, for the loop to log
@@ -103,6 +104,18 @@ class Writer:
         began = self._began
         waited = 0.0 if began is None else time.monotonic() - began
         return self._problem or (f"the store has not answered for {waited:.0f} s" if waited > STUCK_S else "")
+
+    @property
+    def slow(self) -> str:
+        """That writes take so long that documents are refused meanwhile, for the screen; "" while they do not. The last
+        write counts until the next has ended, so that this does not come and go between them."""
+        began = self._began
+        took_s = max(self._took_s, 0.0 if began is None else time.monotonic() - began)
+        if took_s <= STALLED_S:
+            return ""
+        return (
+            f"the store's disk is slow: a write takes {took_s:.0f} s, and documents that wait longer than that get 503"
+        )
 
     @property
     def refusing(self) -> str:
@@ -230,7 +243,7 @@ class Writer:
             due = time.monotonic() >= self._batch_at
             waits = bool(self._records or self._jobs) and due and not self._given_up
             bulk = self._bulk.popleft() if job is None and self._bulk and not waits else None
-        self._began = time.monotonic()
+        began = self._began = time.monotonic()
         if job is not None:
             with urgent_thread():
                 self._run_control(self._durable, *job)
@@ -241,7 +254,7 @@ class Writer:
             self._ended = time.monotonic()
             self._again_at = 0.0 if ok else self._ended + RETRY_S
             self._given_up = not ok and self._stopping
-        self._began = None
+        self._took_s, self._began = time.monotonic() - began, None
 
     def _run_bulk(self, conn: sqlite3.Connection, change: Job, future: Future[Any]) -> None:
         try:

@@ -81,7 +81,7 @@ def test_a_removed_armed_file_beats_a_promotion_that_comes_before_it_is_recorded
     assert "armed file" in reply.sentence or "changed after you looked" in reply.sentence
     assert not rig.folder.is_armed()
     assert rig.until(lambda: rig.percent_bp == 0, 10)
-    assert "removed manually" in rig.reader.log(5, kind="rollback")[0].sentence
+    assert "armed file was removed" in rig.reader.log(5, kind="rollback")[0].sentence
     assert promote(rig)  # the one who decides now has seen it
 
 

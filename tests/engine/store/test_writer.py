@@ -104,6 +104,19 @@ def test_a_store_that_hangs_without_an_error_is_a_problem_too(writer: Writer, mo
     assert until(lambda: writer.problem == "")
 
 
+def test_writes_so_slow_that_documents_are_refused_are_shown_between_them_too(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.store.writer.STALLED_S", 0.2)
+    answers = threading.Event()
+    done = writer.control(lambda conn: answers.wait(10))
+    assert until(lambda: "disk is slow" in writer.slow)
+    answers.set()
+    assert done.result(60)
+    assert "disk is slow" in writer.slow  # until a write that is not
+    assert until(lambda: writer.later(lambda conn: None) or writer.slow == "")
+
+
 def test_a_decision_waits_less_for_the_interpreter_than_documents_do(writer: Writer) -> None:
     usual = sys.getswitchinterval()
     assert writer.control(lambda conn: sys.getswitchinterval()).result(60) <= usual / 5
