@@ -83,7 +83,7 @@ class AsyncClient:
         self._until = 0.0
         self._url = url
         self._headers = {"Accept-Encoding": "identity", **headers}
-        self._tls = ssl_context or (_trusted() if url.startswith("https:") else ssl.create_default_context())
+        self._tls = ssl_context or (_trusted() if httpx.URL(url).scheme == "https" else ssl.create_default_context())
         self._loop: asyncio.AbstractEventLoop | None = None  # which the connections of `_http` belong to
         self._http = self._made()
         self._closed = False
