@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from itertools import chain
 
 from engine.extraction import trees
@@ -29,8 +30,9 @@ from engine.extraction.candidates import (
     phrases,
     tokenise,
 )
-from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords
+from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords, stem_phrase
 from engine.extraction.languages import ENGLISH, LINKS
+from engine.extraction.passages import LEAST_SHARE, is_prose, passages
 from engine.extraction.prose import prose, sample
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, romance_weights, weights
 from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, is_weak, of_vague, scores, shorter
@@ -44,6 +46,7 @@ TITLE = 30  # tokens of a text that is hardly more than a title: single words fi
 ENOUGH = 10  # keywords from which on a weak one is none
 FEW, FEW_OF_LITTLE = 5, 10  # keywords up to which vague words, and parts of phrases, fill the list
 
+CHARACTERS = 1.7  # Chinese or Japanese characters that are worth a word
 _QUOTED = re.compile(r"`([^`\s]{2,60})`")
 
 
@@ -59,18 +62,31 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None
         return Keywords()
     body = prose(sample(content(text) if isinstance(text, str) else text.content))
     quoted = frozenset(_QUOTED.findall(body) if "`" in body else ())
-    words: list[Rated] = []
-    elsewhere = False  # the text is Chinese or Japanese; anything else in it is a name
-    if not body.isascii() and CJK.search(body):
-        body = joined(body)
-        words = [_of_piece(piece) for piece in without_general(pieces(body), FEW)]
-        elsewhere = 3 * sum(map(len, CJK.findall(body))) > len(body)
-        body = CJK.sub(" . ", body)
-    tokens = tokenise(body)
+    if body.isascii() or not CJK.search(body):
+        tokens = tokenise(body)
+        return _joined([(len(part), _keywords(part, budget, quoted)) for part in passages(body, tokens)], budget)
+    body = joined(body)
+    words = [_of_piece(piece) for piece in without_general(pieces(body), FEW)]
+    characters = sum(map(len, CJK.findall(body)))
+    rest = CJK.sub(" . ", body)
+    tokens = tokenise(rest)
+    if characters / CHARACTERS < LEAST_SHARE * len(tokens) or not is_prose(tokens):
+        elsewhere = 3 * characters > len(body)  # the text is Chinese or Japanese; anything else in it is a name
+        return _keywords(tokens, budget, quoted, words, elsewhere=elsewhere)
+    lists = [(int(characters / CHARACTERS), _keywords(["."], budget, quoted, words))]
+    lists += [(len(part), _keywords(part, budget, quoted)) for part in passages(rest, tokens)]
+    return _joined(lists, budget)
+
+
+def _keywords(
+    tokens: list[str], budget: Budget, quoted: frozenset[str], words: Sequence[Rated] = (), *, elsewhere: bool = False
+) -> Keywords:
+    """The keywords of a text in one language, and among them `words` of Chinese or Japanese. `elsewhere`: the text is
+    in one of these."""
     read = phrases(tokens)
     english = read.language == ENGLISH
     ranked, vague = _scored(read, english=english and not elsewhere)
-    ranked = sorted(words + ranked) if words else ranked
+    ranked = sorted([*words, *ranked]) if words else ranked
     title = len(tokens) < TITLE
     parts = []
     if english and not words and len(tokens) < LITTLE:
@@ -78,6 +94,27 @@ def extract(text: str | Parsed, *, limit: int = MAX_TOTAL, budget: Budget | None
     least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 else 1
     chosen = _chosen(ranked, parts, vague, budget, quoted, english, least, FEW_OF_LITTLE if title else FEW)
     return _shown(chosen, read.spans, quoted, english)
+
+
+def _joined(lists: list[tuple[int, Keywords]], budget: Budget) -> Keywords:
+    """The best keywords of a document's passages within the budget, of each passage as many as its length is worth."""
+    if len(lists) == 1:
+        return lists[0][1]
+    ordered = sorted(
+        ((rank + 0.5) / length, place, keyword, keyword in set(of.technical))
+        for place, (length, of) in enumerate(lists)
+        for rank, keyword in enumerate(of.ranked)
+    )
+    chosen: dict[str, tuple[str, bool]] = {}
+    left = {True: budget.technical, False: budget.descriptive}
+    for _, _, keyword, technical in ordered:
+        if len(chosen) < budget.total and left[technical] > 0 and (key := stem_phrase(keyword)) not in chosen:
+            chosen[key] = keyword, technical
+            left[technical] -= 1
+    return Keywords(
+        tuple(keyword for keyword, _ in chosen.values()),
+        tuple(keyword for keyword, technical in chosen.values() if technical),
+    )
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------

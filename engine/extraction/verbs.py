@@ -28,7 +28,7 @@ _SETTLED = (
         r"|(?<=[nscig].)(?=[tqm])|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
         r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
         # system mines answers; and supports business
-        r"|(?<=[ncigb]B)(?=[taegncisbBwd#])|(?<=[.r]B)(?=[taegncisbw]))"
+        r"|(?<=[ncigb]B)(?=[taegncisbBwd#])|(?<=[.r]B)(?=[taegncisbBw]))"
         r"|(?<=m[dfr])(?=[bB])"
         # that captures, which support
         r"|(?<=q.)(?:(?<=[nsbBcigp]q[sbB])|(?<=[nsbBcigp]qd)(?=[sbB])|(?<=[nsbBcigp]qn)(?=[tnscia]))"

@@ -390,6 +390,38 @@ def test_function_words_of_a_second_language_are_not_keywords_of_a_mixed_page() 
     }
 
 
+ENGLISH_HALF = """Lantern is a small reverse proxy. It terminates TLS, balances requests across backends and retries failed requests
+with a budget. A backend that fails three times is taken out of rotation, and access logs are written as JSON lines.
+
+"""
+CHINESE_HALF = "Lantern 是一个用于内部服务的小型反向代理。它在多个后端之间进行负载均衡，并在预算之内重试失败的请求。健康检查每五秒运行一次。负载均衡可配置。"
+GERMAN_TICKET = """Seit heute Morgen schlagen Bestellungen im Webshop fehl. Kunden melden, dass der Warenkorb nach der Zahlung leer ist. Wir vermuten,
+dass die Verbindungen zur Datenbank nicht mehr freigegeben werden.
+
+ERROR - could not acquire a connection from the pool within 30 seconds
+WARN - the circuit breaker for inventory is open, falling back to cached stock levels
+ERROR - the transaction was rolled back because it has been marked as rollback-only
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "terms", "never"),
+    [
+        (ENGLISH_HALF + CHINESE_HALF, {"reverse proxy", "access logs", "负载均衡"}, {"terminates", "balances", "进行"}),
+        (GERMAN_TICKET, {"Warenkorb", "Datenbank", "circuit breaker"}, {"falling", "cached", "rolled", "because", "dass", "nicht"}),
+        (ENGLISH_HALF + "O observador vigia as filas de mensagens e não lê as mensagens da fila de erros.", {"reverse proxy", "filas de mensagens"}, {"não", "as", "vigia"}),
+    ],
+    ids=["english and chinese", "german and english", "english and portuguese"],
+)  # fmt: skip
+def test_each_part_of_a_document_in_two_languages_is_read_by_its_own_grammar(
+    text: str, terms: set[str], never: set[str]
+) -> None:
+    keywords = extract(text).ranked
+
+    assert terms <= set(keywords), keywords
+    assert not never & {word for keyword in keywords for word in keyword.split()}, keywords
+
+
 @pytest.mark.parametrize(
     ("text", "verbs"),
     [
