@@ -107,14 +107,14 @@ class Writer:
 
     @property
     def slow(self) -> str:
-        """That writes take so long that documents are refused meanwhile, for the screen; "" while they do not. The last
-        write counts until the next has ended, so that this does not come and go between them."""
+        """That writes take so long that documents are refused, for the screen; "" while they do not. The last write
+        counts until the next has ended, so that the sentence does not come and go between them."""
         began = self._began
         took_s = max(self._took_s, 0.0 if began is None else time.monotonic() - began)
         if took_s <= STALLED_S:
             return ""
         return (
-            f"the store's disk is slow: a write takes {took_s:.0f} s, and documents that wait longer than that get 503"
+            f"a write to the store takes {took_s:.0f} s (a slow disk, or a large restore); documents get 503 meanwhile"
         )
 
     @property

@@ -110,10 +110,10 @@ def test_writes_so_slow_that_documents_are_refused_are_shown_between_them_too(
     monkeypatch.setattr("engine.store.writer.STALLED_S", 0.2)
     answers = threading.Event()
     done = writer.control(lambda conn: answers.wait(10))
-    assert until(lambda: "disk is slow" in writer.slow)
+    assert until(lambda: "a slow disk" in writer.slow)
     answers.set()
     assert done.result(60)
-    assert "disk is slow" in writer.slow  # until a write that is not
+    assert "a slow disk" in writer.slow  # until a write that is not
     assert until(lambda: writer.later(lambda conn: None) or writer.slow == "")
 
 
