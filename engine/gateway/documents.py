@@ -1,7 +1,8 @@
 """A gateway's store: sends documents to the engine as soon as a connection is free. They count as stored when the
 engine has committed them.
 
-While one batch is under way the next fills, so batches grow with the load. If the engine does not take a batch within
+A document that comes alone is sent at once. Under load a batch waits until it has as many documents as the last one, or
+for GATHER_S; while one is under way the next fills. If the engine does not take a batch within
 KEPT_WITHIN_S it fails, and the gateway's clients learn that their documents are not stored.
 """
 
@@ -69,6 +70,7 @@ class EngineStore:
         self._chars = 0
         self._more = asyncio.Event()
         self._number = 0
+        self._last = 0  # documents in the last batch
         self.problem = ""
 
     @property
@@ -105,11 +107,13 @@ class EngineStore:
     async def _send_forever(self, line: EngineConnection) -> None:
         while True:
             await self._more.wait()
-            await asyncio.sleep(GATHER_S)
+            if len(self._waiting) < self._last:
+                await asyncio.sleep(GATHER_S)
             batch = self._next()
             if not self._waiting:
                 self._more.clear()
             if batch:
+                self._last = len(batch)
                 await self._send(line, batch)
 
     def _next(self) -> list[Waiting]:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
-from engine.clock import urgent_thread
+from engine.clock import switch_threads_at_once, switch_threads_soon
 from engine.measures.record import Extraction
 from engine.store import database, documents
 from engine.store.documents import DocumentWrite
@@ -145,6 +145,7 @@ class Writer:
         future: Future[T] = Future()
         with self._wake:
             self._control.append((job, future, insist))
+            switch_threads_at_once()  # already now: the job may have to wait for the end of a batch
             self._wake.notify()
         return future
 
@@ -245,8 +246,9 @@ class Writer:
             bulk = self._bulk.popleft() if job is None and self._bulk and not waits else None
         began = self._began = time.monotonic()
         if job is not None:
-            with urgent_thread():
-                self._run_control(self._durable, *job)
+            switch_threads_at_once()
+            self._run_control(self._durable, *job)
+            switch_threads_soon()
         elif bulk is not None:
             self._run_bulk(self._durable, *bulk)
         else:

@@ -79,6 +79,20 @@ def test_a_batch_without_an_answer_is_sent_again_under_its_number() -> None:
     assert item.age_s >= line.batches[0].items[0].age_s
 
 
+def test_one_that_comes_alone_is_sent_at_once_and_several_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.gateway.documents.GATHER_S", 3600.0)
+    line = Line(DocumentReceipt(()))
+
+    async def use(store: EngineStore) -> None:
+        for name in ("a", "b"):
+            await asyncio.wrap_future(store.append(record(name), document(name)))
+        for _ in range(2):
+            await asyncio.gather(*(asyncio.wrap_future(store.append(record(name), document(name))) for name in "cde"))
+
+    with_store(line, use)
+    assert [len(batch.items) for batch in line.batches] == [1, 1, 3, 3]
+
+
 def test_a_refusal_that_does_not_pass_fails_its_documents_with_the_engine_s_sentence() -> None:
     async def use(store: EngineStore) -> None:
         with pytest.raises(OSError, match="not the engine's"):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.clock import SWITCH_S
 from engine.measures.record import Extraction
 from engine.store import database, lease, notes
 from engine.store.folder import Folder
@@ -118,10 +119,31 @@ def test_writes_so_slow_that_documents_are_refused_are_shown_between_them_too(
 
 
 def test_a_decision_waits_less_for_the_interpreter_than_documents_do(writer: Writer) -> None:
-    usual = sys.getswitchinterval()
-    assert writer.control(lambda conn: sys.getswitchinterval()).result(60) <= usual / 5
-    assert until(lambda: sys.getswitchinterval() == usual)
-    assert writer.bulk(lambda conn: sys.getswitchinterval()).result(60) == usual
+    assert writer.control(lambda conn: sys.getswitchinterval()).result(60) <= SWITCH_S / 5
+    assert until(lambda: sys.getswitchinterval() == SWITCH_S)
+    assert writer.bulk(lambda conn: sys.getswitchinterval()).result(60) == SWITCH_S
+
+
+def test_a_batch_that_a_decision_waits_for_is_in_a_hurry_too(writer: Writer) -> None:
+    hurry: list[float] = []
+    began, waited_for = threading.Event(), threading.Event()
+
+    def slowly(conn: sqlite3.Connection, records: object) -> None:
+        hurry.append(sys.getswitchinterval())
+        began.set()
+        assert waited_for.wait(60)
+        hurry.append(sys.getswitchinterval())
+
+    writer.write(lambda conn: None).result(60)
+    assert until(lambda: sys.getswitchinterval() == SWITCH_S)
+    writer._counted = slowly
+    writer.append(record("a"))
+    assert began.wait(60)
+    decided = writer.control(lambda conn: sys.getswitchinterval())
+    waited_for.set()
+    assert decided.result(60) <= SWITCH_S / 5
+    assert hurry[0] == SWITCH_S
+    assert hurry[1] <= SWITCH_S / 5
 
 
 def test_a_mistake_in_what_rides_along_costs_no_document(folder: Folder, writer: Writer) -> None:
