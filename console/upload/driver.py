@@ -69,17 +69,6 @@ def place_of(on: str, workers: int | None) -> Place:
     return Place(int(match[1]))
 
 
-def check(place: Place) -> None:
-    """JobTrouble if workers cannot run there, as far as this machine shows: before a job is begun."""
-    if place.ray:
-        from console.upload.ray_workers import NoCluster, usable
-
-        try:
-            usable(place.ray)
-        except NoCluster as error:
-            raise JobTrouble(str(error)) from None
-
-
 class CrewMember(Protocol):
     """A worker, wherever it runs; `why` gives the reason it gave up, if it did."""
 
@@ -88,6 +77,25 @@ class CrewMember(Protocol):
     def keep_alive(self) -> bool: ...
     def end(self) -> None: ...
     def wait(self) -> None: ...
+
+
+class Machines(Protocol):
+    """Where workers are started. `engine`: the address at which those of other machines reach the engine."""
+
+    def start(self, store: Path, job: int, plan_path: Path, engine: str) -> Sequence[CrewMember]: ...
+    def close(self) -> None: ...
+
+
+def reached(place: Place) -> Machines:
+    """The machines of a place, before a job is begun. JobTrouble if workers cannot run there."""
+    if not place.ray:
+        return _ThisMachine(place.workers)
+    from console.upload.ray_workers import NoCluster, RayCluster
+
+    try:
+        return RayCluster(place.ray, place.workers)
+    except NoCluster as error:
+        raise JobTrouble(str(error)) from None
 
 
 def begin(
@@ -112,30 +120,14 @@ def carry_out(
     client: EngineClient,
     reader: Reader,
     job: int,
-    place: Place,
+    machines: Machines,
     plan_path: Path,
     engine: str,
     watch: Callable[[JobTally], None],
 ) -> JobResult:
-    """Run the job to its end, its stop, or until no worker is left. `engine`: the address at which workers of other
-    machines reach the engine. JobTrouble when it cannot start."""
-    with contextlib.ExitStack() as ending:
-        if place.ray:
-            from console.upload.ray_workers import NoCluster, RayCluster
-
-            try:
-                cluster = RayCluster(place.ray)
-            except NoCluster as error:
-                raise JobTrouble(str(error)) from None
-            ending.callback(cluster.close)
-        _ask(client, "job_run", job=job)
-        crew: list[CrewMember] = []
-        if place.ray:
-            where = engine or str(reader.folder.path.absolute())
-            crew += cluster.start(where, job, plan_path.read_text(), place.workers)
-        else:
-            crew += [_Process(reader.folder.path, job, plan_path) for _ in range(place.workers)]
-        return _watched(reader, job, crew, watch)
+    """Run the job to its end, its stop, or until no worker is left. JobTrouble when it cannot start."""
+    _ask(client, "job_run", job=job)
+    return _watched(reader, job, machines.start(reader.folder.path, job, plan_path, engine), watch)
 
 
 def _watched(reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callable[[JobTally], None]) -> JobResult:
@@ -187,6 +179,17 @@ def _ask(client: EngineClient, kind: str, /, **fields: object) -> dict[str, Any]
     if not reply.ok:
         raise JobTrouble(reply.sentence)
     return reply.data
+
+
+class _ThisMachine:
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def start(self, store: Path, job: int, plan_path: Path, engine: str) -> list[_Process]:
+        return [_Process(store, job, plan_path) for _ in range(self._workers)]
+
+    def close(self) -> None:
+        """Its workers end with the command."""
 
 
 class _Process:

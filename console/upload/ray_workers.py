@@ -11,10 +11,12 @@ import contextlib
 import importlib
 import os
 import socket
+import sys
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from console.upload import parquet
 from console.upload.parts import documents
@@ -26,6 +28,8 @@ from engine.worker.line import EngineConnection, unfit
 
 RETRIES = 20  # of each worker that dies, however it dies; a document that kills every worker ends the job
 CONNECT_S = 10.0
+WRONG_TOKEN = b"InvalidAuthToken"  # in what Ray prints; its exception does not say why it could not connect
+HTTP2_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # an empty frame; its fourth byte is its kind
 AUTHENTICATED_BY_DEFAULT = (2, 61)
 
 
@@ -34,7 +38,7 @@ class NoCluster(Exception):
 
 
 def usable(address: str) -> Any:
-    """Ray, if it is installed and asks for a token, and something answers at HOST:PORT. NoCluster."""
+    """Ray, if it is installed and asks for a token, and a head may answer at HOST:PORT. NoCluster."""
     try:
         ray = importlib.import_module("ray")
     except ImportError:
@@ -48,10 +52,19 @@ def usable(address: str) -> Any:
         )
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "0" and not _speaks_grpc(connection):
+                raise _unusable(address, "what answers there is not Ray")
     except (OSError, OverflowError) as error:  # Ray itself tries for minutes
         raise _unusable(address, getattr(error, "strerror", None) or str(error)) from None
     return ray
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Whether the other end begins as an HTTP/2 server does. OSError."""
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HTTP2_SETTINGS)
+    answer = connection.makefile("rb").read(len(HTTP2_SETTINGS))
+    return answer[3:4] == HTTP2_SETTINGS[3:4]
 
 
 def _unusable(address: str, why: str) -> NoCluster:
@@ -62,23 +75,52 @@ def _unusable(address: str, why: str) -> NoCluster:
 
 
 class RayCluster:
-    """A connection of this process to a cluster at HOST:PORT."""
+    """A connection of this process to a cluster at HOST:PORT, for so many workers. NoCluster."""
 
-    def __init__(self, address: str) -> None:
-        ray = usable(address)
-        self._ray = ray
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)
-        except Exception as error:  # Ray raises RuntimeError, ValueError, ConnectionError and its own
-            first = str(error).strip().splitlines() or [type(error).__name__]
-            raise _unusable(address, first[0][:200]) from None
+    def __init__(self, address: str, workers: int) -> None:
+        self._ray = ray = usable(address)
+        self._workers = workers
+        with tempfile.TemporaryFile() as output:
+            try:
+                with _written_to(output):
+                    ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)
+            except Exception as error:  # Ray raises RuntimeError, ValueError, ConnectionError and its own
+                output.seek(0)
+                if type(error).__name__ == "AuthenticationError" or WRONG_TOKEN in output.read():
+                    raise NoCluster(
+                        f"The Ray cluster at {address} does not accept this command's token. Set RAY_AUTH_TOKEN to the "
+                        "one that `ray start` had."
+                    ) from None
+                first = str(error).strip().splitlines() or [type(error).__name__]
+                raise _unusable(address, first[0][:200].rstrip(".")) from None
 
-    def start(self, place: str, job: int, plan_text: str, workers: int) -> list[RayWorker]:
+    def start(self, store: Path, job: int, plan_path: Path, engine: str) -> list[RayWorker]:
+        """`engine`: the address at which workers of other machines reach it; "": by the store's folder."""
         work = self._ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(run)
-        return [RayWorker(self._ray, work.remote(place, job, plan_text)) for _ in range(workers)]
+        place, plan_text = engine or str(store.absolute()), plan_path.read_text()
+        return [RayWorker(self._ray, work.remote(place, job, plan_text)) for _ in range(self._workers)]
 
     def close(self) -> None:
         self._ray.shutdown()
+
+
+@contextlib.contextmanager
+def _written_to(file: IO[bytes]) -> Iterator[None]:
+    """What this process prints goes to the file. Ray's C++ half prints too, and stdout is for the JSON."""
+    streams = (sys.stdout, sys.stderr)
+    for stream in streams:
+        stream.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    try:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+        yield
+    finally:
+        for stream in streams:
+            stream.flush()
+        for number, copy in enumerate(kept, 1):
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 class RayWorker:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +22,7 @@ from engine.store.jobs import JobTally
 from engine.text import clean_line
 
 if TYPE_CHECKING:
-    from console.upload.driver import Place
+    from console.upload.driver import Machines, Place
 
 
 class NewJob(NamedTuple):
@@ -47,8 +49,8 @@ class WorkerOptions(NamedTuple):
         more = f" --workers {self.workers}" if self.workers is not None else ""
         return f"{self.on}{more}{f' --engine {self.engine}' if self.engine else ''}"
 
-    def place(self, as_json: bool) -> Place:
-        """The place where the workers run. Exits with a sentence if there is no such place, or it does not answer."""
+    def place(self) -> Place:
+        """The place where the workers run."""
         from console.upload import driver
 
         try:
@@ -57,11 +59,20 @@ class WorkerOptions(NamedTuple):
                 raise driver.JobTrouble("--engine is for a Ray cluster; local workers use the store's folder.")
         except driver.JobTrouble as error:
             raise click.UsageError(str(error)) from None
-        try:
-            driver.check(place)
-        except driver.JobTrouble as error:
-            fail(str(error), as_json, code="job")
         return place
+
+
+@contextlib.contextmanager
+def _reached(place: Place, as_json: bool) -> Iterator[Machines]:
+    """The machines of a place. Exits with a sentence if workers cannot run there."""
+    from console.upload import driver
+
+    try:
+        machines = driver.reached(place)
+    except driver.JobTrouble as error:
+        fail(str(error), as_json, code="job")
+    with contextlib.closing(machines):
+        yield machines
 
 
 def checked_output(output: str, kind: str | None, as_json: bool) -> str:
@@ -103,16 +114,16 @@ def begin(context: CliContext, workers: WorkerOptions, new: NewJob, as_json: boo
     """Make a job of these files and carry it out."""
     from console.upload import driver, sources
 
-    place = workers.place(as_json)
+    place = workers.place()
     for ending, names in new.passed_over.items():
         skipped = listed([clean_line(name) for name in names])
         notice(f"passed over {skipped}: {sources.why_passed_over(clean_line(ending))}")
-    with engine_for(context, as_json):
+    with _reached(place, as_json) as machines, engine_for(context, as_json):
         try:
             job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind, new.output)
         except driver.JobTrouble as error:
             fail(str(error), as_json, code="job")
-        _carry_out(context, workers, place, job, as_json)
+        _carry_out(context, workers, machines, job, as_json)
 
 
 def resume(context: CliContext, workers: WorkerOptions, job: int, as_json: bool) -> None:
@@ -120,7 +131,7 @@ def resume(context: CliContext, workers: WorkerOptions, job: int, as_json: bool)
     from engine.store import jobs
     from engine.store.folder import StoreError
 
-    place = workers.place(as_json)
+    place = workers.place()
     try:
         why = jobs.why_not_resumed(job, context.reader.read(lambda conn: jobs.find(conn, job)))
     except StoreError as error:
@@ -129,11 +140,11 @@ def resume(context: CliContext, workers: WorkerOptions, job: int, as_json: bool)
         fail(why, as_json, code="job")
     if workers.implied:
         notice(f"continuing job {job} on {workers.on}; --on names another place")
-    with engine_for(context, as_json):
-        _carry_out(context, workers, place, job, as_json)
+    with _reached(place, as_json) as machines, engine_for(context, as_json):
+        _carry_out(context, workers, machines, job, as_json)
 
 
-def _carry_out(context: CliContext, workers: WorkerOptions, place: Place, job: int, as_json: bool) -> None:
+def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, job: int, as_json: bool) -> None:
     from console.upload import driver
 
     to_continue = f"rollout load --on {workers} --resume {job}"
@@ -142,7 +153,7 @@ def _carry_out(context: CliContext, workers: WorkerOptions, place: Place, job: i
     try:
         plan = context.plan_path.resolve()
         result = driver.carry_out(
-            context.client, context.reader, job, place, plan, workers.engine, lambda tally: watch.step(job, tally)
+            context.client, context.reader, job, machines, plan, workers.engine, lambda tally: watch.step(job, tally)
         )
     except driver.JobTrouble as error:
         fail(str(error), as_json, code="job")

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 
-from console.upload.driver import JobTrouble, Place, check, place_of
+from console.upload.driver import JobTrouble, Place, place_of, reached
 from console.upload.ray_workers import authenticated
 from tests import warm
 from tests.engine.service.rig import COMMAND, EngineRig
@@ -62,15 +62,15 @@ def test_ray_without_a_token_is_refused() -> None:
 def test_without_ray_the_command_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(JobTrouble, match=r"rollout-console\[ray\]"):
-        check(Place(2, "127.0.0.1:6379"))
-    check(Place(2))
+        reached(Place(2, "127.0.0.1:6379"))
+    reached(Place(2)).close()
 
 
 def test_a_cluster_without_a_token_is_refused_before_a_job_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.60.0"))
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(JobTrouble, match="RAY_AUTH_MODE=token"):
-        check(Place(2, "127.0.0.1:6379"))
+        reached(Place(2, "127.0.0.1:6379"))
 
 
 def test_where_nothing_listens_no_job_begins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,19 @@ def test_where_nothing_listens_no_job_begins(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     for address in (f"127.0.0.1:{free_port()}", "127.0.0.1:99999"):
         with pytest.raises(JobTrouble, match=f"No Ray cluster can be used at {address}"):
-            check(Place(2, address))
+            reached(Place(2, address))
+
+
+def test_what_answers_but_is_not_ray_is_found_before_a_job_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself tries for minutes."""
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.60.0"))
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    with EngineRig(tmp_path / "rig", speed=None) as rig:
+        rig.engine()
+        with pytest.raises(JobTrouble, match="not Ray"):
+            reached(Place(2, rig.view.engine.address.removeprefix("http://")))
 
 
 class Cluster(NamedTuple):
@@ -151,6 +163,25 @@ def test_every_document_once_though_workers_and_the_command_are_killed(tmp_path:
             counts = conn.execute("SELECT count(*), count(DISTINCT document_id) FROM extraction").fetchone()
         assert counts == (DOCUMENTS, DOCUMENTS)
         assert json.loads(last.stdout)["frequency"] == DOCUMENTS
+
+
+@pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed: pip install 'rollout-console[ray]'")
+def test_a_wrong_token_is_named_before_a_job_begins_and_ray_prints_nothing(tmp_path: Path, cluster: Cluster) -> None:
+    with warm.executed(), EngineRig(tmp_path / "rig", speed=None) as rig:
+        rig.engine()
+        path = tmp_path / "documents.jsonl"
+        path.write_text(json.dumps({"id": "d", "text": TEXT.format(1)}))
+        on = ("--on", f"ray://127.0.0.1:{cluster.port}", "--workers", "1")
+        for token in (secrets.token_hex(32), ""):
+            made = subprocess.run(
+                [*COMMAND, *rig._where, "load", "--json", *on, str(path)],
+                env={**cluster.environ, "HOME": str(tmp_path), "RAY_AUTH_TOKEN": token},
+                capture_output=True,
+                text=True,
+            )
+            assert "does not accept this command's token" in json.loads(made.stdout)["sentence"]
+            assert made.stderr == ""
+        assert json.loads(rig.cli("jobs", "--json").stdout)["jobs"] == []
 
 
 def _pids() -> list[int]:
