@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console import explain
-from console.screens.ask import QuestionDialog
+from console.screens import gate_questions
 from console.screens.asking import ask_text
 from console.screens.drill.counted import behind
 from console.screens.page import LIST_KEYS, Hint, Page, key
@@ -282,12 +282,8 @@ class Gate(Page):
 
     def action_override(self) -> None:
         v = self.snapshot.view
-        if v is None or not self._may(v):
-            return
-        if not v.gate.missing:
-            self._ask(v, override=False)
-            return
-        self._ask(v, override=True)
+        if v is not None and self._may(v):
+            self._ask(v, override=bool(v.gate.missing))
 
     def _may(self, v: View) -> bool:
         if not self.snapshot.fresh:
@@ -300,53 +296,13 @@ class Gate(Page):
         return True
 
     def _ask(self, v: View, override: bool) -> None:
-        gate, epoch = v.gate, v.epoch
-        last = bool(v.stage_percents) and gate.next_stage >= v.stages
-        goal = (
-            f"stage {gate.next_stage} {gate.next_name}, {words.percent(gate.next_percent_bp)}"
-            if gate.next_name
-            else "stable"
-        )
-        same = v.percent_bp == gate.next_percent_bp
-        facts = [
-            f"The percentage stays {words.percent(v.percent_bp)}, and the triggers keep watching."
-            if last
-            else f"To {goal}. The percentage stays {words.percent(v.percent_bp)}."
-            if same
-            else f"From {words.percent(v.percent_bp)} to {words.percent(gate.next_percent_bp)} of documents: {goal}."
-        ]
-        if override:
-            facts += [f"OVERRIDES {len(gate.missing)} MISSING:", *(f"○ {m}" for m in gate.missing[:4])]
-            if len(gate.missing) > 4:
-                facts.append(f"  and {len(gate.missing) - 4} more")
-        else:
-            facts.append(f"All {gate.total} conditions and items are met.")
-        if gate.returns:
-            facts.append("This is the short way back up; the next stage needs its full bake again.")
-        if v.error_rate.value is not None:
-            facts.append(f"Error rate {words.rate(v.error_rate.value)}, latency {words.ms(v.latency.value)}.")
-        down = [f"{server.name} {server.state}" for server in v.servers if server.up is False]
-        if down and gate.next_percent_bp:
-            facts.append(f"✖ LLM servers not answering: {', '.join(down)}.")
-        facts.append("R rolls back to 0 % at any time.")
-        seen = f"{gate.met} of {gate.total} met; {v.health_sentence}"
-        field = "reason for the override (8+ characters; goes into the log)" if override else ""
+        seen = f"{v.gate.met} of {v.gate.total} met; {v.health_sentence}"
 
         def go(reason: str | None) -> None:
             if reason is not None:
-                self.console.act("promote", epoch=epoch, override_reason=reason, seen=seen)
+                self.console.act("promote", epoch=v.epoch, override_reason=reason, seen=seen)
 
-        yes = (
-            "declare stable"
-            if last
-            else f"promote to stage {gate.next_stage}"
-            if same
-            else f"promote to {words.percent(gate.next_percent_bp)}"
-        )
-        title = "Declare the rollout stable?" if last else f"Promote to {goal}?"
-        stay = "stay here" if last or same else f"stay at {words.percent(v.percent_bp)}"
-        least = 8 if override else 0
-        self.app.push_screen(QuestionDialog(title, facts, yes, stay, field=field, least=least, danger=True), go)
+        self.app.push_screen(gate_questions.promotion(v, override), go)
 
     def action_hold(self) -> None:
         ask_text(
@@ -365,7 +321,7 @@ class Gate(Page):
         if cause is None or v is None:
             return
         self.console.texts["resume"] = cause
-        left = (v.cooldown_until or 0.0) - v.at
+        left = gate_questions.cooldown_left(v)
         if left > 0:
             self.console.say(f"Saved: press e in {clock(left)} to resume with it.", "caution")
             return
@@ -378,39 +334,13 @@ class Gate(Page):
 
     def action_resume(self) -> None:
         v = self.snapshot.view
-        if v is not None and v.resumes and not (v.held or v.locked):
-            question = "Put the armed file back?" if v.stage else "Let checks call the LLM again?"
-            facts = ["No LLM call is made until then.", f"The percentage stays {words.percent(v.percent_bp)}."]
+        if v is not None and v.locked:
+            cause = self.console.texts.get("resume", "")
+            self.app.push_screen(gate_questions.unlock(v, cause), self._resume_with)
+        elif v is not None and (v.held or v.resumes):
             self.app.push_screen(
-                QuestionDialog(question, facts, "resume", "leave it out" if v.stage else "not now", danger=True),
+                gate_questions.release(v) if v.held else gate_questions.rearm(v),
                 lambda typed: self.console.act("resume", cause="", epoch=v.epoch) if typed is not None else None,
-            )
-            return
-        if v is None or not (v.held or v.locked):
-            self.console.refuse_text("Nothing to resume: the rollout is neither held nor locked.")
-            return
-        if v.locked:
-            left = (v.cooldown_until or 0.0) - v.at
-            kept = self.console.texts.get("resume", "")
-            facts = [v.locked, *([f"This also releases the hold: {v.held}."] if v.held else [])]
-            if left > 0:
-                facts.append(f"The cool-down lasts {clock(left)} more. What you write now is saved until then.")
-            facts.append("The percentage does not change.")
-            self.app.push_screen(
-                QuestionDialog(
-                    "Unlock promotion" if left <= 0 else "Write the cause now, resume after the cool-down",
-                    facts,
-                    "resume" if left <= 0 else "keep it",
-                    "stay locked",
-                    field="the cause (8 characters or more)",
-                    least=8,
-                    danger=True,
-                    typed=kept,
-                ),
-                self._resume_with,
             )
         else:
-            self.app.push_screen(
-                QuestionDialog("Release the hold?", [v.held], "resume", "keep holding", danger=True),
-                lambda typed: self.console.act("resume", cause="", epoch=v.epoch) if typed is not None else None,
-            )
+            self.console.refuse_text("Nothing to resume: the rollout is neither held nor locked.")

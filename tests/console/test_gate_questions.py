@@ -1,0 +1,49 @@
+"""What the gate asks before anything goes up says what changes, what is missing, and what a no leaves."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from console.screens import gate_questions
+from tests.console.samples import GATE, HELD, LOCKED, READY
+
+
+def test_a_promotion_names_the_percentage_before_and_after() -> None:
+    view = replace(READY, percent_bp=1000, gate=replace(READY.gate, next_percent_bp=2500))
+    asked = gate_questions.promotion(view, override=False)
+    assert asked.facts[0].startswith("From 10 % to 25 % of documents")
+    assert (asked.yes_text, asked.no_text, asked.field) == ("promote to 25 %", "stay at 10 %", "")
+
+
+def test_a_step_that_keeps_the_percentage_does_not_offer_another() -> None:
+    same = replace(READY, percent_bp=READY.gate.next_percent_bp)
+    last = replace(READY, gate=replace(GATE, next_stage=READY.stages, next_name=""))
+    for view in (same, last):
+        asked = gate_questions.promotion(view, override=False)
+        assert "The percentage stays" in asked.facts[0]
+        assert "%" not in asked.yes_text + asked.no_text
+
+
+def test_an_override_lists_what_is_missing_counts_the_rest_and_wants_a_reason() -> None:
+    view = replace(READY, gate=replace(GATE, missing=tuple(f"item {i}" for i in range(7))))
+    asked = gate_questions.promotion(view, override=True)
+    assert "OVERRIDES 7 MISSING:" in asked.facts
+    assert [fact for fact in asked.facts if fact.startswith("○")] == [f"○ item {i}" for i in range(4)]
+    assert "  and 3 more" in asked.facts
+    assert asked.least == 8
+
+
+def test_a_server_that_does_not_answer_is_named_before_documents_go_to_it() -> None:
+    down = replace(READY, servers=tuple(replace(server, up=False) for server in READY.servers))
+    assert any("LLM servers not answering" in fact for fact in gate_questions.promotion(down, False).facts)
+    to_zero = replace(down, gate=replace(GATE, next_percent_bp=0))
+    assert not any("LLM servers not answering" in fact for fact in gate_questions.promotion(to_zero, False).facts)
+
+
+def test_a_cause_can_be_written_during_the_cool_down_and_is_kept() -> None:
+    early = replace(LOCKED, cooldown_until=LOCKED.at + 65, held=HELD.held)
+    asked = gate_questions.unlock(early, "the model was swapped")
+    assert (asked.yes_text, asked.typed) == ("keep it", "the model was swapped")
+    assert any("1:05 more" in fact for fact in asked.facts)
+    assert any(HELD.held in fact for fact in asked.facts)
+    assert gate_questions.unlock(replace(early, cooldown_until=LOCKED.at), "").yes_text == "resume"
