@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -57,15 +57,13 @@ def is_prose(text: str) -> bool:
     )
 
 
-def literals(node: ast.AST) -> Iterator[str]:
-    """The texts that an expression looks for in another text."""
+def sought(node: ast.AST) -> list[ast.AST]:
+    """What an expression looks for in another text."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
-        parts = [part for argument in node.args for part in ast.walk(argument)]
-    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
-        parts = [node.left]
-    else:
-        return
-    yield from (part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
+        return [part for argument in node.args for part in ast.walk(argument)]
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+        return [node.left]
+    return []
 
 
 def constants(tree: ast.Module) -> dict[str, str]:
@@ -79,19 +77,16 @@ def constants(tree: ast.Module) -> dict[str, str]:
     }
 
 
-def names(node: ast.AST) -> Iterator[str]:
-    """The names whose value an expression looks for in another text."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
-        parts = [part for argument in node.args for part in ast.walk(argument)]
-    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
-        parts = [node.left]
-    else:
-        return
-    for part in parts:
-        if isinstance(part, ast.Name):
-            yield part.id
-        elif isinstance(part, ast.Attribute):
-            yield part.attr
+def literals(parts: Iterable[ast.AST]) -> tuple[str, ...]:
+    return tuple(part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str))
+
+
+def names(parts: Iterable[ast.AST]) -> tuple[str, ...]:
+    return tuple(
+        part.id if isinstance(part, ast.Name) else part.attr
+        for part in parts
+        if isinstance(part, ast.Name | ast.Attribute)
+    )
 
 
 class Search(NamedTuple):
@@ -104,9 +99,9 @@ class Search(NamedTuple):
 
 def searches(tree: ast.Module) -> list[Search]:
     return [
-        Search(node.lineno, tuple(literals(node)), tuple(names(node)))
+        Search(node.lineno, literals(parts), names(parts))
         for node in ast.walk(tree)
-        if isinstance(node, ast.Call | ast.Compare)
+        if isinstance(node, ast.Call | ast.Compare) and (parts := sought(node))
     ]
 
 

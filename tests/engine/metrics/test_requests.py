@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 
-import pytest
 from hypothesis import given, settings
 
 from engine.measures.bucket import Bucket
@@ -15,14 +13,6 @@ from engine.metrics.requests import Scope
 from engine.store.migrations import migrate
 from engine.store.rollup import insert_and_fold
 from tests.engine.metrics.samples import HOUR, T0, cached, failed, record, records
-
-
-@pytest.fixture
-def conn() -> Iterator[sqlite3.Connection]:
-    made = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(made)
-    yield made
-    made.close()
 
 
 def everything(**more: object) -> Scope:

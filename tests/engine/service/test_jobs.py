@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
-
 from engine.service.jobs import JobDesk
-from engine.store import database, jobs
-from engine.store.folder import Folder
+from engine.store import jobs
 from engine.store.jobs import FilePiece, JobPart
 from engine.worker.messages import PartRequest
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> sqlite3.Connection:
-    folder = Folder(tmp_path / "store")
-    folder.prepare()
-    database.create(folder)
-    return database.open_writer(folder, "NORMAL")
 
 
 def test_a_part_has_one_worker_until_its_lease_ends(conn: sqlite3.Connection) -> None:

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from pathlib import Path
-
-import pytest
 
 from engine.measures.record import Extraction
-from engine.store import database, jobs, series
+from engine.store import jobs, series
 from engine.store.documents import DocumentWrite
-from engine.store.folder import Folder
 from engine.store.jobs import ExtractedItem, FilePiece, JobPart, PartEnded
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> sqlite3.Connection:
-    folder = Folder(tmp_path / "store")
-    folder.prepare()
-    database.create(folder)
-    return database.open_writer(folder, "NORMAL")
 
 
 def item(number: int, part: int, text: str = "") -> ExtractedItem:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,9 @@ from engine.plan.load import load_plan
 from engine.quality import queries
 from engine.store import documents
 from engine.store.documents import DocumentWrite
-from engine.store.migrations import migrate
 from engine.trial import search_scores
 
 PLAN = load_plan(Path(__file__).parents[3] / "rollout.toml")
-
-
-@pytest.fixture
-def conn() -> Iterator[sqlite3.Connection]:
-    made = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(made)
-    yield made
-    made.close()
 
 
 def fill(conn: sqlite3.Connection, count: int, shadow: bool = False) -> None:

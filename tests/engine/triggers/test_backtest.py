@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from engine.plan.load import default_plan_text, parse_plan
-from engine.store import database
-from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold
 from engine.triggers import attempts
 from engine.triggers.backtest import Attempt, Complaints, Inject, backtest, parse_inject, rules_digest
@@ -83,13 +80,6 @@ def test_the_digest_is_of_what_triggers_do_and_not_of_their_words() -> None:
     assert rules_digest(same, settings) == rules_digest(rules, settings)
     assert rules_digest(other, settings) != rules_digest(rules, settings)
     assert rules_digest(rules, replace(settings, min_n=30)) != rules_digest(rules, settings)
-
-
-@pytest.fixture
-def conn(tmp_path: Path) -> sqlite3.Connection:
-    folder = Folder(tmp_path)
-    database.create(folder)
-    return database.open_writer(folder, "NORMAL")
 
 
 def test_changed_rules_ask_for_a_backtest_until_one_is_kept(conn: sqlite3.Connection) -> None:
