@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from engine.extraction.keywords import Budget
+    from engine.quality.gold import GoldFile
     from engine.store.documents import Document
 
 METHODS = ("llm", "frequency")
@@ -45,57 +46,65 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
     """
     from engine.quality import gold as judged
 
+    file = _read_gold(gold)
+    keywords = _keywords(context, [row.id for row in file.rows], METHODS if method == "both" else (method,), folder)
+    measurements = [judged.measured(name, file.rows, of) for name, of in keywords.items()]
+    if not any(one.figures for one in measurements):
+        raise Failed(
+            f"No document of {gold} has keywords here: none of its ids, such as {clean_line(file.rows[0].id, 80)!r}, "
+            f"is the id of a document in {folder or 'the store'}. An id is the document's path: `rollout analyze "
+            "draft-gold` writes them."
+        )
+    apart = judged.difference(file.rows, keywords["llm"], keywords["frequency"]) if len(keywords) == 2 else None
+    lines = [judged.sentence(one) for one in measurements]
+    if apart is not None:
+        lines.append(
+            f"LLM less frequency, F1@10, same documents: {100 * apart.low:+.1f} to {100 * apart.high:+.1f} points."
+        )
+    if any(0 < one.documents < judged.FEW_DOCUMENTS for one in measurements):
+        lines.append(f"Fewer than {judged.FEW_DOCUMENTS} documents: the intervals are wide. Aim for 50.")
+    absent = {name: [row.id for row in file.rows if row.id not in of] for name, of in keywords.items()}
+    missing = {name: len(ids) for name, ids in absent.items() if ids}
+    answer = {
+        "gold": str(gold),
+        "gold_documents": len(file.rows),
+        "methods": [judged.as_json(one) for one in measurements],
+        "difference_f1_10": None if apart is None else {"low": round(apart.low, 4), "high": round(apart.high, 4)},
+        "missing": missing,
+        "missing_ids": absent,
+        "without_keywords": list(file.without_keywords),
+        "not_done": list(file.not_done),
+    }
+    say(answer, "\n".join([*lines, *_not_counted(file, absent, folder)]), as_json)
+
+
+def _read_gold(gold: Path) -> GoldFile:
+    from engine.quality.gold import read_gold
+
     try:
-        body = gold.read_bytes()
-        rows = judged.read_gold(body, str(gold))
-        empty, unfinished = judged.left_out(judged.read_rows(body, str(gold)))
+        return read_gold(gold.read_bytes(), str(gold))
     except OSError as error:
         raise Failed(
             f"{gold} cannot be read: {error.strerror}. The console's help page Quality (?) describes how to build one."
         ) from None
     except ValueError as error:
         raise Failed(str(error)) from None
-    keywords = _keywords(context, [row.id for row in rows], METHODS if method == "both" else (method,), folder)
-    measurements = [judged.measured(name, rows, of) for name, of in keywords.items()]
-    if not any(one.figures for one in measurements):
-        raise Failed(
-            f"No document of {gold} has keywords here: none of its ids, such as {clean_line(rows[0].id, 80)!r}, is the "
-            f"id of a document in {folder or 'the store'}. An id is the document's path: `rollout analyze draft-gold` "
-            "writes them."
-        )
-    apart = judged.difference(rows, keywords["llm"], keywords["frequency"]) if len(keywords) == 2 else None
-    lines = [judged.sentence(one) for one in measurements]
-    if apart is not None:
-        lines.append(
-            f"LLM less frequency, F1@10, same documents: {100 * apart.low:+.1f} to {100 * apart.high:+.1f} points."
-        )
-    short = [one for one in measurements if 0 < one.documents < judged.FEW_DOCUMENTS]
-    if short:
-        lines.append(f"Fewer than {judged.FEW_DOCUMENTS} documents: the intervals are wide. Aim for 50.")
-    absent = {name: [row.id for row in rows if row.id not in of] for name, of in keywords.items()}
-    lines += [_not_counted(name, ids, len(rows), folder) for name, ids in absent.items() if ids]
-    if empty:
+
+
+def _not_counted(file: GoldFile, absent: Mapping[str, Sequence[str]], folder: Path | None) -> list[str]:
+    """A sentence for each reason why documents do not count. `absent`: ids without keywords, by method."""
+    lines = [_without_keywords(name, ids, len(file.rows), folder) for name, ids in absent.items() if ids]
+    if empty := file.without_keywords:
         lines.append(f"Not counted: {counted(len(empty), 'document')} without gold keywords ({_some(empty)}).")
-    if unfinished:
+    if unfinished := file.not_done:
         lines.append(
             f"Not counted: {counted(len(unfinished), 'document')} not marked as done ({_some(unfinished)}): finish "
             "with `rollout analyze mark-gold`."
         )
-    missing = {name: len(ids) for name, ids in absent.items() if ids}
-    answer = {
-        "gold": str(gold),
-        "gold_documents": len(rows),
-        "methods": [judged.as_json(one) for one in measurements],
-        "difference_f1_10": None if apart is None else {"low": round(apart.low, 4), "high": round(apart.high, 4)},
-        "missing": missing,
-        "missing_ids": absent,
-        "without_keywords": list(empty),
-        "not_done": list(unfinished),
-    }
-    say(answer, "\n".join(lines), as_json)
+    return lines
 
 
-def _not_counted(method: str, ids: Sequence[str], documents: int, folder: Path | None) -> str:
+def _without_keywords(method: str, ids: Sequence[str], documents: int, folder: Path | None) -> str:
     name, way = ("LLM", "`rollout load --method llm FOLDER`") if method == "llm" else (method, "load them")
     if method == "frequency" and folder is not None:
         way = f"they aren't in {folder}"

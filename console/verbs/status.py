@@ -211,7 +211,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
     shown = percent(view.effective_bp)
     if view.why_effective:
         shown += f" in force, {percent(view.percent_bp)} decided: {view.why_effective}"
-    in_breach = [t for t in view.triggers if t.verdict in ("breach", "firing")]
+    in_breach = [t for t in view.triggers if t.verdict == "breach"]
     out = [StatusLine("engine", alive, _last_known(alive, view))] if alive in ENGINE else []
     out += [
         StatusLine(

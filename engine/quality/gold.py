@@ -90,24 +90,27 @@ def read_rows(body: bytes, name: str) -> Iterator[GoldRow]:
         yield GoldRow(key, tuple(listed), row.get("done", True) is not False)
 
 
-def read_gold(body: bytes, name: str) -> tuple[Gold, ...]:
-    """The documents that are done and have keywords. Raises ValueError with file and line."""
-    read = (Gold(row.id, frozenset(distinct(row.keywords))) for row in read_rows(body, name) if row.done)
-    rows = tuple(gold for gold in read if gold.keywords)
-    if not rows:
-        raise ValueError(f"{name} has no document with keywords. Add them, one document a line.")
-    return rows
+class GoldFile(NamedTuple):
+    """A gold file: the documents to measure, and the ids of those that are left out."""
+
+    rows: tuple[Gold, ...]
+    without_keywords: tuple[str, ...]
+    not_done: tuple[str, ...]
 
 
-def left_out(rows: Iterable[GoldRow]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids of the lines that read_gold leaves out: those without keywords, and those that are not done."""
-    empty, unfinished = list[str](), list[str]()
-    for row in rows:
+def read_gold(body: bytes, name: str) -> GoldFile:
+    """Raises ValueError with file and line, or if no document is done and has keywords."""
+    rows, empty, unfinished = list[Gold](), list[str](), list[str]()
+    for row in read_rows(body, name):
         if not row.done:
             unfinished.append(row.id)
-        elif not distinct(row.keywords):
+        elif keywords := frozenset(distinct(row.keywords)):
+            rows.append(Gold(row.id, keywords))
+        else:
             empty.append(row.id)
-    return tuple(empty), tuple(unfinished)
+    if not rows:
+        raise ValueError(f"{name} has no document with keywords. Add them, one document a line.")
+    return GoldFile(tuple(rows), tuple(empty), tuple(unfinished))
 
 
 def distinct(phrases: Iterable[str]) -> list[str]:

@@ -38,7 +38,7 @@ class TriggerView(Struct, frozen=True):
     text: str
     action: str
     severity: str
-    verdict: str  # ok | breach | insufficient | blind | muted | locked | disabled
+    verdict: str  # a `triggers.wording.Verdict`, or unknown: at a moment in the past that left no record
     value: float | None
     threshold: float | None
     n: int

@@ -52,7 +52,7 @@ async def test_keywords_are_kept_added_and_saved_at_each_key(size: tuple[int, in
     assert gold[0] == Marked(
         "a.md", ("worker pool", "the system", "retry", "pool size"), ("worker pool", "retry", "pool size"), True
     )
-    assert [row.id for row in read_gold(saved[-1].encode(), "gold")] == ["a.md"]
+    assert [row.id for row in read_gold(saved[-1].encode(), "gold").rows] == ["a.md"]
 
 
 async def test_the_down_key_moves_down_a_column() -> None:

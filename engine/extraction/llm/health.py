@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.extraction.llm.breaker import State
+
 
 class ServerHealth(msgspec.Struct, frozen=True):
     """One server as the screen shows it. Latency in ms; None before the first answer."""
 
     url: str
     state: str  # for people: "up", "not tried yet", "loading the model", "breaker open, retry in 12 s", ...
-    breaker: str  # closed | open | half-open
+    breaker: State
     in_flight: int
     window: int
     latency_ms: float | None = None

@@ -12,7 +12,7 @@ BODY = b'{"id": "a", "keywords": ["Neural Networks", "graph-theory"]}\n\n{"id": 
 
 
 def test_a_gold_file_is_read_with_stems_and_without_documents_that_have_none() -> None:
-    rows = gold.read_gold(BODY, "g.jsonl")
+    rows = gold.read_gold(BODY, "g.jsonl").rows
     assert [row.id for row in rows] == ["a", "2"]
     assert rows[1].keywords == {"queue"}
 
@@ -37,7 +37,7 @@ def test_what_is_wrong_with_a_gold_file_is_named_with_its_line(body: bytes, mess
 
 
 def test_figures_pool_the_counts_of_all_documents() -> None:
-    rows = gold.read_gold(BODY, "g.jsonl")
+    rows = gold.read_gold(BODY, "g.jsonl").rows
     result = gold.measured("llm", rows, {"a": ["neural network", "Neural networks", "noise", "graph theory"], "2": []})
     five = result.figures[0]
     assert (result.documents, five.k) == (2, 5)
@@ -48,14 +48,14 @@ def test_figures_pool_the_counts_of_all_documents() -> None:
 
 
 def test_a_document_without_keywords_of_the_method_is_not_counted_and_none_gives_no_figure() -> None:
-    rows = gold.read_gold(BODY, "g.jsonl")
+    rows = gold.read_gold(BODY, "g.jsonl").rows
     assert gold.measured("llm", rows, {"a": ["noise"]}).documents == 1
     assert gold.measured("llm", rows, {}).figures == ()
     assert gold.difference(rows, {"a": ["x"]}, {"2": ["y"]}) is None
 
 
 def test_a_difference_is_of_the_same_documents() -> None:
-    rows = gold.read_gold("\n".join(json.dumps({"id": n, "keywords": ["right"]}) for n in range(40)).encode(), "g")
+    rows = gold.read_gold("\n".join(json.dumps({"id": n, "keywords": ["right"]}) for n in range(40)).encode(), "g").rows
     good = {str(n): ["right"] for n in range(40)}
     bad = {str(n): ["wrong"] for n in range(40)}
     apart = gold.difference(rows, good, bad)
