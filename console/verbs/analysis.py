@@ -207,7 +207,7 @@ def logs_analyze(
     context: CliContext, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool
 ) -> None:
     """Errors grouped by kind and message pattern: count, first and last seen, examples."""
-    from engine.metrics.analysis import error_analysis
+    from engine.metrics.errors import error_analysis
     from engine.plan.durations import iso
 
     now = context.now()

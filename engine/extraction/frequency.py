@@ -33,12 +33,13 @@ from engine.extraction.candidates import (
 from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords, stem_phrase
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.passages import LEAST_SHARE, is_prose, passages
-from engine.extraction.prose import prose, sample
+from engine.extraction.prose import prose
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, romance_weights, weights
 from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, is_weak, of_vague, scores, shorter
 from engine.extraction.unspaced import CJK, GENERAL_WORDS, Piece, joined, pieces, without_general
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
+from engine.parsing.sampling import sample
 
 RESCORED = 20  # candidates that the trees correct
 LITTLE = 60  # tokens of a text that has few phrases: parts of them fill the list up to FEW_OF_LITTLE

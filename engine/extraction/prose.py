@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from engine.parsing.inline import unescaped
-from engine.parsing.sampling import SAMPLE_CHARS, sample
 
 # treated as one, or the search for the next line's first letter would rescan all of them at each
 _EMPTY_LINES = re.compile(r"\n\s*\n")
@@ -120,6 +119,3 @@ def _without(text: str, begin: str, end: str) -> str:
         kept.append(text[at:start])
         at = stop + len(end)
     return "\n\n".join([*kept, text[at:]])
-
-
-__all__ = ["SAMPLE_CHARS", "prose", "sample"]

@@ -13,13 +13,10 @@ from typing import Any
 
 from engine.measures.bucket import Bucket
 from engine.metrics import exposition
-from engine.metrics.errors import error_analysis
 from engine.metrics.snapshot import take
 from engine.plan.durations import format_duration, iso
 from engine.store import log, series
 from engine.text import rate_percent
-
-__all__ = ["error_analysis", "performance_report", "snapshot"]
 
 DAY = 86400.0
 FEWEST = 20  # samples needed in each half to call a trend

@@ -13,14 +13,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.plan.checks import RULES
-from engine.plan.locate import NAME, find_plan
+from engine.plan.locate import NAME
 from engine.plan.model import Plan
 from engine.plan.positions import Path as Place
 from engine.plan.positions import dotted, find_places
 from engine.plan.problems import PlanError, PlanProblem
 from engine.plan.validate import build
 
-__all__ = ["PlanError", "PlanProblem", "default_plan_text", "find_plan", "load_plan", "parse_plan"]
+__all__ = ["PlanError", "PlanProblem", "default_plan_text", "load_plan", "parse_plan"]
 
 _DEFAULT = Path(__file__).with_name("default.toml")
 _LARGEST = 1024 * 1024

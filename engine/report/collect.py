@@ -6,15 +6,16 @@ that is not in use any more does not count the time since.
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import sqlite3
+from functools import partial
 
 from msgspec.structs import replace
 
+from engine import VERSION
 from engine.gate.checklist import Signature, signatures
 from engine.metrics import figures
-from engine.plan.model import Item, Metric, Plan, Stage
+from engine.plan.model import Item, Plan, Stage
 from engine.report import summary, timeline
 from engine.report.model import (
     Appendix,
@@ -22,7 +23,6 @@ from engine.report.model import (
     Curves,
     Incident,
     MeasuredResult,
-    Point,
     RolloutReport,
     SentMessage,
     SignedItem,
@@ -43,6 +43,7 @@ HEADINGS = (
     ("lesson", "Lessons Learned"),
     ("action", "Action Items"),
 )
+CURVES = ("error_rate", "latency_mean", "latency_p95")
 HOUR = 3600.0
 MOST_POINTS = 360
 
@@ -60,7 +61,7 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
     at = max([row.decision.at for row in rows[-1:]] + ([float(seen)] if isinstance(seen, int | float) else [0.0]))
     state = log.read_state(conn)
     stays = timeline.visits(rows, at)
-    stages = stage_stories(conn, plan, stays)
+    stages = _stages(conn, plan, stays)
     decided = tuple(timeline.verdict(row) for row in rows if row.decision.kind in timeline.DECIDED)
     incidents = timeline.incidents(conn, plan, rows)
     overrides = tuple(entry for entry in decided if entry.override)
@@ -100,7 +101,7 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
 # -- stages ----------------------------------------------------------------------------------------------------------
 
 
-def stage_stories(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> tuple[StageStory, ...]:
+def _stages(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> tuple[StageStory, ...]:
     """Every stage of the plan, visited or not."""
     return tuple(
         _stage(conn, stage, number, [v for v in stays if v.stage == number]) for number, stage in enumerate(plan.stages)
@@ -121,9 +122,7 @@ def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visi
     entry = [timeline.spent(conn, stage, visit) for visit in stays]
     time = Spent(*(sum(getattr(part, name) for part in entry) for name in ("baked", "figures", "held", "waited")))
     spans = [(v.start, v.end) for v in stays]
-
-    def wanted(metric: Metric) -> tuple[str, float] | None:
-        return figures.target(stage, metric)
+    wanted = partial(figures.target, stage)
 
     return StageStory(
         number,
@@ -259,23 +258,21 @@ def _curves(
     span = _span(at - began)
     start, end = began // span * span, at // span * span + span
     points = max(2, round((end - start) / span))
-    drawn = series.series_of(conn, ("error_rate", "latency_mean", "latency_p95"), start, end, points)
+    drawn = series.series_of(conn, CURVES, start, end, points)
+    errors, mean, p95 = (tuple(drawn[metric]) for metric in CURVES)
     moved = [
         (start, 0),
         *((row.decision.at, row.decision.percent_bp) for row in rows if row.decision.percent_bp != row.percent_from),
     ]
     entered = [(visit.start, visit.stage) for visit in timeline.visits(rows, at)]
 
-    def curve(metric: str) -> tuple[Point, ...]:
-        return tuple(drawn[metric])
-
     return Curves(
         start,
         end,
         span,
-        curve("error_rate"),
-        curve("latency_mean"),
-        curve("latency_p95"),
+        errors,
+        mean,
+        p95,
         tuple(moved),
         tuple(entered),
         tuple(incident.decided for incident in incidents if incident.within is None),
@@ -297,7 +294,7 @@ def _appendix(conn: sqlite3.Connection, plan: Plan, rows: list[Row], began: floa
     verified = verify(conn)
     days = max(1, round((at - (began or at)) / 86400 + 0.5))
     versions = (
-        ("rollout", _version()),
+        ("rollout", VERSION),
         ("Python", platform.python_version()),
         ("SQLite", sqlite3.sqlite_version),
         ("LLM model", f"{clean_line(plan.llm.model, 100)} by {plan.llm.api}"),
@@ -320,13 +317,3 @@ def _appendix(conn: sqlite3.Connection, plan: Plan, rows: list[Row], began: floa
         verified.sentence,
         commands,
     )
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("rollout-console")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
-__all__ = ["MeasuredResult", "gather", "stage_stories"]

@@ -38,9 +38,10 @@ from engine.extraction.candidates import phrases, tokenise
 from engine.extraction.frequency import RESCORED, best, extract
 from engine.extraction.keywords import stem_phrase
 from engine.extraction.languages import ENGLISH
-from engine.extraction.prose import prose, sample
+from engine.extraction.prose import prose
 from engine.extraction.ranking import weights
 from engine.extraction.traits import Context, context
+from engine.parsing.sampling import sample
 from tests.bench.bench_frequency import CUTS, Row, cut, distinct, f1, read, sets
 
 VERSION = "10"  # raise with every file that ranks otherwise: it is part of the method's name

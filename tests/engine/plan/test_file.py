@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.plan.load import PlanError, find_plan, load_plan, parse_plan
+from engine.plan.load import PlanError, load_plan, parse_plan
+from engine.plan.locate import find_plan
 from tests.engine.plan.small_plan import SMALL, line_of, only
 
 
