@@ -90,7 +90,7 @@ class Api(DocumentApi):
 
     async def document(self, request: Request) -> Response:
         if not self._knows(request):
-            return self._closed("Documents are read")
+            return self._needs_token("Documents are read", ", or use `rollout documents`")
         stored = documents.get(self.engine.conn, request.path_params["id"])
         if stored is None:
             return refuse(404, "no_document", "There is no document with this id.")
@@ -98,23 +98,20 @@ class Api(DocumentApi):
 
     async def delete_document(self, request: Request) -> Response:
         if not self._knows(request):
-            return self._closed("Documents are deleted")
+            return self._needs_token("Documents are deleted", ", or use `rollout documents`")
         return await self._command(request, "delete_document", {"document": request.path_params["id"]})
 
-    def _closed(self, what: str) -> Response:
+    def _needs_token(self, what: str, instead: str = "") -> Response:
         """401 where a token would open it, 403 where the engine has none."""
         has_token = self.guard is not None and bool(self.guard.token)
         how = "send" if has_token else "set [http] token_env's variable in the engine's environment and send"
-        sentence = f"{what} only with the token: {how} `Authorization: Bearer ...`, or use `rollout documents`."
+        sentence = f"{what} only with the token: {how} `Authorization: Bearer ...`{instead}."
         return refuse(401 if has_token else 403, "token", sentence)
 
     async def worker(self, request: Request, body: bytes) -> Response:
         if self._knows(request):
             return await self.workers.answer(request, body)
-        has_token = self.guard is not None and bool(self.guard.token)
-        how = "send" if has_token else "set [http] token_env's variable in the engine's environment and send"
-        sentence = f"Workers are admitted only with the token: {how} `Authorization: Bearer ...`."
-        return refuse(401 if has_token else 403, "token", sentence)
+        return self._needs_token("Workers are admitted")
 
     # -- the rest ------------------------------------------------------------------------------------------------------
 

@@ -245,13 +245,11 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
             if world is None:
                 memory.remember(plan_path, folder.path, os.getpid())
                 running.note(folder.path)
-            await _live(engine, plan, simulation, tcp, ending)
+            await _live(engine, simulation, tcp, ending)
     return 0
 
 
-async def _live(
-    engine: Engine, plan: Plan, simulation: Simulation | None, tcp: socket.socket, ending: EndRequest
-) -> None:
+async def _live(engine: Engine, simulation: Simulation | None, tcp: socket.socket, ending: EndRequest) -> None:
     """The engine's life, from opening its store to its last record."""
     from engine.server import lifecycle, otlp, preload
     from engine.service.loop import ControlLoop
@@ -265,7 +263,7 @@ async def _live(
     garbage.keep_loaded()
     engine.background(preload.load())
     try:
-        await _serve(engine, plan, engine.folder, tcp, ending.event)
+        await _serve(engine, tcp, ending.event)
     finally:
         if simulation is not None:
             await simulation.stop()
@@ -302,13 +300,15 @@ def _load_all() -> None:
     log.debug("loaded %s", (uvicorn.protocols.http.h11_impl, engine.server.http, own_schema))
 
 
-async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket, ending: asyncio.Event) -> None:
+async def _serve(engine: Engine, tcp: socket.socket, ending: asyncio.Event) -> None:
     """Serve both addresses until asked to stop, then finish what is in flight, within `DRAIN_S`."""
     from engine.server.connections import Connection, connection_budgets, outsider
     from engine.server.http import application
     from engine.server.listeners import Listeners
     from engine.server.renewals import Renewals
     from engine.server.workers import renewed
+
+    folder = engine.folder
 
     def admits(transport: Any) -> str:
         return outsider(folder.path, transport.get_extra_info("socket"))
@@ -317,7 +317,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     private = application(engine, unix_budget)
     renews = partial(renewed, engine)
     unix = partial(Connection, budget=unix_budget, admits=admits, renewals=Renewals(renews, None))
-    http = plan.http
+    http = engine.file_plan.http
     guard = Guard(http.host, secret(os.environ, http.token_env), http.metrics == "open", http.page == "open")
     listeners = Listeners()
     listen = partial(listeners.serve, private, protocol=unix)
@@ -326,7 +326,7 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     listeners.serve(application(engine, tcp_budget, guard), tcp, public)
     log.info("engine up: %s and %s", folder.socket, engine.address)
     sd_notify.notify(sd_notify.READY, f"STATUS=engine up at {engine.address}")
-    looking = asyncio.create_task(_listen_again(engine, folder, listen))
+    looking = asyncio.create_task(_listen_again(engine, listen))
     waiting = asyncio.create_task(ending.wait())
     await asyncio.wait([waiting, looking, *listeners.running], return_when=asyncio.FIRST_COMPLETED)
     sd_notify.notify(sd_notify.ENDING)
@@ -337,14 +337,14 @@ async def _serve(engine: Engine, plan: Plan, folder: Folder, tcp: socket.socket,
     folder.stop_listening()
 
 
-async def _listen_again(engine: Engine, folder: Folder, listen: Callable[[socket.socket], None]) -> None:
+async def _listen_again(engine: Engine, listen: Callable[[socket.socket], None]) -> None:
     """A clean-up job may remove the socket; without it consoles reach the engine only through files."""
     while True:
         await asyncio.sleep(SOCKET_LOOK_S)
         log_folding.flush([*logging.getLogger().handlers, *log.handlers])
-        if not engine.switch.shut and not folder.socket.exists():
+        if not engine.switch.shut and not engine.folder.socket.exists():
             engine.event("The engine's socket was removed; listening again.")
-            listen(folder.listen())
+            listen(engine.folder.listen())
 
 
 def main() -> int:
