@@ -12,8 +12,12 @@ from typing import NamedTuple
 
 from engine.plan.durations import format_duration
 from engine.plan.model import Trigger, TriggerSettings
+from engine.rollout.actions import LOWERING
 
 _BY = "(job, instance, service)"  # one alert for each engine; `service` is empty where no target has that label
+# As in the engine, nothing is an alarm at 0 %, where an action has nothing to lower. Within the hour, so that its own
+# rollback does not end the alert.
+_USED = "\n          and on (job, instance) max_over_time(current_rollout_percentage[1h]) > 0"
 _ENGINE = """\
       - alert: RolloutEngineSilent
         expr: >-
@@ -123,13 +127,16 @@ def _expression(trigger: Trigger, min_n: int) -> tuple[str, str]:
             f"{quotient} {sign} {limit:g}\n          and {whole} >= {min_n}",
             f"Now {_VALUE[counters.unit]}, threshold {_limit(limit, counters.unit)},",
         )
+    used = _USED if trigger.action in LOWERING else ""
     if trigger.metric == "llm_available":
-        return f"max by {_BY} (keyword_extraction_llm_available) == 0", "No server of the LLM service answers probes"
+        value = f"max by {_BY} (keyword_extraction_llm_available) == 0"
+        return value + used, "No server of the LLM service answers probes"
     where = f'{{trigger="{trigger.id}"}}'
     if limit is None:
-        return f"max by {_BY} (rollout_trigger_firing{where}) == 1", "The engine's own detector is above its threshold"
+        value = f"max by {_BY} (rollout_trigger_firing{where}) == 1"
+        return value + used, "The engine's own detector is above its threshold"
     value = f"max by {_BY} (rollout_trigger_value{where}) {sign} {limit:g}"
-    return value, f"Now {_VALUE['count']}, threshold {limit:g},"
+    return value + used, f"Now {_VALUE['count']}, threshold {limit:g},"
 
 
 def _limit(value: float, unit: str) -> str:

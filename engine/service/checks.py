@@ -14,6 +14,7 @@ from engine.messages import outbox
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Check, Plan
 from engine.rehearsal import record
+from engine.rollout.actions import LOWERING
 from engine.service import drill
 from engine.service.engine import Engine
 from engine.store import backup, database, ownership
@@ -218,9 +219,7 @@ def fault_found(plan: Plan) -> tuple[str, str]:
     ]
     false = backtest(plan.triggers, plan.trigger_settings, healthy)
     faulty = backtest(plan.triggers, plan.trigger_settings, healthy, (Inject(7200.0, math.inf, 0.2),))
-    acted = next(
-        (f for f in faulty if f.action in ("to_zero", "previous_stage", "halve") and f.delay_s is not None), None
-    )
+    acted = next((f for f in faulty if f.action in LOWERING and f.delay_s is not None), None)
     first = f"{acted.trigger} after {format_duration(acted.delay_s or 0.0)}" if acted else ""
     return (false[0].trigger if false else ""), first
 

@@ -269,6 +269,9 @@ tests:
       - {series: 'rollout_trigger_firing{trigger="error_creep",instance="b",job="r"}', values: '1x20'}
       - {series: 'current_rollout_percentage{instance="a",job="r"}', values: '10x20'}
       - {series: 'current_rollout_percentage{instance="b",job="r"}', values: '10x5'}
+      - {series: 'current_rollout_percentage{instance="c",job="r"}', values: '0x20'}
+      - {series: 'keyword_extraction_llm_available{instance="c",job="r"}', values: '0x20'}
+      - {series: 'rollout_trigger_value{trigger="complaints_many",instance="c",job="r"}', values: '11x20'}
     alert_rule_test:
       - eval_time: 15m
         alertname: RolloutErrorCritical
@@ -306,6 +309,7 @@ tests:
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_promtool_sees_the_alerts_fire_for_the_engine_that_is_meant(tmp_path: Path) -> None:
+    """Engine a has errors, b lost its LLM service and then ended, c is at 0 % with nothing to lower."""
     (tmp_path / "rules.yml").write_text(alert_rules(PLAN.triggers, PLAN.trigger_settings))
     (tmp_path / "tests.yml").write_text(SCENES)
     checked = subprocess.run(
