@@ -162,15 +162,12 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
         return view
     if state is not None and lower and not state.percent_bp:
         health: Health = "rolled_back"
-        sentence = "ROLLED BACK to 0 %, recorded in the log; the engine hasn't confirmed yet, figures may be stale"
+        sentence = "ROLLED BACK to 0 %, in the log; not yet confirmed by the engine: old figures"
     elif out:
         health = "alert"
         sentence = f"0 % IN FORCE, {percent(view.percent_bp)} decided: the armed file is missing; figures may be stale"
     else:
-        health, sentence = (
-            "alert",
-            "ALERT: lowered, recorded in the log; the engine hasn't confirmed yet, figures may be stale",
-        )
+        health, sentence = ("alert", "ALERT: lowered, in the log; not yet confirmed by the engine: old figures")
     percent_bp, stage = view.percent_bp, view.stage
     if state is not None and lower:
         percent_bp, stage = state.percent_bp, state.stage

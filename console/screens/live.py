@@ -8,16 +8,18 @@ from typing import ClassVar
 from rich.cells import cell_len
 
 from console.screens.painting import Painting
-from console.widgets import blocks, checklist, curves, gauges, logs, waiting, words
+from console.widgets import bars, blocks, checklist, curves, gauges, logs, waiting, words
 from console.widgets.bars import Hint
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, Span, columns, wrapped
 from console.widgets.tasks import KEY_WIDTH, tasks
+from console.widgets.waiting import WaitingRow
 from engine.view.model import Gauge, TriggerView, View
 
 NEXT = "what happens next"
 STALE = "may be stale"
 WAITING = "waiting for you"
+LEAST_PANEL = 4  # rows; a panel with a single line is useless
 
 
 class Live(Painting):
@@ -130,12 +132,17 @@ class Live(Painting):
         if v.as_of:  # the tasks of a moment are not recorded
             self._gate(c, v, area)
             return
-        todo = self.todo
-        inner = blocks.panel(c, area, WAITING, f"{len(todo)}" if todo else "", "warn+")
+        todo = self._unsaid(c, v)
+        inner = blocks.panel(c, area, WAITING, f"{len(self.todo)}" if todo else "", "warn+")
         if not todo and not waiting.listed(self.snapshot):
             blocks.bullets(c, inner, v.waiting, "○", "warn", waiting.empty(self.snapshot))
             return
         tasks(c, inner, todo, waiting.empty(self.snapshot))
+
+    def _unsaid(self, c: Canvas, v: View) -> list[WaitingRow]:
+        """What waits, without the problem that the banner above has whole."""
+        _, banner = bars.problem_lines(c, v)
+        return [row for row in self.todo if row.task is None or row.task.sentence != banner]
 
     def _log(self, c: Canvas, v: View, area: Area) -> None:
         if area.height < 2:  # a title over nothing
@@ -194,24 +201,23 @@ class Live(Painting):
             self._curve(c, v, metric, spot)
 
     def _side(self, c: Canvas, v: View, area: Area, triggers: bool, inbox: bool) -> None:
-        todo = self.todo
-        lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in todo) or 1
-        wanted = [
-            self._next_rows(v, area.width - 6) + 2,
-            min(lines + 2, area.height // 2) if inbox else 0,
-            len(v.triggers) + 2 if triggers else 0,
-            0,
-        ]
+        lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in self._unsaid(c, v)) or 1
+        wanted = [self._next_rows(v, area.width - 6) + 2, min(lines + 2, area.height // 2) if inbox else 0, 0, 0]
+        left = area.height - sum(wanted)
+        if triggers:
+            wanted[2] = min(len(v.triggers) + 2, left)
+            if left - wanted[2] < LEAST_PANEL and words.worst(v) is None:  # calm triggers give way to the gate
+                rows = left - min(left, max(LEAST_PANEL, len(gate_lines(v)) + 2))
+                wanted[2] = rows if rows >= LEAST_PANEL else 0
+        if left - wanted[2] < LEAST_PANEL:
+            wanted[1 if inbox else 0] += left - wanted[2]
         upcoming, mine, running, gate = blocks.stack(area, wanted)
-        if gate.height < 4:  # a single line of the gate is useless
-            wanted[1 if inbox else 0] += max(0, gate.height)
-            upcoming, mine, running, gate = blocks.stack(area, wanted)
         self._next(c, v, upcoming)
         if inbox:
             self._waiting(c, v, mine)
-        if triggers:
+        if running.height:
             self._triggers(c, v, running)
-        if gate.height >= 4:
+        if gate.height >= LEAST_PANEL:
             self._gate(c, v, gate)
 
     def _triggers(self, c: Canvas, v: View, area: Area) -> None:

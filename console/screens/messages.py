@@ -25,6 +25,7 @@ from engine.messages.schedule import goes_out_alone
 from engine.plan.model import Message
 from engine.view.model import View
 
+READING = "reading …"
 NO_MATCH = "No message matches; esc shows all."
 NOT_SENT = {"GAME DAY": "game day", "REHEARSAL": "rehearsal"}  # why a message is kept and not sent
 AS = {"sent": "as sent", "kept": "as kept", "waiting": "as queued", "failed": "as queued"}
@@ -95,7 +96,7 @@ class Messages(Ordered, Work):
             elif last.error and last.state != "sent":
                 status += f": {last.error}"
         how = "automatic" if goes_out_alone(self.console.plan, message) else "manual"
-        return MessageRow(message, last, due, how, status or "not sent yet")
+        return MessageRow(message, last, due, how, status or ("not sent yet" if self.seen else READING))
 
     def _selected(self, v: View) -> Message | None:
         rows = self.messages(v)
@@ -172,7 +173,11 @@ class Messages(Ordered, Work):
     def _list(self, c: Canvas, area: Area, v: View, messages: list[MessageRow]) -> None:
         due = len(self.seen.due) if self.seen else 0
         inner = blocks.panel(
-            c, area, self.titled("messages"), f"{due} due" if due else "none due", "warn" if due else "dim"
+            c,
+            area,
+            self.titled("messages"),
+            READING if self.seen is None else f"{due} due" if due else "none due",
+            "warn" if due else "dim",
         )
         for notice in v.engine.notices if inner.height > 2 else ():
             used = c.block(inner.x, inner.y, inner.width, 2, f"○ {notice}", "warn")
@@ -199,6 +204,8 @@ class Messages(Ordered, Work):
         )
         if self.trouble:
             c.block(x, y, width, 2, self.trouble, "bad")
+        elif made is None:
+            c.put(x, y, READING, "dim", width)
         for row, text in enumerate(body[self.top : self.top + rows]):
             c.put(x, y + row, text, "text", width)
 

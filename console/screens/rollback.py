@@ -221,7 +221,7 @@ class Rollback(Page):
         if attempt is not None and self._unrecorded(v):
             if attempt.result is None or not attempt.result.ok:  # promise only what is known
                 return "The figures are older than the rollback.", "dim"
-            recorded = attempt.result.rev is not None
+            recorded = attempt.result.rev is not None or (self.snapshot.corrected and not v.percent_bp)
             reading = (
                 "It is in the log; the engine hasn't confirmed it yet"
                 if recorded
@@ -279,7 +279,7 @@ def _facts(p: ProofView, acts: bool = True) -> list[tuple[str, str, bool | None]
     seen = p.effective_ms is not None
     probed = f", {counted(p.probes, 'probe')}" if p.probes else ""  # else the documents get their own row
     return [
-        ("decided", f"{at(p.at)} by {p.actor}", None),
+        ("decided", f"{at(p.at)} by {words.brief_name(p.actor)}", None),
         (
             "0 % observed",
             f"in {took(p.effective_ms)}{probed}" if p.effective_ms is not None else "not yet",

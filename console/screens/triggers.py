@@ -105,6 +105,8 @@ class Triggers(Ordered):
     def _narrow(self, c: Canvas, v: View, area: Area, triggers: Sequence[TriggerView]) -> None:
         x, y, width, height = area
         matrix_rows = len(v.matrix) + 1 if height >= 14 else 0
+        short = len(v.triggers) + 1 + 2 + matrix_rows - height  # a notice or a banner takes from the plan's matrix
+        matrix_rows = max(0, matrix_rows - max(0, short)) if matrix_rows - short > 1 else 0
         list_rows = min(len(v.triggers) + 1, height - matrix_rows - 2)
         self._list(c, Area(x, y, width, list_rows), v, triggers)
         if chosen := self._chosen(triggers):
@@ -225,6 +227,8 @@ def _matrix(c: Canvas, area: Area, rows: Sequence[MatrixView]) -> None:
     inner = blocks.panel(
         c, area, "rollback decision matrix", f"{lit} live" if lit else "no row live", "bad+" if lit else "dim"
     )
+    if len(rows) > inner.height:
+        rows = sorted(rows, key=lambda m: not m.lit)
     for row, m in enumerate(rows[: inner.height]):
         live = "bad+" if m.lit else "text"
         left = m.lit and m.left_s is not None

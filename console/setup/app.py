@@ -146,6 +146,7 @@ class Setup(App[str | PlanDraft | None]):
         self.at = 0
         self.chosen = 0
         self.probed = Probed("", "none", "")
+        self._listed = False  # the models are a list, not a text: settled as their question is shown
         self.trouble = ""
         self._refused: str | None = None  # the text that the trouble is about
         for name in themes.NAMES:
@@ -162,7 +163,7 @@ class Setup(App[str | PlanDraft | None]):
 
     @property
     def lists_models(self) -> bool:
-        return self.step.name == "model" and bool(self.probed.models)
+        return self.step.name == "model" and self._listed
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._shown)
@@ -228,8 +229,6 @@ class Setup(App[str | PlanDraft | None]):
         if self.step.name == "llm":
             text = base(text)
             self.trouble = drafts.url_trouble(text)
-            api = self.probed.api if self.probed.url == (text or self.step.default) else ""
-            self.draft = replace(self.draft, api=api)
         elif self.step.name == "documents":
             self.trouble = drafts.folder_trouble(text, self.folder)
         elif self.step.name == "messages":
@@ -239,6 +238,7 @@ class Setup(App[str | PlanDraft | None]):
     def _shown(self) -> None:
         """Show a step."""
         step, line = self.step, self.screen.query_one(Input)
+        self._listed = bool(self.probed.models)
         typed = bool(step.field) and not self.lists_models
         line.set_class(typed, "open")
         line.password = step.name == "messages"
@@ -253,7 +253,8 @@ class Setup(App[str | PlanDraft | None]):
         if step.name == "llm":
             self._ask()
         if step.name == "review":  # not earlier: another program may have taken it while the questions were answered
-            self.draft = replace(self.draft, port=drafts.free_port() or drafts.PORT)
+            api = self.probed.api if self.probed.url == (self.draft.url or drafts.URL) else ""
+            self.draft = replace(self.draft, port=drafts.free_port() or drafts.PORT, api=api)
         if self.lists_models:
             known = self.draft.model or drafts.MODEL
             self.chosen = self.probed.models.index(known) if known in self.probed.models else 0
@@ -282,7 +283,11 @@ class Setup(App[str | PlanDraft | None]):
 
             await asyncio.sleep(SETTLES_S)
             self.probed = await probe(url)
-            self.repaint()
+            typed = self.step.name == "model" and self.screen.query_one(Input).value
+            if self.step.name in ("model", "review") and not typed:  # an answer that came after its question
+                self._shown()
+            else:
+                self.repaint()
 
         self.run_worker(ask(), exit_on_error=False, group="probe", exclusive=True)
 
@@ -345,9 +350,9 @@ class Setup(App[str | PlanDraft | None]):
         return y + rows
 
     def _review(self, c: Canvas, y: int) -> int:
-        for name, value in summary(self.draft, self.folder):
+        for name, value in summary(self.draft, self.folder, self.probed):
             c.put(2, y, name, "dim")
-            y += c.block(14, y, min(WIDTH, c.width - 16), 2, value)
+            y += c.block(14, y, min(WIDTH, c.width - 16), 2, value, "text" if name else "warn")
         y += 1
         return y + c.block(
             2,
@@ -372,12 +377,14 @@ class Setup(App[str | PlanDraft | None]):
         c.spans(1, c.height - 1, spans, c.width - 2)
 
 
-def summary(draft: PlanDraft, folder: Path) -> Sequence[tuple[str, str]]:
-    """A summary of what will be written."""
+def summary(draft: PlanDraft, folder: Path, probed: Probed) -> Sequence[tuple[str, str]]:
+    """A summary of what will be written. A row without a name warns about the one above it."""
+    unanswered = probed.state != "ok" and probed.sentence
     rows = [
         ("file", str(folder / "rollout.toml")),
         ("service", draft.service or drafts.SERVICE),
         ("LLM", f"{draft.url or drafts.URL}, {draft.model or drafts.MODEL}"),
+        *([("", f"{unanswered} `rollout check` asks again.")] if unanswered else []),
         ("documents", draft.documents or "none now"),
         (
             "messages",

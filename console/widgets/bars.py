@@ -50,9 +50,11 @@ def header(c: Canvas, snapshot: EngineSnapshot, who: str, read_only: bool = Fals
     mode = "  READ-ONLY " if read_only else " "
     roll = "R rollback to 0 %   "
     room = right - x - len(roll)
-    for people in _people(fit(who, max(12, c.width // 5)), names, v.acknowledged.name if v.acknowledged else "", who):
-        if 0 < cell_len(people + mode) <= room:
-            right = c.right(right, 0, people + mode, f"{place}-bar")
+    people = _people(fit(who, max(12, c.width // 5)), names, v.acknowledged.name if v.acknowledged else "", who)
+    wide = [text for text in people[:-2] if cell_len(text + mode) <= room - SERVICE]  # leave the service readable
+    for text in (*wide, *people):
+        if 0 < cell_len(text + mode) <= room:
+            right = c.right(right, 0, text + mode, f"{place}-bar")
             break
     if len(roll) <= right - x:
         right -= len(roll)
@@ -66,7 +68,7 @@ def _people(shown: str, names: Sequence[str], has: str, who: str) -> list[str]:
     """Who looks and who has the alarm, the fullest words first. Who has it counts more than who else looks; `shown` is
     `who`, which an identity provider may have made long."""
     more = f" (+ {len(names)})" if names else ""
-    brief, taker = _brief(shown), fit(_brief(has), 12)
+    brief, taker = words.brief_name(shown), fit(words.brief_name(has), 12)
     if has == who:
         return [f"{shown} has it{more}", f"{brief} has it{more}", f"{brief} has it", ""]
     if has:
@@ -75,11 +77,7 @@ def _people(shown: str, names: Sequence[str], has: str, who: str) -> list[str]:
     return [f"{shown}{full if names else ''}", f"{shown}{more}", f"{brief}{more}", brief, ""]
 
 
-def _brief(name: str) -> str:
-    """A name without the account behind it: "ann" of "ann (uid 0)"."""
-    return name.partition(" (")[0]
-
-
+SERVICE = 12  # cells for the service's name, where the others can be shorter
 TRAVEL_KEYS = (
     "   [ ] move  , . events  + - zoom  @ time",
     "   [ ] move  , . events  + - zoom",
@@ -152,17 +150,24 @@ def banner(c: Canvas, y: int, snapshot: EngineSnapshot, acts: bool) -> int:
     return len(lines)
 
 
-def problems(c: Canvas, y: int, v: View) -> int:
-    """Problems that don't stop the rollout, on every screen; the first in full. Returns the rows used."""
+def problem_lines(c: Canvas, v: View) -> tuple[list[str], str]:
+    """The first problem that does not stop the rollout, in as many rows as it may take; and the problem itself, if
+    those have all of it."""
     troubles = [problem for problem in v.engine.problems if problem not in v.health_sentence]  # the band has that one
     if not troubles:
-        return 0
+        return [], ""
     more = f" (and {len(troubles) - 1} more: rollout status)" if len(troubles) > 1 else ""
     most, width = 2 if c.height >= 24 else 1, c.width - 11
     lines = wrapped(f"{troubles[0]}{more}", width)
-    if len(lines) > most:
-        room = most * width - cell_len(more) - 8 * (most - 1)  # words do not fill a line to its end
-        lines = wrapped(fit(troubles[0], max(8, room)) + more, width)[:most]
+    if len(lines) <= most:
+        return lines, troubles[0]
+    room = most * width - cell_len(more) - 8 * (most - 1)  # words do not fill a line to its end
+    return wrapped(fit(troubles[0], max(8, room)) + more, width)[:most], ""
+
+
+def problems(c: Canvas, y: int, v: View) -> int:
+    """The first problem, on every screen. Returns the rows used."""
+    lines, _ = problem_lines(c, v)
     for row, line in enumerate(lines):
         c.fill(0, y + row, c.width, "caution")
         c.put(1, y + row, "PROBLEM" if not row else "", "caution")

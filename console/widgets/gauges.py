@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from console.widgets import blocks, numerals, words
 from console.widgets.blocks import BOXED, Area
-from console.widgets.canvas import Canvas, Span, columns
+from console.widgets.canvas import Canvas, Span, columns, fit
 from engine.plan.durations import format_duration
 from engine.text import rate_percent
 from engine.view.model import Gauge, ServerView, View
@@ -142,12 +142,14 @@ class Detail(NamedTuple):
 
 
 DETAILS = (Detail(calls=True, next=True), Detail(next=True), Detail(), Detail(speed=False))
+CUT = (48, 32, 20, 12, 0)  # cells of a reason, where whole ones would hide another server
 
 
-def servers(v: View, detail: Detail = DETAILS[0]) -> list[Span]:
-    """Each LLM server: up and how fast, or why it is down. Servers that are down for the same reason share a line."""
+def servers(v: View, detail: Detail = DETAILS[0], most: int = 400) -> list[Span]:
+    """Each LLM server: up and how fast, or why it is down, in `most` cells. Servers that are down for the same reason
+    share a line."""
     parts: list[Span] = []
-    facts = [_fact(s, detail) for s in v.servers]
+    facts = [fit(_fact(s, detail), most) for s in v.servers]
     for number, (s, fact) in enumerate(zip(v.servers, facts, strict=True)):
         failing = bool(s.up and s.failures)
         sign, style = ("▲", "warn") if failing else words.mark(s.up)
@@ -179,6 +181,11 @@ def evidence_line(c: Canvas, y: int, v: View) -> None:
         need = sum(cell_len(text) for text, _ in parts)
         if beside + need <= c.width:
             break
+    for most in CUT:  # a reason gives way to the other servers, and to a part of the attribution
+        if min(beside, c.width // 3 + 6) + need <= c.width:
+            break
+        parts = servers(v, detail, most)
+        need = sum(cell_len(text) for text, _ in parts)
     if not v.attribution:
         c.spans(1, y, parts, c.width - 2)
         return

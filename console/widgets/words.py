@@ -111,6 +111,11 @@ def reason(s: ServerView) -> str:
     return s.error.removeprefix(f"{s.url}: ").removeprefix(f"{s.url} ")
 
 
+def brief_name(name: str) -> str:
+    """A name without the account behind it: "ann" of "ann (uid 0)"."""
+    return name.partition(" (")[0]
+
+
 def moment(at: float) -> str:
     """ "14:03:07"."""
     return iso(at)[11:19]

@@ -211,7 +211,8 @@ class EngineClient:
         try:
             status, answer = self.request("POST", "/v1/control/rollback", body, PUSH_TIMEOUT_S)
         except (OSError, ValueError) as error:
-            ways.append(f"the engine did not answer ({broken(error)})")
+            why = "in time" if isinstance(error, TimeoutError) else f"({broken(error)})"
+            ways.append(f"the engine did not answer {why}")
             return None
         if status != 200 or not answer.get("ok"):
             ways.append(f"the engine refused: {answer.get('sentence', status)}")

@@ -216,7 +216,7 @@ async def test_a_notice_on_live_takes_its_rows_from_the_log_alone(size: tuple[in
 @pytest.mark.anyio
 async def test_the_gate_of_the_way_back_names_the_key_that_starts_measuring_and_keeps_its_bake() -> None:
     """At 80 columns the meter gives way to the figures."""
-    task = TaskView("resume", "resume: no LLM calls until then, so nothing is measured", "gate", "armed")
+    task = TaskView("resume", "resume: no LLM calls until then", "gate", "armed")
     gate = replace(GATE, returns=True, bake_s=64_800.0, baked_s=45_240.0, blocked=())
     app = console("rolled_back")
     app.link.view = replace(ROLLED, inbox=(task,), gate=gate)  # type: ignore[attr-defined]

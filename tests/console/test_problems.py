@@ -18,6 +18,7 @@ from console.verbs import status
 from console.widgets import bars
 from console.widgets.canvas import Canvas
 from engine.client.client import Reply
+from engine.view.model import TaskView
 from tests.console.samples import LOCKED, NORMAL, PROVEN, FakeLink
 from tests.console.screen_walk import console, pages, ready, until
 
@@ -165,3 +166,19 @@ def test_the_proof_is_by_documents_where_some_came_and_has_one_value_of_its_time
     rows = {name: value for name, value, _ in _facts(replace(PROVEN, probes=0))}
     assert rows["0 % observed"] == "in 41 ms"
     assert {n: v for n, v, _ in _facts(replace(PROVEN, probes=20))}["0 % observed"] == "in 41 ms, 20 probes"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (160, 48)])
+async def test_live_shows_a_problem_once(size: tuple[int, int]) -> None:
+    """The banner has it; among the tasks it would take their rows."""
+    app = console("normal")
+    assert isinstance(app.link, FakeLink)
+    task = TaskView("problem", FAILED, "log")
+    one = replace(NORMAL.engine, problems=(FAILED,))
+    app.link.view = replace(NORMAL, engine=one, inbox=(task, *(NORMAL.inbox or ())))
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        assert app.page is not None
+        shown = app.page.canvas(*size).text()
+        assert shown.count("ended with 3") == 1
+        assert "! 5" in shown

@@ -13,11 +13,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from console.app import Console
+from console.link import EngineSnapshot, corrected
 from console.rollback_attempt import RollbackAttempt
 from console.screens.ask import QuestionDialog
 from console.screens.rollback import Rollback
 from engine.client.client import Reply, RollbackResult
-from tests.console.samples import PLAN, STATES, FakeLink
+from engine.rollout.state import State
+from tests.console.samples import NORMAL, NOW, PLAN, STATES, FakeLink
 
 pytestmark = pytest.mark.anyio
 
@@ -270,3 +272,22 @@ async def test_unproven_it_explains_what_the_engine_is_doing() -> None:
         await settled(pilot, lambda: "NOT OBSERVED" in app.screen.text())  # type: ignore[attr-defined]
 
     await walk("frozen", steps)
+
+
+async def test_the_screen_agrees_with_itself_on_what_is_recorded() -> None:
+    """The engine left without an answer, and the log has the rollback all the same: no part of the screen denies it."""
+
+    async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
+        link.result = RollbackResult(True, "Rolled back to 0 %.", ("armed file removed",), "r1", None, "silent")
+        lowered = State(stage=1, percent_bp=0, rev=NORMAL.rev + 1)
+        link.view = corrected(NORMAL, lowered, armed=False)
+        link.poll = lambda: EngineSnapshot(link.view, link.liveness, NOW, True)  # type: ignore[method-assign]
+        await pilot.press("R")
+        await settled(pilot, lambda: app.attempt is not None and app.attempt.result is not None)
+        await app._read()
+        assert app.page is not None
+        shown = " ".join(app.page.canvas(80, 24).text().split())
+        assert "in the log; not yet confirmed by the engine" in shown
+        assert "has not recorded it yet" not in shown
+
+    await walk("normal", steps)

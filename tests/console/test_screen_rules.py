@@ -17,6 +17,7 @@ from textual.containers import Vertical
 from textual.dom import DOMNode
 
 from console import themes
+from console.link import EngineSnapshot, Liveness
 from console.screens import painting
 from console.screens.ask import QuestionDialog
 from console.screens.page import Page
@@ -25,7 +26,8 @@ from console.widgets.bars import Hint
 from console.widgets.canvas import Canvas
 from console.widgets.curves import MEASURES
 from console.widgets.words import figure
-from tests.console.samples import IDLE, STATES
+from engine.view.model import PresenceView
+from tests.console.samples import IDLE, NOW, PLAN, STATES
 from tests.console.screen_walk import console, pages, ready, until
 
 pytestmark = pytest.mark.anyio
@@ -287,3 +289,27 @@ async def test_a_question_keeps_its_frame_over_the_screen() -> None:
         await until(pilot, lambda: frame.region.y > 2)
         assert frame.region.width == 74
         assert frame.styles.border_top[0] == "round"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_a_notice_or_a_banner_hides_no_trigger(size: tuple[int, int]) -> None:
+    for state in ("normal", "frozen", "locked"):
+        async with console(state).run_test(size=size) as pilot:
+            app = await ready(pilot)
+            await pilot.press("3")
+            app.say("bo resumed: the model server was moved to another machine and answers again.")
+            assert app.page is not None
+            shown = app.page.canvas(*size).text()
+            for trigger in PLAN.triggers:
+                assert trigger.id in shown, f"{state}: {shown}"
+
+
+@pytest.mark.parametrize("others", [(), ("bo",), ("bo", "cy", "dee")])
+def test_the_header_at_80_columns_has_the_service_and_how_to_roll_back(others: Sequence[str]) -> None:
+    seen = tuple(PresenceView(name, "pts/9", "Live", NOW) for name in others)
+    v = replace(IDLE, rehearsal=True, speed=120.0, operators=seen)
+    c = Canvas(80, 24)
+    bars.header(c, EngineSnapshot(v, Liveness("well"), NOW), "ann (uid 1000)", read_only=True)
+    head = c.text().splitlines()[0]
+    for part in ("R rollback to 0 %", "ann", "READ-ONLY", "key" if others else "keywor"):
+        assert part in head, head

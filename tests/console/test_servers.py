@@ -60,3 +60,15 @@ def test_at_80_columns_the_reason_and_whose_fault_it_is_both_fit() -> None:
     short = replace(REFUSED, error="http://10.0.0.2:11434: connection refused")
     v = replace(NORMAL, servers=(NORMAL.servers[0], short), attribution="frequency arm 0.1 %: LLM arm only")
     assert line(v).rstrip() == " frequency arm 0.1 %: LLM arm only  ollama-1 ✔   ollama-2 ✖ connection refused"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("attribution", ["", "frequency arm 0.1 %: LLM arm only"])
+def test_no_reason_hides_another_server(width: int, count: int, attribution: str) -> None:
+    long = "the server answered 500: llama runner process has terminated: exit status 2, out of memory, see its log"
+    down = tuple(replace(REFUSED, name=f"ollama-{n}", error=f"{long} {n}") for n in range(1, count))
+    text = line(replace(NORMAL, servers=(*down, replace(NORMAL.servers[0], name="up")), attribution=attribution), width)
+    for server in down:
+        assert f"{server.name} ✖" in text
+    assert "up ✔" in text

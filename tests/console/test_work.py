@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -224,3 +225,19 @@ async def test_the_last_gate_declares_it_stable_and_after_it_there_is_none() -> 
         await until(pilot, lambda: bool(asked(link, "promote")))
         link.view = replace(link.view, stage=stages, stable=True, gate=replace(gate, open=False))
         await until(pilot, lambda: "p promote" not in screen(pilot))
+
+
+async def test_before_the_store_is_read_no_message_is_called_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    link, read = FakeLink(), threading.Event()
+    async with Console(link, PLAN).run_test(size=(160, 48)) as pilot:
+        await started(pilot)
+        answer = link.read
+        monkeypatch.setattr(link, "read", lambda query: (read.wait(20.0), answer(query))[1])
+        await pilot.press("9")
+        await pilot.pause()
+        before = screen(pilot)
+        read.set()
+        assert "reading …" in before
+        assert "none due" not in before
+        assert "not sent yet" not in before
+        await until(pilot, lambda: "not sent yet" in screen(pilot))

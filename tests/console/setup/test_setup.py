@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import os
@@ -18,11 +19,12 @@ import pytest
 from console.output import Failed
 from console.setup import draft as drafts
 from console.setup import run
-from console.setup.app import STEPS
+from console.setup.app import STEPS, Setup
 from console.setup.draft import PlanDraft, address_trouble, folder_trouble, plan_text, url_trouble, writing_trouble
 from console.setup.probe import Probed, base, probe
 from console.setup.run import write
 from engine.plan.load import parse_plan
+from tests.console.screen_walk import until
 from tests.terminal import ROLLOUT, ROOT, Terminal
 
 ENTER, ESC, BACK = "\r", "\x1b", "\x1b[Z"
@@ -135,6 +137,49 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_is_written(empty: Path)
     assert ran.returncode == 1
     assert "The console needs a terminal." in ran.stderr
     assert not list(empty.iterdir())
+
+
+def test_an_llm_that_did_not_answer_is_in_the_summary(empty: Path) -> None:
+    with opened(empty) as terminal:
+        terminal.until("enter begin")
+        terminal.press(ENTER)
+        terminal.until("What is the service called?")
+        terminal.press(ENTER)
+        terminal.until("Where is the LLM?")
+        terminal.send(f"http://127.0.0.1:9{ENTER}{ENTER}{ENTER}{ENTER}")
+        terminal.until(
+            "Write this plan?", "http://127.0.0.1:9, llama3.2:3b", "No answer:", "`rollout check` asks again"
+        )
+        terminal.press(ESC)
+        assert terminal.ended(10.0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("typed", ["", "my-own"])
+async def test_an_answer_that_comes_after_its_question_is_used_and_overrules_nothing_typed(
+    typed: str, empty: Path, server: tuple[str, type[_Listed]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, kind = server
+    kind.answers = {"/v1/models": (200, {"data": [{"id": "gpt-x"}, {"id": "gpt-y"}]})}
+    asked = asyncio.Event()
+
+    async def late(url: str) -> Probed:
+        await asked.wait()
+        return await probe(url)
+
+    monkeypatch.setattr("console.setup.app.probe", late)
+    app = Setup(empty)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "enter", *url, "enter")
+        assert app.step.name == "model"
+        await pilot.press(*typed)
+        asked.set()
+        await until(pilot, lambda: app.probed.state == "ok")
+        await pilot.pause()
+        assert app.lists_models is not bool(typed)
+        await pilot.press(*(() if typed else ("down",)), "enter", "enter", "enter")
+        assert app.step.name == "review"
+        assert (app.draft.model, app.draft.api) == (typed or "gpt-y", "openai")
 
 
 # -- what is written -------------------------------------------------------------------------------------------------
