@@ -30,6 +30,7 @@ from engine.extraction.languages import (
     NOT_ENGLISH,
     PERHAPS_FOREIGN,
     VERB_FORMS,
+    VERB_LAST,
     VERBS,
     language,
     own_function_words,
@@ -421,6 +422,11 @@ def _foreign(tokens: list[str], spoken: str | None, partly_english: bool) -> lis
         kinds = "".join(
             "f" if kind == "n" and not _GERMAN_ADJECTIVE.fullmatch(token) else kind
             for kind, token in zip(kinds, tokens, strict=True)
+        )
+    if spoken in VERB_LAST:
+        kinds = "".join(
+            "f" if kind == "n" and after[0] in ".!?;" else kind
+            for kind, after in zip(kinds, [*tokens[1:], ","], strict=True)
         )
     fold = _folding(spoken)
     if spoken in LINKS:

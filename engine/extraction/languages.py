@@ -26,8 +26,8 @@ ENGLISH_SHARE = 0.05  # the same for English: tables and lists of options have f
 
 
 LISTED = (
-    "arabic", "czech", "danish", "dutch", "french", "german", "greek", "hindi", "hungarian", "italian", "korean",
-    "polish", "portuguese", "romanian", "russian", "spanish", "swedish", "turkish", "ukrainian",
+    "arabic", "catalan", "czech", "danish", "dutch", "french", "german", "greek", "hindi", "hungarian", "italian",
+    "korean", "polish", "portuguese", "romanian", "russian", "spanish", "swedish", "turkish", "ukrainian", "welsh",
 )  # fmt: skip
 # languages whose passages in an English text are recognised by ASCII words too; others share more words with English
 _MIXED_IN = ("dutch", "french", "german", "italian", "polish", "portuguese", "spanish", "swedish")
@@ -85,7 +85,7 @@ PARTICIPLES = {language: _participles(language) for language in _PARTICIPLE}
 # verbs in forms that end a phrase
 VERB_FORMS = {
     language: _present(language)
-    for language in (*_PRESENT, "czech", "dutch", "polish", "russian", "swedish", "ukrainian")
+    for language in (*_PRESENT, "catalan", "czech", "dutch", "polish", "russian", "swedish", "ukrainian", "welsh")
 }
 
 # Verb endings that nouns rarely have. Such a word ends a phrase, as a function word does.
@@ -110,7 +110,8 @@ VERBS: dict[str, re.Pattern[str]] = {
     # -ać and the like but postać, sieć, nić; -ąc but miesiąc, tysiąc; -ał but kanał, materiał
     "polish": re.compile(
         r"\w{3,}(?:uje|ują|ował[aoy]?|[oy]wali|a(?:ją|ła|ło)|[iy]l?iśmy|(?:a|i|y|ę)(?:li|ły)śmy|ujemy|ujesz"
-        r"|[iyaoeuó](?:łem|łam)|nęł[aoy]|nął|eć|[aeiyouó]źć|niej|awia|awiają|wraca)"
+        r"|[iyaoeuó](?:łem|łam)|nęł[aoy]|nął|eć|[aeiyouó]źć|niej|awia|awiają|wraca|maga|(?:[iy]l|ęl)i|yj[ąe]|[iy]ł[aoy]"
+        r"|[zcnmwbrl]ił|[żczs]ył|owiedział[aoy]?|jął|jęł[aoy]|wiedzie|jadą|[ouy]wane|ini?an[ey]|ienian[ey]|niane)"
         r"|\w{2,}(?<!post)(?<!poł)(?<!p)[aąiyu]ć|\w{2,}(?<!miesi)(?<!tysi)(?<!zaj)ąc"
     ),
     "russian": re.compile(
@@ -118,11 +119,18 @@ VERBS: dict[str, re.Pattern[str]] = {
         r"|(?:от|ис|аз|ел|ов|[иы]в)али|овал[аои]?|(?<!печ)(?<!кров)ать|(?<!пам)(?<!руко)ять|(?<!с)еть|чески|[ои]рован[аоы]?|ован[аоы]?|вайте|уйте)"
     ),
     "turkish": re.compile(
-        r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar)?)"
+        r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar|du|dı)?"
+        r"|[ıiuü]l[ıiuü]r|[ıiuü]n[ıiuü]r|l[ae]n[ıi]r|[ae]c[ae](?:k|ktır|ktir|ğını|ğini)|m[ae]d[ae]n|[ıiuü]lm[ae]s[ıi]n[ıi]"
+        r"|[ıiuü](?:rsa|rse)|l[ae]y[ae]n|m[ae]y[ae]n)"
     ),
+    # contractions with the article or a particle; the past tense
+    "welsh": re.compile(r"\w+['’](?:r|n|i|u|w|m|ch)|\w{4,}(?:odd|wyd|asant)"),
     "ukrainian": re.compile(r"\w{3,}(?:[уюая]ється|[уюая]ються|[уюіо]вати|ують|юють|ають|ує|ює)"),
 }
 
+
+# languages whose sentences end with their verb
+VERB_LAST = frozenset(("turkish",))
 
 # An English text with many of these contains passages in another language.
 PERHAPS_FOREIGN = (

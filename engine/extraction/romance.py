@@ -22,9 +22,9 @@ _ADJECTIVE = re.compile(
     r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?"
     r"|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
     r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?"
-    r"|at[aoie]|it[aoie]|ut[aoie])"
+    r"|at[aoie]|it[aoie]|ut[aoie]|an[oa]s?|(?:ion|r)ais)|m[áí][xn]im[oa]s?"
 )
-_ELIDING = ("french", "italian")
+_ELIDING = ("catalan", "french", "italian")
 _ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)  # l'eau
 _ELIDED_DETERMINER = re.compile(r"(?:l|un|cet|quest)['’]\w")
 _ELIDED_BEFORE_VERB = re.compile(r"(?:s|n)['’]\w")  # s'affiche
@@ -32,12 +32,17 @@ _NEGATIONS = ("no", "não", "non", "ne")
 _PARTICIPLE = re.compile(r"\w{2,}(?:[aiu]d[oa]s?|[aiu]t[oie]|[aiu]ta|[ée]e?s?)")
 # a participle that no determiner precedes is not a keyword alone; quantité is not one
 _ALONE = re.compile(r"\w{2,}íd[oa]s?|\w{4,}(?:[aiu]d[oa]s?|[aiu]t[oaie]|(?<![ienr]t)ée?s?)")
+# adjectives that are hardly ever nouns: none is a keyword alone that no determiner precedes
+_LONE_ADJECTIVE = {
+    "portuguese": re.compile(r"\w{2,}(?:[áéíóú]ve(?:l|is)|ionais|[tu]rais|ári[oa]s?|ban[oa]s?)|m[áí][xn]im[oa]s?")
+}
 # an infinitive by its ending; in -er too many are English nouns (buffer, router), in French -ier nouns (fichier)
 _INFINITIVE = {
     "spanish": re.compile(r"\w{2,}(?:ar|ir)"),
     "portuguese": re.compile(r"\w{2,}(?:ar|ir)"),
     "french": re.compile(r"\w{2,}(?:(?<!i)er|ir)"),
     "italian": re.compile(r"\w{2,}(?:are|ere|ire|rre)"),
+    "catalan": re.compile(r"\w{2,}(?:ar|ir|[^d]re)"),
 }
 
 
@@ -60,6 +65,7 @@ def noun_phrases(tokens: Sequence[str], kinds: str, spoken: str, most: int) -> l
     """
     links, eliding, participles = LINKS[spoken], spoken in _ELIDING, PARTICIPLES.get(spoken, frozenset[str]())
     determined, nouns = _DETERMINERS[spoken] | links, _NOUNS.get(spoken, frozenset[str]())
+    adjective = _LONE_ADJECTIVE.get(spoken)
     low = [token.lower() for token in tokens]
     kinds = _without_verbs(low, kinds, spoken)
     pairs = Counter(pairwise(low))
@@ -86,7 +92,7 @@ def noun_phrases(tokens: Sequence[str], kinds: str, spoken: str, most: int) -> l
             (word := run[0].lower()) in participles
             or (
                 letters[start] == "n"
-                and _ALONE.fullmatch(word)
+                and (_ALONE.fullmatch(word) or (adjective and adjective.fullmatch(word)))
                 and word not in nouns
                 and (not start or low[start - 1] not in determined)
             )

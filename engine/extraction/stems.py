@@ -24,6 +24,8 @@ def stemmer(language: str | None) -> Callable[[str], str] | None:
     of = snowballstemmer.stemmer(language).stemWord
     if language == "portuguese":  # permissões is permissão
         return lambda word: str(of(_PORTUGUESE_PLURAL.sub("ão", word)))
+    if language == "polish":  # the stemmer keeps the i of kopii and kopię, and the ń of połączeń
+        return lambda word: str(of(word)).removesuffix("i").replace("ń", "n")
     if language == "russian":  # the stemmer takes the л of журнал for the end of a verb, and not that of журналы
         return lambda word: _RUSSIAN_PAST.sub("", str(of(word)))
     return lambda word: str(of(word))
