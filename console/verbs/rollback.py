@@ -62,7 +62,7 @@ def _roll_back(context: CliContext, to_stage: int | None, reason: str, as_json: 
     from engine.client.client import EngineClient
     from engine.text import clean_line
 
-    client = EngineClient(context.store, context.plan_or_none, acting_name=context.display.acting_name)
+    client = EngineClient(context.store, lambda: context.plan_or_none, acting_name=context.display.acting_name)
     result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s(), done)
     elsewhere = _elsewhere(context, reason, to_stage)
     sentence = f"{result.sentence}\nStore: {context.store.path}"
@@ -162,7 +162,7 @@ def _elsewhere(context: CliContext, reason: str, to_stage: int | None) -> list[t
     for other in context.candidate_stores.others:
         folder = Folder(other)
         if folder.exists:
-            client = EngineClient(folder, context.plan_or_none, acting_name=context.display.acting_name)
+            client = EngineClient(folder, lambda: context.plan_or_none, acting_name=context.display.acting_name)
             result = client.rollback(clean_line(reason, 500), "rollout rollback", to_stage, started_s())
             done.append((str(other), result.ok, result.sentence))
     return done

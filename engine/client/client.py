@@ -1,7 +1,7 @@
 """How consoles and commands reach the engine, and a rollback that works without it.
 
-Deliberately light, because `rollout rollback` must start fast: only the standard library's HTTP client, over the unix
-socket.
+Deliberately light, because `rollout rollback` must start fast: h11 over the unix socket. What only a rollback without
+an engine needs is imported there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import shlex
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,8 +21,6 @@ from msgspec import Struct, structs
 from engine.client.identity import named_actor, whoami
 from engine.clock import SystemClock
 from engine.cluster.lease_times import OUT_S
-from engine.plan.model import Plan
-from engine.rollout.control import roll_back, zero_instead
 from engine.rollout.state import Actor, Ask, Decision, State
 from engine.store import ownership
 from engine.store.folder import Folder, Intent, disarm_for_rollback
@@ -29,6 +28,7 @@ from engine.text import clean_line
 
 if TYPE_CHECKING:
     from engine.client.connection import UnixConnection
+    from engine.plan.model import Plan
 
 PUSH_TIMEOUT_S = 0.2
 TIMEOUT_S = 10.0
@@ -71,14 +71,23 @@ class EngineClient:
     """One console's connection to a store's engine. No method raises because the engine is dead, frozen or refuses."""
 
     def __init__(
-        self, folder: Folder, plan: Plan | None = None, actor: Actor | None = None, acting_name: str = ""
+        self,
+        folder: Folder,
+        plan: Plan | Callable[[], Plan | None] | None = None,
+        actor: Actor | None = None,
+        acting_name: str = "",
     ) -> None:
-        """`acting_name`: the name that this person gave, where several share the account."""
+        """`plan`: or what reads it when it is needed, which a rollback through a running engine does not wait for.
+        `acting_name`: the name that this person gave, where several share the account."""
         self.folder = folder
-        self.plan = plan
+        self._plan = plan
         self._kernel_knows = actor or whoami()
         self.act_as(acting_name)
         self._kept: list[UnixConnection] = []  # open and idle, the last used one last
+
+    @property
+    def plan(self) -> Plan | None:
+        return self._plan() if callable(self._plan) else self._plan
 
     def act_as(self, name: str) -> None:
         """Act under this name from now on; "" is the account's."""
@@ -226,6 +235,8 @@ class EngineClient:
 
     def _without_engine(self, ask: Ask, to_stage: int | None, pressed: float, ways: list[str]) -> RollbackResult:
         """If the lock is free, commit here. If a silent engine holds it, leave an intent."""
+        from engine.rollout.control import zero_instead
+
         if self.folder.missing:
             return RollbackResult(
                 False,
@@ -306,6 +317,7 @@ class EngineClient:
     def _commit(self, ask: Ask, to_stage: int | None, ways: list[str]) -> int | None:
         import sqlite3
 
+        from engine.rollout.control import roll_back, zero_instead
         from engine.store import database, log
 
         if self.plan is None or not self.folder.exists:

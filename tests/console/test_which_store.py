@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -225,6 +226,17 @@ def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(rig: EngineRig
     assert f"Store: {rig.folder.path}" in done.stdout
     assert rig.percent_bp == 0
     assert not rig.folder.is_armed()
+
+
+def test_a_rollback_through_a_running_engine_waits_for_no_plan(rig: EngineRig) -> None:
+    main = "from console.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", main, "rollback"], capture_output=True, text=True, cwd=rig.root
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "engine.client.client" in loaded
+    assert not loaded & {"engine.plan.load", "engine.store.plans"}
 
 
 def test_a_planted_lock_stops_no_rollback(rig: EngineRig) -> None:
