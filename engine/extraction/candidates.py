@@ -177,7 +177,8 @@ def _english_kind(token: str) -> str:
         return function
     shape = _shape(token)
     if shape not in "nc":
-        return shape
+        # CREATE, SELECT, DELETE are no acronyms
+        return "v" if shape == "i" and len(token) > 4 and token.isupper() and low in words.VERBS else shape
     if low in NOT_ENGLISH:
         return "F"
     if low.endswith("'s"):

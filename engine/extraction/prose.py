@@ -33,6 +33,7 @@ _CODED = re.compile(
     r"(?<![\w+/])(?=[A-Za-z+/]{0,39}\d)[A-Za-z0-9+/]{40,}=*(?:\n(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]+=*(?!\S))?"
 )  # base64, a digest
 _CODED_CHARS = 40
+_ARMOURED = re.compile(r"-----BEGIN ([A-Z][A-Z0-9 ]{2,40})-----[^-]*+-----END \1-----")  # a key, a certificate
 _MARKS = (*"`~<[:", "www.")  # whatever _without_markup removes has one
 _FEW = 200  # characters of prose; with less, code is read too
 
@@ -44,6 +45,8 @@ def prose(text: str) -> str:
         text = _without_markup(text)
     if "\n" in text and ("\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text):
         text = _unless_little(text, _CODE_LINE.sub("", text))
+    if "-----BEGIN " in text:
+        text = _ARMOURED.sub(" . ", text)
     if _has_long_run(text) and any(map(_CODED.search, [word for word in text.split() if len(word) >= _CODED_CHARS])):
         text = _CODED.sub(" . ", text)
     if text.isupper():

@@ -74,6 +74,10 @@ _NO_PROJECT = frozenset(
         "mnt",
     ]
 )
+_BUILD_FILES = frozenset((
+    "Makefile", "GNUmakefile", "Dockerfile", "Containerfile", "Vagrantfile", "Jenkinsfile", "Rakefile", "Gemfile",
+))  # fmt: skip
+_TABLES = frozenset((".csv", ".tsv"))
 _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
 _NUMBERED = re.compile(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md
 _README = re.compile(r"read[-_]?me\b", re.I)
@@ -109,7 +113,7 @@ def parse(text: str, name: str = "") -> Parsed:
     base = _base(name)
     by_name = base and (_README.match(base) or _CHANGES.match(base))
     if kind is Format.PLAIN and not by_name and not _may_hold_boilerplate(text):
-        return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text)
+        return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text, named_by_file=suffix in _TABLES)
     return _parsed(text, kind, suffix, name)
 
 
@@ -129,7 +133,9 @@ def _parsed(text: str, kind: Format, suffix: str, name: str) -> Parsed:
 
 
 def _plain_title(text: str, name: str) -> str:
-    """The first line; if that is a sentence, the file's name if it is made of words."""
+    """The first line; if that is a sentence, the file's name if it is made of words; a table's is the file's name."""
+    if _suffix(name) in _TABLES:  # whose first line is the names of columns
+        return _stem(name) or _base(name)
     line = plain.title(text)
     return _words_of(name) or line if line.endswith(".") else line
 
@@ -207,6 +213,22 @@ def _read_rarer(text: str, kind: Format) -> Raw:
         from engine.parsing import latex
 
         return latex.parse(text)
+    if kind is Format.WIKI:
+        from engine.parsing import wiki
+
+        return wiki.parse(text)
+    if kind is Format.CALENDAR:
+        from engine.parsing import calendar
+
+        return calendar.parse(text)
+    if kind is Format.RTF:
+        from engine.parsing import rtf
+
+        return rtf.parse(text)
+    if kind is Format.DIFF:
+        from engine.parsing import diff
+
+        return diff.parse(text)
     if kind is Format.CATALOGUE:
         from engine.parsing import catalogue
 
@@ -313,7 +335,8 @@ def _of_heading(blocks: list[Block], top: int, stem: str) -> str:
 
 def _of_text(raw: Raw, blocks: list[Block], stem: str) -> str:
     """The first line as a title; the file's name if that line is a sentence."""
-    start = next((block for block in blocks if block.kind != "code"), None)
+    texts = [block for block in blocks if block.kind != "code"]
+    start = next((block for block in texts if " | " not in block.text), texts[0] if texts else None)  # no table's row
     line = heading(start.text.split("\n", 1)[0]) if start is not None else ""
     if (
         start is not None
@@ -373,6 +396,8 @@ def _suffix(name: str) -> str:
     if not name:
         return ""
     base = _base(name)
+    if base in _BUILD_FILES:
+        return ".mk"
     at = base.rfind(".")
     return base[at:].lower().split(":", 1)[0] if at > 0 else ""
 

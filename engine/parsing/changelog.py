@@ -183,6 +183,7 @@ _GIT_FIELD = re.compile(
     r"|^ {4}[A-Z][\w-]{1,30}-by: .*|^ {4}(?:Cc|Change-Id|Fixes|Closes|Refs?|Bug|Link|See|Issue|PR)-?\w*: .*"
     r"|^[MADRC]\d*\t.*"
 )
+_MERGE = re.compile(r"Merge (?:branch|pull request|remote-tracking branch|tag|commit)\b")
 _SIGNED = re.compile(r"^ -- .{3,120}$")
 _ENTRY = re.compile(r"^[ \t]+(?:[*+-]|\[)[ \t]?(.*)$")
 _FILES = re.compile(r"^[\w./*,{} +-]{1,120}(?:\([^()]{0,200}\))?(?:, [\w./-]+(?: \([^()]{0,100}\))?)*:\s*")
@@ -230,5 +231,7 @@ def _of_git(text: str) -> Raw:
         lines = [line for line in commit.split("\n") if line.startswith("    ") or not line.strip()]
         message = "\n".join(line.strip() for line in lines if not _GIT_FIELD.match(line)).strip()
         subject, _, rest = message.partition("\n\n")
+        if _MERGE.match(subject):  # says which branches, not what changed
+            subject = ""
         blocks += [Block("item", part.strip()) for part in (subject, *rest.split("\n\n")) if part.strip()]
     return Raw(Format.CHANGELOG, content(blocks))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from engine.parsing import (
+    calendar,
     catalogue,
     changelog,
+    diff,
     latex,
     log,
     memo,
@@ -14,10 +16,12 @@ from engine.parsing import (
     org,
     pod,
     roff,
+    rtf,
     settings,
     source,
     subtitles,
     texinfo,
+    wiki,
 )
 from engine.parsing.model import Format
 
@@ -36,6 +40,8 @@ _SUFFIXES = {
     Format.SUBTITLES: (".srt", ".vtt"),
     Format.NOTEBOOK: (".ipynb",),
     Format.LATEX: (".tex", ".ltx"),
+    Format.WIKI: (".wiki", ".mediawiki"),
+    Format.DIFF: (".diff", ".patch"),
     Format.TEXINFO: (".texi", ".texinfo", ".txi", ".info"),
 }
 _BY_SUFFIX = {suffix: named for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
@@ -98,6 +104,7 @@ _ADOC_MARK = re.compile(
 )
 _ADOC_FENCE = re.compile(r"\n(-{4,}|\.{4,})\n(?:[^\n]*\n){1,200}?\1(?:\n|$)")
 _HTML_TAGS = re.compile(r"</(?:p|div|h[1-6]|ul|li|table|main|section|article|nav|footer|span)>", re.I)
+_JSON_LIST = re.compile(r"\[\s{0,200}\{\s{0,200}\"[^\"\n]{1,100}\"\s{0,20}:")
 _JSON = re.compile(r"\{\s{0,200}\"[^\"\n]{1,100}\"\s{0,20}:")
 _SOURCE = re.compile(
     r"\s*(?:<\?php|/\*[*!\s]|//[ /!]|#include\b|\"\"\"|'''|# -\*- coding|package [\w.]+;|\(\*\s|# SPDX-"
@@ -122,7 +129,7 @@ def detect(text: str, suffix: str = "") -> Format:
         return Format.MEMO
     if _is_man_page(head):
         return Format.MAN_PAGE
-    return _marked(head)
+    return Format.WIKI if wiki.is_wiki(head) else _marked(head)
 
 
 def _is_bare_prose(text: str) -> bool:
@@ -144,6 +151,8 @@ def _by_mark(head: str, first: str) -> Format | None:
         return Format.HTML
     if first == "{":
         return _of_braces(head)
+    if first == "[" and _JSON_LIST.match(head.lstrip("\ufeff \t\r\n")):
+        return Format.SETTINGS
     if (first in "@\\" or "@node " in head or "@c " in head) and texinfo.MARK.match(head.lstrip("\ufeff\n")):
         return Format.TEXINFO
     if first in "\\%" and "\\" in head and latex.MARK.search(head):
@@ -154,6 +163,8 @@ def _by_mark(head: str, first: str) -> Format | None:
 
 
 def _of_braces(head: str) -> Format | None:
+    if head.lstrip("\ufeff \t\r\n").startswith(rtf.MARK):
+        return Format.RTF
     if notebook.is_notebook(head):
         return Format.NOTEBOOK
     return Format.SETTINGS if _JSON.match(head) else None
@@ -182,6 +193,8 @@ def _by_first_lines(head: str, first: str) -> Format | None:
 
 
 def _by_rarer_line(head: str, first: str) -> Format | None:
+    if first in "Bb" and calendar.MARK.match(head.lstrip("\ufeff")):
+        return Format.CALENDAR
     if 'msgid "' in head and catalogue.MARK.search(head):
         return Format.CATALOGUE
     if (first.isdigit() or first == "W") and subtitles.MARK.match(head.lstrip("\ufeff \t\n")):
@@ -203,6 +216,8 @@ def _by_lines(head: str, first: str) -> Format | None:
         return Format.CHANGELOG
     if first.isdigit() and changelog.DATED.match(head.lstrip().split("\n", 1)[0]):
         return Format.CHANGELOG
+    if ("diff --git " in head or "\n+++ " in head) and (patch := diff.MARK.search(head)) and patch.start() < 4000:
+        return Format.DIFF
     if "@" in head and "\n\t" in head and changelog.GNU.match(head.lstrip()):
         return Format.CHANGELOG
     return None
@@ -248,6 +263,8 @@ def _by_name_and_mark(head: str, named: Format) -> Format | None:
         return named if head.lstrip("\ufeff \n").startswith("{") else None
     if named is Format.TEXINFO:
         return named if texinfo.MARK.search(head) or texinfo.INFO.search(head[:4000]) else None
+    if named is Format.DIFF:  # what a mail holds is read as mail
+        return named if diff.MARK.search(head) and _by_header(head) is None else None
     return named
 
 

@@ -35,7 +35,7 @@ _ARGUMENTS = re.compile(
     r"|date|author|thanks|affil|institute|email|address|title|pagestyle|thispagestyle|newenvironment|newtheorem"
     r"|begin|end|cline|hyphenation|graphicspath|url|href|footnotemark|linespread|fontsize|selectlanguage|lstset"
     r"|setmainfont|geometry|pagenumbering|markboth|markright|vskip|hskip|rule|phantom|DeclareMathOperator|def|let)"
-    r"\*?(?:\[[^\[\]]{0,300}\]|\\\w{1,40}|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,300}\}){0,1000}\})*"
+    r"(?![A-Za-z])\*?(?:\[[^\[\]]{0,300}\]|\\\w{1,40}|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,300}\}){0,1000}\})*"
 )
 _HREF = re.compile(r"\\href\{[^{}]{0,400}\}\{([^{}]{0,300})\}")
 _QUOTED = re.compile(

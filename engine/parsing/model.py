@@ -30,6 +30,10 @@ class Format(StrEnum):
     CATALOGUE = "catalogue"  # gettext's
     SUBTITLES = "subtitles"
     SETTINGS = "settings"  # YAML, JSON, TOML, INI
+    WIKI = "wiki"  # MediaWiki's, Jira's
+    DIFF = "diff"
+    CALENDAR = "calendar"  # iCalendar's, and vCard's addresses
+    RTF = "rtf"
 
 
 Kind = Literal["heading", "text", "item", "person", "code"]

@@ -24,6 +24,7 @@ _AROUND = (
     ".breadcrumb,.breadcrumbs,.sidebar,.toc,.TOC,.table-of-contents,#toc,#sidebar,#menu,#navigation,#nav,"
     "#footer,#cookie,#cookies,.footer,.site-footer,.page-footer,.nav,.navbar,.navigation,"
     ".pagination,.pager,.seealso,.edit-this-page,.edit-link,.cookie,.cookies,.cookie-banner,.cookie-notice,.consent,"
+    ".byline,.post-meta,.entry-meta,.article-meta,p.meta,div.meta,.reading-time,"
     ".gdpr,.banner,.advert,.ads,.social,.share,.newsletter,.contentinfo,"
     "#preamble,#page-header,#quickview,.toplang,.bottomlang,#path,#langbox,#comments_section,[class*=cookie-],"
     "#trait-implementations-list,#blanket-implementations-list,#synthetic-implementations-list,.src.rightside,"
@@ -47,12 +48,14 @@ _TITLE_END = re.compile(r"\s+(?:[-–—|·•»:]|&mdash;|::)\s+")
 _BLOCK_TAG = re.compile(
     r"</?(?:address|article|aside|blockquote|body|br|center|dd|details|div|dl|dt|fieldset|figcaption|figure"
     r"|footer|form|header|hr|li|main|menu|nav|ol|p|section"
-    r"|summary|table|tbody|td|tfoot|th|thead|title|tr|ul)\b[^<>]{0,5000}>",
+    r"|summary|table|tbody|td|tfoot|th|thead|title|tr|ul"
+    r"|para|simpara|formalpara|term|listitem|varlistentry|itemizedlist|orderedlist|entry|row|chapter|sect[1-5])"
+    r"\b[^<>]{0,5000}>",  # DocBook's in the last line
     re.I,
 )
 _HEADING_TAG = re.compile(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
 _BROKEN_HEADING = re.compile(r"(<h[1-6]\b[^<>]{0,500}>[^<]{0,200})<br\b[^<>]{0,50}>", re.I)
-_PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp)\b[^<>]{0,5000}>", re.I)
+_PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp|screen|programlisting)\b[^<>]{0,5000}>", re.I)
 _CODE_TAG = re.compile(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
 _ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
 # Elements that contain others and whose end a page must write; any other is closed by the next of its kind.

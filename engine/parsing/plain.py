@@ -12,6 +12,9 @@ _EMPTY = re.compile(r"\n[ \t]*\n\s*")
 _DECORATION = re.compile(r"^\W+$")
 LOOKED_AT = 4000  # characters searched for a title
 LINE = 400  # characters of a line that may be a title
+LONG = 120  # characters of a line that is a whole paragraph: its title is its first sentence
+_SENTENCE = re.compile(r".{20,}?[.!?。！？](?=\s+[\"“'(]?[^\W_a-z]|\s*[\u3040-\u9fff])")
+_TRACE = re.compile(r"\s*Traceback \(most recent call last\):\n(?:[ \t][^\n]*\n|\n){1,400}(\S[^\n]{1,300})")
 
 
 def parse(text: str) -> Raw:
@@ -20,7 +23,10 @@ def parse(text: str) -> Raw:
 
 
 def title(text: str) -> str:
-    """The first meaningful line. A licence or copyright line does not count."""
+    """The first meaningful line, of a paragraph in one line its first sentence; the error of a traceback. A licence or
+    copyright line does not count."""
+    if "Traceback" in text[:200] and (trace := _TRACE.match(text[: 10 * LOOKED_AT])):
+        return heading(trace[1])
     other = ""
     for line in text[:LOOKED_AT].split("\n"):
         if not line.strip() or _DECORATION.match(line):
@@ -31,5 +37,6 @@ def title(text: str) -> str:
         if not other:
             other = words
         if not is_licence(words):
-            return words
+            sentence = _SENTENCE.match(words) if len(words) > LONG else None
+            return sentence[0] if sentence else words
     return other

@@ -11,11 +11,17 @@ from engine.parsing.inline import heading, inline
 from engine.parsing.model import Block, Format, Raw
 
 SUFFIXES = frozenset((
-    ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf", ".properties", ".service", ".desktop",
+    ".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".toml", ".ini", ".cfg", ".conf", ".properties", ".service",
+    ".desktop",
 ))  # fmt: skip
 MARK = re.compile(r"(?:---[ \t]*\n|#[^\n]*\n|[ \t]*\n){0,40}(?:apiVersion|openapi|swagger|asyncapi): ")
-_NAMING = frozenset(("title", "name", "summary", "description", "label", "heading", "displayname"))
+# sections about the whole file, whose title is the file's
+_ABOUT = (["info"], ["metadata"], ["project"], ["package"], ["unit"], ["desktop entry"])
+_UNIT = re.compile(r"^\[(?:Unit|Desktop Entry)\]", re.M)
 _TITLES = ("title", "displayname", "name", "description")
+# what someone wrote, in a record of an event
+_WRITTEN = frozenset(("title", "summary", "description", "message", "msg", "text", "subject", "comment", "note"))
+_NAMING = _WRITTEN | frozenset(("name", "label", "heading", "displayname"))
 _COMMENT = re.compile(r"^[ \t]*(?:#+|;+|//)[ \t]?(.*)$")
 _PAIR = re.compile(r"^([ \t]*(?:- +)*)(?:export +)?([\"']?[\w./$@() -]{1,80}?[\"']?)[ \t]*[:=](?:[ \t]+|(?<==)|$)(.*)$")
 _ITEM = re.compile(r"^([ \t]*)- +(.*)$")
@@ -31,27 +37,34 @@ _EXCLUDED = frozenset(
 
 
 def parse(text: str) -> Raw:
-    if text.lstrip()[:1] in ("{", "["):
-        try:
-            whole = json.loads(text)
-        except (ValueError, RecursionError):
-            pass
-        else:
-            return _of_tree(whole)
+    if text.lstrip()[:1] in ("{", "[") and (whole := _decoded(text)) is not None:
+        return _of_tree(whole)
     return _of_lines(text)
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------
 
 
+def _decoded(text: str) -> Any:
+    """The value, or a list of the values that have a line each; None for neither."""
+    for lines in ((text,), text.strip().split("\n")):
+        try:
+            values = [json.loads(line) for line in lines if line.strip()]
+        except (ValueError, RecursionError):
+            continue
+        return values[0] if len(values) == 1 else values
+    return None
+
+
 def _of_tree(whole: Any) -> Raw:
     blocks: list[Block] = []
     rest: list[str] = []
+    records = isinstance(whole, list)  # which have the same keys
     for key, value in _strings(whole):
         texts = _texts(key, value)
         blocks += texts
         if not texts:
-            rest.append(f"{key}: {value}")
+            rest.append(value if records else f"{key}: {value}")
     titles: dict[str, str] = {}
     about = whole.get("info", whole) if isinstance(whole, dict) else {}
     for key in about if isinstance(about, dict) else ():
@@ -107,7 +120,7 @@ def _of_lines(text: str) -> Raw:
             if not value:
                 parents.append((indent, key.lower()))
             value, at = _scalar(lines, at, indent, value)
-            top = not parents or [name for _, name in parents] in (["info"], ["metadata"], ["project"], ["package"])
+            top = not parents or [name for _, name in parents] in _ABOUT
             blocks += _texts(key, value, top)
             if top:
                 titles.setdefault(key.lower(), value)
@@ -120,14 +133,16 @@ def _of_lines(text: str) -> Raw:
             rest += lines[begun:at]
     flush()
     rest = [_TEMPLATE.sub("", line) for line in rest]
-    if any(line.startswith("kind:") for line in rest) and MARK.match(text):
+    if (any(line.startswith("kind:") for line in rest) and MARK.match(text)) or _UNIT.search(text):
         rest = [line for row in rest if (line := _names(row))]
     return Raw(Format.SETTINGS, [*blocks, Block("code", "\n".join(rest).strip("\n"))], _title(titles))
 
 
 def _names(line: str) -> str:
-    """What a line of a Kubernetes manifest names: its value, unless that is a number or a switch. The keys are the same
-    in all."""
+    """What a line of a Kubernetes manifest or a unit of systemd names: its value, unless that is a number or a switch.
+    The keys are the same in all."""
+    if _SECTION.match(line):
+        return ""
     pair = _PAIR.match(line)
     value = (pair[3] if pair else line.strip(" -")).strip("\"' ")
     return value if any(map(str.isalpha, value)) and value not in _SWITCHES and _key(pair) != "apiversion" else ""
@@ -167,9 +182,7 @@ def _scalar(lines: list[str], at: int, indent: int, value: str) -> tuple[str, in
 def _texts(key: str, value: str, top: bool = False) -> list[Block]:
     """The paragraphs of a value, if it is written for people."""
     low = key.lower().replace("_", "").replace("-", "")
-    if low in _EXCLUDED or not (
-        _is_prose(value) or (low in _NAMING and _is_name(value, top or low in ("title", "summary", "description")))
-    ):
+    if low in _EXCLUDED or not (_is_prose(value) or (low in _NAMING and _is_name(value, top or low in _WRITTEN))):
         return []
     return [
         Block("text", inline(paragraph).strip())

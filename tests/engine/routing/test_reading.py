@@ -10,7 +10,7 @@ from engine.extraction.candidates import MAX_CHARS
 from engine.extraction.grounding import Ground, tidy
 from engine.extraction.keywords import MAX_TOTAL, Budget, stem_phrase
 from engine.routing.reading import TITLE_LIMIT, read
-from engine.text import clean_block
+from engine.text import clean_block, normal
 from tests.engine.real_texts import NAMES, windows
 
 LANGUAGES = {"C", "R"}  # the only names of one letter
@@ -25,7 +25,7 @@ LANGUAGES = {"C", "R"}  # the only names of one letter
 @example("Les pages naïves de l'annuaire, et l'annuaire des pages naïves.", "")
 def test_any_text_has_keywords_that_its_own_fence_lets_pass(text: str, name: str) -> None:
     """Both arms serve keywords by the same rules: short, printable, with a letter, each once, in the text."""
-    document = read(name, clean_block(text), "", Budget())
+    document = read(name, clean_block(normal(text)), "", Budget())
     ranked = document.plain.ranked
     ground = Ground(document.content)
 
@@ -41,9 +41,9 @@ def test_any_text_has_keywords_that_its_own_fence_lets_pass(text: str, name: str
 
 @given(windows(), st.sampled_from(NAMES))
 def test_a_document_is_read_alike_whatever_was_read_before(text: str, name: str) -> None:
-    first = read(name, clean_block(text), "", Budget())
+    first = read(name, clean_block(normal(text)), "", Budget())
     for known in (candidates.KINDS, candidates.FOLDS):
         known.clear()
-    again = read(name, clean_block(text), "", Budget())
+    again = read(name, clean_block(normal(text)), "", Budget())
 
     assert (first.title, first.other, first.plain) == (again.title, again.other, again.plain)
