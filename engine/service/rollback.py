@@ -131,19 +131,27 @@ def disarm(engine: Engine) -> None:
 
 
 def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
-    """The rollback's own id: sent again, the same rollback keeps it while in force.
+    """The rollback's own id: sent again, the same rollback keeps it while in force. So does one whose console did not
+    wait for the answer and left an intent too.
 
     Otherwise it gets a new id and is carried out: an id used for another request must not answer for it, nor one
     whose record the present store does not have.
     """
     known = engine.proofs.get(ask.request_id)
-    same = known is not None and known.request == ask.request and engine.state.percent_bp <= known.target_bp
+    same = known is not None and _is_same(known, ask) and engine.state.percent_bp <= known.target_bp
     if same and not engine.switch.shut:
         return ask
     used = None
     with contextlib.suppress(sqlite3.Error):  # a store that cannot be read stops no rollback
         used = engine.conn.execute("SELECT 1 FROM decision WHERE request_id = ?", (ask.request_id,)).fetchone()
     return ask if known is None and used is None else replace(ask, request_id=uuid.uuid4().hex)
+
+
+def _is_same(known: Proof, ask: Ask) -> bool:
+    """Whether this is the rollback that is known under its id. One from an intent has no digest of a request."""
+    view = known.view
+    by_intent = not known.request and view.actor == ask.actor.name and view.reason in (ask.reason, LEFT)
+    return known.request == ask.request or by_intent
 
 
 # -- down: in force first ----------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.client.client import EngineClient
+from engine.service.rollback import LEFT
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.rig import QUIET, EngineRig
@@ -94,6 +97,23 @@ def test_an_intent_with_a_used_id_is_applied(rig: EngineRig) -> None:
     assert rig.until(lambda: rig.percent_bp == 0 and not rig.folder.has_intents(), 10)
     assert "under a used id" in rig.reader.log(5, kind="rollback")[0].sentence
     assert rig.reader.read(log.verify).ok
+
+
+def test_a_rollback_of_a_stopped_engine_is_recorded_once_when_it_wakes(rig: EngineRig) -> None:
+    """It has the intent then, and the request that was waiting in its socket."""
+    for reason in ("stopped", "", "stopped again"):
+        rig.climb(3)
+        last = rig.reader.state().last_rev
+        os.kill(rig.pid, signal.SIGSTOP)
+        try:
+            assert rig.client.rollback(reason).ok
+            time.sleep(1.0)  # the tick is due when it wakes, as it mostly is
+        finally:
+            os.kill(rig.pid, signal.SIGCONT)
+        assert rig.until(lambda: rig.percent_bp == 0 and not rig.folder.has_intents())
+        rig.extract("after")  # answered after the request that waited
+        rows = [row for row in rig.reader.log(50, kind="rollback") if row.rev > last]
+        assert [row.reason for row in rows] in ([reason], [LEFT])
 
 
 def test_a_rollback_whose_engine_dies_before_it_answers_is_recorded_once(tmp_path: Path) -> None:
