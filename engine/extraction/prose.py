@@ -45,7 +45,7 @@ def prose(text: str) -> str:
         text = _without_markup(text)
     if "\n" in text and ("\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text):
         text = _unless_little(text, _CODE_LINE.sub("", text))
-    if "-----BEGIN " in text:
+    if "-----BEGIN" in text:
         text = _ARMOURED.sub(" . ", text)
     if _has_long_run(text) and any(map(_CODED.search, [word for word in text.split() if len(word) >= _CODED_CHARS])):
         text = _CODED.sub(" . ", text)
