@@ -117,7 +117,7 @@ def complaints(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> int:
 
 
 def complaints_by_arm(conn: sqlite3.Connection, stage: int, since: float) -> str:
-    """ "4: LLM arm 2, frequency arm 1, no known document 1"; "0"."""
+    """ "4 (LLM arm 2, frequency arm 1, no known document 1)"; "0"."""
     by_arm = dict(
         conn.execute(
             "SELECT arm, count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ? GROUP BY arm",
@@ -125,7 +125,7 @@ def complaints_by_arm(conn: sqlite3.Connection, stage: int, since: float) -> str
         ).fetchall()
     )
     parts = ", ".join(f"{name} {by_arm[arm]}" for arm, name in COMPLAINED_OF.items() if arm in by_arm)
-    return f"{sum(by_arm.values())}: {parts}" if by_arm else "0"
+    return f"{sum(by_arm.values())} ({parts})" if by_arm else "0"
 
 
 def quality(conn: sqlite3.Connection, stage: int, wanted: tuple[str, float] | None = None) -> MetricValue:

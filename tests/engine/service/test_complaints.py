@@ -30,8 +30,8 @@ def test_complaints_are_attributed_to_an_arm_and_to_the_keywords_that_were_serve
     ]
     for one in given:
         assert feedback.store(h.conn, one)
-    assert figures.complaints_by_arm(h.conn, stage, at) == "4: LLM arm 2, frequency arm 1, no known document 1"
-    assert figures.complaints_by_arm(h.conn, stage, at + 7.5) == "1: no known document 1"
+    assert figures.complaints_by_arm(h.conn, stage, at) == "4 (LLM arm 2, frequency arm 1, no known document 1)"
+    assert figures.complaints_by_arm(h.conn, stage, at + 7.5) == "1 (no known document 1)"
     assert figures.complaints_by_arm(h.conn, stage + 1, 0.0) == "0"
     assert [feedback.method_of(h.conn, one.document) for one in given] == ["llm", "frequency", "llm", None]
     assert _complaint(given[0], "llm") == "complaint about x (LLM keywords) from u: useless"
