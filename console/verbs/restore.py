@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from console.context import CliContext, send_command
-from console.output import json_option, refuse, say
+from console.output import fail, json_option, say
 from console.verbs.control import STAGES
+
+if TYPE_CHECKING:
+    from engine.store.restore_preview import DocumentSelection
 
 
 @click.command()
@@ -48,6 +51,7 @@ def restore(
             send_command(context, as_json, "undo_restore")
         return
     from engine.plan.durations import parse_when
+    from engine.store.restore_preview import DocumentSelection
 
     if bad_window and (since or until or stage is not None):
         raise click.UsageError("--bad-window sets its own window; drop --since, --until and --stage.")
@@ -57,18 +61,24 @@ def restore(
         end = parse_when(until, now) if until else None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    window: dict[str, Any] = {"since": start, "until": end, "stage": stage, "bad_window": bad_window}
-    if not dry_run:
-        send_command(context, as_json, "restore", **window)
-        return
-    reply = context.client.command("restore", **window, dry_run=True, limit=limit)
-    if not reply.ok:
-        refuse(reply, as_json, reply.data)
-    sample = reply.data["sample"]
-    lines = [reply.sentence, *(line for document in sample for line in _difference(document))]
-    if reply.data["documents"] > len(sample):
-        lines.append(f"... and {reply.data['documents'] - len(sample)} more; raise --limit to list them.")
-    say({"ok": True, "sentence": reply.sentence, **reply.data}, "\n".join(lines), as_json)
+    if dry_run:
+        _preview(context, DocumentSelection(start, end, stage), bad_window, limit, as_json)
+    else:
+        send_command(context, as_json, "restore", since=start, until=end, stage=stage, bad_window=bad_window)
+
+
+def _preview(context: CliContext, selection: DocumentSelection, bad_window: bool, limit: int, as_json: bool) -> None:
+    from engine.store import restore_preview
+
+    chosen = context.reader.read(restore_preview.bad_window) if bad_window else selection
+    if chosen is None:
+        fail(restore_preview.NO_BAD_WINDOW, as_json, code="refused")
+    sentence, found = context.reader.read(lambda conn: restore_preview.preview(conn, chosen, limit))
+    sample = found["sample"]
+    lines = [sentence, *(line for document in sample for line in _difference(document))]
+    if found["documents"] > len(sample):
+        lines.append(f"... and {found['documents'] - len(sample)} more; raise --limit to list them.")
+    say({"ok": True, "sentence": sentence, **found}, "\n".join(lines), as_json)
 
 
 def _difference(document: dict[str, Any]) -> list[str]:

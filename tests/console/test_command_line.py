@@ -131,6 +131,22 @@ def test_undoing_a_restore_has_a_dry_run(rig: EngineRig) -> None:
     assert rig.reader.state().rev == rev
 
 
+def test_what_a_restore_would_change_is_read_without_an_engine(tmp_path: Path) -> None:
+    with EngineRig(tmp_path, QUIET) as rig:
+        process = rig.engine()
+        assert "no bad window" in rig.cli("restore", "--dry-run", "--bad-window").stderr
+        rig.climb(5)
+        assert rig.extract("docs/queue.md")["method"] == "llm"
+        assert rig.cli("rollback").returncode == 0
+        process.terminate()
+        assert process.wait(30) == 0
+        for words in ((), ("--bad-window",), ("--stage", "5")):
+            shown = json.loads(rig.cli("restore", "--dry-run", "--json", *words).stdout)
+            assert "docs/queue.md" in [one["id"] for one in shown["sample"]]
+        assert json.loads(rig.cli("restore", "--dry-run", "--json", "--stage", "1").stdout)["documents"] == 0
+        assert not rig.folder.is_locked()
+
+
 # -- gate and wait ---------------------------------------------------------------------------------------------------------
 
 

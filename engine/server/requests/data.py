@@ -6,43 +6,20 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from msgspec import Struct
-
 from engine.client.client import Reply
 from engine.decoding import convert
-from engine.plan.durations import iso
 from engine.rollout.control import note
 from engine.rollout.state import Ask, Decision, Refusal, State
 from engine.routing.admission import ID_LIMIT
 from engine.service.engine import Engine
 from engine.service.replies import to_reply
-from engine.store import documents, log, restores
+from engine.store import documents, restores
 from engine.store.log import Outcome
-from engine.store.restores import Affected
+from engine.store.restore_preview import NO_BAD_WINDOW, DocumentSelection, bad_window, preview
 from engine.text import clean_line, counted
 
 LISTED = 20
 FLUSH_S = 2.0
-
-
-class DocumentSelection(Struct, frozen=True):
-    """Selects documents that serve LLM keywords: written since, until (epoch seconds), in a stage. None: any."""
-
-    since: float | None = None
-    until: float | None = None
-    stage: int | None = None
-
-    @property
-    def words(self) -> str:
-        parts = [
-            f"since {iso(self.since)}" if self.since is not None else "",
-            f"until {iso(self.until)}" if self.until is not None else "",
-            f"in stage {self.stage}" if self.stage is not None else "",
-        ]
-        return "".join(f" {part}" for part in parts if part)
-
-    def affected(self, conn: sqlite3.Connection) -> Affected:
-        return restores.affected(conn, self.since, self.until, self.stage)
 
 
 async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -51,7 +28,8 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if isinstance(window, Reply):
         return window
     if fields.get("dry_run"):
-        return _preview(engine, window, convert(fields.get("limit") or LISTED, int))
+        sentence, found = preview(engine.conn, window, convert(fields.get("limit") or LISTED, int))
+        return Reply(True, sentence, found)
     await _flush(engine)
 
     def job(conn: sqlite3.Connection) -> Outcome:
@@ -98,43 +76,7 @@ def _window(engine: Engine, fields: dict[str, Any]) -> DocumentSelection | Reply
         return Reply(False, "Not restored: `since` and `until` are epoch seconds, `stage` is a number.")
     if not fields.get("bad_window"):
         return DocumentSelection(since, until, stage)
-    bad = bad_window(engine.conn)
-    return bad or Reply(False, "No rollback has ended a percentage above 0 %, so there is no bad window. Use --since.")
-
-
-def bad_window(conn: sqlite3.Connection) -> DocumentSelection | None:
-    """From the start of the problem to the last rollback.
-
-    After a trigger: from the start of its breach (hold time plus its window); after a manual rollback: from the start
-    of the percentage that it ended.
-    """
-    down = log.last(conn, ("trigger", "rollback"))
-    while down is not None and down.percent_from == 0:  # pressed again at 0 %: an earlier rollback ended the percentage
-        down = log.last(conn, ("trigger", "rollback"), before=down.rev)
-    if down is None:
-        return None
-    began = log.began(conn, down.epoch - 1)
-    reading = down.decision.evidence.get("reading") or {}
-    held = float(reading.get("held_s") or 0.0) + float(reading.get("for_s") or 0.0)
-    since = max(began, down.decision.at - held) if held else began
-    return DocumentSelection(since, down.decision.at)
-
-
-def _preview(engine: Engine, window: DocumentSelection, limit: int) -> Reply:
-    affected = window.affected(engine.conn)
-    listed = restores.affected_documents(engine.conn, window.since, window.until, window.stage, limit=limit)
-    shown = [
-        {"id": d.id, "title": d.title, "llm": d.llm, "frequency": d.frequency, "llm_at": d.llm_at, "stage": d.llm_stage}
-        for d in listed
-    ]
-    written = f", written {iso(affected.since)} to {iso(affected.until)}" if affected.since and affected.until else ""
-    one = affected.documents == 1
-    sentence = (
-        f"{counted(affected.documents, 'document')}{window.words} {'serves' if one else 'serve'} LLM "
-        f"keywords{written}; restore would serve {'its' if one else 'their'} frequency keywords."
-    )
-    data = {"documents": affected.documents, "since": affected.since, "until": affected.until, "sample": shown}
-    return Reply(True, sentence, data)
+    return bad_window(engine.conn) or Reply(False, NO_BAD_WINDOW)
 
 
 async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

@@ -14,9 +14,9 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
 from engine.rollout import control
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
-from engine.server.requests.data import DocumentSelection, bad_window
 from engine.store import database, log
 from engine.store.folder import Folder
+from engine.store.restore_preview import DocumentSelection, bad_window
 
 PLAN = parse_plan(default_plan_text())
 ALICE = Actor("alice", 1000)
