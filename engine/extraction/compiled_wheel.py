@@ -17,7 +17,8 @@ SWITCH = "ROLLOUT_COMPILED"
 
 # What a document's keywords spend their time in. The rest is regular expressions, which gain nothing.
 MODULES = (
-    "candidates", "frequency", "prose", "ranking", "ranking_trees", "traits", "trees", "verbs", "words",
+    "candidates", "foreign", "frequency", "prose", "ranking", "ranking_trees", "tokens", "traits", "trees", "verbs",
+    "words",
 )  # fmt: skip
 
 

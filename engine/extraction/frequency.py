@@ -18,23 +18,13 @@ from collections.abc import Sequence
 from itertools import chain
 
 from engine.extraction import trees
-from engine.extraction.candidates import (
-    ACRONYM,
-    IDENTIFIER,
-    KINDS,
-    Known,
-    Phrases,
-    Span,
-    Words,
-    is_ordinary,
-    phrases,
-    tokenise,
-)
+from engine.extraction.candidates import KINDS, Phrases, phrases
 from engine.extraction.keywords import MAX_TOTAL, Budget, Keywords, stem_phrase
 from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.passages import LEAST_SHARE, is_prose, passages
 from engine.extraction.prose import prose
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, romance_weights, weights
+from engine.extraction.tokens import ACRONYM, IDENTIFIER, Known, Span, Words, is_ordinary, tokenise
 from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, is_weak, of_vague, scores, shorter
 from engine.extraction.unspaced import CJK, GENERAL_WORDS, Piece, joined, pieces, without_general
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME

@@ -96,7 +96,7 @@ VERBS: dict[str, re.Pattern[str]] = {
     ),
     "portuguese": re.compile(
         r"\w{4,}mente|\w{2,}(?:endo|indo|aram|eram|iram|avam?|ariam?|eriam?|iriam?|ará|erá|irá|arão|erão|irão|ou"
-        r"|eceu|rreu|ndeu|tiu|niu|giu)|\w{3,}-(?:se|lo|la|los|las|lhes?)|\w{3,}(?<!m)ando"
+        r"|eceu|rreu|ndeu|tiu|niu|giu|põem?)|\w{4,}(?:amos|(?<!tr)emos)|\w{3,}-(?:se|lo|la|los|las|lhes?)|\w{3,}(?<!m)ando"
     ),
     "french": re.compile(r"\w{2,}(?:aient|èrent|erait|eront|issent|issant)"),
     "italian": re.compile(
@@ -111,8 +111,8 @@ VERBS: dict[str, re.Pattern[str]] = {
     "polish": re.compile(
         r"\w{3,}(?:uje|ują|ował[aoy]?|[oy]wali|a(?:ją|ła|ło)|[iy]l?iśmy|(?:a|i|y|ę)(?:li|ły)śmy|ujemy|ujesz"
         r"|[iyaoeuó](?:łem|łam)|nęł[aoy]|nął|eć|[aeiyouó]źć|niej|awia|awiają|wraca|maga|(?:[iy]l|ęl)i|yj[ąe]|[iy]ł[aoy]"
-        r"|[zcnmwbrl]ił|[żczs]ył|owiedział[aoy]?|jął|jęł[aoy]|wiedzie|jadą|[ouy]wane|ini?an[ey]|ienian[ey]|niane)"
-        r"|\w{2,}(?<!post)(?<!poł)(?<!p)[aąiyu]ć|\w{2,}(?<!miesi)(?<!tysi)(?<!zaj)ąc"
+        r"|[zcnmwbrl]ił|[żczs]ył|owiedział[aoy]?|jął|jęł[aoy]|wiedzie|jadą|[ouy]wane|owano|aszane|(?<!on)imy|(?:sz|cz|w)amy|ini?an[ey]|ienian[ey]|niane)"
+        r"|\w{2,}(?<!kol)(?<!om)ega|\w{2,}(?<!post)(?<!poł)(?<!p)[aąiyu]ć|\w{2,}(?<!miesi)(?<!tysi)(?<!zaj)ąc"
     ),
     "russian": re.compile(
         r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еиё]тся|[юуая]тся|ться|[оие]вать|ывать|ить|л(?:ся|ась|ось|ись)|аем|уем|яем"
@@ -121,7 +121,7 @@ VERBS: dict[str, re.Pattern[str]] = {
     "turkish": re.compile(
         r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar|du|dı)?"
         r"|[ıiuü]l[ıiuü]r|[ıiuü]n[ıiuü]r|l[ae]n[ıi]r|[ae]c[ae](?:k|ktır|ktir|ğını|ğini)|m[ae]d[ae]n|[ıiuü]lm[ae]s[ıi]n[ıi]"
-        r"|[ıiuü](?:rsa|rse)|l[ae]y[ae]n|m[ae]y[ae]n)"
+        r"|[ıiuü](?:rsa|rse)|[dt][ıiuü]ğ[ıiuü](?:n[ıiuü]|nd[ae]|nd[ae]n)?|l[ae]y[ae]n|m[ae]y[ae]n)"
     ),
     # contractions with the article or a particle; the past tense
     "welsh": re.compile(r"\w+['’](?:r|n|i|u|w|m|ch)|\w{4,}(?:odd|wyd|asant)"),

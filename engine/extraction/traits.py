@@ -14,8 +14,10 @@ from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
-from engine.extraction.candidates import KINDS, Known, Span, Words, general_nouns, is_keyword, lone_adjectives
+from engine.extraction.candidates import KINDS, is_keyword
+from engine.extraction.foreign import general_nouns, lone_adjectives
 from engine.extraction.languages import LINKS
+from engine.extraction.tokens import Known, Span, Words
 from engine.extraction.words import EMPTY, GENERAL, SOFT, VAGUE, WEAK
 
 SELDOM = 400  # candidates, from which on one that occurs once and late is not worth a score

@@ -34,12 +34,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from engine.extraction import trees
-from engine.extraction.candidates import phrases, tokenise
+from engine.extraction.candidates import phrases
 from engine.extraction.frequency import RESCORED, best, extract
 from engine.extraction.keywords import stem_phrase
 from engine.extraction.languages import ENGLISH
 from engine.extraction.prose import prose
 from engine.extraction.ranking import weights
+from engine.extraction.tokens import tokenise
 from engine.extraction.traits import Context, context
 from engine.parsing.sampling import sample
 from tests.bench.bench_frequency import CUTS, Row, cut, distinct, f1, read, sets

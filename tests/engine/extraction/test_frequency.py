@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.extraction.candidates import MAX_CHARS
 from engine.extraction.frequency import extract
 from engine.extraction.keywords import MAX_TECHNICAL, MAX_TOTAL, stem_phrase
 from engine.extraction.languages import ENGLISH, language
+from engine.extraction.tokens import MAX_CHARS
 from engine.parsing import parse
 
 WORDS = st.sampled_from(

@@ -11,10 +11,12 @@ from itertools import product
 
 import pytest
 
-from engine.extraction import candidates, prose
-from engine.extraction.candidates import FOLDS, tokenise
+from engine.extraction import prose, tokens
+from engine.extraction.candidates import FOLDS
 from engine.extraction.frequency import extract
+from engine.extraction.tokens import tokenise
 from engine.extraction.unspaced import pieces
+from engine.parsing.sampling import SAMPLE_CHARS
 
 NAMES = {"Cargo.toml", "max_connections", "HTTP/2", "--verbose"}
 IN_LANGUAGES = {
@@ -144,7 +146,7 @@ def test_punctuation_is_never_part_of_a_keyword_s_end() -> None:
 
 
 def test_a_long_line_is_sampled_without_cutting_words_in_two() -> None:
-    text = "the connection pool retries failed requests " * (4 * prose.SAMPLE_CHARS // 44)
+    text = "the connection pool retries failed requests " * (4 * SAMPLE_CHARS // 44)
 
     words = set(" ".join(extract(text).ranked).split())
 
@@ -310,11 +312,11 @@ def test_tokens_are_the_same_whether_chunks_are_looked_up_or_the_whole_text_is_r
 def test_ordinary_words_are_not_numbers_names_or_acronyms() -> None:
     for size in range(1, 5):
         for token in map("".join, product("aZé1_.ǅ中", repeat=size)):
-            if candidates.is_ordinary(token):
-                assert not candidates.IDENTIFIER.search(token), token
-                assert not candidates.ACRONYM.fullmatch(token), token
+            if tokens.is_ordinary(token):
+                assert not tokens.IDENTIFIER.search(token), token
+                assert not tokens.ACRONYM.fullmatch(token), token
                 assert not any(map(str.isdigit, token)), token
-    assert [candidates.is_ordinary(word) for word in ("Word", "word", "HTTPs")] == [True, True, False]
+    assert [tokens.is_ordinary(word) for word in ("Word", "word", "HTTPs")] == [True, True, False]
 
 
 def test_long_runs_and_shouted_words_are_noticed_wherever_they_begin() -> None:

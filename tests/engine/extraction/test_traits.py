@@ -8,9 +8,10 @@ from typing import get_type_hints
 import pytest
 
 from engine.extraction import ranking_trees, trees
-from engine.extraction.candidates import phrases, tokenise
+from engine.extraction.candidates import phrases
 from engine.extraction.frequency import extract
 from engine.extraction.ranking import LONG, ROMANCE, SHORT, romance_weights, weights
+from engine.extraction.tokens import tokenise
 from engine.extraction.traits import Candidate, Context, Fields, Traits, candidate, candidates, context, scores
 from tests.bench.train_ranking import VERSION, loaded, source
 

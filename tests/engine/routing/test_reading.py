@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.extraction import candidates
-from engine.extraction.candidates import MAX_CHARS
 from engine.extraction.grounding import Ground, tidy
 from engine.extraction.keywords import MAX_TOTAL, Budget, stem_phrase
+from engine.extraction.tokens import MAX_CHARS
 from engine.routing.reading import TITLE_LIMIT, read
 from engine.text import clean_block, normal
 from tests.engine.real_texts import NAMES, windows
