@@ -1,10 +1,11 @@
 """Documents a second over HTTP, by frequency alone: one at a time on kept connections, and in batches, in the same run.
 
-    python -m tests.bench.bench_http [--documents 12000] [--clients 8] [--rounds 3]
+    python -m tests.bench.bench_http [--documents 12000] [--clients 1 8 64] [--rounds 3]
 
 A real engine process in Preparation (no document goes to the LLM), TCP on loopback, documents of about 60 words (a
-rehearsal's, cut) that are all different. The rounds of both ways take turns, so that a drifting machine drifts for both. CPU is the engine's with its
-workers; `quiet` is how much of the machine was idle while it ran: a figure taken with less than a quiet machine is a lower bound.
+rehearsal's, cut) that are all different. The rounds of all ways take turns, so that a drifting machine drifts for all. p50 and p99 are of requests: a
+document, or a batch. CPU is the engine's with its readers; `idle` is how much of the machine was idle while it ran: a rate from a busy machine is a
+lower bound.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from engine.rehearsal import corpus
@@ -36,27 +38,38 @@ def texts(count: int) -> list[str]:
     return [" ".join(words[(n * 37) % (len(words) - WORDS) :][:WORDS]) + f" Ticket {n}." for n in range(count)]
 
 
+class Measured(NamedTuple):
+    rate: float  # documents a second
+    cpu_ms: float  # of the engine and its readers, a document
+    idle: float  # share of the machine
+    p50_ms: float
+    p99_ms: float
+
+
 class Caller:
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, took_ms: list[float]) -> None:
+        self.took_ms = took_ms
         url = urlsplit(address)
         self.connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=120)
 
     def post(self, path: str, body: object) -> bytes:
+        began = time.perf_counter()
         self.connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
         response = self.connection.getresponse()
         output = response.read()
+        self.took_ms.append((time.perf_counter() - began) * 1000)
         assert response.status == 200, output
         return output
 
 
-def single(address: str, documents: list[dict[str, str]]) -> None:
-    caller = Caller(address)
+def single(address: str, documents: list[dict[str, str]], took_ms: list[float] | None = None) -> None:
+    caller = Caller(address, [] if took_ms is None else took_ms)
     for document in documents:
         caller.post("/v1/extract", document)
 
 
-def batched(address: str, documents: list[dict[str, str]]) -> None:
-    caller = Caller(address)
+def batched(address: str, documents: list[dict[str, str]], took_ms: list[float] | None = None) -> None:
+    caller = Caller(address, [] if took_ms is None else took_ms)
     for start in range(0, len(documents), BATCH):
         output = caller.post("/v1/extract:batch", {"documents": documents[start : start + BATCH]})
         lines = [json.loads(line) for line in output.splitlines()]
@@ -83,12 +96,14 @@ def cpu_s(pid: int) -> float:
 
 
 def measure(
-    rig: EngineRig, way: Callable[[str, list[dict[str, str]]], None], documents: list[dict[str, str]], clients: int
-) -> tuple[float, float, float]:
-    """Documents a second, the engine's CPU in ms a document, the share of the machine that stayed idle."""
+    rig: EngineRig,
+    way: Callable[[str, list[dict[str, str]], list[float]], None],
+    documents: list[dict[str, str]],
+    clients: int,
+) -> Measured:
     address = rig.view.engine.address
-    parts = [documents[n::clients] for n in range(clients)]
-    threads = [threading.Thread(target=way, args=(address, part)) for part in parts]
+    took_ms: list[float] = []
+    threads = [threading.Thread(target=way, args=(address, documents[n::clients], took_ms)) for n in range(clients)]
     cpu, idle, began = cpu_s(rig.pid), idle_s(), time.perf_counter()
     for thread in threads:
         thread.start()
@@ -96,34 +111,42 @@ def measure(
         thread.join()
     took = time.perf_counter() - began
     cores = os.cpu_count() or 1
-    return len(documents) / took, (cpu_s(rig.pid) - cpu) / len(documents) * 1000, (idle_s() - idle) / took / cores
+    ranked = sorted(took_ms)
+    return Measured(
+        len(documents) / took,
+        (cpu_s(rig.pid) - cpu) / len(documents) * 1000,
+        (idle_s() - idle) / took / cores,
+        ranked[len(ranked) // 2],
+        ranked[int(len(ranked) * 0.99)],
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=12_000)
-    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64], help="at once, in turn")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     made = texts(given.documents)
     print(
         f"{given.documents:,} documents of {statistics.mean(map(len, made)):.0f} characters a round, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
-    rates: dict[str, list[float]] = {"single": [], "batch": []}
+    ways = [("single", single, clients, given.documents // (4 if clients > 1 else 16)) for clients in given.clients]
+    ways.append(("batch", batched, 2, given.documents))
+    measured: dict[tuple[str, int], list[Measured]] = {(name, clients): [] for name, _, clients, _ in ways}
     with tempfile.TemporaryDirectory() as root, EngineRig(Path(root), speed=None) as rig:
         rig.engine()
         batched(rig.view.engine.address, [{"id": f"warm/{n}", "text": text} for n, text in enumerate(made[:200])])
-        print(f"{'way':<8} {'clients':>7} {'docs/s':>8} {'CPU ms/doc':>11} {'idle':>6}")
         for round_ in range(given.rounds):
-            for name, way, clients, count in (
-                ("single", single, given.clients, given.documents // 4), ("batch", batched, 2, given.documents),
-            ):  # fmt: skip
-                documents = [{"id": f"{name}/{round_}/{n}", "text": text} for n, text in enumerate(made[:count])]
-                rate, cpu, idle = measure(rig, way, documents, clients)
-                rates[name].append(rate)
-                print(f"{name:<8} {clients:>7} {rate:>8.0f} {cpu:>11.2f} {idle:>6.0%}")
-    one, many = (statistics.median(rates[name]) for name in ("single", "batch"))
-    print(f"median: single {one:.0f}/s, batch {many:.0f}/s, {many / one:.1f} times")
+            for name, way, clients, count in ways:
+                documents = [
+                    {"id": f"{name}/{clients}/{round_}/{n}", "text": text} for n, text in enumerate(made[:count])
+                ]
+                measured[name, clients].append(measure(rig, way, documents, clients))
+    print(f"{'medians':<8} {'clients':>7} {'docs/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms/doc':>11} {'idle':>6}")
+    for (name, clients), rounds in measured.items():
+        rate, cpu, idle, p50, p99 = (statistics.median(column) for column in zip(*rounds, strict=True))
+        print(f"{name:<8} {clients:>7} {rate:>8.0f} {p50:>8.1f} {p99:>8.1f} {cpu:>11.2f} {idle:>6.0%}")
 
 
 if __name__ == "__main__":

@@ -49,10 +49,10 @@ def http(rounds: int) -> None:
             ):
                 documents = [{"id": f"{name}/{turn}/{n}", "text": text} for n, text in enumerate(made[:count])]
                 before = own_s(rig.pid)
-                rate, cpu, _ = bench_http.measure(rig, way, documents, clients)
-                rates[name].append(rate)
+                measured = bench_http.measure(rig, way, documents, clients)
+                rates[name].append(measured.rate)
                 if name == "batch":
-                    cost["all"].append(cpu)
+                    cost["all"].append(measured.cpu_ms)
                     cost["engine"].append((own_s(rig.pid) - before) * 1000 / count)
     one, many = (statistics.median(rates[name]) for name in ("single", "batch"))
     own, whole = statistics.median(cost["engine"]), statistics.median(cost["all"])
