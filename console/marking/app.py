@@ -1,4 +1,4 @@
-"""Mark gold keywords: a document's text, the proposals of both methods in a neutral order, and a person's own words."""
+"""Mark gold keywords: a document's text, the draft's proposals in a neutral order, and a person's own words."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ class Marking(App[None]):
             c.put(inner.x, inner.y + row, line, "text", inner.width)
 
     def _keywords(self, c: Canvas, area: Area, across: int) -> None:
-        inner = blocks.panel(c, area, "keywords you would search by", "proposals of both methods, mixed", "dim")
+        inner = blocks.panel(c, area, "keywords you would search by", "proposals of the draft, mixed", "dim")
         places = columns(inner.width, (1,) * across)
         page = max(1, across * inner.height)
         first = self.cursor // page * page

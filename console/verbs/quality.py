@@ -153,10 +153,16 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
     ]
     write_chunks(output, (line + "\n" for line in lines))
     with_llm = sum(name in keywords_by["llm"] for name in chosen)
+    favours = (
+        ""
+        if with_llm == len(chosen)
+        else " A document without LLM proposals favours the frequency method: load it first (rollout load --method llm "
+        f"{folder})."
+    )
     wrote(
         output,
-        f"Wrote {counted(len(chosen), 'document')} to {output}, {with_llm} with LLM proposals. Mark the right ones: "
-        f"rollout analyze mark-gold --draft {output} --gold gold.jsonl {folder}",
+        f"Wrote {counted(len(chosen), 'document')} to {output}, {with_llm} with LLM proposals.{favours} Mark the right "
+        f"ones: rollout analyze mark-gold --draft {output} --gold gold.jsonl {folder}",
         as_json,
     )
 
@@ -204,7 +210,8 @@ def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path, as_jso
         app = Marking(documents, texts, save, themes.choose(display.theme), display.ascii_only or escape.ascii_only())
         app.run(mouse=False)
     body = {"gold": str(gold), "done": app.done, "documents": len(documents)}
-    say(body, f"{app.done} of {len(documents)} documents are done in {gold}.", as_json)
+    rest = "" if app.done < len(documents) else f"\nMeasure with `rollout analyze quality --gold {gold}`."
+    say(body, f"{app.done} of {len(documents)} documents are done in {gold}.{rest}", as_json)
 
 
 def _texts(folder: Path) -> dict[str, str]:

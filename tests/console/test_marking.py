@@ -103,4 +103,7 @@ def test_on_a_terminal_it_resumes_where_it_was_left(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "gold.jsonl").read_text()) == {"id": "a.md", "keywords": ["worker pool"]}
     with Terminal(verb, cwd=tmp_path) as terminal:
         terminal.until("2 of 2", "1 done")
+        terminal.send("\r")
+        terminal.until("2 done")
         terminal.send("q")
+        assert terminal.shows("Measure with `rollout analyze quality --gold gold.jsonl`.")

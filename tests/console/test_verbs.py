@@ -181,7 +181,9 @@ def test_what_cannot_be_compared_is_reported_in_a_sentence(shell: Shell) -> None
 
 def test_quality_against_a_gold_file_from_the_store_and_from_a_folder(shell: Shell) -> None:
     shell("load", "docs/")
-    assert "documents to draft.jsonl" in shell("analyze", "draft-gold", "--output", "draft.jsonl", "docs/")
+    wrote = shell("analyze", "draft-gold", "--output", "draft.jsonl", "docs/")
+    assert "documents to draft.jsonl" in wrote
+    assert "without LLM proposals favours the frequency method" in wrote
     assert "exists" in shell("analyze", "draft-gold", "--output", "draft.jsonl", "docs/", code=1)
     stored = json.loads(shell("analyze", "quality", "--gold", "draft.jsonl", "--json"))
     computed = json.loads(
