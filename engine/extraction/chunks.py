@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 # Where a text may be cut, best place first. The cut is before the match's group "at", or after the match if it has no
 # such group.
@@ -40,15 +39,7 @@ def tokens(text: str) -> int:
     return int(dense * 1.5 + other * 0.7 + max(0, plain - signs) / 3.5 + signs * 0.9) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """`pieces` in order; `of`: how many the whole text has (more than `pieces` when only a sample is read)."""
-
-    pieces: tuple[str, ...]
-    of: int
-
-
-def split(text: str, *, max_chars: int, max_tokens: int, max_pieces: int) -> Split:
+def split(text: str, *, max_chars: int, max_tokens: int, max_pieces: int) -> tuple[str, ...]:
     """The text in pieces of at most `max_chars` and about `max_tokens`, cut at headings, else paragraphs, lines,
     sentences, words.
 
@@ -57,10 +48,10 @@ def split(text: str, *, max_chars: int, max_tokens: int, max_pieces: int) -> Spl
     """
     text = text.strip()
     if len(text) <= max_chars and len(text) * _MOST < max_tokens:  # most documents fit: nothing to count
-        return Split((text,), 1)
+        return (text,)
     room = max(200, min(max_chars, int(max_chars * max_tokens / max(1, _densest(text, max_chars)))))
     if len(text) <= room:
-        return Split((text,), 1)
+        return (text,)
     title = _title(text)
     room -= len(title) + 2 if title else 0
     parts = -(-len(text) // room)
@@ -74,8 +65,7 @@ def split(text: str, *, max_chars: int, max_tokens: int, max_pieces: int) -> Spl
             pieces.append(piece)
         at = end
     chosen = pieces if len(pieces) <= max_pieces else _even(pieces, max_pieces)
-    headed = [p if i == 0 or not title else f"{title}\n\n{p}" for i, p in enumerate(chosen)]
-    return Split(tuple(headed), len(pieces))
+    return tuple(p if i == 0 or not title else f"{title}\n\n{p}" for i, p in enumerate(chosen))
 
 
 def _densest(text: str, window: int) -> int:

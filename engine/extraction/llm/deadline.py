@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from engine.clock import Clock
 from engine.extraction.llm.failure import ErrorKind, Fault, LlmFailure
 from engine.extraction.llm.judge import PieceKeywords
-from engine.extraction.llm.protocol import ModelReply
 
 LOADING_LEAST_S = 2.0  # seconds to wait for a model, however short the deadline
 
@@ -32,15 +31,11 @@ class DocumentProgress:
     attempts: int = 0
     proposed: int = 0
     dropped: int = 0
-    prompt_tokens: int = 0
-    answer_tokens: int = 0
     load_ms: float = 0.0  # of its time in calls
     loading: Callable[[], float] = lambda: 0.0  # seconds in which no server could answer because its model was loading
     _loading_before: float = 0.0
-    last_send_at: float = 0.0
     server: str = ""
     salvaged: bool = False
-    pieces: int = 0
     last: Fault | None = None  # the failure of the latest attempt
     hung: bool = False  # the deadline passed during a call
     readied_s: float = 0.0  # seconds spent waiting for servers to load the model
@@ -55,12 +50,7 @@ class DocumentProgress:
         """One of the document's calls goes out now."""
         self.sent = True
         self.attempts += 1
-        self.last_send_at = self.clock.now()
         self.server = server
-
-    def read(self, reply: ModelReply) -> None:
-        self.prompt_tokens += reply.prompt_tokens or 0
-        self.answer_tokens += reply.answer_tokens or 0
 
     def count(self, keywords: PieceKeywords) -> None:
         self.proposed += keywords.proposed

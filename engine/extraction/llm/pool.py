@@ -46,7 +46,7 @@ SMALLEST_PIECE = 500  # characters; a text that does not fit at this size is too
 
 
 class LlmAnswer(msgspec.Struct, frozen=True):
-    """Keywords of one document. Times in ms, except `last_send_at` (UTC epoch seconds)."""
+    """Keywords of one document. Times in ms."""
 
     keywords: Keywords
     ms: float  # from the first send to the last answer, without queueing and loading a cold model
@@ -55,11 +55,6 @@ class LlmAnswer(msgspec.Struct, frozen=True):
     dropped_ungrounded: int
     proposed: int
     server: str
-    prompt_tokens: int
-    answer_tokens: int
-    last_send_at: float
-    pieces: int = 1
-    pieces_of: int = 1  # if more than `pieces`, only a sample of the document was read
     salvaged: bool = False  # from an answer that was truncated or broken
 
 
@@ -227,8 +222,7 @@ class LlmPool:
 
     async def _extract(self, text: str, document: DocumentProgress) -> LlmAnswer:
         config = self.config
-        parts = await self._parts(text)
-        keywords = await self._all(parts.pieces, document)
+        keywords = await self._all(await self._pieces(text), document)
         return LlmAnswer(
             merged(keywords, config),
             document.ms,
@@ -237,15 +231,10 @@ class LlmPool:
             document.dropped,
             document.proposed,
             document.server,
-            document.prompt_tokens,
-            document.answer_tokens,
-            document.last_send_at,
-            len(parts.pieces),
-            parts.of,
             document.salvaged,
         )
 
-    async def _parts(self, text: str) -> chunks.Split:
+    async def _pieces(self, text: str) -> tuple[str, ...]:
         """The pieces of a text. A long text is split in a thread, because a rollback must not wait half a second for
         it."""
         limits = {"max_chars": self.config.chunk_chars, "max_tokens": self._room(), "max_pieces": MAX_PIECES}
@@ -335,7 +324,7 @@ class LlmPool:
 
     async def _halves(self, piece: str, document: DocumentProgress) -> list[PieceKeywords]:
         halves = chunks.split(piece, max_chars=len(piece) // 2 + 100, max_tokens=1 << 30, max_pieces=3)
-        return [keywords for half in halves.pieces for keywords in await self._piece(half, document)]
+        return [keywords for half in halves for keywords in await self._piece(half, document)]
 
     async def _slot(self, avoid: set[Server], again: bool, document: DocumentProgress) -> Slot:
         """A slot on a server. A document that a client waits for stays in the queue no longer than `[llm] max_wait`.
@@ -376,7 +365,6 @@ class LlmPool:
                 self._queue.serve()
         # let the next call go out before this answer is checked, so that the server does not idle
         await asyncio.sleep(0)
-        document.read(reply)
         return reply
 
     async def _back_off(self, times: int, least_s: float, document: DocumentProgress) -> None:
