@@ -21,6 +21,7 @@ from engine.experiment.pairs import PairedReport
 from engine.experiment.report import MetricReport, TrialReport
 from engine.experiment.words import Unit, number, percent, times
 from engine.plan.durations import format_duration
+from engine.text import rate_percent
 from engine.trial.results import TrialStatus, trial_status
 from engine.trial.search_scores import last_pairs
 from engine.view.model import View
@@ -58,7 +59,7 @@ class AbTest(FetchingPage):
     def hints(self) -> tuple[Hint, ...]:
         v = self.snapshot.view
         if v is not None and v.measuring is not None:
-            return (("", f"measuring search quality: {v.measuring:.0%}", ""),)
+            return (("", f"measuring search quality: {rate_percent(v.measuring, 0)}", ""),)
         return (("m", "measure search quality", "measure"),)
 
     def explained(self) -> list[explain.Explained]:
@@ -111,8 +112,8 @@ class AbTest(FetchingPage):
         begins = f"The A/B test starts with stage {stage.number}, {stage.name}, at {words.percent(stage.percent_bp)}."
         used = c.block(area.x, area.y, area.width, 3, begins, "strong")
         for line in (
-            f"Declared in advance: search quality {e.uplift:+.0%}, {format_duration(e.duration_s)}, at least "
-            f"{e.documents} documents in each group, p < {e.alpha:g}.",
+            f"Declared in advance: search quality {percent(e.uplift, signed=True)}, {format_duration(e.duration_s)}, "
+            f"at least {e.documents} documents in each group, p < {e.alpha:g}.",
             f"Control: {e.control or 'frequency'}. Treatment: {e.treatment or 'LLM'}.",
             "While it runs, this screen shows intervals that are valid however often you look. The t-test "
             "and chi-square are read once, at the end.",
@@ -174,9 +175,9 @@ class AbTest(FetchingPage):
         x, at = inner.x, inner.x + name + 2 * arm + 2
         c.right(x + name + arm, heads, " control", "head")
         c.right(x + name + 2 * arm, heads, " LLM", "head")
-        c.put(at, heads, f" {-span:+.0%} ", "head")
+        c.put(at, heads, f" {percent(-span, signed=True)} ", "head")
         c.put(at + shown // 2, heads, "0", "head")
-        c.right(at + shown, heads, f" {span:+.0%} ", "head")
+        c.right(at + shown, heads, f" {percent(span, signed=True)} ", "head")
         for row, (metric, change) in enumerate(zip(report.metrics, changes, strict=True)):
             y = heads + 1 + row
             if y >= inner.y + inner.height:
@@ -294,7 +295,7 @@ def _judged_how(status: TrialStatus) -> Sequence[str]:
         chance = "" if primary.power is None else f"; power so far {percent(primary.power)}"
         lines.append(
             f"{_capital(primary.label)}: {words.count(primary.needed)} more scored documents for "
-            f"{declared.power:.0%} power at {declared.primary.worthwhile:+.0%}{chance}."
+            f"{percent(declared.power)} power at {percent(declared.primary.worthwhile, signed=True)}{chance}."
         )
     for metric in report.metrics:
         if metric.fixed is not None:

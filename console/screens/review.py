@@ -28,6 +28,7 @@ from engine.quality.compare import WANTED, DocumentComparison, ExportRow, Keywor
 from engine.quality.review import Better, Flaw, Sample, SampledDocument, Side, StoredJudgement
 from engine.store import documents
 from engine.store.documents import Document
+from engine.text import rate_percent
 from engine.view.model import View
 
 LATEST = 80  # documents listed before a sample is drawn
@@ -279,11 +280,11 @@ class Review(FetchingPage):
         grounding = self._automatic(side)
         facts = [f"{len(keywords)} keywords"]
         if grounding is not None and grounding.grounded is not None:
-            facts.append(f"{grounding.grounded * 100:.0f} % grounded")
+            facts.append(f"{rate_percent(grounding.grounded, 0)} grounded")
         if grounding is not None and grounding.duplicates:
             facts.append(f"{grounding.duplicates} twice")
         if side == self.right and self.compared is not None and self.compared.overlap is not None:
-            facts.append(f"{self.compared.overlap * 100:.0f} % alike")
+            facts.append(f"{rate_percent(self.compared.overlap, 0)} alike")
         while len(name) + len(", ".join(facts)) + 9 > area.width and len(facts) > 1:
             facts.pop()
         inner = blocks.panel(c, area, name, ", ".join(facts), "dim")

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from engine.text import rate_percent
+
 EVERY_S = 0.1
 WIDTH = 24
 
@@ -41,7 +43,7 @@ class Progress:
         share = min(1.0, self._bytes / self._total)
         full = round(share * WIDTH)
         left = f", {_clock_time(took / share - took)} left" if share > 0 else ""
-        return f"{self._label} [{'#' * full}{'-' * (WIDTH - full)}] {share:4.0%}  {text}{left}"
+        return f"{self._label} [{'#' * full}{'-' * (WIDTH - full)}] {rate_percent(share, 0):>5}  {text}{left}"
 
     def _write(self, line: str) -> None:
         self._out.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1])

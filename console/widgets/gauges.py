@@ -126,7 +126,7 @@ def _methods(c: Canvas, area: Area, v: View) -> None:
         cells = ceil(room * share) if share else 0
         c.put(x, y + row, name, "dim")
         c.fill(x + 5, y + row, cells, style, "#" if c.ascii else "▆")
-        c.put(x + 6 + cells, y + row, f"{share * 100:.0f} %" if total else "–", "text")
+        c.put(x + 6 + cells, y + row, rate_percent(share, 0) if total else "–", "text")
     if area.height > SMALL_ROWS:
         fallback, cached = v.methods.get("fallback", 0), v.methods.get("cached", 0)
         c.put(x, y + 2, f"{words.count(total)} documents", "dim", width)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from engine.experiment.effects import Interval, wilson
 from engine.experiment.moments import Counts, Moments
+from engine.text import rate_percent
 
 _NORMAL = NormalDist()
 # Landis and Koch 1977, table on p. 165.
@@ -148,7 +149,7 @@ def agreement(judgements: Iterable[Judgement]) -> Agreement:
         kappa = cohen([given[one] for given in shared.values()], [given[other] for given in shared.values()])
     else:
         method, kappa = "Fleiss' kappa", fleiss(tables)
-    seen = f"{len(reviewers)} reviewers, {len(shared)} documents in common, {100 * observed:.0f} % agreement"
+    seen = f"{len(reviewers)} reviewers, {len(shared)} documents in common, {rate_percent(observed, 0)} agreement"
     if kappa is None:
         return Agreement(
             method,
@@ -182,8 +183,8 @@ def review_verdict(judgements: Iterable[Judgement]) -> ReviewVerdict:
     split = f", {ties} undecided" if ties else ""
     sentence = (
         f"{yes} of {counts.n} reviewed documents are good{split}: "
-        f"{100 * interval.estimate:.0f} %, between {100 * interval.low:.0f} % and {100 * interval.high:.0f} "
-        "% (both bounds at 95 %)."
+        f"{rate_percent(interval.estimate, 0)}, between {rate_percent(interval.low, 0)} and "
+        f"{rate_percent(interval.high, 0)} (both bounds at 95 %)."
     )
     return ReviewVerdict(counts.n, yes, ties, interval, sentence)
 

@@ -18,7 +18,7 @@ from engine.experiment.effects import Interval, fixed_interval, single, wilson
 from engine.experiment.moments import Counts, Moments
 from engine.extraction.grounding import Ground
 from engine.extraction.keywords import stem_phrase
-from engine.text import clean_line
+from engine.text import clean_line, rate_percent
 
 WANTED = (10, 15)  # the rollout plan's appropriate number of keywords per document
 _EXAMPLES = 5
@@ -291,8 +291,8 @@ def _sentence(both: int, summaries: tuple[MethodSummary, MethodSummary], overlap
     def shown(summary: MethodSummary) -> str:
         if summary.mean_count is None:
             return "no documents"
-        ground = "" if summary.grounded is None else f", {100 * summary.grounded.estimate:.0f} % grounded"
+        ground = "" if summary.grounded is None else f", {rate_percent(summary.grounded.estimate, 0)} grounded"
         return f"{summary.mean_count:.1f} keywords per document{ground}"
 
-    alike = "" if overlap is None else f" {100 * overlap.estimate:.0f} % of keywords agree in {both} documents."
+    alike = "" if overlap is None else f" {rate_percent(overlap.estimate, 0)} of keywords agree in {both} documents."
     return f"LLM: {shown(summaries[0])}. Frequency: {shown(summaries[1])}.{alike}"

@@ -18,7 +18,7 @@ from engine.rollout.state import stage_of
 from engine.service.engine import Engine
 from engine.store import log
 from engine.store.database import outgrown_log
-from engine.text import counted
+from engine.text import counted, rate_percent
 from engine.triggers.evidence import Evidence
 from engine.triggers.measurement import Ok
 from engine.triggers.rules import find
@@ -150,10 +150,10 @@ def judged(engine: Engine) -> dict[str, str]:
     for metric, what in (("quality_score", "reviewed documents are good"), ("satisfaction", "ratings are 4 or 5")):
         sample = samples.get(metric)
         if isinstance(sample, Ok) and sample.n:
-            judged[metric] = f"{sample.k} of {sample.n} {what}: {sample.value * 100:.0f} %"
+            judged[metric] = f"{sample.k} of {sample.n} {what}: {rate_percent(sample.value, 0)}"
             between = wilson(Counts(sample.n, sample.k or 0))
             if between is not None and between.low is not None and between.high is not None:
-                judged[metric] += f", between {between.low * 100:.0f} % and {between.high * 100:.0f} %"
+                judged[metric] += f", between {rate_percent(between.low, 0)} and {rate_percent(between.high, 0)}"
     return judged
 
 

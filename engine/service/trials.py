@@ -25,6 +25,7 @@ from engine.rollout.control import note
 from engine.rollout.state import Ask, State, stage_of
 from engine.service.engine import Engine
 from engine.store import database, log
+from engine.text import rate_percent
 from engine.trial import ledger, search_scores
 from engine.trial.ledger import Trial
 from engine.triggers.measurement import Ok
@@ -136,8 +137,9 @@ class Trials:
         share = state.percent_bp / 10_000
         declaration = declare(stage.experiment, ask.at, share, self._expected(stage.experiment.duration_s))
         days = format_duration(stage.experiment.duration_s)
+        uplift = rate_percent(declaration.primary.worthwhile, signed=True)
         sentence = (
-            f"A/B test declared: {declaration.primary.label} {declaration.primary.worthwhile:+.0%} in {days}, at least "
+            f"A/B test declared: {declaration.primary.label} {uplift} in {days}, at least "
             f"{declaration.documents_per_arm} documents in each group, alpha {declaration.alpha:g}, "
             f"{declaration.looks} looks"
         )

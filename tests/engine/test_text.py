@@ -1,6 +1,8 @@
 """Text as it is stored and shown: cleaned, bounded, counted, spoken."""
 
+import ast
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +48,17 @@ def test_a_share_never_reads_like_the_target_it_is_judged_by() -> None:
     assert rate_beside(0.20, 0, 0.20) == "20 %"  # it is the target
     assert rate_beside(0.2000001, 0, 0.20) == "20.00 %"
     assert rate_beside(0.31, 0, None) == "31 %"
+
+
+def test_no_sentence_leaves_out_the_space_before_the_percent_sign() -> None:
+    """Python's own `:.0%` prints "45%" where everything else reads "45 %"."""
+    root = Path(__file__).parents[2]
+    wrong = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for folder in ("engine", "console")
+        for path in sorted((root / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FormattedValue) and node.format_spec is not None
+        if ast.unparse(node.format_spec).rstrip("'\"").endswith("%")
+    ]
+    assert not wrong, f"use engine.text.rate_percent: {', '.join(wrong)}"

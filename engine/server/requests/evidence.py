@@ -16,7 +16,7 @@ from engine.rollout.control import note
 from engine.rollout.state import Ask, stage_of
 from engine.service.engine import Engine
 from engine.service.replies import to_reply
-from engine.text import clean_line
+from engine.text import clean_line, rate_percent
 from engine.triggers import attempts
 
 
@@ -89,7 +89,7 @@ async def judge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 async def measure(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Measure search quality as evidence for the gate. It runs in the background; the log gets the result."""
     if engine.measuring is not None:
-        return Reply(True, f"Search quality is being measured: {engine.measuring * 100:.0f} % done.")
+        return Reply(True, f"Search quality is being measured: {rate_percent(engine.measuring, 0)} done.")
     engine.search_asked = ask
     return Reply(True, "Measuring search quality on the latest documents; the result will appear on this screen.")
 
