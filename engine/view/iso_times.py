@@ -10,6 +10,7 @@ from engine.plan.durations import iso
 
 MOMENTS = frozenset(
     (
+        "alarm_since",
         "asked",
         "at",
         "began",
@@ -20,6 +21,7 @@ MOMENTS = frozenset(
         "ended",
         "ends",
         "entered_at",
+        "last_acted",
         "last_call",
         "last_call_ended",
         "last_error_at",
@@ -27,6 +29,7 @@ MOMENTS = frozenset(
         "llm_at",
         "next_look",
         "next_try",
+        "not_before",
         "opens_at",
         "seen_at",
         "since",
