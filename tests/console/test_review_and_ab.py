@@ -263,7 +263,7 @@ async def test_before_it_begins_the_screen_explains_what_is_declared() -> None:
 
     async def steps(app: Console, pilot: Pilot[int]) -> None:
         await until(pilot, lambda: "starts with stage 4" in text(app))
-        assert "+15%" in text(app)
+        assert "+15 %" in text(app)
 
     await on("6", link, steps)
 

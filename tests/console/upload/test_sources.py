@@ -173,7 +173,7 @@ def test_progress_shows_speed_and_time_left_only_on_a_terminal() -> None:
 
     progress.step(250, 50)
 
-    assert "[######------------------]  25%  50 documents, 5/s, 0:30 left" in out.getvalue()
+    assert "[######------------------]  25 %  50 documents, 5/s, 0:30 left" in out.getvalue()
     quiet = io.StringIO()
     Progress("load", 1000, quiet, shown=False, clock=lambda: 0.0).step(250, 50)
     assert quiet.getvalue() == ""
