@@ -37,7 +37,7 @@ def global_values(ctx: click.Context) -> dict[str, Any]:
 
 
 def is_quiet() -> bool:
-    """Whether --quiet was given: the exit code is then the only sign of success."""
+    """Whether --quiet was given: of what was done, and of `status`, `gate` and `wait`, only the exit code tells."""
     ctx = click.get_current_context(silent=True)
     return ctx is not None and bool(global_values(ctx).get("quiet"))
 
@@ -48,8 +48,13 @@ def raw_stream(stream: TextIO) -> TextIO:
     return getattr(stream, "raw", stream)
 
 
+def say_result(value: Any, text: str, as_json: bool) -> None:
+    """Print what was asked for, as JSON or as text. --quiet keeps it."""
+    click.echo(_formatted(value) if as_json else text)
+
+
 def say(value: Any, sentence: str, as_json: bool) -> None:
-    """Print `value` as JSON, or the sentence, which --quiet suppresses."""
+    """Print `value` as JSON, or the sentence that says what was done or how it is, which --quiet suppresses."""
     if as_json:
         click.echo(_formatted(value))
     elif not is_quiet():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, json_option, say, write_json, write_prose, wrote
+from console.output import Failed, fail, json_option, say_result, write_json, write_prose, wrote
 from console.verbs.quality import draft_gold, mark_gold, quality
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def snapshot(context: CliContext, as_json: bool) -> None:
         percent_bp = glance.state.percent_bp if glance.view is None else glance.view.effective_bp
     engine = "not running" if engine == "dead" else engine
     result = context.reader.read(lambda conn: take(conn, now, percent_bp, engine))
-    say(result, json.dumps(result, indent=2), as_json)
+    say_result(result, json.dumps(result, indent=2), as_json)
 
 
 @metrics.command()
@@ -219,4 +219,6 @@ def logs_analyze(
         lines += [
             f"        {one['at']} {one['document'] or ''} {one['message']}" for one in group["examples"][:EXAMPLES]
         ]
-    say(result, "\n".join(lines) or f"No {NONE[level]} in the last {days:g} {'day' if days == 1 else 'days'}.", as_json)
+    say_result(
+        result, "\n".join(lines) or f"No {NONE[level]} in the last {days:g} {'day' if days == 1 else 'days'}.", as_json
+    )

@@ -10,7 +10,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext, send_command, started_s
-from console.output import json_option, say
+from console.output import json_option, say_result
 
 if TYPE_CHECKING:
     pass
@@ -135,7 +135,7 @@ def sign(context: CliContext, item: str | None, note: str, by_machine: bool, rev
             f"{mark[i.state]} {i.id:<24} {i.text}" + (f"  ({i.note})" if i.lapsed else f"  ({i.by})" if i.by else "")
             for i in items
         ]
-        say({"items": items}, "\n".join(lines) or "This stage has no checklist.", as_json)
+        say_result({"items": items}, "\n".join(lines) or "This stage has no checklist.", as_json)
         return
     kind = "revoke" if revoke else "check" if by_machine else "sign"
     send_command(context, as_json, kind, item=item, note=note)

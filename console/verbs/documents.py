@@ -12,7 +12,7 @@ import click
 
 from console import completion
 from console.context import CliContext, send_command
-from console.output import as_json_list, fail, json_option, raw_stream, say, write_chunks, wrote
+from console.output import as_json_list, fail, json_option, raw_stream, say_result, write_chunks, wrote
 from engine.store.terms import terms
 from engine.text import clean_line, counted
 
@@ -68,7 +68,7 @@ def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool)
         )
     if as_json or not lines:
         nothing = f"No document has {asked!r} in its keywords, title or file name."
-        say({"query": asked, "did_you_mean": meant or None, "results": rows}, nothing, as_json)
+        say_result({"query": asked, "did_you_mean": meant or None, "results": rows}, nothing, as_json)
     else:
         if meant:
             click.echo(
@@ -145,7 +145,7 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
         *([f"  shadow: {', '.join(d.shadow)}"] if d.shadow is not None else []),
         *(["", text or why] if with_text else []),
     ]
-    say(row, "\n".join(lines), as_json)
+    say_result(row, "\n".join(lines), as_json)
 
 
 @documents.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from console.context import CliContext
-from console.output import fail, say
+from console.output import fail, say_result
 from engine.text import counted
 
 
@@ -56,7 +56,7 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
         "in_flight": view.engine.in_flight, "store": str(context.store.path), "other_stores": others,
         "documents": restore.documents if restore is not None else 0,
     }  # fmt: skip
-    say(body, "\n".join(lines), as_json)
+    say_result(body, "\n".join(lines), as_json)
 
 
 def undo_restore_would(context: CliContext, as_json: bool) -> None:
@@ -66,6 +66,6 @@ def undo_restore_would(context: CliContext, as_json: bool) -> None:
     if last is None:
         fail("Nothing to undo: no restore is in force.", as_json, code="refused")
     sentence = f"{counted(last[1], 'document', 'documents')} would serve the LLM's keywords again. Nothing has changed."
-    say(
+    say_result(
         {"ok": True, "dry_run": True, "sentence": sentence, "restore": last[0], "documents": last[1]}, sentence, as_json
     )

@@ -11,7 +11,7 @@ import msgspec
 from console import completion
 from console.completion import completes
 from console.context import CliContext
-from console.output import fail, json_option, refuse, say
+from console.output import fail, json_option, refuse, say, say_result
 from engine.plan.durations import iso
 from engine.store import live
 from engine.store.jobs import Job, JobTally
@@ -45,7 +45,7 @@ def _list(context: CliContext, as_json: bool) -> None:
         "\n".join(_line(job, tally, workers.get(job.id, 0)) for job, tally in jobs)
         or "No job yet: `rollout load --on local:4 docs/` makes one."
     )
-    say(body, printed, as_json)
+    say_result(body, printed, as_json)
 
 
 class _Shown(msgspec.Struct):

@@ -13,7 +13,7 @@ import click
 
 from console import completion
 from console.context import CliContext
-from console.output import fail, is_quiet, json_option, notice, raw_stream, say
+from console.output import fail, is_quiet, json_option, notice, raw_stream, say, say_result
 from console.upload import sources
 from console.upload.known import KnownDocuments
 from console.upload.progress import Progress
@@ -230,7 +230,7 @@ def _dry_run(chosen: LoadFiles, known: KnownDocuments | None, as_json: bool) -> 
         "passed_over": tally.passed_over,
     }
     more = [f"  ... and {len(ids) - SHOWN} more (--json lists all)"] if len(ids) > SHOWN else []
-    say(body, "\n".join([head, *(f"  {name}" for name in ids[:SHOWN]), *more]), as_json)
+    say_result(body, "\n".join([head, *(f"  {name}" for name in ids[:SHOWN]), *more]), as_json)
     if tally.failed:
         raise SystemExit(1)
 

@@ -12,7 +12,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext, send_command
-from console.output import fail, json_option, refuse, say, write_prose, write_text, wrote
+from console.output import fail, json_option, refuse, say, say_result, write_prose, write_text, wrote
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,7 +34,7 @@ def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
     """Show a message with current figures; without KIND, list the messages."""
     if kind is None:
         lines = [f"{m.id:<24} {m.audience:<13} {m.when:<9} {m.subject}" for m in context.plan.messages]
-        say(
+        say_result(
             [{"id": m.id, "audience": m.audience, "when": m.when, "subject": m.subject} for m in context.plan.messages],
             "\n".join(lines),
             as_json,
@@ -45,7 +45,7 @@ def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
         refuse(reply, as_json)
     if reply.data.get("note") and not as_json:
         click.echo(reply.data["note"], err=True)
-    say(reply.data, f"Subject: {reply.data['subject']}\n\n{reply.data['body']}", as_json)
+    say_result(reply.data, f"Subject: {reply.data['subject']}\n\n{reply.data['body']}", as_json)
 
 
 @notify.command()
@@ -75,7 +75,7 @@ def queue(context: CliContext, as_json: bool) -> None:
         for d in result
     ]
     body = [{**msgspec.to_builtins(d), "at": iso(d.at, ms=True)} for d in result]
-    say(body, "\n".join(lines) or "No message was sent yet.", as_json)
+    say_result(body, "\n".join(lines) or "No message was sent yet.", as_json)
 
 
 @notify.command()
@@ -122,7 +122,7 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
     ]
     if not result:
         lines.append("No monitoring is planned for this stage.")
-    say([{**msgspec.to_builtins(r), "due": iso(r.due)} for r in result], "\n".join(lines), as_json)
+    say_result([{**msgspec.to_builtins(r), "due": iso(r.due)} for r in result], "\n".join(lines), as_json)
 
 
 @click.command()
@@ -152,7 +152,7 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
     rows = context.reader.log(limit, text=text, kind=kind)[::-1]
     lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
     body = [{**msgspec.to_builtins(row), "at": iso(row.at, ms=True)} for row in rows]
-    say(body, "\n".join(lines) or "No decision matches.", as_json)
+    say_result(body, "\n".join(lines) or "No decision matches.", as_json)
 
 
 def _verify(context: CliContext, noted: str, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from console.context import CliContext, send_command
-from console.output import fail, json_option, say
+from console.output import fail, json_option, say_result
 from console.verbs.control import STAGES
 
 CHANGE = ("place", "before", "after", "sentence")
@@ -67,7 +67,7 @@ def diff(context: CliContext, as_json: bool) -> None:
         "same": same, "digest": pins.digest, "misplaced": why, "problem": trouble,
         "changes": [{name: getattr(c, name) for name in CHANGE} for c in changes or ()],
     }  # fmt: skip
-    say(value, "\n".join(lines), as_json)
+    say_result(value, "\n".join(lines), as_json)
     if not same:
         raise SystemExit(1)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext
-from console.output import Failed, json_option, say, write_chunks, wrote
+from console.output import Failed, json_option, say, say_result, write_chunks, wrote
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
         "without_keywords": list(file.without_keywords),
         "not_done": list(file.not_done),
     }
-    say(answer, "\n".join([*lines, *_not_counted(file, absent, folder)]), as_json)
+    say_result(answer, "\n".join([*lines, *_not_counted(file, absent, folder)]), as_json)
 
 
 def _read_gold(gold: Path) -> GoldFile:

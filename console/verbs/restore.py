@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.context import CliContext, send_command
-from console.output import fail, json_option, say
+from console.output import fail, json_option, say_result
 from console.verbs.control import STAGES
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _preview(context: CliContext, selection: DocumentSelection, bad_window: bool
     lines = [sentence, *(line for document in sample for line in _difference(document))]
     if found["documents"] > len(sample):
         lines.append(f"... and {found['documents'] - len(sample)} more; raise --limit to list them.")
-    say({"ok": True, "sentence": sentence, **found}, "\n".join(lines), as_json)
+    say_result({"ok": True, "sentence": sentence, **found}, "\n".join(lines), as_json)
 
 
 def _difference(document: dict[str, Any]) -> list[str]:

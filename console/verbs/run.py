@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, json_option, say
+from console.output import Failed, fail, json_option, say, say_result
 
 if TYPE_CHECKING:
     from engine.plan.model import MonitoringCommand
@@ -26,7 +26,7 @@ def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> No
     if number is None:
         listed = [{"number": n, "text": c.text, "run": c.run} for n, c in enumerate(commands, 1)]
         lines = [f"{n:>3} {c.text}\n      {c.run.strip()}" for n, c in enumerate(commands, 1)]
-        say(listed, "\n".join(lines) or "The plan has no commands for this stage.", as_json)
+        say_result(listed, "\n".join(lines) or "The plan has no commands for this stage.", as_json)
         return
     if number > len(commands):
         why = f"There is no command {number}; this stage has {len(commands)}. `rollout run` lists them."

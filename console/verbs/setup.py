@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, json_option, say, write_text, wrote
+from console.output import Failed, fail, json_option, say_result, write_text, wrote
 from engine.files import write_whole
 
 QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, type
@@ -107,4 +107,4 @@ def env(context: CliContext, as_json: bool) -> None:
     limits = NO_LIMIT if view is None else Ceiling(ab_test=view.may_test, metrics=view.measures)
     lines = environment(context.plan, stage, bp, limits)
     values = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-    say(values, "\n".join(lines), as_json)
+    say_result(values, "\n".join(lines), as_json)

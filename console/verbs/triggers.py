@@ -13,7 +13,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext
-from console.output import fail, json_option, raw_stream, say
+from console.output import fail, json_option, raw_stream, say_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ def list_(context: CliContext, as_json: bool) -> None:
         lines += _listed(trigger, fired, words.nothing_to_lower(view, trigger))
     if view.attribution:
         lines.append(f"\nAttribution: {view.attribution}")
-    say({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines), as_json)
+    say_result({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines), as_json)
 
 
 def _listed(t: TriggerView, another_fired: bool = False, nothing_to_lower: bool = False) -> list[str]:
@@ -109,7 +109,7 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
     explanation = context.reader.read(lambda conn: story(conn, trigger, at))
     if explanation is None:
         fail(f"The store has nothing about {trigger} at or before {iso(at)}.", as_json, code="no_data")
-    say(explanation, "\n".join(explanation.lines), as_json)
+    say_result(explanation, "\n".join(explanation.lines), as_json)
 
 
 # -- backtest ----------------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def backtest(context: CliContext, days: float, other: Path | None, injected: tup
         "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": replayed,
         "summary": {name: _summary(firings) for name, firings in replayed.items()},
     }  # fmt: skip
-    say(body, "\n".join([*lines, *([kept] if kept else [])]), as_json)
+    say_result(body, "\n".join([*lines, *([kept] if kept else [])]), as_json)
 
 
 def _replay(

@@ -147,6 +147,29 @@ def test_what_a_restore_would_change_is_read_without_an_engine(tmp_path: Path) -
         assert not rig.folder.is_locked()
 
 
+# -- --quiet ---------------------------------------------------------------------------------------------------------------
+
+ASKED_FOR = (
+    "log", "query worker", "triggers list", "triggers why error_critical", "due", "notify preview", "notify queue", "run", "env",
+    "plan diff", "metrics snapshot", "logs analyze", "jobs", "sign", "restore --dry-run", "rollback --dry-run",
+)  # fmt: skip
+
+
+def test_quiet_keeps_what_was_asked_for_and_leaves_states_to_the_exit_code(rig: EngineRig) -> None:
+    rig.cli("load", "--resume", "--quiet", str(rig.root / "docs"))
+    where = ["--plan", str(rig.plan_path), "--store", str(rig.folder.path)]
+    printed = {
+        words: CliRunner().invoke(rollout, [*where, *words.split(), "--quiet"], catch_exceptions=False)
+        for words in (*ASKED_FOR, "status", "gate", "wait --for stage=0 --timeout 0s")
+    }
+    assert [words for words, done in printed.items() if done.stdout.strip()] == list(ASKED_FOR)
+    assert [words for words, done in printed.items() if done.exit_code] == [
+        "status",
+        "gate",
+        "wait --for stage=0 --timeout 0s",
+    ]
+
+
 # -- gate and wait ---------------------------------------------------------------------------------------------------------
 
 
