@@ -1,5 +1,5 @@
 """A large back-fill by frequency with texts not kept: how the engine's and the workers' memory grows, how fast it goes, and
-what documents that someone waits for feel of it.
+what documents that someone waits for feel of it, beside the same while the back-fill is stopped, in turns.
 
 python -m tests.bench.bench_flat [--documents 1000000] [--workers 2] [--seconds 420]     it ends when either is reached
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sqlite3
 import statistics
 import subprocess
 import tempfile
@@ -18,7 +20,9 @@ from pathlib import Path
 from tests.engine.service.rig import COMMAND, EngineRig
 
 SHORT = "Broker {0} keeps an offset for partition {0} of the log."
-EVERY_S = 0.25
+EVERY_S = 0.1
+TURN_S = 10.0
+SETTLE_S = 1.5  # of each turn, before single documents are measured
 
 
 def rss_mb(pid: int) -> float:
@@ -29,6 +33,10 @@ def rss_mb(pid: int) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024 if "VmRSS:" in status else 0.0
 
 
+def documents(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("SELECT count(*) FROM document").fetchone()[0])
+
+
 def children(pid: int) -> list[int]:
     try:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -37,7 +45,7 @@ def children(pid: int) -> list[int]:
 
 
 def asked(rig: EngineRig, seconds: float, tag: str) -> list[float]:
-    """How long single documents take, ms, one each quarter of a second."""
+    """How long single documents take, ms, one after the other with a pause between."""
     took: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -45,10 +53,17 @@ def asked(rig: EngineRig, seconds: float, tag: str) -> list[float]:
         rig.extract(f"live-{tag}-{len(took)}")
         took.append((time.monotonic() - began) * 1000)
         time.sleep(EVERY_S)
-    return sorted(took)
+    return took
+
+
+def paused(pids: list[int], signal_number: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal_number)
+    time.sleep(SETTLE_S)
 
 
 def shown(took: list[float]) -> str:
+    took = sorted(took)
     return f"p50 {statistics.median(took):.0f}, p99 {took[min(len(took) - 1, int(len(took) * 0.99))]:.0f} ms (n = {len(took)})"
 
 
@@ -66,23 +81,28 @@ def main() -> None:
         with path.open("w") as out:
             for number in range(given.documents):
                 out.write(json.dumps({"id": f"f/{number}", "text": SHORT.format(number)}) + "\n")
-        print(f"single documents without a back-fill: {shown(asked(rig, 20, 'alone'))}", flush=True)
         words = ["load", "--json", "--method", "frequency", "--as", "backfill", "--on", f"local:{given.workers}"]
         load = subprocess.Popen([*COMMAND, *rig._where, *words, str(path)], stdout=subprocess.PIPE, text=True)
-        began, took, number = time.monotonic(), [], 0
+        assert rig.until(lambda: rig.reader.read(documents) > 0, 120)
+        began, number = time.monotonic(), 0
+        took: dict[str, list[float]] = {"with": [], "without": []}
         while load.poll() is None and time.monotonic() - began < given.seconds:
-            took += asked(rig, 15, f"with-{number}")
-            number += 1
-            count = rig.reader.read(lambda conn: conn.execute("SELECT count(*) FROM document").fetchone()[0])
-            crew = [f"{rss_mb(pid):.0f}" for pid in children(load.pid)]
+            crew = [load.pid, *children(load.pid)]
+            took["with"] += asked(rig, TURN_S, f"with-{number}")
+            paused(crew, signal.SIGSTOP)
+            took["without"] += asked(rig, TURN_S, f"without-{number}")
+            memory = " ".join(f"{rss_mb(pid):.0f}" for pid in crew[1:])
             print(
-                f"{time.monotonic() - began:5.0f} s  {count:9,} documents  engine {rss_mb(rig.pid):.0f} MB, command "
-                f"{rss_mb(load.pid):.0f} MB, workers {' '.join(crew)} MB, load {os.getloadavg()[0]:.1f}",
+                f"{time.monotonic() - began:5.0f} s  {rig.reader.read(documents):9,} documents  engine {rss_mb(rig.pid):.0f} MB, "
+                f"command {rss_mb(load.pid):.0f} MB, workers {memory} MB, load {os.getloadavg()[0]:.1f}",
                 flush=True,
             )
+            paused(crew, signal.SIGCONT)
+            number += 1
         load.kill()
         load.wait()
-        print(f"single documents during the back-fill: {shown(sorted(took))}")
+        for name, values in took.items():
+            print(f"single documents {name} the back-fill, in turns: {shown(values)}")
 
 
 if __name__ == "__main__":
