@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from console.upload import parquet
 from console.upload.parts import parts
@@ -37,12 +38,13 @@ class JobTrouble(Exception):
 
 
 class JobResult(Struct, frozen=True):
-    """`why`: what kept the job from its end; "" when it is done."""
+    """`why`: what kept the job from its end; "" when it is done. `before`: documents of it stored before this run."""
 
     job: Job
     tally: JobTally
     troubles: dict[str, list[str]]
     why: str = ""
+    before: int = 0
 
 
 class Place(Struct, frozen=True):
@@ -126,8 +128,10 @@ def carry_out(
     watch: Callable[[JobTally], None],
 ) -> JobResult:
     """Run the job to its end, its stop, or until no worker is left. JobTrouble when it cannot start."""
+    before = reader.read(lambda conn: jobs.tally(conn, job)).documents
     _ask(client, "job_run", job=job)
-    return _watched(reader, job, machines.start(reader.folder.path, job, plan_path, engine), watch)
+    result = _watched(reader, job, machines.start(reader.folder.path, job, plan_path, engine), watch)
+    return replace(result, before=before)
 
 
 def _watched(reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callable[[JobTally], None]) -> JobResult:
@@ -158,9 +162,10 @@ def _watched(reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callab
 
 def sentence(result: JobResult, took: float) -> str:
     t = result.tally
-    per_s = t.documents / max(took, 1e-9)
+    new = t.documents - result.before
+    here = f", {new:,} of them" if result.before else ""
     return (
-        f"Job {result.job.id}: {counted(t.documents, 'document')} in {took:.1f} s ({per_s:.0f}/s): "
+        f"Job {result.job.id}: {counted(t.documents, 'document')}{here} in {took:.1f} s ({new / max(took, 1e-9):.0f}/s): "
         f"{t.llm} by LLM, {t.frequency} by frequency ({t.fallback} as fallback), "
         f"{f'{t.empty} empty, ' if t.empty else ''}{t.failed} failed; {t.done} of {counted(t.parts, 'part')} done."
         f"{f' Keywords: {parquet.files_of(result.job)}' if result.job.output else ''}"

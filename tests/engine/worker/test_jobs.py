@@ -7,6 +7,7 @@ import glob
 import importlib.util
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -194,13 +195,18 @@ def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(rig: Engi
     load.process.kill()
     load.process.communicate()
     assert rig.until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers))
-    assert stored(rig, "driver")[0] < DOCUMENTS
     assert rig.until(lambda: latest(rig)["workers"] == 0)
+    before = stored(rig, "driver")[0]
+    assert before < DOCUMENTS
     job = latest(rig)
     assert job["state"] == "running"
     resumed = rig.cli("load", "--json", "--resume", str(job["id"]))  # as `rollout jobs` shows it
     outcome = json.loads(resumed.stdout)
     assert outcome["ok"], outcome
+    here = re.search(r": (\d+) documents, (\d+) of them in (\S+) s \((\d+)/s\)", outcome["sentence"])
+    assert here, outcome
+    assert (int(here[1]), int(here[2])) == (DOCUMENTS, DOCUMENTS - before), "the rate is that of this run"
+    assert int(here[4]) == pytest.approx(int(here[2]) / float(here[3]), rel=0.05, abs=1)
     assert stored(rig, "driver") == (DOCUMENTS, DOCUMENTS)
     again = rig.cli("load", "--json", "--resume", str(job["id"]))
     assert "nothing is left to resume" in json.loads(again.stdout)["sentence"]
