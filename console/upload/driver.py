@@ -163,9 +163,10 @@ def _watched(reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callab
 def sentence(result: JobResult, took: float) -> str:
     t = result.tally
     new = t.documents - result.before
+    per_s = new / max(took, 1e-9)
     here = f", {new:,} of them" if result.before else ""
     return (
-        f"Job {result.job.id}: {counted(t.documents, 'document')}{here} in {took:.1f} s ({new / max(took, 1e-9):.0f}/s): "
+        f"Job {result.job.id}: {counted(t.documents, 'document')}{here} in {took:.1f} s ({per_s:.0f}/s): "
         f"{t.llm} by LLM, {t.frequency} by frequency ({t.fallback} as fallback), "
         f"{f'{t.empty} empty, ' if t.empty else ''}{t.failed} failed; {t.done} of {counted(t.parts, 'part')} done."
         f"{f' Keywords: {parquet.files_of(result.job)}' if result.job.output else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -24,7 +25,8 @@ from engine.worker.messages import PartGrant, PartRequest
 
 _parts = json_decoder(PartGrant)
 
-GRANT_S = 10.0  # for the engine's first answer
+START_S = 30.0  # for an engine that has not answered yet: its address may be wrong
+GRANT_S = 10.0  # for the first answer to a renewal
 AT_ONCE = 250  # documents in progress: each waits for its commit
 HELD_PARTS = 4  # of a worker at once: the one that it reads, and those whose last documents are being stored
 WAIT_S = 0.5  # while other workers have the rest of the job
@@ -75,6 +77,7 @@ class Worker:
         self._clock = SteadyClock()
         self._asking = line()
         self._asks = asyncio.Lock()
+        self._is_answered = False
         self._batches = Batches(name, job, line(), self._clock, lambda record: self._leased.starved(record))
         self._api_key = api_key
         self._room = asyncio.Semaphore(max(1, min(AT_ONCE, plan.llm.max_waiting)))
@@ -221,18 +224,26 @@ class Worker:
 
     async def _post(self, kind: str, body: bytes) -> bytes:
         """Ask the engine, and wait for one that does not answer. Raises WorkerFailed if it refuses."""
-        until = self._clock.real() + KEPT_S
+        began = self._clock.real()
         while True:
             try:
                 async with self._asks:
-                    return await asyncio.to_thread(self._asking.post, f"/v1/worker/{kind}", body, ASK_S)
+                    answer = await asyncio.to_thread(self._asking.post, f"/v1/worker/{kind}", body, ASK_S)
+                self._is_answered = True
+                return answer
             except EngineRefused as refused:
+                self._is_answered = True
                 if not refused.passing:
                     raise WorkerFailed(str(refused)) from None
                 why = str(refused)
             except OSError as error:
-                why = f"The engine does not answer ({error})."
-            if self._clock.real() > until:
+                if isinstance(error, ssl.SSLCertVerificationError) and not self._is_answered:
+                    raise WorkerFailed(
+                        f"The engine's certificate is not accepted: {error.verify_message.rstrip('.')}. Give the name "
+                        "that is in it as the address, and set SSL_CERT_FILE if an authority of your own issued it."
+                    ) from None
+                why = f"The engine does not answer ({error.strerror or error})."
+            if self._clock.real() - began > (KEPT_S if self._is_answered else START_S):
                 raise WorkerFailed(why)
             await asyncio.sleep(WAIT_S)
 
