@@ -7,7 +7,9 @@ import time
 
 from textual.screen import ModalScreen
 
-import engine.client.connection  # noqa: F401  R must not wait for it
+# at once: R must not wait for them, nor fail because an upgrade has moved the program
+import engine.client.connection
+import engine.rollout.control  # noqa: F401
 from console.app.time_travel import TimeTravel
 from console.link import EngineSnapshot
 from console.rollback_attempt import RollbackAttempt

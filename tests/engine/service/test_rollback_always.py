@@ -382,3 +382,37 @@ def test_who_rolled_back_is_on_the_disk_before_it_is_answered_that_it_is_not_rec
         assert rig.until(lambda: rig.percent_bp == 0)
         row = rig.reader.log(1, kind="rollback")[0]
         assert (row.actor, row.reason) == (whoami().name, "they called")
+
+
+CONSOLE_WITHOUT_PROGRAM = """
+import sys
+from pathlib import Path
+import console.app
+from engine.client.client import EngineClient
+from engine.plan.load import load_plan
+from engine.store.folder import Folder
+
+class Gone:
+    def find_spec(self, name, *_):
+        raise ImportError(f"{name} is gone")
+
+store, plan = Folder(Path(sys.argv[1])), load_plan(sys.argv[2])
+sys.meta_path.insert(0, Gone())
+result = EngineClient(store, plan).rollback("bad keywords", "Live")
+print(result.sentence)
+sys.exit(not result.ok)
+"""
+
+
+def test_an_open_console_rolls_back_without_an_engine_when_its_program_is_gone(tmp_path: Path) -> None:
+    """It was upgraded, or its folder unmounted: R imports nothing then."""
+    with EngineRig(tmp_path, speed=None) as rig:
+        rig.engine()
+        rig.climb(2)
+        process = rig.running()
+        process.kill()
+        process.wait()
+        command = [sys.executable, "-c", CONSOLE_WITHOUT_PROGRAM, str(rig.folder.path), str(rig.plan_path)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
+        assert ended.returncode == 0, ended
+        assert rig.percent_bp == 0
