@@ -60,6 +60,7 @@ _NAMELESS = re.compile(
 )  # 2026-11-25T08, 07.123Z, 0x2f, 4f1c9a02
 
 
+_OF_ANY_PROGRAM = frozenset(("--help", "--version"))
 _PLACEHOLDERS = ("my-", "your-", "my_", "your_")  # project my-project
 
 Fact = TypeVar("Fact")
@@ -105,7 +106,7 @@ def shape(token: str) -> str:
         return "."
     if _NUMBER.fullmatch(token):
         return "#"
-    if _NAMELESS.fullmatch(token) or token.startswith(_PLACEHOLDERS):
+    if _NAMELESS.fullmatch(token) or token.startswith(_PLACEHOLDERS) or token in _OF_ANY_PROGRAM:
         return "."
     if len(token) == 1:
         return "n" if first.isupper() or ord(first) > 0x2E80 else "."

@@ -11,7 +11,9 @@ _INTRODUCED = re.compile(r"(?:(?<=[.r]f)|(?<=^f))y")  # in practice model checki
 _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
 _BEGINS = re.compile(r"(?:\.|^)[bcn](?=[aegncisbBw])")
 _BEGINS_CLAUSE = re.compile(r"(?:\.|^)[cn](?=[tqf])")
-_ING = re.compile(r"g(?=[ftq])")
+_ING = re.compile(r"g(?=[ftqsicbB])")
+_STATING = re.compile(r"[bB](?=[qmnsciae])")
+_NAMED, _SINGULAR_NOUN = frozenset("sicbB"), frozenset("nigabBe")
 _CASES = frozenset(("case", "cases"))
 _VALUES = frozenset(("code", "codes", "type", "types", "value", "values"))
 _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
@@ -25,7 +27,7 @@ _SETTLED = (
     re.compile(
         r"[bBsdfrn](?:(?<=[bB])(?:"
         r"(?<=[md].)|(?<=m[fr].)"  # to use, to better use
-        r"|(?<=[nscig].)(?=[tqm])|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
+        r"|(?<=[nsci].)(?=t)|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
         r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
         # system mines answers; and supports business
         r"|(?<=[ncigb]B)(?=[taegncisbBwd#])|(?<=[.r]B)(?=[taegncisbBw]))"
@@ -52,7 +54,13 @@ def settled(tokens: list[str], kinds: str) -> str:
         kinds = _INTRODUCED.sub("d", kinds).replace("y", "n")
     if "V" in kinds:
         kinds = _MOVES.sub("v", kinds).replace("V", "B")
-    if marked := [*_after_to(tokens, kinds), *_orders(tokens, kinds), *_begun(tokens, kinds), *_doing(tokens, kinds)]:
+    if marked := [
+        *_after_to(tokens, kinds),
+        *_orders(tokens, kinds),
+        *_begun(tokens, kinds),
+        *_doing(tokens, kinds),
+        *_stating(tokens, kinds),
+    ]:
         letters = list(kinds)
         for at in marked:
             letters[at] = "v"
@@ -92,12 +100,29 @@ def _begun(tokens: list[str], kinds: str) -> Iterator[int]:
 
 
 def _doing(tokens: list[str], kinds: str) -> Iterator[int]:
-    """Where an -ing form is a verb: by opening up; the pages detailing how; code running on port 80."""
+    """Where an -ing form is a verb: by opening up; pages detailing how; code running on port 80; writing tests."""
     for match in _ING.finditer(kinds):
         at = match.start()
-        if tokens[at + 1].lower() in words.AFTER_ING or (
-            at and kinds[at - 1] in _NOUN and tokens[at].lower() in words.ING_AFTER_NOUNS
-        ):
+        word, after = tokens[at].lower(), tokens[at + 1].lower()
+        if kinds[at + 1] in _NAMED:
+            is_verb = word in words.ING_BEFORE_OBJECTS and after not in words.AFTER_PARTICIPLE
+        else:
+            is_verb = after in words.AFTER_ING or (at > 0 and kinds[at - 1] in _NOUN and word in words.ING_AFTER_NOUNS)
+        if is_verb:
+            yield at
+
+
+def _stating(tokens: list[str], kinds: str) -> Iterator[int]:
+    """Where a word that may be a noun is a verb by the word after it: the test checks that, a person needs to; or use
+    pointers, but not: land use planning, a use case."""
+    for match in _STATING.finditer(kinds):
+        at = match.start()
+        word, after = tokens[at].lower(), tokens[at + 1].lower()
+        if kinds[at + 1] in "qm":
+            is_verb = word in words.BEFORE_THAT and at > 0 and kinds[at - 1] in _NOUN
+        else:
+            is_verb = word == "use" and after not in _CASES and not (at and kinds[at - 1] in _SINGULAR_NOUN)
+        if is_verb:
             yield at
 
 

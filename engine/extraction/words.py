@@ -46,6 +46,12 @@ AFTER_ING = _LISTS["after_ing"]
 # -ing forms that are verbs between a noun and a preposition or determiner: code running on port 80
 ING_AFTER_NOUNS = _LISTS["ing_after_nouns"]
 
+# -ing forms that are verbs before a plural or a name, unless that is one of the words after them: writing tests
+ING_BEFORE_OBJECTS = _LISTS["ing_before_objects"]
+AFTER_PARTICIPLE = _LISTS["after_participle"]
+# words at which a phrase ends before that or to: the test checks that, a machine learning approach to
+BEFORE_THAT = _LISTS["before_that"]
+
 # verbs at the beginning of a sentence
 ORDERS = _LISTS["orders"]
 
@@ -136,8 +142,9 @@ SOFT = _LISTS["soft"]
 # nouns (and a few others) of every field: hardly ever a keyword alone, and a little less likely at the end of one
 GENERAL = _LISTS["general"]
 
-# words of every field that are hardly ever a keyword alone: nouns, and words that may be a verb (check, build)
-VAGUE = GENERAL | _LISTS["general_alone"] | EITHER
+# words of every field that are hardly ever a keyword alone: nouns, first
+# names, and words that may be a verb (check, build)
+VAGUE = GENERAL | _LISTS["general_alone"] | _LISTS["first_names"] | EITHER
 
 # among GENERAL, words that never end a keyword: number of users, way, first part
 EMPTY = _LISTS["empty"]
