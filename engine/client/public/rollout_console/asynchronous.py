@@ -307,7 +307,6 @@ def checked(url: str, token: str) -> dict[str, str]:
         raise ValueError(f"{url!r} is not an engine's address: ports are 1 to 65535.")
     if parts.scheme not in ("http", "https") or not parts.host or (unix and (url == "unix:" or "\0" in url)):
         raise ValueError(f"{url!r} is not an engine's address: give http://HOST:PORT, https://HOST or unix:/PATH.")
-
     token = token.strip()  # as of a file that ends with a line break
     if token and not (token.isascii() and token.isprintable()):
         raise ValueError("The token has characters that no HTTP header can carry: use printable ASCII.")

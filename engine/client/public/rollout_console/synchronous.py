@@ -111,9 +111,8 @@ class _Running(NamedTuple):
     client: AsyncClient
 
 
-def _started(*given: Any) -> _Running:
+def _started(url: str, token: str, timeout_s: float, trusted: ssl.SSLContext | None) -> _Running:
     """Unavailable where the process is out of descriptors, threads or the like."""
-    url, token, timeout_s, trusted = given
     loop = None
     try:
         client = AsyncClient(url, token=token, timeout_s=timeout_s, ssl_context=trusted)
