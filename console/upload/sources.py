@@ -36,6 +36,13 @@ STDIN = "-"
 
 EMPTY = "empty"  # the trouble of an empty file: skipped, not a failure
 LINKED = "linked"  # stands for an ending: a link to a folder, which is not followed
+PACKED_TEXT = "compressed, and not JSON lines; unpack it first"
+# files that may decode as some text, by how they begin
+_NO_TEXT = {
+    b"\x1f\x8b": PACKED_TEXT, b"BZh91AY&SY": PACKED_TEXT, b"\xfd7zXZ\0": PACKED_TEXT, b"\x28\xb5\x2f\xfd": PACKED_TEXT,
+    b"PK\x03\x04": "a zip archive or an office document; convert it to text first",
+    b"%PDF-": "a PDF; convert it to text first",
+}  # fmt: skip
 BINARY = "binary"  # the ending assumed for a binary file without one
 _ENDING = re.compile(
     r"\.[A-Za-z][A-Za-z0-9]{0,7}$|\.[1-9]$|\.[0-9][A-Za-z][A-Za-z0-9]{0,6}$"
@@ -322,6 +329,9 @@ def _of_lines(path: str, file: BinaryIO, first: bytes = b"", span: Span | None =
 
 
 def _of_bytes(path: str, raw: bytes, ending: str) -> Iterator[Source]:
+    if trouble := next((trouble for begin, trouble in _NO_TEXT.items() if raw.startswith(begin)), ""):
+        yield Source(path, trouble=trouble, size=len(raw))
+        return
     read = decode(raw)
     text = _INFO_INDEX.sub("", read.text) if "\0\b[" in read.text else read.text
     guess = _guess(read)

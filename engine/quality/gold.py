@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.extraction.keywords import stem_phrase
-from engine.text import clean_line
+from engine.text import clean_line, counted
 
 CUTS = (5, 10, 15)
 DRAWS = 1_000
@@ -190,8 +190,8 @@ def sentence(quality: MethodQuality) -> str:
         for f in quality.figures
     )
     return (
-        f"{quality.method}: {figures}; {quality.documents} documents, {quality.keywords_per_document:.1f} "
-        "keywords each."
+        f"{quality.method}: {figures}; {counted(quality.documents, 'document')}, "
+        f"{quality.keywords_per_document:.1f} keywords each."
     )
 
 

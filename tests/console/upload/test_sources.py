@@ -56,6 +56,9 @@ def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest
     (here / "large.md").write_text("a" * 1001)
     (here / "gone.md").symlink_to("/nowhere")
     os.mkfifo(here / "pipe.txt")
+    (here / "packed.txt").write_bytes(bz2.compress(b"A pool of connections."))
+    (here / "office.txt").write_bytes(b"PK\x03\x04" + bytes(range(14, 200)))
+    (here / "printed.txt").write_bytes(b"%PDF-1.4\n1 0 obj << /Type /Catalog >> endobj\n")
     (here / "blank.html").write_text("<script>x</script>")
     (here / "blank.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4}')
 
@@ -68,6 +71,9 @@ def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest
         "empty.md": "empty",
         "gone.md": "No such file or directory",
         "pipe.txt": "not a file, but a pipe or a device",
+        "packed.txt": "compressed, and not JSON lines; unpack it first",
+        "office.txt": "a zip archive or an office document; convert it to text first",
+        "printed.txt": "a PDF; convert it to text first",
         "blank.html": "a page without text",
         "blank.ipynb": "a notebook without text",
         "missing.txt": "No such file or directory",
