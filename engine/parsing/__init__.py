@@ -78,6 +78,7 @@ _BUILD_FILES = frozenset((
     "Makefile", "GNUmakefile", "Dockerfile", "Containerfile", "Vagrantfile", "Jenkinsfile", "Rakefile", "Gemfile",
 ))  # fmt: skip
 _TABLES = frozenset((".csv", ".tsv"))
+_ATTENDANCE = re.compile(r"^(?:Present|Attendees|Participants|Apologies|Regrets|Absent):", re.M)
 _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
 _NUMBERED = re.compile(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md
 _README = re.compile(r"read[-_]?me\b", re.I)
@@ -389,7 +390,9 @@ def _rendered(blocks: list[Block]) -> str:
 
 
 def _may_hold_boilerplate(text: str) -> bool:
-    return "opyright" in text or "icense" in text or "ICENSE" in text or "©" in text
+    if "opyright" in text or "icense" in text or "ICENSE" in text or "©" in text:
+        return True
+    return ":" in text and (_ATTENDANCE.search(text) is not None or bool(labels.at_lines(text)))
 
 
 def _suffix(name: str) -> str:
@@ -398,6 +401,8 @@ def _suffix(name: str) -> str:
     base = _base(name)
     if base in _BUILD_FILES:
         return ".mk"
+    if base == ".env":
+        return ".conf"
     at = base.rfind(".")
     return base[at:].lower().split(":", 1)[0] if at > 0 else ""
 

@@ -94,7 +94,8 @@ _ABOUT = re.compile(
     r"|editors?"
     r"|(?:[\w-]+ ){1,2}(?:issue|pr)|facilitators?|moderators?"
     r"|note ?takers?|scribes?|recording"
-    r"|attendees|supersedes|superseded by|maintainers?|contact|e-?mail|licen[cs]e)"
+    r"|attendees|present|apologies|regrets|absent(?:ees)?|participants"
+    r"|supersedes|superseded by|maintainers?|contact|e-?mail|licen[cs]e)"
     r"|(?:issue|version|tags?|labels?|categor(?:y|ies)|discussion|repository|homepage|website|target|stage|type|id))"
     r"\W{0,3}:(?=\W|$)\W{0,4}(?P<value>.{0,300})$",
     re.I,

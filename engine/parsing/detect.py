@@ -11,6 +11,7 @@ from engine.parsing import (
     diff,
     latex,
     log,
+    mail,
     memo,
     notebook,
     org,
@@ -61,9 +62,9 @@ _HEADER = re.compile(r"^([A-Z][\w-]{1,40}):(?:[ \t]|$)")
 _MAIL_FIELDS = frozenset((
     "from", "to", "cc", "date", "subject", "message-id", "reply-to", "received", "return-path", "mime-version",
     "in-reply-to", "references", "delivered-to", "sender", "x-mailer", "content-type", "content-transfer-encoding",
-    "list-id", "user-agent", "bcc", "thread-topic", "von", "an", "betreff",
+    "list-id", "user-agent", "bcc", "thread-topic", *mail.IN_OTHER_LANGUAGES,
 ))  # fmt: skip
-_ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "betreff", "mime-version"))
+_ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "mime-version")) | mail.SUBJECTS
 _PEP = re.compile(
     r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP):[ \t]{0,20}\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author"
     r"|Status|Version|Type|Created)s?:"
@@ -274,6 +275,8 @@ def _by_header(head: str) -> Format | None:
         return Format.MAIL
     start = head.lstrip()
     first, _, rest = start.partition("\n")
+    if mail.ALONE.match(start):
+        return Format.MAIL
     if _HEADER.match(first):
         fields = []
         for line in start.split("\n")[:60]:
@@ -306,7 +309,7 @@ def _by_header(head: str) -> Format | None:
 def _may_be_log(head: str) -> bool:
     return (
         head.lstrip()[:1].isdigit()
-        or (head.lstrip()[:1] in "[JFMASONDWT<IEtl" and ":" in head[:80])
+        or (head.lstrip()[:1] in "[JFMASONDWT<IEtl" and ":" in head[:400])
         or " - - [" in head[:120]
     )
 

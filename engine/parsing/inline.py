@@ -24,6 +24,7 @@ _IMAGE = re.compile(r"!\[([^\[\]]{0,200})\](?:\(((?:[^()]|\([^()]{0,100}\)){0,60
 _LINK = re.compile(
     r"\[((?:[^\[\]]|\[[^\[\]]{0,100}\]){1,300})\](?:\((?:[^()]|\([^()]{0,200}\)){0,600}\)|\[[^\[\]]{0,100}\])"
 )
+_PAGE_LINK = re.compile(r"!?\[\[(?:[^\[\]|\n]{1,200}\|)?([^\[\]|\n]{1,200})\]\]")  # of Obsidian and other wikis
 _FOOTNOTE = re.compile(r"\[\^[^\[\]]{1,60}\]")
 _AUTOLINK = re.compile(r"<(?:https?|mailto|ftp):[^<>\s]{1,500}>|<[\w.+-]{1,60}@[\w.-]{1,80}>")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
@@ -77,6 +78,8 @@ def inline(text: str) -> str:
     if "[" in text:
         if "![" in text:
             text = _IMAGE.sub("", _LINKED_IMAGE.sub("", text))
+        if "[[" in text:
+            text = _PAGE_LINK.sub(lambda link: "" if link[0][0] == "!" else link[1], text)
         if "[^" in text:
             text = _FOOTNOTE.sub("", text)
         if "](" in text or "][" in text:
@@ -112,7 +115,7 @@ def heading(text: str) -> str:
     if not bare.isascii():
         bare = _PICTURES.sub(" ", bare.replace("¶", " "))
     bare = " ".join(bare.replace("\\", "").split())
-    return bare.strip(" #=*-_`~^\t") if not bare.endswith(("C#", "F#")) else bare.strip(" =*-_`~^\t")
+    return bare.strip(" #=*-_`~^•\t") if not bare.endswith(("C#", "F#")) else bare.strip(" =*-_`~^\t")
 
 
 def picture_name(text: str) -> str:

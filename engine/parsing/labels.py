@@ -12,7 +12,8 @@ from engine.parsing.model import Block
 OFTEN = 3  # times that a label, or a short line, begins a block
 SHORT = 60  # characters of a line that may be the value of a field
 
-_LABEL = re.compile(r"\W{0,4}([A-ZÀ-Þ][a-zß-ÿ'’]*(?: [A-Za-zÀ-ÿ'’]+){0,2}) ?[:：](?:\s+|$)")
+_LABEL = re.compile(r"\W{0,4}([A-ZÀ-Þ][a-zß-ÿ'’]*\.?(?: [A-Za-zÀ-ÿ'’]+){0,2}) ?[:：](?:\s+|$)")
+_AT_LINE = re.compile(r"^([A-ZÀ-Þ][a-zß-ÿ'’]*\.?(?: [A-ZÀ-Þ][A-Za-zÀ-ÿ'’]+){0,2}): (?=\S)", re.M)
 _SPEAKER = re.compile(r"\W{0,4}([A-ZÀ-Þ][\wß-ÿ'’-]+(?: [A-ZÀ-Þ][\wß-ÿ'’-]+)?)(?: ?[:：](?:\s+|$)| [-–—] )")
 _PERSON = re.compile(r"\W{0,4}([A-ZÀ-Þ][\w'’-]+)(?: [A-ZÀ-Þ][\w.'’-]*){1,3}(?=$|,| ?[(@<\[?–-])")
 
@@ -21,6 +22,14 @@ def names_of(people: Iterable[Block]) -> frozenset[str]:
     """First names, as they label what each says, of blocks that list people."""
     lines = (line.strip() for block in people for line in re.split(r"[\n,;]|: ", block.text[:4000]))
     return frozenset(person[1] for line in lines if (person := _PERSON.match(line)))
+
+
+def at_lines(text: str) -> frozenset[str]:
+    """The labels that three or more lines of a text without markup begin with: who speaks in a transcript."""
+    if text.count(":") < OFTEN:
+        return frozenset()
+    times = Counter(label[1] for label in _AT_LINE.finditer(text))
+    return frozenset(label for label, number in times.items() if number >= OFTEN)
 
 
 def without(blocks: Sequence[Block], speakers: frozenset[str] = frozenset()) -> list[Block]:

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import quopri
 import re
+from typing import TYPE_CHECKING
 
+from engine.parsing.encoding import decode
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
 
 _REPLY = re.compile(
     r"^(?:\s*(?:re|fwd?|aw|wg|sv|vs|antw|rv|tr|ynt|i|r|rif|ref|res|enc|odp|pd|vl|вн|отв|на|fs|vá|továbbítás|回复|答复|转发|返信)(?:\[\d+\])?\s*[:：]\s*)+",
+    re.I,
+)
+if TYPE_CHECKING:
+    from email.message import Message
+
+# names of header fields as mail programs translate them
+_TRANSLATED = {
+    "subject": "betreff asunto objet oggetto assunto onderwerp ämne emne temat předmět",
+    "from": "von de da van från fra od",
+    "to": "an para à a aan till til do",
+    "date": "datum fecha data gesendet enviado envoyé",
+}
+IN_OTHER_LANGUAGES = {name: field for field, names in _TRANSLATED.items() for name in names.split()}
+SUBJECTS = frozenset(_TRANSLATED["subject"].split())
+_FIELD = re.compile(r"^([^\W\d_]{1,10})[ ]?:(?=[ \t])", re.M)
+# a text that begins with its subject alone, or with what it answers
+ALONE = re.compile(
+    rf"(?:subject|{'|'.join(sorted(SUBJECTS))}) ?: \S[^\n]{{0,200}}\n[ \t]*\n"
+    r"|On [^\n]{10,120} wrote:\s{0,3}\n>",
     re.I,
 )
 _ATTRIBUTION = re.compile(
@@ -78,13 +100,13 @@ def parse(text: str) -> Raw:
     import email
     import email.policy
 
-    text = _FROM_LINE.sub("", text.lstrip("\n"), count=1)
+    text = _in_english(_FROM_LINE.sub("", text.lstrip("\n"), count=1))
     message = email.message_from_string(text, policy=email.policy.default)
     try:
         subject = str(message["subject"] or "")
         language = str(message["content-language"] or "")
         part = message.get_body(("plain", "html")) if message.is_multipart() else message
-        body = part.get_content() if part is not None else ""
+        body = _content(part) if part is not None else ""
         if part is not None and part.get_content_type() == "text/html":
             from engine.parsing import page
 
@@ -95,12 +117,40 @@ def parse(text: str) -> Raw:
     except (ValueError, LookupError, TypeError, AttributeError, IndexError):
         subject, body = _by_lines(text)
         language = ""
-    if not isinstance(body, str):
-        body = ""
     if not message.is_multipart() and _undecoded(body):
         body = text.split("\n\n", 1)[-1]
     blocks = list(_blocks(body))
     return Raw(Format.MAIL, blocks, _subject(subject), language)
+
+
+def _content(part: Message) -> str:
+    """The text of a part. What no transfer encoding hides was decoded when the file was read, whatever charset the part
+    declares."""
+    written = part.get_payload()
+    if not isinstance(written, str):
+        return ""
+    coding = str(part.get("content-transfer-encoding", "")).strip().lower()
+    if coding == "quoted-printable":
+        raw = quopri.decodestring(written.encode("utf-8", "surrogatepass"))
+    elif coding in ("base64", "x-uuencode", "uuencode", "uue", "x-uue"):
+        hidden = part.get_payload(decode=True)
+        raw = hidden if isinstance(hidden, bytes) else b""
+    else:
+        return written
+    try:
+        return raw.decode(part.get_content_charset() or "utf-8")
+    except (LookupError, ValueError):
+        return decode(raw).text
+
+
+def _in_english(text: str) -> str:
+    """The mail with English names of its header fields."""
+    head, blank, body = text.partition("\n\n")
+
+    def named(field: re.Match[str]) -> str:
+        return f"{IN_OTHER_LANGUAGES.get(field[1].lower(), field[1])}:"
+
+    return f"{_FIELD.sub(named, head)}{blank}{body}"
 
 
 def _subject(subject: str) -> str:

@@ -6,6 +6,7 @@ import re
 
 from engine.parsing.boilerplate import is_licence
 from engine.parsing.inline import heading
+from engine.parsing.labels import at_lines
 from engine.parsing.model import Block, Format, Raw
 
 _EMPTY = re.compile(r"\n[ \t]*\n\s*")
@@ -18,8 +19,12 @@ _TRACE = re.compile(r"\s*Traceback \(most recent call last\):\n(?:[ \t][^\n]*\n|
 
 
 def parse(text: str) -> Raw:
-    blocks = [Block("text", part.strip("\n")) for part in _EMPTY.split(text) if part.strip()]
-    return Raw(Format.PLAIN, blocks, title(text))
+    labels = at_lines(text)
+    parts = re.split(r"\n", text) if labels else _EMPTY.split(text)
+    blocks = [Block("text", part.strip("\n")) for part in parts if part.strip()]
+    named = title(text)
+    label, _, rest = named.partition(": ")
+    return Raw(Format.PLAIN, blocks, rest if label in labels else named)
 
 
 def title(text: str) -> str:
@@ -36,7 +41,7 @@ def title(text: str) -> str:
             continue
         if not other:
             other = words
-        if not is_licence(words):
+        if not is_licence(words) and line.lstrip()[0] != "|":  # no table's row
             sentence = _SENTENCE.match(words) if len(words) > LONG else None
             return sentence[0] if sentence else words
     return other
