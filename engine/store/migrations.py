@@ -50,16 +50,23 @@ def migrate(conn: sqlite3.Connection) -> None:
     runner.apply(Database(conn))
 
 
-def of_another_version(conn: sqlite3.Connection) -> str:
-    """Why a query of this version fails on the store of a running engine; "" if both have the same tables. Read
-    only."""
+def of_another_version(conn: sqlite3.Connection, runs: bool) -> str:
+    """Why a query of this version fails on a store that another one keeps or, without an engine that `runs`, wrote; ""
+    if both have the same tables. Read only."""
     known, done = {step.__name__ for step in schema.steps}, set(applied(conn))
     if known == done:
         return ""
     if done - known:
+        newer = "A newer version wrote this store"
+        if runs:
+            newer = "The running engine is of a newer version than this console"
         return (
-            "The running engine is of a newer version than this console and keeps this in another form. Install that "
-            "version here, or use its console. R works in both."
+            f"{newer} and keeps this in another form. Install that version here, or use its console. R works in both."
+        )
+    if not runs:
+        return (
+            "An older version wrote this store, which does not have this yet. `rollout` starts an engine of this "
+            "version, which adds it."
         )
     return (
         "The running engine is of an older version than this console, and its store does not have this yet. R works "

@@ -81,7 +81,7 @@ class Reader:
                     "works."
                 ) from None
             except sqlite3.Error as error:
-                other = _of_another_version(self._conn, error)
+                other = _of_another_version(self.folder, self._conn, error)
                 if self._conn is not None:
                     self._conn.close()
                     self._conn = None
@@ -192,13 +192,13 @@ def decision_view(row: log.Row) -> DecisionView:
     )
 
 
-def _of_another_version(conn: sqlite3.Connection | None, error: sqlite3.Error) -> str:
-    """The sentence for a table or column that the store of a running engine does not have; "" for any other error."""
+def _of_another_version(folder: Folder, conn: sqlite3.Connection | None, error: sqlite3.Error) -> str:
+    """The sentence for a table or column that a store of another version does not have; "" for any other error."""
     if conn is None or getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
         return ""
     from engine.store import migrations  # slow to import
 
     try:
-        return migrations.of_another_version(conn)
-    except sqlite3.Error:
+        return migrations.of_another_version(conn, folder.is_locked())
+    except (sqlite3.Error, OSError):
         return ""

@@ -13,7 +13,7 @@ import pytest
 
 from engine.metrics import requests
 from engine.metrics.requests import Scope
-from engine.store.folder import Folder, StoreError
+from engine.store.folder import Folder, Lock, StoreError
 from engine.store.migrations import migrate
 from engine.store.reader import Reader
 from tests.engine.service.rig import EngineRig
@@ -46,8 +46,15 @@ def _a_document(root: Path) -> Path:
     return path
 
 
+def held(folder: Folder) -> Lock:
+    """The lock, as a running engine holds it."""
+    lock = folder.try_lock()
+    assert lock is not None
+    return lock
+
+
 def test_what_an_older_store_does_not_have_yet_is_a_sentence(tmp_path: Path) -> None:
-    """A console may be newer than the engine that runs: the engine's own store is then read as it is."""
+    """A console may be newer than the engine that runs, or than the last one that ran: its store is then read as it is."""
     folder = Folder(tmp_path / "s")
     folder.prepare()
     folder.database.write_bytes(gzip.decompress(STORE.read_bytes()))
@@ -60,10 +67,13 @@ def test_what_an_older_store_does_not_have_yet_is_a_sentence(tmp_path: Path) -> 
         lambda conn: conn.execute("SELECT * FROM job").fetchall(),
     ]
     for query in queries:
-        with pytest.raises(StoreError, match="of an older version than this console") as refused:
+        with pytest.raises(StoreError, match="An older version wrote this store") as refused:
+            reader.read(query)
+        assert "running engine" not in str(refused.value)
+        assert "no such" not in str(refused.value)
+        with held(folder), pytest.raises(StoreError, match="of an older version than this console") as refused:
             reader.read(query)
         assert "`rollout stop`" in str(refused.value)
-        assert "no such" not in str(refused.value)
     assert reader.log(3)  # the rest of the store is read as before
 
     conn = sqlite3.connect(folder.database, isolation_level=None)
@@ -73,7 +83,9 @@ def test_what_an_older_store_does_not_have_yet_is_a_sentence(tmp_path: Path) -> 
     conn.execute(
         "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('rollout', 'of_next_year', '2030')"
     )
-    with pytest.raises(StoreError, match="of a newer version than this console"):
+    with pytest.raises(StoreError, match="A newer version wrote this store"):
+        reader.read(lambda conn: conn.execute("SELECT nonsense FROM extraction"))
+    with held(folder), pytest.raises(StoreError, match="of a newer version than this console"):
         reader.read(lambda conn: conn.execute("SELECT nonsense FROM extraction"))
     conn.close()
     reader.close()
