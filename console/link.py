@@ -118,13 +118,11 @@ def judge(
         return Liveness("starting", "The engine has started; its first figures come in a moment.", age)
     if process == "ended":
         stops = _stops("its lease runs out", lease_s - age, armed)
-        remedy, in_shell = (
-            STARTS_GAME
-            if game
-            else (STARTS_REHEARSAL, "`rollout rehearse` starts another.")
-            if rehearsal
-            else (STARTS_ONE, IN_SHELL)
-        )
+        remedy, in_shell = STARTS_ONE, IN_SHELL
+        if game:
+            remedy, in_shell = STARTS_GAME
+        elif rehearsal:
+            remedy, in_shell = STARTS_REHEARSAL, "`rollout rehearse` starts another."
         ended = f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}."
         return Liveness("dead", ended, age, remedy, in_shell)
     if process == "stopped":

@@ -241,13 +241,9 @@ class Rollback(Page):
 
     def action_why(self) -> None:
         attempt, v = self.console.attempt, self.snapshot.view
-        rev = (
-            attempt.result.rev
-            if attempt and attempt.result and attempt.result.rev is not None
-            else v.rollback.rev
-            if v and v.rollback
-            else None
-        )
+        rev = attempt.result.rev if attempt and attempt.result else None
+        if rev is None and v and v.rollback:
+            rev = v.rollback.rev
         if rev is None:
             self.console.refuse_text("The log has no rollback yet.")
             return

@@ -69,17 +69,14 @@ def misplaced(plan: Plan, message: Message, stage: int) -> str:
 def called_for(plan: Plan, kind: str, stage: int, moved: bool) -> list[Message]:
     """Messages that a decision of this kind triggers. `stage`: the stage after it; `moved`: whether it changed."""
     up = kind == "promote" and moved
-    wanted = (
-        {"rollback"}
-        if kind in ABOUT["rollback"]
-        else {"hold"}
-        if kind in (*ABOUT["hold"], ADOPTED)
-        else {"gate"}
-        if up
-        else set()
-    )
-    if up and stage > plan.last_stage:
-        wanted.add("after")
+    if kind in ABOUT["rollback"]:
+        wanted = {"rollback"}
+    elif kind in (*ABOUT["hold"], ADOPTED):
+        wanted = {"hold"}
+    elif up:
+        wanted = {"gate", "after"} if stage > plan.last_stage else {"gate"}
+    else:
+        return []
     messages = [m for m in plan.messages if m.when in wanted and (not m.stages or stage in m.stages)]
     if up:
         messages += [m for m in plan.messages if m.when == "stage" and stage in m.stages]

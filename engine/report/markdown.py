@@ -154,13 +154,9 @@ def _part(i: Incident) -> str:
 
 
 def by(incident: Incident) -> str:
-    return escape(
-        f"trigger {incident.trigger}"
-        if incident.automatic and incident.trigger
-        else "automatic"
-        if incident.automatic
-        else "manual"
-    )
+    if not incident.automatic:
+        return "manual"
+    return escape(f"trigger {incident.trigger}") if incident.trigger else "automatic"
 
 
 def times(i: Incident) -> tuple[str, str, str, str]:

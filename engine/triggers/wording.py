@@ -152,16 +152,16 @@ def _sentence(judged: JudgedRule, verdict: Verdict, locked: str, idle: bool) -> 
     if (judged.acted and judged.acted == finding.early_rule) or not finding.breach:
         head = f"{words.NAMES[rule.metric]} is rising" if rule.metric != "latency_mean" else "latency is rising"
         return f"{head}: {composed(finding.early_text)},{held}"
-    tail = ""
-    if not judged.acted and timer.held_s >= rule.for_s:
-        tail = (
-            f"; {composed(finding.why)}"
-            if not finding.convinced
-            else "; waits a minute for a fresh failure"
-            if finding.wait_s
-            else ""
-        )
-    return _figures(rule, finding, held) + tail
+    return _figures(rule, finding, held) + _waits(judged)
+
+
+def _waits(judged: JudgedRule) -> str:
+    """Why a rule whose time is up does not act yet."""
+    if judged.acted or judged.timer.held_s < judged.rule.for_s:
+        return ""
+    if not judged.finding.convinced:
+        return f"; {composed(judged.finding.why)}"
+    return "; waits a minute for a fresh failure" if judged.finding.wait_s else ""
 
 
 def in_shadow(rule: Trigger, finding: Finding) -> str:
