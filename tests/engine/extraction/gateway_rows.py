@@ -17,7 +17,6 @@ T = ["max_connections", "keepalive_timeout", "Prometheus", "HTTP/2", "tokio", "g
 ALL = [*D, *T]
 OBJECT = {"descriptive": D, "technical": T}
 GOOD = json.dumps(OBJECT)
-HALF = len(GOOD) // 2
 
 
 class Holds(NamedTuple):
