@@ -30,6 +30,7 @@ from engine.server.guard import Guard
 from engine.server.kept_answers import KeptAnswers
 from engine.server.wire import Health, StoredDocument
 from engine.server.workers import Workers
+from engine.service import measured
 from engine.service.engine import Engine
 from engine.store import database, documents, log
 from engine.store.documents import Document
@@ -161,7 +162,7 @@ class Api(DocumentApi):
         return answer(200 if ok else 503, body, None if ok else {"retry-after": "5"})
 
     async def metrics(self, request: Request) -> Response:
-        body, kind = self.engine.metrics(request.headers.get("accept", "*/*"))
+        body, kind = measured.rendered(self.engine, request.headers.get("accept", "*/*"))
         return Response(body, media_type=kind)
 
     async def broken(self, request: Request, error: Exception) -> Response:

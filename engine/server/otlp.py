@@ -18,6 +18,7 @@ from engine.extraction.llm import ErrorKind
 from engine.metrics import exposition
 from engine.plan.settings import Otel
 from engine.service.engine import Engine
+from engine.service.measured import measured
 from engine.store import log
 from engine.tracing import Span, Value
 
@@ -91,7 +92,7 @@ class Export:
                 journal.warning("OpenTelemetry: the collector took no metrics within %g s", EXPORT_S)
 
     async def _send(self) -> None:
-        families = exposition.families(self._engine.measured(), tuple(ErrorKind))
+        families = exposition.families(measured(self._engine), tuple(ErrorKind))
         data = converted(families, self._resource, self._since, self._engine.clock.now())
         await _in_thread("otlp metrics", lambda: self._metrics.export(data))
 

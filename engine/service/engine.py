@@ -20,16 +20,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from engine import VERSION
 from engine.clock import Clock, LapseClock, SystemClock, pace
 from engine.cluster.identity import version
 from engine.cluster.lease import LeaseTerms, WorkerIdentity
 from engine.cluster.leases import Leases
 from engine.cluster.window_shares import WindowShares
-from engine.extraction.llm import ErrorKind, LlmPool
+from engine.extraction.llm import LlmPool
 from engine.messages.dispatcher import Dispatcher
-from engine.metrics import exposition
-from engine.metrics.snapshot import About, MetricsSnapshot
 from engine.plan.environment import ceiling, environment, secret
 from engine.plan.model import Plan
 from engine.plan.pins import misplaced
@@ -209,8 +206,6 @@ class Engine:
             lambda: self.calls_open,
             lambda: self.switch.read().percent_bp,
             self.limits,
-            lambda: self.pipeline.bulk_refused,
-            lambda: self.pipeline.backlog,
             self.trouble,
         )
         self.monitor.gatekeeper.misplaced = self.misplaced
@@ -440,23 +435,6 @@ class Engine:
         if not self.switch.lease_valid:
             return False, f"the triggers were not evaluated for {self.switch.lease_age_s:.0f} s"
         return True, "the engine runs"
-
-    def metrics(self, accept: str) -> tuple[bytes, str]:
-        """(body, content type) of GET /metrics: JSON, or Prometheus text when requested."""
-        return exposition.render(self.measured(), accept, tuple(ErrorKind))
-
-    def measured(self) -> MetricsSnapshot:
-        """Every figure of /metrics at this moment."""
-        plan, view = self.plan, self.view
-        of = About(
-            plan.service,
-            plan.environment,
-            VERSION,
-            view.stage_name if view else "",
-            view.health if view else "",
-            view.gate.open if view and not view.stable else None,
-        )
-        return self.monitor.measured(self.state, self.switch.read().percent_bp, of)
 
     def restorable(self) -> Restorable:
         """What a restore would serve again."""

@@ -20,10 +20,8 @@ from engine.clock import Clock, pace
 from engine.cluster.lag import LoopLag
 from engine.decoding import json_decoder
 from engine.extraction.llm import LlmPool
-from engine.measures.backlog import Backlog
 from engine.measures.bucket import Bucket
 from engine.metrics import snapshot
-from engine.metrics.snapshot import MetricsSnapshot
 from engine.plan.durations import clock
 from engine.plan.environment import NO_LIMIT, Ceiling
 from engine.plan.model import Action, Metric, Plan, Severity
@@ -65,8 +63,6 @@ class Monitor:
         waiting: Callable[[], int] = lambda: 0,
         obeyed: Callable[[], int] | None = None,
         limits: Ceiling = NO_LIMIT,
-        bulk_refused: Callable[[], int] = lambda: 0,
-        backlog: Callable[[], Backlog] = lambda: snapshot.NO_BACKLOG,
         trouble: Callable[[BaseException], None] = lambda error: None,
     ) -> None:
         """`waiting` counts unfinished LLM calls; `obeyed` is the percentage that routers obey, in basis points;
@@ -77,8 +73,6 @@ class Monitor:
         self.writer = writer
         self._waiting = waiting
         self._obeyed = obeyed
-        self._bulk_refused = bulk_refused
-        self._backlog = backlog
         self._limits = limits
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.watch = Watch()
@@ -278,24 +272,3 @@ class Monitor:
         expired = documents.expire_texts(conn, now - keep.text_days * day) if keep.text_days else 0
         keep_incidents(conn, self.plan, now - keep.raw_days * day)
         return expired + retain(conn, now, keep.raw_days * day, keep.ten_second_days * day, keep.minute_days * day)
-
-    def measured(self, state: State, percent_bp: int, of: snapshot.About) -> MetricsSnapshot:
-        """Everything that /metrics shows, at this moment."""
-        return snapshot.take(
-            self.conn,
-            self.clock.now(),
-            percent_bp=percent_bp,
-            decided_bp=state.percent_bp,
-            stage=state.stage,
-            epoch=state.epoch,
-            blind_s=self.watch.timers.blind_s,
-            triggers=tuple(
-                snapshot.of_trigger(judged.rule, reading, judged.rule.id in self.verdict.firing)
-                for judged, reading in zip(self.verdict.judged, self.verdict.readings, strict=True)
-            ),
-            bulk_refused=self._bulk_refused(),
-            backlog=self._backlog(),
-            llm_available=self.probing.answers,
-            of=of,
-            exemplars=self.observations.exemplars,
-        )

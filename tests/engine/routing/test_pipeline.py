@@ -24,6 +24,7 @@ from engine.routing.reading import BulkDocument, read_all
 from engine.server.batch import CHUNK, Batch
 from engine.server.connections import ConnectionBudget
 from engine.server.http import application
+from engine.service.measured import rendered
 from engine.store import documents, series
 from engine.text import digest
 from engine.view import attribution
@@ -84,7 +85,7 @@ async def test_latency_is_what_a_client_waited_and_the_service_s_own_is_a_second
         took_ms = (time.monotonic() - began) * 1000
         assert 700 < max(answer.ms for answer in answers) <= took_ms
         await place.written()
-        parsed = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
+        parsed = json.loads(rendered(place.engine, "application/json")[0])["keyword_extraction"]
         assert parsed["avg_extraction_time_ms"] > 350
         assert 90 < parsed["avg_service_time_ms"] < parsed["avg_extraction_time_ms"] / 2
         assert parsed["avg_extraction_time_ms"] == pytest.approx(
@@ -118,7 +119,7 @@ async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(
         stub.service.latency_s = 1.0 * crowd()  # until all ten have come, however slowly
         tasks = [asyncio.create_task(place.extract(f"d{i}")) for i in range(10)]
         await place.until(lambda: sum(task.done() for task in tasks) >= 6)
-        waiting = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]["waiting"]
+        waiting = json.loads(rendered(place.engine, "application/json")[0])["keyword_extraction"]["waiting"]
         assert waiting == {"interactive": 3, "bulk": 0, "limit": 3}
         stub.service.latency_s = 0.0
         answers = await asyncio.gather(*tasks)
@@ -127,7 +128,7 @@ async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(
         assert all(answer.method == "frequency" and answer.keywords for answer in refused)
         assert "3 documents wait for the LLM" in refused[0].note
         await place.written()
-        parsed = json.loads(place.engine.metrics("application/json")[0])["keyword_extraction"]
+        parsed = json.loads(rendered(place.engine, "application/json")[0])["keyword_extraction"]
         assert parsed["errors_by_kind"] == {"queue_full": 6}
         assert parsed["fallbacks"] == 6
 
@@ -169,9 +170,9 @@ async def test_excess_bulk_work_is_refused_with_a_retry_time_and_not_stored(tmp_
         assert refused[0].after_s > 0
         await place.written()
         assert len(place.records("id")) == 3
-        assert b"keyword_extraction_bulk_refused_total 2.0" in place.engine.metrics("text/plain")[0]
+        assert b"keyword_extraction_bulk_refused_total 2.0" in rendered(place.engine, "text/plain")[0]
         place.engine.pipeline._bulk = 3
-        assert b'keyword_extraction_waiting{lane="bulk"} 3.0' in place.engine.metrics("text/plain")[0]
+        assert b'keyword_extraction_waiting{lane="bulk"} 3.0' in rendered(place.engine, "text/plain")[0]
         transport = httpx.ASGITransport(application(place.engine, ConnectionBudget(8, 1 << 20)))
         async with httpx.AsyncClient(transport=transport, base_url="http://engine") as api:
             answered = await api.post("/v1/extract", json={"id": "x", "text": text("x"), "bulk": True})
