@@ -104,18 +104,22 @@ def _stem(job: Job) -> str:
 
 
 def write(job: Job, number: int, items: Sequence[ExtractedItem]) -> None:
-    """The part's file, in one step. OSError."""
+    """The part's file, in one step. OSError with a sentence's end that names the place."""
     body, name = packed(items), name_of(job, number)
-    if remote.is_remote(job.output):
-        fs, folder = remote.system(job.output)
-        try:
+    try:
+        if remote.is_remote(job.output):
+            fs, folder = remote.system(job.output)
             fs.pipe_file(f"{folder.rstrip('/')}/{name}", body)  # one object, there when it is whole
-        except Exception as error:
-            raise OSError(f"{job.output} cannot be written: {remote.reason(error)}") from None
-        return
-    path = Path(job.output) / name
+        else:
+            _write(Path(job.output) / name, body)
+    except Exception as error:  # each service's client has errors of its own
+        why = getattr(error, "strerror", None) or remote.reason(error)
+        raise OSError(f"{job.output} cannot be written: {why}") from None
+
+
+def _write(path: Path, body: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{name}-", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
         try:
             file.write(body)
             file.flush()

@@ -176,10 +176,13 @@ def listed(conn: sqlite3.Connection, limit: int = 50) -> list[tuple[Job, JobTall
 
 
 def tally(conn: sqlite3.Connection, job: int) -> JobTally:
+    """Of a job whose keywords go to files, a part counts when its file is written."""
     row = conn.execute(
-        "SELECT count(*), coalesce(sum(done), 0), coalesce(sum(llm), 0), coalesce(sum(frequency), 0), "
-        "coalesce(sum(cached), 0), coalesce(sum(fallback), 0), coalesce(sum(failed), 0), coalesce(sum(empty), 0) "
-        "FROM job_part WHERE job = ?",
+        "SELECT count(*), coalesce(sum(done), 0), coalesce(sum(llm * kept), 0), coalesce(sum(frequency * kept), 0), "
+        "coalesce(sum(cached * kept), 0), coalesce(sum(fallback * kept), 0), coalesce(sum(failed), 0), "
+        "coalesce(sum(empty), 0) "
+        "FROM (SELECT *, done OR (SELECT output FROM job WHERE id = job_part.job) = '' AS kept FROM job_part "
+        "WHERE job = ?)",
         (job,),
     ).fetchone()
     return JobTally(*row)

@@ -124,6 +124,14 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
 
 
 @needs_pyarrow
+@pytest.mark.parametrize("output", ["/dev/null/keywords", "file:///dev/null/keywords"])
+def test_keywords_that_cannot_be_written_name_the_place(output: str) -> None:
+    job = Job(1, 0.0, "running", "a", "docs", "/", "auto", "backfill", output=output)
+    with pytest.raises(OSError, match=f"^{output} cannot be written: .+"):
+        parquet.write(job, 0, [])
+
+
+@needs_pyarrow
 def test_parquet_is_cut_by_row_groups_and_large_ones_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow
     from pyarrow import parquet as writer

@@ -26,8 +26,8 @@ def counts(conn: sqlite3.Connection) -> tuple[int, int, int]:
     return documents, records, series.since_change(conn, 9).attempts
 
 
-def begun(conn: sqlite3.Connection, kind: str = "live", parts: int = 4) -> jobs.Job:
-    number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", kind)
+def begun(conn: sqlite3.Connection, kind: str = "live", parts: int = 4, output: str = "") -> jobs.Job:
+    number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", kind, output)
     jobs.add_parts(conn, number, 0, [JobPart((FilePiece(f"/{n}"),)) for n in range(parts)])
     jobs.move(conn, number, "running", None)
     results = jobs.find(conn, number)
@@ -47,6 +47,14 @@ def test_batches_that_repeat_overlap_and_arrive_in_any_order_write_each_document
     assert counts(conn) == (200, 200, 200)
     assert jobs.tally(conn, job.id).llm == 200
     assert len(jobs.written(conn, job.id, 0)) == 50
+
+
+def test_documents_of_a_part_whose_file_is_not_written_yet_are_not_counted(conn: sqlite3.Connection) -> None:
+    job = begun(conn, "backfill", output="/archive")
+    jobs.keep(conn, job, [item(number, number % 2) for number in range(10)])
+    assert jobs.tally(conn, job.id) == jobs.JobTally(parts=4)
+    jobs.end_part(conn, job.id, PartEnded("w", job.id, 0, failed=1, counts=(5, 2, 1, 1)), 2.0)
+    assert jobs.tally(conn, job.id) == jobs.JobTally(4, 1, llm=5, frequency=2, cached=1, fallback=1, failed=1)
 
 
 def test_a_late_batch_for_a_part_that_is_done_is_known(conn: sqlite3.Connection) -> None:
