@@ -11,7 +11,7 @@ from pathlib import Path
 from console.upload import remote, sources
 from console.upload.root import id_under
 from engine.store.documents import TextSource
-from engine.store.jobs import FilePiece, Job, JobPart, PartDocument
+from engine.store.jobs import FilePiece, Job, JobPart, PartDocument, SourceGone
 
 PART_DOCUMENTS = 500
 PART_BYTES = 16_000_000
@@ -101,7 +101,7 @@ def _cut(path: str) -> Iterator[FilePiece]:
 
 
 def documents(job: Job, part: JobPart) -> Iterator[PartDocument]:
-    """Never raises: a document that cannot be read carries the trouble."""
+    """A document that cannot be read carries the trouble. SourceGone when the service of a URL cannot be reached."""
     root = Path(job.root)
     for piece in part.pieces:
         called = "" if remote.is_remote(piece.path) else id_under(root, piece.path)
@@ -111,6 +111,8 @@ def documents(job: Job, part: JobPart) -> Iterator[PartDocument]:
             continue
         span = (piece.start, piece.end, piece.line) if piece.end else None
         for source in sources.documents(piece.path, called, span):
+            if source.gone:
+                raise SourceGone(f"{source.id} cannot be read: {source.trouble}.")
             yield PartDocument(source.id, source.text, source.title, source.trouble, _place(piece.path, source))
 
 

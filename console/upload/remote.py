@@ -60,6 +60,22 @@ def size(url: str) -> int:
         raise RemoteTrouble(reason(error)) from None
 
 
+def is_unreachable(url: str) -> bool:
+    """Whether not even the size can be asked: then the service is in trouble, and not this file."""
+    try:
+        fs, path = system(url)
+    except RemoteTrouble:
+        return False
+    try:
+        fs.invalidate_cache()
+        fs.size(path)
+    except (FileNotFoundError, PermissionError) as error:  # so fsspec calls a web server without a connection, too
+        return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, type(error))
+    except Exception:  # each service's client has errors of its own
+        return True
+    return False
+
+
 def opened(url: str) -> BinaryIO:
     """A stream to read; decompresses compressed files. RemoteTrouble."""
     system(url)

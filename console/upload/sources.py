@@ -54,7 +54,8 @@ _INFO_INDEX = re.compile(r"\0\x08\[[^\0]{0,500}\0\x08\]")  # where an Info reade
 
 class Source(NamedTuple):
     """A document to load, or why it can't be (`trouble`). `size`: bytes of its input; `named`: the input gave its id;
-    `encoding`: set if it was guessed; `span`: where in its file it is, if it is not the whole."""
+    `encoding`: set if it was guessed; `span`: where in its file it is, if it is not the whole; `gone`: the service of
+    its URL cannot be reached now."""
 
     id: str
     title: str = ""
@@ -64,6 +65,7 @@ class Source(NamedTuple):
     named: bool = False
     encoding: str = ""
     span: tuple[int, int, int] | None = None
+    gone: bool = False
 
 
 def is_lines(path: str) -> bool:
@@ -230,7 +232,8 @@ def _of_url(url: str, span: Span | None) -> Iterator[Source]:
         with remote.opened(url) as file:
             yield from _of_file(url, file, span)
     except Exception as error:  # each service's client has errors of its own
-        yield Source(url, trouble=str(error) if isinstance(error, remote.RemoteTrouble) else remote.reason(error))
+        why = str(error) if isinstance(error, remote.RemoteTrouble) else remote.reason(error)
+        yield Source(url, trouble=why, gone=remote.is_unreachable(url))
 
 
 def _of_file(path: str, file: BinaryIO, span: Span | None) -> Iterator[Source]:

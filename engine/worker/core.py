@@ -16,7 +16,7 @@ from engine.plan.model import Plan
 from engine.routing.admission import Refused
 from engine.routing.reading import BulkDocument
 from engine.store.documents import TextSource
-from engine.store.jobs import ExtractedItem, Job, JobPart, PartDocument, PartEnded, key
+from engine.store.jobs import ExtractedItem, Job, JobPart, PartDocument, PartEnded, SourceGone, key
 from engine.text import clean_line, digest
 from engine.worker.batches import KEPT_S, NOWHERE, PART, SOURCES, Batches
 from engine.worker.leased import LeasedPipeline
@@ -29,6 +29,7 @@ START_S = 30.0  # for an engine that has not answered yet: its address may be wr
 GRANT_S = 10.0  # for the first answer to a renewal
 AT_ONCE = 250  # documents in progress: each waits for its commit
 HELD_PARTS = 4  # of a worker at once: the one that it reads, and those whose last documents are being stored
+SOURCE_AGAIN_S = 5.0  # after a source that cannot be reached
 WAIT_S = 0.5  # while other workers have the rest of the job
 ASK_S = 10.0
 TROUBLES = 50  # failed documents that a part names
@@ -55,8 +56,8 @@ class WorkerFailed(Exception):
 
 
 class Worker:
-    """`read` returns a part's documents; `write` puts one document's keywords where the job wants them, if not in
-    the store. Both run in a thread. `line` opens a connection to the engine."""
+    """`read` returns a part's documents, or raises SourceGone; `write` puts a part's keywords where the job wants
+    them, if not in the store. Both run in a thread. `line` opens a connection to the engine."""
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class Worker:
         self._room_together = asyncio.Semaphore(AT_ONCE // AHEAD_DOCUMENTS)
         self._held: set[int] = set()
         self._part_ended = asyncio.Event()
+        self._gone_since: float | None = None  # since when no source could be reached
         self._why_ended = ""
         self._troubles: set[type[BaseException]] = set()
 
@@ -145,12 +147,18 @@ class Worker:
 
     async def _do(self, job: Job, number: int, part: JobPart, written: frozenset[str], started: asyncio.Event) -> None:
         """`started`: set when every document of the part has been started."""
-        tally, counts = _Tally(), None
+        tally, counts, gone = _Tally(), None, ""
         if job.output:
             written = frozenset()  # the part's file is rewritten whole
         async with asyncio.TaskGroup() as group:
             documents = self._read(job, part)
-            while some := await asyncio.to_thread(_some, documents):
+            while True:
+                try:
+                    some = await asyncio.to_thread(_some, documents)
+                except SourceGone as error:
+                    gone, some = str(error), []
+                if not some:
+                    break
                 new = [source for source in some if (name := self._key(source, tally)) and name not in written]
                 if self._makes_no_call(job):
                     await self._room_together.acquire()
@@ -160,13 +168,32 @@ class Worker:
                         await self._room.acquire()
                         group.create_task(self._extract(job, number, source, tally))
                         await asyncio.sleep(0)  # a rollback waits for one document, not for all of these
+            if gone:
+                await asyncio.sleep(SOURCE_AGAIN_S)
             started.set()
+        if gone:
+            self._give_back(number, gone)
+            return
+        self._gone_since = None
         if self._batches.collected is not None and self._write is not None:
             items = self._batches.collected.pop(number, [])
             await asyncio.to_thread(self._write, job, number, items)
             counts = counted(items)
         ended = PartEnded(self.name, self._job, number, tally.failed, tally.empty, tally.troubles, counts)
         await self._post("part-ended", msgspec.json.encode(ended))
+        self._leave(number)
+
+    def _give_back(self, number: int, why: str) -> None:
+        """The part stays open, and its documents that are stored are known: whoever gets it next reads it again."""
+        if self._batches.collected is not None:
+            self._batches.collected.pop(number, None)
+        now = self._clock.real()
+        self._gone_since = self._gone_since or now
+        if now - self._gone_since > KEPT_S:
+            raise WorkerFailed(why)
+        self._leave(number)
+
+    def _leave(self, number: int) -> None:
         self._held.discard(number)
         self._part_ended.set()
 

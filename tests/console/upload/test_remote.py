@@ -6,7 +6,10 @@ import gzip
 import importlib.util
 import json
 import sys
+import threading
 import uuid
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 
 from console.upload import parquet, parts, remote, sources
 from console.upload.root import outside, root_of
-from engine.store.jobs import FilePiece, Job, JobPart
+from engine.store.jobs import FilePiece, Job, JobPart, SourceGone
 
 ROWS = [{"id": f"d/{n}", "text": f"Broker {n} keeps an offset. " * (n % 7 + 1)} for n in range(300)]
 HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
@@ -153,3 +156,21 @@ def test_parquet_is_cut_by_row_groups_and_large_ones_by_rows(tmp_path: Path, mon
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     (document,) = sources.documents(str(tmp_path / "bad.parquet"))
     assert "not Parquet" in document.trouble
+
+
+@pytest.mark.skipif(importlib.util.find_spec("aiohttp") is None, reason="pip install aiohttp")
+def test_a_service_that_is_gone_is_told_from_a_file_that_is(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines())
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        cut = list(parts.parts([f"{url}/a.jsonl"]))
+        assert len(read(cut)) == len(ROWS)
+        (missing,) = sources.documents(f"{url}/b.jsonl")
+        assert (missing.trouble, missing.gone) == ("No such file or directory", False)
+        server.shutdown()
+        thread.join()
+    with pytest.raises(SourceGone, match=r"/a\.jsonl cannot be read: "):
+        read(cut)

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from engine.store import jobs
-from engine.store.jobs import Job, JobPart, PartDocument
-from engine.worker.core import Worker
+from engine.store.jobs import Job, JobPart, PartDocument, SourceGone
+from engine.worker.core import Worker, WorkerFailed, explained
 from engine.worker.line import EngineConnection
 from tests.engine.service.rig import COMMAND, EngineRig
 from tests.engine.worker.llm import Llm
@@ -49,6 +49,21 @@ def rig(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRi
         made.engine()
         made.climb(4)
         yield made
+
+
+def begun(rig: EngineRig, name: str, parts: int) -> int:
+    """A running job by frequency whose parts have their number for a path."""
+    job = int(rig.client.command("job_begin", sources=name, root="/", method="frequency").data["job"])
+    pieces = [{"pieces": [{"path": str(number)}]} for number in range(parts)]
+    assert rig.client.command("job_parts", job=job, first=0, parts=pieces).ok
+    assert rig.client.command("job_run", job=job).ok
+    return job
+
+
+def state(rig: EngineRig, job: int) -> str:
+    known = rig.reader.read(lambda conn: jobs.find(conn, job))
+    assert known is not None
+    return known.state
 
 
 class Load:
@@ -144,17 +159,52 @@ def test_the_next_part_is_read_while_the_last_documents_of_one_are_stored(rig: E
 
     in_time: list[bool] = []
     ahead = threading.Event()
-    fields = {"sources": "ahead", "root": "/", "method": "frequency"}
-    job = int(rig.client.command("job_begin", **fields).data["job"])
-    parts = [{"pieces": [{"path": str(number)}]} for number in range(12)]
-    assert rig.client.command("job_parts", job=job, first=0, parts=parts).ok
-    assert rig.client.command("job_run", job=job).ok
+    job = begun(rig, "ahead", 12)
     asyncio.run(Worker("ahead", rig.plan, job, lambda: Line(str(rig.folder.path)), read).run())
     assert in_time == [True]
     assert stored(rig, "ahead") == (12, 12)
-    known = rig.reader.read(lambda conn: jobs.find(conn, job))
-    assert known is not None
-    assert known.state == "done"
+    assert state(rig, job) == "done"
+
+
+def test_a_source_that_cannot_be_reached_for_a_while_costs_no_document(
+    rig: EngineRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.worker.core.SOURCE_AGAIN_S", 0.1)
+
+    def read(job: Job, part: JobPart) -> Iterator[PartDocument]:
+        (piece,) = part.pieces
+        for number in range(100):
+            if number == 60 and piece.path not in gone:
+                gone.add(piece.path)
+                raise SourceGone("the bucket cannot be reached.")
+            yield PartDocument(f"gone/{piece.path}/{number}", TEXT.format(number))
+
+    gone: set[str] = set()
+    job = begun(rig, "gone", 3)
+    worker = Worker("gone", rig.plan, job, lambda: EngineConnection(str(rig.folder.path)), read)
+    asyncio.run(worker.run())
+    assert gone == {"0", "1", "2"}
+    assert stored(rig, "gone") == (300, 300)
+    assert state(rig, job) == "done"
+    assert rig.reader.read(lambda conn: jobs.tally(conn, job)).failed == 0
+
+
+def test_a_source_that_stays_away_ends_the_worker_with_its_name_and_the_job_stays_open(
+    rig: EngineRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.worker.core.SOURCE_AGAIN_S", 0.1)
+    monkeypatch.setattr("engine.worker.core.KEPT_S", 0.5)
+
+    def read(job: Job, part: JobPart) -> Iterator[PartDocument]:
+        if part.pieces:
+            raise SourceGone("s3://b cannot be read: no connection.")
+        yield PartDocument("away", "")
+
+    job = begun(rig, "away", 1)
+    worker = Worker("away", rig.plan, job, lambda: EngineConnection(str(rig.folder.path)), read)
+    with pytest.raises(WorkerFailed, match=r"^s3://b cannot be read: no connection\.$"), explained():
+        asyncio.run(worker.run())
+    assert state(rig, job) == "running"
 
 
 def test_a_back_fill_protects_and_is_not_evidence(rig: EngineRig) -> None:
