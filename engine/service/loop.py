@@ -45,6 +45,7 @@ class ControlLoop:
         self._retention: retention.Retention | None = None
         self._more_to_retain = False
         self._removed_at: float | None = None
+        self._removed_how = ""
         self._wall_s: float | None = None  # offset of the wall clock from the machine's, as last seen
         self._remembering = LogMemory(engine)
         self._integrity = Integrity(engine)
@@ -263,8 +264,9 @@ class ControlLoop:
         engine.calls_ended += engine.pipeline.cancel_calls()
         if self._removed_at is None:
             self._removed_at = engine.clock.real()
+            self._removed_how = "replaced or changed" if state == "foreign" else "removed"
         elif engine.clock.real() - self._removed_at > REMOVAL_GRACE_S:
-            why = f"the armed file was removed, and no command followed within {REMOVAL_GRACE_S:g} s"
+            why = f"the armed file was {self._removed_how}, and no command followed within {REMOVAL_GRACE_S:g} s"
             await rollback.roll_back(engine, engine.ask(why))
 
     def _lapsed_s(self) -> float:

@@ -109,8 +109,9 @@ def refused_by_rollback(engine: Engine) -> Refusal | None:
             )
         case "foreign":
             return Refusal(
-                f"Not done: {engine.folder.armed} is not the file that the engine created. It is being "
-                "removed; check the state, then decide again."
+                f"Not done: {engine.folder.armed} is not the file that the engine created, and permits nothing. The "
+                f"engine removes it, unless it is a folder with files: rm -r {shlex.quote(str(engine.folder.armed))}. "
+                "Check the state, then decide again."
             )
     return None
 

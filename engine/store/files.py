@@ -70,7 +70,8 @@ class Files:
         self._log_bytes = self._size_of_log()
 
     def set_aside(self) -> Path | None:
-        """At shutdown, move our log away if the database beside it is another one; SQLite would replay it there."""
+        """At shutdown, move our log away if the database beside it is another one; SQLite would replay it there. Its
+        index goes too: a console that still has it open would keep the next engine from making its own."""
         log = Path(self._paths["store.db-wal"])
         if self._known["store.db-wal"] is None or self._stamp("store.db-wal") != self._known["store.db-wal"]:
             return None
@@ -79,6 +80,8 @@ class Files:
         kept = log.with_name("store.db-wal.replaced")
         with contextlib.suppress(OSError):
             os.rename(log, kept)
+            if self._stamp("store.db-shm") == self._known["store.db-shm"]:
+                os.unlink(self._paths["store.db-shm"])
             return kept
         return None
 

@@ -209,6 +209,8 @@ class Folder:
             os.unlink(self.armed)
         except FileNotFoundError:
             return False
+        except IsADirectoryError:  # put there by someone else; it permits nothing
+            os.rmdir(self.armed)
         return True
 
     def sync(self) -> None:

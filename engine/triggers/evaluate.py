@@ -25,7 +25,7 @@ def evaluate(
     rules: tuple[Trigger, ...], settings: TriggerSettings, timers: Timers, evidence: Evidence, moment: Moment
 ) -> Evaluation:
     """One evaluation. `timers` are those of the last one (after a restart: `timers.restored()`)."""
-    dt = _watched(timers, moment, settings.lease_s)
+    dt = _watched(timers, moment, settings)
     if timers.epoch != moment.epoch:
         timers, dt = timers.changed(moment.monotonic, moment.epoch, moment.percent_bp), 0.0
     blind_s = _blind_time(timers, evidence, moment, dt)
@@ -67,12 +67,13 @@ def evaluate(
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
-def _watched(timers: Timers, moment: Moment, lease_s: float) -> float:
-    """Seconds since the last evaluation; 0 after a restart, downtime or a clock jump."""
+def _watched(timers: Timers, moment: Moment, settings: TriggerSettings) -> float:
+    """Seconds since the last evaluation; 0 after a restart, downtime or a clock jump. In a time lapse hours pass
+    between two: no more of them counts than a timer runs without documents."""
     if timers.at is None:
         return 0.0
     dt = moment.monotonic - timers.at
-    return dt if 0 < dt <= lease_s else 0.0
+    return min(dt, settings.blind_after_s) if 0 < dt <= settings.lease_s else 0.0
 
 
 def _blind_time(timers: Timers, evidence: Evidence, moment: Moment, dt: float) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,33 @@ def test_a_removed_armed_file_beats_a_promotion_that_comes_before_it_is_recorded
     assert rig.until(lambda: rig.percent_bp == 0, 10)
     assert "armed file was removed" in rig.reader.log(5, kind="rollback")[0].sentence
     assert promote(rig)  # the one who decides now has seen it
+
+
+def folder_instead(armed: Path) -> None:
+    armed.unlink()
+    armed.mkdir()
+
+
+def copied(armed: Path) -> None:
+    content = armed.read_bytes()
+    armed.unlink()
+    armed.write_bytes(content)
+
+
+def emptied(armed: Path) -> None:
+    os.truncate(armed, 0)
+
+
+@pytest.mark.parametrize("change", [folder_instead, copied, emptied])
+def test_another_thing_in_place_of_the_armed_file_is_a_rollback_that_names_it(
+    rig: EngineRig, change: Callable[[Path], None]
+) -> None:
+    rig.climb(2)
+    change(rig.folder.armed)
+    assert rig.extract("changed")["method"] == "frequency"
+    assert rig.until(lambda: rig.percent_bp == 0, 10)
+    assert "armed file was replaced or changed" in rig.reader.log(5, kind="rollback")[0].sentence
+    assert promote(rig)
 
 
 def test_an_armed_file_removed_at_0_percent_is_recorded_before_the_first_canary(rig: EngineRig) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.service import loop, snapshot
+from engine.store.reader import Reader
 from tests.engine.routing.running_engine import FULL, running
 from tests.engine.service.rig import QUIET, TEXT, EngineRig
 from tests.stub_llm import StubLlm
@@ -95,6 +96,22 @@ def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
             shutil.rmtree(tmp_path / "store-before")
         elif there:
             assert "store.db-wal" not in left  # it would be replayed into the other database
+
+
+def test_a_restored_backup_starts_though_a_console_still_has_the_database_before_it_open(tmp_path: Path) -> None:
+    with EngineRig(tmp_path, QUIET) as rig:
+        engine = rig.engine()
+        rig.climb(2)
+        assert rig.cli("backup", str(tmp_path / "copy.db")).returncode == 0
+        console = Reader(rig.folder)
+        console.state()
+        restored_backup(rig.folder.path, tmp_path / "copy.db")
+        engine.terminate()
+        assert engine.wait(20) == 0
+        rig.reader.close()
+        rig.engine()
+        assert (rig.percent_bp, console.state().percent_bp) == (0, 0)
+        console.close()
 
 
 @pytest.mark.anyio

@@ -46,6 +46,12 @@ def test_any_interval_up_to_a_lease_counts(seconds: float) -> None:
     assert judge(of(BAD), before).timers.rules[RULE.id].held_s == 10.0 + seconds
 
 
+def test_an_interval_of_a_time_lapse_counts_as_long_as_a_timer_runs_without_documents() -> None:
+    moment, hours = Moment(36_100.0, 1, 3, 2500, PERCENTS), replace(SETTINGS, lease_s=86_400.0)
+    result = evaluate((RULE,), hours, after(Timer(10.0, True), at=100.0), of(BAD), moment)
+    assert result.timers.rules[RULE.id].held_s == 10.0 + BLIND_AFTER
+
+
 @pytest.mark.parametrize("at", [100.0, 101.0, 100.0 - SETTINGS.lease_s - 0.01])
 def test_no_time_at_all_or_more_than_a_lease_does_not(at: float) -> None:
     assert judge(of(BAD), after(Timer(10.0, True), at=at)).timers.rules[RULE.id].held_s == 10.0
