@@ -385,7 +385,9 @@ def unanswered(folder: Folder, error: BaseException) -> str:
                 f"The engine of {folder.path} does not answer ({broken(error)}). If it is starting, try again in a "
                 f"moment; else see {folder.engine_log}."
             )
-    return f"No engine answers in {folder.path} ({broken(error)}). Start it with `rollout` or `rollout serve`."
+    nothing_there = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+    why = "" if nothing_there else f" ({broken(error)})"
+    return f"No engine answers in {folder.path}{why}. Start one with `rollout` or `rollout serve`."
 
 
 def broken(error: BaseException) -> str:

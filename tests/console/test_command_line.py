@@ -131,6 +131,13 @@ def test_undoing_a_restore_has_a_dry_run(rig: EngineRig) -> None:
     assert rig.reader.state().rev == rev
 
 
+def test_a_verb_that_needs_an_engine_says_that_none_answers(rig: EngineRig) -> None:
+    rig.cli("load", "--resume", str(rig.root / "docs"))
+    refused = rig.cli("hold", "--reason", "x")
+    assert refused.returncode == 1
+    assert refused.stderr == f"No engine answers in {rig.folder.path}. Start one with `rollout` or `rollout serve`.\n"
+
+
 def test_what_a_restore_would_change_is_read_without_an_engine(tmp_path: Path) -> None:
     with EngineRig(tmp_path, QUIET) as rig:
         process = rig.engine()

@@ -318,4 +318,6 @@ def test_another_user_s_engine_is_not_reported_as_down(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "store")
     refused = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     assert "no access" in unanswered(folder, refused)
-    assert "Start it with" in unanswered(folder, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+    assert f"answers in {folder.path}. Start one with" in unanswered(
+        folder, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    )
