@@ -50,7 +50,6 @@ ALONE = {
     "approve", "ceiling", "documents", "due", "env", "export", "feedback", "gate", "hold", "log", "logs", "metrics", "note", "plan",
     "promote", "query", "report", "resume", "status", "triggers", "wait",
 }  # fmt: skip
-HEAVY = ("engine.worker",)  # needs what is not always installed
 
 
 def main() -> None:
@@ -80,7 +79,7 @@ def _import_all() -> None:
         _import(name)
     for package in ("engine", "console"):
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            if not module.name.endswith("__main__") and not module.name.startswith(HEAVY):
+            if not module.name.endswith("__main__"):
                 _import(module.name)
 
 

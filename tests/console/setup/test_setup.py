@@ -147,9 +147,7 @@ def test_an_llm_that_did_not_answer_is_in_the_summary(empty: Path) -> None:
         terminal.press(ENTER)
         terminal.until("Where is the LLM?")
         terminal.send(f"http://127.0.0.1:9{ENTER}{ENTER}{ENTER}{ENTER}")
-        terminal.until(
-            "Write this plan?", "http://127.0.0.1:9, llama3.2:3b", "No answer:", "`rollout check` asks again"
-        )
+        terminal.until("Write this plan?", "http://127.0.0.1:9, llama3.2:3b", "No answer:", "`rollout check` asks")
         terminal.press(ESC)
         assert terminal.ended(10.0)
 

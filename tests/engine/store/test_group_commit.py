@@ -9,6 +9,7 @@ import heapq
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,16 +75,23 @@ class Pace:
                 self._pass(min(event, moment))
 
 
-@pytest.fixture
-def pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pace]:
-    folder = Folder(tmp_path / "store")
+@contextmanager
+def paced(path: Path) -> Iterator[Pace]:
+    folder = Folder(path)
     database.create(folder)
     conn = database.open_writer(folder, "FULL")
     lease.take(conn, 1, 0.0, 0.0)
     conn.close()
-    pace = Pace(folder, monkeypatch)
-    yield pace
-    pace.writer._close()
+    with pytest.MonkeyPatch.context() as patched:
+        pace = Pace(folder, patched)
+        yield pace
+        pace.writer._close()
+
+
+@pytest.fixture
+def pace(tmp_path: Path) -> Iterator[Pace]:
+    with paced(tmp_path / "store") as pace:
+        yield pace
 
 
 def closed_loop(pace: Pace, clients: int, each_s: float, seconds: float = 1.0) -> float:
@@ -170,13 +178,7 @@ def test_in_order_once_and_within_a_bound(tmp_path_factory, gaps, disks, seed) -
     """Whatever comes and however long the disk takes: no document waits longer than what gathers and two flushes, and
     flushes are LEAST_S apart."""
     draw = random.Random(seed)
-    with pytest.MonkeyPatch.context() as patched:
-        folder = Folder(tmp_path_factory.mktemp("pace") / "store")
-        database.create(folder)
-        conn = database.open_writer(folder, "FULL")
-        lease.take(conn, 1, 0.0, 0.0)
-        conn.close()
-        pace = Pace(folder, patched)
+    with paced(tmp_path_factory.mktemp("pace") / "store") as pace:
         given_at: list[float] = []
         answered: list[tuple[int, float]] = []
 
@@ -191,7 +193,6 @@ def test_in_order_once_and_within_a_bound(tmp_path_factory, gaps, disks, seed) -
             moment += gap
             pace.at(moment, send)
         pace.until(moment + 1.0)
-        pace.writer._close()
     assert [number for number, _ in answered] == list(range(len(gaps)))
     assert all(at - given_at[number] <= GATHER_S + 2 * max(disks) + SOON_S for number, at in answered)
     starts = [at for at, _ in pace.flushes]
