@@ -160,6 +160,14 @@ class CliContext:
             return Folder(self._given, self.plan_or_none.store.group if self.plan_or_none is not None else "")
         return Folder(store_of(self.plan_path), self.plan.store.group)
 
+    @cached_property
+    def place(self) -> Folder:
+        """The store's folder for a look at what runs there, which needs the plan's path and not the plan."""
+        from engine.plan.locate import store_of
+        from engine.store.folder import Folder
+
+        return Folder(self._given if self._given is not None else store_of(self.plan_path))
+
     @property
     def store(self) -> Folder:
         """The store's folder for a rollback, located without loading the plan, which may be broken."""
@@ -209,6 +217,12 @@ class CliContext:
         from engine.store.reader import Reader
 
         return Reader(self.folder)
+
+    @cached_property
+    def place_reader(self) -> Reader:
+        from engine.store.reader import Reader
+
+        return Reader(self.place)
 
     def now(self) -> float:
         """Epoch seconds by the engine's clock, which runs ahead of the machine's in a rehearsal."""

@@ -72,7 +72,7 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
         {
             "engine_state": alive,
             "recorded_bp": record.state.percent_bp,
-            "store": str(context.folder.path),
+            "store": str(context.place.path),
             "elsewhere": elsewhere,
             **_plain(record.view),
         },
@@ -112,7 +112,7 @@ def _is_behind(view: View | None, state: State) -> bool:
 
 def look(context: CliContext) -> tuple[EngineRecord | None, str, str]:
     """(view, the engine's state, what is wrong with the store). The view comes from the engine if it answers, else it
-    is the last one in the store, corrected by any decrease since."""
+    is the last one in the store, corrected by any decrease since; then the plan has to be sound."""
     from msgspec.structs import replace
 
     from console.link import corrected, uncertain
@@ -122,21 +122,22 @@ def look(context: CliContext) -> tuple[EngineRecord | None, str, str]:
 
     record, trouble = None, ""
     try:
-        record = context.reader.engine_record()
+        record = context.place_reader.engine_record()
     except StoreError as error:
         trouble = str(error)
     known = (record.pid, record.heartbeat) if record is not None else (0, 0.0)
-    answer = engine_process.ask(context.folder, *known, timeout_s=PATIENCE_S)
+    answer = engine_process.ask(context.place, *known, timeout_s=PATIENCE_S)
     until = time.monotonic() + CATCHES_UP_S
     while record is not None and _is_behind(answer.view, record.state) and time.monotonic() < until:
         time.sleep(0.05)
-        answer = engine_process.ask(context.folder, *known, timeout_s=PATIENCE_S)
+        answer = engine_process.ask(context.place, *known, timeout_s=PATIENCE_S)
     if (view := answer.view) is not None:
         of_view = State(epoch=view.epoch, rev=view.rev, stage=view.stage, percent_bp=view.percent_bp)
         state = record.state if record is not None else of_view
         return EngineRecord(view, time.time(), view.engine.token, view.engine.pid, state), "running", trouble
+    folder = context.folder
     if record is not None and record.view is not None:
-        armed = not context.folder.is_surely_out()
+        armed = not folder.is_surely_out()
         shown = corrected(record.view, record.state, armed)
         if answer.state not in ("running", "none"):
             shown = uncertain(shown, record.state, armed)

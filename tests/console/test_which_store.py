@@ -228,12 +228,13 @@ def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(rig: EngineRig
     assert not rig.folder.is_armed()
 
 
-def test_a_rollback_through_a_running_engine_waits_for_no_plan(rig: EngineRig) -> None:
+@pytest.mark.parametrize(("verb", "said"), [("rollback", "Rolled back from 25 %"), ("status", "Stage 3")])
+def test_what_a_running_engine_answers_waits_for_no_plan(rig: EngineRig, verb: str, said: str) -> None:
     main = "from console.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", main, "rollback"], capture_output=True, text=True, cwd=rig.root
+        [sys.executable, "-X", "importtime", "-c", main, verb], capture_output=True, text=True, cwd=rig.root
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert said in done.stdout, done.stdout + done.stderr
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "engine.client.client" in loaded
     assert not loaded & {"engine.plan.load", "engine.store.plans"}
