@@ -7,10 +7,9 @@ every format alike.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from engine.parsing import boilerplate, changelog, detect, labels, plain
+from engine.parsing import boilerplate, changelog, detect, labels, parsers, plain
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Parsed, Raw
 from engine.parsing.sampling import sample
@@ -130,7 +129,8 @@ def _printed(text: str) -> str:
 def _parsed(text: str, kind: Format, suffix: str, name: str) -> Parsed:
     if not (kind in (Format.HTML, Format.NOTEBOOK) or (kind is Format.SETTINGS and text[:1] in ("{", "["))):
         text = sample(text)  # of those, a part cannot be parsed
-    return assemble(_read(text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff"), kind, suffix), name)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
+    return assemble(parsers.read(text, kind, suffix), name)
 
 
 def _plain_title(text: str, name: str) -> str:
@@ -145,112 +145,6 @@ def _words_of(name: str) -> str:
     """A file's name as words, if it has at least two: "Social contract"."""
     stem = _stem(name)
     return stem if " " in stem else ""
-
-
-def _read(text: str, kind: Format, suffix: str) -> Raw:
-    """Read by the format's parser, which is imported on first use."""
-    if kind is Format.MARKDOWN:
-        from engine.parsing import markdown
-
-        return markdown.parse(text)
-    if kind is Format.HTML:
-        from engine.parsing import page
-
-        return page.parse(text)
-    if kind is Format.RST:
-        from engine.parsing import rst
-
-        return _with_front(text, rst.parse)
-    if kind is Format.ASCIIDOC:
-        from engine.parsing import asciidoc
-
-        return _with_front(text, asciidoc.parse)
-    if kind is Format.ROFF or kind is Format.MAN_PAGE:
-        from engine.parsing import roff
-
-        return roff.parse(text) if kind is Format.ROFF else roff.parse_printed(text)
-    if kind is Format.MAIL:
-        from engine.parsing import mail
-
-        return mail.parse(text)
-    if kind is Format.MEMO:
-        from engine.parsing import memo
-
-        return (
-            memo.parse_pep(text)
-            if re.match(r"\s*[A-Z][\w-]{1,30}:[ \t]{0,20}\S", text) and not re.match(r"\s*(?:Internet|INTERNET)", text)
-            else memo.parse_rfc(text)
-        )
-    if kind is Format.SOURCE:
-        from engine.parsing import source
-
-        return source.parse(text, suffix if suffix in source.SUFFIXES else "")
-    if kind is Format.LOG:
-        from engine.parsing import log
-
-        return log.parse(text)
-    return _read_rarer(text, kind)
-
-
-def _read_rarer(text: str, kind: Format) -> Raw:
-    """Read by one of the formats that are not for prose alone."""
-    if kind is Format.NOTEBOOK:
-        from engine.parsing import notebook
-
-        return notebook.parse(text) or plain.parse(text)
-    if kind is Format.ORG:
-        from engine.parsing import org
-
-        return org.parse(text)
-    if kind is Format.TEXINFO:
-        from engine.parsing import texinfo
-
-        return texinfo.parse_info(text) if texinfo.INFO.search(text[:4000]) else texinfo.parse(text)
-    if kind is Format.POD:
-        from engine.parsing import pod
-
-        return pod.parse(text)
-    if kind is Format.LATEX:
-        from engine.parsing import latex
-
-        return latex.parse(text)
-    if kind is Format.WIKI:
-        from engine.parsing import wiki
-
-        return wiki.parse(text)
-    if kind is Format.CALENDAR:
-        from engine.parsing import calendar
-
-        return calendar.parse(text)
-    if kind is Format.RTF:
-        from engine.parsing import rtf
-
-        return rtf.parse(text)
-    if kind is Format.DIFF:
-        from engine.parsing import diff
-
-        return diff.parse(text)
-    if kind is Format.CATALOGUE:
-        from engine.parsing import catalogue
-
-        return catalogue.parse(text)
-    if kind is Format.SUBTITLES:
-        from engine.parsing import subtitles
-
-        return subtitles.parse(text)
-    if kind is Format.SETTINGS:
-        from engine.parsing import settings
-
-        return settings.parse(text)
-    return changelog.parse(text) if kind is Format.CHANGELOG else plain.parse(text)
-
-
-def _with_front(text: str, parser: Callable[[str], Raw]) -> Raw:
-    from engine.parsing import frontmatter
-
-    front = frontmatter.read(text)
-    raw = parser(text[front.end :])
-    return raw._replace(title=front.title or raw.title, language=front.language or raw.language)
 
 
 def assemble(raw: Raw, name: str) -> Parsed:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.extraction.frequency import extract
-from engine.parsing import Format, parse
+from engine.parsing import Format, parse, parsers
 from engine.parsing.detect import _is_bare_prose, detect
+from engine.parsing.model import Raw
 
 PAGE_BREAK = "\n\nSmith & Lee                 Standards Track                    [Page {}]\n\f\nRFC 9999                  Widget Protocol                    June 1999\n\n"
 RFC = (
@@ -328,3 +329,8 @@ def test_the_short_way_to_prose_agrees_with_the_long_one(monkeypatch: pytest.Mon
     assert 0 < sum(map(_is_bare_prose, texts)) < len(texts)
     monkeypatch.setattr("engine.parsing.detect._is_bare_prose", lambda text: False)
     assert short == [detect(text) for text in texts]
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_every_format_has_a_parser_that_takes_an_empty_text(kind: Format) -> None:
+    assert isinstance(parsers.read("", kind, ""), Raw)
