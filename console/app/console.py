@@ -43,6 +43,7 @@ class Console(Keys):
         Binding("escape", "back", "back"),
         Binding("ctrl+c,ctrl+q", "leave", "quit", show=False),
         Binding("ctrl+l", "redraw", "redraw the screen", show=False),
+        Binding("ctrl+z", "suspend", "suspend the console; fg in the shell brings it back", show=False),
         Binding("left_square_bracket", "travel(-1)", "back in time: this screen as it was"),
         Binding("right_square_bracket", "travel(1)", "forward in time, up to now"),
         Binding("left", "travel_on(-1)", "back, while looking at the past", show=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import ModalScreen
@@ -71,6 +72,14 @@ class Navigation(RollbackActions):
             QuestionDialog("End the rehearsal?", facts, "end it", "continue"),
             lambda typed: self.exit(0) if typed is not None else None,
         )
+
+    def action_suspend(self) -> None:
+        """Stop like any program; fg continues it. Where no shell is behind it, as after `ssh -t host rollout`, nothing
+        could."""
+        if os.getsid(0) == os.getpgrp():
+            self.say("No shell is behind this console to suspend it. q leaves it; the engine keeps running.", "caution")
+        else:
+            self.action_suspend_process()
 
     def action_help(self) -> None:
         from console.screens.help import Help

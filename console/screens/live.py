@@ -154,14 +154,7 @@ class Live(Painting):
         logs.tail(c, blocks.panel(c, area, title), v, since)
 
     def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
-        error, latency = words.gauges(v)
-        now = {
-            "error_rate": words.rate(error.value, 1, error.target),
-            "latency_mean": words.ms(latency.value),
-            "cache_hit_rate": words.rate(v.cache.value, 0, v.cache.target),
-            "llm_documents": f"{v.engine.llm_per_min:.1f}",
-        }[metric]
-        self.curve(c, v, metric, area, now)
+        self.curve(c, v, metric, area)
 
     # -- 120x36 and up -------------------------------------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ class Painting:
         """The paintable area: from row `y` to the hints, with a one-cell margin on both sides."""
         return Area(1, y, c.width - 2, max(0, c.height - 2 - y))
 
-    def curve(self, c: Canvas, v: View, metric: str, area: Area, now: str = "") -> None:
+    def curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
         """A metric of the last hour (or what the window is), with the plan's thresholds and the changes of the
         percentage."""
         if area.height < curves.LEAST_ROWS:
@@ -81,7 +81,7 @@ class Painting:
                 history.grid,
                 history.window_text,
                 self.console.limits(metric),
-                now,
+                words.now(v, metric, history.arm),
                 curves.marks(v.log),
                 nothing if metric in history.series else "reading …",
                 other,

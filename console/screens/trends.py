@@ -12,7 +12,7 @@ from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.series_cache import COMPARED
 from console.travel import STEPS
-from console.widgets import blocks, curves
+from console.widgets import blocks, curves, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from console.widgets.timegrid import ZOOMS, grid_of
@@ -122,7 +122,7 @@ class Trends(FetchingPage):
             self.grid,
             WINDOWS[self.at].name,
             limits,
-            "",
+            words.now(v, metric, self.arm),
             curves.marks(v.log),
             "no data in this window" if self.series else "reading …",
             self.other.get(metric, ()),

@@ -229,6 +229,7 @@ class Setup(App[str | PlanDraft | None]):
         if self.step.name == "llm":
             text = base(text)
             self.trouble = drafts.url_trouble(text)
+            self._ask()  # also what was typed so fast that its message comes after the step
         elif self.step.name == "documents":
             self.trouble = drafts.folder_trouble(text, self.folder)
         elif self.step.name == "messages":

@@ -120,14 +120,15 @@ def column_of(grid: Grid, at: float, area: Area) -> int:
 
 def _notes(chart: Chart) -> list[str]:
     """Right of the title: the value at the cursor, with its time if it fits; else the current value. One that is not
-    of the newest buckets has its time."""
+    of the newest buckets, or that no gauge has, has its time."""
     if chart.cursor is None:
-        if chart.now:
+        unknown = chart.now == words.NO_DATA
+        if chart.now and not unknown:
             return [chart.now]
         last = next(((i, v) for i, v in reversed([*enumerate(chart.series)]) if v is not None), None)
         if last is None:
-            return [""]
-        shown, old = in_unit(chart, last[1]), last[0] < len(chart.series) - NEWEST
+            return [chart.now]
+        shown, old = in_unit(chart, last[1]), unknown or last[0] < len(chart.series) - NEWEST
         at = words.moment(chart.grid.start + last[0] * chart.grid.span)[:5]
         return [f"{shown} at {at}", words.NO_DATA] if old else [shown]
     place = int((chart.cursor - chart.grid.start) // chart.grid.span)

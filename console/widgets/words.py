@@ -96,6 +96,23 @@ def watched_arm(v: View) -> str:
     return "shadow" if v.shadow_bp and v.armed and not v.percent_bp else "treatment"
 
 
+def now(v: View, metric: str, arm: str) -> str:
+    """The current figure of a curve, as the gauges have it; "" where there is no gauge: its newest bucket is shown."""
+    error, latency = gauges(v)
+    total = v.methods.get("llm", 0) + v.methods.get("frequency", 0)
+    of_all = {
+        "llm_documents": f"{v.engine.llm_per_min:.1f}",
+        "documents": f"{v.engine.documents_per_min:.0f}",
+        "llm_share": rate(v.methods.get("llm", 0) / total if total else None, 0),
+    }
+    of_one: dict[tuple[str, str], str] = {
+        ("error_rate", error.arm): rate(error.value, 1, error.target),
+        ("latency_mean", latency.arm): ms(latency.value),
+        ("cache_hit_rate", "treatment"): rate(v.cache.value, 0, v.cache.target),
+    }
+    return of_all.get(metric) or of_one.get((metric, arm), "")
+
+
 def of_arm(name: str, arm: str) -> str:
     """ "error rate", or "shadow errors" for answers that were not served."""
     return name if arm == "treatment" else f"shadow {name}".replace("error rate", "errors")

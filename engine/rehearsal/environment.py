@@ -134,4 +134,4 @@ class World:
             return f'Fault "{kind.title}" disabled.'
         shown = {"share": f"{value * 100:g} %", "factor": f"x{value:g}", "on/off": "on"}[kind.unit]
         how = f" ({shown})" if shown != "on" else ""
-        return f'Fault "{kind.title}" enabled{how}: {kind.explanation}'
+        return f'Fault "{kind.title}" enabled{how}.'

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from console.screens.trends import CHARTS
-from console.widgets import curves
+from console.widgets import curves, words
 from console.widgets.timegrid import Grid
 from tests.console.samples import NOW
 from tests.console.screen_walk import console, ready, until
@@ -53,3 +55,22 @@ def test_a_figure_that_is_not_current_has_its_time() -> None:
     assert curves._notes(current) == ["5.0 %"]
     old = curves.Chart(curves.MEASURES["error_rate"], (None, None, 0.05) + (None,) * 7, grid, "1h")
     assert curves._notes(old) == ["5.0 % at 13:55", "no data"]
+
+
+@pytest.mark.parametrize("state", ["normal", "alert", "blind", "rolled_back"])
+async def test_every_screen_has_the_figure_of_the_gauge_beside_a_curve(state: str) -> None:
+    """The newest bucket of a curve is another window: 50 % beside a gauge of 19 % helps no one."""
+    async with console(state).run_test(size=(160, 48)) as pilot:
+        app = await ready(pilot)
+        v = app.live.view
+        assert v is not None
+        latency = words.ms(v.latency.value)
+        for key in ("1", "2", "3", "4"):
+            await pilot.press(key)
+            page = app.page
+            assert page is not None
+            await until(pilot, lambda page=page: not getattr(page, "busy", False))  # type: ignore[misc]
+            heads = re.findall(r"latency(?:, LLM arm)? · 1h · s ─+ ([^─]*?) ─", page.canvas(160, 48).text())
+            assert heads, key
+            for head in heads:
+                assert head == latency if v.latency.value is not None else " at " in head or head == words.NO_DATA

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import stat
@@ -255,6 +256,35 @@ def test_a_stopped_console_returns_the_terminal_and_resumes_where_it_was(place: 
         terminal.press("q", "q")
         assert terminal.ended(30)
         assert left_on(terminal.raw) == []
+
+
+def test_ctrl_z_gives_the_shell_its_terminal_and_fg_brings_the_console_back(place: Place) -> None:
+    environ = {"XDG_CONFIG_HOME": str(place.root / "config"), "PS1": "shell> "}
+    with Terminal(["/bin/bash", "--norc", "-i"], cwd=place.root, environ=environ) as terminal:
+        terminal.until("shell>")
+        terminal.send(f"{shlex.join(ROLLOUT)}\r")
+        terminal.until("STAGE", "what happens next")
+        terminal.read(0.4)
+        terminal.press("\x1a")
+        terminal.until("Stopped", "shell>")
+        assert set(left_on(terminal.raw)) <= {"title", "paste"}, "the shell itself turns on paste"
+        terminal.send("fg\r")
+        terminal.until("STAGE", "what happens next")
+        terminal.press("3")
+        terminal.until("error_critical")
+        terminal.press("q", "q")
+        terminal.until("shell>")
+        terminal.send("exit\r")
+        assert terminal.ended(30)
+
+
+def test_ctrl_z_stops_no_console_that_no_shell_could_continue(place: Place) -> None:
+    with place.console() as terminal:
+        attached(terminal)
+        terminal.press("\x1a")
+        terminal.until("No shell is behind this console")
+        terminal.press("q")
+        assert terminal.ended(30)
 
 
 CRASH = """
