@@ -10,7 +10,7 @@ from engine.plan.durations import clock
 from engine.view.model import GateView, View
 
 MISSING_SHOWN = 4
-LEAST_WORDS = 8  # characters of a reason or cause that goes into the log
+LEAST_CHARS = 8  # characters of a reason or cause that goes into the log
 
 
 def promotion(v: View, override: bool) -> QuestionDialog:
@@ -27,8 +27,8 @@ def promotion(v: View, override: bool) -> QuestionDialog:
     facts.append("R rolls back to 0 % at any time.")
     if not override:
         return _question(title, facts, yes, no)
-    field = f"reason for the override ({LEAST_WORDS}+ characters; goes into the log)"
-    return _question(title, facts, yes, no, field, LEAST_WORDS)
+    field = f"reason for the override ({LEAST_CHARS}+ characters; goes into the log)"
+    return _question(title, facts, yes, no, field, LEAST_CHARS)
 
 
 def _step(v: View) -> tuple[str, str, str, str]:
@@ -66,14 +66,13 @@ def unlock(v: View, cause: str) -> QuestionDialog:
     """Ask for the cause of an automatic rollback. `cause`: what was written before."""
     left = cooldown_left(v)
     facts = [v.locked, *([f"This also releases the hold: {v.held}."] if v.held else [])]
+    title, yes = "Unlock promotion", "resume"
     if left > 0:
+        title, yes = "Write the cause now, resume after the cool-down", "keep it"
         facts.append(f"The cool-down lasts {clock(left)} more. What you write now is saved until then.")
     facts.append("The percentage does not change.")
-    field = f"the cause ({LEAST_WORDS} characters or more)"
-    title, yes = (
-        ("Unlock promotion", "resume") if left <= 0 else ("Write the cause now, resume after the cool-down", "keep it")
-    )
-    return _question(title, facts, yes, "stay locked", field, LEAST_WORDS, cause)
+    field = f"the cause ({LEAST_CHARS} characters or more)"
+    return _question(title, facts, yes, "stay locked", field, LEAST_CHARS, cause)
 
 
 def release(v: View) -> QuestionDialog:
