@@ -147,27 +147,11 @@ class Worker:
 
     async def _do(self, job: Job, number: int, part: JobPart, written: frozenset[str], started: asyncio.Event) -> None:
         """`started`: set when every document of the part has been started."""
-        tally, counts, gone = _Tally(), None, ""
+        tally, counts = _Tally(), None
         if job.output:
             written = frozenset()  # the part's file is rewritten whole
         async with asyncio.TaskGroup() as group:
-            documents = self._read(job, part)
-            while True:
-                try:
-                    some = await asyncio.to_thread(_some, documents)
-                except SourceGone as error:
-                    gone, some = str(error), []
-                if not some:
-                    break
-                new = [source for source in some if (name := self._key(source, tally)) and name not in written]
-                if self._makes_no_call(job):
-                    await self._room_together.acquire()
-                    group.create_task(self._extract_together(job, number, new, tally))
-                else:
-                    for source in new:
-                        await self._room.acquire()
-                        group.create_task(self._extract(job, number, source, tally))
-                        await asyncio.sleep(0)  # a rollback waits for one document, not for all of these
+            gone = await self._start_all(group, job, number, part, written, tally)
             if gone:
                 await asyncio.sleep(SOURCE_AGAIN_S)
             started.set()
@@ -182,6 +166,28 @@ class Worker:
         ended = PartEnded(self.name, self._job, number, tally.failed, tally.empty, tally.troubles, counts)
         await self._post("part-ended", msgspec.json.encode(ended))
         self._leave(number)
+
+    async def _start_all(
+        self, group: asyncio.TaskGroup, job: Job, number: int, part: JobPart, written: frozenset[str], tally: _Tally
+    ) -> str:
+        """Start each document of a part that is not written yet; return why the rest cannot be read now, or ""."""
+        documents = self._read(job, part)
+        while True:
+            try:
+                some = await asyncio.to_thread(_some, documents)
+            except SourceGone as gone:
+                return str(gone)
+            if not some:
+                return ""
+            new = [source for source in some if (name := self._key(source, tally)) and name not in written]
+            if self._makes_no_call(job):
+                await self._room_together.acquire()
+                group.create_task(self._extract_together(job, number, new, tally))
+                continue
+            for source in new:
+                await self._room.acquire()
+                group.create_task(self._extract(job, number, source, tally))
+                await asyncio.sleep(0)  # a rollback waits for one document, not for all of these
 
     def _give_back(self, number: int, why: str) -> None:
         """The part stays open, and its documents that are stored are known: whoever gets it next reads it again."""
