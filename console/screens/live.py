@@ -195,7 +195,8 @@ class Live(Painting):
 
     def _side(self, c: Canvas, v: View, area: Area, triggers: bool, inbox: bool) -> None:
         lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in self._unsaid(c, v)) or 1
-        wanted = [self._next_rows(v, area.width - 6) + 2, min(lines + 2, area.height // 2) if inbox else 0, 0, 0]
+        most = area.height // (2 if words.worst(v) is None else 3)  # running triggers come before a long inbox
+        wanted = [self._next_rows(v, area.width - 6) + 2, min(lines + 2, most) if inbox else 0, 0, 0]
         left = area.height - sum(wanted)
         if triggers:
             wanted[2] = min(len(v.triggers) + 2, left)

@@ -304,6 +304,20 @@ async def test_a_notice_or_a_banner_hides_no_trigger(size: tuple[int, int]) -> N
                 assert trigger.id in shown, f"{state}: {shown}"
 
 
+@pytest.mark.parametrize("size", [(120, 36), (160, 48)])
+async def test_live_lists_every_running_trigger_with_its_timer(size: tuple[int, int]) -> None:
+    async with console("alert").run_test(size=size) as pilot:
+        app = await ready(pilot)
+        v = app.live.view
+        assert v is not None
+        assert app.page is not None
+        shown = app.page.canvas(*size).text()
+        running = [t for t in v.triggers if t.verdict == "breach"]
+        assert len(running) > 1
+        for t in running:
+            assert re.search(rf"✖ {t.id} +{words.acts(t, brief=True)}", shown), shown
+
+
 @pytest.mark.parametrize("others", [(), ("bo",), ("bo", "cy", "dee")])
 def test_the_header_at_80_columns_has_the_service_and_how_to_roll_back(others: Sequence[str]) -> None:
     seen = tuple(PresenceView(name, "pts/9", "Live", NOW) for name in others)
