@@ -150,6 +150,8 @@ def _by_mark(head: str, first: str) -> Format | None:
         return Format.SOURCE
     if first == "<" and (_HTML.match(head) or _XML.match(head)):
         return Format.HTML
+    if first in "-dI" and diff.MARK.match(head.lstrip("\ufeff \t\r\n")):
+        return Format.DIFF
     if first == "{":
         return _of_braces(head)
     if first == "[" and _JSON_LIST.match(head.lstrip("\ufeff \t\r\n")):

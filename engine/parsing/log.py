@@ -33,9 +33,9 @@ _VARYING = re.compile(
 # of a stack trace, or the rest of a message
 _CONTINUED = re.compile(r"[ \t]+\S|Caused by: |Traceback |[\w.$]{1,200}(?:Error|Exception)\b")
 _FRAME = re.compile(r"[ \t]+(?:at [\w$./<>]+\(|File \"[^\"\n]{1,300}\", line \d+|\.\.\. \d+ more)")
-_THREAD = re.compile(r"^\s{0,3}\[[\w ./:#-]{1,60}\]\s+")
+_THREAD = re.compile(r"^\s{0,3}(?:\d{1,7} -{3} )?\[ {0,40}[\w ./:#-]{1,60}\]\s+")
 _LOGGER = re.compile(r"^\s{0,3}(?:[\w$]{1,60}\.){1,10}[\w$]{1,60}(?<!Exception)(?<!Error)(?:\s+[-:]+\s+|:\s+)")
-_SPEAKER = re.compile(r"^[ \t]*(?:[-–] )?<?([\w.@-]{1,30}(?: [\w.@-]{1,30})?)>?: +(?=\S)")
+_SPEAKER = re.compile(r"^[ \t]*(?:[-–] )?(?:[\w.@-]{1,30}(?: [\w.@-]{1,30})?:|<[^<>\s]{1,30}>:?) +(?=\S)")
 MOST = 2000  # messages
 
 
@@ -66,7 +66,7 @@ def _message(line: str) -> str:
         return message[1].strip()
     line = line.removeprefix("Caused by: ")
     for _ in range(3):
-        for mark in (_LEVEL, _HOST, _PROCESS, _THREAD, _LOGGER):
+        for mark in (_LEVEL, _HOST, _THREAD, _PROCESS, _LOGGER):
             if match := mark.match(line):
                 line = line[match.end() :]
     return line.strip()

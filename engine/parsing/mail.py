@@ -6,6 +6,7 @@ import quopri
 import re
 from typing import TYPE_CHECKING
 
+from engine.parsing import diff
 from engine.parsing.encoding import decode
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
@@ -33,6 +34,7 @@ ALONE = re.compile(
     r"|On [^\n]{10,120} wrote:\s{0,3}\n>",
     re.I,
 )
+_PATCH = re.compile(r"\[(?:RFC )?PATCH\b[^\[\]]{0,40}\]\s*", re.I)
 _ATTRIBUTION = re.compile(
     r"^(?:on\b.{5,200}\bwrote:|am\b.{5,200}\bschrieb\b.{0,100}:|le\b.{5,200}\ba écrit\s?:"
     r"|el\b.{5,200}\bescribió:|.{2,120}\b(?:wrote|writes|schrieb|said):|\d{4}[-/年].{5,160}:"
@@ -119,8 +121,15 @@ def parse(text: str) -> Raw:
         language = ""
     if not message.is_multipart() and _undecoded(body):
         body = text.split("\n\n", 1)[-1]
-    blocks = list(_blocks(body))
+    blocks = _with_patch(body)
     return Raw(Format.MAIL, blocks, _subject(subject), language)
+
+
+def _with_patch(body: str) -> list[Block]:
+    patch = diff.MARK.search(body)
+    if patch is None:
+        return _blocks(body)
+    return [*_blocks(diff.without_counts(body[: patch.start()])), *diff.parse(body[patch.start() :]).blocks]
 
 
 def _content(part: Message) -> str:
@@ -154,7 +163,7 @@ def _in_english(text: str) -> str:
 
 
 def _subject(subject: str) -> str:
-    return heading(_REPLY.sub("", " ".join(subject.split())))
+    return heading(_PATCH.sub("", _REPLY.sub("", " ".join(subject.split()))))
 
 
 def _undecoded(body: str) -> bool:

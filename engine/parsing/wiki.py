@@ -34,6 +34,7 @@ _STRESS = re.compile(r"'{2,5}|(?<![\w*])\*(?=\S)|(?<=\S)\*(?![\w*])|(?<!\w)[_+](
 _SUBJECT = re.compile(r"'''([^'\n]{2,100})'''")
 _BULLET = re.compile(r"^(?:[*#:;]+|-)[ \t]+")
 _RULE = re.compile(r"^(?:-{4,}|\{\||\|[-}+]).*$")
+_ATTRIBUTES = re.compile(r"(?:[\w-]{1,40}=(?:\"[^\"]{0,200}\"|[^\s\"]{1,200})\s*)+")  # of a cell, for browsers
 _CELL = re.compile(r"^[|!]+[ \t]*|[ \t]*(?:\|\||!!|\|)[ \t]*$")
 
 
@@ -121,7 +122,7 @@ def _lines(text: str) -> list[Block]:
 
 def _cells(row: str) -> str:
     cells = (_plain(cell) for cell in re.split(r"\|\||!!|\|", _CELL.sub("", row)))
-    return " | ".join(cell for cell in cells if any(map(str.isalpha, cell)))
+    return " | ".join(cell for cell in cells if any(map(str.isalpha, cell)) and not _ATTRIBUTES.fullmatch(cell))
 
 
 def _plain(text: str) -> str:
