@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -157,11 +159,11 @@ def serve(context: CliContext) -> None:
 def stop(context: CliContext, as_json: bool) -> None:
     """Stop the engine. It finishes the documents in flight first."""
     folder = context.folder
-    if not folder.path.exists() or not _runs(folder):
+    if not _runs(folder):
         _done(f"No engine runs in {folder.path}.", as_json)
         return
     reply = context.client.command("stop")
-    if not reply.ok:
+    if not reply.ok and not _end_orphan(folder):
         refuse(reply, as_json)
     until = time.monotonic() + 15
     while time.monotonic() < until:
@@ -170,6 +172,18 @@ def stop(context: CliContext, as_json: bool) -> None:
             return
         time.sleep(0.05)
     fail(f"The engine has not stopped within 15 s; see {folder.engine_log}.", as_json, code="no_answer")
+
+
+def _end_orphan(folder: Folder) -> bool:
+    """Ask an engine to end whose files, and so its socket, were deleted; False where that is not so, or not allowed."""
+    from engine.client import engine_process
+
+    pid = 0 if folder.exists else engine_process.ask(folder).pid
+    with contextlib.suppress(OSError):
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            return True
+    return False
 
 
 def _done(sentence: str, as_json: bool) -> None:

@@ -142,7 +142,8 @@ def look(context: CliContext) -> tuple[EngineRecord | None, str, str]:
         if answer.state not in ("running", "none"):
             shown = uncertain(shown, record.state, armed)
         record = replace(record, view=shown)
-    return record, STATES[answer.state], trouble
+    orphaned = answer.state == "silent" and not context.folder.exists
+    return record, "orphaned" if orphaned else STATES[answer.state], trouble
 
 
 STATES = {
@@ -188,6 +189,8 @@ ENGINE = {
     "makes sure.",
     "dead": "The engine is not running: no document is extracted, no LLM call is made.",
     "frozen": "The engine holds the store and does not answer: it is stopped or stuck. Rollback still works.",
+    "orphaned": "Its engine still runs, though its files were deleted: it stores nothing and makes no LLM call. "
+    "`rollout stop` ends it.",
 }
 
 

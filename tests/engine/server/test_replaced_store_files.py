@@ -98,6 +98,22 @@ def test_a_store_that_is_not_the_one_that_was_opened_takes_nothing(
             assert "store.db-wal" not in left  # it would be replayed into the other database
 
 
+def test_an_engine_whose_store_was_deleted_is_shown_and_can_be_stopped(tmp_path: Path) -> None:
+    with EngineRig(tmp_path, QUIET) as rig:
+        engine = rig.engine()
+        rig.climb(2)
+        shutil.rmtree(rig.folder.path)
+        shown = rig.cli("status")
+        assert shown.returncode == 1
+        assert "Its engine still runs, though its files were deleted" in shown.stderr
+        assert "stopped or stuck" not in shown.stderr
+        done = rig.cli("stop")
+        assert done.returncode == 0, done.stdout
+        assert "has stopped" in done.stdout
+        assert engine.wait(1) == 0
+        assert "No engine runs" in rig.cli("stop").stdout
+
+
 def test_a_restored_backup_starts_though_a_console_still_has_the_database_before_it_open(tmp_path: Path) -> None:
     with EngineRig(tmp_path, QUIET) as rig:
         engine = rig.engine()
