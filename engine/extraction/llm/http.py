@@ -205,6 +205,15 @@ async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
     return bytes(body)
 
 
+# by OpenSSL's code of the failed verification
+_CURES = {
+    9: "check the clocks of both machines",  # not valid yet
+    10: "renew it on the server",  # expired
+    62: "set [llm] url to a name that is in it",
+    64: "set [llm] url to a name that is in it",  # an IP address is not
+}
+
+
 def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
     """Why there is no answer. A fault that a person must fix (a name, a certificate) is not retried."""
     from engine.light_httpx import httpx
@@ -216,11 +225,8 @@ def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = clean_line(cause.verify_message or str(cause), 120)
-            return Fault(
-                ErrorKind.transport,
-                f"{where}: its certificate is not trusted ({why}); name your authority's file in SSL_CERT_FILE",
-                retry="never",
-            )
+            cure = _CURES.get(cause.verify_code, "name your authority's file in SSL_CERT_FILE")
+            return Fault(ErrorKind.transport, f"{where}: its certificate is not trusted ({why}); {cure}", retry="never")
         if isinstance(cause, ssl.SSLError):
             why = clean_line(cause.reason or str(cause), 80)
             return Fault(

@@ -8,8 +8,10 @@ import json
 import logging
 import os
 import re
+import shutil
 import socket
 import ssl
+import subprocess
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -283,9 +285,9 @@ def refusing_port() -> Iterator[int]:
 # TLS
 
 
-def tls() -> ssl.SSLContext:
+def tls(certificate: Path = PEM) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(PEM)
+    context.load_cert_chain(certificate, PEM)
     return context
 
 
@@ -302,6 +304,28 @@ async def test_an_untrusted_certificate_is_reported_once_and_ssl_cert_file_fixes
         monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
         async with pool_of(url) as pool:
             assert await keywords(pool)
+
+
+@pytest.fixture
+def expired(tmp_path: Path) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing: apt-get install openssl")
+    again = tmp_path / "expired.pem"
+    signing = ["openssl", "x509", "-in", PEM, "-signkey", PEM, "-days", "-1", "-out", again]
+    subprocess.run(signing, check=True, capture_output=True)
+    return again
+
+
+async def test_what_is_wrong_with_a_certificate_decides_what_to_do(
+    expired: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for certificate, host, cure in ((expired, "127.0.0.1", "renew it"), (PEM, "127.0.0.2", "[llm] url")):
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        served = raw(http(GOOD), host, tls=tls(certificate))
+        async with served as server, pool_of(server.url.replace("http:", "https:")) as pool:
+            message = (await failure(pool)).message
+            assert cure in message
+            assert "SSL_CERT_FILE" not in message
 
 
 async def test_https_to_a_plain_port_reports_it() -> None:
