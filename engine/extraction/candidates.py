@@ -128,8 +128,9 @@ def phrases(tokens: list[str]) -> Phrases:
     kinds = "".join(map(KINDS.__getitem__, tokens))
     words = len(kinds) - kinds.count(".") - kinds.count("#")
     if "o" in kinds or "O" in kinds:
-        foreign = [token.lower() for token, kind in zip(tokens, kinds, strict=True) if kind in "oO"]
-        mixed = len(foreign) >= MIXED_SHARE * words and len(set(foreign)) > 2  # a pod is one word
+        many = kinds.count("o") + kinds.count("O") >= MIXED_SHARE * words
+        # a pod is one word
+        mixed = many and len({token.lower() for token, kind in zip(tokens, kinds, strict=True) if kind in "oO"}) > 2
         kinds = kinds.replace("o", "F" if mixed else "n").replace("O", "F" if mixed else "c")
     english = sum(map(kinds.count, "ftmxrq"))
     if english >= ENGLISH_PROSE * words > 0:
