@@ -127,7 +127,7 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
         text = texts[0] if alone == 1 else _spelling(texts)
         if not is_keyword(text):
             continue
-        if len(words) == 1 and words[0] in general and alone + within < subject:
+        if words[0] in general and alone + within < subject and (len(words) == 1 or _is_numbered(words)):
             vague.append((-alone, at, text, words, last, within))
         else:
             made.append(candidate(words, text, at, last, alone, within))
@@ -146,6 +146,11 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
             made.append(part)
     vague.sort()
     return made, vague
+
+
+def _is_numbered(words: Words) -> bool:
+    """Issue 20, priority 1; but not Python 3.11."""
+    return len(words) == 2 and words[1].isdecimal()
 
 
 def of_vague(one: Vague) -> Candidate:

@@ -104,11 +104,11 @@ def _doing(tokens: list[str], kinds: str) -> Iterator[int]:
     for match in _ING.finditer(kinds):
         at = match.start()
         word, after = tokens[at].lower(), tokens[at + 1].lower()
-        if kinds[at + 1] in _NAMED:
-            is_verb = word in words.ING_BEFORE_OBJECTS and after not in words.AFTER_PARTICIPLE
-        else:
-            is_verb = after in words.AFTER_ING or (at > 0 and kinds[at - 1] in _NOUN and word in words.ING_AFTER_NOUNS)
-        if is_verb:
+        if (
+            after in words.AFTER_ING
+            or (at and kinds[at - 1] in _NOUN and word in words.ING_AFTER_NOUNS)
+            or (kinds[at + 1] in _NAMED and word in words.ING_BEFORE_OBJECTS and after not in words.AFTER_PARTICIPLE)
+        ):
             yield at
 
 

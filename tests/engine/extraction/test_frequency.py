@@ -465,6 +465,9 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
          {"query results", "symlinks", "pool"}, {"checks", "use"}),
         ("Land use planning is a use case. Mona reads writing tests of the gateway by running pods; ask Chris or Steve.",
          {"land use planning"}, {"writing", "running", "chris", "steve"}),
+        ("Issue 20 of the gateway is about Python 3, a retry budget, a circuit breaker, a request queue and a load balancer. "
+         "It is for people opening PRs in June and Dec 2002.",
+         {"python 3", "circuit breaker"}, {"20", "opening", "2002"}),
         ("The command prints --help and --version. The gateway has a --verbose flag.", {"--verbose"}, {"--help", "--version"}),
         ("Pass argument --region eu-west to list the gateways of project my-project. In January 2020 the pool grew.",
          {"--region", "pool"}, {"argument", "my-project", "january", "2020"}),
