@@ -80,5 +80,5 @@ def _is_chat(lines: list[str]) -> bool:
 
 def is_log(lines: list[str]) -> bool:
     """Most lines, and at least three, begin with a time; those of a stack trace or another continuation aside."""
-    full = [line for line in lines if line.strip() and not _CONTINUED.match(line)][:40]
-    return len(full) >= 3 and 2 * sum(1 for line in full if STAMPED.match(line)) > len(full)
+    begun = [line for line in lines if line.strip() and (STAMPED.match(line) or not _CONTINUED.match(line))][:40]
+    return len(begun) >= 3 and 2 * sum(1 for line in begun if STAMPED.match(line)) > len(begun)

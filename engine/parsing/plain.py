@@ -20,7 +20,10 @@ _TRACE = re.compile(r"\s*Traceback \(most recent call last\):\n(?:[ \t][^\n]*\n|
 
 def parse(text: str) -> Raw:
     labels = at_lines(text)
-    parts = re.split(r"\n", text) if labels else _EMPTY.split(text)
+    parts = _EMPTY.split(text)
+    if labels:  # each speaks in lines of its own
+        spoken = re.compile(rf"\n(?=(?:{'|'.join(map(re.escape, sorted(labels)))}): )")
+        parts = [line for part in parts for line in spoken.split(part)]
     blocks = [Block("text", part.strip("\n")) for part in parts if part.strip()]
     named = title(text)
     label, _, rest = named.partition(": ")
