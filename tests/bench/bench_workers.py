@@ -56,7 +56,10 @@ class Crew:
         self._process: subprocess.Popen[bytes] | None = None
 
     def runs(self) -> None:
-        """Ensure that every worker is at work."""
+        """Ensure that every worker is at work, also when the load ends meanwhile."""
+        assert self._rig.until(self._is_at_work, 60)
+
+    def _is_at_work(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             self._loads += 1
             path = written(self._rig.root / f"load-{self._loads}.jsonl", self._documents)
@@ -64,7 +67,7 @@ class Crew:
             self._process = subprocess.Popen(
                 [*COMMAND, *self._rig._where, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-        assert self._rig.until(lambda: sum(w.state == "active" for w in self._rig.view.workers) >= self._workers, 60)
+        return sum(worker.state == "active" for worker in self._rig.view.workers) >= self._workers
 
     @property
     def pids(self) -> list[int]:
