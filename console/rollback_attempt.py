@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -47,10 +46,9 @@ class RollbackAttempt:
         try:
             self.result = self.link.rollback(seen=self.seen)
         except Exception as error:  # the client promises not to raise; if it does, the user must know what to do
-            armed = self.link.folder.armed
             self.result = RollbackResult(
                 False,
-                f"NOT CERTAIN ({type(error).__name__}: {error}). Run in any shell: rm {shlex.quote(str(armed))}",
+                f"NOT CERTAIN ({type(error).__name__}: {error}). Run in any shell: {self.link.folder.armed_removal}",
                 (),
                 "",
             )

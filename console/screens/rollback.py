@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -134,11 +133,10 @@ class Rollback(Page):
                 c.put(1, y, line, "alarm")
                 y += 1
         if state == "overdue":  # the one line that must fit
-            armed = self.console.link.folder.armed
-            gone = f"The armed file is gone, so no LLM call can start; the proof is missing. Check:  ls {armed}"
+            folder = self.console.link.folder
+            gone = f"The armed file is gone, so no LLM call can start; the proof is missing. Check:  ls {folder.armed}"
             for line in wrapped(
-                gone if v is not None and not v.armed else f"Run in any shell:  rm {shlex.quote(str(armed))}",
-                c.width - 2,
+                gone if v is not None and not v.armed else f"Run in any shell:  {folder.armed_removal}", c.width - 2
             ):
                 c.fill(0, y, c.width, "alarm")
                 c.put(1, y, line, "alarm")

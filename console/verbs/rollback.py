@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -230,7 +231,7 @@ def _unproven(context: CliContext, proof: dict[str, Any] | None) -> str:
         why = f"the engine does not answer and {error}"
     return (
         f"NOT OBSERVED within 5 s: {why}. Without the armed file it sends no LLM call. "
-        f"Make sure, in any shell: rm -f {context.store.armed}"
+        f"Make sure, in any shell: rm -f {shlex.quote(str(context.store.armed))}"
     )
 
 

@@ -266,7 +266,7 @@ class EngineClient:
             return RollbackResult(
                 False,
                 "Not certain: the armed file may still be there. As a user with permission, run: "
-                f"rm {shlex.quote(str(self.folder.armed))}",
+                f"{self.folder.armed_removal}",
                 tuple(ways),
                 ask.request_id,
                 rev,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
 import sqlite3
 import uuid
 from collections.abc import Callable
@@ -110,7 +109,7 @@ def refused_by_rollback(engine: Engine) -> Refusal | None:
         case "foreign":
             return Refusal(
                 f"Not done: {engine.folder.armed} is not the file that the engine created, and permits nothing. The "
-                f"engine removes it, unless it is a folder with files: rm -r {shlex.quote(str(engine.folder.armed))}. "
+                f"engine removes it, unless it is a folder with files: {engine.folder.armed_removal}. "
                 "Check the state, then decide again."
             )
     return None
@@ -139,7 +138,7 @@ def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
     whose record the present store does not have.
     """
     known = engine.proofs.get(ask.request_id)
-    same = known is not None and _is_same(known, ask) and engine.state.percent_bp <= known.target_bp
+    same = known is not None and _is_same(known, ask) and _is_in_force(engine, known)
     if same and not engine.switch.shut:
         return ask
     used = None
@@ -153,6 +152,11 @@ def _is_same(known: Proof, ask: Ask) -> bool:
     view = known.view
     by_intent = not known.request and view.actor == ask.actor.name and view.reason in (ask.reason, LEFT)
     return known.request == ask.request or by_intent
+
+
+def _is_in_force(engine: Engine, known: Proof) -> bool:
+    """By its cap until it is recorded, by the log from then on."""
+    return not known.view.rev or engine.state.percent_bp <= known.target_bp
 
 
 # -- down: in force first ----------------------------------------------------------------------------------------------
@@ -260,8 +264,8 @@ async def _record(
             disarm(engine)
     engine.switch.clear_cap(ask.request_id)
     if engine.switch.armed_file == "foreign":
-        path = shlex.quote(str(engine.folder.armed))
-        engine.event(f"The armed file could not be removed; it no longer permits anything: rm {path}")
+        removal = engine.folder.armed_removal
+        engine.event(f"The armed file could not be removed; it no longer permits anything: {removal}")
     await asyncio.to_thread(_tidy, engine, ask)
     return outcome
 

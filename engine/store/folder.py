@@ -213,6 +213,11 @@ class Folder:
             os.rmdir(self.armed)
         return True
 
+    @property
+    def armed_removal(self) -> str:
+        """The command with which a person removes the armed file, or the folder in its place."""
+        return f"rm {'-r ' if os.path.isdir(self.armed) else ''}{shlex.quote(str(self.armed))}"
+
     def sync(self) -> None:
         """Make the folder's entries durable."""
         with contextlib.suppress(OSError):
@@ -380,6 +385,5 @@ def disarm_for_rollback(folder: Folder) -> str:
         return "armed file removed" if folder.disarm() else "armed file was not there"
     except OSError as error:
         return (
-            f"the armed file could not be removed ({error.strerror}); as a user with permission: rm "
-            f"{shlex.quote(str(folder.armed))}"
+            f"the armed file could not be removed ({error.strerror}); as a user with permission: {folder.armed_removal}"
         )

@@ -39,8 +39,8 @@ def test_an_engine_that_holds_the_store_is_not_to_be_started_again(tmp_path: Pat
     folder = Folder(tmp_path)
     missing = FileNotFoundError(2, "No such file or directory")
     folder.lock.touch()
-    assert "Start it" in unanswered(folder, missing)
+    assert "Start one" in unanswered(folder, missing)
     with folder.lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert "does not answer" in unanswered(folder, missing)
-        assert "Start it" not in unanswered(folder, missing)
+        assert "Start one" not in unanswered(folder, missing)

@@ -192,8 +192,8 @@ def test_an_address_from_the_store_is_an_address_or_nothing(tmp_path: Path, addr
 def test_a_command_to_copy_is_quoted(tmp_path: Path) -> None:
     with EngineRig(tmp_path / "a $(touch hacked) folder", QUIET) as rig:
         rig.folder.prepare()
-        rig.folder.armed.mkdir()  # cannot be removed as a file
-        assert f"rm '{rig.folder.armed}'" in rig.client.rollback("quoted").sentence
+        (rig.folder.armed / "a file").mkdir(parents=True)  # an empty folder would be removed
+        assert f"rm -r '{rig.folder.armed}'" in rig.client.rollback("quoted").sentence
 
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:
