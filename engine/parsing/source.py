@@ -11,7 +11,7 @@ from engine.parsing.template import is_template
 
 _SHEBANG = re.compile(r"^#![^\n]*\n?")
 _EDITOR = re.compile(
-    r"^\W*(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*"
+    r"^\W{0,20}(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*"
     r"|type: ignore.*|prettier-ignore.*"
     r"|(?:frozen_string_literal|typed): \w+|go:\w+\b.*|\+build .*|usr/bin/.*|region\b.*|endregion\b.*"
     r"|@?(?:author|maintainer|contributors?|created(?: by| on)?|last modified|e-?mail|contact)s?:.*"
@@ -126,23 +126,23 @@ class _Reader:
 
     def _docstring(self, inside: str, quotes: str) -> None:
         self._close_code()
-        while quotes not in inside and self._next < len(self.lines):
-            inside += "\n" + self.lines[self._next].strip()
+        pieces = [inside]
+        while quotes not in pieces[-1] and self._next < len(self.lines):
+            pieces.append(self.lines[self._next].strip())
             self._next += 1
-        self._comment.append(inside.split(quotes)[0])
+        self._comment.append("\n".join(pieces).split(quotes)[0])
         self._close_comment()
 
     def _block_comment(self, bare: str, mark: str, end: str) -> None:
         self._close_code()
-        inside = bare[2:] if end in bare[2:] else bare.lstrip("/*({-[=<!#").removeprefix("begin")
-        while end not in inside and self._next < len(self.lines):
+        pieces = [bare[2:] if end in bare[2:] else bare.lstrip("/*({-[=<!#").removeprefix("begin")]
+        while end not in pieces[-1] and self._next < len(self.lines):
             line = self.lines[self._next].strip()
             self._next += 1
-            inside += "\n" + (line if line.startswith(end) else _STAR.sub("", line))
+            pieces.append(line if line.startswith(end) else _STAR.sub("", line))
+        pieces[-1] = pieces[-1].split(end)[0]
         self._comment += [
-            piece
-            for piece in inside.split(end)[0].split("\n")
-            if not (_EDITOR.match(piece.strip()) or _TAGGED.match(piece.strip()))
+            piece for piece in pieces if not (_EDITOR.match(piece.strip()) or _TAGGED.match(piece.strip()))
         ]
         self._close_comment()
 

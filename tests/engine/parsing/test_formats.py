@@ -268,6 +268,14 @@ def test_any_text_is_read_in_proportion_to_its_length(unit: str) -> None:
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize(("begins", "unit"), [("# a\n", ";"), ("/* a\n", "\n"), ('"""\n', "a\n")])
+def test_a_program_is_read_in_proportion_to_its_length(begins: str, unit: str) -> None:
+    started = time.process_time()
+    parse(begins + (unit * 300_000)[:300_000], "a.py")
+
+    assert time.process_time() - started < 5
+
+
 def test_plain_prose_costs_hardly_anything() -> None:
     text = "\n".join(["The connection pool of the gateway keeps its idle connections for a minute."] * 16)
 
