@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from engine.client.client import EngineClient
 from engine.plan.environment import PERCENTAGE
 from engine.rollout.state import Actor
 from tests.engine.service.rig import COMMAND, QUIET, EngineRig
+from tests.machine import crowd
 
 
 @pytest.fixture
@@ -60,7 +62,12 @@ def test_two_promotions_from_two_shells_climb_one_stage(rig: EngineRig, named: b
         rig.climb(target - 1)
         to = ["--to", str(target)] if named else []
         command = [*COMMAND, *words, "promote", *to, "--override", "--reason", "both of us pressed"]
-        both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+        os.kill(rig.pid, signal.SIGSTOP)  # until both have looked and asked
+        try:
+            both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+            time.sleep(min(2.0 * crowd(), 5.0))
+        finally:
+            os.kill(rig.pid, signal.SIGCONT)
         assert sorted(one.wait(60) for one in both) == [0, 1]
         assert rig.reader.state().stage == target
 
