@@ -106,7 +106,7 @@ class Help(Searching):
         rows = self.about.explained() if self.about is not None else []
         out: list[tuple[str, str]] = []
         for name, meaning in rows:
-            first, *rest = wrapped(f"{clean_line(name, 100)}: {clean_line(meaning, 400)}", width - 2)
+            first, *rest = wrapped(f"{clean_line(name, 100)}: {clean_line(meaning, 400)}", width - 3)
             out += [(f" {first}", "accent"), *((f"   {line}", "accent") for line in rest)]
         return [("What this is", "head"), *out, ("", "text")] if out else []
 

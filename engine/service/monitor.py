@@ -21,7 +21,6 @@ from engine.cluster.lag import LoopLag
 from engine.decoding import json_decoder
 from engine.extraction.llm import LlmPool
 from engine.measures.bucket import Bucket
-from engine.metrics import snapshot
 from engine.plan.durations import clock
 from engine.plan.environment import NO_LIMIT, Ceiling
 from engine.plan.model import Action, Metric, Plan, Severity
@@ -43,6 +42,8 @@ from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
 from engine.triggers.measurement import Ok, Sample
+from engine.triggers.windows import WindowTotals
+from engine.view.gauge import WINDOW_S
 
 _watches = json_decoder(Watch)
 
@@ -77,6 +78,7 @@ class Monitor:
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.watch = Watch()
         self.verdict = Evaluation((), Timers())
+        self.judged: WindowTotals | None = None  # the gauges' window as the triggers last counted it
         self.lag = LoopLag()
         self.presence = Presence(clock, writer)
         self.observations = Observations(plan, clock, conn, self.lag)
@@ -128,6 +130,7 @@ class Monitor:
     def changed(self, state: State) -> None:
         """The percentage or the stage changed: only later evidence counts."""
         self.observations.changed(state)
+        self.judged = None
         self._blind_reported = False  # blindness restarts; this does not mean documents are seen again
         self.gatekeeper.forget()
 
@@ -135,6 +138,7 @@ class Monitor:
         """The triggers were not evaluated for a while, for example while the machine was suspended: earlier failures no
         longer count. Timers keep their values; only new evidence moves them."""
         self.observations.unwatched()
+        self.judged = None
         self.probing.forget()
 
     def clock_was_set(self, now: float) -> None:
@@ -147,6 +151,7 @@ class Monitor:
         """One evaluation; returns the resulting decision, if any. Timers and evidence go to the store."""
         mono = self.clock.monotonic()
         evidence = self._gather(state, mono)
+        self.judged = self.observations.recent.window(mono, WINDOW_S)
         moment = Moment(
             mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked
         )
@@ -258,7 +263,7 @@ class Monitor:
     def day_before(self) -> Bucket:
         """Both arms over the day before the window on screen; at most half a minute old."""
         if self.clock.real() - self._before_at > BEFORE_EVERY_S:
-            end = self.clock.now() - snapshot.WINDOW_S
+            end = self.clock.now() - WINDOW_S
             self._before = series.between(self.conn, end - BEFORE_S, end)
             self._before_at = self.clock.real()
         return self._before

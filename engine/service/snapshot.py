@@ -32,7 +32,8 @@ def view(engine: Engine) -> View:
     """Everything that consoles show at this moment. sqlite3.Error when the store cannot be read."""
     plan, state, monitor = engine.plan, engine.state, engine.monitor
     now, permit = engine.clock.now(), engine.switch.read()
-    bucket = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
+    stored = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
+    bucket = gauge.as_judged(stored, monitor.judged)
     targets = gauge.targets(plan, state)
     gauges = gauge.gauges(bucket, targets, WINDOW_S, gauge.since_change(state, now))
     shadow = gauge.shadow_gauges(bucket, targets, WINDOW_S) if panels.shadows(engine) or bucket.shadow_n else ()

@@ -12,6 +12,7 @@ from engine.plan.durations import format_duration
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.text import rate_beside, rate_percent
+from engine.triggers.windows import WindowTotals
 from engine.triggers.words import measure
 from engine.view.model import Gauge
 
@@ -84,6 +85,15 @@ def gauges(
         latency_gauge(b, wanted.get("latency_mean"), window_s, since_change),
         cache_gauge(b, wanted.get("cache_hit_rate"), window_s, since_change),
     )
+
+
+def as_judged(stored: Bucket, judged: WindowTotals | None) -> Bucket:
+    """The window's figures as the triggers counted them, so that a gauge never differs from the trigger beside it. The
+    store's buckets of ten seconds begin up to ten seconds later, and hold measurements that triggers discard."""
+    if judged is None:
+        return stored
+    n, k, fresh, ms = judged.n, judged.k, judged.fresh, judged.ms
+    return replace(stored, attempts=n, errors=k, fresh=fresh, ms_sum=ms, lookups=judged.lookups, hits=judged.hits)
 
 
 def shadow_gauges(b: Bucket, wanted: Mapping[str, float], window_s: float) -> tuple[Gauge, Gauge]:

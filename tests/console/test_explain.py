@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from console import explain, screens
+from console.screens.faults import Faults
 from console.screens.help import Help
 from console.screens.page import Page
 from console.screens.trends import CHARTS
@@ -77,6 +78,16 @@ def test_each_explanation_takes_two_lines() -> None:
     for name, meaning in rows:
         assert len(wrapped(f"{name}: {meaning}", WIDTH)) <= 3, (name, meaning)
         assert len(wrapped(meaning, WIDTH)) <= 2 or len(name) > 30, (name, meaning)
+
+
+def test_no_explanation_is_cut_at_any_width() -> None:
+    class AnyRow(Faults):
+        def explained(self) -> list[explain.Explained]:
+            return [(fault.title, fault.explanation) for fault in FAULTS] + explain.gauges()
+
+    for width in range(38, 101):
+        for line, _ in Help(AnyRow())._selected(width):
+            assert len(line) <= width, line
 
 
 def test_every_screen_explains_its_rows() -> None:
