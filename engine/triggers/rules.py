@@ -22,7 +22,7 @@ from engine.triggers import words
 from engine.triggers.cusum import Detectors, Level, detectors, early_threshold, proof_threshold, target_threshold
 from engine.triggers.evidence import Evidence
 from engine.triggers.measurement import Error, NoData, Ok, Stale
-from engine.triggers.windows import Attempts, WindowTotals
+from engine.triggers.windows import FRESH_S, HEALED_DOCUMENTS, Attempts, WindowTotals
 
 FEWEST_FAILURES = 3  # one failed document of 19 is over 5 % and proves nothing
 # Level of the 1 -> 6 % CUSUM. At ten documents a minute the literal error_critical fires falsely 0.19 times a week,
@@ -30,10 +30,8 @@ FEWEST_FAILURES = 3  # one failed document of 19 is over 5 % and proves nothing
 # at 10 % (tests/bench/bench_triggers.py).
 CONVINCING = 6.2
 EARLY_S = 120.0  # an early detector must be in breach this long,
-FRESH_S = 60.0  # with a failure this recent or
-FRESH_DOCUMENTS = 5  # within this many documents; otherwise the fault is over
+FRESH_DOCUMENTS = 5  # with a failure in the last minute or within this many documents; otherwise the fault is over
 BURST = 4  # this many failures in a row are an outage, not a rate
-HEALED_DOCUMENTS = 15  # other documents needed to judge whether that outage was all
 EARLY_MEAN = 0.2  # of `for`: 2 minutes of 10
 
 
@@ -264,7 +262,11 @@ def _latency(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Att
     finding = _windowed_mean(rule, settings, mode, attempts)
     if finding.breach is None or mode == "literal" or rule.above is None or attempts.slow.fresh < settings.min_n:
         return finding
-    return _early_mean(finding, rule, rule.above, mode, attempts.slow)
+    finding = _early_mean(finding, rule, rule.above, mode, attempts.slow)
+    fast_again = _fast_again(rule, attempts.latest) if finding.breach or finding.early else ""
+    if fast_again:
+        return finding._replace(convinced=False, why=fast_again, early_fresh=False)
+    return finding
 
 
 def _windowed_mean(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:
@@ -282,9 +284,7 @@ def _windowed_mean(rule: Trigger, settings: TriggerSettings, mode: Mode, attempt
 def _early_mean(finding: Finding, rule: Trigger, above: float, mode: Mode, slow: WindowTotals) -> Finding:
     """The early detector of a mean: whether the mean of the last calls is above the threshold by two standard
     errors."""
-    mean = slow.ms / slow.fresh
-    spread = max(0.0, slow.ms_squares - slow.ms * mean) / (slow.fresh - 1) if slow.fresh > 1 else 0.0
-    error = (spread / slow.fresh) ** 0.5
+    mean, error = _mean_and_error(slow)
     surely = mean - 2 * error
 
     def text() -> str:
@@ -297,6 +297,28 @@ def _early_mean(finding: Finding, rule: Trigger, above: float, mode: Mode, slow:
         early_text=text,
         early_for_s=rule.for_s * EARLY_MEAN * (0.5 if mode == "early" else 1.0),
     )
+
+
+def _fast_again(rule: Trigger, latest: WindowTotals) -> str:
+    """Why a breach may be over although the window still shows it: the latest calls are surely fast.
+
+    Two minutes of very slow calls stay in a ten-minute window for ten minutes more. Another slow spell counts. "" if
+    the breach counts.
+    """
+    if latest.fresh < HEALED_DOCUMENTS or latest.span_s < FRESH_S:
+        return ""
+    mean, error = _mean_and_error(latest)
+    if beyond(rule, mean + 2 * error):
+        return ""
+    shown, span = words.measure(rule.metric, mean), format_duration(latest.span_s)
+    return f"mean {shown} over the latest {latest.fresh} fresh calls, {span}: waits for another slow spell"
+
+
+def _mean_and_error(calls: WindowTotals) -> tuple[float, float]:
+    """The mean and its standard error."""
+    mean = calls.ms / calls.fresh
+    spread = max(0.0, calls.ms_squares - calls.ms * mean) / (calls.fresh - 1) if calls.fresh > 1 else 0.0
+    return mean, (spread / calls.fresh) ** 0.5
 
 
 def _mean(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Finding:

@@ -21,6 +21,8 @@ from engine.triggers.cusum import CAP, Cusum, Design, Level, detectors, early_th
 
 HOUR = 3600.0
 SECONDS_KEPT = 21_600  # the most steps a running total keeps
+FRESH_S = 60.0  # a fault whose last sign is older may be over,
+HEALED_DOCUMENTS = 15  # if this many documents since show nothing of it
 
 
 class WindowTotals(Struct, frozen=True):
@@ -45,6 +47,7 @@ class Attempts(Struct, frozen=True):
     windows: dict[float, WindowTotals]  # by span in seconds
     last: WindowTotals  # the last 100 attempts
     slow: WindowTotals  # the last 50 fresh calls
+    latest: WindowTotals  # those of the last minute, at least the last 15 fresh calls
     failures_in_row: int
     failures_span_s: float  # between the first and the last of them
     burst: int  # length of the last run of failures that has ended
@@ -147,20 +150,26 @@ class RecentAttempts:
             span_s, attempts.n, attempts.k, attempts.fresh, attempts.ms, attempts.ms_squares, asked.n, asked.k
         )
 
+    def _fresh(self, t: float, n: int) -> WindowTotals:
+        """The last n fresh calls."""
+        calls = [*islice(self._slow, max(0, len(self._slow) - n), None)]
+        ms = [sample_ms for _, sample_ms in calls]
+        span = max(0.0, t - calls[0][0]) if calls else 0.0
+        return WindowTotals(span, len(ms), 0, len(ms), math.fsum(ms), math.fsum(x * x for x in ms))
+
     def at(self, t: float) -> Attempts:
         """Everything `evaluate` needs, for all rules."""
         self._retune(t)
-        last, slow = self._last, self._slow
-        ms = [sample_ms for _, sample_ms in slow]
-        slow_span = max(0.0, t - slow[0][0]) if slow else 0.0
-        squares = math.fsum(x * x for x in ms)
+        last = self._last
+        minute = self.window(t, FRESH_S)
         return Attempts(
             t=t,
             n=self._n,
             k=self._k,
             windows={span: self.window(t, span) for span in self.spans},
             last=WindowTotals(max(0.0, t - last[0][0]) if last else 0.0, len(last), self._last_k),
-            slow=WindowTotals(slow_span, len(ms), 0, len(ms), math.fsum(ms), squares),
+            slow=self._fresh(t, self._slow_n),
+            latest=minute if minute.fresh >= HEALED_DOCUMENTS else self._fresh(t, HEALED_DOCUMENTS),
             failures_in_row=self._failures,
             failures_span_s=self._last_failure - self._first_failure if self._failures else 0.0,
             burst=self._burst,

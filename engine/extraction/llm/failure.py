@@ -11,7 +11,7 @@ class ErrorKind(StrEnum):
     timeout = "timeout"  # the document's deadline, or one server's share of it, passed
     transport = "transport"  # refused, reset, unreachable, not HTTP
     http = "http"  # an HTTP status that has no kind of its own
-    busy = "busy"  # 503 with a full queue, or 429
+    busy = "busy"  # 503 with a full queue, a rate limit, an overloaded server
     loading = "loading"  # the model is still loading: the document stopped waiting, but the service has not failed
     out_of_memory = "out_of_memory"  # the server lacks memory for the model, or for this call
     not_loaded = "not_loaded"  # the model has been loading for longer than loading may take

@@ -36,7 +36,10 @@ _LONG = re.compile(
     r"|(?:inputs?|tokens).{0,60}must (?:have less|be less|be <=)",
     re.IGNORECASE,
 )
-_BUSY = re.compile(r"busy|pending requests|queue|overloaded|rate limit|too many requests|capacity", re.IGNORECASE)
+_RATE = re.compile(r"rate limit|too many requests|throttl", re.IGNORECASE)
+_QUEUE = re.compile(r"pending requests|queue", re.IGNORECASE)
+_OVERLOAD = re.compile(r"busy|overloaded|capacity", re.IGNORECASE)
+_BUSY = re.compile("|".join(each.pattern for each in (_RATE, _QUEUE, _OVERLOAD)), re.IGNORECASE)
 _QUOTA = re.compile(
     r"insufficient_quota|exceeded your (?:current |monthly |daily )?(?:quota|limit)"
     r"|quota (?:is |was |has been )?(?:exceeded|exhausted|used up)|out of credits?"
@@ -107,7 +110,7 @@ _MEANINGS = (  # the first match applies
     _Meaning(
         (400, 403, 422), _FILTER, ErrorKind.filtered, "a content filter refuses the document ({shown})", retry="never"
     ),
-    _Meaning((500, 503, 529), _BUSY, ErrorKind.busy, "the server's queue is full ({shown})", in_code=False),
+    _Meaning((500, 503, 529), _BUSY, ErrorKind.busy, "{busy} ({shown})", in_code=False),
     _Meaning((500, 503), _LOADING, ErrorKind.loading, "the server is loading the model ({shown})", in_code=False),
     _Meaning(
         (500,), _FORMAT, ErrorKind.bad_format, "the model's output did not fit the format ({shown})", in_code=False
@@ -138,22 +141,32 @@ def fault(answer: HttpAnswer, config: Llm, called: str = "") -> Fault:
     words = f"{error.get('type', '')} {error.get('code', '')} {error.get('status', '')} {sentence}"
     after = wait_s(answer, sentence)
     if status in (402, 429) or (status in (400, 403, 500, 503) and _QUOTA.search(words)):
-        return _limited(status, shown, words, after)
+        return _limited(status, shown, words, after, _busy(status, sentence))
     context = responses.count(error.get("n_ctx")) or 0
     for meaning in _MEANINGS:
         if status in meaning.statuses and (
             meaning.pattern is None or meaning.pattern.search(words if meaning.in_code else sentence)
         ):
-            text = meaning.text.format(shown=shown, api=config.api) or missing(config, sentence)
+            busy = _busy(status, sentence)
+            text = meaning.text.format(shown=shown, api=config.api, busy=busy) or missing(config, sentence)
             return Fault(meaning.kind, text, retry=meaning.retry, after_s=after, context=context)
     retry: Retry | None = "never" if status < 500 and status != 408 else None
     return Fault(ErrorKind.http, f"the server answered {shown}", retry=retry, after_s=after, context=context)
 
 
-def _limited(status: int, shown: str, words: str, after: float) -> Fault:
+def _busy(status: int, sentence: str) -> str:
+    """Why the server takes no call now, as far as it says so."""
+    if _QUEUE.search(sentence):
+        return "the server's queue is full"
+    if _RATE.search(sentence) or (status == 429 and not _OVERLOAD.search(sentence)):
+        return "the server limits the rate of calls"
+    return "the server is overloaded"
+
+
+def _limited(status: int, shown: str, words: str, after: float, busy: str) -> Fault:
     """A 429: wait if the wait is short; otherwise the server is unusable until the limit is lifted."""
     if after <= PATIENCE_S and not _QUOTA.search(words) and status != 402:
-        return Fault(ErrorKind.busy, f"the server's queue is full ({shown})", after_s=after)
+        return Fault(ErrorKind.busy, f"{busy} ({shown})", after_s=after)
     return Fault(ErrorKind.quota, f"the quota is used up ({shown})", after_s=after or QUOTA_S)
 
 

@@ -211,6 +211,26 @@ def test_a_queue_is_waited_for_and_a_quota_is_not(answer: HttpAnswer, kind: Erro
     assert (mapped.kind, mapped.after_s) == (kind, after)
 
 
+@pytest.mark.parametrize(
+    ("status", "sentence", "why"),
+    [
+        (503, "server busy, please try again.  maximum pending requests exceeded", "the server's queue is full"),
+        (429, "the queue is full", "the server's queue is full"),
+        (429, "Rate limit reached for requests", "the server limits the rate of calls"),
+        (503, "Too many requests, please wait before trying again.", "the server limits the rate of calls"),
+        (429, "", "the server limits the rate of calls"),
+        (529, "Overloaded", "the server is overloaded"),
+        (429, "Model is overloaded", "the server is overloaded"),
+        (503, "server busy", "the server is overloaded"),
+    ],
+)
+def test_a_refusal_gives_the_server_s_own_reason_and_names_no_queue_without_one(
+    status: int, sentence: str, why: str
+) -> None:
+    found = fault(HttpAnswer(status, json.dumps({"error": {"message": sentence}}).encode()), CONFIG)
+    assert (found.kind, found.message.partition(" (")[0]) == (ErrorKind.busy, why)
+
+
 async def test_a_quota_gone_for_an_hour_takes_the_server_out_at_once_in_its_own_words() -> None:
     say = body({"error": {"message": "You used up today's tokens, says the vendor."}}, 429, "retry-after: 3600")
     async with FaultServer("openai", say) as server, pool_of(server, retries=3, timeout_s=20.0) as pool:

@@ -85,8 +85,8 @@ def seen(**changes: Any) -> Attempts:
     nothing = WindowTotals(300.0, 0, 0)
     last = WindowTotals(300.0, 100, 20)
     given: dict[str, Any] = {
-        "t": 0.0, "n": 100, "k": 20, "windows": {}, "last": last, "slow": nothing, "failures_in_row": 0,
-        "failures_span_s": 0.0, "burst": 0, "burst_ago_s": 0.0, "clean_in_row": 0, "clean_s": 0.0, "levels": {},
+        "t": 0.0, "n": 100, "k": 20, "windows": {}, "last": last, "slow": nothing, "latest": nothing,
+        "failures_in_row": 0, "failures_span_s": 0.0, "burst": 0, "burst_ago_s": 0.0, "clean_in_row": 0, "clean_s": 0.0, "levels": {},
         "per_min": 60.0, "seen_per_min": 60.0,
     }  # fmt: skip
     return Attempts(**(given | changes))

@@ -7,7 +7,7 @@ import pytest
 from engine.plan.durations import clock
 from engine.triggers.evidence import silence
 from engine.triggers.measurement import Ok
-from engine.triggers.rules import HEALED_DOCUMENTS
+from engine.triggers.windows import HEALED_DOCUMENTS
 from tests.engine.triggers.attempt_timeline import PLAN, Scene
 
 
@@ -176,6 +176,45 @@ def test_a_healed_outage_names_what_it_waits_for() -> None:
     if reading.verdict == "breach":
         assert "failures in a row ended" in reading.sentence
     assert HEALED_DOCUMENTS > 10
+
+
+LATENCY = ("latency_high", "latency_medium")
+
+
+@pytest.mark.parametrize("per_min", [3.0, 12.0, 60.0])
+@pytest.mark.parametrize(("spell_s", "ms"), [(60, 30_000.0), (90, 20_000.0)])
+def test_a_slow_spell_that_has_ended_waits_for_another_and_a_second_one_counts(
+    per_min: float, spell_s: float, ms: float
+) -> None:
+    """A slow minute keeps a mean of ten minutes above its limit for ten more: the service was not slow for so long."""
+    scene = Scene().run(3600, per_min=per_min).run(spell_s, per_min=per_min, ms=ms)
+    scene.run(420, per_min=per_min)
+    reading = scene.reading("latency_high")
+    assert (reading.verdict, reading.fires_in_s) == ("breach", None)
+    scene.run(3000, per_min=per_min)
+    assert [scene.first(rule) for rule in LATENCY] == [float("inf")] * 2
+    again = Scene().run(3600, per_min=per_min)
+    began = again.t
+    for _ in range(12):
+        again.run(120, per_min=per_min, ms=ms).run(180, per_min=per_min)
+    assert min(again.first(rule) for rule in LATENCY) - began < 900
+
+
+def test_a_slow_spell_that_has_ended_names_what_it_waits_for() -> None:
+    scene = Scene().run(3600, per_min=12).run(110, per_min=12, ms=30_000.0).run(550, per_min=12)
+    assert scene.reading("latency_high").sentence.endswith(
+        "; mean 1.00 s over the latest 15 fresh calls, 1m 10s: waits for another slow spell"
+    )
+
+
+@pytest.mark.parametrize("per_min", [3.0, 12.0, 60.0])
+def test_calls_of_which_some_are_always_slow_are_slow(per_min: float) -> None:
+    """Every tenth call takes 30 s: the mean of 3.9 s has no end, however many fast calls lie between."""
+    scene = Scene().run(3600, per_min=per_min)
+    began = scene.t
+    for _ in range(int(3 * per_min)):
+        scene.run(9 * 60 / per_min, per_min=per_min).run(60 / per_min, per_min=per_min, ms=30_000.0)
+    assert min(scene.first(rule) for rule in LATENCY) - began < 1300
 
 
 @pytest.mark.parametrize(("mode", "before"), [("early", 250.0), ("guarded", 301.0), ("literal", 1000.0)])
