@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from engine.parsing import boilerplate, changelog, detect, labels, parsers, plain
+from engine.parsing import boilerplate, changelog, detect, fields, labels, parsers, plain
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Parsed, Raw
 from engine.parsing.sampling import sample
@@ -77,7 +77,9 @@ _BUILD_FILES = frozenset((
     "Makefile", "GNUmakefile", "Dockerfile", "Containerfile", "Vagrantfile", "Jenkinsfile", "Rakefile", "Gemfile",
 ))  # fmt: skip
 _TABLES = frozenset((".csv", ".tsv"))
-_ATTENDANCE = re.compile(r"^(?:Present|Attendees|Participants|Apologies|Regrets|Absent):", re.M)
+_ABOUT = re.compile(
+    rf"^(?:Present|Attendees|Participants|Apologies|Regrets|Absent|[A-Z][a-z]+-by|(?i:{'|'.join(fields.SURE)})):", re.M
+)
 _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
 _NUMBERED = re.compile(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md
 _README = re.compile(r"read[-_]?me\b", re.I)
@@ -142,9 +144,9 @@ def _plain_title(text: str, name: str) -> str:
 
 
 def _words_of(name: str) -> str:
-    """A file's name as words, if it has at least two: "Social contract"."""
+    """A file's name as words, if it has at least two: "Social contract", not "Ticket 4711"."""
     stem = _stem(name)
-    return stem if " " in stem else ""
+    return stem if sum(map(str.isalpha, stem.split())) > 1 else ""
 
 
 def assemble(raw: Raw, name: str) -> Parsed:
@@ -286,7 +288,7 @@ def _rendered(blocks: list[Block]) -> str:
 def _may_hold_boilerplate(text: str) -> bool:
     if "opyright" in text or "icense" in text or "ICENSE" in text or "©" in text:
         return True
-    return ":" in text and (_ATTENDANCE.search(text) is not None or bool(labels.at_lines(text)))
+    return ":" in text and (_ABOUT.search(text) is not None or bool(labels.at_lines(text)))
 
 
 def _suffix(name: str) -> str:

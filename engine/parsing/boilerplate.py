@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from engine.parsing import fields
 from engine.parsing.labels import names_of
 from engine.parsing.model import Block
 from engine.parsing.template import is_template
@@ -89,7 +90,8 @@ _NAMES = re.compile(
 _ADDRESSED = re.compile(r"\W{0,4}[A-ZÀ-Þ][\w .,'’-]{1,60}[ \t]{1,20}[<(][^<>()\s]{1,60}@[^<>()\s]{2,80}[>)].{0,60}$")
 # What is known of a document, not its subject: - Start Date: 2024-01-01. Some of the names may begin a sentence too.
 _ABOUT = re.compile(
-    r"\W{0,4}(?:(?P<sure>feature name|start date|(?:creation|created|last updated|last modified|published"
+    rf"\W{{0,4}}(?:(?P<sure>{'|'.join(fields.SURE)}|[a-z]{{2,20}}(?:-[a-z]{{2,20}}){{0,3}}-by|"
+    r"feature name|start date|(?:creation|created|last updated|last modified|published"
     r"|release)(?: (?:date|at|on))?|date|status|(?:co-?)?authors?(?:\(s\))?|deciders|owners?|reviewers?|approvers?"
     r"|editors?"
     r"|(?:[\w-]+ ){1,2}(?:issue|pr)|facilitators?|moderators?"
@@ -100,7 +102,7 @@ _ABOUT = re.compile(
     r"\W{0,3}:(?=\W|$)\W{0,4}(?P<value>.{0,300})$",
     re.I,
 )
-_NAMED = re.compile(r"\W{0,4}(?:feature name|title)\W{0,3}:\W{1,4}(\S.{1,200})$", re.I)
+_NAMED = re.compile(r"\W{0,4}(?:feature name|title|summary|subject)\W{0,3}:\W{1,4}(\S.{1,200})$", re.I)
 # A bar of links to translations: English | 简体中文 | Português Brasileiro.
 _LANGUAGE = re.compile(
     r"\b(?:english|deutsch|german|fran[çc]ais|french|espa[ñn]ol|spanish"

@@ -9,6 +9,7 @@ from engine.parsing import (
     catalogue,
     changelog,
     diff,
+    fields,
     latex,
     log,
     mail,
@@ -65,10 +66,6 @@ _MAIL_FIELDS = frozenset((
     "list-id", "user-agent", "bcc", "thread-topic", *mail.IN_OTHER_LANGUAGES,
 ))  # fmt: skip
 _ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "mime-version")) | mail.SUBJECTS
-_PEP = re.compile(
-    r"\s*(?:PEP|BIP|DEP|Title|TIP|XEP|NEP):[ \t]{0,20}\S.*\n(?:[A-Z][\w-]+:.*\n|[ \t]+\S.*\n){1,20}?(?:Title|Author"
-    r"|Status|Version|Type|Created)s?:"
-)
 _ANY_MARK = re.compile(r"[#`[*|<=~^{]")
 _MARKS_OF_LINES = ("\n-", "\n:", "\n+", "\n.", "::", ".. ", "xref:", "\n  ", "\n\t")  # prose may contain some of them
 # A text that starts with a letter and has none of these is prose. Single characters first: finding one of those takes
@@ -240,7 +237,7 @@ def _by_name(head: str, suffix: str) -> Format | None:
     if named in (Format.MARKDOWN, Format.RST, Format.ASCIIDOC):
         if _HTML.match(head):
             return Format.HTML
-        if named is Format.RST and _PEP.match(head):
+        if named is not Format.ASCIIDOC and fields.is_header(head):
             return Format.MEMO
         if suffix == ".asc" and head.lstrip().startswith("-----BEGIN"):
             return Format.PLAIN
@@ -280,18 +277,18 @@ def _by_header(head: str) -> Format | None:
     if mail.ALONE.match(start):
         return Format.MAIL
     if _HEADER.match(first):
-        fields = []
+        names = []
         for line in start.split("\n")[:60]:
             if named := _HEADER.match(line):
-                fields.append(named[1].lower())
+                names.append(named[1].lower())
             elif not (line[:1] in (" ", "\t") and line.strip()):
                 break
-        if len(fields) >= 2:
-            known = [field for field in fields if field in _MAIL_FIELDS or field.startswith("x-")]
+        if len(names) >= 2:
+            known = [name for name in names if name in _MAIL_FIELDS or name.startswith("x-")]
             if len(known) >= 2 and not _ONLY_IN_MAIL.isdisjoint(known):
                 return Format.MAIL
-            if _PEP.match(start):
-                return Format.MEMO
+        if fields.is_header(start):
+            return Format.MEMO
     if (
         (
             "nternet" in start[:1500]

@@ -1,46 +1,12 @@
-"""RFCs, Internet drafts and PEPs: a header of fields, the text between page breaks."""
+"""RFCs and Internet drafts: the text between page breaks."""
 
 from __future__ import annotations
 
 import re
 
-from engine.parsing import rst
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
 from engine.text import MARK
-
-# -- PEPs, and what has a header like theirs ---------------------------------------------------------------------------
-
-_FIELD = re.compile(r"^([A-Z][\w-]{1,30}):[ \t]*(.*)$")
-
-
-def parse_pep(text: str) -> Raw:
-    """The header fields, then reStructuredText or plain text in its style."""
-    lines = text.lstrip().split("\n")
-    fields: dict[str, str] = {}
-    end, name = 0, ""
-    for line in lines:
-        if match := _FIELD.match(line):
-            name = match[1].lower()
-            fields[name] = match[2].strip()
-        elif line[:1] in (" ", "\t") and line.strip() and name:
-            fields[name] += " " + line.strip()
-        else:
-            break
-        end += 1
-    raw = rst.parse("\n".join(lines[end:]))
-    blocks = [
-        block
-        for block in raw.blocks
-        if not (block.kind == "heading" and block.text.lower() in ("abstract", "references", "copyright", "footnotes"))
-    ]
-    for kind in ("pep", "bip", "dep"):
-        if fields.get(kind, "").isdigit():
-            blocks.insert(0, Block("text", f"{kind.upper()} {fields[kind]}"))
-    return Raw(Format.MEMO, blocks, heading(fields.get("title", "")), raw.language)
-
-
-# -- RFCs --------------------------------------------------------------------------------------------------------------
 
 PAGE_END = re.compile(r"^\S.{0,100}\[Page \w{1,6}\][ \t]*$", re.M)
 HEADER = re.compile(

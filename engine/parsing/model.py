@@ -18,7 +18,7 @@ class Format(StrEnum):
     ROFF = "roff"
     MAN_PAGE = "man page"  # as printed by `man`
     MAIL = "mail"
-    MEMO = "memo"  # an RFC, a PEP
+    MEMO = "memo"  # an RFC, or a text under header fields: a PEP, a package's metadata, a ticket
     CHANGELOG = "changelog"  # Debian's or GNU's; a change log in a markup language has that language's format
     SOURCE = "source"
     LOG = "log"

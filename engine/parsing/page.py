@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 MAIN = 250  # characters of a <main> or <article> that count as the page's text
-_HIDDEN = "script,style,noscript,template,svg,iframe,object,canvas,button,select,dialog,[hidden]"
+_HIDDEN = (
+    "script,style,noscript,template,svg,iframe,object,canvas,button,select,dialog,[hidden],pubdate,guid,lastbuilddate"
+)
 _AROUND = (
     "nav,footer,menu,[role=navigation],[role=contentinfo],[role=search],[role=banner],[role=dialog],"
     "[role=menu],[role=complementary],[aria-label=breadcrumb],"
@@ -49,8 +51,8 @@ _BLOCK_TAG = re.compile(
     r"</?(?:address|article|aside|blockquote|body|br|center|dd|details|div|dl|dt|fieldset|figcaption|figure"
     r"|footer|form|header|hr|li|main|menu|nav|ol|p|section"
     r"|summary|table|tbody|td|tfoot|th|thead|title|tr|ul"
-    r"|para|simpara|formalpara|term|listitem|varlistentry|itemizedlist|orderedlist|entry|row|chapter|sect[1-5])"
-    r"\b[^<>]{0,5000}>",  # DocBook's in the last line
+    r"|para|simpara|formalpara|term|listitem|varlistentry|itemizedlist|orderedlist|entry|row|chapter|sect[1-5]|channel|item|description)"
+    r"\b[^<>]{0,5000}>",  # DocBook's and a feed's in the last line
     re.I,
 )
 _HEADING_TAG = re.compile(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 
-from engine.parsing import frontmatter, plain
+from engine.parsing import fields, frontmatter, plain
 from engine.parsing.model import Format, Raw
 
 # the modules whose `parse` reads every text of a format
@@ -31,7 +30,7 @@ _MODULES = {
     Format.RTF: "rtf",
 }
 _FRONTED = frozenset({Format.RST, Format.ASCIIDOC})  # with front matter that their parsers do not read
-_PEP = re.compile(r"\s*(?!Internet|INTERNET)[A-Z][\w-]{1,30}:[ \t]{0,20}\S")
+_DECLARED = {"text/markdown": Format.MARKDOWN, "text/x-rst": Format.RST, "text/plain": Format.PLAIN}
 
 
 def read(text: str, kind: Format, suffix: str) -> Raw:
@@ -44,7 +43,7 @@ def read(text: str, kind: Format, suffix: str) -> Raw:
         case Format.MEMO:
             from engine.parsing import memo
 
-            return memo.parse_pep(text) if _PEP.match(text) else memo.parse_rfc(text)
+            return _headed(text) if fields.is_header(text) else memo.parse_rfc(text)
         case Format.SOURCE:
             from engine.parsing import source
 
@@ -63,6 +62,16 @@ def read(text: str, kind: Format, suffix: str) -> Raw:
 def _parsed(text: str, kind: Format) -> Raw:
     raw: Raw = import_module(f"engine.parsing.{_MODULES[kind]}").parse(text)
     return raw
+
+
+def _headed(text: str) -> Raw:
+    """The text under a header of fields, read by the format that the header declares or the text shows."""
+    from engine.parsing.detect import detect
+
+    header = fields.read(text)
+    kind = _DECLARED.get(header.markup.partition(";")[0]) or detect(header.body)
+    raw = _parsed(header.body, kind if kind in _MODULES else Format.PLAIN)
+    return Raw(Format.MEMO, raw.blocks, header.title, raw.language)
 
 
 def _fronted(text: str, kind: Format) -> Raw:
