@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from engine.client.client import Reply
 
 
 GLOBALS = "rollout.globals"  # in a command's `meta`: see `global_values`
+FILE = click.Path(path_type=Path)  # a file or a folder, which need not exist
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+output_option = click.option("--output", type=FILE, default=Path("-"), help="A file, or - for standard output.")
+
+
+def verb(function: Callable[..., None]) -> Callable[..., None]:
+    """A verb's function takes the command's context first, and --json as `as_json`."""
+    return json_option(click.pass_obj(function))
 
 
 class Failed(click.ClickException):

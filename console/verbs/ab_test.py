@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from console.context import CliContext
-from console.output import fail, json_option, say, write_json, write_prose, wrote
-from console.verbs.analysis import output_option
+from console.output import FILE, fail, json_option, output_option, say, verb, write_json, write_prose, wrote
 
 
 @click.group("ab-test")
@@ -20,8 +19,7 @@ def ab_test() -> None:
 
 @ab_test.command("export")
 @output_option
-@json_option
-@click.pass_obj
+@verb
 def export(context: CliContext, output: Path, as_json: bool) -> None:
     """Which document of the test is in which group."""
     from engine.trial.results import assignments
@@ -39,8 +37,7 @@ def export(context: CliContext, output: Path, as_json: bool) -> None:
 
 @ab_test.command("analyze")
 @output_option
-@json_option
-@click.pass_obj
+@verb
 def analyze(context: CliContext, output: Path, as_json: bool) -> None:
     """Both groups' metrics, the verdict, and the search quality scores that the plan's script reads."""
     from engine.trial.results import results
@@ -53,15 +50,11 @@ def analyze(context: CliContext, output: Path, as_json: bool) -> None:
 
 @ab_test.command("script")
 @click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("-"),
-    show_default=True,
-    help="The file to write; - is standard output.",
+    "--output", type=FILE, default=Path("-"), show_default=True, help="The file to write; - is standard output."
 )
 @click.option(
     "--run",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="RESULTS",
     help="Run the script on this file, written by `ab-test analyze`, instead of printing it.",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, json_option, say_result, write_json, write_prose, wrote
+from console.output import FILE, Failed, fail, output_option, say_result, verb, write_json, write_prose, wrote
 from console.verbs.quality import draft_gold, mark_gold, quality
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = 2
 NONE = {"error": "error", "warning": "warning", "all": "error or warning"}
-
-output_option = click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output."
-)
 
 
 @click.group()
@@ -34,11 +30,10 @@ analyze.add_command(mark_gold)
 
 
 @analyze.command("compare-keywords")
-@click.option("--llm", type=click.Path(path_type=Path), required=True, help="An export of LLM keywords.")
-@click.option("--frequency", type=click.Path(path_type=Path), required=True, help="An export of frequency keywords.")
+@click.option("--llm", type=FILE, required=True, help="An export of LLM keywords.")
+@click.option("--frequency", type=FILE, required=True, help="An export of frequency keywords.")
 @output_option
-@json_option
-@click.pass_obj
+@verb
 def compare_keywords(context: CliContext, llm: Path, frequency: Path, output: Path, as_json: bool) -> None:
     """Per document and overall: overlap, counts, grounding, duplicates, examples.
 
@@ -84,12 +79,9 @@ def _rows(path: Path) -> tuple[ExportRow, ...]:
 
 
 @analyze.command("search-quality")
-@click.option(
-    "--queries", type=click.Path(path_type=Path), help='More queries: [{"query": "...", "relevant_docs": ["id", ...]}].'
-)
+@click.option("--queries", type=FILE, help='More queries: [{"query": "...", "relevant_docs": ["id", ...]}].')
 @output_option
-@json_option
-@click.pass_obj
+@verb
 def search_quality(context: CliContext, queries: Path | None, output: Path, as_json: bool) -> None:
     """Search each method's keywords for titles, headings and your queries: MRR, nDCG and success at 10."""
     from engine.quality.queries import read_queries
@@ -126,8 +118,7 @@ def metrics() -> None:
 @metrics.command("analyze")
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True, help="How far back.")
 @output_option
-@json_option
-@click.pass_obj
+@verb
 def metrics_analyze(context: CliContext, days: float, output: Path, as_json: bool) -> None:
     """Performance over days: documents, errors, latency, cache; one row per day and a total."""
     from engine.metrics.analysis import performance_report
@@ -139,8 +130,7 @@ def metrics_analyze(context: CliContext, days: float, output: Path, as_json: boo
 
 
 @metrics.command()
-@json_option
-@click.pass_obj
+@verb
 def snapshot(context: CliContext, as_json: bool) -> None:
     """The current figures, for your own records."""
     from console.verbs.status import look
@@ -158,11 +148,8 @@ def snapshot(context: CliContext, as_json: bool) -> None:
 
 
 @metrics.command()
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("-"), help="A rules file, or - for standard output."
-)
-@json_option
-@click.pass_obj
+@click.option("--output", type=FILE, default=Path("-"), help="A rules file, or - for standard output.")
+@verb
 def alerts(context: CliContext, output: Path, as_json: bool) -> None:
     """The plan's triggers as Prometheus alert rules, for teams that page from Prometheus."""
     from engine.metrics.alerts import alert_rules
@@ -173,11 +160,8 @@ def alerts(context: CliContext, output: Path, as_json: bool) -> None:
 
 @metrics.command()
 @click.option("--engine", "url", help="The engine's address as Grafana reaches it; by default that of [http].")
-@click.option(
-    "--output", type=click.Path(path_type=Path), default=Path("-"), help="A JSON file, or - for standard output."
-)
-@json_option
-@click.pass_obj
+@click.option("--output", type=FILE, default=Path("-"), help="A JSON file, or - for standard output.")
+@verb
 def dashboard(context: CliContext, url: str | None, output: Path, as_json: bool) -> None:
     """The plan's panels and trends as a Grafana dashboard, with the decisions as annotations."""
     from engine.metrics.dashboard import dashboard as drawn
@@ -201,8 +185,7 @@ def logs() -> None:
     "--filter", "text", default="", help="Only kinds or messages that contain this; keyword_extraction matches all."
 )
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True, help="How far back.")
-@json_option
-@click.pass_obj
+@verb
 def logs_analyze(
     context: CliContext, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool
 ) -> None:

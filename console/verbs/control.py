@@ -10,7 +10,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext, send_command, started_s
-from console.output import json_option, say_result
+from console.output import say_result, verb
 
 if TYPE_CHECKING:
     pass
@@ -45,8 +45,7 @@ class StageNumber(click.IntRange):
 )
 @click.option("--epoch", type=int, help="Epoch you reviewed (`rollout status` shows it); default: current.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
-@json_option
-@click.pass_obj
+@verb
 def promote(
     context: CliContext,
     reason: str,
@@ -73,8 +72,7 @@ def promote(
 
 
 @click.command()
-@json_option
-@click.pass_obj
+@verb
 def approve(context: CliContext, as_json: bool) -> None:
     """Approve the next step."""
     send_command(context, as_json, "approve")
@@ -82,8 +80,7 @@ def approve(context: CliContext, as_json: bool) -> None:
 
 @click.command()
 @click.option("--reason", default="", help="Why; shown to everyone.")
-@json_option
-@click.pass_obj
+@verb
 def hold(context: CliContext, reason: str, as_json: bool) -> None:
     """Keep the gate shut until someone resumes. The percentage stays."""
     send_command(context, as_json, "hold", reason=reason)
@@ -94,8 +91,7 @@ def hold(context: CliContext, reason: str, as_json: bool) -> None:
     "--reason", "--cause", default="", help="The cause of the automatic rollback; required to release its lock."
 )
 @click.option("--epoch", type=int, help="Epoch you reviewed; default: current.")
-@json_option
-@click.pass_obj
+@verb
 def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -> None:
     """Release a hold, or the lock after an automatic rollback."""
     seen = context.reader.state()
@@ -106,8 +102,7 @@ def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -
 @click.argument("percentage", type=click.FloatRange(0, 100))
 @click.option("--reason", default="", help="Why; stays in the log.")
 @click.option("--epoch", type=int, help="Epoch you reviewed; default: current.")
-@json_option
-@click.pass_obj
+@verb
 def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | None, as_json: bool) -> None:
     """Cap the percentage in force, whatever is decided. The engine's environment limits how far you can raise it; a
     restart without that environment doesn't raise it."""
@@ -121,8 +116,7 @@ def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | No
 @click.option("--note", default="", help="Kept with the signature: what you checked.")
 @click.option("--check", "by_machine", is_flag=True, help="Run the machine check instead.")
 @click.option("--revoke", is_flag=True, help="Withdraw a signature.")
-@json_option
-@click.pass_obj
+@verb
 def sign(context: CliContext, item: str | None, note: str, by_machine: bool, revoke: bool, as_json: bool) -> None:
     """Sign a checklist item of the current stage; without ITEM, list them."""
     if item is None:

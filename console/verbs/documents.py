@@ -12,7 +12,7 @@ import click
 
 from console import completion
 from console.context import CliContext, send_command
-from console.output import as_json_list, fail, json_option, raw_stream, say_result, write_chunks, wrote
+from console.output import as_json_list, fail, output_option, raw_stream, say_result, verb, write_chunks, wrote
 from engine.store.terms import terms
 from engine.text import clean_line, counted
 
@@ -37,8 +37,7 @@ MAKES = {
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("text", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Maximum number of results.")
-@json_option
-@click.pass_obj
+@verb
 def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Search documents by served keywords, title and file name: first those with all words, then those with some.
 
@@ -119,8 +118,7 @@ def documents() -> None:
 @documents.command()
 @click.argument("id", shell_complete=completion.documents)
 @click.option("--text", "with_text", is_flag=True, help="Include the full text.")
-@json_option
-@click.pass_obj
+@verb
 def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
     """A document with the keywords of both methods."""
     from engine.plan.durations import iso
@@ -151,8 +149,7 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
 @documents.command()
 @click.argument("id", shell_complete=completion.documents)
 @click.option("--yes", is_flag=True, help="Skip the question.")
-@json_option
-@click.pass_obj
+@verb
 def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
     """Delete a document permanently: text, keywords and title. The log keeps its id and who deleted it."""
     try:
@@ -172,7 +169,7 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="Maximum number of documents."
 )
-@click.option("--output", type=click.Path(path_type=Path), default=Path("-"), help="A file, or - for standard output.")
+@output_option
 @click.option("--random", "at_random", is_flag=True, help="A random sample instead of the latest.")
 @click.option(
     "--seed", type=int, default=1, show_default=True, help="For --random: the same seed draws the same sample."
@@ -186,8 +183,7 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
     show_default=True,
     help="One JSON list; one JSON object per line; or a table with keywords separated by semicolons.",
 )
-@json_option
-@click.pass_obj
+@verb
 def export(
     context: CliContext,
     method: str,

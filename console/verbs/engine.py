@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, json_option, refuse, say
+from console.output import FILE, Failed, fail, refuse, say, verb
 
 if TYPE_CHECKING:
     from engine.server.rehearse import Rehearsal
@@ -88,7 +88,7 @@ def _runs(folder: Folder) -> bool:
     help="How much faster the calendar runs.",
 )
 @click.option("--no-console", is_flag=True, help="Run only the engine and print where; for scripts.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep the store in this folder.")
+@click.option("--keep", type=FILE, help="Keep the store in this folder.")
 @click.pass_context
 def rehearse(ctx: click.Context, speed: float, no_console: bool, keep: Path | None) -> None:
     """The whole product on a simulated LLM service and sample documents, in a throw-away store.
@@ -154,8 +154,7 @@ def serve(context: CliContext) -> None:
 
 
 @click.command()
-@json_option
-@click.pass_obj
+@verb
 def stop(context: CliContext, as_json: bool) -> None:
     """Stop the engine. It finishes the documents in flight first."""
     folder = context.folder

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from console.context import CliContext, send_command
-from console.output import Failed, fail, json_option, say
+from console.output import FILE, Failed, fail, say, verb
 from engine.text import counted
 
 A_BATCH = 500
@@ -29,7 +29,7 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     """Options of every kind."""
     user = click.option("--user", default="", help="The user; counts once per document in the A/B test.")
     given = click.option("--id", "given", default="", help="A ticket number or similar; the same id counts once.")
-    wrapped: Callable[..., None] = given(user(json_option(click.pass_obj(command))))
+    wrapped: Callable[..., None] = given(user(verb(command)))
     return wrapped
 
 
@@ -73,9 +73,8 @@ def impression(context: CliContext, document: str, given: str, user: str, as_jso
 
 
 @feedback.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@json_option
-@click.pass_obj
+@click.argument("file", type=FILE)
+@verb
 def import_(context: CliContext, file: Path, as_json: bool) -> None:
     """Import a CSV file with a header, or JSON lines: kind, document, value, text, id, source, at. - is standard input.
 

@@ -13,7 +13,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext
-from console.output import Failed, fail, json_option, say_text
+from console.output import FILE, Failed, fail, json_option, say_text, verb
 
 if TYPE_CHECKING:
     from engine.gameday.debrief import Debrief
@@ -40,7 +40,7 @@ READY_S = 120.0
     help="How much faster the calendar runs.",
 )
 @click.option("--no-console", is_flag=True, help="Run it without a screen and print the debrief; for scripts.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep the store in this folder.")
+@click.option("--keep", type=FILE, help="Keep the store in this folder.")
 @click.pass_context
 def gameday(
     ctx: click.Context, name: str | None, surprise: bool, speed: float, no_console: bool, keep: Path | None
@@ -130,8 +130,7 @@ def scenarios(as_json: bool) -> None:
 
 @gameday.command("results")
 @click.option("--last", is_flag=True, help="The debrief of the last one.")
-@json_option
-@click.pass_obj
+@verb
 def results(context: CliContext, last: bool, as_json: bool) -> None:
     """Who played which scenario, and how well: your own results and those of this folder's rollout."""
     from engine.gameday import results as kept

@@ -12,7 +12,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext
-from console.output import fail, json_option, notice, say
+from console.output import fail, notice, say, verb
 from engine.text import percent
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ LOOK_S = 0.5
 
 
 @click.command()
-@json_option
-@click.pass_obj
+@verb
 def gate(context: CliContext, as_json: bool) -> None:
     """The current stage's gate: what is met, what is missing. Exit code 0 if it is open, 1 if it is shut."""
     from console.verbs.status import ENGINE, NO_FIGURES, look
@@ -153,8 +152,7 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--timeout", "timeout_s", type=_Duration(), default="1h", show_default=True, help="Give up after this: 90s, 2h."
 )
-@json_option
-@click.pass_obj
+@verb
 def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> None:
     """Wait for a goal. Exit code 0 when it is met, 1 on timeout. If no engine runs, it keeps waiting for one."""
     from console.verbs.status import ENGINE, NO_FIGURES, look

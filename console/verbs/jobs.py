@@ -11,7 +11,7 @@ import msgspec
 from console import completion
 from console.completion import completes
 from console.context import CliContext
-from console.output import fail, json_option, refuse, say, say_result
+from console.output import fail, json_option, refuse, say, say_result, verb
 from engine.plan.durations import iso
 from engine.store import live
 from engine.store.jobs import Job, JobTally
@@ -80,8 +80,7 @@ def _line(job: Job, tally: JobTally, workers: int) -> str:
 
 @jobs.command()
 @click.argument("job", type=int, shell_complete=completes(completion.jobs))
-@json_option
-@click.pass_obj
+@verb
 def stop(context: CliContext, job: int, as_json: bool) -> None:
     """Stop a job: its workers end, what is stored stays."""
     reply = context.client.command("job_stop", job=job)

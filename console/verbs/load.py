@@ -13,7 +13,7 @@ import click
 
 from console import completion
 from console.context import CliContext
-from console.output import fail, is_quiet, json_option, notice, raw_stream, say, say_result
+from console.output import fail, is_quiet, notice, raw_stream, say, say_result, verb
 from console.upload import sources
 from console.upload.known import KnownDocuments
 from console.upload.progress import Progress
@@ -98,8 +98,7 @@ class LoadFiles(NamedTuple):
     help="With --on: a back-fill whose keywords go to Parquet files there, one per part, and not into the store.",
 )
 @click.option("--dry-run", is_flag=True, help="List the documents that would be sent; send none. Needs no engine.")
-@json_option
-@click.pass_obj
+@verb
 def load(
     context: CliContext,
     paths: tuple[str, ...],

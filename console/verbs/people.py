@@ -12,7 +12,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext, send_command
-from console.output import fail, json_option, refuse, say, say_result, write_prose, write_text, wrote
+from console.output import FILE, fail, json_option, refuse, say, say_result, verb, write_prose, write_text, wrote
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,8 +28,7 @@ def notify() -> None:
 
 @notify.command()
 @click.argument("kind", required=False, shell_complete=completes(completion.messages))
-@json_option
-@click.pass_obj
+@verb
 def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
     """Show a message with current figures; without KIND, list the messages."""
     if kind is None:
@@ -50,16 +49,14 @@ def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
 
 @notify.command()
 @click.argument("kind", shell_complete=completes(completion.messages))
-@json_option
-@click.pass_obj
+@verb
 def send(context: CliContext, kind: str, as_json: bool) -> None:
     """Queue a message. Delivery is retried for several hours."""
     send_command(context, as_json, "message", id=kind)
 
 
 @notify.command()
-@json_option
-@click.pass_obj
+@verb
 def queue(context: CliContext, as_json: bool) -> None:
     """Messages sent and waiting, newest first. Needs no engine."""
     import msgspec
@@ -79,16 +76,14 @@ def queue(context: CliContext, as_json: bool) -> None:
 
 
 @notify.command()
-@json_option
-@click.pass_obj
+@verb
 def retry(context: CliContext, as_json: bool) -> None:
     """Retry waiting and failed messages now."""
     send_command(context, as_json, "resend")
 
 
 @notify.command()
-@json_option
-@click.pass_obj
+@verb
 def test(context: CliContext, as_json: bool) -> None:
     """Send a test message to every address now and show the results."""
     send_command(context, as_json, "notify_test", timeout_s=90.0)
@@ -96,8 +91,7 @@ def test(context: CliContext, as_json: bool) -> None:
 
 @click.command()
 @click.argument("reminder", required=False, shell_complete=completes(completion.reminders))
-@json_option
-@click.pass_obj
+@verb
 def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
     """This stage's monitoring and when it is due. With REMINDER, tick it off under your name."""
     import msgspec
@@ -133,8 +127,7 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
 @click.option("--kind", default="", help="Only this kind: promote, rollback, trigger, hold, sign, ...")
 @click.option("--verify", is_flag=True, help="Check the hash chain, and that a replay yields the current state.")
 @click.option("--head", help="With --verify: this head, noted earlier (a backup prints it), must be in the chain.")
-@json_option
-@click.pass_obj
+@verb
 def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, head: str | None, as_json: bool) -> None:
     """The decision log, newest last."""
     if verify or head is not None:
@@ -196,7 +189,7 @@ def _verify(context: CliContext, noted: str, as_json: bool) -> None:
 @click.option(
     "--format", "form", type=click.Choice(["md", "html"]), default="md", show_default=True, help="Markdown or HTML."
 )
-@click.option("--output", type=click.Path(path_type=Path), help="A file instead of the terminal; .html selects HTML.")
+@click.option("--output", type=FILE, help="A file instead of the terminal; .html selects HTML.")
 @json_option
 @click.pass_context
 def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) -> None:
@@ -222,8 +215,7 @@ def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) ->
 @click.command()
 @click.argument("kind", type=click.Choice(["well", "improve", "lesson", "action", "handover"]))
 @click.argument("text", nargs=-1)
-@json_option
-@click.pass_obj
+@verb
 def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -> None:
     """Add to the report: what went well, what to improve, a lesson, an action item. TEXT, or standard input.
 
@@ -234,9 +226,8 @@ def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@json_option
-@click.pass_obj
+@click.argument("path", type=FILE)
+@verb
 def backup(context: CliContext, path: Path, as_json: bool) -> None:
     """Copy the store to PATH while the engine runs, and verify the copy."""
     from engine.store.backup import take

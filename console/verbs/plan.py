@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from console.context import CliContext, send_command
-from console.output import fail, json_option, say_result
+from console.output import fail, say_result, verb
 from console.verbs.control import STAGES
 
 CHANGE = ("place", "before", "after", "sentence")
@@ -19,8 +19,7 @@ def plan() -> None:
 
 
 @plan.command()
-@json_option
-@click.pass_obj
+@verb
 def diff(context: CliContext, as_json: bool) -> None:
     """The differences between rollout.toml and the plan in force, and what a restart would do.
 
@@ -96,8 +95,7 @@ def _model(changes: Any) -> str:
     help="The stage's number in the changed plan.",
 )
 @click.option("--reason", default="", help="Why; stays in the log.")
-@json_option
-@click.pass_obj
+@verb
 def adopt(context: CliContext, stage: int, reason: str, as_json: bool) -> None:
     """Name the rollout's stage in the changed plan. The percentage may fall to that stage's; it never rises."""
     send_command(context, as_json, "adopt_plan", stage=stage, reason=reason)

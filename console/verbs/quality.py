@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext
-from console.output import Failed, json_option, say, say_result, write_chunks, wrote
+from console.output import FILE, Failed, say, say_result, verb, write_chunks, wrote
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ NAMED = 3  # ids in a sentence
 
 
 @click.command("quality")
-@click.option(
-    "--gold", type=click.Path(path_type=Path), required=True, help='JSON lines {"id": ..., "keywords": [...]}.'
-)
+@click.option("--gold", type=FILE, required=True, help='JSON lines {"id": ..., "keywords": [...]}.')
 @click.option(
     "--method",
     type=click.Choice(["both", *METHODS]),
@@ -34,9 +32,8 @@ NAMED = 3  # ids in a sentence
     show_default=True,
     help="Which keywords to measure.",
 )
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
-@json_option
-@click.pass_obj
+@click.argument("folder", type=FILE, required=False)
+@verb
 def quality(context: CliContext, gold: Path, method: str, folder: Path | None, as_json: bool) -> None:
     """Measure either method against a gold file: precision, recall, F1 with 95 % intervals.
 
@@ -118,13 +115,12 @@ def _some(ids: Sequence[str]) -> str:
 
 
 @click.command("draft-gold")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@click.option("--output", type=FILE, required=True, help="The file to write.")
 @click.option(
     "--documents", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many, spread evenly."
 )
-@click.argument("folder", type=click.Path(path_type=Path))
-@json_option
-@click.pass_obj
+@click.argument("folder", type=FILE)
+@verb
 def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, as_json: bool) -> None:
     """Write proposals by both methods for people to turn into a gold file: delete what is wrong, add what is missing.
 
@@ -168,11 +164,10 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
 
 
 @click.command("mark-gold")
-@click.option("--draft", type=click.Path(path_type=Path), required=True, help="What draft-gold wrote.")
-@click.option("--gold", type=click.Path(path_type=Path), required=True, help="The gold file to write or continue.")
-@click.argument("folder", type=click.Path(path_type=Path))
-@json_option
-@click.pass_obj
+@click.option("--draft", type=FILE, required=True, help="What draft-gold wrote.")
+@click.option("--gold", type=FILE, required=True, help="The gold file to write or continue.")
+@click.argument("folder", type=FILE)
+@verb
 def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path, as_json: bool) -> None:
     """Mark on a screen which proposed keywords are right, and add the missing ones.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.context import CliContext, send_command
-from console.output import fail, json_option, say_result
+from console.output import fail, say_result, verb
 from console.verbs.control import STAGES
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Documents that --dry-run lists."
 )
 @click.option("--undo", is_flag=True, help="Serve the LLM keywords of the last restore again.")
-@json_option
-@click.pass_obj
+@verb
 def restore(
     context: CliContext,
     since: str,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from console.context import CliContext, send_command, started_s
-from console.output import fail, json_option, say
+from console.output import fail, say, verb
 from console.verbs.control import STAGES, StageNumber
 from engine.text import counted
 
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 @click.option("--undo", is_flag=True, help="Undo your own last rollback, within 60 s, if no trigger has fired since.")
 @click.option("--epoch", type=int, help="With --undo: the epoch you reviewed, to undo another person's rollback.")
 @click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
-@json_option
-@click.pass_obj
+@verb
 def rollback(
     context: CliContext, to_stage: int | None, reason: str, undo: bool, epoch: int | None, dry_run: bool, as_json: bool
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, json_option, say, say_result
+from console.output import Failed, fail, say, say_result, verb
 
 if TYPE_CHECKING:
     from engine.plan.model import MonitoringCommand
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("number", type=click.IntRange(1), required=False)
 @click.option("--yes", is_flag=True, help="Skip the question.")
-@json_option
-@click.pass_obj
+@verb
 def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> None:
     """List the plan's commands for this stage, or run NUMBER here after confirmation. Its output goes to the log."""
     view, plan = context.reader.engine_record().view, context.plan

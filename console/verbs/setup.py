@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, json_option, say_result, write_text, wrote
+from console.output import FILE, Failed, fail, say_result, verb, write_text, wrote
 from engine.files import write_whole
 
 QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, type
@@ -31,16 +31,9 @@ QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, t
 @click.option("--model", "llm_model", help="The model it serves.")
 @click.option("--llm-api", type=click.Choice(["ollama", "openai"]), help="The API it speaks.")
 @click.option("--port", "http_port", type=click.IntRange(0, 65535), help="Port of the engine's HTTP API.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("rollout.toml"),
-    show_default=True,
-    help="The file to write.",
-)
+@click.option("--output", type=FILE, default=Path("rollout.toml"), show_default=True, help="The file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing file, keeping it as .bak.")
-@json_option
-@click.pass_obj
+@verb
 def init(context: CliContext, /, yes: bool, output: Path, force: bool, as_json: bool, **given: Any) -> None:
     """Write a commented rollout.toml: the whole plan, for your own service. Asks for what no option sets."""
     from engine.plan.init import Answers, initial_plan
@@ -89,8 +82,7 @@ def _contact(role: str) -> tuple[str, dict[str, str]]:
 
 
 @click.command()
-@json_option
-@click.pass_obj
+@verb
 def env(context: CliContext, as_json: bool) -> None:
     """The export lines of the current stage, at the percentage decided now, within what the engine's environment
     allows."""

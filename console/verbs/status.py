@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.context import CliContext
-from console.output import fail, json_option, say
+from console.output import fail, say, verb
 from console.tasks import KEYS
 from engine.measures.backlog import Backlog
 from engine.plan.durations import clock, format_duration, iso
@@ -43,8 +43,7 @@ class StatusLine(NamedTuple):
 @click.option(
     "--at", "when", metavar="TIME", help='The state at this time: "14:03", "2h ago", "2026-11-02 02:13" (UTC).'
 )
-@json_option
-@click.pass_obj
+@verb
 def status(context: CliContext, watch: bool, when: str | None, as_json: bool) -> None:
     """The state of the rollout. Exit code 1 if the engine isn't running, a trigger is in
     breach, or the rollout was rolled back."""

@@ -13,7 +13,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext
-from console.output import fail, json_option, raw_stream, say_result
+from console.output import FILE, fail, raw_stream, say_result, verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,7 @@ MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-
 
 
 @triggers.command("list")
-@json_option
-@click.pass_obj
+@verb
 def list_(context: CliContext, as_json: bool) -> None:
     """Every trigger: verdict, value, threshold, n, timer; in breach also the rule, what resets it, and when it
     fires."""
@@ -89,8 +88,7 @@ WITHIN_S = 0.999  # the log shows whole seconds: include all of the second that 
 @triggers.command()
 @click.argument("trigger", shell_complete=completes(completion.triggers))
 @click.option("--at", "when", default="", help="A time: 2h ago, 14:03, or ISO 8601; default: now.")
-@json_option
-@click.pass_obj
+@verb
 def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
     """Why a trigger fired or didn't, from what it saw at that time."""
     from engine.plan.durations import iso, parse_when
@@ -127,7 +125,7 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
     "--with",
     "--plan",
     "other",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Another plan's rules, compared with today's. After this verb --plan means the same; today's plan goes "
     "before `triggers`.",
 )
@@ -137,8 +135,7 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
     multiple=True,
     help="A fault to add: error=10%@t+30m, error=100%@t+30m..t+31m, latency=4s@t+1h. Repeatable.",
 )
-@json_option
-@click.pass_obj
+@verb
 def backtest(context: CliContext, days: float, other: Path | None, injected: tuple[str, ...], as_json: bool) -> None:
     """When each trigger would have fired on the last days' stored attempts, by today's rules and by another plan's.
 
