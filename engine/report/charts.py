@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from msgspec import Struct
+
 from engine.plan.durations import format_duration
 from engine.report.elements import Element, el
 from engine.report.model import Curves, Incident, Point, StageStory
@@ -22,18 +24,12 @@ HOUR, DAY = 3600.0, 86400.0
 Scale = Callable[[float], float]
 
 
-def drawing(height: float, title: str, about: str, *children: Element | None) -> Element:
+def drawing(height: float, title: str, about: str, *children: Element | None, width: float = WIDTH) -> Element:
     """An SVG for screen readers too: role, title and description come first."""
     return el(
-        "svg",
-        el("title", title),
-        el("desc", about),
-        *children,
-        viewBox=f"0 0 {WIDTH:g} {height:g}",
-        role="img",
-        aria_label=f"{title}. {about}",
-        class_="chart",
-    )
+        "svg", el("title", title), el("desc", about), *children,
+        viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=f"{title}. {about}", class_="chart",
+    )  # fmt: skip
 
 
 def text(x: float, y: float, content: str, kind: str = "label", anchor: str = "start") -> Element:
@@ -44,23 +40,43 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Element:
     return el("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
 
 
+class Plot(Struct, frozen=True):
+    """Where values are drawn: from 0 at the bottom to `high` at the top."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+    high: float
+
+    def y(self, value: float) -> float:
+        return self.bottom - (self.bottom - self.top) * min(max(value, 0.0), self.high) / self.high
+
+    def across(self, value: float, kind: str) -> Element:
+        return line(self.left, self.y(value), self.right, self.y(value), kind)
+
+    def grid(self, values: Sequence[float], unit: Callable[[float], str]) -> list[Element | None]:
+        labels = [text(self.left - 6, self.y(value) + 3.5, unit(value), anchor="end") for value in values]
+        return [*(self.across(value, "grid") for value in values), *labels]
+
+
+def scale_end(curves: Sequence[Sequence[Point]], least: float, target: float | None, most: float = math.inf) -> float:
+    """A round number above nearly all values and the target, so that one hour of three documents does not flatten weeks
+    to a line."""
+    known = sorted(value for points in curves for _, value in points if value is not None)
+    usual = known[min(len(known) - 1, int(len(known) * 0.98))] * 1.2 if known else 0.0
+    return min(most, round_up(max(usual, least, (target or 0.0) * 1.25)))
+
+
 # -- the percentage over time -----------------------------------------------------------------------------------------
 
 
 def percentage(curves: Curves, stages: Sequence[StageStory], stable: int) -> Element:
     """The percentage over time as a stepped area, stages named above it, incidents marked."""
     top, bottom, height = 40.0, 178.0, 206.0
-    x = _time_scale(curves)
-
-    def y(bp: float) -> float:
-        return bottom - (bottom - top) * bp / 10_000
-
-    parts: list[Element | None] = []
-    for bp in (0, 1000, 2500, 5000, 10_000):
-        parts += [
-            line(LEFT, y(bp), WIDTH - RIGHT, y(bp), "grid"),
-            text(LEFT - 8, y(bp) + 3.5, percent(bp), anchor="end"),
-        ]
+    x, plot = _time_scale(curves), Plot(LEFT, WIDTH - RIGHT, top, bottom, 10_000)
+    y = plot.y
+    parts = plot.grid((0, 1000, 2500, 5000, 10_000), lambda bp: percent(int(bp)))
     parts += _stage_names(curves, stages, stable, x, top - 8)
     steps = [f"M{x(curves.start):.1f} {y(0):.1f}"]
     for moment, bp in curves.percent:
@@ -126,27 +142,15 @@ def measured(
     """One or two curves (name, class, points) over the report's time, with the target; gaps stay gaps. The axis ends
     between `least` and `most`."""
     top, bottom, height = 26.0, 118.0, 146.0
-    x = _time_scale(curves)
-    values = [value for _, _, points in lines for _, value in points if value is not None]
-    high = min(most, round_up(max([usual(values), least, (target or 0.0) * 1.25])))
-    highest = max(values, default=0.0)
-
-    def y(value: float) -> float:
-        return bottom - (bottom - top) * min(max(value, 0.0), high) / high
-
-    parts: list[Element | None] = []
-    for value in (0.0, high / 2, high):
-        parts += [
-            line(LEFT, y(value), WIDTH - RIGHT, y(value), "grid"),
-            text(LEFT - 8, y(value) + 3.5, unit(value), anchor="end"),
-        ]
+    x, high = _time_scale(curves), scale_end([points for _, _, points in lines], least, target, most)
+    plot = Plot(LEFT, WIDTH - RIGHT, top, bottom, high)
+    highest = max((value for _, _, points in lines for _, value in points if value is not None), default=0.0)
+    parts = plot.grid((0.0, high / 2, high), unit)
     parts += [line(x(moment), top, x(moment), bottom, "incident") for moment in curves.incidents]
     if target is not None:
-        parts += [
-            line(LEFT, y(target), WIDTH - RIGHT, y(target), "target"),
-            text(WIDTH - RIGHT, y(target) - 4, f"target {unit(target)}", "target-label", "end"),
-        ]
-    parts += [curve(points, curves.span_s, x, y, kind) for _, kind, points in lines]
+        label = text(WIDTH - RIGHT, plot.y(target) - 4, f"target {unit(target)}", "target-label", "end")
+        parts += [plot.across(target, "target"), label]
+    parts += [curve(points, curves.span_s, x, plot.y, kind) for _, kind, points in lines]
     if highest > high:
         parts.append(text(WIDTH - RIGHT, 15.5, f"cut off at the top: the maximum is {unit(highest)}", anchor="end"))
     at = LEFT
@@ -155,12 +159,6 @@ def measured(
         at += 34 + 6.4 * len(name)
     parts += _time_axis(curves, x, bottom)
     return drawing(height, title, _about(lines, unit, target), *parts)
-
-
-def usual(values: Sequence[float]) -> float:
-    """An upper limit for nearly all values, so that one hour of three documents does not flatten weeks to a line."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * 0.98))] * 1.2 if ordered else 0.0
 
 
 def _about(

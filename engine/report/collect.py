@@ -176,17 +176,11 @@ def _quality(conn: sqlite3.Connection, plan: Plan, stages: tuple[StageStory, ...
     ).fetchall():
         how = "without names" if blind else "with names"
         name = stages[number].name if number < len(stages) else "stable"
-        verdict = figures.quality(conn, number).words
-        out.append(
-            MeasuredResult(
-                at,
-                f"Review in stage {number} {name}",
-                (
-                    f"{size} documents drawn by {clean_line(actor, 60)} (seed {seed}), shown {how}; the stage so far: "
-                    f"{verdict}."
-                ),
-            )
+        sentence = (
+            f"{size} documents drawn by {clean_line(actor, 60)} (seed {seed}), shown {how}; the stage so far: "
+            f"{figures.quality(conn, number).words}."
         )
+        out.append(MeasuredResult(at, f"Review in stage {number} {name}", sentence))
     return tuple(sorted(out, key=lambda entry: entry.at))
 
 
@@ -200,49 +194,37 @@ def _experiment(conn: sqlite3.Connection) -> tuple[MeasuredResult, ...]:
     details: list[str] = []
     for entry in metrics if isinstance(metrics, list) else []:
         if isinstance(entry, dict) and isinstance(entry.get("sentence"), str):
-            details.append(
-                f"{clean_line(str(entry.get('label') or entry.get('name') or ''), 80)}: "
-                f"{clean_line(entry['sentence'], 400)}"
-            )
+            label = clean_line(str(entry.get("label") or entry.get("name") or ""), 80)
+            details.append(f"{label}: {clean_line(entry['sentence'], 400)}")
     ratio = body.get("ratio")
     if isinstance(ratio, dict) and isinstance(ratio.get("sentence"), str):
         details.append(clean_line(ratio["sentence"], 400))
     if isinstance(body.get("correction"), str) and body["correction"]:
         details.append(clean_line(body["correction"], 400))
     state = "final reading" if body.get("final") else f"as read on {timeline.moment_of(at)}, not final"
-    return (
-        MeasuredResult(at, f"A/B test, {state}", figures.sentence_of(body) or "No verdict was stored.", tuple(details)),
-    )
+    verdict = figures.sentence_of(body) or "No verdict was stored."
+    return (MeasuredResult(at, f"A/B test, {state}", verdict, tuple(details)),)
 
 
 def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
     """The review's headings, the plan's own if it has them."""
+    names = plan.review if len(plan.review) == len(HEADINGS) else tuple(name for _, name in HEADINGS)
     out = []
-    for number, (kind, heading) in enumerate(HEADINGS):
+    for (kind, _), name in zip(HEADINGS, names, strict=True):
         notes = conn.execute("SELECT at, actor, text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
-        name = plan.review[number] if len(plan.review) == len(HEADINGS) else heading
-        written = tuple(
-            WrittenNote(at, clean_line(actor, 60), clean_block(text, 4000).strip()) for at, actor, text in notes
-        )
-        out.append(Chapter(name, kind, written))
+        written = (WrittenNote(at, clean_line(who, 60), clean_block(text, 4000).strip()) for at, who, text in notes)
+        out.append(Chapter(name, kind, tuple(written)))
     return tuple(out)
 
 
 def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[SentMessage, ...]:
     audience = {message.id: message.audience for message in plan.messages}
     rows = conn.execute("SELECT at, message, subject, state, tries, error FROM outbox ORDER BY id").fetchall()
-    return tuple(
-        SentMessage(
-            at,
-            clean_line(message, 60),
-            audience.get(message, ""),
-            clean_line(subject, 200),
-            state,
-            tries,
-            clean_line(error, 300),
-        )
-        for at, message, subject, state, tries, error in rows
-    )
+    out = []
+    for at, name, subject, state, tries, error in rows:
+        sent = clean_line(name, 60), audience.get(name, ""), clean_line(subject, 200)
+        out.append(SentMessage(at, *sent, state, tries, clean_line(error, 300)))
+    return tuple(out)
 
 
 # -- curves ------------------------------------------------------------------------------------------------------------
@@ -260,23 +242,11 @@ def _curves(
     points = max(2, round((end - start) / span))
     drawn = series.series_of(conn, CURVES, start, end, points)
     errors, mean, p95 = (tuple(drawn[metric]) for metric in CURVES)
-    moved = [
-        (start, 0),
-        *((row.decision.at, row.decision.percent_bp) for row in rows if row.decision.percent_bp != row.percent_from),
-    ]
-    entered = [(visit.start, visit.stage) for visit in timeline.visits(rows, at)]
-
-    return Curves(
-        start,
-        end,
-        span,
-        errors,
-        mean,
-        p95,
-        tuple(moved),
-        tuple(entered),
-        tuple(incident.decided for incident in incidents if incident.within is None),
-    )
+    changes = (row.decision for row in rows if row.decision.percent_bp != row.percent_from)
+    moved = ((start, 0), *((d.at, d.percent_bp) for d in changes))
+    entered = tuple((visit.start, visit.stage) for visit in timeline.visits(rows, at))
+    marks = tuple(incident.decided for incident in incidents if incident.within is None)
+    return Curves(start, end, span, errors, mean, p95, moved, entered, marks)
 
 
 def _span(length: float) -> float:
@@ -308,12 +278,6 @@ def _appendix(conn: sqlite3.Connection, plan: Plan, rows: list[Row], began: floa
         "sha256sum rollout.toml",
         "rollout backup store.db",
     )
-    return Appendix(
-        plan.digest,
-        clean_line(plan.source, 300),
-        versions,
-        verified.decisions,
-        verified.head,
-        verified.sentence,
-        commands,
-    )
+    source = clean_line(plan.source, 300)
+    log_of = verified.decisions, verified.head, verified.sentence
+    return Appendix(plan.digest, source, versions, *log_of, commands)

@@ -7,13 +7,14 @@ evidence, lessons; the log and how to check the report come last.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 
 from engine.measures.figure import MetricValue
 from engine.plan.durations import format_duration
 from engine.report import charts, html_record
 from engine.report.elements import Child, Element, el, page
-from engine.report.html_parts import Section, figure_of, section, table, when
+from engine.report.html_parts import Content, figure_of, table, tile, when
 from engine.report.markdown import METRICS, NOT_BEGUN, NOT_ENTERED, TIMES_NOTE, complaints_of, documents_none
 from engine.report.model import RolloutReport, StageStory
 from engine.report.timeline import span
@@ -24,7 +25,7 @@ CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def html(story: RolloutReport) -> str:
-    sections = [made for make in SECTIONS if (made := make(story)) is not None]
+    sections = [(name, title, made) for name, title, make in SECTIONS if (made := make(story)) is not None]
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -41,10 +42,14 @@ def html(story: RolloutReport) -> str:
         el("a", "To the report", class_="skip", href="#report"),
         _header(story),
         el("nav", *contents, aria_label="Contents"),
-        el("main", *(section(*made) for made in sections), id="report"),
+        el("main", *(_section(*made) for made in sections), id="report"),
         _footer(story),
     )
     return page(el("html", head, body, lang="en"))
+
+
+def _section(name: str, title: str, content: Content) -> Element:
+    return el("section", el("h2", title, id=name), *content, aria_labelledby=name)
 
 
 # -- the first page ----------------------------------------------------------------------------------------------------
@@ -55,20 +60,14 @@ def _header(story: RolloutReport) -> Element:
     if story.began is not None:
         dates = ["As of ", when(story.at), ", begun ", when(story.began)]
         dates += [f", {format_duration(story.at - story.began)} in total."]
+    simulated = ": a simulated LLM service, sample documents, accelerated time."
     return el(
         "header",
         el("p", f"{story.service} · {story.environment} · report", class_="kicker"),
         el("h1", story.title),
         el("p", story.headline, class_="headline"),
         el("p", *dates, class_="dates"),
-        el(
-            "p",
-            el("strong", "This was a rehearsal"),
-            ": a simulated LLM service, sample documents, accelerated time.",
-            class_="rehearsal",
-        )
-        if story.rehearsal
-        else None,
+        el("p", el("strong", "This was a rehearsal"), simulated, class_="rehearsal") if story.rehearsal else None,
         _glance(story),
     )
 
@@ -77,109 +76,69 @@ def _glance(story: RolloutReport) -> Element:
     """Five figures, each with its evidence."""
     shown = next((s for s in reversed(story.measured) if s.error_rate.value is not None), None)
     documents, llm = sum(s.documents for s in story.measured), sum(s.llm_documents for s in story.measured)
-    pairs: list[tuple[str, str, str]] = [
-        ("Now", percent(story.percent_bp), "stable" if story.stable else f"stage {story.stage}"),
-        ("Documents", f"{documents:,}", f"{llm:,} by the LLM"),
+    tiles = [
+        tile("Now", percent(story.percent_bp), "stable" if story.stable else f"stage {story.stage}"),
+        tile("Documents", f"{documents:,}", f"{llm:,} by the LLM"),
     ]
     if shown is not None:
         for name, figure in (("Error rate", shown.error_rate), ("Mean latency", shown.latency)):
-            value, rest = split(figure)
-            pairs.append((name, value, f"{rest} · {shown.label.lower()}" if rest else shown.label.lower()))
+            evidence = " · ".join(filter(None, (figure.evidence, shown.label.lower())))
+            tiles.append(tile(name, figure.short or figure.words, evidence))
     incidents = sum(i.within is None for i in story.incidents)
     rolled = sum(i.percent_to < i.percent_from for i in story.incidents)
-    pairs.append(("Incidents", str(incidents) if incidents else "none", f"{rolled} rolled back" if incidents else ""))
-    return el(
-        "dl",
-        *(
-            el("div", el("dt", name), el("dd", value, el("small", rest) if rest else None))
-            for name, value, rest in pairs
-        ),
-        class_="figures",
-    )
+    tiles.append(tile("Incidents", str(incidents or "none"), f"{rolled} rolled back" if incidents else ""))
+    return el("dl", *tiles, class_="figures")
 
 
-def split(figure: MetricValue) -> tuple[str, str]:
-    """The figure and its evidence: "0.4 %" and "6 of 1520"."""
-    return figure.short or figure.words, figure.evidence.replace(" %", "\u00a0%")
+def _summary(story: RolloutReport) -> Content:
+    return [el("ul", *(el("li", entry) for entry in story.summary), class_="summary")]
 
 
-def _summary(story: RolloutReport) -> Section:
-    return "summary", "In short", [el("ul", *(el("li", entry) for entry in story.summary), class_="summary")]
-
-
-def _course(story: RolloutReport) -> Section | None:
-    curves = story.curves
+def _course(story: RolloutReport) -> Content | None:
+    curves, target = story.curves, story.target
     if curves is None:
         return None
-    target = story.target
-    rate: Callable[[float], str] = rate_percent
-
-    def time(value: float) -> str:
-        return words.measure("latency_mean", value)
-
-    stable = len(story.stages)
-    return (
-        "course",
-        "How it went",
-        [
-            figure_of(
-                "Share of documents that may use the LLM.",
-                "A person decided each step up; red numbers mark the incidents below.",
-                charts.percentage(curves, story.stages, stable),
-            ),
-            figure_of(
-                "Error rate",
-                "of documents sent to the LLM. No line: nothing was measured.",
-                charts.measured(
-                    curves,
-                    "Error rate",
-                    [("error rate", "first", curves.error_rate)],
-                    rate,
-                    target.error_rate,
-                    0.01,
-                    1.0,
-                ),
-            ),
-            figure_of(
-                "Latency",
-                "of documents sent to the LLM, fresh calls only.",
-                charts.measured(
-                    curves,
-                    "Latency",
-                    [("mean", "first", curves.latency_mean), ("p95", "second", curves.latency_p95)],
-                    time,
-                    target.latency_ms,
-                    500.0,
-                ),
-            ),
-        ],
-    )
+    rates = [("error rate", "first", curves.error_rate)]
+    times = [("mean", "first", curves.latency_mean), ("p95", "second", curves.latency_p95)]
+    return [
+        figure_of(
+            "Share of documents that may use the LLM.",
+            "A person decided each step up; red numbers mark the incidents below.",
+            charts.percentage(curves, story.stages, len(story.stages)),
+        ),
+        figure_of(
+            "Error rate",
+            "of documents sent to the LLM. No line: nothing was measured.",
+            charts.measured(curves, "Error rate", rates, rate_percent, target.error_rate, 0.01, 1.0),
+        ),
+        figure_of(
+            "Latency",
+            "of documents sent to the LLM, fresh calls only.",
+            charts.measured(curves, "Latency", times, partial(words.measure, "latency_mean"), target.latency_ms, 500.0),
+        ),
+    ]
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def _metrics(story: RolloutReport) -> Section:
+def _metrics(story: RolloutReport) -> Content:
     stages = [s for s in story.measured if s.number >= 2 or s.llm_documents]
     head: list[Child] = ["Metric", *(_stage_head(s) for s in stages)]
     rows: list[list[Child]] = [[name, *(_cell(s, of(s)) for s in stages)] for name, of in METRICS]
-    rows.append(
-        [
-            "Documents",
-            *(
-                el("span", f"{s.documents}", el("small", f"{s.llm_documents} by the LLM"))
-                if s.documents
-                else documents_none(s)
-                for s in stages
-            ),
-        ]
-    )
+    rows.append(["Documents", *(_documents(s) for s in stages)])
     rows.append(["Complaints", *(complaints_of(s) for s in stages)])
     note = (
         "Figures of each stage over all visits. ✓ within the stage's target, ✗ outside it; without a mark there is no "
         "target or nothing to judge. “At most” is the upper 95 % confidence bound, which a gate judges."
     )
-    return "metrics", "Metrics by stage", [table("Metrics by stage", head, rows), el("p", note, class_="note")]
+    return [table("Metrics by stage", head, rows), el("p", note, class_="note")]
+
+
+def _documents(stage: StageStory) -> Child:
+    if not stage.documents:
+        return documents_none(stage)
+    return el("span", f"{stage.documents}", el("small", f"{stage.llm_documents} by the LLM"))
 
 
 def _stage_head(stage: StageStory) -> Element:
@@ -191,16 +150,16 @@ def _cell(stage: StageStory, figure: MetricValue) -> Child:
         return el("span", NOT_ENTERED, class_="quiet")
     if figure.value is None:
         return el("span", figure.words, class_="quiet")
-    value, rest = split(figure)
     mark = {
         True: el("span", "✓ ", class_="good", title="within target"),
         False: el("span", "✗ ", class_="bad", title="outside the target"),
         None: None,
     }[figure.good]
-    return el("span", mark, value, el("small", rest) if rest else None)
+    evidence = el("small", figure.evidence.replace(" %", "\u00a0%")) if figure.evidence else None
+    return el("span", mark, figure.short or figure.words, evidence)
 
 
-def _spent(story: RolloutReport) -> Section | None:
+def _spent(story: RolloutReport) -> Content | None:
     entered = [s for s in story.stages if s.entered is not None]
     if not entered:
         return None
@@ -211,15 +170,8 @@ def _spent(story: RolloutReport) -> Section | None:
         spans = (s.spent_s, s.baked_s, s.figures_s, s.waited_s, s.held_s)
         left: Child = when(s.left) if s.left is not None else "still there"
         rows.append([name, when(s.entered or 0.0), left, *(span(value) for value in spans)])
-    return (
-        "time",
-        "Where the time went",
-        [
-            figure_of("Bake and waiting for people.", "", charts.spent(story.stages)),
-            table("Time by stage", head, rows),
-            el("p", TIMES_NOTE, class_="note"),
-        ],
-    )
+    drawing = figure_of("Bake and waiting for people.", "", charts.spent(story.stages))
+    return [drawing, table("Time by stage", head, rows), el("p", TIMES_NOTE, class_="note")]
 
 
 def _footer(story: RolloutReport) -> Element:
@@ -232,18 +184,19 @@ def _footer(story: RolloutReport) -> Element:
     )
 
 
-SECTIONS: tuple[Callable[[RolloutReport], Section | None], ...] = (
-    _summary,
-    _course,
-    _metrics,
-    html_record.incidents,
-    html_record.decisions,
-    html_record.overrides,
-    html_record.quality,
-    html_record.review,
-    _spent,
-    html_record.checklists,
-    html_record.messages,
-    html_record.timeline,
-    html_record.appendix,
+# anchor, title, content; without content it is left out
+SECTIONS: tuple[tuple[str, str, Callable[[RolloutReport], Content | None]], ...] = (
+    ("summary", "In short", _summary),
+    ("course", "How it went", _course),
+    ("metrics", "Metrics by stage", _metrics),
+    ("incidents", "Incidents", html_record.incidents),
+    ("decisions", "Decisions and their evidence", html_record.decisions),
+    ("overrides", "Overrides", html_record.overrides),
+    ("quality", "Quality and the A/B test", html_record.quality),
+    ("review", "Review", html_record.review),
+    ("time", "Where the time went", _spent),
+    ("checklists", "Checklists", html_record.checklists),
+    ("messages", "Communications", html_record.messages),
+    ("timeline", "Timeline", html_record.timeline),
+    ("appendix", "To reproduce this report", html_record.appendix),
 )

@@ -9,11 +9,13 @@ from engine.report.elements import Child, Element, el
 from engine.report.timeline import moment_of
 
 SHORT = 10  # rows: such a table is not cut where a printed page ends
-Section = tuple[str, str, list[Child]]  # anchor, title, content
+Content = list[Child]
 
 
-def section(name: str, title: str, content: Sequence[Child]) -> Element:
-    return el("section", el("h2", title, id=name), *content, aria_labelledby=name)
+def tile(name: str, value: Child, evidence: str = "") -> Element:
+    """A figure with its evidence, in a list of figures."""
+    small = el("small", evidence.replace(" %", "\u00a0%")) if evidence else None
+    return el("div", el("dt", name), el("dd", value, small))
 
 
 def when(at: float, seconds: bool = False) -> Element:

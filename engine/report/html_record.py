@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.report import charts
 from engine.report.elements import Child, Element, el
-from engine.report.html_parts import Section, scrolling, table, when
-from engine.report.markdown import NO_FINDING, NO_INCIDENT, PROMPTS, delivery, no_override, times
+from engine.report.html_parts import Content, scrolling, table, tile, when
+from engine.report.markdown import NO_FINDING, NO_INCIDENT, PROMPTS, delivery, no_override, restored, times
 from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, SignedItem
 from engine.text import counted, percent
 
@@ -17,65 +15,37 @@ TICKS = {"done": ("✓", "good", "done"), "failed": ("✗", "bad", "failed"), "o
 # -- what went wrong, who decided --------------------------------------------------------------------------------------
 
 
-def incidents(story: RolloutReport) -> Section:
+def incidents(story: RolloutReport) -> Content:
     if not story.incidents:
-        return "incidents", "Incidents", [el("p", NO_INCIDENT)]
+        return [el("p", NO_INCIDENT)]
     note = (
         "Time to detect: from the first failure to the trigger's first breach. To decide: from there to the decision, "
         "including the trigger's own duration. To take effect: until routed documents showed the lower percentage."
     )
-    return (
-        "incidents",
-        "Incidents",
-        [
-            *(
-                _incident(number, entry)
-                for number, entry in zip(_numbers(story.incidents), story.incidents, strict=True)
-            ),
-            el("p", note, class_="note"),
-        ],
-    )
-
-
-def _numbers(incidents: Sequence[Incident]) -> list[int]:
-    """Each incident's number. A part of a later one has that one's."""
-    numbers, number = [], 1
-    for entry in incidents:
-        numbers.append(number)
+    content: Content = []
+    number = 1  # a part of a later incident has that one's
+    for entry in story.incidents:
+        content.append(_incident(number, entry))
         number += entry.within is None
-    return numbers
+    return [*content, el("p", note, class_="note")]
 
 
 def _incident(number: int, i: Incident) -> Element:
     named = ("time to detect", "time to decide", "time to take effect", "promotion possible after")
-    facts: list[Child] = [i.proof] if i.proof else []
-    if i.restored:
-        facts.append(
-            f" {counted(i.restored, 'document was given its', 'documents were given their')} frequency keywords back."
-        )
+    facts = " ".join(filter(None, (i.proof, restored(i))))
     how = f"by trigger {i.trigger}" if i.automatic and i.trigger else "automatic" if i.automatic else "manual"
     return el(
         "article",
         el("h3", f"{number}. {i.what}" if i.within is None else f"Part of {number}: {i.what}"),
-        el(
-            "p",
-            when(i.decided),
-            f", stage {i.stage}, {i.change}, {how}, ",
-            el("a", f"decision {i.rev}", href=f"#decision-{i.rev}"),
-            class_="by",
-        ),
-        el(
-            "dl",
-            *(el("div", el("dt", name), el("dd", value)) for name, value in zip(named, times(i), strict=True)),
-            class_="times",
-        ),
+        el("p", when(i.decided), f", stage {i.stage}, {i.change}, {how}, ", _link(i.rev), class_="by"),
+        el("dl", *(tile(name, value) for name, value in zip(named, times(i), strict=True)), class_="times"),
         scrolling(drawn, f"Incident {number}", "drawing") if (drawn := charts.moments(i)) else None,
-        el("p", *facts) if facts else None,
+        el("p", facts) if facts else None,
         el("p", i.cost) if i.cost else None,
         el("ol", *(el("li", when(moment.at, seconds=True), f" {moment.sentence}") for moment in i.happened))
         if i.happened
         else None,
-        el("p", *_whole(i.within)) if i.within is not None else None,
+        _whole(i.within) if i.within is not None else None,
         el("p", el("strong", "Cause: "), i.cause)
         if i.cause
         else el("p", "No cause has been recorded yet.", class_="prompt"),
@@ -83,18 +53,18 @@ def _incident(number: int, i: Incident) -> Element:
     )
 
 
-def _whole(rev: int) -> list[Child]:
-    return ["Its moments are listed with ", el("a", f"decision {rev}", href=f"#decision-{rev}"), ", which followed."]
+def _link(rev: int) -> Element:
+    return el("a", f"decision {rev}", href=f"#decision-{rev}")
 
 
-def decisions(story: RolloutReport) -> Section:
+def _whole(rev: int) -> Element:
+    return el("p", "Its moments are listed with ", _link(rev), ", which followed.")
+
+
+def decisions(story: RolloutReport) -> Content:
     if not story.verdicts:
-        return "decisions", "Decisions", [el("p", "None yet.")]
-    return (
-        "decisions",
-        "Decisions and their evidence",
-        [el("ol", *(_verdict(entry) for entry in story.verdicts), class_="decisions")],
-    )
+        return [el("p", "None yet.")]
+    return [el("ol", *(_verdict(entry) for entry in story.verdicts), class_="decisions")]
 
 
 def _override_mark() -> Element:
@@ -104,74 +74,53 @@ def _override_mark() -> Element:
 def _verdict(v: LoggedDecision) -> Element:
     moved = f", {percent(v.percent_from)} to {percent(v.percent_to)}" if v.percent_from != v.percent_to else ""
     evidence = [*v.evidence, *((("on screen", v.seen),) if v.seen else ()), ("hash", v.hash)]
+    summary = f"Evidence, {counted(len(evidence), 'fact')}"
+    facts = [part for name, value in evidence for part in (el("dt", name), el("dd", value))]
     return el(
         "li",
         el("h3", v.sentence, " " if v.override else None, _override_mark() if v.override else None),
         el("p", f"{v.rev}. ", when(v.at), f", {v.who} ({v.where}){moved}", class_="by"),
         el("blockquote", v.reason) if v.reason and v.reason not in v.sentence else None,
-        el(
-            "details",
-            el("summary", f"Evidence, {len(evidence)} {'fact' if len(evidence) == 1 else 'facts'}"),
-            el(
-                "dl",
-                *(part for name, value in evidence for part in (el("dt", name), el("dd", value))),
-                class_="evidence",
-            ),
-        ),
+        el("details", el("summary", summary), el("dl", *facts, class_="evidence")),
         id=f"decision-{v.rev}",
     )
 
 
-def overrides(story: RolloutReport) -> Section:
+def overrides(story: RolloutReport) -> Content:
     if not story.overrides:
-        return "overrides", "Overrides", [el("p", no_override(story))]
-    rows: list[list[Child]] = [
-        [
-            el("a", str(v.rev), href=f"#decision-{v.rev}"),
-            when(v.at),
-            v.who,
-            v.reason,
-            dict(v.evidence).get("missing", ""),
-        ]
-        for v in story.overrides
-    ]
-    return (
-        "overrides",
-        "Overrides",
-        [
-            el("p", "Gates passed although something was missing, with the reason given."),
-            table("Overrides", ("Decision", "When", "Who", "Reason", "What was missing"), rows),
-        ],
-    )
+        return [el("p", no_override(story))]
+    rows: list[list[Child]] = []
+    for v in story.overrides:
+        link = el("a", str(v.rev), href=f"#decision-{v.rev}")
+        rows.append([link, when(v.at), v.who, v.reason, dict(v.evidence).get("missing", "")])
+    about = el("p", "Gates passed although something was missing, with the reason given.")
+    return [about, table("Overrides", ("Decision", "When", "Who", "Reason", "What was missing"), rows)]
 
 
 # -- quality, people ---------------------------------------------------------------------------------------------------
 
 
-def quality(story: RolloutReport) -> Section:
-    content: list[Child] = []
+def quality(story: RolloutReport) -> Content:
+    content: Content = []
     for entry in story.experiment:
         content += [el("h3", entry.what), *_finding(entry)]
     if story.quality:
         content.append(el("h3", "Reviews and search quality"))
-        content += [
-            part for entry in story.quality for part in (el("h4", entry.what, class_="kicker"), *_finding(entry))
-        ]
-    if not content:
-        content = [el("p", NO_FINDING, class_="prompt")]
-    return "quality", "Quality and the A/B test", content
+        for entry in story.quality:
+            content += [el("h4", entry.what, class_="kicker"), *_finding(entry)]
+    return content or [el("p", NO_FINDING, class_="prompt")]
 
 
-def _finding(entry: MeasuredResult) -> list[Child]:
+def _finding(entry: MeasuredResult) -> Content:
     details = [el("ul", *(el("li", detail) for detail in entry.details))] if entry.details else []
     return [el("p", entry.sentence), *details, el("p", when(entry.at), class_="by")]
 
 
-def review(story: RolloutReport) -> Section:
-    return "review", "Review", [part for chapter in story.review for part in _chapter(chapter)]
+def review(story: RolloutReport) -> Content:
+    return [part for chapter in story.review for part in _chapter(chapter)]
 
 
-def _chapter(chapter: Chapter) -> list[Child]:
+def _chapter(chapter: Chapter) -> Content:
     if not chapter.written:
         return [el("h3", chapter.heading), el("p", PROMPTS[chapter.kind], class_="prompt")]
     items = [
@@ -181,20 +130,13 @@ def _chapter(chapter: Chapter) -> list[Child]:
     return [el("h3", chapter.heading), el("ul", *items)]
 
 
-def checklists(story: RolloutReport) -> Section:
-    content: list[Child] = []
-    for stage in story.stages:
-        if stage.signed:
-            content += [
-                el("h3", f"Stage {stage.number} {stage.name}"),
-                el("ul", *(_signed(item) for item in stage.signed), class_="ticks"),
-            ]
-    if story.post_rollout:
-        content += [
-            el("h3", "After the rollout"),
-            el("ul", *(_signed(item) for item in story.post_rollout), class_="ticks"),
-        ]
-    return "checklists", "Checklists", content or [el("p", "The plan has none.")]
+def checklists(story: RolloutReport) -> Content:
+    lists = [(f"Stage {stage.number} {stage.name}", stage.signed) for stage in story.stages]
+    content: Content = []
+    for title, items in (*lists, ("After the rollout", story.post_rollout)):
+        if items:
+            content += [el("h3", title), el("ul", *(_signed(item) for item in items), class_="ticks")]
+    return content or [el("p", "The plan has none.")]
 
 
 def _signed(item: SignedItem) -> Element:
@@ -209,44 +151,36 @@ def _signed(item: SignedItem) -> Element:
     )
 
 
-def messages(story: RolloutReport) -> Section:
+def messages(story: RolloutReport) -> Content:
     if not story.messages:
-        return "messages", "Communications", [el("p", "No message was sent.")]
+        return [el("p", "No message was sent.")]
     rows: list[list[Child]] = [[m.message, when(m.at), m.audience, m.subject, delivery(m)] for m in story.messages]
-    return (
-        "messages",
-        "Communications",
-        [table("Messages and their delivery", ("Message", "When", "To", "Subject", "Delivery"), rows)],
-    )
+    return [table("Messages and their delivery", ("Message", "When", "To", "Subject", "Delivery"), rows)]
 
 
 # -- to check it -------------------------------------------------------------------------------------------------------
 
 
-def timeline(story: RolloutReport) -> Section:
+def timeline(story: RolloutReport) -> Content:
     rows: list[list[Child]] = []
     for e in story.timeline:
         until: list[Child] = [el("small", "until ", when(e.until))] if e.until is not None else []
         label = el("span", _override_mark(), " ", e.sentence) if e.override else e.sentence
         rows.append([el("span", when(e.at), *until), str(e.stage), percent(e.percent_bp), label])
     if not rows:
-        return "timeline", "Timeline", [el("p", "The log is empty.")]
-    return (
-        "timeline",
-        "Timeline",
-        [table("The decision log, oldest first", ("When", "Stage", "Percentage", "What"), rows)],
-    )
+        return [el("p", "The log is empty.")]
+    return [table("The decision log, oldest first", ("When", "Stage", "Percentage", "What"), rows)]
 
 
-def appendix(story: RolloutReport) -> Section:
+def appendix(story: RolloutReport) -> Content:
     a = story.appendix
-    facts: list[Child] = [
+    facts: Content = [
         el("li", f"Plan: {a.plan_source or 'unknown'}, SHA-256 ", el("code", a.plan_digest or "unknown")),
         *(el("li", f"{name}: {value}") for name, value in a.versions),
         el("li", f"Log: {a.decisions} decisions, head ", el("code", a.head)),
         el("li", a.chain),
     ]
-    content: list[Child] = [el("ul", *facts), el("pre", "\n".join(a.commands))]
+    content: Content = [el("ul", *facts), el("pre", "\n".join(a.commands))]
     if story.references:
         content += [el("h3", "References"), el("ul", *(el("li", entry) for entry in story.references))]
-    return "appendix", "To reproduce this report", content
+    return content

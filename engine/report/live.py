@@ -20,7 +20,7 @@ from msgspec import Struct
 from engine.plan.durations import format_duration, iso
 from engine.report import charts
 from engine.report.elements import Child, Element, el, page
-from engine.report.html_parts import when
+from engine.report.html_parts import tile, when
 from engine.report.model import Point
 from engine.text import percent, rate_percent
 from engine.triggers import words
@@ -98,7 +98,7 @@ def fragment(view: View, trends: LiveTrends) -> str:
 
 
 def _parts(view: View, trends: LiveTrends) -> list[Element]:
-    parts = [
+    parts = (
         _head(view),
         _ladder(view),
         _gauges(view),
@@ -107,7 +107,7 @@ def _parts(view: View, trends: LiveTrends) -> list[Element]:
         _gate(view),
         _log(view),
         _foot(view),
-    ]
+    )
     return [part for part in parts if part is not None]
 
 
@@ -147,33 +147,22 @@ def _ladder(view: View) -> Element | None:
 
 
 def _gauges(view: View) -> Element:
-    tiles = [
-        _tile("Error rate", view.error_rate, rate_percent),
-        _tile("Latency", view.latency, milliseconds),
-        _tile("Cache hits", view.cache, rate_percent),
-        el(
-            "div",
-            el("dt", "Documents"),
-            el("dd", f"{view.engine.documents_per_min:.3g}/min", el("small", _methods(view).replace(" %", "\u00a0%"))),
-        ),
-    ]
-    return el("dl", *tiles, class_="figures")
+    return el(
+        "dl",
+        _gauge("Error rate", view.error_rate, rate_percent),
+        _gauge("Latency", view.latency, milliseconds),
+        _gauge("Cache hits", view.cache, rate_percent),
+        tile("Documents", f"{view.engine.documents_per_min:.3g}/min", _methods(view)),
+        class_="figures",
+    )
 
 
-def _tile(title: str, gauge: Gauge, unit: Callable[[float], str]) -> Element:
+def _gauge(title: str, gauge: Gauge, unit: Callable[[float], str]) -> Element:
     mark = "" if gauge.ok is None else "✔ " if gauge.ok else "✖ "
     kind = None if gauge.ok is None else "good" if gauge.ok else "bad"
     value = "no data" if gauge.value is None else unit(gauge.value)
     target = f"target {gauge.op} {unit(gauge.target)}, " if gauge.target is not None else ""
-    return el(
-        "div",
-        el("dt", title),
-        el(
-            "dd",
-            el("span", mark + value, class_=kind),
-            el("small", f"{target}n = {gauge.n:,}".replace(" %", "\u00a0%")),
-        ),
-    )
+    return tile(title, el("span", mark + value, class_=kind), f"{target}n = {gauge.n:,}")
 
 
 def milliseconds(value: float) -> str:
@@ -217,14 +206,10 @@ def _gate(view: View) -> Element | None:
     state = "open" if gate.open else "not open yet"
     unsigned = [f"Checklist: {item.text}" for item in gate.items if item.required and item.state != "done"]
     title = f"Gate to stage {gate.next_stage} {gate.next_name}, {percent(gate.next_percent_bp)}"
+    met = el("b", f"{state}, {gate.met} of {gate.total} met. ")
     return _section(
         title,
-        el(
-            "p",
-            el("b", f"{state}, {gate.met} of {gate.total} met. "),
-            gate.sentence,
-            class_="good" if gate.open else None,
-        ),
+        el("p", met, gate.sentence, class_="good" if gate.open else None),
         _bake(gate),
         el("ul", *(_condition(one) for one in gate.conditions), class_="ticks") if gate.conditions else None,
         el("ul", *(el("li", line) for line in (*gate.blocked, *gate.others, *unsigned)), class_="missing"),
@@ -270,30 +255,18 @@ def _charts(trends: LiveTrends) -> Element | None:
 
 
 def _chart(trends: LiveTrends, trend: Trend) -> Element:
-    known = [value for _, value in (*trend.first, *trend.second) if value is not None]
-    high = charts.round_up(max([charts.usual(known), trend.least, (trend.target or 0.0) * 1.25]))
-    high = min(high, trend.most)
+    high = charts.scale_end((trend.first, trend.second), trend.least, trend.target, trend.most)
+    plot = charts.Plot(LEFT, WIDTH - 4, TOP, BOTTOM, high)
 
     def x(at: float) -> float:
         return LEFT + (WIDTH - LEFT - 4) * (at - trends.start) / max(trends.end - trends.start, 1.0)
 
-    def y(value: float) -> float:
-        return BOTTOM - (BOTTOM - TOP) * min(max(value, 0.0), high) / high
-
-    parts: list[Element | None] = []
-    for value in (0.0, high / 2, high):
-        parts += [
-            charts.line(LEFT, y(value), WIDTH - 4, y(value), "grid"),
-            charts.text(LEFT - 5, y(value) + 4, trend.unit(value), anchor="end"),
-        ]
+    parts = plot.grid((0.0, high / 2, high), trend.unit)
     if trend.target is not None:
-        parts.append(charts.line(LEFT, y(trend.target), WIDTH - 4, y(trend.target), "target"))
+        parts.append(plot.across(trend.target, "target"))
     span = (trends.end - trends.start) / max(len(trend.first), 1)
-    parts += [
-        charts.curve(points, span, x, y, kind)
-        for points, kind in ((trend.second, "second"), (trend.first, "first"))
-        if points
-    ]
+    curves = ((trend.second, "second"), (trend.first, "first"))
+    parts += [charts.curve(points, span, x, plot.y, kind) for points, kind in curves if points]
     parts += [
         charts.text(LEFT, HEIGHT - 6, iso(trends.start)[11:16]),
         charts.text(WIDTH - 4, HEIGHT - 6, f"{iso(trends.end)[11:16]} UTC", anchor="end"),
@@ -301,10 +274,7 @@ def _chart(trends: LiveTrends, trend: Trend) -> Element:
     legend = ", ".join(_named(trend.names, (trend.first, trend.second), trend.unit))
     target = f"; target {trend.unit(trend.target)}" if trend.target is not None else ""
     about = f"{legend or 'nothing was measured'}{target}"
-    drawing = el(
-        "svg", el("title", trend.title), el("desc", about), *parts,
-        viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", role="img", aria_label=f"{trend.title}: {about}", class_="chart",
-    )  # fmt: skip
+    drawing = charts.drawing(HEIGHT, trend.title, about, *parts, width=WIDTH)
     return el("figure", el("figcaption", el("b", trend.title), f" {about}"), drawing)
 
 

@@ -53,12 +53,8 @@ def markdown(story: RolloutReport) -> str:
     if story.rehearsal:
         parts.append("**This was a rehearsal**: a simulated LLM service, sample documents, accelerated time.")
     parts += [_list(story.summary), "## Metrics by stage", _metrics(story), "## Time by stage", _times(story.stages)]
-    parts += ["## Incidents", *(_incidents(story))]
-    parts += (
-        ["## Decisions", *(_verdict(entry) for entry in story.verdicts)]
-        if story.verdicts
-        else ["## Decisions", "None yet."]
-    )
+    parts += ["## Incidents", *_incidents(story), "## Decisions"]
+    parts += [_verdict(entry) for entry in story.verdicts] or ["None yet."]
     parts += ["## Overrides", _overrides(story), "## Quality", _findings(story), "## Checklists", *_checklists(story)]
     parts += ["## Communications", _messages(story.messages), "## Review", *(_chapter(entry) for entry in story.review)]
     parts += ["## Timeline", _timeline(story), "## Appendix: to reproduce this report", _appendix(story)]
@@ -170,23 +166,23 @@ def times(i: Incident) -> tuple[str, str, str, str]:
 
 
 def _incident(i: Incident) -> str:
-    lines = [f"### Decision {i.rev}: {escape(i.what)}"]
-    facts = [f"Stage {i.stage}."]
-    if i.proof:
-        facts.append(f"Proof: {escape(i.proof)}")
-    facts.append(f"Cause, as written: {escape(i.cause)}" if i.cause else "No cause was recorded.")
-    if i.restored:
-        facts.append(
-            f"{counted(i.restored, 'document was given its', 'documents were given their')} frequency keywords back."
-        )
-    if i.cost:
-        facts.append(escape(i.cost))
-    if i.within is not None:
-        facts.append(f"Its moments are listed with decision {i.within}, which followed.")
+    facts = [
+        f"Stage {i.stage}.",
+        f"Proof: {escape(i.proof)}" if i.proof else "",
+        f"Cause, as written: {escape(i.cause)}" if i.cause else "No cause was recorded.",
+        restored(i),
+        escape(i.cost),
+        f"Its moments are listed with decision {i.within}, which followed." if i.within is not None else "",
+    ]
     moments = [f"{number}. {iso(moment.at)} {escape(moment.sentence)}" for number, moment in enumerate(i.happened, 1)]
-    return "\n\n".join(
-        ["\n".join([*lines]), "\n".join(f"- {fact}" for fact in facts), *(["\n".join(moments)] if moments else [])]
-    )
+    paragraphs = ("\n".join(f"- {fact}" for fact in facts if fact), "\n".join(moments))
+    return "\n\n".join([f"### Decision {i.rev}: {escape(i.what)}", *filter(None, paragraphs)])
+
+
+def restored(i: Incident) -> str:
+    """How many documents have their frequency keywords back; "" for none."""
+    count = counted(i.restored, "document was given its", "documents were given their")
+    return f"{count} frequency keywords back." if i.restored else ""
 
 
 def _verdict(v: LoggedDecision) -> str:
@@ -207,14 +203,11 @@ def _verdict(v: LoggedDecision) -> str:
 def _overrides(story: RolloutReport) -> str:
     if not story.overrides:
         return no_override(story)
-    head = ("Decision", "When", "Who", "Reason", "What was missing")
-    return table(
-        head,
-        [
-            (str(v.rev), iso(v.at), escape(v.who), escape(v.reason), escape(dict(v.evidence).get("missing", "")))
-            for v in story.overrides
-        ],
-    )
+    rows = [
+        (str(v.rev), iso(v.at), escape(v.who), escape(v.reason), escape(dict(v.evidence).get("missing", "")))
+        for v in story.overrides
+    ]
+    return table(("Decision", "When", "Who", "Reason", "What was missing"), rows)
 
 
 def _findings(story: RolloutReport) -> str:
@@ -229,14 +222,9 @@ def _findings(story: RolloutReport) -> str:
 
 
 def _checklists(story: RolloutReport) -> list[str]:
-    out = []
-    for stage in story.stages:
-        if stage.signed:
-            out.append(
-                f"### Stage {stage.number} {escape(stage.name)}\n\n" + "\n".join(_signed(item) for item in stage.signed)
-            )
-    if story.post_rollout:
-        out.append("### After the rollout\n\n" + "\n".join(_signed(item) for item in story.post_rollout))
+    lists = [(f"Stage {stage.number} {escape(stage.name)}", stage.signed) for stage in story.stages]
+    lists.append(("After the rollout", story.post_rollout))
+    out = [f"### {title}\n\n" + "\n".join(_signed(item) for item in items) for title, items in lists if items]
     return out or ["The plan has none."]
 
 
@@ -255,11 +243,7 @@ def _messages(messages: tuple[SentMessage, ...]) -> str:
 
 def delivery(message: SentMessage) -> str:
     """ "sent", "waiting after 2 tries: mailto: not accepted"."""
-    tries = (
-        f" after {message.tries} {'try' if message.tries == 1 else 'tries'}"
-        if message.state != "sent" and message.tries
-        else ""
-    )
+    tries = f" after {counted(message.tries, 'try', 'tries')}" if message.state != "sent" and message.tries else ""
     return f"{message.state}{tries}" + (f": {message.error}" if message.error else "")
 
 

@@ -14,7 +14,7 @@ from engine.report.model import Incident, RolloutReport
 from engine.rollout.state import replay, stage_name
 from engine.store import series
 from engine.store.log import Row
-from engine.text import clean_line, percent
+from engine.text import clean_line, counted, percent
 
 
 def headline(plan: Plan, rows: list[Row], at: float) -> str:
@@ -58,13 +58,12 @@ def with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutRepor
             f"Bakes took {format_duration(baked)} in total, waiting for people another {format_duration(waited)}."
         )
     if story.overrides:
-        out.append(
-            f"{_many(len(story.overrides), 'gate was', 'gates were')} overridden; each is marked below with its reason."
-        )
+        gates = counted(len(story.overrides), "gate was", "gates were")
+        out.append(f"{gates} overridden; each is marked below with its reason.")
     out += [f"{entry.what}: {entry.sentence}" for entry in story.experiment]
     failed = sum(message.state == "failed" for message in story.messages)
     if failed:
-        out.append(f"{_many(failed, 'message was', 'messages were')} never delivered.")
+        out.append(f"{counted(failed, 'message was', 'messages were')} never delivered.")
     return replace(story, summary=tuple(out))
 
 
@@ -81,8 +80,4 @@ def _incident_words(incidents: tuple[Incident, ...]) -> str:
     slowest = f"; the slowest rollback took effect after {timeline.duration(max(effects))}" if len(effects) > 1 else ""
     if len(effects) == 1:
         slowest = f"; the rollback took effect after {timeline.duration(effects[0])}"
-    return f"{_many(len(incidents), 'incident', 'incidents')}, detected {by}{slowest}."
-
-
-def _many(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"
+    return f"{counted(len(incidents), 'incident')}, detected {by}{slowest}."

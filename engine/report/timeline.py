@@ -127,10 +127,8 @@ def timeline(rows: Sequence[Row]) -> tuple[TimelineEntry, ...]:
             out += [_entry(row) for row in group]
             continue
         first, last = group[0].decision, group[-1].decision
-        more = (
-            f"{clean_line(first.sentence, 300)} ... and {len(group) - 1} more like it, the last: "
-            f"{clean_line(last.sentence, 300)}"
-        )
+        begun, ended = clean_line(first.sentence, 300), clean_line(last.sentence, 300)
+        more = f"{begun} ... and {len(group) - 1} more like it, the last: {ended}"
         out.append(TimelineEntry(first.at, kind, more, last.stage, last.percent_bp, False, len(group), last.at))
     return tuple(out)
 
@@ -307,10 +305,8 @@ def _detected(conn: sqlite3.Connection, plan: Plan, row: Row, since: float) -> t
     for name in names:
         start: float | None = None
         for at, verdict in conn.execute(
-            (
-                "SELECT at, verdict FROM trigger_evidence WHERE trigger = ? AND at <= ? AND at > ? ORDER BY at DESC "
-                "LIMIT 2000"
-            ),
+            "SELECT at, verdict FROM trigger_evidence WHERE trigger = ? AND at <= ? AND at > ? "
+            "ORDER BY at DESC LIMIT 2000",
             (name, d.at + 1, max(since, d.at - 6 * HOUR)),
         ).fetchall():
             if verdict not in ("breach", "muted"):
