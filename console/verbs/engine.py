@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shlex
 import signal
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 
 def open_console(context: CliContext) -> int:
-    """Attach to the running engine, or start one, detached, if none holds the store."""
+    """Attach to the running engine, or start one, detached, if none holds the store. Garbage is collected from when
+    a screen is loaded."""
     if not sys.stdout.isatty() or not sys.stdin.isatty():
         raise Failed("The console needs a terminal. For pipes and screen readers use `rollout status --watch`.")
     if context.lacks_plan:
@@ -35,6 +37,7 @@ def _set_up(context: CliContext) -> int:
     """The first time: a few questions, then the console; or a rehearsal, or nothing."""
     from console.setup import run as setup
 
+    gc.enable()
     folder = Path.cwd()
     chosen = setup.ask(folder, context.display)
     if chosen is None:

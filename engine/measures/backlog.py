@@ -1,7 +1,5 @@
 """How many documents are queued for the LLM, and how many may be."""
 
-from __future__ import annotations
-
 from msgspec import Struct
 
 

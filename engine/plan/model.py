@@ -3,8 +3,6 @@
 Durations are seconds (float), percentages basis points (0..10000), rates 0..1, latencies milliseconds.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import field

@@ -1,8 +1,6 @@
 """What a rollout runs under, pinned: stages, salt, triggers, model. Compared with the plan whenever an engine starts.
 Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 Path = tuple[str | int, ...]
 
@@ -28,8 +29,7 @@ class SourceSpan(NamedTuple):
     end: int
 
 
-@dataclass
-class Places:
+class Places(Struct):
     """`values`: each key and array element. `sections`: each `[header]`, its line and the end of its own keys."""
 
     values: dict[Path, SourceSpan] = field(default_factory=dict)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from engine.plan.positions import Path
 
@@ -11,8 +12,7 @@ Report = Callable[[Path, str], None]
 """Receives the place of a mistake and a sentence: what is wrong and what is allowed."""
 
 
-@dataclass(frozen=True)
-class PlanProblem:
+class PlanProblem(Struct, frozen=True):
     """One mistake. `place` is "" and `line` None for the file as a whole."""
 
     place: str

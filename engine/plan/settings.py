@@ -1,7 +1,5 @@
 """The plan's settings for the engine: LLM service, triggers, calendar, access, store, HTTP."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from engine.plan.vocabulary import Doc, Mode, Part, Seconds, Title

@@ -6,12 +6,11 @@ The loader validates a file against it and the configuration reference prints it
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from msgspec import NODEFAULT
+from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from engine.plan.vocabulary import Doc, Part, Unit
@@ -27,8 +26,7 @@ _UNITS: dict[Unit, Kind] = {
 }
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """One kind of value. `of` is a list's element, `table` the model of a table, `optional` may be left out."""
 
     kind: Kind
@@ -46,8 +44,7 @@ class Shape:
         return f'"{example}"' if example and quoted else example
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Struct, frozen=True):
     """A key of a table: `name` in the file, `field` in the model. `default` is in the model's units."""
 
     name: str

@@ -6,7 +6,6 @@ prints it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
 
@@ -34,8 +33,7 @@ class Unit(StrEnum):
     text = "text"  # not empty
 
 
-@dataclass(frozen=True)
-class Doc:
+class Doc(Struct, frozen=True):
     """What a field means and allows. `least` and `most` are in the engine's units; `pattern` applies to each string."""
 
     meaning: str

@@ -3,8 +3,6 @@
 `transition(state, decision)` is the only way from one state to the next, so that replaying the log gives the state.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from msgspec import Struct, field

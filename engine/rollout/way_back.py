@@ -4,8 +4,6 @@ A rollback whose cause is recorded does not send the rollout through every gate 
 what failed, against the stage's own bound, and a share of that stage's bake. A person still promotes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from msgspec import Struct

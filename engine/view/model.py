@@ -4,8 +4,6 @@
 beside them carry value, threshold, n and window.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from msgspec import Struct

@@ -273,6 +273,7 @@ def test_tab_prints_nothing_but_completions_where_there_is_no_plan(
     monkeypatch.setenv("_ROLLOUT_COMPLETE", "bash_complete")
     for stream in ("stdout", "stderr"):
         monkeypatch.setattr(sys, stream, getattr(sys, stream))  # `main` wraps them for the rest of a process
+    monkeypatch.setattr("console.cli.gc.disable", lambda: None)  # as well
     monkeypatch.setattr("console.cli.rollout", lambda **_: 1 / 0)  # whatever goes wrong
     with pytest.raises(SystemExit):
         main()
@@ -397,3 +398,19 @@ def test_export_writes_tables(rig: EngineRig) -> None:
     table = list(csv.DictReader(rig.cli("export", "--method", "frequency", "--format", "csv").stdout.splitlines()))
     assert [json.loads(line) for line in lines] == rows
     assert [row["id"] for row in table] == [row["id"] for row in rows]
+
+
+def test_garbage_is_collected_while_a_verb_works_and_not_while_it_starts() -> None:
+    code = (
+        "import gc\n"
+        "from console import cli\n"
+        "from console.verbs import shell\n"
+        "load, show = cli.importlib.import_module, shell.say_text\n"
+        "cli.importlib.import_module = lambda name: print(gc.isenabled()) or load(name)\n"
+        "shell.say_text = lambda *_, **__: print(gc.isenabled())\n"
+        "cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "completion", "bash"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\nTrue\n"
