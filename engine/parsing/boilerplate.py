@@ -53,7 +53,8 @@ _LICENCE = re.compile(
     r"|spdx-(?:license-identifier|filecopyrighttext)"
     r"|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
     r"|permission to use, copy, modify|this document has been placed in the public domain"
-    r"|you should have received a copy of the|\bis free software[;:,] you|can redistribute it and/or"
+    r"|you should have received a copy of the"
+    r"|is free software(?<!\wis free software)[;:,] you|can redistribute it and/or"
     r"|protected by federal copyright law|these coded instructions"
     r"|accompanying materials are made available under the terms of"
     r"|published by the free software foundation|distributed in the hope that it will be useful"
@@ -110,9 +111,8 @@ _LANGUAGE = re.compile(
     r"|portuguese|brazilian portuguese|italiano|italian|nederlands|dutch|polski|polish|t[üu]rk[çc]e|turkish|svenska"
     r"|magyar|[čc]e[šs]tina|rom[âa]n[ăa]|suomi|dansk|norsk|bahasa(?: indonesia)?|ti[ếe]ng vi[ệe]t|vietnamese|русский"
     r"|russian|українська|ελληνικά|japanese|korean|(?:simplified |traditional )?chinese|العربية|فارسی|עברית|हिन्दी)\b"
-    r"|[简簡繁]体?中文|繁體中文|正體中文|中文(?:版|文档)?|日本語|한국어|ไทย",
-    re.I,
-)
+    r"|[简簡繁]体?中文|繁體中文|正體中文|中文(?:版|文档)?|日本語|한국어|ไทย"
+)  # sought in lower case
 SHORT = 100  # characters of a value
 _CODED = re.compile(r"[A-Za-z0-9+/=_-]{60,}\s*")
 MINIFIED = 400  # characters of a line that may be a minified program's
@@ -178,9 +178,12 @@ def is_language_bar(text: str) -> bool:
     """Whether a short paragraph consists of little but three or more names of languages."""
     if len(text) > 600:
         return False
-    names = _LANGUAGE.findall(text)
-    letters = sum(map(str.isalpha, text))
-    return len(names) >= 3 and 10 * sum(sum(map(str.isalpha, name)) for name in names) > 6 * letters
+    names = _LANGUAGE.findall(text.lower())
+    return len(names) >= 3 and 10 * _letters("".join(names)) > 6 * _letters(text)
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
 
 
 def is_furniture(line: str) -> bool:

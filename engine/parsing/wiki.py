@@ -10,6 +10,7 @@ from engine.parsing.model import Block, Format, Raw
 
 _SECTION = re.compile(r"^(={1,6})[ \t]*([^=\n][^\n]{0,200}?)[ \t]*\1[ \t]*$", re.M)
 _IN_A_LINE = re.compile(r"'''\w|^\{\{\w|\w \[\[\w", re.M)  # [[alone]] is an anchor of AsciiDoc
+_MARKS_IN_A_LINE = ("'''", "{{", " [[")  # each match has one
 _LINK = re.compile(r"\[\[(?:[^\[\]|\n]{0,200}\|)?([^\[\]|\n]{1,200})\]\]")
 _HEADLINE = re.compile(r"^h([1-6])\.[ \t]+(\S[^\n]{0,200})$", re.M)
 _MACRO = re.compile(r"\{(?:code|noformat|panel|quote|toc|info|note|warning|tip|color|anchor)(?::[^{}\n]{0,200})?\}")
@@ -44,6 +45,8 @@ def is_wiki(head: str) -> bool:
         return True
     if "{code" in head or "{noformat}" in head:
         return _CODE.search(head) is not None
+    if not any(map(head.__contains__, _MARKS_IN_A_LINE)):
+        return False
     return _IN_A_LINE.search(head) is not None and _SECTION.search(head) is not None
 
 

@@ -126,9 +126,10 @@ def test_source_code_becomes_blocks(text: str, suffix: str, expected: list[tuple
     ],
 )
 def test_marks_are_counted_by_language(head: str, markdown_marks: int, rst_marks: int, asciidoc_marks: int) -> None:
-    assert detect._markdown_marks(head) == markdown_marks
-    assert detect._rst_marks(head, underlined="~~" in head) == rst_marks
-    assert detect._asciidoc_marks(head) == asciidoc_marks
+    text = f"\n{head}"
+    assert detect._markdown_marks(text) == markdown_marks
+    assert detect._rst_marks(text, underlined="~~" in text) == rst_marks
+    assert detect._asciidoc_marks(text) == asciidoc_marks
 
 
 @pytest.mark.parametrize(
