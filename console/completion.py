@@ -6,6 +6,7 @@ The shell calls this at every press of Tab: nothing here raises, and what can't 
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,8 @@ def completes(pairs: Callable[[CliContext], Pairs]) -> Complete:
         from click.shell_completion import CompletionItem
 
         entries: list[CompletionItem] = []
-        # no plan, a broken one, a store closed to this user: the shell can't show a reason
-        with contextlib.suppress(Exception):
+        # no plan, a broken or a lost one, a store closed to this user: the shell can't show a reason
+        with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
             for name, text in pairs(place_of(ctx)):
                 if name.startswith(incomplete):
                     entries.append(CompletionItem(name, help=_line(text)))

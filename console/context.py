@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import time
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from console.output import Failed, refuse, say
+from console.output import Failed, notice, refuse, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,9 +74,9 @@ class CliContext:
         return self._plan or (Path(named) if named else None)
 
     def _nearest_plan(self) -> Path | None:
-        from engine.plan.locate import find_plan, find_plan_of_store
+        from engine.plan.locate import find_plan
 
-        return find_plan(Path.cwd()) or find_plan_of_store(Path.cwd())
+        return find_plan(Path.cwd())
 
     @property
     def lacks_plan(self) -> bool:
@@ -105,8 +106,19 @@ class CliContext:
         mistakes included."""
         running = self._plan_of_the_store()
         if running is not None and (self._may_run() or self._broken()):
+            self._name_lost_plan()
             return running
         return self.file_plan
+
+    def _name_lost_plan(self) -> None:
+        from engine.plan.locate import is_lost
+
+        with contextlib.suppress(Failed, OSError):
+            if is_lost(self.plan_path):
+                notice(
+                    f"{self.plan_path} is gone; this goes by the plan that the last engine read from it. No engine can "
+                    "start without the file: put it back."
+                )
 
     def _plan_of_the_store(self) -> Plan | None:
         """The plan as the last engine read it, with the pinned stages; None if the store doesn't have it."""

@@ -117,7 +117,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_chunks(path: Path, chunks: Iterable[str]) -> None:
-    """Write text atomically, each part of it as soon as it is made. `-` is standard output."""
+    """Write text atomically, each part of it as soon as it is made, and make the folders that are missing on the way.
+    `-` is standard output."""
     if str(path) == "-":
         for chunk in chunks:
             sys.stdout.write(chunk)
@@ -131,6 +132,7 @@ def write_chunks(path: Path, chunks: Iterable[str]) -> None:
             with path.open("wb") as file:
                 file.writelines(encoded)
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, encoded)
     except OSError as error:
         raise Failed(f"{path} could not be written: {error.strerror}. Choose another --output.") from None

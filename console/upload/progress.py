@@ -14,7 +14,8 @@ WIDTH = 24
 
 
 class Progress:
-    """Counts bytes of `total` (0: unknown, so no bar) and documents. Writes nothing unless `shown`."""
+    """Counts documents, and how much of `total` is done, in bytes or documents (0: unknown, so no bar). Writes nothing
+    unless `shown`."""
 
     def __init__(
         self, label: str, total: int, out: TextIO, *, shown: bool, clock: Callable[[], float] = time.monotonic

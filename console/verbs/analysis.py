@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from console.context import CliContext
-from console.output import FILE, Failed, fail, output_option, say_result, verb, write_json, write_prose, wrote
+from console.output import (
+    FILE,
+    Failed,
+    fail,
+    is_quiet,
+    output_option,
+    raw_stream,
+    say_result,
+    verb,
+    write_json,
+    write_prose,
+    wrote,
+)
+from console.upload.progress import Progress
 from console.verbs.quality import draft_gold, mark_gold, quality
 
 if TYPE_CHECKING:
@@ -42,9 +58,22 @@ def compare_keywords(context: CliContext, llm: Path, frequency: Path, output: Pa
     from engine.quality.compare import compare, complete
 
     first, second = _rows(llm), _rows(frequency)
-    result = compare(*complete(first, second, _kept(context, {row.key for row in (*first, *second)})))
+    completed = complete(first, second, _kept(context, {row.key for row in (*first, *second)}))
+    result = compare(*completed, each=partial(_each_shown, as_json))
     write_json(output, result)
     wrote(output, "\n".join([result.overall.sentence, *result.notes, f"Wrote {output}."]), as_json)
+
+
+def _each_shown(as_json: bool, documents: Collection[str]) -> Iterator[str]:
+    """The documents one by one; on a terminal, standard error shows how far that is."""
+    shown = not as_json and not is_quiet() and sys.stderr.isatty()
+    progress = Progress("compare", len(documents), raw_stream(sys.stderr), shown=shown)
+    try:
+        for done, document in enumerate(documents):
+            progress.step(bool(done), done)
+            yield document
+    finally:
+        progress.end()
 
 
 def _kept(context: CliContext, keys: set[str]) -> dict[str, ComparedDocument]:

@@ -62,7 +62,9 @@ def promote(
     seen = context.reader.state()
     fields: dict[str, Any] = {"epoch": seen.epoch if epoch is None else epoch, "reason": reason, "override": override}
     if dry_run:
-        send_command(context, as_json, "would", of="promote", **fields, to_stage=to_stage)
+        from console.verbs.dry_run import promotion_would
+
+        promotion_would(context, fields, to_stage, as_json)
         return
     if to_stage is None and epoch is None:
         started = started_s()  # who pressed Enter before another promotion landed has not seen it

@@ -1,12 +1,37 @@
-"""Dry runs of a rollback and of the undo of a restore, from the store and the engine; they change nothing."""
+"""Dry runs of a promotion, a rollback and the undo of a restore, from the engine and the store; they change nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from console.context import CliContext
-from console.output import fail, say_result
+from console.output import fail, refuse, say_result
 from engine.text import counted
+
+
+def promotion_would(context: CliContext, fields: dict[str, Any], to_stage: int | None, as_json: bool) -> None:
+    """Print what the engine would answer. Without one a promotion is refused: print why, and the gate as the last
+    engine saw it."""
+    from console.verbs.gate import gate_lines, headline
+    from console.verbs.status import ENGINE, look
+    from engine.plan.durations import iso
+
+    reply = context.client.command("would", of="promote", **fields, to_stage=to_stage)
+    if reply.ok:
+        say_result({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+        return
+    record, alive, _ = look(context) if reply.data.get("code") == "no_engine" else (None, "", "")
+    view = record.view if record is not None else None
+    if view is None or alive not in ENGINE:
+        refuse(reply, as_json, reply.data)
+    sentence = f"Would be refused: a promotion needs an engine. {ENGINE[alive]} Its last look was {iso(view.at)}."
+    gate = view.gate
+    body = {
+        "code": "no_engine", "dry_run": True, "engine_state": alive, "stage": gate.next_stage,
+        "percent_bp": gate.next_percent_bp, "epoch": view.epoch, "at": view.at, "gate": gate,
+    }  # fmt: skip
+    shown = sentence if as_json else "\n".join([sentence, headline(view, is_open=False), *gate_lines(gate)])
+    fail(shown, as_json, body, "no_engine")
 
 
 def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -158,8 +159,7 @@ def load(
     if dry_run:
         _dry_run(chosen, known, as_json)
         return
-    with engine_for(context, as_json):
-        LoadRun(context, chosen, known, method, verbose, as_json).run()
+    LoadRun(context, chosen, known, method, verbose, as_json).run()
 
 
 def _resumed(resume: str | None, paths: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
@@ -235,7 +235,8 @@ def _dry_run(chosen: LoadFiles, known: KnownDocuments | None, as_json: bool) -> 
 
 
 class LoadRun:
-    """One load: each document is sent, skipped or unchanged, and counted when its answer comes."""
+    """One load: each document is sent, skipped or unchanged, and counted when its answer comes. The first that is sent
+    is what needs an engine: where nothing is to be sent, none is started."""
 
     def __init__(
         self,
@@ -246,18 +247,24 @@ class LoadRun:
         verbose: bool,
         as_json: bool,
     ) -> None:
-        self._chosen, self._known, self._method = chosen, known, method
+        self._context, self._chosen, self._known, self._method = context, chosen, known, method
         self._verbose, self._as_json = verbose, as_json
         self._tally = Tally(chosen.passed_over)
         quiet = verbose or as_json or is_quiet()
         self._progress = Progress("load", chosen.size, raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty())
         self._uploader = BoundedUploader(lambda source: extract(context.client, source, method))
+        self._engine = contextlib.ExitStack()
+        self._began = 0.0  # on the monotonic clock, once the engine answers
 
     def run(self) -> None:
         """Send all and report. Exits with 1 if it stopped early or a document failed."""
-        began = time.monotonic()
+        with self._engine:
+            self._run()
+
+    def _run(self) -> None:
         stopped = self._send_all()
-        tally, took = self._tally, max(time.monotonic() - began, 1e-9)
+        ended = time.monotonic()
+        tally, took = self._tally, max(ended - (self._began or ended), 1e-9)
         for line in tally.remarks():
             notice(line)
         if tally.fallback and self._method == "llm":
@@ -295,10 +302,16 @@ class LoadRun:
         elif self._known is not None and self._known.has(source):
             self._tally.unchanged += 1
         else:
+            self._need_engine()
             self._uploader.send(source)
             self._account(until_room=True)
             return
         self._progress.step(source.size, self._tally.done)
+
+    def _need_engine(self) -> None:
+        if not self._began:
+            self._engine.enter_context(engine_for(self._context, self._as_json))
+            self._began = time.monotonic()
 
     def _account(self, until_room: bool = False) -> None:
         for source, end in self._uploader.ends(until_room=until_room):

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from engine.plan.durations import format_duration, iso
+from engine.plan.durations import format_duration, time_of_day
 from engine.plan.model import Plan
 from engine.view import gauge
 from engine.view.model import ServerView
@@ -40,7 +40,7 @@ def _server(conn: sqlite3.Connection, plan: Plan, number: int, url: str, calls: 
     n, failed, mean = calls or (0, 0, None)
     if probe is not None and not probe[1]:
         return ServerView(
-            name, url, False, f"failed its probe at {iso(probe[0])[11:19]}", 0, 0.0, mean, failed, probe[2]
+            name, url, False, f"failed its probe at {time_of_day(probe[0])}", 0, 0.0, mean, failed, probe[2]
         )
     if not n:
         return ServerView(name, url, None, "not called", 0, 0.0, None, 0, "")

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.decoding import json_decoder
-from engine.plan.durations import format_duration, iso
+from engine.plan.durations import format_duration, time_of_day
 from engine.plan.model import Plan
 from engine.triggers.history import STALE_S
 from engine.triggers.wording import Reading
@@ -64,7 +64,7 @@ def _unseen(conn: sqlite3.Connection, at: float, sentence: str) -> str:
         "ORDER BY rev DESC LIMIT 1",
         (at,),
     ).fetchone()
-    return f"since {iso(row[0])[11:19]}: {row[1]}; timers paused" if row is not None and row[1] else sentence
+    return f"since {time_of_day(row[0])}: {row[1]}; timers paused" if row is not None and row[1] else sentence
 
 
 def _later(r: Reading, age: float) -> Reading:
@@ -79,7 +79,7 @@ def _dated(r: Reading, at: float) -> Reading:
     """A reading whose words name its moment: its figures, if it has any, are older than the gauges beside it."""
     if r.value is None and not r.n:
         return r
-    when = f", as of {iso(at)[11:19]}"
+    when = f", as of {time_of_day(at)}"
     return replace(r, sentence=r.sentence and f"{r.sentence}{when}", evidence=r.evidence and f"{r.evidence}{when}")
 
 

@@ -83,6 +83,11 @@ def iso(epoch: float, *, ms: bool = False) -> str:
     return f"{text}.{rest:03}Z" if ms else f"{text}Z"
 
 
+def time_of_day(epoch: float) -> str:
+    """UTC: "14:03:07Z"."""
+    return iso(epoch)[11:]
+
+
 def parse_when(text: str, now: float) -> float:
     """Epoch seconds of "now", "2h ago", "2h", "14:03" (the most recent), "2026-11-24" or ISO 8601.
 

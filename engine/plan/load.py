@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.plan.checks import RULES
-from engine.plan.locate import NAME
+from engine.plan.locate import NAME, is_lost
 from engine.plan.model import Plan
 from engine.plan.positions import Path as Place
 from engine.plan.positions import dotted, find_places
@@ -46,7 +46,9 @@ def _bytes(path: str | Path, source: str) -> bytes:
         with Path(path).open("rb") as file:
             data = file.read(_LARGEST + 1)
     except FileNotFoundError:
-        raise _whole(source, "there is no such file; `rollout init` writes one") from None
+        lost = "the file is gone, and the store beside it ran with it; put it back"
+        remedy = lost if is_lost(Path(path)) else "there is no such file; `rollout init` writes one"
+        raise _whole(source, remedy) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _whole(source, f"it cannot be read ({reason}); check the path and who may read it") from None

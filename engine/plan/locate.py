@@ -21,28 +21,24 @@ _PATH = re.compile(r"""(?m)^[^#\n]*?(?<![\w-])["']?path["']?\s*=\s*(?:"{1,3}([^"
 
 
 def find_plan(start: Path) -> Path | None:
-    """The rollout.toml in the folder `start` or its nearest parent that has one, else the machine-wide one."""
+    """The rollout.toml of the folder `start` or its nearest parent that has one, or a store beside which it is gone
+    (moved, or being replaced); else the machine-wide one.
+
+    A rollback beside such a store must not wait for its plan to come back, and a plan further up is another rollout's.
+    """
     folder = start.absolute()
     for candidate in (folder, *folder.parents):
         try:
-            if (candidate / NAME).is_file():
+            if (candidate / NAME).is_file() or is_lost(candidate / NAME):
                 return candidate / NAME
         except OSError:
             continue
     return SYSTEM if SYSTEM.is_file() else None
 
 
-def find_plan_of_store(start: Path) -> Path | None:
-    """The plan of a store whose plan file is gone (moved, or being replaced) in `start` or its nearest parent with
-    a store. A rollback there must not wait for the plan to come back."""
-    folder = start.absolute()
-    for candidate in (folder, *folder.parents):
-        try:
-            if (candidate / STORE / DATABASE).is_file():
-                return candidate / NAME
-        except OSError:
-            continue
-    return None
+def is_lost(plan: Path) -> bool:
+    """Whether there is no such plan, though the store beside it ran with one. OSError."""
+    return not plan.exists() and (plan.parent / STORE / DATABASE).is_file()
 
 
 class CandidateStores(NamedTuple):

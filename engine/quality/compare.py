@@ -6,7 +6,7 @@ and "extracting keywords" are one. Grounding needs the text; without it, it is u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -154,13 +154,18 @@ def complete(
     return tuple(sides[0]), tuple(sides[1]), tuple(notes)
 
 
-def compare(llm: Iterable[ExportRow], frequency: Iterable[ExportRow], notes: Sequence[str] = ()) -> Comparison:
+def compare(
+    llm: Iterable[ExportRow],
+    frequency: Iterable[ExportRow],
+    notes: Sequence[str] = (),
+    each: Callable[[Collection[str]], Iterable[str]] = iter,
+) -> Comparison:
     """Compare two exports. If a document occurs twice in one, the first row counts. All text in the result is
-    printable.
+    printable. `each` gives the documents' keys one by one, and may show how far it is.
     """
     sides = _index(llm), _index(frequency)
     documents, stems = [], (set[str](), set[str]())
-    for key in dict.fromkeys([*sides[0], *sides[1]]):
+    for key in each(dict.fromkeys([*sides[0], *sides[1]])):
         first, second = sides[0].get(key), sides[1].get(key)
         document, folded = _document(key, first, second)
         documents.append(document)

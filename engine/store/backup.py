@@ -30,11 +30,12 @@ def take(folder: Folder, target: Path) -> BackupReport:
     """Copy online, then check integrity and the log's chain on the copy. The file appears complete (0600) or not at
     all."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         source = database.open_reader(folder)
     except (OSError, StoreError) as error:
         return BackupReport(False, f"No backup: {reason_of(error)}")
-    try:  # in its own folder: SQLite opens by name, and in the target's folder others could swap the file
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # in its own folder: SQLite opens by name, and in the target's folder others could swap the file
         private = Path(tempfile.mkdtemp(prefix=".rollout-backup-", dir=target.parent))
     except OSError as error:
         source.close()

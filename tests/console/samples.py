@@ -77,7 +77,7 @@ def trigger(
     output = sentence or {
         "ok": "within bounds",
         "insufficient": f"n = {n} of 20, about 13m 20s to go",
-        "blind": "no figures since 14:01:02, the timer waits",
+        "blind": "blind: timer paused",
         "muted": "error_critical acts first",
     }.get(verdict, "")
     return TriggerView(
@@ -185,9 +185,9 @@ NONE_E, NONE_L, NONE_C = (
     replace(g, value=None, n=0, k=None, ok=None, p95=None, bound=None, control=None) for g in (ERROR, LATENCY, CACHE)
 )
 BLIND = replace(
-    NORMAL, health="blind", health_sentence="no figures since 14:01:02: promotion held, timers paused", blind="no LLM document since 14:01:02", error_rate=NONE_E,
+    NORMAL, health="blind", health_sentence="BLIND: no LLM documents for 124 s while 83 arrived; one stage back in 27:55; promotion is held, timers are paused", blind="no LLM documents for 124 s while 83 arrived", error_rate=NONE_E,
     latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 0}, attribution="no documents arrive on either arm: look at what sends them",
-    triggers=tuple(replace(t, verdict="blind", value=None, n=0, sentence="no figures since 14:01:02, the timer waits") for t in CALM),
+    triggers=tuple(replace(t, verdict="blind", value=None, n=0, sentence="blind: timer paused") for t in CALM),
     next=("one stage down (0 %) if still blind in 27:55", "timers are stopped, promotion is held"), waiting=("find out why no documents arrive", *NORMAL.waiting),
     inbox=(TaskView("blind", "find out why: no LLM documents for 124 s", "triggers"), *INBOX, REVIEW),
 )  # fmt: skip

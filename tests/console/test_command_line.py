@@ -47,6 +47,35 @@ def test_load_starts_an_engine_for_its_duration_and_reports_it(rig: EngineRig) -
     assert not rig.folder.is_locked()
 
 
+def test_load_starts_no_engine_where_nothing_is_to_be_sent(rig: EngineRig) -> None:
+    rig.cli("load", "--resume", str(rig.root / "docs"))
+    (rig.root / "hollow").mkdir()
+    (rig.root / "hollow" / "a.md").write_text("")
+    for words, code, seen in (
+        (("nope/",), 1, "No such file"),
+        (("nope/*.md",), 1, "No such file"),
+        ((str(rig.root / "hollow"),), 0, "1 empty"),
+        (("--resume", str(rig.root / "docs")), 0, "2 unchanged"),
+    ):
+        done = rig.cli("load", *words)
+        assert (done.returncode, seen in done.stdout + done.stderr) == (code, True), done
+        assert "starting one" not in done.stderr
+
+
+def test_a_promotion_without_an_engine_is_judged_by_its_last_look(rig: EngineRig) -> None:
+    rig.cli("load", "--resume", str(rig.root / "docs"))
+    before = rig.reader.state().rev
+    would = rig.cli("promote", "--dry-run")
+    assert would.returncode == 1
+    assert would.stderr.startswith("Would be refused: a promotion needs an engine. The engine is not running")
+    assert "Gate SHUT: stage 0 Pre-Rollout Preparation to stage 1" in would.stderr
+    assert "  [ ] " in would.stderr
+    answer = json.loads(rig.cli("promote", "--dry-run", "--json").stdout)
+    assert (answer["code"], answer["stage"], answer["gate"]["open"]) == ("no_engine", 1, False)
+    assert rig.reader.state().rev == before
+    assert not rig.folder.is_locked()
+
+
 def test_reading_needs_no_engine(rig: EngineRig) -> None:
     rig.cli("load", "--resume", str(rig.root / "docs"))
     for words in (

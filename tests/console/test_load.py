@@ -151,6 +151,18 @@ def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(rig: EngineRig
     assert output.count("\n") == 1
 
 
+def test_on_a_terminal_a_comparison_shows_how_far_it_is(rig: EngineRig) -> None:
+    rows = [{"id": f"{n}", "keywords": [f"queue {n}", "worker"], "text": f"{TEXT} {n} " * 40} for n in range(1000)]
+    (rig.root / "rows.json").write_text(json.dumps(rows))
+
+    output = on_a_terminal(
+        rig, "analyze", "compare-keywords", "--llm", "rows.json", "--frequency", "rows.json", "--output", "both.json"
+    )
+
+    assert "\r\x1b[Kcompare [#" in output
+    assert "in 1000 documents" in output
+
+
 def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(rig: EngineRig) -> None:
     (rig.root / "bold.jsonl").write_text(json.dumps({"id": "bold", "title": "\x1b[31mred", "text": TEXT}))
     assert rig.cli("load", "bold.jsonl").returncode == 0

@@ -115,13 +115,29 @@ def test_documents_reach_query_and_export_as_text_only(shell: Shell) -> None:
 def test_an_export_is_written_whole_or_not_at_all(shell: Shell) -> None:
     shell("load", "docs/")
     (shell.folder / "kept.json").write_text("before")
-    assert "could not be written" in shell("export", "--method", "frequency", "--output", "gone/kept.json", code=1)
+    assert "could not be written" in shell("export", "--method", "frequency", "--output", "kept.json/f.json", code=1)
     assert "could not be written" in shell("export", "--method", "frequency", "--output", "docs", code=1)
     assert "No document serves LLM" in shell("export", "--method", "llm", "--output", "kept.json", code=1)
     assert (shell.folder / "kept.json").read_text() == "before"
     shell("export", "--method", "frequency", "--random", "--seed", "3", "--limit", "2", "--output", "kept.json")
     assert len(json.loads((shell.folder / "kept.json").read_text())) == 2
     assert not list(shell.folder.glob(".*.part"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("export", "--method", "frequency", "--output"),
+        ("report", "--output"),
+        ("backup",),
+        ("metrics", "alerts", "--output"),
+    ],
+)
+def test_a_file_is_written_into_folders_that_were_missing(shell: Shell, words: tuple[str, ...]) -> None:
+    shell("load", "docs/")
+    target = Path("made", words[0], "for", "it")
+    shell(*words, str(target))
+    assert (shell.folder / target).stat().st_size
 
 
 def test_query_finds_by_keyword_and_export_gives_what_the_plan_s_jq_reads(shell: Shell) -> None:

@@ -228,6 +228,20 @@ def test_a_plan_that_was_moved_away_leaves_its_store_to_roll_back(rig: EngineRig
     assert not rig.folder.is_armed()
 
 
+def test_a_plan_that_is_gone_is_named_whatever_is_read_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "rollout.toml").write_text("[broken")  # of another rollout
+    with EngineRig(tmp_path / "place", speed=None) as rig:
+        rig.folder = Folder(rig.root / ".rollout")
+        assert rig.cli("load", "rollout.toml").returncode == 0
+        rig.plan_path.unlink()
+        for words in (("log",), ("triggers", "list"), ("gate",), ("promote", "--dry-run")):
+            done = rollout(rig, *words)
+            assert done.stderr.startswith(f"{rig.plan_path} is gone; this goes by the plan that the last"), done
+        assert "put it back" in rollout(rig, "serve").stderr
+        assert rollout(rig, "log", "--quiet").stderr == ""
+
+
 @pytest.mark.parametrize(("verb", "said"), [("rollback", "Rolled back from 25 %"), ("status", "Stage 3")])
 def test_what_a_running_engine_answers_waits_for_no_plan(rig: EngineRig, verb: str, said: str) -> None:
     main = "from console.cli import main; main()"

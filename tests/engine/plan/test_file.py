@@ -85,5 +85,17 @@ def test_the_nearest_plan_is_found_from_below(tmp_path: Path) -> None:
     assert find_plan(below) == tmp_path / "a" / "rollout.toml"
 
 
+def test_a_store_whose_plan_is_gone_is_nearer_than_another_plan_further_up(tmp_path: Path) -> None:
+    (tmp_path / "rollout.toml").write_text(SMALL)
+    store = tmp_path / "a" / ".rollout"
+    store.mkdir(parents=True)
+    assert find_plan(tmp_path / "a") == tmp_path / "rollout.toml"  # an empty folder is not a store
+    (store / "store.db").write_bytes(b"")
+    lost = tmp_path / "a" / "rollout.toml"
+    assert find_plan(tmp_path / "a") == lost
+    with pytest.raises(PlanError, match="the file is gone, and the store beside it ran with it"):
+        load_plan(lost)
+
+
 def test_without_a_plan_in_any_folder_above_none_is_found(tmp_path: Path) -> None:
     assert find_plan(tmp_path) is None
