@@ -16,6 +16,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from console.upload import parquet
+from console.upload.crews import Crew, crews
 from console.upload.parts import parts
 from engine.client.client import EngineClient
 from engine.store import jobs
@@ -125,21 +126,24 @@ def carry_out(
     machines: Machines,
     plan_path: Path,
     engine: str,
-    watch: Callable[[JobTally], None],
+    watch: Callable[[JobTally, str], None],
 ) -> JobResult:
-    """Run the job to its end, its stop, or until no worker is left. JobTrouble when it cannot start."""
+    """Run the job to its end, its stop, or until no worker is left. JobTrouble when it cannot start. `watch` gets what
+    is done, and why the documents wait for a person ("" if they do not)."""
     before = reader.read(lambda conn: jobs.tally(conn, job)).documents
     _ask(client, "job_run", job=job)
     result = _watched(reader, job, machines.start(reader.folder.path, job, plan_path, engine), watch)
     return replace(result, before=before)
 
 
-def _watched(reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callable[[JobTally], None]) -> JobResult:
+def _watched(reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callable[[JobTally, str], None]) -> JobResult:
     try:
         while True:
-            known, tally = reader.read(lambda conn: (jobs.find(conn, job), jobs.tally(conn, job)))
+            known, tally, at_work = reader.read(
+                lambda conn: (jobs.find(conn, job), jobs.tally(conn, job), crews(conn).get(job, Crew()))
+            )
             assert known is not None
-            watch(tally)
+            watch(tally, at_work.waits)
             if known.state in ("done", "stopped"):
                 why = "" if known.state == "done" else f"Job {job} was stopped."
                 break

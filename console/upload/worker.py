@@ -21,22 +21,30 @@ from engine.plan.load import PlanError, load_plan
 from engine.worker.core import Worker, WorkerFailed, explained
 from engine.worker.line import EngineConnection
 
-NICE = 5  # below the engine
+# Of the loop, which reads and extracts: below the engine, which a console starts at 5. Not of the lease's threads: a
+# rollback must not wait for the documents of other workers.
+NICE = 10
 
 
 def main(store: str, job: str, plan_path: str) -> int:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    os.nice(NICE)
     switch_threads_soon()
     garbage.collect_seldom()
     try:
         plan = load_plan(Path(plan_path))
         key = secret(os.environ, plan.llm.api_key_env)
         with explained():
-            name = f"{os.getpid()}-{uuid.uuid4().hex[:6]}"
-            asyncio.run(
-                Worker(name, plan, int(job), lambda: EngineConnection(store), documents, key or "", parquet.write).run()
+            worker = Worker(
+                f"{os.getpid()}-{uuid.uuid4().hex[:6]}",
+                plan,
+                int(job),
+                lambda: EngineConnection(store),
+                documents,
+                key or "",
+                parquet.write,
+                lambda: os.nice(NICE),
             )
+            asyncio.run(worker.run())
     except (WorkerFailed, PlanError, EnvironmentProblem) as error:
         print(error, flush=True)
         return 1

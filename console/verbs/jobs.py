@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import click
@@ -12,11 +11,10 @@ from console import completion
 from console.completion import completes
 from console.context import CliContext
 from console.output import fail, json_option, refuse, say, say_result, verb
+from console.upload.crews import Crew, crews
 from engine.plan.durations import iso
-from engine.store import live
 from engine.store.jobs import Job, JobTally
 from engine.text import counted
-from engine.view.model import WorkerView
 
 
 @click.group(invoke_without_command=True)
@@ -37,39 +35,25 @@ def _list(context: CliContext, as_json: bool) -> None:
 
     try:
         jobs = context.reader.read(listed)
-        workers = context.reader.read(_workers) if context.store.is_locked() else {}
+        at_work = context.reader.read(crews) if context.store.is_locked() else {}
     except StoreError as error:
         fail(str(error), as_json)
-    body = {"ok": True, "jobs": [_plain(job, tally, workers.get(job.id, 0)) for job, tally in jobs]}
-    printed = (
-        "\n".join(_line(job, tally, workers.get(job.id, 0)) for job, tally in jobs)
-        or "No job yet: `rollout load --on local:4 docs/` makes one."
-    )
+    rows = [(job, tally, at_work.get(job.id, Crew())) for job, tally in jobs]
+    body = {"ok": True, "jobs": [_plain(*row) for row in rows]}
+    printed = "\n".join(_line(*row) for row in rows) or "No job yet: `rollout load --on local:4 docs/` makes one."
     say_result(body, printed, as_json)
 
 
-class _Shown(msgspec.Struct):
-    workers: tuple[WorkerView, ...] = ()
-
-
-def _workers(conn: sqlite3.Connection) -> dict[int, int]:
-    """How many workers each job has, as the engine last saw them."""
-    counts: dict[int, int] = {}
-    for worker in live.parts(conn, _Shown).workers:
-        if worker.job is not None and worker.state != "ended":
-            counts[worker.job] = counts.get(worker.job, 0) + 1
-    return counts
-
-
-def _plain(job: Job, tally: JobTally, workers: int) -> dict[str, Any]:
+def _plain(job: Job, tally: JobTally, crew: Crew) -> dict[str, Any]:
     times = {"at": iso(job.at), "ended": None if job.ended is None else iso(job.ended)}
-    return {**msgspec.to_builtins(job), **times, **msgspec.to_builtins(tally), "workers": workers}
+    return {**msgspec.to_builtins(job), **times, **msgspec.to_builtins(tally), **msgspec.to_builtins(crew)}
 
 
-def _line(job: Job, tally: JobTally, workers: int) -> str:
-    waits = job.state in ("running", "stopped") and not workers
-    how = f"; continue it: rollout load --resume {job.id}" if waits else ""
-    state = f"running, {counted(workers, 'worker')}" if job.state == "running" else job.state
+def _line(job: Job, tally: JobTally, crew: Crew) -> str:
+    how = f"; it waits: {crew.waits}" if crew.waits else ""
+    if job.state in ("running", "stopped") and not crew.workers:
+        how = f"; continue it: rollout load --resume {job.id}"
+    state = f"running, {counted(crew.workers, 'worker')}" if job.state == "running" else job.state
     return (
         f"{job.id}  {iso(job.at)}  {state}, {job.kind}, {job.method}  "
         f"{tally.done} of {counted(tally.parts, 'part')}, "

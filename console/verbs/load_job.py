@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,12 +99,17 @@ class _Watch:
         self._shown = shown
         self._progress: Progress | None = None
         self._done = 0
+        self._waits = ""
 
-    def step(self, job: int, tally: JobTally) -> None:
+    def step(self, job: int, tally: JobTally, waits: str) -> None:
         if self._progress is None:
             self._progress = Progress(f"job {job}", tally.parts, raw_stream(sys.stderr), shown=self._shown)
         self._progress.step(tally.done - self._done, tally.documents)
         self._done = tally.done
+        if waits and waits != self._waits:
+            self.end()
+            notice(f"job {job} waits: {waits}")
+        self._waits = waits
 
     def end(self) -> None:
         if self._progress is not None:
@@ -153,7 +159,7 @@ def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, 
     try:
         plan = context.plan_path.resolve()
         result = driver.carry_out(
-            context.client, context.reader, job, machines, plan, workers.engine, lambda tally: watch.step(job, tally)
+            context.client, context.reader, job, machines, plan, workers.engine, partial(watch.step, job)
         )
     except driver.JobTrouble as error:
         fail(str(error), as_json, code="job")

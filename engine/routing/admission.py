@@ -20,6 +20,10 @@ class Refused(Exception):
     """A document that cannot be accepted, or a method that may not be used now. The message is a sentence."""
 
 
+class LlmBarred(Refused):
+    """The document asks for the LLM, which may not be called now; later it may."""
+
+
 class Unusable(Refused):
     """A document that cannot be accepted as it is, because of its id or its text."""
 

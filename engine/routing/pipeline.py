@@ -24,7 +24,7 @@ from engine.measures.record import Extraction
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.routing import buckets, reading
-from engine.routing.admission import TEXT_LIMIT, Busy, Refused, check
+from engine.routing.admission import TEXT_LIMIT, Busy, LlmBarred, check
 from engine.routing.calls import Calls, Cancelled
 from engine.routing.document_run import DocumentRun, Extracted
 from engine.routing.ports import Overtaken, PermitSource, Store
@@ -238,8 +238,8 @@ class Pipeline:
         route = self.route(document_id)
         permit, arm = route.permit, route.arm
         state = self._state()
-        if method == "llm":
-            self._check_requested(state, permit.why)
+        if method == "llm" and (why := self._why_barred(state, permit)):
+            raise LlmBarred(why)
         if method != "auto":
             arm = "treatment" if method == "llm" else "control"
         if bulk and arm == "treatment" and self._bulk >= self._plan.llm.max_waiting:
@@ -298,14 +298,19 @@ class Pipeline:
         llm, frequency = self.routed.llm, self.routed.frequency
         self.routed = Routed(llm + 1, frequency) if arm == "treatment" else Routed(llm, frequency + 1)
 
-    def _check_requested(self, state: State, why: str) -> None:
+    @property
+    def why_barred(self) -> str:
+        """Why a document that asks for the LLM would be refused now; "" if it would not."""
+        return self._why_barred(self._state(), self._switch.read())
+
+    @staticmethod
+    def _why_barred(state: State, permit: Permit) -> str:
         """A person may request the LLM explicitly at Internal's 0 %, but never against the switch."""
         if state.stage == 0:
-            raise Refused(
-                "Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency."
-            )
-        if why:
-            raise Refused(f"No LLM call may be made now: {why}. `rollout status` shows how to restore it.")
+            return "Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency."
+        if permit.why:
+            return f"No LLM call may be made now: {permit.why}. `rollout status` shows how to restore it."
+        return ""
 
     @property
     def budget(self) -> Budget:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
     from engine.clock import Clock
     from engine.cluster.leases import Leases
     from engine.plan.model import Plan
+    from engine.routing.pipeline import Pipeline
     from engine.routing.switch import Switch
     from engine.service.monitor import Monitor
     from engine.store.writer import Writer
+
+
+PIECE = 20  # documents of a batch that are written before the writer looks whether someone waits
 
 
 class NoJob(Exception):
@@ -55,6 +60,8 @@ class JobHost(Protocol):
     @property
     def leases(self) -> Leases: ...
     @property
+    def pipeline(self) -> Pipeline: ...
+    @property
     def switch(self) -> Switch: ...
     @property
     def monitor(self) -> Monitor: ...
@@ -74,6 +81,7 @@ class JobDesk:
         self, actor: str, sources: str, root: str, method: jobs.Method, kind: jobs.Kind, output: str = ""
     ) -> int:
         now = self._engine.clock.now()
+        self._refuse_barred(method)
         return int(await self._write(lambda conn: jobs.begin(conn, now, actor, sources, root, method, kind, output)))
 
     async def add_parts(self, job: int, first: int, parts: list[JobPart]) -> None:
@@ -85,6 +93,7 @@ class JobDesk:
         known = self._known(job, None)
         if known.state != "filling" and (why := jobs.why_not_resumed(job, known)):
             raise NoJob("job_state", why)
+        self._refuse_barred(known.method)
         if known.state != "running":
             await self._write(lambda conn: jobs.move(conn, job, "running", None))
 
@@ -102,6 +111,12 @@ class JobDesk:
     def at_work(self) -> dict[str, int]:
         """The job of each worker that has a part."""
         return {worker: job for (job, _), worker in self._claims.items()}
+
+    def waits(self, job: int | None) -> str:
+        """Why the documents of a job wait for a person; "" if they do not."""
+        why = self._engine.pipeline.why_barred
+        known = jobs.find(self._engine.conn, job) if why and job is not None else None
+        return why if known is not None and known.method == "llm" else ""
 
     # -- the workers' side ---------------------------------------------------------------------------------------------
 
@@ -136,13 +151,15 @@ class JobDesk:
                 engine.monitor.observations.add(item.record, here=False, starved=item.starved)
         came, items = items, [self._overtaken(item, job, permit) for item in items]
 
-        def change(conn: Any) -> int:
-            new = jobs.keep(conn, job, items)
+        def keep(piece: list[ExtractedItem], conn: sqlite3.Connection) -> int:
+            new = jobs.keep(conn, job, piece)
             if job.kind == "live" and new:
                 ledger.fold(conn, [item.record for item in new])
             return len(new)
 
-        written = await asyncio.wrap_future(engine.writer.bulk(change))
+        pieces = [partial(keep, items[at : at + PIECE]) for at in range(0, len(items), PIECE)]
+        counts = await asyncio.wrap_future(engine.writer.bulk(*pieces))
+        written = sum(counts)
         overtaken = tuple(place for place, item in enumerate(items) if item is not came[place])
         return BatchReceipt(written, len(items) - written, overtaken)
 
@@ -161,6 +178,11 @@ class JobDesk:
         if states is not None and known.state not in states:
             raise NoJob("job_state", f"Job {job} is {known.state}.")
         return known
+
+    def _refuse_barred(self, method: jobs.Method) -> None:
+        """NoJob for a job whose documents could only wait."""
+        if method == "llm" and (why := self._engine.pipeline.why_barred):
+            raise NoJob("refused", why)
 
     async def _write(self, change: Any) -> Any:
         return await asyncio.wrap_future(self._engine.writer.write(change))

@@ -112,6 +112,7 @@ def workers(engine: Engine) -> tuple[WorkerView, ...]:
             leases.until(lease),
             leases.sentence(lease),
             jobs.get(lease.worker),
+            engine.jobs.waits(jobs.get(lease.worker)),
         )
         for lease in leases.shown()
     )

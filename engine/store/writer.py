@@ -50,6 +50,15 @@ FAULTS_MAX = 20
 JOBS_MAX = 20_000  # while the store refuses writes; then the oldest are dropped
 
 
+class _Bulk:
+    """A worker's batch: what is written in pieces, and what became of those that are committed."""
+
+    def __init__(self, changes: Sequence[Job]) -> None:
+        self.left = deque(changes)
+        self.results: list[Any] = []
+        self.future: Future[list[Any]] = Future()
+
+
 class Writer:
     """`token` is this engine's fencing token; every transaction checks it. `counted` receives each batch in its
     transaction. `replaced`, once set, receives the reason in the writer's thread when the store's files are not the
@@ -63,7 +72,7 @@ class Writer:
         self._control: deque[tuple[Job, Future[Any], bool]] = deque()
         self._records: deque[Waiting] = deque()
         self._pending = 0  # extractions in `_records`
-        self._bulk: deque[tuple[Job, Future[Any]]] = deque()
+        self._bulk: deque[_Bulk] = deque()
         self._jobs: deque[Job] = deque(maxlen=JOBS_MAX)
         self._wake = threading.Condition()
         self._stopping = False
@@ -179,17 +188,18 @@ class Writer:
                 self._wake.notify()
         return future
 
-    def bulk(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run `change(conn)` in a transaction of its own after control jobs and due extractions: a worker's batch. Not
-        retried; OSError when too many wait already."""
-        future: Future[T] = Future()
+    def bulk(self, *changes: Callable[[sqlite3.Connection], T]) -> Future[list[T]]:
+        """Run each `change(conn)`, in order, after control jobs and due extractions: a worker's batch in pieces. They
+        share a transaction; it ends early when a decision or a document waits, and the rest follows after that. Not
+        retried; OSError when too many wait already. A failure takes back the pieces that are not committed."""
+        bulk = _Bulk(changes)
         with self._wake:
             if len(self._bulk) >= BULK_MAX:
-                future.set_exception(OSError(f"the store is not keeping up ({len(self._bulk)} batches wait)"))
-                return future
-            self._bulk.append((change, future))
+                bulk.future.set_exception(OSError(f"the store is not keeping up ({len(self._bulk)} batches wait)"))
+                return bulk.future
+            self._bulk.append(bulk)
             self._wake.notify()
-        return future
+        return bulk.future
 
     def later(self, job: Job) -> None:
         """Run `job(conn)` inside the next batch's transaction: the live view, evidence, presence."""
@@ -233,6 +243,10 @@ class Writer:
         return max(self._ended + (gathered_s if self._records else ASIDE_S), self._again_at)
 
     @property
+    def _is_due(self) -> bool:
+        return time.monotonic() >= self._batch_at
+
+    @property
     def _enough(self) -> int:
         """With as many extractions the next batch need not wait for more."""
         return min(self._last, BATCH_MAX)
@@ -241,8 +255,7 @@ class Writer:
         """Do what is due: one control job, else one batch."""
         with self._wake:
             job = self._control.popleft() if self._control else None
-            due = time.monotonic() >= self._batch_at
-            waits = bool(self._records or self._jobs) and due and not self._given_up
+            waits = bool(self._records or self._jobs) and self._is_due and not self._given_up
             bulk = self._bulk.popleft() if job is None and self._bulk and not waits else None
         began = self._began = time.monotonic()
         if job is not None:
@@ -250,7 +263,7 @@ class Writer:
             self._run_control(self._durable, *job)
             switch_threads_soon()
         elif bulk is not None:
-            self._run_bulk(self._durable, *bulk)
+            self._run_bulk(self._durable, bulk)
         else:
             ok = self._run_batch()
             self._ended = time.monotonic()
@@ -258,18 +271,30 @@ class Writer:
             self._given_up = not ok and self._stopping
         self._took_s, self._began = time.monotonic() - began, None
 
-    def _run_bulk(self, conn: sqlite3.Connection, change: Job, future: Future[Any]) -> None:
+    def _run_bulk(self, conn: sqlite3.Connection, bulk: _Bulk) -> None:
+        def pieces(conn: sqlite3.Connection) -> list[Any]:
+            results = []
+            while bulk.left:
+                results.append(bulk.left.popleft()(conn))
+                if self._control or (self._records and self._is_due):
+                    break
+            return results
+
         try:
-            result = self._here(conn, lambda conn: self._whole(conn, change))
+            bulk.results += self._here(conn, lambda conn: self._whole(conn, pieces))
         except Fenced as error:
             self.fenced, self._problem = True, str(error)
-            _fail(future, OSError(str(error)))
+            _fail(bulk.future, OSError(str(error)))
         except (sqlite3.OperationalError, Replaced) as error:
-            _fail(future, OSError(refusal(error, self._folder.path)))
+            _fail(bulk.future, OSError(refusal(error, self._folder.path)))
         except BaseException as error:
-            _fail(future, error)
+            _fail(bulk.future, error)
         else:
-            _done(future, result)
+            if not bulk.left:
+                _done(bulk.future, bulk.results)
+                return
+            with self._wake:
+                self._bulk.appendleft(bulk)
 
     def _close(self) -> None:
         for conn in (self._fast, self._durable):

@@ -13,7 +13,7 @@ import msgspec
 from engine.clock import SystemClock
 from engine.decoding import json_decoder
 from engine.plan.model import Plan
-from engine.routing.admission import Refused
+from engine.routing.admission import LlmBarred, Refused
 from engine.routing.reading import BulkDocument
 from engine.store.documents import TextSource
 from engine.store.jobs import ExtractedItem, Job, JobPart, PartDocument, PartEnded, SourceGone, key
@@ -57,7 +57,8 @@ class WorkerFailed(Exception):
 
 class Worker:
     """`read` returns a part's documents, or raises SourceGone; `write` puts a part's keywords where the job wants
-    them, if not in the store. Both run in a thread. `line` opens a connection to the engine."""
+    them, if not in the store. Both run in a thread. `line` opens a connection to the engine. `started` is called once
+    the lease's threads run: what it does to this thread, such as a nice value, does not concern them."""
 
     def __init__(
         self,
@@ -68,8 +69,10 @@ class Worker:
         read: Callable[[Job, JobPart], Iterator[PartDocument]],
         api_key: str = "",
         write: Callable[[Job, int, Sequence[ExtractedItem]], None] | None = None,
+        started: Callable[[], object] = lambda: None,
     ) -> None:
         self._write = write
+        self._started = started
         self.name = name
         self._plan = plan
         self._job = job
@@ -86,6 +89,7 @@ class Worker:
         self._held: set[int] = set()
         self._part_ended = asyncio.Event()
         self._gone_since: float | None = None  # since when no source could be reached
+        self._barred = asyncio.Lock()  # held by the document that looks when the LLM may be called again
         self._why_ended = ""
         self._troubles: set[type[BaseException]] = set()
 
@@ -110,6 +114,7 @@ class Worker:
         self._pipeline = leased.pipeline
         self._current = asyncio.current_task()
         leased.start()
+        self._started()
         sending = asyncio.create_task(self._batches.send_forever())
         try:
             if not await leased.granted(GRANT_S):
@@ -244,11 +249,25 @@ class Worker:
         PART.set(number)  # of this task
         SOURCES.set(self._sources([source]))
         try:
-            await self._pipeline.extract(source.id, source.text, source.title, job.method, bulk=True)
+            while True:
+                with contextlib.suppress(LlmBarred):
+                    await self._pipeline.extract(source.id, source.text, source.title, job.method, bulk=True)
+                    return
+                await self._until_permitted()
         except Refused as refused:
             tally.skip(source.id, str(refused))
         finally:
             self._room.release()
+
+    async def _until_permitted(self) -> None:
+        """Wait while the LLM, which the job's documents ask for, may not be called: a lease that lapsed is renewed, and
+        after a rollback a person may raise the percentage again. Raises WorkerFailed after `KEPT_S`."""
+        async with self._barred:
+            until = self._clock.real() + KEPT_S
+            while why := self._pipeline.why_barred:
+                if self._clock.real() > until:
+                    raise WorkerFailed(f"{why} The job's documents waited {KEPT_S / 60:g} minutes for it.")
+                await asyncio.sleep(WAIT_S)
 
     async def _next(self) -> PartGrant:
         self._part_ended.clear()  # the engine does not know yet of a part that ends from here on

@@ -32,9 +32,11 @@ from tests.bench.bench_cluster import engine_s
 from tests.bench.llm_recorder import RecordingLlm
 from tests.bench.wire import Wire
 from tests.engine.service.rig import COMMAND, EngineRig
+from tests.machine import crowd
 
 IDLE_S = 20.0
 SETTLE_S = 0.4
+BUSY_S = 60.0  # until every worker is at work, on a quiet machine
 TEXT = (
     "The scheduler assigns task {0} to a worker pool and retries it with exponential backoff. "
     "The broker keeps an offset for partition {0} and compacts segment {0} of the commit log."
@@ -55,11 +57,8 @@ class Crew:
         self._rig, self._workers, self._documents, self._loads = rig, workers, documents, 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def runs(self) -> None:
-        """Ensure that every worker is at work, also when the load ends meanwhile."""
-        assert self._rig.until(self._is_at_work, 60)
-
-    def _is_at_work(self) -> bool:
+    def is_at_work(self) -> bool:
+        """Whether every worker is at work. Begins the next load when one has ended."""
         if self._process is None or self._process.poll() is not None:
             self._loads += 1
             path = written(self._rig.root / f"load-{self._loads}.jsonl", self._documents)
@@ -83,13 +82,11 @@ class Crew:
 
 def busy(rig: EngineRig, crew: Crew, llm: RecordingLlm, least: int) -> None:
     """Up to the canary, every worker at work and several calls in flight."""
-    until = time.monotonic() + 180
-    while True:
-        crew.runs()
-        rig.climb(2)
-        if rig.until(lambda: llm.calls["open"] >= least, 10):
-            return
+    until = time.monotonic() + BUSY_S * crowd()
+    rig.climb(2)  # a load of documents for the LLM is refused before
+    while not (crew.is_at_work() and llm.calls["open"] >= least):
         assert time.monotonic() < until, llm.calls
+        time.sleep(0.05)
 
 
 def lasts(

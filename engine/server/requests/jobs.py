@@ -46,7 +46,10 @@ async def begin(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if asked.output and asked.kind != "backfill":
         why = "Only a back-fill's keywords can go elsewhere: live documents are served from the store."
         return Reply(False, why, {"code": "output"})
-    number = await engine.jobs.begin(ask.actor.name, sources, asked.root, asked.method, asked.kind, asked.output)
+    try:
+        number = await engine.jobs.begin(ask.actor.name, sources, asked.root, asked.method, asked.kind, asked.output)
+    except NoJob as error:
+        return Reply(False, str(error), {"code": error.code})
     return Reply(True, f"Job {number} begins.", {"job": number})
 
 

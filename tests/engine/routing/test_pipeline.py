@@ -19,7 +19,7 @@ from engine.extraction.cache import cache_key
 from engine.extraction.keywords import Keywords
 from engine.measures.bucket import Bucket
 from engine.plan.model import Llm, Plan
-from engine.routing.admission import Busy, Refused
+from engine.routing.admission import Busy, LlmBarred
 from engine.routing.reading import BulkDocument, read_all
 from engine.server.batch import CHUNK, Batch
 from engine.server.connections import ConnectionBudget
@@ -366,7 +366,7 @@ async def test_the_documents_of_a_batch_go_where_each_goes_alone(tmp_path: Path)
         assert all(place.stored(answer.id).keywords == answer.keywords for answer in answers)
         await place.roll_back()
         assert {answer.method for answer in await batch("auto")} == {"frequency"}
-        assert {type(answer) for answer in await batch("llm")} == {Refused}
+        assert {type(answer) for answer in await batch("llm")} == {LlmBarred}
         full: Future[None] = Future()
         full.set_exception(OSError("the disk is full"))
         place.engine.writer.append_all = lambda items: full  # type: ignore[method-assign]

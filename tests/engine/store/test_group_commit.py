@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import heapq
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -144,7 +146,50 @@ def test_bulk_work_gets_its_turn_while_documents_keep_coming(pace: Pace) -> None
         pace.give(BATCH_MAX + 50)
         done = pace.writer.bulk(lambda conn: True)
         pace.until(pace.now + 2 * (pace.disk_s + LEAST_S))
-        assert done.result(0) is True
+        assert done.result(0) == [True]
+
+
+def test_a_document_and_a_decision_wait_for_a_piece_of_a_worker_s_batch_and_not_for_all_of_it(pace: Pace) -> None:
+    piece_s, events = 0.005, []
+
+    def piece(conn: sqlite3.Connection, number: int) -> int:
+        conn.execute("INSERT INTO job_key VALUES (1, 1, ?)", (str(number),))
+        events.append(str(number))
+        pace.now += piece_s
+        if number == 1:
+            pace.give()[0].add_done_callback(lambda _: events.append("document"))
+        if number == 4:
+            pace.writer.control(lambda conn: events.append("decision"))
+        return number
+
+    def counted(conn: sqlite3.Connection) -> int:
+        return int(conn.execute("SELECT count(*) FROM job_key").fetchone()[0])
+
+    pace.until(pace.now + 1.0)
+    batch = pace.writer.bulk(*[partial(piece, number=number) for number in range(8)])
+    other = pace.writer.bulk(counted)
+    pace.until(pace.now + 1.0)
+    assert events == ["0", "1", "document", "2", "3", "4", "decision", "5", "6", "7"]
+    assert batch.result(0) == list(range(8))
+    assert other.result(0) == [8], "batches keep their order"
+
+
+def test_a_piece_that_fails_takes_back_what_was_not_committed(pace: Pace) -> None:
+    def piece(conn: sqlite3.Connection, number: int) -> None:
+        conn.execute("INSERT INTO job_key VALUES (1, 1, ?)", (str(number),))
+        if number == 1:
+            pace.give()
+            pace.now += LEAST_S
+        if number == 3:
+            raise ValueError("a fault")
+
+    pace.until(pace.now + 1.0)
+    batch = pace.writer.bulk(*[partial(piece, number=number) for number in range(5)])
+    pace.until(pace.now + 1.0)
+    assert isinstance(batch.exception(0), ValueError)
+    kept = pace.writer.bulk(lambda conn: conn.execute("SELECT key FROM job_key ORDER BY key").fetchall())
+    pace.until(pace.now + 1.0)
+    assert kept.result(0) == [[("0",), ("1",)]]
 
 
 def test_side_jobs_without_documents_are_gathered_longer(pace: Pace) -> None:

@@ -51,9 +51,9 @@ def rig(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRi
         yield made
 
 
-def begun(rig: EngineRig, name: str, parts: int) -> int:
-    """A running job by frequency whose parts have their number for a path."""
-    job = int(rig.client.command("job_begin", sources=name, root="/", method="frequency").data["job"])
+def begun(rig: EngineRig, name: str, parts: int, method: str = "frequency") -> int:
+    """A running job whose parts have their number for a path."""
+    job = int(rig.client.command("job_begin", sources=name, root="/", method=method).data["job"])
     pieces = [{"pieces": [{"path": str(number)}]} for number in range(parts)]
     assert rig.client.command("job_parts", job=job, first=0, parts=pieces).ok
     assert rig.client.command("job_run", job=job).ok
@@ -288,6 +288,50 @@ def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(rig
     assert outcome["llm"] == by_llm[0], "an answer that arrives after the fall is stored as frequency"
 
 
+def test_documents_that_ask_for_the_llm_wait_while_it_may_not_be_called(rig: EngineRig) -> None:
+    rig.climb(4)
+    folder = written(rig, "barred")
+    load = Load(rig, "--method", "llm", "--root", str(rig.root), str(folder))
+    assert rig.until(lambda: stored(rig, "barred")[0] > 20)
+    made = rig.client.rollback("a test")
+    assert rig.proof(made.request_id, recorded=True)["effective_ms"] is not None
+    time.sleep(2.0)  # long enough to refuse all of them
+    job = latest(rig)
+    assert (job["state"], job["failed"]) == ("running", 0)
+    assert rig.until(lambda: "No LLM call may be made now" in latest(rig)["waits"], 20.0)
+    assert "it waits: No LLM call may be made now" in rig.cli("jobs").stdout
+    refused = rig.cli("load", "--json", "--method", "llm", "--on", "local:1", str(folder))
+    assert "No LLM call may be made now" in json.loads(refused.stdout)["sentence"]
+    assert (refused.returncode, latest(rig)["id"]) == (1, job["id"]), "no job begins that could only wait"
+    rig.climb(4)
+    out, error = load.process.communicate(timeout=60)
+    outcome = json.loads(out)
+    assert outcome["ok"], outcome
+    assert error.count(f"job {job['id']} waits: No LLM call may be made now") == 1
+    assert stored(rig, "barred") == (DOCUMENTS, DOCUMENTS)
+
+
+def test_a_worker_whose_documents_waited_too_long_for_the_llm_says_why_and_the_job_stays_open(
+    rig: EngineRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.worker.core.KEPT_S", 0.5)
+
+    def read(job: Job, part: JobPart) -> Iterator[PartDocument]:
+        rig.client.rollback("a test")
+        rig.until(lambda: not rig.folder.is_armed())
+        yield from (PartDocument(f"late/{number}", TEXT.format(number)) for number in range(5))
+
+    rig.climb(4)
+    job = begun(rig, "late", 1, "llm")
+    worker = Worker("late", rig.plan, job, lambda: EngineConnection(str(rig.folder.path)), read)
+    with pytest.raises(WorkerFailed, match="No LLM call may be made now"), explained():
+        asyncio.run(worker.run())
+    assert state(rig, job) == "running"
+    assert "No LLM call" in rig.client.command("job_run", job=job).sentence
+    rig.climb(4)
+    assert rig.client.command("job_run", job=job).ok
+
+
 @pytest.mark.skipif(not HAS_PYARROW, reason="pip install 'rollout-console[parquet]'")
 def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_the_command_are_killed(
     rig: EngineRig,
@@ -322,6 +366,24 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     refused = rig.cli("load", "--on", "local:1", "--as", "live", "--output", str(out), str(folder))
     assert refused.returncode == 2
     assert "served from the store" in refused.stderr
+
+
+def test_a_worker_computes_below_the_engine_and_keeps_its_lease_above(rig: EngineRig) -> None:
+    folder = written(rig, "nice")
+    load = Load(rig, "--method", "frequency", "--root", str(rig.root), str(folder))
+    assert rig.until(lambda: stored(rig, "nice")[0] > 0)
+    (engine,), (command,) = set(niceness(rig.pid).values()), set(niceness(load.process.pid).values())
+    for pid in load.workers:
+        threads = niceness(pid)
+        assert threads[pid] > engine, "the loop, which extracts"
+        assert list(threads.values()).count(command) >= 3, "a renewal, the watch, the end of the lease"
+    assert load.end()["ok"]
+
+
+def niceness(pid: int) -> dict[int, int]:
+    """The nice value of each thread of a process."""
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return {int(stat.split(" ", 1)[0]): int(stat.rpartition(")")[2].split()[16]) for stat in stats}
 
 
 def test_a_stopped_job_ends_its_workers(rig: EngineRig) -> None:
