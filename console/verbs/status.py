@@ -3,6 +3,7 @@ readers, pipes, logs and dumb terminals."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -67,9 +68,12 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
     printed = [f"{iso(record.view.at)} {_where(record.view)}", *(line.sentence for line in lines(record.view, alive))]
     if elsewhere:
         printed.insert(1, elsewhere)
+    if waits := alive == "dead" and _rollback_waits(context):
+        printed.insert(1, "A rollback waits to be recorded: the next engine goes to 0 % first.")
     say(
         {
             "engine_state": alive,
+            "rollback_waits": waits,
             "recorded_bp": record.state.percent_bp,
             "store": str(context.place.path),
             "elsewhere": elsewhere,
@@ -80,6 +84,12 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
     )
     if elsewhere or alive != "running" or record.view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
+
+
+def _rollback_waits(context: CliContext) -> bool:
+    with contextlib.suppress(OSError):
+        return context.folder.has_intents()
+    return False
 
 
 def _at(context: CliContext, when: str, as_json: bool) -> None:

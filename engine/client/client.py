@@ -263,10 +263,15 @@ class EngineClient:
                 rev = self._commit(ask, to_stage, ways)
         left = rev is not None or self._leave_intent(ask, to_stage, pressed, ways)
         if not self.folder.is_surely_out():
+            why = f"As a user with permission, run: {self.folder.armed_removal}"
+            if left and self.folder.keeps_outside(ask.request_id):
+                why = (
+                    f"The store's disk takes no writes. An engine of {self.actor.name} on this machine goes to 0 % "
+                    "first, when it answers or starts; one of another user does not know of this rollback."
+                )
             return RollbackResult(
                 False,
-                "Not certain: the armed file may still be there. As a user with permission, run: "
-                f"{self.folder.armed_removal}",
+                f"Not certain: the armed file may still be there. {why}",
                 tuple(ways),
                 ask.request_id,
                 rev,
@@ -305,8 +310,8 @@ class EngineClient:
         actor, left = structs.asdict(self.actor), False
         intent = Intent(ask.request_id, ask.at, actor, ask.reason, ask.seen, pressed=pressed, to_stage=to_stage)
         try:
-            self.folder.leave_intent(intent)
-            ways.append("intent left for the engine")
+            path = self.folder.leave_intent(intent)
+            ways.append(f"intent left for the engine in {path.parent}")
             left = True
         except OSError as error:
             ways.append(f"no intent could be left ({error.strerror})")

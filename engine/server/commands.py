@@ -6,6 +6,7 @@ table, check or wait delays it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import uuid
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from engine.client.client import Reply
+from engine.plan.environment import PERCENTAGE
 from engine.rollout.control import not_below
 from engine.rollout.state import Actor, Ask
 from engine.server.requests import data, decisions, evidence, feedback, jobs, people, process
@@ -122,6 +124,16 @@ def _ask_of(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> 
     )
 
 
+def _unrecorded(engine: Engine) -> str:
+    with contextlib.suppress(OSError):
+        if engine.folder.has_intents():
+            return "the store is not accepting the record yet, still retrying"
+    return (
+        "no disk takes its record, so only this engine knows of it: keep it running, and start the next one with "
+        f"{PERCENTAGE}=0"
+    )
+
+
 async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     to_stage = fields.get("to_stage")
     if type(to_stage) is not int:  # True is an int, but not a stage
@@ -131,7 +143,7 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     ask = rollback.own_id(engine, ask, to_stage)
     outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
     rev = outcome.state.rev if outcome else proof.view.rev or None
-    how = "recorded" if rev is not None else "in force; the store is not accepting the record yet, still retrying"
+    how = "recorded" if rev is not None else f"in force; {_unrecorded(engine)}"
     after = outcome.state.percent_bp if outcome else proof.target_bp
     move = (
         f"Rolled back from {percent(was)} to {percent(after)}"

@@ -299,7 +299,7 @@ def _leave_intent(engine: Engine, ask: Ask) -> None:
 def _tidy(engine: Engine, ask: Ask) -> None:
     """Cleanup that may wait for the disk."""
     with contextlib.suppress(OSError):
-        engine.folder.intent_path(ask.request_id).unlink(missing_ok=True)
+        engine.folder.remove_intent(ask.request_id)
     engine.folder.sync()
     engine.folder.lay_ballast()
 

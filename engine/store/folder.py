@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from engine import files
 from engine.decoding import decode
-from engine.store import file_systems, ownership, sockets
+from engine.store import file_systems, outside, ownership, sockets
 from engine.text import clean_line
 
 BALLAST_BYTES = 256 * 1024
@@ -247,15 +247,18 @@ class Folder:
     # -- intents -----------------------------------------------------------------------------------------------------
 
     def leave_intent(self, intent: Intent) -> Path:
-        """Write a rollback for the engine to apply. On a full disk the ballast makes room. OSError when that is not
-        enough."""
-        path = self.intent_path(intent.request_id)
+        """Write a rollback for the engine to apply. On a full disk the ballast makes room; where that is not enough, or
+        the disk takes no writes at all, it is kept outside the store. OSError when that fails too."""
+        path = self.path / outside.name_of(intent.request_id)
         body = msgspec.json.encode(intent)
         try:
             self.write_whole(path, body)
         except OSError:
             self.drop_ballast()
-            self.write_whole(path, body)
+            try:
+                self.write_whole(path, body)
+            except OSError as error:
+                return outside.leave(self.path, intent.request_id, body, error)
         self.sync()
         return path
 
@@ -265,16 +268,21 @@ class Folder:
             path, content, self.file_mode, exact=True, made=lambda descriptor: ownership.give(descriptor, self.path)
         )
 
-    def intent_path(self, request_id: str) -> Path:
-        return self.path / f"rollback-{request_id}.intent"
+    def keeps_outside(self, request_id: str) -> bool:
+        """Whether a rollback is kept outside the store, where engines of other users do not see it."""
+        return any(path.name == outside.name_of(request_id) for path in outside.waiting(self.path))
+
+    def remove_intent(self, request_id: str) -> None:
+        """Remove a rollback that is recorded. OSError."""
+        outside.remove(self.path, request_id)
+        (self.path / outside.name_of(request_id)).unlink(missing_ok=True)
 
     def intents(self) -> list[tuple[Path, Intent]]:
         """Waiting rollbacks, oldest first. An unreadable file still counts: it asks for 0 %, and its name gives the
         request id."""
         waiting: list[tuple[Path, Intent]] = []
-        for name in self._intent_names():
-            path = self.path / name
-            request = clean_line(name.removeprefix("rollback-").removesuffix(".intent"), 64)
+        for path in self._intent_paths():
+            request = clean_line(path.name.removeprefix("rollback-").removesuffix(".intent"), 64)
             try:
                 kept = files.read(path, INTENT_BYTES)
                 known = decode(kept.content, Intent)
@@ -285,12 +293,13 @@ class Folder:
         return sorted(waiting, key=lambda pair: pair[1].at)
 
     def has_intents(self) -> bool:
-        return bool(self._intent_names())
+        return bool(self._intent_paths())
 
-    def _intent_names(self) -> list[str]:
-        """Names of intents that are regular files. A pipe, a folder or a link could not be read or removed."""
+    def _intent_paths(self) -> list[Path]:
+        """Intents that are regular files. A pipe, a folder or a link could not be read or removed."""
         with os.scandir(self.path) as entries:
-            return [e.name for e in entries if e.name.endswith(".intent") and e.is_file(follow_symlinks=False)]
+            inside = [e.name for e in entries if e.name.endswith(".intent") and e.is_file(follow_symlinks=False)]
+        return [*(self.path / name for name in inside), *outside.waiting(self.path)]
 
     # -- the lock ----------------------------------------------------------------------------------------------------
 

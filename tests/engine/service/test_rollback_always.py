@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from engine.client.identity import whoami
 from engine.rollout.state import Actor
 from engine.store import database, log
 from engine.store.folder import Folder
+from engine.store.reader import Reader
 from tests.engine.service.rig import QUIET, TEXT, EngineRig, as_nobody
 from tests.machine import crowd
 
@@ -45,6 +47,44 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small disk cannot be mounted here: {made.stderr.strip()}")
     yield root
     subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+@dataclass(frozen=True)
+class BreakingDisk:
+    """A disk that the kernel makes read-only after an error, as it does with a real one that fails."""
+
+    image: Path
+    root: Path
+
+    def fails(self) -> None:
+        _run("sync", "-f", str(self.root))
+        _run("mount", "-o", "remount,abort", str(self.root))
+
+    def is_repaired(self) -> None:
+        """As after a reboot."""
+        _run("umount", str(self.root))
+        subprocess.run(["fsck.ext4", "-p", str(self.image)], capture_output=True, check=False)  # 1: it was repaired
+        _run("mount", "-o", "loop", str(self.image), str(self.root))
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no disk can be broken here: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def breaking_disk(tmp_path: Path) -> Iterator[BreakingDisk]:
+    disk = BreakingDisk(tmp_path / "image", tmp_path / "disk")
+    disk.root.mkdir()
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("apt-get install e2fsprogs")
+    with disk.image.open("wb") as file:
+        file.truncate(64 << 20)
+    _run("mkfs.ext4", "-q", str(disk.image))
+    _run("mount", "-o", "loop", str(disk.image), str(disk.root))
+    yield disk
+    subprocess.run(["umount", "-l", str(disk.root)], check=True)
 
 
 def fill(disk: Path) -> Path:
@@ -188,6 +228,39 @@ def test_of_two_rollbacks_at_once_each_is_recorded_and_none_is_lost(rig: EngineR
     assert all(one in rows for one in pressed)
     assert 0 < won < 100, "both orders must have occurred for this test to mean anything"
     assert rig.reader.read(log.verify).ok
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["by the engine", "without an engine"])
+def test_a_rollback_on_a_disk_gone_read_only_holds_for_the_engine_after_the_repair(
+    breaking_disk: BreakingDisk, alive: bool
+) -> None:
+    """Neither the record nor the removal of the armed file reaches that disk: the next engine would return to 25 %."""
+    with EngineRig(breaking_disk.root / "s", QUIET) as rig:
+        process = rig.engine()
+        rig.climb(3)
+        breaking_disk.fails()
+        if alive:
+            result = rig.client.rollback("the disk is broken")
+            assert (result.ok, result.rev) == (True, None)
+            assert rig.proof(result.request_id)["effective_ms"] < 1000 * crowd()
+            assert "still retrying" in result.sentence
+        rig.end()
+        process.wait()
+        if not alive:
+            result = rig.client.rollback("the disk is broken")
+            assert not result.ok  # an engine of another user would not see the rollback
+            assert "takes no writes" in result.sentence
+            assert "goes to 0 % first" in result.sentence
+        assert rig.folder.is_armed()
+        shown = rig.cli("status").stdout
+        assert "the next engine goes to 0 % first" in shown
+        breaking_disk.is_repaired()
+        rig.reader = Reader(rig.folder)
+        rig.engine()
+        assert rig.percent_bp == 0
+        assert rig.until(lambda: not rig.folder.has_intents())
+        assert not rig.folder.is_armed()
+        assert rig.reader.log(5, kind="rollback")[0].reason == "the disk is broken"
 
 
 def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill(rig: EngineRig) -> None:
@@ -391,6 +464,7 @@ import console.app
 from engine.client.client import EngineClient
 from engine.plan.load import load_plan
 from engine.store.folder import Folder
+from engine.store.reader import Reader
 
 class Gone:
     def find_spec(self, name, *_):
