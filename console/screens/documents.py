@@ -67,9 +67,9 @@ class Documents(Ordered):
             ("m", SHOW[FILTERS[(self.method + 1) % len(FILTERS)]], "method"),
             ("c", "complaint", "complaint"),
         ]
-        if v and v.restore and v.restore.documents and not self.console.read_only:
+        if v and v.restore and v.restore.documents:
             out.append(("t", f"restore {words.count(v.restore.documents)}", "restore"))
-        if v and v.restore and v.restore.undoable and not self.console.read_only:
+        if v and v.restore and v.restore.undoable:
             out.append(("T", "undo restore", "undo_restore"))
         return tuple(out)
 

@@ -47,7 +47,7 @@ class Gate(Page):
 
     def hints(self) -> tuple[Hint, ...]:
         v = self.snapshot.view
-        if v is None or self.console.read_only:
+        if v is None:
             return ()
         line = self._selected(v)
         out: list[Hint] = []

@@ -40,13 +40,20 @@ class Painting:
         return self.console.snapshot if self.TRAVELS else self.console.live
 
     def may(self, action: str) -> bool:
-        """Whether this action's key does anything here."""
-        return self.acts or action.removeprefix("app.") not in ACTING
+        """Whether this action's key is bound here."""
+        return not (self.console.read_only or self.cursor is not None) or action.removeprefix("app.") not in ACTING
 
     @property
     def acts(self) -> bool:
-        """Whether its acting keys work; else nothing on the screen offers them."""
-        return not self.console.read_only and self.cursor is None
+        """Whether its acting keys work: they are bound, and an engine answers. Else nothing on the screen offers
+        them."""
+        return self.may("promote") and self.console.live.fresh
+
+    def offers(self, action: str) -> bool:
+        """Whether this action's key, given as in a hint, is worth showing: without an engine only R and what starts one
+        act."""
+        name = action.removeprefix("app.").partition("(")[0]
+        return self.acts or name not in ACTING or (name == "start_engine" and self.may(name))
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         """Everything below row `y`; the last row is the footer's, the one above it the hints'."""
@@ -93,7 +100,7 @@ class Painting:
     def todo(self) -> list[WaitingRow]:
         """What waits for a person; without the keys that do nothing here."""
         every = waiting.rows(self.snapshot, self.console.rehearsal)
-        return [row if self.may(row.action.partition("(")[0]) else row._replace(key="", action="") for row in every]
+        return [row if self.offers(row.action) else row._replace(key="", action="") for row in every]
 
     @property
     def step_s(self) -> float:
@@ -151,13 +158,12 @@ class Painting:
         return c
 
     def keys_now(self) -> tuple[Hint, ...]:
-        """The hints whose keys do something now: without an engine only R and what starts one act."""
-        hints = tuple(hint for hint in self.hints() if self.may(hint[2].partition("(")[0]))
+        """The hints whose keys do something now."""
+        hints = tuple(hint for hint in self.hints() if self.offers(hint[2]))
         app = self.console
         if app.live.liveness.state != "dead" or app.rehearsal or app.read_only:
             return hints
-        passive = (hint for hint in hints if hint[2].removeprefix("app.").partition("(")[0] not in ACTING)
-        return (("E", "start the engine", "app.start_engine"), *passive)
+        return (("E", "start the engine", "app.start_engine"), *hints)
 
     def nothing(self, c: Canvas, y: int) -> None:
         if not bars.warned(c, self.snapshot, not self.console.read_only):

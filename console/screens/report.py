@@ -75,12 +75,7 @@ class Report(Work):
             ("l", "lesson", "write('lesson')"),
             ("a", "action", "write('action')"),
         )
-        return (
-            *(() if self.console.read_only else keys),
-            ("h", "save HTML", "save"),
-            self.turn_hint(),
-            ("j k", "scroll", ""),
-        )
+        return (*keys, ("h", "save HTML", "save"), self.turn_hint(), ("j k", "scroll", ""))
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y = self.tabs(c, y)

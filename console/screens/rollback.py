@@ -176,14 +176,14 @@ class Rollback(Page):
                 none = "No engine has observed this rollback."
             c.block(x, y, width, rows, none, "dim")
             return
-        for row, (name, value, good) in enumerate(_facts(proof, not self.console.read_only)[:rows]):
+        for row, (name, value, good) in enumerate(_facts(proof, self.acts)[:rows]):
             sign, style = words.mark(good)
             c.spans(x, y + row, [(f"{sign} ", style), (f"{name:<16}", "dim"), (value, "text")], width)
 
     def _back(self, c: Canvas, v: View, area: Area) -> None:
         x, y, width, rows = blocks.panel(c, area, "the way back")
         end = y + rows
-        acts = not self.console.read_only
+        acts = self.acts
         if acts and v.undo_until is not None and v.undo_until > v.at:
             left = (v.undo_until - v.at) / v.speed  # real seconds, even in a time lapse
             blocks.meter(c, x, y, 10, left / 60.0, "warn")

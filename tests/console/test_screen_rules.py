@@ -17,17 +17,19 @@ from textual.containers import Vertical
 from textual.dom import DOMNode
 
 from console import themes
+from console.app import Console
 from console.link import EngineSnapshot, Liveness
 from console.screens import painting
 from console.screens.ask import QuestionDialog
 from console.screens.page import Page
+from console.terminal.type_ahead import ACTING
 from console.widgets import bars, words
 from console.widgets.bars import Hint
 from console.widgets.canvas import Canvas
 from console.widgets.curves import MEASURES
 from console.widgets.words import figure
 from engine.view.model import PresenceView
-from tests.console.samples import IDLE, NOW, PLAN, STATES
+from tests.console.samples import IDLE, NOW, PLAN, STATES, FakeLink
 from tests.console.screen_walk import console, pages, ready, until
 
 pytestmark = pytest.mark.anyio
@@ -161,6 +163,30 @@ async def test_the_count_of_tasks_is_on_every_screen(state: str, monkeypatch: py
             if p.width >= 60:
                 assert last.rstrip().endswith("! 4"), f"{screen.name} at {p.width}x{p.height}: {last}"
                 assert ":" in last, screen.name
+
+
+OFFERS = re.compile(
+    r"(?<![\w'])[a-zA-Z],? (signs?|checks?|runs its|withdraws?|promotes?|overrides?|approves?|hold|resumes?|undo|undoes|restores?"
+    r"|writes?|write why|adds|then w|better|send|tick|mark)\b"
+)
+
+
+@pytest.mark.parametrize("liveness", ["dead", "frozen", "gone"])
+@pytest.mark.parametrize("view", ["ready", "rolled_back", "locked", "rehearsal_alert"])
+async def test_without_an_engine_that_answers_no_screen_offers_what_needs_one(view: str, liveness: str) -> None:
+    """A key that only the engine can carry out does nothing but disappoint; R, reading and E are left."""
+    link = FakeLink(view)
+    link.liveness = STATES[liveness][1]
+    async with Console(link, PLAN).run_test(size=(80, 24)) as pilot:
+        async for name, page in pages(pilot):
+            if name == "help":
+                continue
+            for size in ((80, 24), (160, 48)):
+                text = page.canvas(*size).text()
+                kept = [found[0] for found in OFFERS.finditer(text)]
+                assert not kept, f"{name} offers {kept}:\n{text}"
+            named = [hint for hint in page.keys_now() if hint[2].removeprefix("app.").partition("(")[0] in ACTING]
+            assert all(hint[2] == "app.start_engine" for hint in named), f"{name}: {named}"
 
 
 @pytest.mark.parametrize("armed", [True, False])
