@@ -182,6 +182,7 @@ def _health(
             blind=verdict.blind_detail,
             quiet=verdict.quiet_detail,
             misplaced=engine.misplaced,
+            refusing=engine.writer.refusing,
         )
     )
 

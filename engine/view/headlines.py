@@ -45,6 +45,7 @@ class Situation(Struct, frozen=True):
     blind: str = ""
     quiet: str = ""  # why neither arm gets documents
     misplaced: str = ""  # why a changed plan holds promotion
+    refusing: str = ""  # why no document can be stored
 
     @property
     def breach(self) -> list[TriggerView]:
@@ -86,6 +87,10 @@ def _locked(s: Situation) -> Headline | None:
     then = f"locked for {timer(left)} more" if left > 0 else "resume needs the cause"
     cause = f"{s.locked_by or 'a trigger'} fired; {then}"
     return ("locked", f"LOCKED: {cause}") if s.state.percent_bp else ("rolled_back", f"ROLLED BACK: {cause}")
+
+
+def _refusing(s: Situation) -> Headline | None:
+    return ("watch", f"WATCH: documents get 503: {s.refusing}") if s.refusing else None
 
 
 def _other_breach(s: Situation) -> Headline | None:
@@ -157,6 +162,7 @@ _HEADLINES: tuple[Callable[[Situation], Headline | None], ...] = (
     _nothing_in_effect,
     _severe_breach,
     _locked,
+    _refusing,
     _other_breach,
     _blind,
     _held,

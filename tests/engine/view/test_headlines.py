@@ -55,6 +55,15 @@ def test_what_matters_comes_first(service: dict[str, float], seconds: float, hea
     assert sentence.endswith(")")  # the evidence follows, where there is room
 
 
+def test_a_service_whose_documents_are_refused_is_not_healthy() -> None:
+    """Its figures are of before: they stay good while every document gets 503."""
+    scene = Scene().run(300)
+    assert headlines.health(Situation(State(stage=4, percent_bp=5000), 1000.0, views(scene), 100))[0] == "ok"
+    for percent_bp in (5000, 0):
+        shown = headline(scene, State(stage=4, percent_bp=percent_bp), refusing="the store's disk is full")
+        assert shown == ("watch", "documents get 503: the store's disk is full")
+
+
 def test_an_unavailable_service_is_reported_in_two_words() -> None:
     scene = Scene().run(120, per_min=10)
     scene.failed_probes = 3
