@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from msgspec.structs import replace
@@ -29,6 +30,15 @@ class TooManyWorkers(Exception):
     """The limit of workers is reached. The message is a sentence."""
 
 
+class _Watch:
+    """A worker that waits for news. `timer` ends its waiting."""
+
+    timer: asyncio.TimerHandle
+
+    def __init__(self, worker: str, salt: str, news: Callable[[LeaseGrant], object]) -> None:
+        self.worker, self.salt, self.news = worker, salt, news
+
+
 class Leases:
     """`obeyed` reads what routers obey; `remember` notes durably that leases exist, before the first is granted.
     `inherited`: an engine before this one may have granted leases that still last."""
@@ -50,7 +60,7 @@ class Leases:
         self._terms = LeaseTerms()
         self._version: Version = (token, 0)
         self._leases: dict[str, WorkerLease] = {}
-        self._waiting: dict[asyncio.Future[None], str] = {}
+        self._waiting: dict[_Watch, None] = {}  # longest first
         self._inherited_until = clock.real() + OUT_S if inherited else 0.0
         self.closed = False
 
@@ -97,19 +107,28 @@ class Leases:
         self._leases[report.worker] = granted(self._leases.get(report.worker), clean, grant, self._clock.real())
         return replace(grant, shares=self._lender.settle(report.worker, report.servers))
 
+    def attend(self, worker: str, seen: Version, salt: str, news: Callable[[LeaseGrant], object]) -> Callable[[], None]:
+        """Call `news` with the grant as soon as its version is above `seen`, or after a while. A rollback calls it
+        before anything else of the loop runs. Call the result when nothing waits for the news any more."""
+        watch = _Watch(worker, salt, news)
+        if self.refresh() > seen or self.closed:
+            news(self.grant(salt))
+        else:
+            mine = [other for other in self._waiting if other.worker == worker]
+            for other in mine[: max(0, len(mine) + 1 - MOST_WAITING)]:
+                self._answer(other)
+            watch.timer = asyncio.get_running_loop().call_later(WATCH_S, self._late, watch)
+            self._waiting[watch] = None
+        return partial(self._leave, watch)
+
     async def watch(self, worker: str, seen: Version, salt: str) -> LeaseGrant:
-        """The grant as soon as its version is above `seen`, or after a while."""
-        if self.refresh() <= seen and not self.closed:
-            mine = [future for future, whose in self._waiting.items() if whose == worker and not future.done()]
-            for future in mine[: len(mine) + 1 - MOST_WAITING]:
-                future.set_result(None)
-            news = asyncio.get_running_loop().create_future()
-            self._waiting[news] = worker
-            try:
-                await asyncio.wait([news], timeout=WATCH_S)
-            finally:
-                self._waiting.pop(news, None)
-        return self.grant(salt)
+        """The same, for whoever can wait."""
+        news: asyncio.Future[LeaseGrant] = asyncio.get_running_loop().create_future()
+        leave = self.attend(worker, seen, salt, news.set_result)
+        try:
+            return await news
+        finally:
+            leave()
 
     @property
     def idle(self) -> bool:
@@ -126,9 +145,22 @@ class Leases:
         self._wake()
 
     def _wake(self) -> None:
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
+        for watch in tuple(self._waiting):
+            self._answer(watch)
+
+    def _answer(self, watch: _Watch) -> None:
+        if watch in self._waiting:
+            self._leave(watch)
+            watch.news(LeaseGrant(self._version, self._terms, watch.salt))
+
+    def _late(self, watch: _Watch) -> None:
+        self.refresh()
+        self._answer(watch)
+
+    def _leave(self, watch: _Watch) -> None:
+        if watch in self._waiting:
+            del self._waiting[watch]
+            watch.timer.cancel()
 
     # -- what is known -------------------------------------------------------------------------------------------------
 

@@ -112,7 +112,8 @@ class Connection(H11Protocol):
         self.budget = budget
         self._admits = admits
         self._renewals = renewals
-        self._begun = b""  # of a renewal: its head arrived without its body
+        self._begun = b""  # of a renewal or a watch: its head arrived without its body
+        self._awaited: Callable[[], None] | None = None  # ends the waiting of a watch
         self.phase: Phase = "request"
         self._deadline: asyncio.TimerHandle | None = None
         self._untaken: asyncio.TimerHandle | None = None
@@ -133,6 +134,8 @@ class Connection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.budget.leave(self)
+        if self._awaited is not None:
+            self._awaited()
         for timer in (self._deadline, self._untaken):
             if timer is not None:
                 timer.cancel()
@@ -140,6 +143,9 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._awaited is not None:
+            self.transport.abort()  # no worker sends more before the answer
+            return
         if self._renewals is not None:
             data, self._begun = self._begun + data, b""
             if self._is_between_requests and self._renews(self._renewals, data):
@@ -153,7 +159,7 @@ class Connection(H11Protocol):
         return conn.our_state is h11.IDLE and conn.their_state is h11.IDLE and not conn.trailing_data[0]
 
     def _renews(self, renewals: Renewals, data: bytes) -> bool:
-        """Whether this was, or may become, a renewal."""
+        """Whether this was, or may become, a renewal or a watch."""
         length = renewals.length(data)
         if length is None or self.transport.is_closing():
             return False
@@ -161,16 +167,28 @@ class Connection(H11Protocol):
             self._begun = data
             self._wait_for("body")
             return True
-        answer = renewals.answer(data)
-        if answer is None:
+        before, self.phase = self.phase, "answer"
+        leave = renewals.answer(data, self._answered)
+        if leave is None:
+            self.phase = before
             return False
         self._unset_keepalive_if_required()
-        self.transport.write(answer)
-        if self._deadline is not None:  # each renewal has one of its own
+        if self.phase == "answer":  # of a watch: the answer comes later
+            self._awaited = leave
+            self._drop_deadline()
+        return True
+
+    def _answered(self, answer: bytes) -> None:
+        self._awaited = None
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+        self._drop_deadline()  # each has one of its own
+        self._wait_for("idle")
+
+    def _drop_deadline(self) -> None:
+        if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        self._wait_for("idle")
-        return True
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

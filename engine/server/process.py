@@ -306,7 +306,7 @@ async def _serve(engine: Engine, tcp: socket.socket, ending: asyncio.Event) -> N
     from engine.server.http import application
     from engine.server.listeners import Listeners
     from engine.server.renewals import Renewals
-    from engine.server.workers import renewed
+    from engine.server.workers import renewed, watched
 
     folder = engine.folder
 
@@ -315,14 +315,14 @@ async def _serve(engine: Engine, tcp: socket.socket, ending: asyncio.Event) -> N
 
     tcp_budget, unix_budget = connection_budgets()
     private = application(engine, unix_budget)
-    renews = partial(renewed, engine)
-    unix = partial(Connection, budget=unix_budget, admits=admits, renewals=Renewals(renews, None))
+    workers = partial(Renewals, partial(renewed, engine), partial(watched, engine))
+    unix = partial(Connection, budget=unix_budget, admits=admits, renewals=workers(None))
     http = engine.file_plan.http
     guard = Guard(http.host, secret(os.environ, http.token_env), http.metrics == "open", http.page == "open")
     listeners = Listeners()
     listen = partial(listeners.serve, private, protocol=unix)
     listen(folder.listen())
-    public = partial(Connection, budget=tcp_budget, renewals=Renewals(renews, guard))
+    public = partial(Connection, budget=tcp_budget, renewals=workers(guard))
     listeners.serve(application(engine, tcp_budget, guard), tcp, public)
     log.info("engine up: %s and %s", folder.socket, engine.address)
     sd_notify.notify(sd_notify.READY, f"STATUS=engine up at {engine.address}")

@@ -69,7 +69,7 @@ class Workers:
             return refuse(503, "store", why_not, retry_after_s=5.0)
 
     async def _watch(self, body: bytes) -> Response:
-        watch = decode(body, LeasePoll)
+        watch = _watches.decode(body)
         return answer(200, await self._engine.leases.watch(watch.worker, watch.seen, self._engine.plan.salt))
 
     async def _part(self, body: bytes) -> Response:
@@ -103,7 +103,17 @@ def renewed(engine: Engine, body: bytes) -> bytes | None:
     return None if grant is None else _encoder.encode(grant)
 
 
+def watched(engine: Engine, body: bytes, send: Callable[[bytes], None]) -> Callable[[], None] | None:
+    """Send the answer to a watch, now or later; return what ends the waiting. None for what the route refuses."""
+    try:
+        watch = _watches.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return engine.leases.attend(watch.worker, watch.seen, engine.plan.salt, lambda grant: send(_encoder.encode(grant)))
+
+
 _encoder = msgspec.json.Encoder()
 _renewals = json_decoder(LeaseRenewal)
+_watches = json_decoder(LeasePoll)
 _batches = json_decoder(WorkerBatch)
 _documents = json_decoder(DocumentBatch)

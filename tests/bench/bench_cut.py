@@ -184,6 +184,7 @@ def main() -> None:
             settings = {"llm.url": llm.url, "store.texts": "none"}
             with FarRig(folder / "bench", speed=None, settings=settings) as rig:
                 rig.engine()
+                rig.climb(2)  # a job of documents for the LLM is refused before
                 port = urlsplit(rig.view.engine.address).port
                 with tls(folder, f"http://127.0.0.1:{port}"):
                     job = begin(rig, written(folder / "documents.jsonl", 300_000))

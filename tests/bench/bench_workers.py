@@ -57,6 +57,9 @@ class Crew:
         self._rig, self._workers, self._documents, self._loads = rig, workers, documents, 0
         self._process: subprocess.Popen[bytes] | None = None
 
+    def runs(self) -> None:
+        assert self._rig.until(self.is_at_work, BUSY_S)
+
     def is_at_work(self) -> bool:
         """Whether every worker is at work. Begins the next load when one has ended."""
         if self._process is None or self._process.poll() is not None:

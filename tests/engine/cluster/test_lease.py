@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.clock import ManualClock
 from engine.cluster import lease
 from engine.cluster.identity import mismatch
-from engine.cluster.lease import HeldLease, LeaseGrant, LeaseRenewal, LeaseTerms, WorkerIdentity, WorkerLease
+from engine.cluster.lease import HeldLease, LeaseGrant, LeaseRenewal, LeaseTerms, Version, WorkerIdentity, WorkerLease
 from engine.cluster.lease_times import LAST_S, LEASE_S, OUT_S
-from engine.cluster.leases import Leases
+from engine.cluster.leases import MOST_WAITING, Leases
 from engine.cluster.window_shares import WindowShares
 
 WHO = WorkerIdentity("1", "plan")
@@ -140,3 +142,28 @@ def test_the_proof_names_the_percentage_that_a_worker_has_not_acknowledged() -> 
     obeyed = terms(0, 2)
     version = leases.refresh()
     assert "has not acknowledged 0 % yet" in leases.unproven(version, True)
+
+
+@pytest.mark.anyio
+async def test_a_fall_is_news_for_every_watch_in_the_same_instruction() -> None:
+    clock, obeyed = ManualClock(), [LeaseTerms(1000, True, "", 1)]
+    leases = Leases(clock, 1, lambda: obeyed[0], lambda: None, WindowShares(dict, lambda: 0, clock.real))
+    seen = leases.refresh()
+    news: list[tuple[str, LeaseGrant]] = []
+
+    def attend(worker: str, seen: Version = seen) -> Callable[[], None]:
+        return leases.attend(worker, seen, "salt", lambda grant: news.append((worker, grant)))
+
+    leaves = {name: attend(name) for name in ("a", "b", "c")}
+    leaves["b"]()
+    obeyed[0] = LeaseTerms(0, False, "", 2)
+    version = leases.refresh()
+    assert [worker for worker, _ in news] == ["a", "c"]
+    assert {(grant.version, grant.terms, grant.salt) for _, grant in news} == {(version, obeyed[0], "salt")}
+    attend("late")
+    assert news[-1][0] == "late", "what it has seen is older"
+    for _ in range(MOST_WAITING + 1):
+        attend("busy", version)
+    assert [worker for worker, _ in news].count("busy") == 1, "the one that has waited longest makes room"
+    leases.close()
+    assert [worker for worker, _ in news].count("busy") == MOST_WAITING + 1
