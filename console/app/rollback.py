@@ -17,6 +17,7 @@ from console.screens.dashboard import Dashboard
 from console.screens.rollback import Rollback
 from engine.rollout.state import DOWN
 from engine.text import clean_line
+from engine.view.model import DecisionView
 
 ROLLED_S = 20.0  # how long someone else's rollback is shown
 AT_WORK_S = 10.0  # since the last key
@@ -110,19 +111,27 @@ class RollbackActions(TimeTravel):
     def _show_incident(self) -> None:
         """A rollback that this console did not make opens its timeline, once. Anyone at work on another screen, in a
         text or question, or in the past, keeps their screen and its keys, and reads what happened."""
+        new = self._new_rollback()
+        if new is None or self.attempt is not None:
+            return
+        if self._occupied():
+            self.say(f"{new.sentence.rstrip('. ')}. i shows the incident.", "alarm", ROLLED_S)
+        else:
+            self._open_incident(asked=False)
+
+    def _new_rollback(self) -> DecisionView | None:
+        """The last decision that lowered the percentage, the first time that a snapshot has it. None of those from
+        before the first snapshot."""
         v = self.live.view
         if v is None:
-            return
-        last = max(
-            (d for d in v.log if d.kind in DOWN and d.percent_to < d.percent_from), key=lambda d: d.rev, default=None
-        )
-        newest = last.rev if last is not None else 0
-        known, self._newest_rollback = self._newest_rollback, newest
-        if last is None or known is None or newest <= known or self.attempt is not None:
-            return
-        busy = self.focused is not None or isinstance(self.screen, ModalScreen | Rollback) or self.travel.at is not None
-        at_work = not isinstance(self.screen, Dashboard) and time.monotonic() - self.key_at < AT_WORK_S
-        if not busy and not at_work:
-            self._open_incident(asked=False)
-        else:
-            self.say(f"{last.sentence.rstrip('. ')}. i shows the incident.", "alarm", ROLLED_S)
+            return None
+        lowered = [d for d in v.log if d.kind in DOWN and d.percent_to < d.percent_from]
+        last = max(lowered, key=lambda d: d.rev, default=None)
+        known, self._newest_rollback = self._newest_rollback, last.rev if last is not None else 0
+        return last if last is not None and known is not None and last.rev > known else None
+
+    def _occupied(self) -> bool:
+        """Whether a screen that opens now would take keys that are meant for the one it covers."""
+        if self.focused is not None or isinstance(self.screen, ModalScreen | Rollback) or self.travel.at is not None:
+            return True
+        return not isinstance(self.screen, Dashboard) and time.monotonic() - self.key_at < AT_WORK_S

@@ -16,6 +16,8 @@ from engine.plan.durations import clock
 from engine.text import counted, took
 from engine.view.model import ProofView, View
 
+LEAST = ("calls cancelled", "last LLM call")  # rows of the proof that give way where a banner takes their room
+
 
 def ways_back(v: View | None) -> list[Hint]:
     """What can be taken back or restored just now."""
@@ -176,7 +178,10 @@ class Rollback(Page):
                 none = "No engine has observed this rollback."
             c.block(x, y, width, rows, none, "dim")
             return
-        for row, (name, value, good) in enumerate(_facts(proof, self.acts)[:rows]):
+        facts = _facts(proof, self.acts)
+        for least in LEAST[: max(0, len(facts) - rows)]:
+            facts = [fact for fact in facts if fact[0] != least]
+        for row, (name, value, good) in enumerate(facts[:rows]):
             sign, style = words.mark(good)
             c.spans(x, y + row, [(f"{sign} ", style), (f"{name:<16}", "dim"), (value, "text")], width)
 

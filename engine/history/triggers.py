@@ -76,11 +76,12 @@ def _later(r: Reading, age: float) -> Reading:
 
 
 def _dated(r: Reading, at: float) -> Reading:
-    """A reading whose words name its moment: its figures, if it has any, are older than the gauges beside it."""
+    """A reading whose words begin with its moment: its figures, if it has any, are older than the gauges beside it, and
+    a screen cuts the end of what is too long."""
     if r.value is None and not r.n:
         return r
-    when = f", as of {time_of_day(at)}"
-    return replace(r, sentence=r.sentence and f"{r.sentence}{when}", evidence=r.evidence and f"{r.evidence}{when}")
+    when = f"{time_of_day(at)}: "
+    return replace(r, sentence=r.sentence and f"{when}{r.sentence}", evidence=r.evidence and f"{when}{r.evidence}")
 
 
 def _unwatched(age_s: float) -> str:

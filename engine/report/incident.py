@@ -11,7 +11,7 @@ from msgspec import Struct
 from engine import bounds
 from engine.decoding import json_decoder
 from engine.measures.attendance import LOOK, Attendance
-from engine.plan.durations import format_duration
+from engine.plan.durations import format_duration, time_of_day
 from engine.report.model import Incident, IncidentMoment
 from engine.store import series
 from engine.store.log import Row
@@ -24,6 +24,7 @@ _attendances = json_decoder(Attendance)
 
 MOST = 60  # rows
 TEN_S = LEVELS[0]  # the narrowest buckets
+HOUR = 3600.0
 AFTER_S = 3600.0  # how long an incident that no one resumed is followed
 BEFORE_S = 600.0  # how far back to look if its beginning is unknown
 SKIPPED = frozenset({"proof", "check", "sign", "start", "stop"})
@@ -68,7 +69,8 @@ def span(incident: Incident) -> tuple[float, float]:
 
 
 class Harm(Struct, frozen=True):
-    """Between an incident's beginning and its end: LLM calls, those that failed, documents that got LLM keywords."""
+    """Between an incident's beginning, or ten minutes before the decision if that is unknown, and its end: LLM calls,
+    those that failed, documents that got LLM keywords."""
 
     attempts: int
     failed: int
@@ -76,9 +78,7 @@ class Harm(Struct, frozen=True):
 
 
 def harm(conn: sqlite3.Connection, incident: Incident) -> Harm | None:
-    """None if its beginning is unknown, or retention took the documents."""
-    if incident.onset is None and incident.detected is None:
-        return None
+    """None if retention took the documents."""
     start, until = span(incident)[0], _ended(incident)
     oldest = conn.execute("SELECT min(at) FROM extraction").fetchone()[0]
     if _trimmed(conn, start, until + TEN_S if oldest is None else oldest):
@@ -97,16 +97,24 @@ def _ended(incident: Incident) -> float:
 
 
 def cost(conn: sqlite3.Connection, incident: Incident, done: Harm | None) -> str:
-    """An incident's cost to documents and people; without figures if its beginning is unknown."""
+    """An incident's cost to documents and people."""
     start, end = span(incident)
     complained = conn.execute(
         "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND at >= ? AND at <= ?", (start, end)
     ).fetchone()[0]
     users = f"{counted(complained, 'complaint')} from users"
-    if incident.onset is None and incident.detected is None:
-        return f"Its beginning is unknown. {users}."
+    begun = incident.onset is not None or incident.detected is not None
+    if not begun and not incident.automatic:
+        known = f"Rolled back manually at {time_of_day(incident.decided)}; no trigger was recorded in breach then. "
+    else:
+        known = "" if begun else "When it began is not known. "
     if done is None:
-        return f"Single documents from that time are no longer kept. {users}."
+        return f"{known}Single documents from that time are no longer kept. {users}."
+    if not begun:
+        return (
+            f"{known}In the {format_duration(BEFORE_S)} before, {done.failed:,} of {done.attempts:,} LLM calls failed; "
+            f"{done.served:,} documents got LLM keywords. {users}."
+        )
     lasted = format_duration(max(0.0, _ended(incident) - start - 1))
     ended = "it took effect" if incident.percent_to < incident.percent_from else "promotion was held"
     return (
@@ -116,10 +124,14 @@ def cost(conn: sqlite3.Connection, incident: Incident, done: Harm | None) -> str
 
 
 def _trimmed(conn: sqlite3.Connection, start: float, oldest: float) -> bool:
-    """Whether documents between two moments, of which the store has no rows, were counted: retention took the rows. In
-    a young store there simply were none before the first."""
-    begin, end = start - start % TEN_S, oldest - oldest % TEN_S
-    return begin < end and (not series.intact(conn, TEN_S, begin, end) or series.between(conn, begin, end).n > 0)
+    """Whether retention took rows between two moments: more documents were counted in their hours than have rows. In a
+    young store there simply were none before the first."""
+    if start - start % TEN_S >= oldest - oldest % TEN_S:
+        return False
+    begin, end = start - start % HOUR, oldest - oldest % HOUR + HOUR
+    query = "SELECT count(*) FROM extraction WHERE at >= ? AND at < ? AND NOT shadow"
+    rows: int = conn.execute(query, (begin, end)).fetchone()[0]
+    return series.between(conn, begin, end).n > rows
 
 
 def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[IncidentMoment]:

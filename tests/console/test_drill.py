@@ -257,6 +257,18 @@ async def test_a_click_selects_a_row_and_another_opens_it() -> None:
         await until(pilot, lambda: isinstance(app.screen, ErrorKinds))
 
 
+async def test_a_state_too_long_for_its_column_is_below_the_table() -> None:
+    app = filled()
+    link = app.link
+    assert isinstance(link, FakeLink)
+    state = "answered 488 of 1,500 calls in 5m"
+    link.view = msgspec.structs.replace(NORMAL, servers=(msgspec.structs.replace(NORMAL.servers[0], state=state),))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        page = await deeper(pilot, "s", Servers)
+        await until(pilot, lambda: state in page.text())
+
+
 def test_workers_follow_the_servers_with_what_each_does() -> None:
     sentence = "worker 812-ab12cd on db-1 is silent; its lease ends 12:00"
     worker = WorkerView("812-ab12cd", "db-1", 812, "silent", 1000, 3, NOW, sentence)

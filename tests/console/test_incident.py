@@ -17,11 +17,12 @@ from engine.measures import stored
 from engine.measures.attendance import LOOK, Attendance
 from engine.messages import outbox
 from engine.messages.draft import Draft
+from engine.plan.durations import time_of_day
 from engine.plan.model import Action
 from engine.report import timeline
 from engine.report.model import Incident
 from engine.report.timeline import keep_incidents
-from engine.rollout.control import act, hold, resume
+from engine.rollout.control import act, hold, resume, roll_back
 from engine.rollout.state import ENGINE
 from engine.service import feedback
 from engine.service.feedback import Feedback
@@ -79,6 +80,21 @@ def test_what_it_cost_is_counted_from_its_documents() -> None:
     last = latest(store())
     assert "24 of 120 LLM calls failed" in last.cost
     assert "1 complaint from users" in last.cost
+
+
+def test_an_incident_without_a_beginning_says_what_is_known() -> None:
+    """A person rolls back on a suspicion: there is no first bad document to count from."""
+    h = History(PLAN)
+    h.up()
+    h.up("skipped in a test", ("x",))
+    h.wait(HOUR)
+    h.documents(40, failed=2, at=h.at - 120)
+    h.decide(roll_back(h.plan, h.state, h.ask(ALICE, "users complain")))
+    last = latest(h)
+    assert last.cost == (
+        f"Rolled back manually at {time_of_day(last.decided)}; no trigger was recorded in breach then. In the 10m "
+        "before, 2 of 40 LLM calls failed; 58 documents got LLM keywords. 0 complaints from users."
+    )
 
 
 def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from console.app import Console
 from console.output import sentence_of
 from console.screens.ask import QuestionDialog
 from console.screens.drill.decision import short
@@ -19,13 +20,30 @@ from console.widgets import bars
 from console.widgets.canvas import Canvas
 from engine.client.client import Reply
 from engine.view.model import TaskView
-from tests.console.samples import LOCKED, NORMAL, PROVEN, FakeLink
+from tests.console.samples import LOCKED, NORMAL, PLAN, PROVEN, ROLLED, FakeLink
 from tests.console.screen_walk import console, pages, ready, until
 
 pytestmark = pytest.mark.anyio
 
 FAILED = "The apply command `sh -c 'exit 3'` ended with 3: no unit"
 BROKEN = replace(NORMAL, engine=replace(NORMAL.engine, problems=(FAILED, "The WAL grows")))
+
+
+async def test_the_proof_keeps_its_reason_under_a_problem_and_a_notice() -> None:
+    """Two banners take four rows at 80x24: what a person wrote outlasts the counts that nobody asks for first."""
+    link = FakeLink("rolled_back")
+    proof = replace(PROVEN, reason="users complain about the keywords", applied="done", applied_sentence="xze follows")
+    link.view = replace(ROLLED, engine=BROKEN.engine, rollback=proof)
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("R")
+        await until(pilot, lambda: app.attempt is not None and app.attempt.result is not None)
+        app.say("bo resumed: the model server was moved to another machine and answers again. Promotion is open.")
+        assert app.page is not None
+        shown = app.page.canvas(80, 24).text()
+        for row in ("decided", "0 % observed", "documents since", "service", "reason"):
+            assert f" {row} " in shown, shown
 
 
 async def test_a_problem_is_on_every_screen_at_80x24() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
+
 from console.screens.drill.error_kinds import ErrorKinds
 from console.screens.listing import Column, Listing, ListRow
 from console.widgets import words
@@ -14,6 +16,7 @@ from engine.view.model import ServerView, View, WorkerView
 from engine.view.servers import backlog_words
 
 WINDOW_S = 3600.0
+NOW = 18  # cells of the column; a longer state is below the table in full
 
 
 class Servers(Listing):
@@ -21,7 +24,7 @@ class Servers(Listing):
     ABOUT: ClassVar[str] = "the LLM servers; Enter: errors by kind, then documents, then one request"
     BELOW: ClassVar[str] = "errors by kind"
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("server", 12), Column("now", 18), Column("requests", 9, largest=True, right=True),
+        Column("server", 12), Column("now", NOW), Column("requests", 9, largest=True, right=True),
         Column("errors", 7, largest=True, right=True), Column("rate", 7, largest=True, right=True),
         Column("latency", 8, largest=True, right=True), Column("last error", 0, largest=True),
     )  # fmt: skip
@@ -88,7 +91,7 @@ def _line(name: str, url: str, one: requests.ServerRequests | None, s: ServerVie
     if reason and s is not None and s.up:
         reason = f"last error: {reason}"  # it is over
     about = (
-        f"{url}  {reason}"
+        "  ".join(filter(None, (url, now[0] if cell_len(now[0]) > NOW else "", reason)))
         if url
         else "Requests that never reached a server: the queue was full, or every breaker was open."
     )

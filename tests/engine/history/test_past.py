@@ -74,7 +74,7 @@ def test_figures_of_a_trigger_older_than_the_moment_name_their_own() -> None:
     seen(h, h.at, "breach", 120.0, 180.0)
     views = [at(h, h.at + later) for later in (1.0, 40.0)]
     sentences = [next(t for t in v.triggers if t.id == "error_critical").sentence for v in views]
-    assert sentences == ["20 % (20 of 100)", f"20 % (20 of 100), as of {iso(h.at)[11:]}"]
+    assert sentences == ["20 % (20 of 100)", f"{iso(h.at)[11:]}: 20 % (20 of 100)"]
 
 
 def test_a_trigger_without_figures_needs_no_moment() -> None:
