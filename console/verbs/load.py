@@ -21,7 +21,7 @@ from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.root import id_under, outside, root_of
 from console.upload.tally import Tally
-from console.upload.uploader import Answer, BoundedUploader, EngineGone, UploadRefused, extract
+from console.upload.uploader import TOGETHER, Answer, BoundedUploader, EngineGone, UploadRefused, extract_together
 from console.verbs import load_job
 from console.verbs.own_engine import engine_for
 from engine.text import clean_line, counted
@@ -252,7 +252,9 @@ class LoadRun:
         self._tally = Tally(chosen.passed_over)
         quiet = verbose or as_json or is_quiet()
         self._progress = Progress("load", chosen.size, raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty())
-        self._uploader = BoundedUploader(lambda source: extract(context.client, source, method))
+        self._uploader = BoundedUploader(
+            lambda sources: extract_together(context.client, sources, method), TOGETHER if method == "frequency" else 1
+        )
         self._engine = contextlib.ExitStack()
         self._began = 0.0  # on the monotonic clock, once the engine answers
 

@@ -9,6 +9,7 @@ import pty
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import termios
 import threading
@@ -113,6 +114,47 @@ def test_a_load_waits_for_a_restarting_engine_even_for_a_document_that_has_waite
     assert uploader.extract(EngineClient(folder), Source("a", text=TEXT), "llm") == {"method": "llm"}
     running.join(5)
     listening.close()
+
+
+def test_documents_by_frequency_share_a_request_and_each_ends_as_it_would_alone(rig: EngineRig) -> None:
+    client = EngineClient(rig.folder, rig.plan)
+    sources = [Source(f"together/{n}", title=f"Pool {n}", text=f"{TEXT} {n}") for n in range(30)]
+    sources[7] = Source("bad\x1bid", text=TEXT)
+
+    ends = uploader.extract_together(client, sources, "frequency")
+
+    alone = uploader.extract_together(client, [sources[3]], "frequency")
+    assert isinstance(alone[0], dict)
+    together = ends[3]
+    assert isinstance(together, dict)
+    assert {**together, "ms": 0} == {**together, **alone[0], "ms": 0}
+    assert "invisible character" in str(ends.pop(7))
+    assert [end["id"] for end in ends if isinstance(end, dict)] == [f"together/{n}" for n in range(30) if n != 7]
+    for n in (0, 29):
+        assert client.request("GET", f"/v1/documents/together/{n}")[1]["title"] == f"Pool {n}"
+    client.close()
+
+
+def test_a_load_by_frequency_outlives_its_engine(rig: EngineRig) -> None:
+    rows = [{"id": f"outlives/{n}", "text": f"{TEXT} {n}"} for n in range(3000)]
+    (rig.root / "outlives.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    command = [*COMMAND, *rig._where, "load", "--method", "frequency", "--json", "outlives.jsonl"]
+
+    def stored() -> int:
+        where = "id LIKE 'outlives/%'"
+        with contextlib.closing(sqlite3.connect(rig.folder.database)) as conn:
+            return int(conn.execute(f"SELECT count(*) FROM document WHERE {where}").fetchone()[0])
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=rig.root) as load:
+        assert rig.until(lambda: stored() > 100)
+        os.kill(rig.pid, signal.SIGKILL)
+        assert rig.until(lambda: not rig.folder.is_locked())
+        assert load.poll() is None, "it was killed while the load ran"
+        rig.engine()
+        assert load.stdout is not None
+        done = json.loads(load.stdout.read())
+
+    assert (done["frequency"], done["failed"], stored()) == (3000, 0, 3000)
 
 
 def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(rig: EngineRig) -> None:
