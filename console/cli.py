@@ -251,6 +251,10 @@ def main() -> None:
     _reopen_closed_streams()
     sys.stdout, sys.stderr = SanitizingStream(sys.stdout), SanitizingStream(sys.stderr)
     try:
+        if COMPLETING in os.environ:
+            from console import shells
+
+            shells.use()
         rollout(prog_name="rollout")
     except (KeyboardInterrupt, BrokenPipeError):
         sys.exit(1)

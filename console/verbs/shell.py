@@ -24,6 +24,9 @@ def completion(shell: str, as_json: bool) -> None:
     """
     from click.shell_completion import get_completion_class
 
+    from console import shells
+
+    shells.use()
     kind = get_completion_class(shell)
     assert kind is not None
     made = kind(click.get_current_context().find_root().command, {}, "rollout", "_ROLLOUT_COMPLETE")

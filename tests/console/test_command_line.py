@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -317,6 +318,56 @@ def test_each_shell_takes_its_completion_script(rig: EngineRig, shell: str, tmp_
         (tmp_path / "script").write_text(script)
         done = subprocess.run([program, "-n", str(tmp_path / "script")], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def at_the_prompt(rig: EngineRig, tmp_path: Path) -> dict[str, str]:
+    """An environment in which a shell finds `rollout`, and that finds the plan."""
+    (tmp_path / "rollout").write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    (tmp_path / "rollout").chmod(0o755)
+    where = {"ROLLOUT_PLAN": str(rig.plan_path), "ROLLOUT_STORE": str(rig.folder.path)}
+    return {**os.environ, **where, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+
+
+BASH = """eval "$(rollout completion bash)"
+COMP_LINE=$1; COMP_POINT=${#1}; COMP_WORDS=("${@:2}"); COMP_CWORD=$(($# - 2))
+_rollout_completion rollout; printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("rollout wait --for ", "rollout", "wait", "--for", ""), {"stage=2", "stable", "gate-open"}),
+        (("rollout wait --for st", "rollout", "wait", "--for", "st"), {"stage=2", "stable"}),
+        (("rollout wait --for stage=", "rollout", "wait", "--for", "stage", "="), {"2"}),
+        (("rollout wait --for=st", "rollout", "wait", "--for", "=", "st"), {"stage=2", "stable"}),
+        (("rollout wait --for=stage=2", "rollout", "wait", "--for", "=", "stage", "=", "2"), {"2"}),
+        (("rollout promote --dr", "rollout", "promote", "--dr"), {"--dry-run"}),
+    ],
+)
+def test_bash_completes_values_across_its_word_breaks(
+    at_the_prompt: dict[str, str], words: tuple[str, ...], offered: set[str]
+) -> None:
+    done = subprocess.run(["bash", "-c", BASH, "bash", *words], capture_output=True, text=True, env=at_the_prompt)
+    lines = done.stdout.split()
+    assert offered <= set(lines), done
+    assert all(len(line) == 1 for line in lines) == (offered == {"2"})  # what was typed is not typed again
+
+
+def test_zsh_and_fish_keep_the_option_before_the_value(at_the_prompt: dict[str, str]) -> None:
+    asked = {
+        **at_the_prompt,
+        "_ROLLOUT_COMPLETE": "zsh_complete",
+        "COMP_WORDS": "rollout wait --for=st",
+        "COMP_CWORD": "2",
+    }
+    zsh = subprocess.run(["rollout"], capture_output=True, text=True, env=asked)
+    assert "--for=stable" in zsh.stdout.split(), zsh
+    if fish := shutil.which("fish"):
+        script = 'rollout completion fish | source; complete -C "rollout wait --for=st"'
+        done = subprocess.run([fish, "-c", script], capture_output=True, text=True, env=at_the_prompt)
+        assert "--for=stable" in done.stdout.split(), done
 
 
 def test_the_manual_page_names_every_verb_and_formats_without_a_warning(rig: EngineRig, tmp_path: Path) -> None:
