@@ -283,9 +283,10 @@ def _limit(c: Canvas, area: Area, share: float, text: str) -> None:
     if share > 1 or row == area.height - 1 or "limit" in c.styles[area.y + row][area.x : area.x + area.width]:
         return
     y, end = area.y + row, min(c.width, area.x + area.width)
+    chars, styles, dash = c.chars[y], c.styles[y], "-" if c.ascii else "╌"
     for column in range(area.x, end):
-        if c.chars[y][column] == " ":
-            c.fill(column, y, 1, "limit", "-" if c.ascii else "╌")
+        if chars[column] == " ":
+            chars[column], styles[column] = dash, "limit"
     size = cell_len(text)
     starts = (area.x + 1, end - size - 2, area.x + (area.width - size) // 2)
     free = [start for start in starts if all(style == "limit" for style in c.styles[y][start - 1 : start + size + 1])]
