@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -178,16 +179,6 @@ def _present(conn: sqlite3.Connection, at: float) -> tuple[PresenceView, ...]:
 
 def _engine(bucket: Bucket, window_s: float, unwatched: str) -> EngineView:
     per_min = 60 / window_s
+    state: Literal["standby", "active"] = "standby" if unwatched else "active"
     problems = (unwatched,) if unwatched else ()
-    return EngineView(
-        0,
-        0.0,
-        0,
-        "standby" if unwatched else "active",
-        bucket.n * per_min,
-        bucket.attempts * per_min,
-        0,
-        0,
-        "",
-        problems,
-    )
+    return EngineView(0, 0.0, 0, state, bucket.n * per_min, bucket.attempts * per_min, 0, 0, "", problems)

@@ -9,6 +9,7 @@ in the text (the family keeps its HELP and TYPE): a NaN would poison every avg_o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 JSON = "application/json"
+Samples = Iterable[tuple[str, float | None]]
 
 
 def render(reading: MetricsSnapshot, accept: str, kinds: Iterable[str] = ()) -> tuple[bytes, str]:
@@ -131,169 +133,84 @@ def _text(reading: MetricsSnapshot, accept: str, kinds: Iterable[str]) -> tuple[
     from prometheus_client.exposition import choose_encoder  # 40 ms to import, needed only when scraped
 
     encode, content_type = choose_encoder(accept)
-    return encode(_Families(list(families(reading, kinds)))), content_type
-
-
-class _Families:
-    """The registry interface prometheus-client expects."""
-
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
+    registry = SimpleNamespace(collect=lambda: families(reading, kinds))  # all that an encoder wants of one
+    return encode(registry), content_type
 
 
 def families(reading: MetricsSnapshot, kinds: Iterable[str] = ()) -> Iterator[Metric]:
     """Every series: those of the plan without labels of ours, then the labelled ones."""
     kinds = tuple(kinds)
     yield from _gauges(reading)
-    yield from _counters(reading.ever, kinds)
+    yield from _counters(reading, kinds)
     yield _durations(reading.ever)
     yield from labelled.families(reading, kinds)
 
 
-def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
-    from prometheus_client.core import GaugeMetricFamily as Gauge
+def _family(kind: str, name: str, documentation: str, samples: Samples, label: str = "") -> Metric:
+    """A gauge or a counter. `samples`: (value of the label, number); one whose number is not known is absent."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-    for name, documentation, value in _single_gauges(reading):
-        gauge = Gauge(name, documentation)
+    make = GaugeMetricFamily if kind == "gauge" else CounterMetricFamily
+    family: GaugeMetricFamily | CounterMetricFamily = make(name, documentation, labels=[label] if label else [])
+    for of, value in samples:
         if value is not None:
-            gauge.add_metric([], value)
-        yield gauge
-    methods = Gauge(
-        "keyword_extraction_method_breakdown",
-        f"Documents by how they got their keywords, {_window(reading)}.",
-        labels=["method"],
-    )
-    for method, count in reading.window.breakdown.items():
-        methods.add_metric([method], count)
-    yield methods
-    yield from _triggers(reading)
-    yield from _backlog(reading)
+            family.add_metric([of] if label else [], float(value))
+    return family
 
 
-def _window(reading: MetricsSnapshot) -> str:
-    return f"over the last {reading.window_s:g} s, since the last change of percentage at most"
+def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
+    b, triggers, backlog = reading.window, reading.triggers, reading.backlog
+    window = f"over the last {reading.window_s:g} s, since the last change of percentage at most"
+    absent = "absent while there are none"
+    for name, value, documentation in (
+        ("current_rollout_percentage", reading.percent_bp / 100,
+         "Share of documents extracted by the LLM, 0..100, in force now."),
+        ("decided_rollout_percentage", reading.decided_bp / 100,
+         "The share as last decided; higher than what is in force while the armed file or the lease holds the LLM "
+         "back."),
+        ("rollout_blind_seconds", reading.blind_s,
+         "How long the triggers have had no figures to judge; 0 while they have. Blind from [trigger_settings] "
+         "blind_after on."),
+        ("current_rollout_stage", reading.stage, "Stage of the rollout plan, 0 is preparation."),
+        ("keyword_extraction_error_rate", b.error_rate,
+         f"Failed LLM attempts of LLM attempts, 0..1, {window}; {absent}."),
+        ("keyword_extraction_avg_time_ms", b.mean_ms,
+         f"Mean latency of LLM extractions in ms, including our queue for interactive documents, {window}; {absent}."),
+        ("keyword_extraction_service_avg_seconds", None if b.service_mean_ms is None else b.service_mean_ms / 1000,
+         f"Mean latency of the LLM service in seconds, without our queue, {window}; {absent}."),
+        ("keyword_extraction_cache_hit_rate", b.hit_rate, f"Hits of cache lookups, 0..1, {window}; {absent}."),
+        ("keyword_extraction_window_seconds", reading.window_s,
+         "Length of the window of the rates, the mean and the method breakdown."),
+        ("keyword_extraction_llm_available", reading.llm_available,
+         "1 while a server of the LLM service answers probes, 0 while none does."),
+        ("keyword_extraction_waiting_limit", backlog.limit,
+         "How many of each lane may be queued. Beyond it interactive documents get frequency keywords, bulk ones 429."),
+    ):  # fmt: skip
+        yield _family("gauge", name, documentation, [("", value)])
+    for name, label, samples, documentation in (
+        ("keyword_extraction_method_breakdown", "method", list(b.breakdown.items()),
+         f"Documents by how they got their keywords, {window}."),
+        ("rollout_trigger_firing", "trigger", [(t.id, t.firing) for t in triggers],
+         "1 while a trigger's condition has lasted long enough."),
+        ("rollout_trigger_value", "trigger", [(t.id, t.value) for t in triggers],
+         "The value a trigger compares with its threshold, in the plan's unit; absent while it cannot be judged."),
+        ("keyword_extraction_waiting", "lane", [("interactive", backlog.interactive), ("bulk", backlog.bulk)],
+         "Queued for the LLM now: interactive calls without a slot, and bulk documents until they are answered."),
+    ):  # fmt: skip
+        yield _family("gauge", name, documentation, samples, label)
 
 
-def _single_gauges(reading: MetricsSnapshot) -> list[tuple[str, str, float | None]]:
-    """(name, documentation, value) of each gauge without labels; None: not measured."""
-    b, window, absent = reading.window, _window(reading), "absent while there are none"
-    return [
-        (
-            "current_rollout_percentage",
-            "Share of documents extracted by the LLM, 0..100, in force now.",
-            reading.percent_bp / 100,
-        ),
-        (
-            "decided_rollout_percentage",
-            (
-                "The share as last decided; higher than what is in force while the armed file or the lease holds "
-                "the LLM back."
-            ),
-            reading.decided_bp / 100,
-        ),
-        (
-            "rollout_blind_seconds",
-            (
-                "How long the triggers have had no figures to judge; 0 while they have. Blind from "
-                "[trigger_settings] blind_after on."
-            ),
-            reading.blind_s,
-        ),
-        ("current_rollout_stage", "Stage of the rollout plan, 0 is preparation.", reading.stage),
-        (
-            "keyword_extraction_error_rate",
-            f"Failed LLM attempts of LLM attempts, 0..1, {window}; {absent}.",
-            b.error_rate,
-        ),
-        (
-            "keyword_extraction_avg_time_ms",
-            (
-                f"Mean latency of LLM extractions in ms, including our queue for interactive documents, {window}; "
-                f"{absent}."
-            ),
-            b.mean_ms,
-        ),
-        (
-            "keyword_extraction_service_avg_seconds",
-            f"Mean latency of the LLM service in seconds, without our queue, {window}; {absent}.",
-            None if b.service_mean_ms is None else b.service_mean_ms / 1000,
-        ),
-        ("keyword_extraction_cache_hit_rate", f"Hits of cache lookups, 0..1, {window}; {absent}.", b.hit_rate),
-        (
-            "keyword_extraction_window_seconds",
-            "Length of the window of the rates, the mean and the method breakdown.",
-            reading.window_s,
-        ),
-    ]
-
-
-def _backlog(reading: MetricsSnapshot) -> Iterator[Metric]:
-    from prometheus_client.core import CounterMetricFamily as Counter
-    from prometheus_client.core import GaugeMetricFamily as Gauge
-
-    waiting = Gauge(
-        "keyword_extraction_waiting",
-        "Queued for the LLM now: interactive calls without a slot, and bulk documents until they are answered.",
-        labels=["lane"],
-    )
-    waiting.add_metric(["interactive"], reading.backlog.interactive)
-    waiting.add_metric(["bulk"], reading.backlog.bulk)
-    yield waiting
-    yield Gauge(
-        "keyword_extraction_waiting_limit",
-        "How many of each lane may be queued. Beyond it interactive documents get frequency keywords, bulk ones 429.",
-        reading.backlog.limit,
-    )
-    yield Counter(
-        "keyword_extraction_bulk_refused",
-        "Bulk documents refused with 429 since the engine started, because too many were waiting.",
-        reading.bulk_refused,
-    )
-
-
-def _triggers(reading: MetricsSnapshot) -> Iterator[Metric]:
-    from prometheus_client.core import GaugeMetricFamily as Gauge
-
-    available = Gauge(
-        "keyword_extraction_llm_available", "1 while a server of the LLM service answers probes, 0 while none does."
-    )
-    if reading.llm_available is not None:
-        available.add_metric([], float(reading.llm_available))
-    yield available
-    firing = Gauge(
-        "rollout_trigger_firing", "1 while a trigger's condition has lasted long enough.", labels=["trigger"]
-    )
-    value = Gauge(
-        "rollout_trigger_value",
-        "The value a trigger compares with its threshold, in the plan's unit; absent while it cannot be judged.",
-        labels=["trigger"],
-    )
-    for trigger in reading.triggers:
-        firing.add_metric([trigger.id], float(trigger.firing))
-        if trigger.value is not None:
-            value.add_metric([trigger.id], trigger.value)
-    yield firing
-    yield value
-
-
-def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:
-    from prometheus_client.core import CounterMetricFamily as Counter
-
-    documents = Counter("keyword_extraction", "Documents by how they got their keywords.", labels=["method"])
-    for method, count in ever.breakdown.items():
-        documents.add_metric([method], count)
-    yield documents
-    errors = Counter(
-        "keyword_extraction_errors", "LLM attempts that ended without usable keywords, by kind.", labels=["kind"]
-    )
-    for kind, count in sorted((dict.fromkeys(kinds, 0) | ever.kinds).items()):
-        errors.add_metric([str(kind)], count)
-    yield errors
+def _counters(reading: MetricsSnapshot, kinds: Iterable[str]) -> Iterator[Metric]:
+    ever = reading.ever
+    failed = [(str(kind), count) for kind, count in sorted((dict.fromkeys(kinds, 0) | ever.kinds).items())]
+    methods = "Documents by how they got their keywords."
+    yield _family("counter", "keyword_extraction", methods, ever.breakdown.items(), "method")
+    errors = "LLM attempts that ended without usable keywords, by kind."
+    yield _family("counter", "keyword_extraction_errors", errors, failed, "kind")
     families = (
         ("attempts", "Documents sent to the LLM or rejected by an open breaker.", ever.attempts),
+        ("bulk_refused", "Bulk documents refused with 429 since the engine started, because too many were waiting.",
+         reading.bulk_refused),
         ("cache_lookups", "Documents whose answer was looked up in the cache.", ever.lookups),
         ("cache_hits", "Documents whose answer was in the cache.", ever.hits),
         ("fallbacks", "Documents of the LLM arm that got frequency keywords instead.", ever.fallbacks),
@@ -309,7 +226,7 @@ def _counters(ever: Bucket, kinds: Iterable[str]) -> Iterator[Metric]:
         ("shadow_errors", "Shadow calls that failed.", ever.shadow_errors),
     )  # fmt: skip
     for name, documentation, value in families:
-        yield Counter(f"keyword_extraction_{name}", documentation, value)
+        yield _family("counter", f"keyword_extraction_{name}", documentation, [("", value)])
 
 
 def _durations(ever: Bucket) -> Metric:

@@ -164,13 +164,8 @@ def _triggers(triggers: Sequence[TriggerReading], where: tuple[str, str]) -> Ite
         here = [*where, trigger.id]
         for verdict in VERDICTS:
             verdicts.add_metric([*here, trigger.severity, trigger.action, verdict], float(trigger.verdict == verdict))
-        for family, value in (
-            (limits, trigger.threshold),
-            (counts, trigger.n),
-            (held, trigger.held_s),
-            (wait, trigger.for_s),
-            (left, trigger.fires_in_s),
-        ):
+        values = trigger.threshold, trigger.n, trigger.held_s, trigger.for_s, trigger.fires_in_s
+        for family, value in zip((limits, counts, held, wait, left), values, strict=True):
             if value is not None:
                 family.add_metric(here, value)
     yield from (verdicts, limits, counts, held, wait, left)

@@ -6,6 +6,8 @@ server. A fault in 20 % of calls would vanish behind two retries (0.8 %), and a 
 
 from __future__ import annotations
 
+import tomllib
+from importlib.resources import files
 from typing import Annotated, Literal, get_args, get_type_hints
 
 import msgspec
@@ -50,98 +52,17 @@ class FaultKind(Struct, frozen=True):
     explanation: str
 
 
-def _kind(name: str, title: str, on: float, explanation: str) -> FaultKind:
-    unit = _UNITS[get_type_hints(ServerFaults, include_extras=True)[name]]
-    return FaultKind(name, title, unit, float(getattr(ServerFaults(), name)), on, explanation)
+def _read() -> tuple[FaultKind, ...]:
+    hints = get_type_hints(ServerFaults, include_extras=True)
+    off = ServerFaults()
+    texts = tomllib.loads((files("engine.rehearsal") / "faults.toml").read_text(encoding="utf-8"))
+    return tuple(
+        FaultKind(name, text["title"], _UNITS[hints[name]], getattr(off, name), text["on"], text["explanation"])
+        for name, text in texts.items()
+    )
 
 
-FAULTS: tuple[FaultKind, ...] = (
-    _kind(
-        "error_rate",
-        "Errors",
-        0.2,
-        "This share of documents is answered with HTTP 500, as when the model's process crashes on them. The "
-        "error rate climbs to it, on the LLM arm only; above 5 % for 5 minutes, error_critical takes the "
-        "percentage to 0.",
-    ),
-    _kind(
-        "invalid_rate",
-        "Broken answers",
-        0.2,
-        "This share of answers is JSON that stops midway. The server reports success; the error rate shows "
-        "the failures, with `invalid` as the reason.",
-    ),
-    _kind(
-        "empty_rate",
-        "Empty answers",
-        0.2,
-        "This share of answers has no text at all. The error rate rises, with `empty` as the reason.",
-    ),
-    _kind(
-        "slow",
-        "Slow",
-        5.0,
-        "Every answer takes this many times longer. Mean latency passes 2 s, then 3 s: latency_high rolls "
-        "back one stage after 10 minutes. Calls queue; far above that, documents run into their deadline and "
-        "count as errors.",
-    ),
-    _kind(
-        "hang",
-        "Hanging calls",
-        0.3,
-        "This share of documents is accepted and never answered, while the health check still passes. Slots stay taken "
-        "until the client gives up: `timeout` is the reason, and after several in a row the server's breaker opens: "
-        "`breaker_open`.",
-    ),
-    _kind(
-        "down",
-        "Down",
-        1.0,
-        "The server refuses connections and resets those it had. With every server down, llm_unavailable takes the "
-        "percentage to 0 after 60 s; with one of several down, the others take over and only that server's "
-        "line turns red.",
-    ),
-    _kind(
-        "busy",
-        "Queue full",
-        0.5,
-        'This share of calls is refused with 503, "server busy". The client lowers its concurrency and '
-        "retries: latency grows, with hardly an error.",
-    ),
-    _kind(
-        "not_found",
-        "Model missing",
-        1.0,
-        "The server no longer has the model: 404 to every call, and it is gone from the list of models. Every LLM "
-        "document fails at once, with `model_missing` as the reason and the command that fixes it.",
-    ),
-    _kind(
-        "drip",
-        "Dripping answers",
-        0.3,
-        "This share of answers arrives one byte at a time, so that no single read ever times out. Only the "
-        "document's own deadline ends them: `timeout` is the reason, and after several in a row the "
-        "server's breaker opens.",
-    ),
-    _kind(
-        "hallucinate",
-        "Hallucinations",
-        0.5,
-        "This share of keywords is about something else. Grounding drops what the document does not "
-        "support, so the error rate "
-        "stays low: watch dropped keywords, keywords per document, ratings, and complaints, which pause the "
-        "rollout above 5.",
-    ),
-    _kind(
-        "quota",
-        "Quota used up",
-        1.0,
-        "Every call is turned away with 429, quota exceeded, for the next hour. Documents get frequency "
-        "keywords at once, with `quota` as the reason; waiting does not help, so llm_unavailable takes the "
-        "percentage to 0.",
-    ),
-)
-
+FAULTS = _read()
 BY_NAME: dict[str, FaultKind] = {kind.name: kind for kind in FAULTS}
 
 

@@ -36,9 +36,7 @@ def gate_stage(plan: Plan, state: State, short: bool = True) -> Stage | None:
     """The stage whose gate applies: the current one, or the way back after a rollback with a recorded cause; None once
     stable."""
     back = returns(plan, state) if short else None
-    if back is not None:
-        return way_back.gate_stage(plan, back, state.stage)
-    return stage_of(plan, state)
+    return stage_of(plan, state) if back is None else way_back.gate_stage(plan, back, state.stage)
 
 
 def next_step(plan: Plan, state: State, short: bool = True) -> tuple[int, int]:
@@ -91,15 +89,8 @@ def promote(
     verb = "returned" if short and returns(plan, state) is not None else "promoted"
     what = "declared stable" if stage >= plan.stable else f"{verb} to stage {stage} {name}, {percent(bp)}{shadow}"
     how = f" overriding {len(missing)} missing: {ask.reason}" if missing else ""
-    return ask.decision(
-        "promote",
-        stage,
-        bp,
-        f"{ask.actor.name} {what}{how}",
-        seen=ask.seen,
-        evidence={"missing": list(missing)},
-        override=bool(missing),
-    )
+    sentence, evidence = f"{ask.actor.name} {what}{how}", {"missing": list(missing)}
+    return ask.decision("promote", stage, bp, sentence, evidence=evidence, override=bool(missing))
 
 
 def _not_the_next(plan: Plan, state: State, to_stage: int | None, by: str, short: bool) -> Refusal | None:
@@ -134,15 +125,10 @@ def undo_rollback(plan: Plan, state: State, ask: Ask, epoch: int, by: str) -> De
         return Refusal(
             f"Not undone: promotion is blocked. {state.locked or state.held}. Use the gate (2) to go back up."
         )
-    return ask.decision(
-        "undo_rollback",
-        state.undo.stage,
-        state.undo.percent_bp,
-        f"{ask.actor.name} undid the rollback: stage {state.undo.stage}, {percent(state.undo.percent_bp)} again",
-        seen=ask.seen,
-        entered_at=state.undo.entered_at,
-        changed_at=state.undo.changed_at,
-    )
+    undo = state.undo
+    sentence = f"{ask.actor.name} undid the rollback: stage {undo.stage}, {percent(undo.percent_bp)} again"
+    since = {"entered_at": undo.entered_at, "changed_at": undo.changed_at}
+    return ask.decision("undo_rollback", undo.stage, undo.percent_bp, sentence, **since)
 
 
 # -- down: never refused -----------------------------------------------------------------------------------------------
@@ -158,29 +144,15 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
     elif to_stage is not None and (odd := not_below(plan, to_stage, state.stage)):
         how = f"{how} ({odd})"
     held_back = state.undo
+    setback = None
     if state.percent_bp > bp:
-        held_back = Undo(
-            state.stage,
-            state.percent_bp,
-            ask.at + UNDO_S * ask.pace,
-            state.last_rev,
-            state.entered_at,
-            state.changed_at,
-            state.setback,
-        )
+        until, since = ask.at + UNDO_S * ask.pace, (state.last_rev, state.entered_at, state.changed_at)
+        held_back = Undo(state.stage, state.percent_bp, until, *since, state.setback)
+        setback = Setback(state.stage, state.percent_bp, explained=len(ask.reason.strip()) >= CAUSE)
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""
-    return ask.decision(
-        "rollback",
-        stage,
-        bp,
-        f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}",
-        seen=ask.seen,
-        undo=held_back,
-        setback=Setback(state.stage, state.percent_bp, explained=len(ask.reason.strip()) >= CAUSE)
-        if state.percent_bp > bp
-        else None,
-    )
+    sentence = f"{ask.actor.name} rolled back{was} to {percent(bp)}{how}{why}"
+    return ask.decision("rollback", stage, bp, sentence, undo=held_back, setback=setback)
 
 
 def not_below(plan: Plan, to_stage: int, stage: int | None) -> str:
@@ -214,9 +186,8 @@ def act(plan: Plan, state: State, action: Action, ask: Ask, sentence: str, evide
     if action is Action.pause:
         if state.held:
             return None
-        return ask.decision(
-            "hold", stage, bp, f"held by trigger: {sentence}", held=f"{ask.reason}: {sentence}", evidence=evidence
-        )
+        held = f"{ask.reason}: {sentence}"
+        return ask.decision("hold", stage, bp, f"held by trigger: {sentence}", held=held, evidence=evidence)
     if bp >= state.percent_bp and stage == state.stage:
         return None
     until = ask.at + plan.trigger_settings.cooldown_s
@@ -253,14 +224,8 @@ def hold(state: State, ask: Ask) -> Decision | Refusal:
     if state.held:
         return Refusal(f"Already held: {state.held}")
     why = ask.reason or "no reason given"
-    return ask.decision(
-        "hold",
-        state.stage,
-        state.percent_bp,
-        f"{ask.actor.name} held promotion: {why}",
-        held=f"{ask.actor.name}: {why}",
-        seen=ask.seen,
-    )
+    sentence, held = f"{ask.actor.name} held promotion: {why}", f"{ask.actor.name}: {why}"
+    return ask.decision("hold", state.stage, state.percent_bp, sentence, held=held)
 
 
 def set_ceiling(state: State, ask: Ask, ceiling_bp: int, epoch: int, by: str) -> Decision | Refusal:
@@ -306,9 +271,8 @@ def resume(state: State, ask: Ask, armed: bool = True, rolled_back: bool = False
             left = format_duration(state.cooldown_until - ask.at)
             return Refusal(f"Not resumed: the cool-down after an automatic rollback lasts another {left}.", "cooldown")
     why = f": {ask.reason}" if ask.reason else ""
-    return ask.decision(
-        "resume", state.stage, state.percent_bp, f"{ask.actor.name} resumed{why}", held="", locked="", seen=ask.seen
-    )
+    sentence = f"{ask.actor.name} resumed{why}"
+    return ask.decision("resume", state.stage, state.percent_bp, sentence, held="", locked="")
 
 
 def people(state: State) -> int:
@@ -334,16 +298,10 @@ def approve(plan: Plan, state: State, ask: Ask) -> Decision | Refusal:
             "same_person",
         )
     stage, bp = next_step(plan, state)
-    return ask.decision(
-        "approve",
-        state.stage,
-        state.percent_bp,
-        f"{who} approved the step to {stage_name(plan, stage)}, {percent(bp)}",
-        approval=who,
-        seen=ask.seen,
-    )
+    sentence = f"{who} approved the step to {stage_name(plan, stage)}, {percent(bp)}"
+    return ask.decision("approve", state.stage, state.percent_bp, sentence, approval=who)
 
 
 def note(state: State, ask: Ask, kind: str, sentence: str, evidence: dict[str, Any] | None = None) -> Decision:
     """A row of the log that changes no state but belongs in the record: a signature, a restore, a renewed lease."""
-    return ask.decision(kind, state.stage, state.percent_bp, sentence, seen=ask.seen, evidence=evidence or {})
+    return ask.decision(kind, state.stage, state.percent_bp, sentence, evidence=evidence or {})

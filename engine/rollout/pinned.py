@@ -42,4 +42,4 @@ def adopt(plan: Plan, state: State, ask: Ask, stage: int, pins: Pins, before: Pi
     name = "stable" if stage >= plan.stable else f"stage {stage} {stage_name(plan, stage)}"
     why = f": {ask.reason}" if ask.reason else ""
     sentence = f"{ask.actor.name} adopted the changed plan in {name}{fall}{less}; evidence and bake restart{why}"
-    return ask.decision("plan", stage, bp, sentence, seen=ask.seen, pins=pins, restarts=True)
+    return ask.decision("plan", stage, bp, sentence, pins=pins, restarts=True)

@@ -106,31 +106,8 @@ class DocumentRun(Struct, frozen=True):
         return {"ms": service_ms + waited if service_ms else 0.0, "queue_ms": waited}
 
     def record(self, at: float) -> Extraction:
-        return Extraction(
-            at,
-            self.id,
-            self.arm,  # type: ignore[arg-type]
-            self.method,  # type: ignore[arg-type]
-            self.stage,
-            self.epoch,
-            self.attempted,
-            self.cached,
-            self.lookup,
-            self.fallback,
-            self.skipped,
-            self.shadow,
-            self.error,
-            self.message,
-            self.ms,
-            self.queue_ms,
-            len(self.keywords),
-            self.proposed,
-            self.ungrounded,
-            self.server,
-            self.short,
-            self.answer,
-            self.tries,
-        )
+        facts = {name: getattr(self, name) for name in SHARED}
+        return Extraction(at=at, document_id=self.id, keywords=len(self.keywords), **facts)
 
     def write(self, at: float, keep_text: bool = True) -> DocumentWrite:
         by_llm = self.method == "llm"
@@ -166,3 +143,9 @@ class DocumentRun(Struct, frozen=True):
             round(self.ms, 3),
             note,
         )
+
+
+# what a record has of its document's run, under the same name
+SHARED = tuple(
+    name for name in Extraction.__struct_fields__ if name in DocumentRun.__struct_fields__ and name != "keywords"
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -106,140 +107,96 @@ def _with_moments(schema: dict[str, Any]) -> None:
 
 def _paths_of_documents() -> dict[str, Any]:
     once = [{"$ref": "#/components/parameters/IdempotencyKey"}]
-    document = [
-        {
-            "name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1},
-            "description": "The document's id; slashes need no escaping.",
-        }
-    ]  # fmt: skip
+    path: dict[str, Any] = {"in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    document = {"name": "id", **path, "description": "The document's id; slashes need no escaping."}
+    kind = {**path, "name": "kind", "description": "What a worker asks; its messages may change with the version."}
     text = _query("text", {"enum": ["0", "1"]}, "1: with its text.")
-    kind = {
-        **document[0],
-        "name": "kind",
-        "description": "What a worker asks; its messages may change with the version.",
-    }
+    line = {"oneOf": [{"$ref": REF.format(name=name)} for name in ("DocumentLine", "ProblemLine")]}
+    lines = {"application/x-ndjson": {"schema": {"type": "string"}, "x-line": line}}
+    batch = "Up to 1,000 documents; a JSON line for each as it is done"
+    worker = "For workers of the same version: lease, watch"
+    counted = (*SENT, 409, 429)
     return {
         "/v1/extract": {
             "post": _operation(
-                "extract", "Keywords for one document, stored", "Extracted", (*SENT, 409, 429), "ExtractRequest", once
+                "extract", "Keywords for one document, stored", _json("Extracted"), counted, "ExtractRequest", once
             )
         },
-        "/v1/extract:batch": {
-            "post": _operation(
-                "extractBatch",
-                "Up to 1,000 documents; a JSON line for each as it is done",
-                "",
-                SENT,
-                "BatchRequest",
-                lines=("DocumentLine", "ProblemLine"),
-            )
-        },
+        "/v1/extract:batch": {"post": _operation("extractBatch", batch, lines, SENT, "BatchRequest")},
         "/v1/feedback": {
             "post": _operation(
-                "feedback", "A user's click, rating or complaint", "Answer", (*SENT, 409, 429), "FeedbackRequest", once
+                "feedback", "A user's click, rating or complaint", _json("Answer"), counted, "FeedbackRequest", once
             )
         },
         "/v1/documents/{id}": {
             "get": _operation(
-                "document", "A stored document", "StoredDocument", (404,), parameters=[*document, text], token=True
+                "document", "A stored document", _json("StoredDocument"), (404,), "", [document, text], True
             ),
             "delete": _operation(
-                "deleteDocument", "Delete a document permanently", "Answer", (404, 409), parameters=document, token=True
+                "deleteDocument", "Delete a document permanently", _json("Answer"), (404, 409), "", [document], True
             ),
         },
-        "/v1/worker/{kind}": {
-            "post": _operation(
-                "worker",
-                "For workers of the same version: lease, watch",
-                "",
-                (*SENT, 404, 409, 429),
-                parameters=[kind],
-                token=True,
-            )
-        },
+        "/v1/worker/{kind}": {"post": _operation("worker", worker, _json(), (*SENT, 404, 409, 429), "", [kind], True)},
     }
 
 
 def _paths_of_the_rollout() -> dict[str, Any]:
-    return {
-        "/v1/status": {"get": _operation("status", "The state of the rollout", "View", ())},
-        "/v1/decisions": {
-            "get": _operation(
-                "decisions",
-                "The log between two moments, newest first",
-                "Decisions",
-                (422,),
-                parameters=[
-                    _query("from", {"type": "string"}, "ISO 8601, or milliseconds since 1970."),
-                    _query("to", {"type": "string"}, "The same, exclusive; now if left out."),
-                    _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "100 if left out."),
-                    _query("kind", {"type": "string"}, "Only these kinds, separated by commas: promote,rollback."),
-                ],
-            )
-        },
-        "/healthz": {"get": _operation("health", "Whether the engine is healthy; open to everyone", "Health", ())},
-        "/metrics": {
-            "get": _operation(
-                "metrics",
-                "Figures as JSON, or as Prometheus text if the request accepts it",
-                "",
-                (),
-                lines=("metrics",),
-            )
-        },
-        "/": {"get": _operation("page", "The rollout as a read-only page", "", (404,), media="text/html")},
-        "/live": {
-            "get": _operation(
-                "live", "The page's changes, as server-sent events", "", (404,), media="text/event-stream"
-            )
-        },
-        "/openapi.json": {"get": _operation("openapi", "This document", "", (), lines=("openapi",))},
+    between = [
+        _query("from", {"type": "string"}, "ISO 8601, or milliseconds since 1970."),
+        _query("to", {"type": "string"}, "The same, exclusive; now if left out."),
+        _query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "100 if left out."),
+        _query("kind", {"type": "string"}, "Only these kinds, separated by commas: promote,rollback."),
+    ]
+    object_ = {"application/json": {"schema": {"type": "object"}}}
+    text: dict[str, Any] = {"schema": {"type": "string"}}
+    figures = "Figures as JSON, or as Prometheus text if the request accepts it"
+    changes = "The page's changes, as server-sent events"
+    routes = {
+        "/v1/status": _operation("status", "The state of the rollout", _json("View")),
+        "/v1/decisions": _operation(
+            "decisions", "The log between two moments, newest first", _json("Decisions"), (422,), "", between
+        ),
+        "/healthz": _operation("health", "Whether the engine is healthy; open to everyone", _json("Health")),
+        "/metrics": _operation("metrics", figures, {**object_, "text/plain": text}),
+        "/": _operation("page", "The rollout as a read-only page", {"text/html": text}, (404,)),
+        "/live": _operation("live", changes, {"text/event-stream": {}}, (404,)),
+        "/openapi.json": _operation("openapi", "This document", object_),
     }
+    return {path: {"get": operation} for path, operation in routes.items()}
 
 
 def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
+def _json(name: str = "") -> dict[str, Any]:
+    """JSON of a named type, or of any."""
+    return {"application/json": {"schema": {"$ref": REF.format(name=name)} if name else {}}}
+
+
 def _operation(
     name: str,
     summary: str,
-    result: str,
-    errors: tuple[int, ...],
+    content: dict[str, Any],
+    errors: tuple[int, ...] = (),
     body: str = "",
-    parameters: list[dict[str, Any]] | None = None,
-    lines: tuple[str, ...] = (),
+    parameters: Sequence[dict[str, Any]] = (),
     token: bool = False,
-    media: str = "",
 ) -> dict[str, Any]:
-    content: dict[str, Any] = {"application/json": {"schema": {"$ref": REF.format(name=result)} if result else {}}}
-    if media:
-        content = {media: {} if media == "text/event-stream" else {"schema": {"type": "string"}}}
-    elif lines == ("metrics",):
-        content = {"application/json": {"schema": {"type": "object"}}, "text/plain": {"schema": {"type": "string"}}}
-    elif lines == ("openapi",):
-        content = {"application/json": {"schema": {"type": "object"}}}
-    elif lines:
-        one = {"oneOf": [{"$ref": REF.format(name=line)} for line in lines]}
-        content = {"application/x-ndjson": {"schema": {"type": "string"}, "x-line": one}}
     named = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+    again = {**named, "Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": summary,
-        "parameters": [*(parameters or []), {"$ref": "#/components/parameters/RequestId"}],
+        "parameters": [*parameters, {"$ref": "#/components/parameters/RequestId"}],
         "responses": {"200": {"description": "Done", "headers": named, "content": content}},
     }
     if token:
         operation["security"] = [{"token": []}]
     if body:
-        schema = {"$ref": REF.format(name=body)}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"required": True, "content": _json(body)}
     for status in sorted({*errors, *COMMON}):
-        headers = {**named, **({"Retry-After": {"$ref": "#/components/headers/RetryAfter"}} if status in AGAIN else {})}
-        problem = {
-            "application/json": {
-                "schema": {"$ref": REF.format(name="Health" if name == "health" and status == 503 else "Problem")}
-            }
-        }
+        problem = _json("Health" if name == "health" and status == 503 else "Problem")
+        headers = again if status in AGAIN else named
         operation["responses"][str(status)] = {"description": ERRORS[status], "headers": headers, "content": problem}
     return operation

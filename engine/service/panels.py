@@ -82,40 +82,20 @@ def servers(engine: Engine) -> tuple[ServerView, ...]:
     """Every LLM server, in the plan's order."""
     out = []
     for number, s in enumerate(engine.pool.servers(), 1):
-        out.append(
-            ServerView(
-                server_name(engine.plan.llm.api, number, s.url),
-                s.url,
-                s.up if s.tried else None,
-                s.state,
-                s.in_flight,
-                s.window,
-                s.latency_ms,
-                s.consecutive_failures,
-                s.last_error,
-                s.learnt,
-            )
-        )
+        name, up = server_name(engine.plan.llm.api, number, s.url), s.up if s.tried else None
+        load = s.in_flight, s.window, s.latency_ms, s.consecutive_failures
+        out.append(ServerView(name, s.url, up, s.state, *load, s.last_error, s.learnt))
     return tuple(out)
 
 
 def workers(engine: Engine) -> tuple[WorkerView, ...]:
     leases, jobs = engine.leases, engine.jobs.at_work
-    return tuple(
-        WorkerView(
-            lease.worker,
-            lease.host,
-            lease.pid,
-            leases.state(lease),
-            lease.percent_bp,
-            lease.in_flight,
-            leases.until(lease),
-            leases.sentence(lease),
-            jobs.get(lease.worker),
-            engine.jobs.waits(jobs.get(lease.worker)),
-        )
-        for lease in leases.shown()
-    )
+    out = []
+    for one in leases.shown():
+        state, until, sentence = leases.state(one), leases.until(one), leases.sentence(one)
+        permits, job = (one.percent_bp, one.in_flight, until, sentence), jobs.get(one.worker)
+        out.append(WorkerView(one.worker, one.host, one.pid, state, *permits, job, engine.jobs.waits(job)))
+    return tuple(out)
 
 
 def gate(engine: Engine) -> GateView:
@@ -133,16 +113,10 @@ def restore(engine: Engine) -> RestoreView | None:
         return None
     done = f"; the last restore changed {last[1]}, and can be undone" if last else ""
     since = f", first written {iso(every.since)}" if every.since else ""
-    return RestoreView(
-        every.documents,
-        every.since,
-        every.until,
-        restorable.before_change,
-        last[0] if last else None,
-        last[1] if last else 0,
-        last is not None,
-        f"{counted(every.documents, 'document serves', 'documents serve')} LLM keywords{since}{done}",
-    )
+    sentence = f"{counted(every.documents, 'document serves', 'documents serve')} LLM keywords{since}{done}"
+    number, changed = last or (None, 0)
+    written = every.documents, every.since, every.until, restorable.before_change
+    return RestoreView(*written, number, changed, last is not None, sentence)
 
 
 def judged(engine: Engine) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.decoding import json_decoder
 from engine.store.terms import indexed
@@ -89,9 +90,7 @@ def _pack(ranked: Sequence[str], technical: Sequence[str]) -> str:
 
 
 def _unpack(body: str | None) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    if body is None:
-        return None
-    return _packed.decode(body)
+    return None if body is None else _packed.decode(body)
 
 
 _INSERT = (
@@ -149,27 +148,17 @@ def _insert(conn: sqlite3.Connection, new: dict[int, DocumentWrite]) -> None:
     """Insert all of `new` (row id -> document), and empty it."""
     if not new:
         return
-    conn.executemany(
-        _INSERT,
-        [
-            (
-                rowid,
-                d.id,
-                d.title,
-                d.digest,
-                d.at,
-                d.arm,
-                d.method,
-                _pack(d.frequency, d.frequency_technical),
-                *((None,) * 4 if d.llm is None else (_pack(d.llm, d.llm_technical), d.at, d.stage, d.epoch)),
-            )
-            for rowid, d in new.items()
-        ],
-    )
+    conn.executemany(_INSERT, [_row(rowid, d) for rowid, d in new.items()])
     conn.executemany(_TEXT, [(d.id, d.text[:TEXT_LIMIT]) for d in new.values() if d.text])
     conn.executemany(_SOURCE, [_place(d, d.source) for d in new.values() if d.source is not None])
     conn.executemany(_INDEX, [_entry(rowid, d) for rowid, d in new.items()])
     new.clear()
+
+
+def _row(rowid: int, d: DocumentWrite) -> tuple[object, ...]:
+    frequency = _pack(d.frequency, d.frequency_technical)
+    llm = (None,) * 4 if d.llm is None else (_pack(d.llm, d.llm_technical), d.at, d.stage, d.epoch)
+    return (rowid, d.id, d.title, d.digest, d.at, d.arm, d.method, frequency, *llm)
 
 
 def _update(conn: sqlite3.Connection, rowid: int, d: DocumentWrite) -> None:
@@ -231,19 +220,10 @@ def _listed(keywords: Sequence[str]) -> str:
 
 def index_again(conn: sqlite3.Connection) -> None:
     """Fill an empty index from the documents."""
-    for rowid, name, title, frequency, llm in conn.execute(
-        "SELECT rowid, id, title, frequency, llm FROM document"
-    ).fetchall():
-        conn.execute(
-            _INDEX,
-            (
-                rowid,
-                indexed(title),
-                indexed(name),
-                _listed((_unpack(frequency) or ((), ()))[0]),
-                _listed((_unpack(llm) or ((), ()))[0]),
-            ),
-        )
+    rows = conn.execute("SELECT rowid, id, title, frequency, llm FROM document").fetchall()
+    for rowid, name, title, *packed in rows:
+        frequency, llm = (_listed((_unpack(body) or ((), ()))[0]) for body in packed)
+        conn.execute(_INDEX, (rowid, indexed(title), indexed(name), frequency, llm))
 
 
 COLUMNS = "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shadow, d.llm_at, d.llm_stage, d.restore_id"
@@ -251,28 +231,14 @@ COLUMNS = "d.id, d.title, d.updated, d.arm, d.method, d.frequency, d.llm, d.shad
 
 def document_of(row: tuple[Any, ...], text: str = "", digest: str = "", source: TextSource | None = None) -> Document:
     """A document from a row of `COLUMNS`."""
-    frequency = _unpack(row[5]) or ((), ())
-    llm = _unpack(row[6])
-    shadow = _unpack(row[7])
-    served = llm if row[4] == "llm" and llm is not None else frequency
-    return Document(
-        row[0],
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        served[0],
-        served[1],
-        frequency[0],
-        llm[0] if llm else None,
-        shadow[0] if shadow else None,
-        row[8],
-        row[9],
-        row[10] is not None,
-        text,
-        digest,
-        source,
-    )
+    name, title, updated, arm, method, *packed = row[:8]
+    frequency, llm, shadow = (_unpack(body) for body in packed)
+    frequency = frequency or ((), ())
+    served = llm if method == "llm" and llm is not None else frequency
+    by_llm, in_shadow = llm[0] if llm else None, shadow[0] if shadow else None
+    at, stage, restore_id = row[8:11]
+    known = Document(name, title, updated, arm, method, *served, frequency[0], by_llm, in_shadow, at, stage, False)
+    return replace(known, restored=restore_id is not None, text=text, digest=digest, source=source)
 
 
 WHOLE = (

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import astuple, replace
 
 from engine.measures.bucket import Arms, Stored
 from engine.measures.record import Extraction
@@ -22,12 +23,8 @@ ALL = 0
 
 Key = tuple[int, int, int, int]  # level, t, stage, epoch
 
-_INSERT = (
-    "INSERT INTO extraction (at, document_id, arm, method, stage, epoch, attempted, cached, lookup, "
-    "fallback, skipped, shadow, "
-    "error, message, ms, queue_ms, keywords, proposed, ungrounded, server, short, answer, tries, backfill) VALUES "
-    "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-)
+_COLUMNS = Extraction.__struct_fields__  # a column each, of the same name
+_INSERT = f"INSERT INTO extraction ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _READ = "SELECT body FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?"
 _WRITE = "INSERT OR REPLACE INTO rollup VALUES (?,?,?,?,?)"
 
@@ -41,38 +38,7 @@ def insert_and_fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> 
 
 def insert(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
     """The raw rows alone."""
-    conn.executemany(
-        _INSERT,
-        [
-            (
-                r.at,
-                r.document_id,
-                r.arm,
-                r.method,
-                r.stage,
-                r.epoch,
-                r.attempted,
-                r.cached,
-                r.lookup,
-                r.fallback,
-                r.skipped,
-                r.shadow,
-                r.error,
-                r.message,
-                _finite(r.ms),
-                _finite(r.queue_ms),
-                r.keywords,
-                r.proposed,
-                r.ungrounded,
-                r.server,
-                r.short,
-                r.answer,
-                r.tries,
-                r.backfill,
-            )
-            for r in records
-        ],
-    )
+    conn.executemany(_INSERT, [astuple(_finite(r)) for r in records])
 
 
 def fold(conn: sqlite3.Connection, records: Sequence[Extraction]) -> None:
@@ -125,10 +91,13 @@ def bring_back(conn: sqlite3.Connection, now: float, latest: float) -> None:
             continue
 
 
-def _finite(ms: float) -> float:
-    """The number, 0 if it is not finite: SQLite stores NaN as NULL, which the column refuses, at the cost of a
+def _finite(r: Extraction) -> Extraction:
+    """With 0 for a time that is not finite: SQLite stores NaN as NULL, which the column refuses, at the cost of a
     batch."""
-    return ms if math.isfinite(ms) else 0.0
+    if math.isfinite(r.ms) and math.isfinite(r.queue_ms):
+        return r
+    ms, queue_ms = (value if math.isfinite(value) else 0.0 for value in (r.ms, r.queue_ms))
+    return replace(r, ms=ms, queue_ms=queue_ms)
 
 
 def retain(conn: sqlite3.Connection, now: float, raw_s: float, ten_s: float, minute_s: float, limit: int = 500) -> int:

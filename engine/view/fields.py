@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import asdict
+
 from engine.measures.bucket import Bucket
 from engine.plan.model import Plan, Trigger
 from engine.rollout.state import State, stage_name, stage_of
@@ -66,25 +68,8 @@ def of_window(bucket: Bucket, gauges: tuple[Gauge, Gauge, Gauge], shadow: tuple[
 def trigger_view(rule: Trigger, r: Reading, fired: str, *, verdict: str = "", sentence: str = "") -> TriggerView:
     """A rule of the plan with its reading. `fired`: the rule whose rollback locked promotion; `verdict`, `sentence`:
     shown instead of the reading's."""
+    seen = asdict(r) | {"verdict": verdict or r.verdict, "sentence": sentence or r.sentence}
+    action, severity = str(rule.action), str(rule.severity)
     return TriggerView(
-        rule.id,
-        rule.text,
-        str(rule.action),
-        str(rule.severity),
-        verdict or r.verdict,
-        r.value,
-        r.threshold,
-        r.n,
-        r.k,
-        r.held_s,
-        r.for_s,
-        r.rule,
-        sentence or r.sentence,
-        r.resets_when,
-        r.fires_in_s,
-        rule.timeline_s,
-        r.headline,
-        r.evidence,
-        rule.id == fired,
-        r.acts_by,
+        text=rule.text, action=action, severity=severity, timeline_s=rule.timeline_s, fired=rule.id == fired, **seen
     )
