@@ -76,9 +76,9 @@ def palette(name: str) -> dict[str, Style]:
     """Style names to styles: every name that a canvas may use."""
     match name:
         case "mono":
-            return _mono()
+            return _plain(MONO)
         case "terminal":
-            return _terminal()
+            return _plain(TERMINAL)
         case _:
             return _coloured(TONES[name])
 
@@ -120,81 +120,47 @@ def mixed(one: str, other: str, share: float) -> str:
     return blend_rgb(first, second, share).hex
 
 
-def _terminal() -> dict[str, Style]:
-    p = Style.parse
-    return {
-        "text": p("default"),
-        "strong": p("bold"),
-        "dim": p("default"),
-        "faint": p("default"),
-        "line": p("dim"),
-        "head": p("bold"),
-        "ok": p("green"),
-        "warn": p("yellow"),
-        "bad": p("red"),
-        "info": p("cyan"),
-        "accent": p("cyan"),
-        "ok+": p("bold green"),
-        "warn+": p("bold yellow"),
-        "bad+": p("bold red"),
-        "info+": p("bold cyan"),
-        "key": p("bold cyan"),
-        "llm": p("magenta"),
-        "freq": p("blue"),
-        "curve": p("cyan"),
-        "over": p("red"),
-        "limit": p("yellow"),
-        "bar": p("reverse"),
-        "bar-dim": p("reverse"),
-        "bar-key": p("bold reverse"),
-        "bar-bad": p("bold red reverse"),
-        "tab": p("bold black on cyan"),
-        "select": p("reverse"),
-        "select-dim": p("reverse"),
-        "select-ok": p("reverse"),
-        "select-warn": p("bold reverse"),
-        "select-bad": p("bold reverse"),
-        "select-key": p("bold reverse"),
-        "alarm": p("bold white on red"),
-        "caution": p("bold black on yellow"),
-        "fine": p("bold black on green"),
-        "calm": p("bold reverse"),
-        "band-ok": p("green"),
-        "band-ok+": p("bold"),
-        "band-warn": p("yellow"),
-        "band-warn+": p("bold"),
-        "band-bad": p("red"),
-        "band-bad+": p("bold"),
-        "band-dim": p("default"),
-        "band-dim+": p("bold"),
-        "production": p("bold white on red"),
-        "production-bar": p("reverse"),
-        "production-key": p("bold reverse"),
-        "rehearsal": p("bold black on magenta"),
-        "rehearsal-bar": p("reverse"),
-        "rehearsal-key": p("bold reverse"),
-        "other": p("bold black on cyan"),
-        "other-bar": p("reverse"),
-        "other-key": p("bold reverse"),
-    }
+def _plain(names_of: dict[str, str]) -> dict[str, Style]:
+    """From the names that have a style, by style."""
+    return {name: Style.parse(style) for style, names in names_of.items() for name in names.split()}
 
 
-def _mono() -> dict[str, Style]:
-    p = Style.parse
-    plain, bold, dim, rev = p("default"), p("bold"), p("dim"), p("reverse")
-    strong_rev = p("bold reverse")
-    return {
-        **dict.fromkeys(
-            ("text", "dim", "faint", "ok", "info", "accent", "llm", "freq", "curve", "over", "bar", "bar-dim"), plain
-        ),
-        **dict.fromkeys(("strong", "head", "warn", "bad", "ok+", "info+", "key", "bar-key", "limit"), bold),
-        **dict.fromkeys(("warn+", "bad+", "bar-bad"), bold),
-        **dict.fromkeys(("tab", "select", "select-dim", "select-ok", "select-warn", "select-bad", "select-key"), rev),
-        **dict.fromkeys((*PLACES, "alarm", "caution", "fine", "calm"), strong_rev),
-        **dict.fromkeys([f"band-{state}" for state in STATES] + [f"{place}-bar" for place in PLACES], plain),
-        **dict.fromkeys([f"band-{state}+" for state in STATES] + [f"{place}-key" for place in PLACES], bold),
-        "line": dim,
-    }
+TERMINAL = {
+    "default": "text dim faint band-dim",
+    "bold": "strong head band-ok+ band-warn+ band-bad+ band-dim+",
+    "dim": "line",
+    "green": "ok band-ok",
+    "yellow": "warn limit band-warn",
+    "red": "bad over band-bad",
+    "cyan": "info accent curve",
+    "bold green": "ok+",
+    "bold yellow": "warn+",
+    "bold red": "bad+",
+    "bold cyan": "info+ key",
+    "magenta": "llm",
+    "blue": "freq",
+    "reverse": "bar bar-dim select select-dim select-ok production-bar rehearsal-bar other-bar",
+    "bold reverse": ("bar-key select-warn select-bad select-key calm production-key rehearsal-key other-key"),
+    "bold red reverse": "bar-bad",
+    "bold black on cyan": "tab other",
+    "bold white on red": "alarm production",
+    "bold black on yellow": "caution",
+    "bold black on green": "fine",
+    "bold black on magenta": "rehearsal",
+}
+MONO = {
+    "default": (
+        "text dim faint ok info accent llm freq curve over bar bar-dim band-ok band-warn "
+        "band-bad band-dim production-bar rehearsal-bar other-bar"
+    ),
+    "bold": (
+        "strong head warn bad ok+ info+ key bar-key limit warn+ bad+ bar-bad band-ok+ band-warn+ "
+        "band-bad+ band-dim+ production-key rehearsal-key other-key"
+    ),
+    "reverse": "tab select select-dim select-ok select-warn select-bad select-key",
+    "bold reverse": "alarm caution fine calm production rehearsal other",
+    "dim": "line",
+}
 
 
 def theme(name: str) -> Theme:
