@@ -7,7 +7,7 @@ a row selects it, another opens it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import BindingType
@@ -76,11 +76,26 @@ class Listing(Searching):
     def empty(self) -> str:
         return "nothing here"
 
+    def read(self) -> Sequence[ListRow]:
+        """The rows, read in a thread."""
+        raise NotImplementedError
+
     def opened(self, line: ListRow) -> None:
         """Go deeper."""
 
     def explained(self) -> list[explain.Explained]:
         return explain.deeper(self.TITLE)
+
+    def wanted(self) -> Any:
+        return self.beat()
+
+    def fetch(self, wanted: Any) -> Callable[[], None]:
+        lines = self.read()
+
+        def put() -> None:
+            self.lines = lines
+
+        return put
 
     # -- painting ------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 
 from engine.plan.durations import format_duration, iso
-from engine.rollout.control import hold, note
+from engine.rollout.control import hold
 from engine.rollout.state import Decision, Refusal, State
 from engine.service.engine import Engine, machine_time
 from engine.text import percent
@@ -23,7 +23,7 @@ async def started(engine: Engine) -> None:
     sentence = f"the engine started (process {os.getpid()}){how}"
     evidence = {"pid": os.getpid(), "clean": engine.clean_start, "before": before, "away_s": away_s}
     ask = engine.ask()
-    await engine.commit(ask, lambda state: note(state, ask, "engine_start", sentence, evidence))
+    await engine.note(ask, "engine_start", sentence, evidence)
     if away_s >= engine.plan.store.away_s and engine.state.percent_bp and not engine.state.held:
         gone = format_duration(round(away_s, -2))
         reason = f"no engine ran for {gone}; the rollout returns at {percent(engine.state.percent_bp)}"
@@ -43,9 +43,7 @@ async def stopped(engine: Engine, why: str) -> None:
     ask = engine.ask()
     sentence = f"the engine stopped (process {os.getpid()}): {why}"
     with contextlib.suppress(Exception):
-        await asyncio.wait_for(
-            engine.commit(ask, lambda state: note(state, ask, "engine_stop", sentence, {"why": why})), STOP_S
-        )
+        await asyncio.wait_for(engine.note(ask, "engine_stop", sentence, {"why": why}), STOP_S)
 
 
 def _end(clean: bool) -> str:

@@ -368,18 +368,31 @@ class Engine:
         self,
         ask: Ask,
         decide: Callable[[State], Decision | Refusal | None],
-        within: Callable[[sqlite3.Connection, int], None] | None = None,
+        within: Callable[[sqlite3.Connection, int], object] | None = None,
         insist: bool = False,
     ) -> Outcome:
         """Record a decision, then follow it. sqlite3.Error, Fenced."""
         return await self.record(lambda conn: self.commit_on(conn, ask, decide, within), insist)
+
+    async def note(
+        self,
+        ask: Ask,
+        kind: str,
+        sentence: str,
+        evidence: dict[str, Any] | None = None,
+        within: Callable[[sqlite3.Connection], object] | None = None,
+        insist: bool = False,
+    ) -> Outcome:
+        """Record what changes no state, and run `within` in the same transaction. sqlite3.Error, Fenced."""
+        more = None if within is None else lambda conn, rev: within(conn)
+        return await self.commit(ask, lambda state: note(state, ask, kind, sentence, evidence), more, insist)
 
     def commit_on(
         self,
         conn: sqlite3.Connection,
         ask: Ask,
         decide: Callable[[State], Decision | Refusal | None],
-        within: Callable[[sqlite3.Connection, int], None] | None = None,
+        within: Callable[[sqlite3.Connection, int], object] | None = None,
     ) -> Outcome:
         """Commit a decision inside a job of the writer."""
         return log.commit(conn, ask.request_id, decide, self.token, within, request=ask.request, trust=self.trust)
@@ -419,7 +432,7 @@ class Engine:
             if applied.state == "failed"
             else f"applied at {of} after a failure: {applied.sentence}"
         )
-        self.background(self.commit(ask, lambda state: note(state, ask, "apply", sentence, {"state": applied.state})))
+        self.background(self.note(ask, "apply", sentence, {"state": applied.state}))
 
     def environment(self) -> list[str]:
         """The `export` lines for a neighbouring service."""

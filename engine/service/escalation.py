@@ -4,15 +4,14 @@ time."""
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
 from engine.messages.draft import ESCALATION, Draft
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.model import Contact, Plan
-from engine.rollout.control import note
 from engine.service.engine import Engine
 from engine.text import clean_line
 from engine.view.model import AckView
@@ -88,11 +87,9 @@ class Escalation:
         text = f"no one acknowledged the alarm in {format_duration(step.at - since)}: message to {step.contact.role}"
         ask = engine.ask(MESSAGE, request_id=f"message {key}")
 
-        def within(conn: sqlite3.Connection, _: int) -> None:
-            engine.dispatcher.queue(conn, made, key)
-
         sentence = f"{text}{f'; it waits: {waits}' if waits else ''}"
-        await engine.commit(ask, lambda state: note(state, ask, "message", sentence, {"body": made.body}), within)
+        queue = partial(engine.dispatcher.queue, draft=made, key=key)
+        await engine.note(ask, "message", sentence, {"body": made.body}, queue)
 
 
 def due(pending: Sequence[EscalationStep], now: float) -> list[EscalationStep]:

@@ -6,7 +6,7 @@ Each has a key made of its subject, so that neither a restart nor a second pass 
 from __future__ import annotations
 
 import math
-import sqlite3
+from functools import partial
 
 from engine.clock import pace
 from engine.messages import outbox, overview, schedule
@@ -118,12 +118,10 @@ class Notifier:
         how = f"waits, {waits}" if waits else kept
         sentence = f"message {made.message} {how}: {made.subject}"
 
-        def within(conn: sqlite3.Connection, _: int) -> None:
-            engine.dispatcher.queue(conn, made, key)
-
         if engine.conn.execute("SELECT 1 FROM outbox WHERE request_id = ?", (key,)).fetchone() is None:
             ask = engine.ask(message.id, request_id=f"message {key}")
-            await engine.commit(ask, lambda state: note(state, ask, "message", sentence, {"body": made.body}), within)
+            queue = partial(engine.dispatcher.queue, draft=made, key=key)
+            await engine.note(ask, "message", sentence, {"body": made.body}, queue)
 
 
 def draft(engine: Engine, message: Message, about: int | None = None) -> Draft | None:

@@ -20,7 +20,6 @@ from msgspec.structs import replace
 
 from engine.decoding import convert
 from engine.rollout import control
-from engine.rollout.control import note
 from engine.rollout.state import DOWN, Actor, Ask, Decision, Refusal, State, transition
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.proof import Proof
@@ -317,7 +316,7 @@ async def _prove(engine: Engine, ask: Ask, proof: Proof, recording: asyncio.Task
     evidence = {"of": rev, **msgspec.to_builtins(proof.view)}
     sentence = f"rollback {rev}: {proof.view.sentence}"
     with contextlib.suppress(sqlite3.Error, log.Fenced):
-        await engine.commit(about, lambda state: note(state, about, "proof", sentence, evidence), insist=True)
+        await engine.note(about, "proof", sentence, evidence, insist=True)
 
 
 async def apply_intents(engine: Engine) -> None:

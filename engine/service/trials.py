@@ -255,9 +255,7 @@ class Trials:
             read = "read: " if report.lock.open and turned else look
             sentence = f"A/B test, {read}{word}. {report.verdict.sentence}".rstrip(".")
             evidence = {"report": log.json_body(report)}
-            await engine.commit(
-                ask, lambda state: note(state, ask, "ab_test", sentence, evidence), lambda conn, rev: keep(conn)
-            )
+            await engine.note(ask, "ab_test", sentence, evidence, keep)
         else:
             await self._write(keep)
         if report.final:
@@ -313,7 +311,7 @@ class Trials:
             await self._write(keep)
             return
         sentence = f"measured for {ask.actor.name}: {measured.quality.sentence}".rstrip(".")
-        await engine.commit(ask, lambda now: note(now, ask, "measure", sentence), lambda conn, rev: keep(conn))
+        await engine.note(ask, "measure", sentence, within=keep)
 
     def _progress(self, share: float) -> None:
         self._engine.measuring = share

@@ -87,7 +87,7 @@ def commit(
     request_id: str,
     decide: Callable[[State], Decision | Refusal | None],
     token: int | None = None,
-    within: Callable[[sqlite3.Connection, int], None] | None = None,
+    within: Callable[[sqlite3.Connection, int], object] | None = None,
     *,
     request: str = "",
     trust: Trust | None = None,

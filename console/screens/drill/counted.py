@@ -3,8 +3,7 @@ document."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from console.screens.drill.request import OneRequest
 from console.screens.drill.requests import Requests
@@ -41,20 +40,13 @@ class Counted(Listing):
     def empty(self) -> str:
         return "nothing counted in this stage yet"
 
-    def wanted(self) -> Any:
-        return self.beat()
-
-    def fetch(self, wanted: Any) -> Callable[[], None]:
+    def read(self) -> Sequence[ListRow]:
         v = self.snapshot.view
         if v is None:
-            return lambda: None
+            return self.lines
         until = self.ends if self.ends is not None else self.until()
         sample = self.console.link.read(lambda conn: samples(conn, self.metric, v.stage, v.entered_at, until))
-
-        def put() -> None:
-            self.lines = [_line(number, one, until) for number, one in enumerate(sample)]
-
-        return put
+        return [_line(number, one, until) for number, one in enumerate(sample)]
 
     def opened(self, line: ListRow) -> None:
         document = str(line.order[5])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
@@ -34,10 +33,8 @@ class ErrorKinds(Listing):
         self.window = 0
 
     def heading(self) -> tuple[str, str]:
-        return (
-            f"errors of {self.named} by kind, last {WINDOWS[self.window][0]}",
-            f"{sum(int(o.order[1] or 0) for o in self.lines)}",
-        )
+        errors = sum(int(line.order[1] or 0) for line in self.lines)
+        return f"errors of {self.named} by kind, last {WINDOWS[self.window][0]}", f"{errors}"
 
     def empty(self) -> str:
         return f"no error in the last {WINDOWS[self.window][0]}; w widens the window"
@@ -56,14 +53,10 @@ class ErrorKinds(Listing):
         until = self.until()
         return Scope(until - WINDOWS[self.window][1], until, server=self.server, kind=kind)
 
-    def fetch(self, wanted: Any) -> Callable[[], None]:
+    def read(self) -> list[ListRow]:
         scope = self.scope()
         kinds = self.console.link.read(lambda conn: requests.error_kinds(conn, scope))
-
-        def put() -> None:
-            self.lines = [_line(one, scope.until) for one in kinds]
-
-        return put
+        return [_line(one, scope.until) for one in kinds]
 
     def opened(self, line: ListRow) -> None:
         kind = str(line.key)

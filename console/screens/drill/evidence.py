@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
@@ -74,14 +73,10 @@ class EvidencePage(Listing):
     def wanted(self) -> Any:
         return (self.beat(), self.window)
 
-    def fetch(self, wanted: Any) -> Callable[[], None]:
+    def read(self) -> list[ListRow]:
         until = self.until()
         rows = self.console.link.read(lambda conn: readings(conn, self.trigger, until - WINDOWS[self.window], until))
-
-        def put() -> None:
-            self.lines = [_line(one, self.metric, until) for one in rows]
-
-        return put
+        return [_line(one, self.metric, until) for one in rows]
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         drawn = c.height >= 36 and self.metric in curves.MEASURES and self.metric in self.console.series_cache.metrics

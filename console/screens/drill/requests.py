@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from console.screens.drill.request import OneRequest
 from console.screens.listing import Column, Listing, ListRow
@@ -27,7 +27,6 @@ class Requests(Listing):
     def __init__(self, of: str, scope: Callable[[], Scope]) -> None:
         super().__init__()
         self.of, self.scope = of, scope
-        self.counted: Scope | None = None
 
     def heading(self) -> tuple[str, str]:
         more = "+" if len(self.lines) == LISTED else ""
@@ -36,18 +35,10 @@ class Requests(Listing):
     def empty(self) -> str:
         return "no such requests: none were made, or retention has deleted them"
 
-    def wanted(self) -> Any:
-        return self.beat()
-
-    def fetch(self, wanted: Any) -> Callable[[], None]:
+    def read(self) -> list[ListRow]:
         scope = self.scope()
         rows = self.console.link.read(lambda conn: requests.requests(conn, scope))
-
-        def put() -> None:
-            self.lines = [_line(one, scope.until) for one in rows]
-            self.counted = scope
-
-        return put
+        return [_line(one, scope.until) for one in rows]
 
     def opened(self, line: ListRow) -> None:
         if isinstance(line.key, int):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.cells import cell_len
 
@@ -36,26 +36,16 @@ class Servers(Listing):
     def empty(self) -> str:
         return "no known LLM server, and no document sent to one in the last hour"
 
-    def wanted(self) -> Any:
-        return self.beat()
-
-    def fetch(self, wanted: Any) -> Callable[[], None]:
+    def read(self) -> Sequence[ListRow]:
         until = self.until()
         counts = self.console.link.read(lambda conn: requests.servers(conn, until - WINDOW_S, until))
-
-        def put() -> None:
-            v = self.snapshot.view
-            if v is not None:
-                self.lines = lines(v, counts, until)
-
-        return put
+        v = self.snapshot.view
+        return self.lines if v is None else lines(v, counts, until)
 
     def opened(self, line: ListRow) -> None:
         if isinstance(line.key, tuple):
             return  # a worker's errors are its servers'
-        url = str(line.key)
-        name = line.cells[0][0]
-        self.console.push_screen(ErrorKinds(name, url))
+        self.console.push_screen(ErrorKinds(line.cells[0][0], str(line.key)))
 
 
 def note(listed: Sequence[ListRow], queued: str) -> str:

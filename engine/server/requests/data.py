@@ -39,16 +39,10 @@ async def restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             if not affected.documents:
                 written = f" written{window.words}" if window.words else ""
                 return Refusal(f"Nothing to restore: no document{written} serves LLM keywords.")
-            sentence = (
-                f"{ask.actor.name} restored the frequency keywords of "
-                f"{counted(affected.documents, 'document')}{window.words}"
-            )
-            evidence = {
-                "since": window.since,
-                "until": window.until,
-                "stage": window.stage,
-                "documents": affected.documents,
-            }
+            served = f"{counted(affected.documents, 'document')}{window.words}"
+            sentence = f"{ask.actor.name} restored the frequency keywords of {served}"
+            where = {"since": window.since, "until": window.until, "stage": window.stage}
+            evidence = {**where, "documents": affected.documents}
             return note(state, ask, "restore", sentence, evidence)
 
         def within(conn: sqlite3.Connection, rev: int) -> None:
@@ -84,20 +78,11 @@ async def delete_document(engine: Engine, fields: dict[str, Any], ask: Ask) -> R
     and who asked."""
     name = str(fields.get("document") or "")[:ID_LIMIT]
     if documents.get(engine.conn, name) is None:
-        return Reply(
-            False,
-            f"There is no document {clean_line(name, ID_LIMIT)!r}. `rollout query` finds ids.",
-            {"code": "no_document"},
-        )
+        unknown = f"There is no document {clean_line(name, ID_LIMIT)!r}. `rollout query` finds ids."
+        return Reply(False, unknown, {"code": "no_document"})
     sentence = f"{ask.actor.name} deleted the document {clean_line(name, ID_LIMIT)}"
-
-    def within(conn: sqlite3.Connection, rev: int) -> None:
-        documents.delete(conn, name)
-
-    return to_reply(
-        await engine.commit(ask, lambda state: note(state, ask, "delete", sentence, {"document": name}), within),
-        document=name,
-    )
+    outcome = await engine.note(ask, "delete", sentence, {"document": name}, lambda conn: documents.delete(conn, name))
+    return to_reply(outcome, document=name)
 
 
 async def undo_restore(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

@@ -13,7 +13,6 @@ from engine.client.client import Reply
 from engine.decoding import convert
 from engine.plan.environment import PERCENTAGE
 from engine.rollout import control, pinned
-from engine.rollout.control import note
 from engine.rollout.state import Ask, Decision, Refusal, State, stage_name
 from engine.service import checklist_requests, panels, pinning, rollback
 from engine.service.engine import REASON_LIMIT, Engine
@@ -209,7 +208,7 @@ async def rollback_reason(engine: Engine, fields: dict[str, Any], ask: Ask) -> R
         return Reply(False, "No reason was given; nothing has changed.")
     rev = convert(fields.get("rev") or engine.state.last_rev, int)
     sentence = f"{ask.actor.name} gave the reason of rollback {rev}: {ask.reason}"
-    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "reason", sentence, {"of": rev})))
+    return to_reply(await engine.note(ask, "reason", sentence, {"of": rev}))
 
 
 async def proof(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

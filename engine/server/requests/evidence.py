@@ -12,7 +12,6 @@ from engine.client.client import Reply
 from engine.decoding import convert
 from engine.quality import review
 from engine.quality.review import Better, Flaw, Side
-from engine.rollout.control import note
 from engine.rollout.state import Ask, stage_of
 from engine.service.engine import Engine
 from engine.service.replies import to_reply
@@ -55,14 +54,14 @@ async def draw_sample(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
         return Reply(False, "No document serves LLM keywords yet, so there is nothing to review.")
     number = 0
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
+    def keep(conn: sqlite3.Connection) -> None:
         nonlocal number
         number = review.keep_sample(conn, ask.at, state.stage, seed, asked.blind, ask.actor.name, shown)
 
     how = ", blind" if asked.blind else ""
     sentence = f"{ask.actor.name} drew {len(shown)} LLM documents for review (seed {seed}{how})"
     evidence = {"seed": seed, "size": len(shown), "blind": asked.blind, "documents": [one.document for one in shown]}
-    outcome = await engine.commit(ask, lambda now: note(now, ask, "sample", sentence, evidence), within)
+    outcome = await engine.note(ask, "sample", sentence, evidence, keep)
     return to_reply(outcome, sample=number, documents=evidence["documents"], seed=seed)
 
 
@@ -105,9 +104,7 @@ async def backtest(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         f"{would} would have fired"
     )
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
+    def keep(conn: sqlite3.Connection) -> None:
         attempts.replayed(conn, ask.at, digest, {"documents": made.documents, "days": days, "fired": fired})
 
-    return to_reply(
-        await engine.commit(ask, lambda now: note(now, ask, "backtest", sentence, {"fired": fired}), within)
-    )
+    return to_reply(await engine.note(ask, "backtest", sentence, {"fired": fired}, keep))

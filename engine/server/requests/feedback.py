@@ -8,7 +8,6 @@ from typing import Any
 from engine.client.client import Reply
 from engine.decoding import convert
 from engine.metrics import figures
-from engine.rollout.control import note
 from engine.rollout.state import Actor, Ask
 from engine.service import feedback
 from engine.service.engine import Engine
@@ -38,12 +37,9 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         engine.writer.later(lambda conn: feedback.store(conn, given))
         return Reply(True, "Noted.", {"new": True})
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
-        feedback.store(conn, given)
-
     method = feedback.method_of(engine.conn, given.document)
     about = {"document": given.document, "method": method} if given.document else {}
-    await engine.commit(ask, lambda state: note(state, ask, "complaint", _complaint(given, method), about), within)
+    await engine.note(ask, "complaint", _complaint(given, method), about, lambda conn: feedback.store(conn, given))
     engine.monitor.observations.complained(engine.state)
     stage, since = engine.state.stage, engine.state.entered_at
     unknown = f"{given.document} is not in the store. " if given.document and not method else ""
@@ -88,7 +84,7 @@ async def take_many(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             taken.append(given)
     new = complaints = 0
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
+    def keep(conn: sqlite3.Connection) -> None:
         nonlocal new, complaints
         for given in taken:
             if feedback.store(conn, given):
@@ -98,7 +94,7 @@ async def take_many(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if taken:
         name = clean_line(str(fields.get("file") or "a file"), 100)
         sentence = f"{ask.actor.name} imported {counted(len(taken), 'piece')} of feedback from {name}"
-        await engine.commit(ask, lambda state: note(state, ask, "import", sentence), within)
+        await engine.note(ask, "import", sentence, within=keep)
         engine.monitor.observations.complained(engine.state)
     sentence = f"{counted(len(rows), 'row')}, {new} new ({counted(complaints, 'complaint')}), {len(troubles)} skipped."
     return Reply(True, sentence, {"new": new, "complaints": complaints, "skipped": troubles})

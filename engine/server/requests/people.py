@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from typing import Any
 
 from engine.client.client import Reply
@@ -10,7 +11,6 @@ from engine.decoding import convert
 from engine.messages import outbox, schedule
 from engine.messages.draft import Draft
 from engine.plan.durations import iso
-from engine.rollout.control import note
 from engine.rollout.state import Ask
 from engine.service import checklist_requests, notifier
 from engine.service.engine import COMPLAINTS, REASON_LIMIT, Engine
@@ -57,10 +57,8 @@ async def acknowledge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply
     sentence = f"{ask.actor.name} has it{after}: {what}"
     draft = Draft("acknowledged", "team", f"{engine.plan.service}: {ask.actor.name} has it", f"{sentence}.")
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
-        engine.dispatcher.queue(conn, draft)
-
-    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "ack", sentence, {"of": what}), within))
+    queue = partial(engine.dispatcher.queue, draft=draft)
+    return to_reply(await engine.note(ask, "ack", sentence, {"of": what}, queue))
 
 
 async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -70,11 +68,11 @@ async def write_note(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if kind not in NOTES or not text:
         return Reply(False, f"A note needs a kind ({', '.join(NOTES)}) and a text.")
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
+    def add(conn: sqlite3.Connection) -> None:
         notes.add(conn, ask.at, kind, ask.actor.name, text)
 
     sentence = f"{ask.actor.name} noted ({kind}): {clean_line(text, 120)}"
-    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "note", sentence), within))
+    return to_reply(await engine.note(ask, "note", sentence, within=add))
 
 
 async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -84,17 +82,14 @@ async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     reminders = engine.plan.stages[stage].reminders if stage < len(engine.plan.stages) else ()
     known = {COMPLAINTS: "read the complaints", **{r.id: r.text for r in reminders}}
     if which not in known:
-        return Reply(
-            False, f"There is no reminder {clean_line(which, 60)!r} in this stage. Known: {', '.join(known) or 'none'}."
-        )
+        here = f"Known: {', '.join(known) or 'none'}."
+        return Reply(False, f"There is no reminder {clean_line(which, 60)!r} in this stage. {here}")
+    row = which, stage, ask.at, ask.at, ask.actor.name
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
-        conn.execute(
-            "INSERT OR REPLACE INTO reminder VALUES (?,?,?,?,?)", (which, stage, ask.at, ask.at, ask.actor.name)
-        )
+    def tick(conn: sqlite3.Connection) -> None:
+        conn.execute("INSERT OR REPLACE INTO reminder VALUES (?,?,?,?,?)", row)
 
-    sentence = f"{ask.actor.name} did: {known[which]}"
-    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "monitoring", sentence), within))
+    return to_reply(await engine.note(ask, "monitoring", f"{ask.actor.name} did: {known[which]}", within=tick))
 
 
 async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -108,17 +103,16 @@ async def ran(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         return Reply(False, "No command was named; nothing was recorded.")
     stage = engine.state.stage
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
-        conn.execute(
-            "INSERT INTO run (at, stage, command, actor, exit, ms, output) VALUES (?,?,?,?,?,?,?)",
-            (ask.at, stage, command, ask.actor.name, code, ms, output),
-        )
+    row = ask.at, stage, command, ask.actor.name, code, ms, output
+
+    def keep(conn: sqlite3.Connection) -> None:
+        conn.execute("INSERT INTO run (at, stage, command, actor, exit, ms, output) VALUES (?,?,?,?,?,?,?)", row)
 
     how = ended if code is None else "succeeded" if code == 0 else f"exited with {code}"
     line = clean_line(str(fields.get("line") or command), 500)
     sentence = f"{ask.actor.name} ran “{clean_line(str(fields.get('text') or command), 120)}”: {how}"
     evidence = {"command": line, "exit": code, "ms": ms, "output": output[-2000:]}
-    return to_reply(await engine.commit(ask, lambda state: note(state, ask, "run", sentence, evidence), within))
+    return to_reply(await engine.note(ask, "run", sentence, evidence, keep))
 
 
 async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -130,17 +124,12 @@ async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     done = "kept, and did not send," if engine.dispatcher.keeps else "queued"
     sentence = f"{ask.actor.name} {done} the message {draft.message}: {draft.subject}"
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
-        engine.dispatcher.queue(conn, draft)
-
-    reply = to_reply(
-        await engine.commit(ask, lambda now: note(now, ask, "message", sentence, {"body": draft.body}), within)
-    )
+    queue = partial(engine.dispatcher.queue, draft=draft)
+    reply = to_reply(await engine.note(ask, "message", sentence, {"body": draft.body}, queue))
     if not reply.ok:
         return reply
-    return Reply(
-        True, " ".join(s for s in (reply.sentence, odd, f"It waits: {waits}." if waits else "") if s), reply.data
-    )
+    sentences = filter(None, (reply.sentence, odd, f"It waits: {waits}." if waits else ""))
+    return Reply(True, " ".join(sentences), reply.data)
 
 
 async def preview(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -154,12 +143,12 @@ async def resend(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     """Retry now every message that waits for its next attempt or was given up."""
     count = 0
 
-    def within(conn: sqlite3.Connection, rev: int) -> None:
+    def again(conn: sqlite3.Connection) -> None:
         nonlocal count
         count = outbox.again(conn, ask.at)
 
     sentence = f"{ask.actor.name} retried undelivered messages"
-    outcome = await engine.commit(ask, lambda now: note(now, ask, "message", sentence), within)
+    outcome = await engine.note(ask, "message", sentence, within=again)
     if outcome.decision is not None and not count:
         return Reply(True, "No message is undelivered; there is nothing to retry.")
     return to_reply(outcome, messages=count)
