@@ -26,13 +26,13 @@ class _Plain:
 
 def run(step: schema.Step, conn: sqlite3.Connection) -> None:
     """Run one step without recording it."""
-    step(cast("Database", _Plain(conn)))
+    step.change(cast("Database", _Plain(conn)))
 
 
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
     done = applied(conn)
-    known = [step.__name__ for step in schema.steps]
+    known = [step.name for step in schema.steps]
     if unknown := [name for name in done if name not in known]:
         raise StoreError(
             f"The store was written by a newer version of the rollout console (it has {', '.join(unknown)}, which "
@@ -46,14 +46,14 @@ def migrate(conn: sqlite3.Connection) -> None:
 
     runner = Migrations(NAME)
     for step in schema.steps:
-        runner()(step)
+        runner(name=step.name)(step.change)
     runner.apply(Database(conn))
 
 
 def of_another_version(conn: sqlite3.Connection, runs: bool) -> str:
     """Why a query of this version fails on a store that another one keeps or, without an engine that `runs`, wrote; ""
     if both have the same tables. Read only."""
-    known, done = {step.__name__ for step in schema.steps}, set(applied(conn))
+    known, done = {step.name for step in schema.steps}, set(applied(conn))
     if known == done:
         return ""
     if done - known:

@@ -20,7 +20,7 @@ SEARCH = "document_fts_"  # tables that SQLite's full-text index makes, in its o
 BY_SQLITE_UTILS = "_sqlite_migrations"
 QUOTES = str.maketrans("", "", "\"'`[]")
 SHOWN_CHARS = 160  # of the SQL
-KNOWN = frozenset(step.__name__ for step in schema.steps)
+KNOWN = frozenset(step.name for step in schema.steps)
 
 
 class SchemaItem(NamedTuple):
@@ -96,7 +96,7 @@ def expected(steps: frozenset[str]) -> SchemaItems:
     """What these steps make of an empty database. Kept: it takes some 20 ms."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
         for step in schema.steps:
-            if step.__name__ in steps:
+            if step.name in steps:
                 migrations.run(step, conn)
         return _items(conn)
 

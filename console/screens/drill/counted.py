@@ -3,6 +3,7 @@ document."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from console.screens.drill.request import OneRequest
