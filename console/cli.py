@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from console.context import CliContext
-from console.output import global_values
+from console.output import JSON, global_values
 from engine import VERSION
 from engine.text import clean_output
 
@@ -63,9 +63,6 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
-JSON = "rollout.json"  # in a context's `meta`: --json is among the arguments
-
-
 @contextlib.contextmanager
 def _errors_as_json(as_json: bool) -> Iterator[None]:
     """With --json, any failure is JSON on stdout: a wrong option, a missing store, a broken plan. The exit code stays
@@ -77,14 +74,14 @@ def _errors_as_json(as_json: bool) -> Iterator[None]:
     except Exception as error:
         if not as_json:
             raise
-        from console.output import code_of, fail, sentence_of
+        from console.output import code_of, fail_in_json, sentence_of
 
         if isinstance(error, click.UsageError):
             usage = {"usage": error.ctx.get_usage()} if error.ctx is not None else None
-            fail(error.format_message(), True, usage, code="usage", exit_code=error.exit_code)
+            fail_in_json(error.format_message(), usage, code="usage", exit_code=error.exit_code)
         if isinstance(error, click.Abort):
-            fail("Stopped at the question; nothing was done.", True, code="aborted")
-        fail(sentence_of(error), True, code=code_of(error))
+            fail_in_json("Stopped at the question; nothing was done.", code="aborted")
+        fail_in_json(sentence_of(error), code=code_of(error))
 
 
 class Verbs(click.Group):
@@ -112,7 +109,7 @@ class Verbs(click.Group):
         as_json = "--json" in args[: args.index("--")] if "--" in args else "--json" in args
         with _errors_as_json(as_json):
             ctx = super().make_context(info_name, args, parent, **extra)
-        ctx.meta[JSON] = as_json
+        ctx.meta[JSON] = as_json  # of all arguments, until the verb reads its own
         return ctx
 
     def invoke(self, ctx: click.Context) -> Any:

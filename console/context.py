@@ -251,9 +251,9 @@ def started_s() -> float | None:
         return None
 
 
-def send_command(context: CliContext, as_json: bool, kind: str, /, **fields: Any) -> None:
+def send_command(context: CliContext, kind: str, /, **fields: Any) -> None:
     """Send a command to the engine; print its answer, or exit with its refusal."""
     reply = context.client.command(kind, **fields)
     if not reply.ok:
-        refuse(reply, as_json, reply.data)
-    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+        refuse(reply, reply.data)
+    say({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence)

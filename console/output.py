@@ -17,12 +17,21 @@ if TYPE_CHECKING:
 
 GLOBALS = "rollout.globals"  # in a command's `meta`: see `global_values`
 FILE = click.Path(path_type=Path)  # a file or a folder, which need not exist
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+JSON = "rollout.json"  # in a command's `meta`: --json was given
+
+
+def _note_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.meta[JSON] = value
+
+
+json_option = click.option(
+    "--json", is_flag=True, expose_value=False, is_eager=True, callback=_note_json, help="JSON for programs."
+)
 output_option = click.option("--output", type=FILE, default=Path("-"), help="A file, or - for standard output.")
 
 
 def verb(function: Callable[..., None]) -> Callable[..., None]:
-    """A verb's function takes the command's context first, and --json as `as_json`."""
+    """A verb's function takes the command's context first. What it says is JSON with --json."""
     return json_option(click.pass_obj(function))
 
 
@@ -43,6 +52,12 @@ def global_values(ctx: click.Context) -> dict[str, Any]:
     return values
 
 
+def is_json() -> bool:
+    """Whether --json was given."""
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and bool(ctx.meta.get(JSON))
+
+
 def is_quiet() -> bool:
     """Whether --quiet was given: of what was done, and of `status`, `gate` and `wait`, only the exit code tells."""
     ctx = click.get_current_context(silent=True)
@@ -55,22 +70,22 @@ def raw_stream(stream: TextIO) -> TextIO:
     return getattr(stream, "raw", stream)
 
 
-def say_result(value: Any, text: str, as_json: bool) -> None:
+def say_result(value: Any, text: str) -> None:
     """Print what was asked for, as JSON or as text. --quiet keeps it."""
-    click.echo(_formatted(value) if as_json else text)
+    click.echo(_formatted(value) if is_json() else text)
 
 
-def say(value: Any, sentence: str, as_json: bool) -> None:
+def say(value: Any, sentence: str) -> None:
     """Print `value` as JSON, or the sentence that says what was done or how it is, which --quiet suppresses."""
-    if as_json:
+    if is_json():
         click.echo(_formatted(value))
     elif not is_quiet():
         click.echo(sentence)
 
 
-def say_text(text: str, as_json: bool, **facts: Any) -> None:
+def say_text(text: str, **facts: Any) -> None:
     """Print a requested text, which --quiet keeps."""
-    click.echo(_formatted({"ok": True, "text": text, **facts}) if as_json else text.rstrip("\n"))
+    say_result({"ok": True, "text": text, **facts}, text.rstrip("\n"))
 
 
 def notice(sentence: str) -> None:
@@ -79,23 +94,27 @@ def notice(sentence: str) -> None:
         click.echo(sentence, err=True)
 
 
-def fail(sentence: str, as_json: bool = False, data: Any = None, code: str = "failed", exit_code: int = 1) -> NoReturn:
+def fail(sentence: str, data: Any = None, code: str = "failed") -> NoReturn:
     """Exit with a sentence; with --json, as JSON on stdout, where programs read it. A code in `data` is more exact."""
-    if as_json:
-        click.echo(_formatted({"ok": False, "code": code, "sentence": sentence, **(data or {})}))
-        raise SystemExit(exit_code)
+    if is_json():
+        fail_in_json(sentence, data, code)
     raise Failed(sentence, code)
 
 
-def refuse(reply: Reply, as_json: bool, data: Any = None) -> NoReturn:
+def fail_in_json(sentence: str, data: Any = None, code: str = "failed", exit_code: int = 1) -> NoReturn:
+    click.echo(_formatted({"ok": False, "code": code, "sentence": sentence, **(data or {})}))
+    raise SystemExit(exit_code)
+
+
+def refuse(reply: Reply, data: Any = None) -> NoReturn:
     """Exit 1 with the engine's refusal and its code."""
-    fail(reply.sentence, as_json, data, code=str(reply.data.get("code") or "refused"))
+    fail(reply.sentence, data, code=str(reply.data.get("code") or "refused"))
 
 
-def wrote(output: Path, sentence: str, as_json: bool, **facts: Any) -> None:
+def wrote(output: Path, sentence: str, **facts: Any) -> None:
     """Confirm a written file; print nothing if the content itself went to standard output."""
     if str(output) != "-":
-        say({"ok": True, "sentence": sentence, "output": str(output), **facts}, sentence, as_json)
+        say({"ok": True, "sentence": sentence, "output": str(output), **facts}, sentence)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -103,9 +122,9 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, _formatted(value) + "\n")
 
 
-def write_prose(output: Path, text: str, as_json: bool) -> None:
+def write_prose(output: Path, text: str) -> None:
     """Write plain text; with --json and standard output, wrapped in an object."""
-    if str(output) == "-" and as_json:
+    if str(output) == "-" and is_json():
         click.echo(_formatted({"ok": True, "text": text}))
     else:
         write_text(output, text)

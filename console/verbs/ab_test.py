@@ -20,32 +20,32 @@ def ab_test() -> None:
 @ab_test.command("export")
 @output_option
 @verb
-def export(context: CliContext, output: Path, as_json: bool) -> None:
+def export(context: CliContext, output: Path) -> None:
     """Which document of the test is in which group."""
     from engine.trial.results import assignments
 
     percent_bp = context.reader.state().percent_bp
     body = context.reader.read(lambda conn: assignments(conn, context.plan.salt, percent_bp))
     if not body["assignments"]:
-        fail("No document has been extracted yet.", as_json, code="no_data")
+        fail("No document has been extracted yet.", code="no_data")
     write_json(output, body)
     since = (
         f"of the A/B test begun {body['started']}" if body["started"] else "of all documents (no A/B test has begun)"
     )
-    wrote(output, f"{body['summary']['total']} assignments {since}, in {output}.", as_json)
+    wrote(output, f"{body['summary']['total']} assignments {since}, in {output}.")
 
 
 @ab_test.command("analyze")
 @output_option
 @verb
-def analyze(context: CliContext, output: Path, as_json: bool) -> None:
+def analyze(context: CliContext, output: Path) -> None:
     """Both groups' metrics, the verdict, and the search quality scores that the plan's script reads."""
     from engine.trial.results import results
 
     now = context.now()
     result = context.reader.read(lambda conn: results(conn, now))
     write_json(output, result)
-    wrote(output, f"{result['verdict']}\nWrote {output}.", as_json)
+    wrote(output, f"{result['verdict']}\nWrote {output}.")
 
 
 @ab_test.command("script")
@@ -59,19 +59,19 @@ def analyze(context: CliContext, output: Path, as_json: bool) -> None:
     help="Run the script on this file, written by `ab-test analyze`, instead of printing it.",
 )
 @json_option
-def script(output: Path, run: Path | None, as_json: bool) -> None:
+def script(output: Path, run: Path | None) -> None:
     """The plan's t-test as a Python script, corrected: the original fails at `treatment.mean()`, because JSON yields
     lists."""
     from importlib.resources import files
 
     text = (files("engine.trial") / "script.txt").read_text("utf-8")
     if run is None:
-        write_prose(output, text, as_json)
-        wrote(output, f"Wrote {output}: python3 {output} ab_test_results.json", as_json)
+        write_prose(output, text)
+        wrote(output, f"Wrote {output}: python3 {output} ab_test_results.json")
         return
     if not run.is_file():
-        fail(f"{run} does not exist: `rollout ab-test analyze --output {run}` writes it.", as_json, code="no_data")
+        fail(f"{run} does not exist: `rollout ab-test analyze --output {run}` writes it.", code="no_data")
     ended = subprocess.run([sys.executable, "-c", text, str(run)], capture_output=True, text=True)
     if ended.returncode:
-        fail(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "The script failed.", as_json)
-    say({"ok": True, "sentence": ended.stdout.strip()}, ended.stdout.strip(), as_json)
+        fail(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "The script failed.")
+    say({"ok": True, "sentence": ended.stdout.strip()}, ended.stdout.strip())

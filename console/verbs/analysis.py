@@ -16,6 +16,7 @@ from console.output import (
     FILE,
     Failed,
     fail,
+    is_json,
     is_quiet,
     output_option,
     raw_stream,
@@ -50,7 +51,7 @@ analyze.add_command(mark_gold)
 @click.option("--frequency", type=FILE, required=True, help="An export of frequency keywords.")
 @output_option
 @verb
-def compare_keywords(context: CliContext, llm: Path, frequency: Path, output: Path, as_json: bool) -> None:
+def compare_keywords(context: CliContext, llm: Path, frequency: Path, output: Path) -> None:
     """Per document and overall: overlap, counts, grounding, duplicates, examples.
 
     If there is a store, it fills in what the exports lack (texts, the other method's keywords), with a note.
@@ -59,14 +60,14 @@ def compare_keywords(context: CliContext, llm: Path, frequency: Path, output: Pa
 
     first, second = _rows(llm), _rows(frequency)
     completed = complete(first, second, _kept(context, {row.key for row in (*first, *second)}))
-    result = compare(*completed, each=partial(_each_shown, as_json))
+    result = compare(*completed, each=partial(_each_shown))
     write_json(output, result)
-    wrote(output, "\n".join([result.overall.sentence, *result.notes, f"Wrote {output}."]), as_json)
+    wrote(output, "\n".join([result.overall.sentence, *result.notes, f"Wrote {output}."]))
 
 
-def _each_shown(as_json: bool, documents: Collection[str]) -> Iterator[str]:
+def _each_shown(documents: Collection[str]) -> Iterator[str]:
     """The documents one by one; on a terminal, standard error shows how far that is."""
-    shown = not as_json and not is_quiet() and sys.stderr.isatty()
+    shown = not is_json() and not is_quiet() and sys.stderr.isatty()
     progress = Progress("compare", len(documents), raw_stream(sys.stderr), shown=shown)
     try:
         for done, document in enumerate(documents):
@@ -111,7 +112,7 @@ def _rows(path: Path) -> tuple[ExportRow, ...]:
 @click.option("--queries", type=FILE, help='More queries: [{"query": "...", "relevant_docs": ["id", ...]}].')
 @output_option
 @verb
-def search_quality(context: CliContext, queries: Path | None, output: Path, as_json: bool) -> None:
+def search_quality(context: CliContext, queries: Path | None, output: Path) -> None:
     """Search each method's keywords for titles, headings and your queries: MRR, nDCG and success at 10."""
     from engine.quality.queries import read_queries
     from engine.trial import search_scores
@@ -136,7 +137,7 @@ def search_quality(context: CliContext, queries: Path | None, output: Path, as_j
     if not result.quality.queries:
         fail(f"{result.quality.sentence} It needs documents that have both methods' keywords.")
     write_json(output, {**msgspec.to_builtins(result), "at": iso(result.at)})
-    wrote(output, f"{result.quality.sentence}\nWrote {output}.", as_json)
+    wrote(output, f"{result.quality.sentence}\nWrote {output}.")
 
 
 @click.group()
@@ -148,19 +149,19 @@ def metrics() -> None:
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True, help="How far back.")
 @output_option
 @verb
-def metrics_analyze(context: CliContext, days: float, output: Path, as_json: bool) -> None:
+def metrics_analyze(context: CliContext, days: float, output: Path) -> None:
     """Performance over days: documents, errors, latency, cache; one row per day and a total."""
     from engine.metrics.analysis import performance_report
 
     now = context.now()
     report = context.reader.read(lambda conn: performance_report(conn, now, days))
     write_json(output, report)
-    wrote(output, "\n".join([*report["summary"], f"Wrote {output}."]), as_json)
+    wrote(output, "\n".join([*report["summary"], f"Wrote {output}."]))
 
 
 @metrics.command()
 @verb
-def snapshot(context: CliContext, as_json: bool) -> None:
+def snapshot(context: CliContext) -> None:
     """The current figures, for your own records."""
     from console.verbs.status import look
     from engine.metrics.analysis import snapshot as take
@@ -173,32 +174,32 @@ def snapshot(context: CliContext, as_json: bool) -> None:
         percent_bp = glance.state.percent_bp if glance.view is None else glance.view.effective_bp
     engine = "not running" if engine == "dead" else engine
     result = context.reader.read(lambda conn: take(conn, now, percent_bp, engine))
-    say_result(result, json.dumps(result, indent=2), as_json)
+    say_result(result, json.dumps(result, indent=2))
 
 
 @metrics.command()
 @click.option("--output", type=FILE, default=Path("-"), help="A rules file, or - for standard output.")
 @verb
-def alerts(context: CliContext, output: Path, as_json: bool) -> None:
+def alerts(context: CliContext, output: Path) -> None:
     """The plan's triggers as Prometheus alert rules, for teams that page from Prometheus."""
     from engine.metrics.alerts import alert_rules
 
-    write_prose(output, alert_rules(context.plan.triggers, context.plan.trigger_settings), as_json)
-    wrote(output, f"Wrote {output}. `promtool check rules {output}` reads it.", as_json)
+    write_prose(output, alert_rules(context.plan.triggers, context.plan.trigger_settings))
+    wrote(output, f"Wrote {output}. `promtool check rules {output}` reads it.")
 
 
 @metrics.command()
 @click.option("--engine", "url", help="The engine's address as Grafana reaches it; by default that of [http].")
 @click.option("--output", type=FILE, default=Path("-"), help="A JSON file, or - for standard output.")
 @verb
-def dashboard(context: CliContext, url: str | None, output: Path, as_json: bool) -> None:
+def dashboard(context: CliContext, url: str | None, output: Path) -> None:
     """The plan's panels and trends as a Grafana dashboard, with the decisions as annotations."""
     from engine.metrics.dashboard import dashboard as drawn
 
     http = context.plan.http
     host = f"[{http.host}]" if ":" in http.host else http.host
     write_json(output, drawn(context.plan, (url or f"http://{host}:{http.port}").rstrip("/")))
-    wrote(output, f"Wrote {output}. Grafana: Dashboards, New, Import.", as_json)
+    wrote(output, f"Wrote {output}. Grafana: Dashboards, New, Import.")
 
 
 @click.group()
@@ -215,9 +216,7 @@ def logs() -> None:
 )
 @click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True, help="How far back.")
 @verb
-def logs_analyze(
-    context: CliContext, level: Literal["error", "warning", "all"], text: str, days: float, as_json: bool
-) -> None:
+def logs_analyze(context: CliContext, level: Literal["error", "warning", "all"], text: str, days: float) -> None:
     """Errors grouped by kind and message pattern: count, first and last seen, examples."""
     from engine.metrics.errors import error_analysis
     from engine.plan.durations import iso
@@ -231,6 +230,4 @@ def logs_analyze(
         lines += [
             f"        {one['at']} {one['document'] or ''} {one['message']}" for one in group["examples"][:EXAMPLES]
         ]
-    say_result(
-        result, "\n".join(lines) or f"No {NONE[level]} in the last {days:g} {'day' if days == 1 else 'days'}.", as_json
-    )
+    say_result(result, "\n".join(lines) or f"No {NONE[level]} in the last {days:g} {'day' if days == 1 else 'days'}.")

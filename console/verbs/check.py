@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from console.context import CliContext
-from console.output import json_option, say
+from console.output import is_json, json_option, say_result
 
 if TYPE_CHECKING:
     from engine.extraction.llm import CheckLine, LlmPool
@@ -50,7 +50,7 @@ Say = Callable[[CheckOutcome], None]
 @json_option
 @click.option("--offline", is_flag=True, help="Validate the file only; probe nothing.")
 @click.pass_obj
-def check(context: CliContext, as_json: bool, offline: bool) -> None:
+def check(context: CliContext, offline: bool) -> None:
     """Validate rollout.toml and probe everything it names: the LLM service (is it up, does it have the model, does it
     follow a schema, what is its capacity), the store, the port, addresses, contacts.
 
@@ -60,7 +60,7 @@ def check(context: CliContext, as_json: bool, offline: bool) -> None:
 
     def report(finding: CheckOutcome) -> None:
         findings.append(finding)
-        if not as_json:
+        if not is_json():
             click.echo(finding.line)
 
     _plan(context, report)
@@ -74,10 +74,7 @@ def check(context: CliContext, as_json: bool, offline: bool) -> None:
         asyncio.run(_llm(context, report))
     failed = sum(finding.state == "fail" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
-    if as_json:
-        say({"ok": not failed, "findings": [finding.row for finding in findings]}, "", True)
-    else:
-        click.echo(_summary(failed, warned, offline))
+    say_result({"ok": not failed, "findings": [one.row for one in findings]}, _summary(failed, warned, offline))
     if failed:
         raise SystemExit(1)
 

@@ -47,13 +47,7 @@ class StageNumber(click.IntRange):
 @click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
 @verb
 def promote(
-    context: CliContext,
-    reason: str,
-    override: bool,
-    to_stage: int | None,
-    epoch: int | None,
-    dry_run: bool,
-    as_json: bool,
+    context: CliContext, reason: str, override: bool, to_stage: int | None, epoch: int | None, dry_run: bool
 ) -> None:
     """One step up, through the gate. Without --to or --epoch: the stage that was next when this command started.
 
@@ -64,28 +58,28 @@ def promote(
     if dry_run:
         from console.verbs.dry_run import promotion_would
 
-        promotion_would(context, fields, to_stage, as_json)
+        promotion_would(context, fields, to_stage)
         return
     if to_stage is None and epoch is None:
         started = started_s()  # who pressed Enter before another promotion landed has not seen it
         tick_s = 1 / os.sysconf("SC_CLK_TCK")
         fields["launched"] = None if started is None else started + tick_s
-    send_command(context, as_json, "promote", **fields, to_stage=to_stage)
+    send_command(context, "promote", **fields, to_stage=to_stage)
 
 
 @click.command()
 @verb
-def approve(context: CliContext, as_json: bool) -> None:
+def approve(context: CliContext) -> None:
     """Approve the next step."""
-    send_command(context, as_json, "approve")
+    send_command(context, "approve")
 
 
 @click.command()
 @click.option("--reason", default="", help="Why; shown to everyone.")
 @verb
-def hold(context: CliContext, reason: str, as_json: bool) -> None:
+def hold(context: CliContext, reason: str) -> None:
     """Keep the gate shut until someone resumes. The percentage stays."""
-    send_command(context, as_json, "hold", reason=reason)
+    send_command(context, "hold", reason=reason)
 
 
 @click.command()
@@ -94,10 +88,10 @@ def hold(context: CliContext, reason: str, as_json: bool) -> None:
 )
 @click.option("--epoch", type=int, help="Epoch you reviewed; default: current.")
 @verb
-def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -> None:
+def resume(context: CliContext, reason: str, epoch: int | None) -> None:
     """Release a hold, or the lock after an automatic rollback."""
     seen = context.reader.state()
-    send_command(context, as_json, "resume", reason=reason, epoch=seen.epoch if epoch is None else epoch)
+    send_command(context, "resume", reason=reason, epoch=seen.epoch if epoch is None else epoch)
 
 
 @click.command()
@@ -105,12 +99,12 @@ def resume(context: CliContext, reason: str, epoch: int | None, as_json: bool) -
 @click.option("--reason", default="", help="Why; stays in the log.")
 @click.option("--epoch", type=int, help="Epoch you reviewed; default: current.")
 @verb
-def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | None, as_json: bool) -> None:
+def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | None) -> None:
     """Cap the percentage in force, whatever is decided. The engine's environment limits how far you can raise it; a
     restart without that environment doesn't raise it."""
     seen = context.reader.state()
     fields = {"percent_bp": round(percentage * 100), "epoch": seen.epoch if epoch is None else epoch, "reason": reason}
-    send_command(context, as_json, "ceiling", **fields)
+    send_command(context, "ceiling", **fields)
 
 
 @click.command()
@@ -119,7 +113,7 @@ def ceiling(context: CliContext, percentage: float, reason: str, epoch: int | No
 @click.option("--check", "by_machine", is_flag=True, help="Run the machine check instead.")
 @click.option("--revoke", is_flag=True, help="Withdraw a signature.")
 @verb
-def sign(context: CliContext, item: str | None, note: str, by_machine: bool, revoke: bool, as_json: bool) -> None:
+def sign(context: CliContext, item: str | None, note: str, by_machine: bool, revoke: bool) -> None:
     """Sign a checklist item of the current stage; without ITEM, list them."""
     if item is None:
         from engine.gate import checklist
@@ -131,7 +125,7 @@ def sign(context: CliContext, item: str | None, note: str, by_machine: bool, rev
             f"{mark[i.state]} {i.id:<24} {i.text}" + (f"  ({i.note})" if i.lapsed else f"  ({i.by})" if i.by else "")
             for i in items
         ]
-        say_result({"items": items}, "\n".join(lines) or "This stage has no checklist.", as_json)
+        say_result({"items": items}, "\n".join(lines) or "This stage has no checklist.")
         return
     kind = "revoke" if revoke else "check" if by_machine else "sign"
-    send_command(context, as_json, kind, item=item, note=note)
+    send_command(context, kind, item=item, note=note)

@@ -12,7 +12,7 @@ import click
 
 from console import completion
 from console.context import CliContext, send_command
-from console.output import as_json_list, fail, output_option, raw_stream, say_result, verb, write_chunks, wrote
+from console.output import as_json_list, fail, is_json, output_option, raw_stream, say_result, verb, write_chunks, wrote
 from engine.store.terms import terms
 from engine.text import clean_line, counted
 
@@ -38,7 +38,7 @@ MAKES = {
 @click.argument("text", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Maximum number of results.")
 @verb
-def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool) -> None:
+def query(context: CliContext, text: tuple[str, ...], limit: int) -> None:
     """Search documents by served keywords, title and file name: first those with all words, then those with some.
 
     A word may look like an option: rollout query --onto. If no document has a word, the nearest one (one typo away) is
@@ -65,9 +65,9 @@ def query(context: CliContext, text: tuple[str, ...], limit: int, as_json: bool)
                 "snippet": snippet,
             }
         )
-    if as_json or not lines:
+    if is_json() or not lines:
         nothing = f"No document has {asked!r} in its keywords, title or file name."
-        say_result({"query": asked, "did_you_mean": meant or None, "results": rows}, nothing, as_json)
+        say_result({"query": asked, "did_you_mean": meant or None, "results": rows}, nothing)
     else:
         if meant:
             click.echo(
@@ -119,13 +119,13 @@ def documents() -> None:
 @click.argument("id", shell_complete=completion.documents)
 @click.option("--text", "with_text", is_flag=True, help="Include the full text.")
 @verb
-def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
+def show(context: CliContext, id: str, with_text: bool) -> None:
     """A document with the keywords of both methods."""
     from engine.plan.durations import iso
 
     d = context.reader.document(id)
     if d is None:
-        fail(f"There is no document {clean_line(id)!r}. `rollout query` finds ids.", as_json, code="no_document")
+        fail(f"There is no document {clean_line(id)!r}. `rollout query` finds ids.", code="no_document")
     assert d is not None
     text, why = _text_of(d) if with_text else ("", "")
     row: dict[str, Any] = {
@@ -143,22 +143,22 @@ def show(context: CliContext, id: str, with_text: bool, as_json: bool) -> None:
         *([f"  shadow: {', '.join(d.shadow)}"] if d.shadow is not None else []),
         *(["", text or why] if with_text else []),
     ]
-    say_result(row, "\n".join(lines), as_json)
+    say_result(row, "\n".join(lines))
 
 
 @documents.command()
 @click.argument("id", shell_complete=completion.documents)
 @click.option("--yes", is_flag=True, help="Skip the question.")
 @verb
-def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
+def delete(context: CliContext, id: str, yes: bool) -> None:
     """Delete a document permanently: text, keywords and title. The log keeps its id and who deleted it."""
     try:
         wanted = yes or click.confirm(f"Delete {clean_line(id)} permanently?", err=True)
     except click.Abort:  # no terminal to ask on
         wanted = False
     if not wanted:
-        fail("Nothing was deleted; --yes skips the question.", as_json, code="aborted")
-    send_command(context, as_json, "delete_document", document=id)
+        fail("Nothing was deleted; --yes skips the question.", code="aborted")
+    send_command(context, "delete_document", document=id)
 
 
 # -- export ------------------------------------------------------------------------------------------------------------
@@ -185,15 +185,7 @@ def delete(context: CliContext, id: str, yes: bool, as_json: bool) -> None:
 )
 @verb
 def export(
-    context: CliContext,
-    method: str,
-    limit: int,
-    output: Path,
-    at_random: bool,
-    seed: int,
-    text: bool,
-    kind: str,
-    as_json: bool,
+    context: CliContext, method: str, limit: int, output: Path, at_random: bool, seed: int, text: bool, kind: str
 ) -> None:
     """Documents as [{file, id, title, method, keywords, ...}].
 
@@ -205,7 +197,7 @@ def export(
 
     places = context.reader.read(lambda conn: chosen(conn, method, limit, seed if at_random else None))
     if not places:
-        fail(f"No document serves {NAMED[method]} keywords yet: {MAKES[method]}.", as_json, code="no_data")
+        fail(f"No document serves {NAMED[method]} keywords yet: {MAKES[method]}.", code="no_data")
     exported = 0
     missing: list[str] = []  # why a document has no text
 
@@ -222,7 +214,7 @@ def export(
     if missing:
         others = f" ({len(set(missing)) - 1} more reasons in `text_missing`)" if len(set(missing)) > 1 else ""
         sentence += f" {counted(len(missing), 'document')} without text: {missing[0]}{others}"
-    wrote(output, sentence, as_json, **({"without_text": len(missing)} if missing else {}))
+    wrote(output, sentence, **({"without_text": len(missing)} if missing else {}))
 
 
 def _exported(context: CliContext, places: Sequence[int], method: str, text: bool) -> Iterator[dict[str, Any]]:

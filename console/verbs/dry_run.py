@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from console.context import CliContext
-from console.output import fail, refuse, say_result
+from console.output import fail, is_json, refuse, say_result
 from engine.text import counted
 
 
-def promotion_would(context: CliContext, fields: dict[str, Any], to_stage: int | None, as_json: bool) -> None:
+def promotion_would(context: CliContext, fields: dict[str, Any], to_stage: int | None) -> None:
     """Print what the engine would answer. Without one a promotion is refused: print why, and the gate as the last
     engine saw it."""
     from console.verbs.gate import gate_lines, headline
@@ -18,23 +18,23 @@ def promotion_would(context: CliContext, fields: dict[str, Any], to_stage: int |
 
     reply = context.client.command("would", of="promote", **fields, to_stage=to_stage)
     if reply.ok:
-        say_result({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence, as_json)
+        say_result({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence)
         return
     record, alive, _ = look(context) if reply.data.get("code") == "no_engine" else (None, "", "")
     view = record.view if record is not None else None
     if view is None or alive not in ENGINE:
-        refuse(reply, as_json, reply.data)
+        refuse(reply, reply.data)
     sentence = f"Would be refused: a promotion needs an engine. {ENGINE[alive]} Its last look was {iso(view.at)}."
     gate = view.gate
     body = {
         "code": "no_engine", "dry_run": True, "engine_state": alive, "stage": gate.next_stage,
         "percent_bp": gate.next_percent_bp, "epoch": view.epoch, "at": view.at, "gate": gate,
     }  # fmt: skip
-    shown = sentence if as_json else "\n".join([sentence, headline(view, is_open=False), *gate_lines(gate)])
-    fail(shown, as_json, body, "no_engine")
+    shown = sentence if is_json() else "\n".join([sentence, headline(view, is_open=False), *gate_lines(gate)])
+    fail(shown, body, "no_engine")
 
 
-def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> None:
+def rollback_would(context: CliContext, to_stage: int | None) -> None:
     """Print from where to where, in which stores, and whether an engine would carry it out."""
     from console.verbs.status import ENGINE, NO_FIGURES, look
     from engine.rollout.control import not_below
@@ -45,7 +45,7 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
     record, alive, trouble = look(context)
     view = record.view if record is not None else None
     if view is None or record is None:
-        fail(trouble or ENGINE.get(alive, NO_FIGURES), as_json, code="no_view")
+        fail(trouble or ENGINE.get(alive, NO_FIGURES), code="no_view")
     state = record.state
     odd = "" if to_stage is None else not_below(plan, to_stage, state.stage)
     if to_stage is None or odd:
@@ -81,16 +81,14 @@ def rollback_would(context: CliContext, to_stage: int | None, as_json: bool) -> 
         "in_flight": view.engine.in_flight, "store": str(context.store.path), "other_stores": others,
         "documents": restore.documents if restore is not None else 0,
     }  # fmt: skip
-    say_result(body, "\n".join(lines), as_json)
+    say_result(body, "\n".join(lines))
 
 
-def undo_restore_would(context: CliContext, as_json: bool) -> None:
+def undo_restore_would(context: CliContext) -> None:
     from engine.store import restores
 
     last = context.reader.read(restores.last_restore)
     if last is None:
-        fail("Nothing to undo: no restore is in force.", as_json, code="refused")
+        fail("Nothing to undo: no restore is in force.", code="refused")
     sentence = f"{counted(last[1], 'document', 'documents')} would serve the LLM's keywords again. Nothing has changed."
-    say_result(
-        {"ok": True, "dry_run": True, "sentence": sentence, "restore": last[0], "documents": last[1]}, sentence, as_json
-    )
+    say_result({"ok": True, "dry_run": True, "sentence": sentence, "restore": last[0], "documents": last[1]}, sentence)

@@ -158,22 +158,22 @@ def serve(context: CliContext) -> None:
 
 @click.command()
 @verb
-def stop(context: CliContext, as_json: bool) -> None:
+def stop(context: CliContext) -> None:
     """Stop the engine. It finishes the documents in flight first."""
     folder = context.folder
     if not _runs(folder):
-        _done(f"No engine runs in {folder.path}.", as_json)
+        _done(f"No engine runs in {folder.path}.")
         return
     reply = context.client.command("stop")
     if not reply.ok and not _end_orphan(folder):
-        refuse(reply, as_json)
+        refuse(reply)
     until = time.monotonic() + 15
     while time.monotonic() < until:
         if not _runs(folder):
-            _done("The engine has stopped. No document is extracted until it runs again.", as_json)
+            _done("The engine has stopped. No document is extracted until it runs again.")
             return
         time.sleep(0.05)
-    fail(f"The engine has not stopped within 15 s; see {folder.engine_log}.", as_json, code="no_answer")
+    fail(f"The engine has not stopped within 15 s; see {folder.engine_log}.", code="no_answer")
 
 
 def _end_orphan(folder: Folder) -> bool:
@@ -188,5 +188,5 @@ def _end_orphan(folder: Folder) -> bool:
     return False
 
 
-def _done(sentence: str, as_json: bool) -> None:
-    say({"ok": True, "sentence": sentence}, sentence, as_json)
+def _done(sentence: str) -> None:
+    say({"ok": True, "sentence": sentence}, sentence)

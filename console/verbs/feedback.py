@@ -33,17 +33,17 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _give(context: CliContext, as_json: bool, **fields: Any) -> None:
-    send_command(context, as_json, "feedback", **fields)
+def _give(context: CliContext, **fields: Any) -> None:
+    send_command(context, "feedback", **fields)
 
 
 @feedback.command()
 @click.argument("text", default="")
 @click.option("--document", default="", help="The document concerned.")
 @common
-def complaint(context: CliContext, text: str, document: str, given: str, user: str, as_json: bool) -> None:
+def complaint(context: CliContext, text: str, document: str, given: str, user: str) -> None:
     """A complaint about search quality."""
-    _give(context, as_json, kind="complaint", text=text, document=document, id=given, source=user)
+    _give(context, kind="complaint", text=text, document=document, id=given, source=user)
 
 
 @feedback.command()
@@ -51,31 +51,31 @@ def complaint(context: CliContext, text: str, document: str, given: str, user: s
 @click.option("--document", default="", help="The document concerned.")
 @click.option("--text", default="", help="A comment with it.")
 @common
-def rating(context: CliContext, value: float, document: str, text: str, given: str, user: str, as_json: bool) -> None:
+def rating(context: CliContext, value: float, document: str, text: str, given: str, user: str) -> None:
     """A rating from 1 to 5; 4 and 5 are satisfied."""
-    _give(context, as_json, kind="rating", value=value, document=document, text=text, id=given, source=user)
+    _give(context, kind="rating", value=value, document=document, text=text, id=given, source=user)
 
 
 @feedback.command("click")
 @click.argument("document")
 @common
-def opened(context: CliContext, document: str, given: str, user: str, as_json: bool) -> None:
+def opened(context: CliContext, document: str, given: str, user: str) -> None:
     """A search result that was opened."""
-    _give(context, as_json, kind="click", document=document, id=given, source=user)
+    _give(context, kind="click", document=document, id=given, source=user)
 
 
 @feedback.command()
 @click.argument("document")
 @common
-def impression(context: CliContext, document: str, given: str, user: str, as_json: bool) -> None:
+def impression(context: CliContext, document: str, given: str, user: str) -> None:
     """A search result that was shown."""
-    _give(context, as_json, kind="impression", document=document, id=given, source=user)
+    _give(context, kind="impression", document=document, id=given, source=user)
 
 
 @feedback.command("import")
 @click.argument("file", type=FILE)
 @verb
-def import_(context: CliContext, file: Path, as_json: bool) -> None:
+def import_(context: CliContext, file: Path) -> None:
     """Import a CSV file with a header, or JSON lines: kind, document, value, text, id, source, at. - is standard input.
 
     `at` (2026-11-25T14:03:07Z) assigns a row to that time and stage; the default is now. The same id counts once.
@@ -96,8 +96,7 @@ def import_(context: CliContext, file: Path, as_json: bool) -> None:
         if not reply.ok:
             fail(
                 f"{reply.sentence} {begin} rows were sent before that; if you import again, rows with an id "
-                "are not counted twice.",
-                as_json,
+                "are not counted twice."
             )
         for name in counts:
             counts[name] += reply.data[name]
@@ -108,7 +107,6 @@ def import_(context: CliContext, file: Path, as_json: bool) -> None:
         {"ok": not troubles, "rows": len(rows), **counts, "skipped": troubles},
         f"{counted(len(rows), 'row')}, {counts['new']} new ({counted(counts['complaints'], 'complaint')}), "
         f"{len(troubles)} skipped.",
-        as_json,
     )
     if troubles:
         raise SystemExit(1)

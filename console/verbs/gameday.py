@@ -118,20 +118,20 @@ def _keep(made: Debrief, context: CliContext) -> bool:
 
 @gameday.command("list")
 @json_option
-def scenarios(as_json: bool) -> None:
+def scenarios() -> None:
     """The scenarios. Reading their titles spoils the surprise."""
     from engine.gameday import scenario
 
     listed = [scenario.load(name) for name in scenario.names()]
     lines = [f"{one.name:<12} {one.title:<28} {one.minutes / scenario.SPEED * 60:4.0f} s" for one in listed]
     rows = [{"name": one.name, "title": one.title, "minutes": one.minutes} for one in listed]
-    say_text("\n".join(lines), as_json, scenarios=rows)
+    say_text("\n".join(lines), scenarios=rows)
 
 
 @gameday.command("results")
 @click.option("--last", is_flag=True, help="The debrief of the last one.")
 @verb
-def results(context: CliContext, last: bool, as_json: bool) -> None:
+def results(context: CliContext, last: bool) -> None:
     """Who played which scenario, and how well: your own results and those of this folder's rollout."""
     from engine.gameday import results as kept
     from engine.rehearsal import record
@@ -142,14 +142,14 @@ def results(context: CliContext, last: bool, as_json: bool) -> None:
             folders.append(context.folder.path)
     played = kept.read(*folders)
     if not played:
-        fail("No game day was played yet: `rollout gameday`.", as_json, code="no_data")
+        fail("No game day was played yet: `rollout gameday`.", code="no_data")
     if last:
-        say_text(played[-1].text, as_json, result=played[-1])
+        say_text(played[-1].text, result=played[-1])
         return
     lines = [_line(one) for one in played]
     if sentence := kept.evidence(played):
         lines += ["", sentence[0].upper() + sentence[1:] + "."]
-    say_text("\n".join(lines), as_json, results=played)
+    say_text("\n".join(lines), results=played)
 
 
 def _line(one: Debrief) -> str:

@@ -12,7 +12,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext
-from console.output import fail, notice, say, verb
+from console.output import fail, is_json, notice, say, verb
 from engine.text import percent
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ LOOK_S = 0.5
 
 @click.command()
 @verb
-def gate(context: CliContext, as_json: bool) -> None:
+def gate(context: CliContext) -> None:
     """The current stage's gate: what is met, what is missing. Exit code 0 if it is open, 1 if it is shut."""
     from console.verbs.status import ENGINE, NO_FIGURES, look
 
     record, alive, trouble = look(context)
     view = record.view if record is not None else None
     if view is None:
-        fail(trouble or ENGINE.get(alive, NO_FIGURES), as_json, {"open": False}, "no_view")
+        fail(trouble or ENGINE.get(alive, NO_FIGURES), {"open": False}, "no_view")
     old = "" if alive == "running" else ENGINE[alive]
     is_open = view.gate.open and not old  # a gate that no engine judges now is not open
     head = headline(view, is_open)
@@ -39,7 +39,7 @@ def gate(context: CliContext, as_json: bool) -> None:
         "stage_name": view.stage_name, "percent_bp": view.percent_bp, "epoch": view.epoch, "at": view.at,
         "stable": view.stable, "gate": view.gate,
     }  # fmt: skip
-    say(body, "\n".join([*([old] if old else []), head, *gate_lines(view.gate)]), as_json)
+    say(body, "\n".join([*([old] if old else []), head, *gate_lines(view.gate)]))
     if not is_open:
         raise SystemExit(1)
 
@@ -153,7 +153,7 @@ class _Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     "--timeout", "timeout_s", type=_Duration(), default="1h", show_default=True, help="Give up after this: 90s, 2h."
 )
 @verb
-def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> None:
+def wait(context: CliContext, goal: Goal, timeout_s: float) -> None:
     """Wait for a goal. Exit code 0 when it is met, 1 on timeout. If no engine runs, it keeps waiting for one."""
     from console.verbs.status import ENGINE, NO_FIGURES, look
     from engine.plan.durations import format_duration
@@ -166,13 +166,13 @@ def wait(context: CliContext, goal: Goal, timeout_s: float, as_json: bool) -> No
         took = time.monotonic() - began
         if view is not None and alive == "running" and goal.met(view):
             sentence = f"{goal.text}: yes, after {format_duration(took)}. {goal.where(view)}"
-            say({"ok": True, "sentence": sentence, **_facts(goal, view, took)}, sentence, as_json)
+            say({"ok": True, "sentence": sentence, **_facts(goal, view, took)}, sentence)
             return
         now = trouble or ENGINE.get(alive, NO_FIGURES) if view is None else ENGINE.get(alive) or goal.where(view)
         if took >= timeout_s:
             sentence = f"{goal.text}: not within {format_duration(timeout_s)}. {now}"
-            fail(sentence, as_json, _facts(goal, view, took), "timeout")
-        if now != last and not as_json:
+            fail(sentence, _facts(goal, view, took), "timeout")
+        if now != last and not is_json():
             notice(f"waiting for {goal.text}: {now}")
         last = now
         time.sleep(max(0.0, min(LOOK_S, timeout_s - took)))

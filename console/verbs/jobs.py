@@ -20,16 +20,16 @@ from engine.text import counted
 @click.group(invoke_without_command=True)
 @json_option
 @click.pass_context
-def jobs(ctx: click.Context, as_json: bool) -> None:
+def jobs(ctx: click.Context) -> None:
     """The loads that ran with --on, newest first: how far each is, and how to continue it.
 
     A job without a worker makes no progress: its command ended, or its workers are just starting.
     """
     if ctx.invoked_subcommand is None:
-        _list(ctx.obj, as_json)
+        _list(ctx.obj)
 
 
-def _list(context: CliContext, as_json: bool) -> None:
+def _list(context: CliContext) -> None:
     from engine.store.folder import StoreError
     from engine.store.jobs import listed
 
@@ -37,11 +37,11 @@ def _list(context: CliContext, as_json: bool) -> None:
         jobs = context.reader.read(listed)
         at_work = context.reader.read(crews) if context.store.is_locked() else {}
     except StoreError as error:
-        fail(str(error), as_json)
+        fail(str(error))
     rows = [(job, tally, at_work.get(job.id, Crew())) for job, tally in jobs]
     body = {"ok": True, "jobs": [_plain(*row) for row in rows]}
     printed = "\n".join(_line(*row) for row in rows) or "No job yet: `rollout load --on local:4 docs/` makes one."
-    say_result(body, printed, as_json)
+    say_result(body, printed)
 
 
 def _plain(job: Job, tally: JobTally, crew: Crew) -> dict[str, Any]:
@@ -65,9 +65,9 @@ def _line(job: Job, tally: JobTally, crew: Crew) -> str:
 @jobs.command()
 @click.argument("job", type=int, shell_complete=completes(completion.jobs))
 @verb
-def stop(context: CliContext, job: int, as_json: bool) -> None:
+def stop(context: CliContext, job: int) -> None:
     """Stop a job: its workers end, what is stored stays."""
     reply = context.client.command("job_stop", job=job)
     if not reply.ok:
-        refuse(reply, as_json)
-    say({"ok": True, "sentence": reply.sentence, "job": job}, reply.sentence, as_json)
+        refuse(reply)
+    say({"ok": True, "sentence": reply.sentence, "job": job}, reply.sentence)

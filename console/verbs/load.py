@@ -14,7 +14,7 @@ import click
 
 from console import completion
 from console.context import CliContext
-from console.output import fail, is_quiet, notice, raw_stream, say, say_result, verb
+from console.output import fail, is_json, is_quiet, notice, raw_stream, say, say_result, verb
 from console.upload import sources
 from console.upload.known import KnownDocuments
 from console.upload.progress import Progress
@@ -113,7 +113,6 @@ def load(
     kind: str | None,
     output: tuple[str, ...],
     dry_run: bool,
-    as_json: bool,
 ) -> None:
     """Extract keywords from files, folders, globs, or `-` for standard input.
 
@@ -143,23 +142,21 @@ def load(
     if job is not None:
         if paths or kind is not None or method != "auto" or root is not None or output:
             raise click.UsageError("A job continues with its own paths and options: give --on and --resume JOB alone.")
-        load_job.resume(context, on_workers, job, as_json)
+        load_job.resume(context, on_workers, job)
         return
-    chosen = _files(paths, root, as_json)
+    chosen = _files(paths, root)
     if on is not None:
         if resume or dry_run or verbose or sources.STDIN in chosen.files:
             raise click.UsageError(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
-        load_job.begin(
-            context, on_workers, _new_job(chosen, paths, method, kind, next(iter(output), None), as_json), as_json
-        )
+        load_job.begin(context, on_workers, _new_job(chosen, paths, method, kind, next(iter(output), None)))
         return
     known = KnownDocuments(context.reader, method) if resume else None
     if dry_run:
-        _dry_run(chosen, known, as_json)
+        _dry_run(chosen, known)
         return
-    LoadRun(context, chosen, known, method, verbose, as_json).run()
+    LoadRun(context, chosen, known, method, verbose).run()
 
 
 def _resumed(resume: str | None, paths: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
@@ -172,34 +169,33 @@ def _resumed(resume: str | None, paths: tuple[str, ...]) -> tuple[int | None, tu
 
 
 def _new_job(
-    chosen: LoadFiles, paths: tuple[str, ...], method: str, kind: str | None, output: str | None, as_json: bool
+    chosen: LoadFiles, paths: tuple[str, ...], method: str, kind: str | None, output: str | None
 ) -> load_job.NewJob:
     """The job that these options describe; with --output it is a back-fill."""
     if output is not None:
-        kind, output = kind or "backfill", load_job.checked_output(output, kind, as_json)
+        kind, output = kind or "backfill", load_job.checked_output(output, kind)
     root = chosen.root or Path.cwd()
     return load_job.NewJob(
         chosen.files, " ".join(paths), root, method, kind or "live", chosen.passed_over, output or ""
     )
 
 
-def _files(paths: tuple[str, ...], root: Path | None, as_json: bool) -> LoadFiles:
+def _files(paths: tuple[str, ...], root: Path | None) -> LoadFiles:
     """The files of a load. Exits with a sentence if there is none, or one lies outside the root."""
     passed_over: dict[str, list[str]] = {}
     files = sources.files(paths, passed_over)
     if not files:
         fail(
             "No file to read there. load reads files without an extension and " + " ".join(sorted(sources.KINDS)),
-            as_json,
             code="no_files",
         )
     root = root.resolve() if root is not None else root_of(paths)
     if root is not None and (stray := outside(root, files)):
-        fail(f"{clean_line(stray)} is not under the root {root}. Give another --root.", as_json, code="no_files")
+        fail(f"{clean_line(stray)} is not under the root {root}. Give another --root.", code="no_files")
     return LoadFiles(files, root, passed_over)
 
 
-def _dry_run(chosen: LoadFiles, known: KnownDocuments | None, as_json: bool) -> None:
+def _dry_run(chosen: LoadFiles, known: KnownDocuments | None) -> None:
     """Print what would be sent and what would be skipped."""
     tally = Tally(chosen.passed_over)
     ids, size = [], 0
@@ -229,7 +225,7 @@ def _dry_run(chosen: LoadFiles, known: KnownDocuments | None, as_json: bool) -> 
         "passed_over": tally.passed_over,
     }
     more = [f"  ... and {len(ids) - SHOWN} more (--json lists all)"] if len(ids) > SHOWN else []
-    say_result(body, "\n".join([head, *(f"  {name}" for name in ids[:SHOWN]), *more]), as_json)
+    say_result(body, "\n".join([head, *(f"  {name}" for name in ids[:SHOWN]), *more]))
     if tally.failed:
         raise SystemExit(1)
 
@@ -239,18 +235,12 @@ class LoadRun:
     is what needs an engine: where nothing is to be sent, none is started."""
 
     def __init__(
-        self,
-        context: CliContext,
-        chosen: LoadFiles,
-        known: KnownDocuments | None,
-        method: str,
-        verbose: bool,
-        as_json: bool,
+        self, context: CliContext, chosen: LoadFiles, known: KnownDocuments | None, method: str, verbose: bool
     ) -> None:
         self._context, self._chosen, self._known, self._method = context, chosen, known, method
-        self._verbose, self._as_json = verbose, as_json
+        self._verbose = verbose
         self._tally = Tally(chosen.passed_over)
-        quiet = verbose or as_json or is_quiet()
+        quiet = verbose or is_json() or is_quiet()
         self._progress = Progress("load", chosen.size, raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty())
         self._uploader = BoundedUploader(
             lambda sources: extract_together(context.client, sources, method), TOGETHER if method == "frequency" else 1
@@ -272,7 +262,7 @@ class LoadRun:
         if tally.fallback and self._method == "llm":
             notice("To retry the documents that fell back, run the same command with --resume.")
         early = {"ok": False, "code": "stopped", "sentence": stopped} if stopped else {}
-        say({**tally.data(took), **early}, tally.sentence(took), self._as_json)
+        say({**tally.data(took), **early}, tally.sentence(took))
         if stopped:
             click.echo(
                 f"{stopped} Every document counted here is stored; to continue, run the same command with --resume.",
@@ -312,7 +302,7 @@ class LoadRun:
 
     def _need_engine(self) -> None:
         if not self._began:
-            self._engine.enter_context(engine_for(self._context, self._as_json))
+            self._engine.enter_context(engine_for(self._context))
             self._began = time.monotonic()
 
     def _account(self, until_room: bool = False) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.context import CliContext
-from console.output import fail, is_quiet, notice, raw_stream, say
+from console.output import fail, is_json, is_quiet, notice, raw_stream, say
 from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.tally import listed
@@ -64,19 +64,19 @@ class WorkerOptions(NamedTuple):
 
 
 @contextlib.contextmanager
-def _reached(place: Place, as_json: bool) -> Iterator[Machines]:
+def _reached(place: Place) -> Iterator[Machines]:
     """The machines of a place. Exits with a sentence if workers cannot run there."""
     from console.upload import driver
 
     try:
         machines = driver.reached(place)
     except driver.JobTrouble as error:
-        fail(str(error), as_json, code="job")
+        fail(str(error), code="job")
     with contextlib.closing(machines):
         yield machines
 
 
-def checked_output(output: str, kind: str | None, as_json: bool) -> str:
+def checked_output(output: str, kind: str | None) -> str:
     """The place for the keywords, in a form that every worker resolves. Exits with a sentence if nothing can be
     written there."""
     from console.upload import parquet
@@ -88,7 +88,7 @@ def checked_output(output: str, kind: str | None, as_json: bool) -> str:
         parquet.check(output)
     except OSError as error:
         why = f"--output {clean_line(output)} cannot be written: {error.strerror or error}"
-        fail(why, as_json, code="output")
+        fail(why, code="output")
     return output
 
 
@@ -116,7 +116,7 @@ class _Watch:
             self._progress.end()
 
 
-def begin(context: CliContext, workers: WorkerOptions, new: NewJob, as_json: bool) -> None:
+def begin(context: CliContext, workers: WorkerOptions, new: NewJob) -> None:
     """Make a job of these files and carry it out."""
     from console.upload import driver, sources
 
@@ -124,15 +124,15 @@ def begin(context: CliContext, workers: WorkerOptions, new: NewJob, as_json: boo
     for ending, names in new.passed_over.items():
         skipped = listed([clean_line(name) for name in names])
         notice(f"passed over {skipped}: {sources.why_passed_over(clean_line(ending))}")
-    with _reached(place, as_json) as machines, engine_for(context, as_json):
+    with _reached(place) as machines, engine_for(context):
         try:
             job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind, new.output)
         except driver.JobTrouble as error:
-            fail(str(error), as_json, code="job")
-        _carry_out(context, workers, machines, job, as_json)
+            fail(str(error), code="job")
+        _carry_out(context, workers, machines, job)
 
 
-def resume(context: CliContext, workers: WorkerOptions, job: int, as_json: bool) -> None:
+def resume(context: CliContext, workers: WorkerOptions, job: int) -> None:
     """Continue a job that the store has. Exits with a sentence, and starts no engine, if it cannot be continued."""
     from engine.store import jobs
     from engine.store.folder import StoreError
@@ -143,18 +143,18 @@ def resume(context: CliContext, workers: WorkerOptions, job: int, as_json: bool)
     except StoreError as error:
         why = str(error)
     if why:
-        fail(why, as_json, code="job")
+        fail(why, code="job")
     if workers.implied:
         notice(f"continuing job {job} on {workers.on}; --on names another place")
-    with _reached(place, as_json) as machines, engine_for(context, as_json):
-        _carry_out(context, workers, machines, job, as_json)
+    with _reached(place) as machines, engine_for(context):
+        _carry_out(context, workers, machines, job)
 
 
-def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, job: int, as_json: bool) -> None:
+def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, job: int) -> None:
     from console.upload import driver
 
     to_continue = f"rollout load --on {workers} --resume {job}"
-    watch = _Watch(shown=not as_json and not is_quiet() and sys.stderr.isatty())
+    watch = _Watch(shown=not is_json() and not is_quiet() and sys.stderr.isatty())
     began = time.monotonic()
     try:
         plan = context.plan_path.resolve()
@@ -162,15 +162,15 @@ def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, 
             context.client, context.reader, job, machines, plan, workers.engine, partial(watch.step, job)
         )
     except driver.JobTrouble as error:
-        fail(str(error), as_json, code="job")
+        fail(str(error), code="job")
     except KeyboardInterrupt:
-        fail(f"Stopped. Stored documents are kept; to continue: {to_continue}", as_json, code="stopped")
+        fail(f"Stopped. Stored documents are kept; to continue: {to_continue}", code="stopped")
     watch.end()
     sentence = driver.sentence(result, time.monotonic() - began)
     for why, names in result.troubles.items():
         notice(f"skipped {listed(names)}: {why}")
     if result.why:
-        fail(f"{result.why} {sentence} To continue: {to_continue}", as_json, driver.data(result), "job")
-    say({"ok": not result.tally.failed, "sentence": sentence, **driver.data(result)}, sentence, as_json)
+        fail(f"{result.why} {sentence} To continue: {to_continue}", driver.data(result), "job")
+    say({"ok": not result.tally.failed, "sentence": sentence, **driver.data(result)}, sentence)
     if result.tally.failed:
         raise SystemExit(1)

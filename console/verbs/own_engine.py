@@ -18,14 +18,14 @@ END_S = 15.0  # for an engine of our own to stop
 
 
 @contextlib.contextmanager
-def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
+def engine_for(context: CliContext) -> Iterator[None]:
     """Ensure that an engine answers before the first document, so that a thousand files don't fail one by one. If none
     runs, start one that stops with this command, even when this process is killed: its end of the pipe closes then."""
     from engine.client import engine_process
 
     if engine_process.ask(context.folder).state != "none":
         if (error := _unreachable(context.client)) is not None:
-            fail(unanswered(context.folder, error), as_json, code="no_engine")
+            fail(unanswered(context.folder, error), code="no_engine")
         yield
         return
     from engine.server.process import spawn, wait_until_up
@@ -34,7 +34,7 @@ def engine_for(context: CliContext, as_json: bool) -> Iterator[None]:
     notice(f"No engine runs in {context.folder.path}: starting one for this load; it stops with it.")
     process = spawn(context.plan_path.resolve(), Folder(context.folder.path, plan.store.group), attached=True)
     if trouble := wait_until_up(context.folder, process):
-        fail(trouble, as_json, code="no_engine")
+        fail(trouble, code="no_engine")
     try:
         yield
     finally:

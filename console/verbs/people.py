@@ -12,7 +12,19 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext, send_command
-from console.output import FILE, fail, json_option, refuse, say, say_result, verb, write_prose, write_text, wrote
+from console.output import (
+    FILE,
+    fail,
+    is_json,
+    json_option,
+    refuse,
+    say,
+    say_result,
+    verb,
+    write_prose,
+    write_text,
+    wrote,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,35 +41,34 @@ def notify() -> None:
 @notify.command()
 @click.argument("kind", required=False, shell_complete=completes(completion.messages))
 @verb
-def preview(context: CliContext, kind: str | None, as_json: bool) -> None:
+def preview(context: CliContext, kind: str | None) -> None:
     """Show a message with current figures; without KIND, list the messages."""
     if kind is None:
         lines = [f"{m.id:<24} {m.audience:<13} {m.when:<9} {m.subject}" for m in context.plan.messages]
         say_result(
             [{"id": m.id, "audience": m.audience, "when": m.when, "subject": m.subject} for m in context.plan.messages],
             "\n".join(lines),
-            as_json,
         )
         return
     reply = context.client.command("preview", id=kind)
     if not reply.ok:
-        refuse(reply, as_json)
-    if reply.data.get("note") and not as_json:
+        refuse(reply)
+    if reply.data.get("note") and not is_json():
         click.echo(reply.data["note"], err=True)
-    say_result(reply.data, f"Subject: {reply.data['subject']}\n\n{reply.data['body']}", as_json)
+    say_result(reply.data, f"Subject: {reply.data['subject']}\n\n{reply.data['body']}")
 
 
 @notify.command()
 @click.argument("kind", shell_complete=completes(completion.messages))
 @verb
-def send(context: CliContext, kind: str, as_json: bool) -> None:
+def send(context: CliContext, kind: str) -> None:
     """Queue a message. Delivery is retried for several hours."""
-    send_command(context, as_json, "message", id=kind)
+    send_command(context, "message", id=kind)
 
 
 @notify.command()
 @verb
-def queue(context: CliContext, as_json: bool) -> None:
+def queue(context: CliContext) -> None:
     """Messages sent and waiting, newest first. Needs no engine."""
     import msgspec
 
@@ -72,34 +83,34 @@ def queue(context: CliContext, as_json: bool) -> None:
         for d in result
     ]
     body = [{**msgspec.to_builtins(d), "at": iso(d.at, ms=True)} for d in result]
-    say_result(body, "\n".join(lines) or "No message was sent yet.", as_json)
+    say_result(body, "\n".join(lines) or "No message was sent yet.")
 
 
 @notify.command()
 @verb
-def retry(context: CliContext, as_json: bool) -> None:
+def retry(context: CliContext) -> None:
     """Retry waiting and failed messages now."""
-    send_command(context, as_json, "resend")
+    send_command(context, "resend")
 
 
 @notify.command()
 @verb
-def test(context: CliContext, as_json: bool) -> None:
+def test(context: CliContext) -> None:
     """Send a test message to every address now and show the results."""
-    send_command(context, as_json, "notify_test", timeout_s=90.0)
+    send_command(context, "notify_test", timeout_s=90.0)
 
 
 @click.command()
 @click.argument("reminder", required=False, shell_complete=completes(completion.reminders))
 @verb
-def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
+def due(context: CliContext, reminder: str | None) -> None:
     """This stage's monitoring and when it is due. With REMINDER, tick it off under your name."""
     import msgspec
 
     from engine.plan.durations import format_duration, iso
 
     if reminder is not None:
-        send_command(context, as_json, "remind", id=reminder)
+        send_command(context, "remind", id=reminder)
         return
     from console.verbs.status import unseen
 
@@ -116,7 +127,7 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
     ]
     if not result:
         lines.append("No monitoring is planned for this stage.")
-    say_result([{**msgspec.to_builtins(r), "due": iso(r.due)} for r in result], "\n".join(lines), as_json)
+    say_result([{**msgspec.to_builtins(r), "due": iso(r.due)} for r in result], "\n".join(lines))
 
 
 @click.command()
@@ -128,7 +139,7 @@ def due(context: CliContext, reminder: str | None, as_json: bool) -> None:
 @click.option("--verify", is_flag=True, help="Check the hash chain, and that a replay yields the current state.")
 @click.option("--head", help="With --verify: this head, noted earlier (a backup prints it), must be in the chain.")
 @verb
-def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, head: str | None, as_json: bool) -> None:
+def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, head: str | None) -> None:
     """The decision log, newest last."""
     if verify or head is not None:
         noted = "" if head is None else head.strip().lower()
@@ -136,7 +147,7 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
             raise click.UsageError(
                 f"{head!r} is not a head: give 8 to 64 hexadecimal digits, as `rollout backup` and --verify print them."
             )
-        _verify(context, noted, as_json)
+        _verify(context, noted)
         return
     import msgspec
 
@@ -145,10 +156,10 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
     rows = context.reader.log(limit, text=text, kind=kind)[::-1]
     lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
     body = [{**msgspec.to_builtins(row), "at": iso(row.at, ms=True)} for row in rows]
-    say_result(body, "\n".join(lines) or "No decision matches.", as_json)
+    say_result(body, "\n".join(lines) or "No decision matches.")
 
 
-def _verify(context: CliContext, noted: str, as_json: bool) -> None:
+def _verify(context: CliContext, noted: str) -> None:
     import msgspec
 
     from engine.service.log_confirmation import confirm
@@ -170,9 +181,9 @@ def _verify(context: CliContext, noted: str, as_json: bool) -> None:
         known = latest  # an engine that decides now remembers it before it is in the log
         result, seen = context.reader.read(compared)
     if seen is None:
-        fail(result.sentence, as_json, code="log_broken")
+        fail(result.sentence, code="log_broken")
     if seen.finding is not None:
-        fail(f"The log is a chain of {result.decisions} decisions, but {seen.finding.why}.", as_json, code="log_broken")
+        fail(f"The log is a chain of {result.decisions} decisions, but {seen.finding.why}.", code="log_broken")
     if seen.confirmed_by is None:
         outside = "No record of it was found outside the store, so a replaced or extended log would pass too."
     else:
@@ -182,7 +193,7 @@ def _verify(context: CliContext, noted: str, as_json: bool) -> None:
         )
     sentence = f"{result.sentence} {outside}"
     body = {**msgspec.to_builtins(result), "sentence": sentence, "remembered": seen.confirmed_by is not None}
-    say(body, sentence, as_json)
+    say(body, sentence)
 
 
 @click.command()
@@ -192,7 +203,7 @@ def _verify(context: CliContext, noted: str, as_json: bool) -> None:
 @click.option("--output", type=FILE, help="A file instead of the terminal; .html selects HTML.")
 @json_option
 @click.pass_context
-def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) -> None:
+def report(ctx: click.Context, form: str, output: Path | None) -> None:
     """The whole rollout for readers who were not involved: figures, incidents, decisions, lessons. Needs no engine."""
     from engine.report import gather, html, markdown
 
@@ -204,37 +215,37 @@ def report(ctx: click.Context, form: str, output: Path | None, as_json: bool) ->
     story = context.reader.read(lambda conn: gather(conn, plan))
     text = html(story) if form == "html" else markdown(story)
     if output is None or str(output) == "-":
-        write_prose(Path("-"), text, as_json)
+        write_prose(Path("-"), text)
         return
     write_text(output, text)
     missing = [chapter.heading for chapter in story.review if not chapter.written]
     hint = f" Still empty: {', '.join(missing)}; add to them with `rollout note`." if missing else ""
-    wrote(output, f"Wrote {output}.{hint}", as_json)
+    wrote(output, f"Wrote {output}.{hint}")
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(["well", "improve", "lesson", "action", "handover"]))
 @click.argument("text", nargs=-1)
 @verb
-def note(context: CliContext, kind: str, text: tuple[str, ...], as_json: bool) -> None:
+def note(context: CliContext, kind: str, text: tuple[str, ...]) -> None:
     """Add to the report: what went well, what to improve, a lesson, an action item. TEXT, or standard input.
 
     `handover` leaves a note for the next on-call instead: the console shows it at attach until they dismiss it.
     """
     content = " ".join(text) if text and text != ("-",) else sys.stdin.read()
-    send_command(context, as_json, "note", kind=kind, text=content)
+    send_command(context, "note", kind=kind, text=content)
 
 
 @click.command()
 @click.argument("path", type=FILE)
 @verb
-def backup(context: CliContext, path: Path, as_json: bool) -> None:
+def backup(context: CliContext, path: Path) -> None:
     """Copy the store to PATH while the engine runs, and verify the copy."""
     from engine.store.backup import take
 
     if path.exists():
-        fail(f"{path} already exists; choose another name.", as_json, code="exists")
+        fail(f"{path} already exists; choose another name.", code="exists")
     result = take(context.folder, path)
     if not result.ok:
-        fail(result.sentence, as_json, code="store")
-    say(result, result.sentence[0].upper() + result.sentence[1:] + ".", as_json)
+        fail(result.sentence, code="store")
+    say(result, result.sentence[0].upper() + result.sentence[1:] + ".")

@@ -20,7 +20,7 @@ def plan() -> None:
 
 @plan.command()
 @verb
-def diff(context: CliContext, as_json: bool) -> None:
+def diff(context: CliContext) -> None:
     """The differences between rollout.toml and the plan in force, and what a restart would do.
 
     Exit code 0 if there are none, else 1.
@@ -32,13 +32,11 @@ def diff(context: CliContext, as_json: bool) -> None:
     state = context.reader.state()
     pins = state.pins
     if pins is None:
-        fail(
-            "This store doesn't hold the plan in force yet: start the engine once, then retry.", as_json, code="no_data"
-        )
+        fail("This store doesn't hold the plan in force yet: start the engine once, then retry.", code="no_data")
     try:
         text = plan_text(context.plan_path)
     except PlanError as error:
-        fail(str(error), as_json, code="plan")
+        fail(str(error), code="plan")
     changes = context.reader.read(lambda conn: plans.changes(conn, pins.digest, text))
     trouble, why = "", ""
     try:
@@ -66,7 +64,7 @@ def diff(context: CliContext, as_json: bool) -> None:
         "same": same, "digest": pins.digest, "misplaced": why, "problem": trouble,
         "changes": [{name: getattr(c, name) for name in CHANGE} for c in changes or ()],
     }  # fmt: skip
-    say_result(value, "\n".join(lines), as_json)
+    say_result(value, "\n".join(lines))
     if not same:
         raise SystemExit(1)
 
@@ -96,6 +94,6 @@ def _model(changes: Any) -> str:
 )
 @click.option("--reason", default="", help="Why; stays in the log.")
 @verb
-def adopt(context: CliContext, stage: int, reason: str, as_json: bool) -> None:
+def adopt(context: CliContext, stage: int, reason: str) -> None:
     """Name the rollout's stage in the changed plan. The percentage may fall to that stage's; it never rises."""
-    send_command(context, as_json, "adopt_plan", stage=stage, reason=reason)
+    send_command(context, "adopt_plan", stage=stage, reason=reason)

@@ -34,7 +34,7 @@ NAMED = 3  # ids in a sentence
 )
 @click.argument("folder", type=FILE, required=False)
 @verb
-def quality(context: CliContext, gold: Path, method: str, folder: Path | None, as_json: bool) -> None:
+def quality(context: CliContext, gold: Path, method: str, folder: Path | None) -> None:
     """Measure either method against a gold file: precision, recall, F1 with 95 % intervals.
 
     With FOLDER, frequency keywords are computed from its files, whose ids are their paths in it; otherwise they come
@@ -72,7 +72,7 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None, a
         "without_keywords": list(file.without_keywords),
         "not_done": list(file.not_done),
     }
-    say_result(answer, "\n".join([*lines, *_not_counted(file, absent, folder)]), as_json)
+    say_result(answer, "\n".join([*lines, *_not_counted(file, absent, folder)]))
 
 
 def _read_gold(gold: Path) -> GoldFile:
@@ -121,7 +121,7 @@ def _some(ids: Sequence[str]) -> str:
 )
 @click.argument("folder", type=FILE)
 @verb
-def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, as_json: bool) -> None:
+def draft_gold(context: CliContext, output: Path, documents: int, folder: Path) -> None:
     """Write proposals by both methods for people to turn into a gold file: delete what is wrong, add what is missing.
 
     The proposals of both methods are mixed in an order that favours neither.
@@ -159,7 +159,6 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
         output,
         f"Wrote {counted(len(chosen), 'document')} to {output}, {with_llm} with LLM proposals.{favours} Mark the right "
         f"ones: rollout analyze mark-gold --draft {output} --gold gold.jsonl {folder}",
-        as_json,
     )
 
 
@@ -168,7 +167,7 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path, 
 @click.option("--gold", type=FILE, required=True, help="The gold file to write or continue.")
 @click.argument("folder", type=FILE)
 @verb
-def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path, as_json: bool) -> None:
+def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path) -> None:
     """Mark on a screen which proposed keywords are right, and add the missing ones.
 
     Shows each document of FOLDER next to the draft's proposals. The gold file is saved after each key; leave and
@@ -206,7 +205,7 @@ def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path, as_jso
         app.run(mouse=False)
     body = {"gold": str(gold), "done": app.done, "documents": len(documents)}
     rest = "" if app.done < len(documents) else f"\nMeasure with `rollout analyze quality --gold {gold}`."
-    say(body, f"{app.done} of {len(documents)} documents are done in {gold}.{rest}", as_json)
+    say(body, f"{app.done} of {len(documents)} documents are done in {gold}.{rest}")
 
 
 def _texts(folder: Path) -> dict[str, str]:

@@ -38,16 +38,15 @@ def restore(
     dry_run: bool,
     limit: int,
     undo: bool,
-    as_json: bool,
 ) -> None:
     """Serve frequency keywords again for documents with LLM keywords, in one transaction. --undo reverts it."""
     if undo:
         if dry_run:
             from console.verbs.dry_run import undo_restore_would
 
-            undo_restore_would(context, as_json)
+            undo_restore_would(context)
         else:
-            send_command(context, as_json, "undo_restore")
+            send_command(context, "undo_restore")
         return
     from engine.plan.durations import parse_when
     from engine.store.restore_preview import DocumentSelection
@@ -61,23 +60,23 @@ def restore(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if dry_run:
-        _preview(context, DocumentSelection(start, end, stage), bad_window, limit, as_json)
+        _preview(context, DocumentSelection(start, end, stage), bad_window, limit)
     else:
-        send_command(context, as_json, "restore", since=start, until=end, stage=stage, bad_window=bad_window)
+        send_command(context, "restore", since=start, until=end, stage=stage, bad_window=bad_window)
 
 
-def _preview(context: CliContext, selection: DocumentSelection, bad_window: bool, limit: int, as_json: bool) -> None:
+def _preview(context: CliContext, selection: DocumentSelection, bad_window: bool, limit: int) -> None:
     from engine.store import restore_preview
 
     chosen = context.reader.read(restore_preview.bad_window) if bad_window else selection
     if chosen is None:
-        fail(restore_preview.NO_BAD_WINDOW, as_json, code="refused")
+        fail(restore_preview.NO_BAD_WINDOW, code="refused")
     sentence, found = context.reader.read(lambda conn: restore_preview.preview(conn, chosen, limit))
     sample = found["sample"]
     lines = [sentence, *(line for document in sample for line in _difference(document))]
     if found["documents"] > len(sample):
         lines.append(f"... and {found['documents'] - len(sample)} more; raise --limit to list them.")
-    say_result({"ok": True, "sentence": sentence, **found}, "\n".join(lines), as_json)
+    say_result({"ok": True, "sentence": sentence, **found}, "\n".join(lines))
 
 
 def _difference(document: dict[str, Any]) -> list[str]:

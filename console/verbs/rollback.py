@@ -33,27 +33,27 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
 @verb
 def rollback(
-    context: CliContext, to_stage: int | None, reason: str, undo: bool, epoch: int | None, dry_run: bool, as_json: bool
+    context: CliContext, to_stage: int | None, reason: str, undo: bool, epoch: int | None, dry_run: bool
 ) -> None:
     """Go to 0 % now. Works with the engine dead, stopped or busy, and with a broken plan; prints the proof."""
     if undo:
-        fields = {"reason": reason, "epoch": _own(context, as_json) if epoch is None else epoch}
+        fields = {"reason": reason, "epoch": _own(context) if epoch is None else epoch}
         if dry_run:
-            send_command(context, as_json, "would", of="undo_rollback", **fields)
+            send_command(context, "would", of="undo_rollback", **fields)
         else:
-            send_command(context, as_json, "undo_rollback", **fields)
+            send_command(context, "undo_rollback", **fields)
         return
     if epoch is not None:
         raise click.UsageError("--epoch needs --undo: a rollback takes no epoch.")
     if dry_run:
         from console.verbs.dry_run import rollback_would
 
-        rollback_would(context, to_stage, as_json)
+        rollback_would(context, to_stage)
         return
-    _roll_back(context, to_stage, reason, as_json)
+    _roll_back(context, to_stage, reason)
 
 
-def _roll_back(context: CliContext, to_stage: int | None, reason: str, as_json: bool) -> None:
+def _roll_back(context: CliContext, to_stage: int | None, reason: str) -> None:
     """The armed files first, then the records, then the proof."""
     done = (_disarm(context),) if to_stage is None else ()
     # the armed file is gone; slow imports come after it
@@ -73,16 +73,14 @@ def _roll_back(context: CliContext, to_stage: int | None, reason: str, as_json: 
         "other_stores": [{"store": store, "ok": ok, "sentence": other} for store, ok, other in elsewhere],
     }
     if unsure := _unsure(context.candidate_stores, result, elsewhere, context.store.exists or bool(elsewhere)):
-        fail(
-            "\n".join((unsure, sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), as_json, body, "other_stores"
-        )
+        fail("\n".join((unsure, sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), body, "other_stores")
     result = structs.replace(result, sentence="\n".join((sentence, *(f"Also in {s}: {w}" for s, _, w in elsewhere))))
     if not result.ok:
-        fail("\n".join((result.sentence, *result.ways)), as_json, body, "not_certain")
+        fail("\n".join((result.sentence, *result.ways)), body, "not_certain")
     if result.engine == "none":
-        _without_engine(context, result, body, as_json)
+        _without_engine(context, result, body)
     else:
-        _with_engine(context, client, result, body, as_json)
+        _with_engine(context, client, result, body)
 
 
 def _disarm(context: CliContext) -> str:
@@ -95,7 +93,7 @@ def _disarm(context: CliContext) -> str:
     return outcome
 
 
-def _without_engine(context: CliContext, result: RollbackResult, body: dict[str, Any], as_json: bool) -> None:
+def _without_engine(context: CliContext, result: RollbackResult, body: dict[str, Any]) -> None:
     """No process runs that could prove it or update a neighbouring service."""
     from console.neighbour import apply_to_neighbour
 
@@ -104,20 +102,18 @@ def _without_engine(context: CliContext, result: RollbackResult, body: dict[str,
     body["applied"] = {"state": state, "sentence": applied}
     sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
     if state == "failed":
-        fail(f"{sentence}\n{_neighbour(state, applied)}", as_json, body, "not_applied")
+        fail(f"{sentence}\n{_neighbour(state, applied)}", body, "not_applied")
     if state:
         sentence += f"\n{_neighbour(state, applied)}"
-    say({"ok": True, "sentence": sentence, **body, "proof": None}, sentence, as_json)
+    say({"ok": True, "sentence": sentence, **body, "proof": None}, sentence)
 
 
-def _with_engine(
-    context: CliContext, client: EngineClient, result: RollbackResult, body: dict[str, Any], as_json: bool
-) -> None:
+def _with_engine(context: CliContext, client: EngineClient, result: RollbackResult, body: dict[str, Any]) -> None:
     """Wait until 0 % is observed."""
     proof = _proof(client, result.request_id)
     body["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:
-        fail(f"{result.sentence}\n{_unproven(context, proof)}", as_json, body, "unconfirmed")
+        fail(f"{result.sentence}\n{_unproven(context, proof)}", body, "unconfirmed")
     late = f"Rolled back to 0 %{result.instead}; the engine answered late."
     head = result.sentence if result.pushed else late
     sentence = f"{head}\n{proof['sentence']}"
@@ -127,10 +123,10 @@ def _with_engine(
     state, applied = proof.get("applied") or "", proof.get("applied_sentence") or ""
     body |= {"proof": proof, "applied": {"state": state, "sentence": applied}}
     if state == "failed":
-        fail(f"{sentence}\n{_neighbour(state, applied)}", as_json, body, "not_applied")
+        fail(f"{sentence}\n{_neighbour(state, applied)}", body, "not_applied")
     if state:
         sentence += f"\n{_neighbour(state, applied)}"
-    say({"ok": True, "sentence": sentence, **body}, sentence, as_json)
+    say({"ok": True, "sentence": sentence, **body}, sentence)
 
 
 def _settled(client: EngineClient, request_id: str, proof: dict[str, Any]) -> dict[str, Any]:
@@ -188,15 +184,14 @@ def _unsure(
     )
 
 
-def _own(context: CliContext, as_json: bool) -> int:
+def _own(context: CliContext) -> int:
     """The epoch of this person's rollback; undoing another person's takes an explicit epoch."""
     seen = context.reader.state()
     last = next(iter(context.reader.log(1, kind="rollback")), None)
     if last is not None and last.actor != context.client.actor.name:
         fail(
             f"Not undone: the last rollback isn't yours: {last.sentence}. To undo that one: --undo --epoch "
-            f"{last.epoch}.",
-            as_json,
+            f"{last.epoch}."
         )
     return seen.epoch
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, say, say_result, verb
+from console.output import Failed, fail, is_json, say, say_result, verb
 
 if TYPE_CHECKING:
     from engine.plan.model import MonitoringCommand
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("number", type=click.IntRange(1), required=False)
 @click.option("--yes", is_flag=True, help="Skip the question.")
 @verb
-def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> None:
+def run(context: CliContext, number: int | None, yes: bool) -> None:
     """List the plan's commands for this stage, or run NUMBER here after confirmation. Its output goes to the log."""
     view, plan = context.reader.engine_record().view, context.plan
     stage = plan.stages[view.stage if view else 0] if view is None or view.stage < len(plan.stages) else None
@@ -25,15 +25,15 @@ def run(context: CliContext, number: int | None, yes: bool, as_json: bool) -> No
     if number is None:
         listed = [{"number": n, "text": c.text, "run": c.run} for n, c in enumerate(commands, 1)]
         lines = [f"{n:>3} {c.text}\n      {c.run.strip()}" for n, c in enumerate(commands, 1)]
-        say_result(listed, "\n".join(lines) or "The plan has no commands for this stage.", as_json)
+        say_result(listed, "\n".join(lines) or "The plan has no commands for this stage.")
         return
     if number > len(commands):
         why = f"There is no command {number}; this stage has {len(commands)}. `rollout run` lists them."
-        fail(why, as_json, code="no_command")
-    _run(context, commands[number - 1], view.engine.address if view else "", yes, as_json)
+        fail(why, code="no_command")
+    _run(context, commands[number - 1], view.engine.address if view else "", yes)
 
 
-def _run(context: CliContext, command: MonitoringCommand, address: str, yes: bool, as_json: bool) -> None:
+def _run(context: CliContext, command: MonitoringCommand, address: str, yes: bool) -> None:
     """Ask, run it here, and keep its output in the log."""
     import asyncio
 
@@ -48,7 +48,7 @@ def _run(context: CliContext, command: MonitoringCommand, address: str, yes: boo
         wanted = False
     if not wanted:
         raise Failed("Not run; --yes skips the question.", "aborted")
-    heard = None if as_json else (lambda text: click.echo(text, nl=False))
+    heard = None if is_json() else (lambda text: click.echo(text, nl=False))
     environ = command_environment(context.plan, context.folder.path)
     done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))
     kept = context.client.command(
@@ -62,10 +62,6 @@ def _run(context: CliContext, command: MonitoringCommand, address: str, yes: boo
         output=done.output,
     )
     where = "kept in the log" if kept.ok else f"not kept: {kept.sentence}"
-    say(
-        {"exit": done.exit, "ms": done.ms, "output": done.output, "kept": kept.ok},
-        f"It {done.sentence}; {where}",
-        as_json,
-    )
+    say({"exit": done.exit, "ms": done.ms, "output": done.output, "kept": kept.ok}, f"It {done.sentence}; {where}")
     if not done.ok:
         raise SystemExit(1)

@@ -34,7 +34,7 @@ QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, t
 @click.option("--output", type=FILE, default=Path("rollout.toml"), show_default=True, help="The file to write.")
 @click.option("--force", is_flag=True, help="Replace an existing file, keeping it as .bak.")
 @verb
-def init(context: CliContext, /, yes: bool, output: Path, force: bool, as_json: bool, **given: Any) -> None:
+def init(context: CliContext, /, yes: bool, output: Path, force: bool, **given: Any) -> None:
     """Write a commented rollout.toml: the whole plan, for your own service. Asks for what no option sets."""
     from engine.plan.init import Answers, initial_plan
     from engine.plan.load import PlanError, default_plan_text, parse_plan
@@ -57,7 +57,6 @@ def init(context: CliContext, /, yes: bool, output: Path, force: bool, as_json: 
             click.echo(err=True)  # ends the question's line
             fail(
                 "Nothing was written, because a question got no answer. --yes uses the default for each.",
-                as_json,
                 code="aborted",
             )
     text = initial_plan(Answers(**answers))
@@ -72,7 +71,7 @@ def init(context: CliContext, /, yes: bool, output: Path, force: bool, as_json: 
     except OSError as error:
         fail(f"{output} could not be copied to {output.name}.bak: {error.strerror}. It was not changed.")
     write_text(output, text)
-    wrote(output, f"Wrote {output}. Next: `rollout check`, then `rollout`.", as_json)
+    wrote(output, f"Wrote {output}. Next: `rollout check`, then `rollout`.")
 
 
 def _contact(role: str) -> tuple[str, dict[str, str]]:
@@ -83,7 +82,7 @@ def _contact(role: str) -> tuple[str, dict[str, str]]:
 
 @click.command()
 @verb
-def env(context: CliContext, as_json: bool) -> None:
+def env(context: CliContext) -> None:
     """The export lines of the current stage, at the percentage decided now, within what the engine's environment
     allows."""
     from engine.plan.environment import NO_LIMIT, Ceiling, environment
@@ -99,4 +98,4 @@ def env(context: CliContext, as_json: bool) -> None:
     limits = NO_LIMIT if view is None else Ceiling(ab_test=view.may_test, metrics=view.measures)
     lines = environment(context.plan, stage, bp, limits)
     values = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-    say_result(values, "\n".join(lines), as_json)
+    say_result(values, "\n".join(lines))

@@ -16,7 +16,7 @@ WHERE = {
 @click.command()
 @click.argument("shell", type=click.Choice(list(WHERE)))
 @json_option
-def completion(shell: str, as_json: bool) -> None:
+def completion(shell: str) -> None:
     """Print a script that makes the shell complete verbs, options and ids.
 
     bash: eval "$(rollout completion bash)" in ~/.bashrc; zsh: the same with zsh, after compinit;
@@ -30,12 +30,12 @@ def completion(shell: str, as_json: bool) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     made = kind(click.get_current_context().find_root().command, {}, "rollout", "_ROLLOUT_COMPLETE")
-    say_text(made.source_template % made.source_vars(), as_json, shell=shell, where=WHERE[shell])
+    say_text(made.source_template % made.source_vars(), shell=shell, where=WHERE[shell])
 
 
 @click.command()
 @json_option
-def man(as_json: bool) -> None:
+def man() -> None:
     """Print the manual page: rollout man | man -l -
 
     To install it: rollout man > /usr/local/share/man/man1/rollout.1
@@ -44,4 +44,4 @@ def man(as_json: bool) -> None:
 
     root = click.get_current_context().find_root().command
     assert isinstance(root, click.Group)
-    say_text(manual(root), as_json)
+    say_text(manual(root))

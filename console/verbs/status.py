@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.context import CliContext
-from console.output import fail, say, verb
+from console.output import fail, is_json, say, verb
 from console.tasks import KEYS
 from engine.measures.backlog import Backlog
 from engine.plan.durations import clock, format_duration, iso
@@ -45,16 +45,16 @@ class StatusLine(NamedTuple):
     "--at", "when", metavar="TIME", help='The state at this time: "14:03", "2h ago", "2026-11-02 02:13" (UTC).'
 )
 @verb
-def status(context: CliContext, watch: bool, when: str | None, as_json: bool) -> None:
+def status(context: CliContext, watch: bool, when: str | None) -> None:
     """The state of the rollout. Exit code 1 if the engine isn't running, a trigger is in
     breach, or the rollout was rolled back."""
     if when is not None:
         if watch:
             raise click.UsageError("--watch shows what happens now and --at a moment in the past: give one of them.")
-        _at(context, when, as_json)
+        _at(context, when)
         return
     if watch:
-        _watch(context, as_json)
+        _watch(context)
         return
     elsewhere = _elsewhere(context)
     record, alive, trouble = look(context)
@@ -62,7 +62,6 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
         what = trouble or (NO_FIGURES if alive == "running" else ENGINE[alive])
         fail(
             "\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))),
-            as_json,
             code="no_view",
         )
     printed = [f"{iso(record.view.at)} {_where(record.view)}", *(line.sentence for line in lines(record.view, alive))]
@@ -80,7 +79,6 @@ def status(context: CliContext, watch: bool, when: str | None, as_json: bool) ->
             **_plain(record.view),
         },
         "\n".join(printed),
-        as_json,
     )
     if elsewhere or alive != "running" or record.view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
@@ -92,7 +90,7 @@ def _rollback_waits(context: CliContext) -> bool:
     return False
 
 
-def _at(context: CliContext, when: str, as_json: bool) -> None:
+def _at(context: CliContext, when: str) -> None:
     """A moment in the past, from the store alone. Exit code 1 if a trigger was in breach or it was rolled back."""
     from engine.history.decided import NothingKept
     from engine.history.past import view_at
@@ -102,14 +100,14 @@ def _at(context: CliContext, when: str, as_json: bool) -> None:
         now = context.now()
         at = parse_when(when, now)
         if at > now:
-            fail(f"{iso(at)} is in the future; --at takes a time in the past.", as_json, code="no_data")
+            fail(f"{iso(at)} is in the future; --at takes a time in the past.", code="no_data")
         view = context.reader.read(lambda conn: view_at(conn, context.plan, at))
     except (ValueError, NothingKept, StoreError) as error:
-        fail(str(error), as_json, code="no_data")
+        fail(str(error), code="no_data")
     title = f"AS OF {iso(at)}, {format_duration(now - at)} ago. {_where(view)}"
     unknown = f"Not kept: {'; '.join(view.not_kept)}."
     printed = [title, *(line.sentence for line in lines(view, "running")), unknown]
-    say({"engine_state": None, "store": str(context.folder.path), **_plain(view)}, "\n".join(printed), as_json)
+    say({"engine_state": None, "store": str(context.folder.path), **_plain(view)}, "\n".join(printed))
     if view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
 
@@ -353,11 +351,11 @@ class Watcher:
         return [] if first else out
 
 
-def _watch(context: CliContext, as_json: bool) -> None:
+def _watch(context: CliContext) -> None:
     import json
 
     def emit(line: StatusLine, now: float) -> None:
-        if as_json:
+        if is_json():
             click.echo(
                 json.dumps(
                     {"at": iso(now), "topic": line.topic.split()[0], "sentence": line.sentence}, ensure_ascii=False

@@ -13,7 +13,7 @@ import click
 from console import completion
 from console.completion import completes
 from console.context import CliContext
-from console.output import FILE, fail, raw_stream, say_result, verb
+from console.output import FILE, fail, is_json, raw_stream, say_result, verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-
 
 @triggers.command("list")
 @verb
-def list_(context: CliContext, as_json: bool) -> None:
+def list_(context: CliContext) -> None:
     """Every trigger: verdict, value, threshold, n, timer; in breach also the rule, what resets it, and when it
     fires."""
     from console.verbs.status import NO_FIGURES, unseen
@@ -44,7 +44,7 @@ def list_(context: CliContext, as_json: bool) -> None:
     record = context.reader.engine_record()
     view = record.view
     if view is None:
-        fail(NO_FIGURES, as_json, code="no_view")
+        fail(NO_FIGURES, code="no_view")
     old = unseen(context, record)
     fired = any(t.fired for t in view.triggers)
     lines = [old] if old else []
@@ -52,7 +52,7 @@ def list_(context: CliContext, as_json: bool) -> None:
         lines += _listed(trigger, fired, words.nothing_to_lower(view, trigger))
     if view.attribution:
         lines.append(f"\nAttribution: {view.attribution}")
-    say_result({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines), as_json)
+    say_result({"triggers": view.triggers, "attribution": view.attribution}, "\n".join(lines))
 
 
 def _listed(t: TriggerView, another_fired: bool = False, nothing_to_lower: bool = False) -> list[str]:
@@ -89,14 +89,14 @@ WITHIN_S = 0.999  # the log shows whole seconds: include all of the second that 
 @click.argument("trigger", shell_complete=completes(completion.triggers))
 @click.option("--at", "when", default="", help="A time: 2h ago, 14:03, or ISO 8601; default: now.")
 @verb
-def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
+def why(context: CliContext, trigger: str, when: str) -> None:
     """Why a trigger fired or didn't, from what it saw at that time."""
     from engine.plan.durations import iso, parse_when
     from engine.triggers.history import story
 
     known = [t.id for t in context.plan.triggers]
     if trigger not in known:
-        fail(f"There is no trigger {trigger!r}. Triggers: {', '.join(known)}.", as_json, code="no_trigger")
+        fail(f"There is no trigger {trigger!r}. Triggers: {', '.join(known)}.", code="no_trigger")
     now = context.now()
     try:
         at = parse_when(when, now) if when else now
@@ -106,8 +106,8 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
         at += WITHIN_S
     explanation = context.reader.read(lambda conn: story(conn, trigger, at))
     if explanation is None:
-        fail(f"The store has nothing about {trigger} at or before {iso(at)}.", as_json, code="no_data")
-    say_result(explanation, "\n".join(explanation.lines), as_json)
+        fail(f"The store has nothing about {trigger} at or before {iso(at)}.", code="no_data")
+    say_result(explanation, "\n".join(explanation.lines))
 
 
 # -- backtest ----------------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def why(context: CliContext, trigger: str, when: str, as_json: bool) -> None:
     help="A fault to add: error=10%@t+30m, error=100%@t+30m..t+31m, latency=4s@t+1h. Repeatable.",
 )
 @verb
-def backtest(context: CliContext, days: float, other: Path | None, injected: tuple[str, ...], as_json: bool) -> None:
+def backtest(context: CliContext, days: float, other: Path | None, injected: tuple[str, ...]) -> None:
     """When each trigger would have fired on the last days' stored attempts, by today's rules and by another plan's.
 
     Without --inject the result is kept: the gate requires it after triggers change.
@@ -149,21 +149,21 @@ def backtest(context: CliContext, days: float, other: Path | None, injected: tup
         faults = [parse_inject(text) for text in injected]
         plans = {"today": context.file_plan, **({str(other): load_plan(other)} if other else {})}
     except PlanError as error:
-        fail(str(error), as_json, code="plan")
+        fail(str(error), code="plan")
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    documents, first, last, replayed = _replay(context, plans, faults, days, as_json)
+    documents, first, last, replayed = _replay(context, plans, faults, days)
     lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_listing(replayed, faults, last - first)]
     kept = "" if faults else _keep(context, plans, days, documents, replayed)
     body = {
         "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": replayed,
         "summary": {name: _summary(firings) for name, firings in replayed.items()},
     }  # fmt: skip
-    say_result(body, "\n".join([*lines, *([kept] if kept else [])]), as_json)
+    say_result(body, "\n".join([*lines, *([kept] if kept else [])]))
 
 
 def _replay(
-    context: CliContext, plans: Mapping[str, Plan], faults: list[Inject], days: float, as_json: bool
+    context: CliContext, plans: Mapping[str, Plan], faults: list[Inject], days: float
 ) -> tuple[int, float, float, dict[str, list[Firing]]]:
     """Replay the store once for all plans, page by page; progress goes to stderr on a terminal."""
     from engine.triggers import attempts
@@ -174,7 +174,6 @@ def _replay(
     if span is None:
         fail(
             f"The store has no LLM document of the last {days:g} {'day' if days == 1 else 'days'}: nothing to replay.",
-            as_json,
             code="no_data",
         )
     first, last = span
@@ -183,7 +182,7 @@ def _replay(
     documents = 0
     after: tuple[float, int] | None = (first, 0)
     with click.progressbar(
-        length=1000, label="replaying", file=raw_stream(sys.stderr), hidden=as_json or not sys.stderr.isatty()
+        length=1000, label="replaying", file=raw_stream(sys.stderr), hidden=is_json() or not sys.stderr.isatty()
     ) as bar:
         done = 0
         while after is not None:

@@ -161,7 +161,5 @@ def test_every_verb_that_prints_takes_json() -> None:
         else:
             yield path, command
 
-    without = {
-        " ".join(path) for path, command in walk(rollout, ()) if "as_json" not in {p.name for p in command.params}
-    }
+    without = {" ".join(path) for path, command in walk(rollout, ()) if "json" not in {p.name for p in command.params}}
     assert without == {"serve", "rehearse", "worker"}  # they run until they are ended
