@@ -124,3 +124,16 @@ def spoken(sentence: str, name: str = "") -> str:
     """A whole sentence: a capital first and one full stop. A person's name at the start keeps its spelling."""
     text = sentence if name and sentence.startswith(name) else sentence[:1].upper() + sentence[1:]
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def without(text: str, begin: str, end: str) -> str:
+    """The text without anything between the two marks, in any case; an opening mark without an end stays."""
+    low = text.lower()
+    if len(low) != len(text):  # a letter with a longer lower case: positions would not match
+        low = text
+    begin, end = (begin, end) if low is text else (begin.lower(), end.lower())
+    kept, at = [], 0
+    while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:
+        kept.append(text[at:start])
+        at = stop + len(end)
+    return "\n\n".join([*kept, text[at:]]) if kept else text

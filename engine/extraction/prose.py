@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from engine.parsing.inline import unescaped
+from engine.text import without
 
 # treated as one, or the search for the next line's first letter would rescan all of them at each
 _EMPTY_LINES = re.compile(r"\n\s*\n")
@@ -79,7 +80,7 @@ def _without_markup(text: str) -> str:
         text = bare if _unless_little(text, bare) is bare else _unfenced(text, names=True)
     if "<" in text and _CLOSING_TAG.search(text):
         for begin, end in (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"), ("<pre", "</pre>")):
-            text = _unless_little(text, _without(text, begin, end))
+            text = _unless_little(text, without(text, begin, end))
         text = unescaped(_TAG.sub(" . ", text))
     for mark, address in _ADDRESSES.items():
         if mark in text:
@@ -110,15 +111,3 @@ def _unfenced(text: str, names: bool = False) -> str:
     if not mark:
         kept.append(text[begun:])
     return "\n\n".join(kept)
-
-
-def _without(text: str, begin: str, end: str) -> str:
-    """The text without anything between the two marks, in any case; an opening mark without an end stays."""
-    low = text.lower()
-    if len(low) != len(text):  # a letter with a longer lower case: positions would not match
-        low = text
-    kept, at = [], 0
-    while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:
-        kept.append(text[at:start])
-        at = stop + len(end)
-    return "\n\n".join([*kept, text[at:]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 
 _NUMBER = re.compile(
     r"^(?:(?:chapter|section|appendix|part|kapitel|abschnitt|anhang|chapitre|annexe|cap[íi]tulo|ap[ée]ndi[cx]e"
@@ -125,3 +126,12 @@ def picture_name(text: str) -> str:
         if name and not _BADGE.search(name) and not _BADGE_ADDRESS.search(match[2] or ""):
             return name
     return ""
+
+
+def replaced_inside_out(mark: re.Pattern[str], by: str | Callable[[re.Match[str]], str], text: str, depth: int) -> str:
+    """Marks that stand in one another: the innermost first, `depth` times at most."""
+    for _ in range(depth):
+        before, text = text, mark.sub(by, text)
+        if text == before:
+            break
+    return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from engine.parsing.inline import heading
+from engine.parsing.inline import heading, replaced_inside_out
 from engine.parsing.model import Block, Format, Raw
 
 MARK = re.compile(
@@ -125,11 +125,7 @@ def words(text: str) -> str:
         text = _MATH.sub(" ", text)
     if "\\" in text:
         text = _ARGUMENTS.sub("", text)
-        for _ in range(4):
-            shorter = _WORDS.sub(r"\1", text)
-            if shorter == text:
-                break
-            text = shorter
+        text = replaced_inside_out(_WORDS, r"\1", text, 4)
         text = _COMMAND.sub("", text)
         text = re.sub(r"\\([&%$#_{}])", r"\1", text)
     text = text.replace("~", " ").replace("``", '"').replace("''", '"').replace("---", " - ").replace("--", "-")

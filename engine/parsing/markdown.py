@@ -13,6 +13,7 @@ from engine.parsing import frontmatter
 from engine.parsing.inline import heading, inline, picture_name
 from engine.parsing.model import Block, Format, Raw
 from engine.parsing.template import names_columns
+from engine.text import without
 
 _FENCE = re.compile(r"^[ \t>]{0,12}(?:[-*+] )?(`{3,}|~{3,})([^`\n]*)$")
 _ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
@@ -357,16 +358,3 @@ def _source(attributes: str) -> str:
 def _alt(attributes: str) -> str:
     match = _ALT.search(attributes)
     return re.sub(r"[\[\]()!]", " ", match[1] or match[2] or "").strip() if match else ""
-
-
-def without(text: str, begin: str, end: str) -> str:
-    """The text without anything between the two marks, in any case; an opening mark without an end stays."""
-    low = text.lower()
-    if len(low) != len(text):  # a letter with a longer lower case: positions would not match
-        low = text
-    begin, end = (begin, end) if low is text else (begin.lower(), end.lower())
-    kept, at = [], 0
-    while (start := low.find(begin, at)) >= 0 and (stop := low.find(end, start)) >= 0:
-        kept.append(text[at:start])
-        at = stop + len(end)
-    return "\n\n".join([*kept, text[at:]]) if kept else text

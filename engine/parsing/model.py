@@ -48,6 +48,30 @@ class Block(NamedTuple):
     level: int = 0
 
 
+class Paragraphs:
+    """Blocks in the making: lines are gathered into a paragraph until something else comes."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Block] = []
+        self.open: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.open.append(text)
+
+    def end(self) -> None:
+        if self.open:
+            self._blocks.append(Block("text", "\n".join(self.open)))
+        self.open.clear()
+
+    def add(self, block: Block) -> None:
+        self.end()
+        self._blocks.append(block)
+
+    def ended(self) -> list[Block]:
+        self.end()
+        return self._blocks
+
+
 class Raw(NamedTuple):
     """What a format's parser returns, before boilerplate is dropped. `title`: as the format declares it; "" if only
     the blocks show it."""

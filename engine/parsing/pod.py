@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from engine.parsing.inline import heading
+from engine.parsing.inline import heading, replaced_inside_out
 from engine.parsing.model import Block, Format, Raw
 
 MARK = re.compile(r"(?:^|\n)=(?:head[1-4]|pod|encoding|over|item|begin)\b")
@@ -75,12 +75,7 @@ def words(text: str) -> str:
     if "<" not in text:
         return text
     text = _NESTED.sub(_formatted, text)
-    for _ in range(3):
-        shorter = _FORMAT.sub(_formatted, text)
-        if shorter == text:
-            break
-        text = shorter
-    return text
+    return replaced_inside_out(_FORMAT, _formatted, text, 3)
 
 
 def _formatted(code: re.Match[str]) -> str:

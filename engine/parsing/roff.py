@@ -8,7 +8,7 @@ import unicodedata
 from importlib.resources import files
 
 from engine.parsing.inline import heading, is_prose
-from engine.parsing.model import Block, Format, Raw
+from engine.parsing.model import Block, Format, Paragraphs, Raw
 
 _ESCAPES = re.compile(
     r"\\f(?:\[[^\]]{0,12}\]|\(..|.)|\\s(?:\[[^\]]{0,6}\]|[-+]?\d{1,2}|[-+]?\(..)|\\[*nmMgkV](?:\[[^\]]{0,30}\]|\(..|.)"
@@ -299,18 +299,11 @@ def parse_printed(text: str) -> Raw:
     first = next((line for line in lines if line.strip()), "")
     match = HEADER.match(first)
     page = (match[1] if match else first.strip()).lower()
-    blocks: list[Block] = []
-    paragraph: list[str] = []
-
-    def flush() -> None:
-        if paragraph:
-            blocks.append(Block("text", "\n".join(paragraph)))
-        paragraph.clear()
-
+    out = Paragraphs()
     for line in lines:
         bare = line.strip()
         if not bare:
-            flush()
+            out.end()
         elif (
             page
             and page in (bare.split()[0].lower(), bare.split()[-1].lower())
@@ -319,18 +312,17 @@ def parse_printed(text: str) -> Raw:
         ):
             continue
         elif line[0] not in " \t" and _CAPITALS.match(bare):
-            flush()
-            blocks.append(Block("heading", bare, 2))
+            out.add(Block("heading", bare, 2))
         elif (
             line.startswith("   ")
             and line[3:4] not in " \t"
             and len(bare) < 60
-            and not paragraph
+            and not out.open
             and bare[0].isupper()
             and not bare.endswith(".")
         ):
-            blocks.append(Block("heading", bare, 3))
+            out.add(Block("heading", bare, 3))
         else:
-            paragraph.append(bare)
-    flush()
+            out.line(bare)
+    blocks = out.ended()
     return Raw(Format.MAN_PAGE, _content(blocks), _title(blocks) or page)

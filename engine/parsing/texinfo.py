@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.parsing.ends import Ends
-from engine.parsing.inline import heading, is_prose
+from engine.parsing.inline import heading, is_prose, replaced_inside_out
 from engine.parsing.model import Block, Format, Raw
 
 MARK = re.compile(r"(?:^|\n)(?:\\input texinfo|@(?:setfilename|settitle|node|chapter|unnumbered|appendix|section|c) )")
@@ -106,11 +106,7 @@ def words(text: str) -> str:
         text = text.replace(sign, written) if sign[1].isalpha() else text
     text = _LINKED.sub(lambda link: link[2] or "", _REFERENCE.sub("", text))
     text = _QUOTED.sub(r"`\1`", _DROPPED.sub("", text))
-    for _ in range(3):
-        shorter = _WORDS.sub(r"\1", text)
-        if shorter == text:
-            break
-        text = shorter
+    text = replaced_inside_out(_WORDS, r"\1", text, 3)
     text = _SIGN.sub("", text)
     return text.replace("@@", "@").replace("@{", "{").replace("@}", "}").replace("``", '"').replace("''", '"')
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
-from engine.parsing.inline import heading, unescaped
-from engine.parsing.model import Block, Format, Raw
+from engine.parsing.inline import heading, replaced_inside_out, unescaped
+from engine.parsing.model import Block, Format, Paragraphs, Raw
 
 _SECTION = re.compile(r"^(={1,6})[ \t]*([^=\n][^\n]{0,200}?)[ \t]*\1[ \t]*$", re.M)
 _IN_A_LINE = re.compile(r"'''\w|^\{\{\w|\w \[\[\w", re.M)  # [[alone]] is an anchor of AsciiDoc
@@ -57,11 +57,7 @@ def parse(text: str) -> Raw:
 
 def _of_mediawiki(text: str) -> Raw:
     text = _REFERENCE.sub("", _COMMENT.sub("", text))
-    for _ in range(_NESTED):
-        shorter = _TEMPLATE.sub("", text)
-        if shorter == text:
-            break
-        text = shorter
+    text = replaced_inside_out(_TEMPLATE, "", text, _NESTED)
     text = _OTHER_PAGE.sub("", text)
     subject = _SUBJECT.search(text.partition("\n==")[0])
     blocks = _with_code(text, _LISTING, _SECTION)
@@ -97,30 +93,21 @@ def _sections(text: str, headed: re.Pattern[str]) -> list[Block]:
 
 
 def _lines(text: str) -> list[Block]:
-    blocks: list[Block] = []
-    paragraph: list[str] = []
-
-    def flush() -> None:
-        if paragraph:
-            blocks.append(Block("text", "\n".join(paragraph)))
-        paragraph.clear()
-
+    blocks = Paragraphs()
     for line in text.split("\n"):
         bare = line.strip()
         bullet = _BULLET.match(bare)
         if not bare or _RULE.match(bare):
-            flush()
+            blocks.end()
         elif bare.startswith(("|", "! ", "!!")) and (cells := _cells(bare)):
-            flush()
-            blocks.append(Block("text", cells))
+            blocks.add(Block("text", cells))
         elif bullet:
-            flush()
+            blocks.end()
             if words := _plain(bare[bullet.end() :]):
-                blocks.append(Block("item", words))
+                blocks.add(Block("item", words))
         elif words := _plain(bare):
-            paragraph.append(words)
-    flush()
-    return blocks
+            blocks.line(words)
+    return blocks.ended()
 
 
 def _cells(row: str) -> str:
