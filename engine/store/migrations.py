@@ -24,7 +24,7 @@ class _Plain:
         self.conn = conn
 
 
-def run(step: schema.Step, conn: sqlite3.Connection) -> None:
+def run(step: schema.SchemaStep, conn: sqlite3.Connection) -> None:
     """Run one step without recording it."""
     step.change(cast("Database", _Plain(conn)))
 

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 Change = Callable[["Database"], None]
 
 
-class Step(NamedTuple):
+class SchemaStep(NamedTuple):
     name: str
     change: Change
 
 
-steps: list[Step] = []
+steps: list[SchemaStep] = []
 
 
 def _step(change: Change) -> Change:
     """The next step, named after its function."""
-    steps.append(Step(change.__name__, change))
+    steps.append(SchemaStep(change.__name__, change))
     return change
 
 
 def _sql(name: str, script: str) -> None:
     """The next step, in SQL alone."""
-    steps.append(Step(name, lambda db: _run(db, script)))
+    steps.append(SchemaStep(name, lambda db: _run(db, script)))
 
 
 def _run(db: Database, script: str) -> None:
