@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from console.upload import remote
-from engine.store.jobs import ExtractedItem, Job
+from engine.store.jobs import ExtractedItem, Job, OutputGone
 
 # rows in a part of a larger row group: workers read a group from its start, so it is split into few parts
 PART_ROWS = 20_000
@@ -104,7 +104,8 @@ def _stem(job: Job) -> str:
 
 
 def write(job: Job, number: int, items: Sequence[ExtractedItem]) -> None:
-    """The part's file, in one step. OSError with a sentence's end that names the place."""
+    """The part's file, in one step. OSError with a sentence's end that names the place: OutputGone if it may be written
+    later."""
     body, name = packed(items), name_of(job, number)
     try:
         if remote.is_remote(job.output):
@@ -114,7 +115,8 @@ def write(job: Job, number: int, items: Sequence[ExtractedItem]) -> None:
             _write(Path(job.output) / name, body)
     except Exception as error:  # each service's client has errors of its own
         why = getattr(error, "strerror", None) or remote.reason(error)
-        raise OSError(f"{job.output} cannot be written: {why}") from None
+        gone = remote.is_remote(job.output) and remote.is_unreachable(job.output)
+        raise (OutputGone if gone else OSError)(f"{job.output} cannot be written: {why}") from None
 
 
 def _write(path: Path, body: bytes) -> None:

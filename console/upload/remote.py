@@ -69,7 +69,8 @@ def is_unreachable(url: str) -> bool:
     try:
         fs.invalidate_cache()
         fs.size(path)
-    except (FileNotFoundError, PermissionError) as error:  # so fsspec calls a web server without a connection, too
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        # fsspec calls a web server without a connection a missing file
         return isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, type(error))
     except Exception:  # each service's client has errors of its own
         return True

@@ -62,6 +62,10 @@ class SourceGone(Exception):
     """The documents of a part cannot be read now; later they may. The message is a sentence."""
 
 
+class OutputGone(OSError):
+    """The keywords of a part cannot be written now; later they may. The message is a sentence's end."""
+
+
 class Job(Struct, frozen=True):
     """`root`: ids are paths from there. `kind`: back-fills protect like live work, but do not count for a gate, a
     bake or the A/B test. `output`: where a back-fill's workers write the keywords, one file a part; "": the store."""

@@ -16,7 +16,7 @@ from engine.plan.model import Plan
 from engine.routing.admission import LlmBarred, Refused
 from engine.routing.reading import BulkDocument
 from engine.store.documents import TextSource
-from engine.store.jobs import ExtractedItem, Job, JobPart, PartDocument, PartEnded, SourceGone, key
+from engine.store.jobs import ExtractedItem, Job, JobPart, OutputGone, PartDocument, PartEnded, SourceGone, key
 from engine.text import clean_line, digest
 from engine.worker.batches import KEPT_S, NOWHERE, PART, SOURCES, Batches
 from engine.worker.leased import LeasedPipeline
@@ -29,7 +29,7 @@ START_S = 30.0  # for an engine that has not answered yet: its address may be wr
 GRANT_S = 10.0  # for the first answer to a renewal
 AT_ONCE = 250  # documents in progress: each waits for its commit
 HELD_PARTS = 4  # of a worker at once: the one that it reads, and those whose last documents are being stored
-SOURCE_AGAIN_S = 5.0  # after a source that cannot be reached
+SOURCE_AGAIN_S = 5.0  # after a source, or an output, that cannot be reached
 WAIT_S = 0.5  # while other workers have the rest of the job
 ASK_S = 10.0
 TROUBLES = 50  # failed documents that a part names
@@ -57,8 +57,9 @@ class WorkerFailed(Exception):
 
 class Worker:
     """`read` returns a part's documents, or raises SourceGone; `write` puts a part's keywords where the job wants
-    them, if not in the store. Both run in a thread. `line` opens a connection to the engine. `started` is called once
-    the lease's threads run: what it does to this thread, such as a nice value, does not concern them."""
+    them, if not in the store, or raises OutputGone. Both run in a thread. `line` opens a connection to the engine.
+    `started` is called once the lease's threads run: what it does to this thread, such as a nice value, does not
+    concern them."""
 
     def __init__(
         self,
@@ -166,7 +167,7 @@ class Worker:
         self._gone_since = None
         if self._batches.collected is not None and self._write is not None:
             items = self._batches.collected.pop(number, [])
-            await asyncio.to_thread(self._write, job, number, items)
+            await self._put(self._write, job, number, items)
             counts = counted(items)
         ended = PartEnded(self.name, self._job, number, tally.failed, tally.empty, tally.troubles, counts)
         await self._post("part-ended", msgspec.json.encode(ended))
@@ -193,6 +194,23 @@ class Worker:
                 await self._room.acquire()
                 group.create_task(self._extract(job, number, source, tally))
                 await asyncio.sleep(0)  # a rollback waits for one document, not for all of these
+
+    async def _put(
+        self,
+        write: Callable[[Job, int, Sequence[ExtractedItem]], None],
+        job: Job,
+        number: int,
+        items: Sequence[ExtractedItem],
+    ) -> None:
+        """Write a part's keywords, and wait for a service that cannot be reached. Raises OSError."""
+        until = self._clock.real() + KEPT_S
+        while True:
+            try:
+                return await asyncio.to_thread(write, job, number, items)
+            except OutputGone:
+                if self._clock.real() > until:
+                    raise
+            await asyncio.sleep(SOURCE_AGAIN_S)
 
     def _give_back(self, number: int, why: str) -> None:
         """The part stays open, and its documents that are stored are known: whoever gets it next reads it again."""

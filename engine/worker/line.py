@@ -130,6 +130,13 @@ def unfit(place: str, token: str) -> str:
 
 
 def _refusal(status: int, body: bytes) -> EngineRefused:
+    if status == 401:
+        return EngineRefused(
+            status,
+            "token",
+            "The engine does not accept this worker's token. Start it with the engine's, in the variable named by "
+            "[http] token_env, ROLLOUT_TOKEN by default.",
+        )
     with contextlib.suppress(ValueError, AttributeError):
         fields: dict[str, Any] = json.loads(body)
         again = fields.get("retry_after_s")

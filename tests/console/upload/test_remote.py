@@ -18,7 +18,7 @@ import pytest
 
 from console.upload import parquet, parts, remote, sources
 from console.upload.root import outside, root_of
-from engine.store.jobs import FilePiece, Job, JobPart, SourceGone
+from engine.store.jobs import FilePiece, Job, JobPart, OutputGone, SourceGone
 
 ROWS = [{"id": f"d/{n}", "text": f"Broker {n} keeps an offset. " * (n % 7 + 1)} for n in range(300)]
 HAS_PYARROW = importlib.util.find_spec("pyarrow") is not None
@@ -130,7 +130,27 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("output", ["/dev/null/keywords", "file:///dev/null/keywords"])
 def test_keywords_that_cannot_be_written_name_the_place(output: str) -> None:
     job = Job(1, 0.0, "running", "a", "docs", "/", "auto", "backfill", output=output)
-    with pytest.raises(OSError, match=f"^{output} cannot be written: .+"):
+    with pytest.raises(OSError, match=f"^{output} cannot be written: .+") as failed:
+        parquet.write(job, 0, [])
+    assert failed.type is OSError, "waiting does not help"
+
+
+@needs_pyarrow
+def test_keywords_may_be_written_later_to_a_service_that_is_gone() -> None:
+    import fsspec
+
+    class Gone(fsspec.AbstractFileSystem):  # type: ignore[misc]
+        protocol = "gone"
+        cachable = False
+
+        def _reach(self, *_: object, **more: object) -> None:
+            raise OSError(5, "Service Unavailable")
+
+        pipe_file = info = _reach
+
+    fsspec.register_implementation("gone", Gone, clobber=True)
+    job = Job(1, 0.0, "running", "a", "docs", "/", "auto", "backfill", output="gone://bucket/keywords")
+    with pytest.raises(OutputGone, match=r"^gone://bucket/keywords cannot be written: Service Unavailable$"):
         parquet.write(job, 0, [])
 
 

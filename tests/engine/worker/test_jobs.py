@@ -13,14 +13,14 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.store import jobs
-from engine.store.jobs import Job, JobPart, PartDocument, SourceGone
+from engine.store.jobs import ExtractedItem, Job, JobPart, OutputGone, PartDocument, SourceGone
 from engine.worker.core import Worker, WorkerFailed, explained
 from engine.worker.line import EngineConnection
 from tests.engine.service.rig import COMMAND, EngineRig
@@ -51,9 +51,11 @@ def rig(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[EngineRi
         yield made
 
 
-def begun(rig: EngineRig, name: str, parts: int, method: str = "frequency") -> int:
+def begun(rig: EngineRig, name: str, parts: int, method: str = "frequency", output: str = "") -> int:
     """A running job whose parts have their number for a path."""
-    job = int(rig.client.command("job_begin", sources=name, root="/", method=method).data["job"])
+    kind = "backfill" if output else "live"
+    fields = {"sources": name, "root": "/", "method": method, "kind": kind, "output": output}
+    job = int(rig.client.command("job_begin", **fields).data["job"])
     pieces = [{"pieces": [{"path": str(number)}]} for number in range(parts)]
     assert rig.client.command("job_parts", job=job, first=0, parts=pieces).ok
     assert rig.client.command("job_run", job=job).ok
@@ -187,6 +189,37 @@ def test_a_source_that_cannot_be_reached_for_a_while_costs_no_document(
     assert stored(rig, "gone") == (300, 300)
     assert state(rig, job) == "done"
     assert rig.reader.read(lambda conn: jobs.tally(conn, job)).failed == 0
+
+
+def test_an_output_that_cannot_be_reached_for_a_while_costs_no_document(
+    rig: EngineRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.worker.core.SOURCE_AGAIN_S", 0.1)
+
+    def read(job: Job, part: JobPart) -> Iterator[PartDocument]:
+        yield from (PartDocument(f"kept/{part.pieces[0].path}/{n}", TEXT.format(n)) for n in range(20))
+
+    def write(job: Job, number: int, items: Sequence[ExtractedItem]) -> None:
+        tries.append(number)
+        if tries.count(number) < 3 or number == gone:
+            raise OutputGone("s3://b cannot be written: Service Unavailable")
+        kept[number] = len(items)
+
+    def worker(job: int) -> Worker:
+        return Worker("kept", rig.plan, job, lambda: EngineConnection(str(rig.folder.path)), read, write=write)
+
+    tries: list[int] = []
+    kept: dict[int, int] = {}
+    gone = 1
+    job = begun(rig, "kept", 3, output="s3://b")
+    monkeypatch.setattr("engine.worker.core.KEPT_S", 1.0)
+    with pytest.raises(WorkerFailed, match="could not be stored: s3://b cannot be written: Service"), explained():
+        asyncio.run(worker(job).run())
+    assert (state(rig, job), 1 in kept) == ("running", False)
+    gone = -1
+    asyncio.run(worker(job).run())
+    assert (state(rig, job), kept) == ("done", {0: 20, 1: 20, 2: 20})
+    assert rig.reader.read(lambda conn: jobs.tally(conn, job)).documents == 60
 
 
 def test_a_source_that_stays_away_ends_the_worker_with_its_name_and_the_job_stays_open(

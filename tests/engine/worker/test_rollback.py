@@ -166,6 +166,18 @@ def test_a_worker_of_another_plan_does_not_start(rig: EngineRig) -> None:
     assert caller.calls == []
 
 
+def test_a_worker_whose_token_is_not_the_engine_s_any_more_says_what_to_change(rig: EngineRig) -> None:
+    rig.running()
+    caller = Caller(rig, "stale", rig.view.engine.address, "the token of yesterday")
+    try:
+        _, error = caller.process.communicate(timeout=10)
+    finally:
+        caller.end()
+    assert "does not accept this worker's token" in error
+    assert "token_env" in error
+    assert caller.calls == []
+
+
 def test_tcp_without_the_token_gets_no_lease(rig: EngineRig) -> None:
     rig.running()
     body = json.dumps({"worker": "w", "host": "h", "pid": 1, "identity": {"version": "", "plan": ""}}).encode()
