@@ -88,7 +88,7 @@ def _runs(folder: Folder) -> bool:
     type=click.FloatRange(1, 20_000),
     default=60.0,
     show_default=True,
-    help="How much faster the calendar runs.",
+    help="How much faster the calendar runs. Above 480, triggers count time more slowly than it does.",
 )
 @click.option("--no-console", is_flag=True, help="Run only the engine and print where; for scripts.")
 @click.option("--keep", type=FILE, help="Keep the store in this folder.")

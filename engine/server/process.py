@@ -33,7 +33,7 @@ from engine.server import binding, log_folding, process_log
 from engine.server.guard import Guard
 from engine.server.simulation import Simulation, refuse_a_rehearsals
 from engine.service import sd_notify
-from engine.store import database, running
+from engine.store import database, running, write_trouble
 from engine.store.folder import Folder, Lock, StoreError
 from engine.text import clean_output, reason_of
 
@@ -104,11 +104,15 @@ def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeo
             if status:
                 return ""
         if process is not None and process.poll() is not None:
+            if trouble := write_trouble.present(folder.path):  # the log could not take the engine's last words either
+                return f"The engine cannot run: {trouble}."
             return (
                 last_words(folder)
                 or f"The engine exited immediately with code {process.returncode}; see {folder.engine_log}."
             )
         time.sleep(0.02)
+    if trouble := write_trouble.present(folder.path):
+        return f"The engine does not answer: {trouble}."
     return f"The engine did not answer within {timeout_s:g} s; see {folder.engine_log}."
 
 
@@ -152,7 +156,8 @@ def run(
         _last_word(str(error), apart)
     except (OSError, sqlite3.Error) as error:
         why = database.damaged(folder, error) if isinstance(error, sqlite3.Error) else ""
-        _last_word(why or f"The engine cannot run: {reason_of(error)}.", apart, error)
+        cause = write_trouble.cause(error, folder.path) or reason_of(error)
+        _last_word(why or f"The engine cannot run: {cause}.", apart, error)
     except Exception as error:  # our own fault: no setting explains it
         sentence = (
             f"The engine has an internal fault ({type(error).__name__}); your settings are not the cause. "

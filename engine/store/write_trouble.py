@@ -34,6 +34,12 @@ def cause(error: Exception, folder: Path) -> str:
     return ""
 
 
+def present(folder: Path) -> str:
+    """Why no file can be written in the folder just now; "" if one can."""
+    number = _probe(folder)
+    return _meaning(number, folder) if number else ""
+
+
 def _probe(folder: Path) -> int:
     """The system's error number for a small new file in the folder; 0 if that can be written."""
     name = folder / f".probe-{os.getpid()}"

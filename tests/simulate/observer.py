@@ -68,6 +68,8 @@ class Observer:
         self._raising: dict[str, int] = {}  # request id of a raise under way -> the epoch its person saw
         self._on_no_disk = ""  # request id of the last rollback, if it was answered and its record is on no disk
         self._swap = (-math.inf, 0, 0)  # when the store was last replaced; the stage and basis points until then
+        self.swaps = 0
+        self._gone: set[str] = set()  # request ids in the log of the store that was last replaced
         self._last_request = 0
         self._cut = 0  # LLM requests up to this number were cut by a rollback
         self._arms: dict[tuple[str, int], str] = {}  # of a document in an epoch, as it was last routed
@@ -97,13 +99,17 @@ class Observer:
             self._limit_bp = FULL_BP
             self._raised_from = max(self._raised_from, epoch)
 
-    def answered_down(self, request_id: str, recorded: bool, to_zero: bool, asked_at: int, stalled: bool) -> None:
-        """An engine answered that a rollback is in force. `asked_at` is the epoch when it was asked; `stalled`: whether
-        the disk answers nothing."""
+    def answered_down(
+        self, request_id: str, recorded: bool, to_zero: bool, asked_at: int, stalled: bool, swaps: int
+    ) -> None:
+        """An engine answered that a rollback is in force. `asked_at` and `swaps` are the epoch and the number of swapped
+        stores when it was asked; `stalled`: whether the disk answers nothing."""
         query = "SELECT kind, percent_to, epoch FROM decision WHERE request_id = ?"
         row = self._read(lambda conn: conn.execute(query, (request_id,)).fetchone())
         self._on_no_disk = request_id if stalled and row is None else ""
-        self.holds("a recorded rollback is in the log", row is not None or not recorded, request_id)
+        # an engine frozen between the record and its answer can't know that the store with the record is gone
+        gone = swaps != self.swaps and request_id in self._gone
+        self.holds("a recorded rollback is in the log", row is not None or not recorded or gone, request_id)
         if row is None and not to_zero:
             return  # where it landed is known once it is recorded
         kind, to_bp, epoch = row or ("rollback", 0, None)
@@ -214,6 +220,8 @@ class Observer:
         """The engine obeys what it has read until its next look at the files."""
         state = self._read(log.read_state)
         self._swap = (self._now(), state.stage, state.percent_bp)
+        self.swaps += 1
+        self._gone = {name for (name,) in self._read(lambda conn: conn.execute("SELECT request_id FROM decision"))}
 
     def _before_it_sees_the_swap(self) -> tuple[int, int]:
         """(stage, basis points) that may still be in force though another database is there; (-1, 0) later."""

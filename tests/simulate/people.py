@@ -84,14 +84,14 @@ class Scene:
         await self.send_down(fields, who)
 
     async def send_down(self, fields: dict[str, Any], who: Actor) -> None:
-        asked_at = self.epoch()
+        asked_at, swaps = self.epoch(), self.world.observer.swaps
         reply = await self.world.command("rollback", fields, who)
         self.world.say(f"{who.name} rollback {fields['request_id']}: {_sentence(reply)}")
         if reply is not None and reply.ok:
             data, to_zero = reply.data, fields.get("to_stage") is None
             world = self.world
             world.observer.answered_down(
-                data["request_id"], data["recorded"], to_zero, asked_at, world.disk.mood == "stalled"
+                data["request_id"], data["recorded"], to_zero, asked_at, world.disk.mood == "stalled", swaps
             )
 
     def down_unanswered(self, who: Actor) -> None:

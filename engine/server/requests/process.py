@@ -8,6 +8,7 @@ from engine.client.client import Reply
 from engine.clock import LapseClock
 from engine.rollout.state import Ask
 from engine.service.engine import Engine
+from engine.service.loop import LAPSED_TICK_S
 
 GAME = "Not on a game day: what goes wrong is hidden, and the calendar's speed is fixed until it ends."
 
@@ -30,7 +31,9 @@ async def speed(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         engine.clock.set_speed(min(20_000.0, float(fields.get("value") or 0)))
     except (TypeError, ValueError) as error:
         return Reply(False, str(error))
-    return Reply(True, f"Time runs {engine.clock.speed:g} times faster.")
+    most = engine.plan.trigger_settings.blind_after_s / LAPSED_TICK_S  # see `evaluate._watched`
+    slower = f" Above {most:g}, triggers count it more slowly." if engine.clock.speed > most else ""
+    return Reply(True, f"Time runs {engine.clock.speed:g} times faster.{slower}")
 
 
 async def begin_shift(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:

@@ -59,6 +59,16 @@ def test_the_plan_s_own_metrics_lines_work(rig: EngineRig) -> None:
         assert b"keyword_extraction_error_rate" in answer.read()
 
 
+def test_a_calendar_faster_than_triggers_can_follow_is_announced(quiet: EngineRig) -> None:
+    quiet.running()
+    try:
+        assert quiet.client.command("speed", value=480).sentence == "Time runs 480 times faster."
+        reply = quiet.client.command("speed", value=481)
+        assert reply.sentence == "Time runs 481 times faster. Above 480, triggers count it more slowly."
+    finally:
+        quiet.client.command("speed", value=QUIET)
+
+
 def test_tcp_has_no_control_routes_and_no_one_can_impersonate_a_user(rig: EngineRig) -> None:
     address = rig.view.engine.address
     for kind in ("promote", "rollback", "stop"):

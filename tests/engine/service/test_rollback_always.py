@@ -23,6 +23,7 @@ from msgspec import structs
 from engine.client.client import EngineClient
 from engine.client.identity import whoami
 from engine.rollout.state import Actor
+from engine.server.process import wait_until_up
 from engine.store import database, log
 from engine.store.folder import Folder
 from engine.store.reader import Reader
@@ -261,6 +262,23 @@ def test_a_rollback_on_a_disk_gone_read_only_holds_for_the_engine_after_the_repa
         assert rig.until(lambda: not rig.folder.has_intents())
         assert not rig.folder.is_armed()
         assert rig.reader.log(5, kind="rollback")[0].reason == "the disk is broken"
+
+
+def test_an_engine_that_cannot_start_on_a_full_disk_says_what_to_do(small_disk: Path) -> None:
+    with EngineRig(small_disk / "s", None) as rig:
+        process = rig.engine()
+        rig.climb(2)
+        process.kill()
+        process.wait()
+        rig.folder.drop_ballast()
+        filler = fill(small_disk)
+        room = "the store's disk is full; free some space."
+        served = rig.cli("serve")
+        assert (served.returncode, served.stderr.strip()) == (1, f"The engine cannot run: {room}")
+        assert wait_until_up(rig.folder, rig.engine(wait=False), 10.0) == f"The engine cannot run: {room}"
+        filler.unlink()
+        rig.engine()
+        assert rig.percent_bp == 1000
 
 
 def test_while_another_program_holds_the_database_nothing_is_lost_even_by_a_kill(rig: EngineRig) -> None:
