@@ -23,6 +23,7 @@ from engine.plan.problems import PlanError
 from engine.text import clean_line
 
 SETTLES_S = 0.5  # after the last key, before the address is probed
+AGAIN_S = 2.0  # until one that did not answer is probed again
 WIDTH = 76
 
 REHEARSE = "rehearse"
@@ -273,7 +274,7 @@ class Setup(App[str | PlanDraft | None]):
         self.repaint()
 
     def _ask(self) -> None:
-        """Probe the address once typing has stopped; a later one replaces it."""
+        """Probe the address once typing has stopped, and until it answers; a later one replaces it."""
         url = base(self.screen.query_one(Input).value) or drafts.URL
         if url == self.probed.url:
             return
@@ -284,6 +285,10 @@ class Setup(App[str | PlanDraft | None]):
 
             await asyncio.sleep(SETTLES_S)
             self.probed = await probe(url)
+            while self.probed.state == "none" and self.step.name == "llm":  # the server may be starting
+                self.repaint()
+                await asyncio.sleep(AGAIN_S)
+                self.probed = await probe(url)
             typed = self.step.name == "model" and self.screen.query_one(Input).value
             if self.step.name in ("model", "review") and not typed:  # an answer that came after its question
                 self._shown()

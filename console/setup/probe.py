@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -52,8 +54,7 @@ async def probe(url: str) -> Probed:
     except httpx.InvalidURL:
         return Probed(url, "wrong", f"{url} is not a complete address; write it like http://127.0.0.1:11434.")
     except (httpx.HTTPError, ValueError) as error:
-        why = clean_line(str(error) or type(error).__name__, 100)
-        return Probed(url, "none", f"No answer: {why}.")
+        return Probed(url, "none", f"No answer: {_why(error)}.")
     if status == 200 and isinstance(listed.get("data"), list):
         return answered(url, "openai", _names(listed["data"], "id"))
     if status in (401, 403):
@@ -64,6 +65,23 @@ async def probe(url: str) -> Probed:
             "openai",
         )
     return Probed(url, "none", f"Something answers ({status}), but it is not a known LLM service.")
+
+
+def _why(error: Exception) -> str:
+    """Why there is no answer, and what to do, for someone who has no plan yet."""
+    from engine.extraction.llm.http import causes
+    from engine.light_httpx import httpx
+
+    if isinstance(error, httpx.TimeoutException):
+        return f"nothing came within {TIMEOUT_S:.0f} s. The server is busy, or a firewall drops the connection"
+    for cause in (error, *causes(error)):
+        if isinstance(cause, ConnectionRefusedError):
+            return "nothing listens there. Start the server, or correct the address"
+        if isinstance(cause, socket.gaierror):
+            return "no such host. Correct the name"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed ({clean_line(cause.reason or str(cause), 80)})"
+    return clean_line(str(error) or type(error).__name__, 100)
 
 
 def answered(url: str, api: str, models: tuple[str, ...], version: str = "") -> Probed:

@@ -219,10 +219,10 @@ def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
     from engine.light_httpx import httpx
 
     where = _shown(url)
-    causes = [error, *_causes(error)]
+    found = [error, *causes(error)]
     # before truncation, since part of a secret would not be recognised
     reason = clean_line(redactor.text(str(error)), 200) or f"the connection broke ({type(error).__name__})"
-    for cause in causes:
+    for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = clean_line(cause.verify_message or str(cause), 120)
             cure = _CURES.get(cause.verify_code, "name your authority's file in SSL_CERT_FILE")
@@ -246,19 +246,19 @@ def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
     return Fault(ErrorKind.transport, f"{where}: {reason}")
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def causes(error: BaseException) -> list[BaseException]:
     """An error's causes, also those inside groups (a name with several addresses fails once per address)."""
-    causes: list[BaseException] = []
+    found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
-    while waiting and len(causes) < 32:
+    while waiting and len(found) < 32:
         one = waiting.pop()
-        if one is None or one in causes:
+        if one is None or one in found:
             continue
-        causes.append(one)
+        found.append(one)
         waiting += [one.__cause__, one.__context__]
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
-    return causes
+    return found
 
 
 def _shown(url: str) -> str:

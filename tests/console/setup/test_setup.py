@@ -157,6 +157,19 @@ async def test_an_llm_that_did_not_answer_is_in_the_summary(empty: Path) -> None
 
 
 @pytest.mark.anyio
+async def test_a_server_that_is_started_meanwhile_is_found_without_typing(empty: Path) -> None:
+    port, app = free_port(), Setup(empty)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "enter", *f"http://127.0.0.1:{port}")
+        await until(pilot, lambda: app.probed.state == "none" and str(port) in app.probed.url)
+        kind = type("Kind", (_Listed,), {"answers": {"/v1/models": (200, {"data": [{"id": "gpt-x"}]})}})
+        with http.server.ThreadingHTTPServer(("127.0.0.1", port), kind) as running:
+            threading.Thread(target=running.serve_forever, daemon=True).start()
+            await until(pilot, lambda: app.probed.models == ("gpt-x",))
+            running.shutdown()
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("typed", ["", "my-own"])
 async def test_an_answer_that_comes_after_its_question_is_used_and_overrules_nothing_typed(
     typed: str, empty: Path, server: tuple[str, type[_Listed]], monkeypatch: pytest.MonkeyPatch
@@ -294,6 +307,23 @@ async def test_a_bad_address_gives_a_sentence_and_no_exception(url: str) -> None
     probed = await probe(url)
     assert probed.state in ("none", "wrong")
     assert probed.sentence.startswith(("No answer", f"{url} is not a complete address"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1:1", "nothing listens there. Start the server"),
+        ("http://no.such.host.invalid", "no such host"),
+        ("https://127.0.0.1:{port}", "TLS failed"),
+    ],
+)
+async def test_no_answer_has_a_reason_that_a_newcomer_can_act_on(
+    url: str, says: str, server: tuple[str, type[_Listed]]
+) -> None:
+    probed = await probe(url.format(port=server[0].rpartition(":")[2]))
+    assert says in probed.sentence, probed.sentence
+    assert "Errno" not in probed.sentence
 
 
 @pytest.mark.anyio
