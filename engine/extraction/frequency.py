@@ -189,7 +189,7 @@ def _chosen(
         size = len(words)
         if size > 1 and len(set(words)) < size and " " in candidate.text:  # a table's row: Pool Pool
             continue
-        key = "".join(map(root, words)).replace("-", "") if english else " ".join(words)
+        key = "".join(map(root, words)) if english else " ".join(words)
         if key in keys:
             continue
         if is_technical := _is_technical(candidate.text, quoted):
@@ -231,18 +231,22 @@ def _as_written(part: Candidate, spans: list[Span]) -> str:
     for words, text, at in spans:
         i = part.at - at
         if 0 <= i <= len(words) - size and words[i : i + size] == part.words:
-            return " ".join(text.split()[i : i + size])
+            return _OWNING.sub("", " ".join(text.split()[i : i + size]))
     return part.text
 
 
 def _rooted(word: str) -> str:
-    """A stem short enough that "clustering" and "clusters" are one keyword."""
+    """A stem short enough that "clustering" and "clusters" are one keyword, and batch_size and "batch size"."""
+    if not word.isalpha() and len(parts := _PARTS.split(word)) > 1:
+        return "".join(map(_rooted, parts))
     for ending in ("ing", "ed", "e"):
         if word.endswith(ending) and len(word) > len(ending) + 3:
             return word[: -len(ending)]
     return word
 
 
+_PARTS = re.compile("[-_]")
+_OWNING = re.compile(r"(?<=\w\w)['’]s$")
 _ROOTS = Known(_rooted)
 
 

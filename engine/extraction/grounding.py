@@ -59,6 +59,7 @@ _KHMER = frozenset(map(chr, range(0x1780, 0x1800)))
 _BESIDE_DENSE = re.compile(r"(?<=[\u3040-\u9fff\uac00-\ud7a3]) (?=\w)|(?<=\w) (?=[\u3040-\u9fff\uac00-\ud7a3])")
 # what elision and the Arabic article put before a word: l'annuaire, الطلبات
 _PREFIXED = re.compile(r"\b(?:[cdjlmnst]|qu|dell|all|nell|sull|dall)'(?=\w{2})|\b[وبكف]?ال(?=\w{3})", re.I)
+_INITIALS = re.compile(r"(?:^|\s)(?:[^\W\d_]\.){2,}$")  # the U.S.
 _EDGE = " \t\"'`“”‘’«»*•·,;:=|<>"
 _SMALL = frozenset(
     re.findall(
@@ -78,7 +79,7 @@ def tidy(raw: str) -> str | None:
     if (MARK in flat and MARK not in raw) or not flat.isprintable():
         return None
     flat = flat.strip(_EDGE)
-    if flat.endswith(".") and not flat[:-1].endswith("."):
+    if flat.endswith(".") and not flat[:-1].endswith(".") and not _INITIALS.search(flat):
         flat = flat[:-1].strip(_EDGE)
     if not 2 <= len(flat) <= KEYWORD_CHARS and not (len(flat) == 1 and ord(flat) > 0x2E80):
         return None

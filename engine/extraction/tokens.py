@@ -28,6 +28,7 @@ def _tokens(letter: str) -> re.Pattern[str]:
     return re.compile(
         # Each alternative starts with a different character, so that a mismatch fails fast.
         r"[A-Za-z]++(?=[ ,])|"  # a word followed by a blank or comma: three tokens of four, matched a fifth faster
+        r"\d{1,3}(?:,\d{3})++(?!\w|,\d)|(?:[A-Z]\.){2,}(?=[\s,;:)])|"  # 12,345 and U.S.
         rf"{letter}++(?:{_DIVIDED}"
         # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
         rf"|(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}++)*(?:\(\)|\+\+|#(?!\w))?)"
@@ -49,7 +50,7 @@ _BREAK = re.compile(_NEW_LINE)
 
 IDENTIFIER = re.compile(
     r"^--|^[./]\w|_|::|->|\(\)$|\+\+$|#$|[a-z][A-Z]|^v?\d+(?:\.\d+)+\w*$|\w\.[A-Za-z]\w*$|^[A-Z]+\d*/|/\d"
-    r"|[A-Za-z]\d|\d[A-Za-z]"
+    r"|[A-Za-z]\d|\d[A-Za-z]|^[A-Z]\.[A-Z]\."
 )
 ACRONYM = re.compile(r"[A-Z][A-Z0-9]{1,5}s?(?:[-/&][A-Z0-9]{1,6})*")
 _NUMBER = re.compile(

@@ -164,7 +164,7 @@ def is_weak(one: Candidate) -> bool:
     if one.alone + one.within > 1:
         return False
     if len(one.words) == 1:
-        return one.ends in "gns"
+        return one.ends in "gnsk"
     return len(one.words) == 2 and one.words[0] in SOFT and one.words[1] in GENERAL
 
 
@@ -328,7 +328,7 @@ Fields = tuple[int, int, int, int, float, float, int, int, int, int, int, int, i
 
 # Nouns last, so that one threshold separates similar kinds.
 _ORDER = {kind: n for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
-_ORDER |= {"F": 1, "V": _ORDER["B"], "o": _ORDER["n"], "y": _ORDER["n"], "O": _ORDER["c"]}
+_ORDER |= {"F": 1, "V": _ORDER["B"], "o": _ORDER["n"], "y": _ORDER["n"], "k": _ORDER["n"], "O": _ORDER["c"]}
 
 
 def context(

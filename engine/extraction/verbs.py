@@ -1,4 +1,5 @@
-"""Decides what is a verb here by the words around it, in the letters of an English text (see candidates)."""
+"""Decides what is a verb, a command or part of a time here by the words around it, in the letters of an English text
+(see candidates)."""
 
 from __future__ import annotations
 
@@ -12,11 +13,17 @@ _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
 _BEGINS = re.compile(r"(?:\.|^)[bcn](?=[aegncisbBw])")
 _BEGINS_CLAUSE = re.compile(r"(?:\.|^)[cn](?=[tqf])")
 _ING = re.compile(r"g(?=[ftqsicbB])")
+_TIMED = re.compile(r"#x?i+")
+_COMMAND = re.compile("k")
 _STATING = re.compile(r"[bB](?=[qmnsciae])")
+_ENDS = frozenset(".!?:")
+_BEFORE_ORDERS = frozenset("-,")
+SENTENCE = 60  # tokens of a sentence in which a list of orders is looked for
 _NAMED, _SINGULAR_NOUN = frozenset("sicbB"), frozenset("nigabBe")
 _CASES = frozenset(("case", "cases"))
 _VALUES = frozenset(("code", "codes", "type", "types", "value", "values"))
 _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
+_RENEWS_THE = re.compile(r"t(?:(?<=[.rqm]t)|(?<=^t))[abngc]{0,3}[ncig]s(?=t)")  # a gateway client renews the lease
 _CONTROL_THE = re.compile(r"[svc]n(?=t)")  # authors control the copyright
 _NOUN = frozenset("ncsibB")
 _SINGULAR = frozenset(("he", "it", "she"))
@@ -50,16 +57,23 @@ _SETTLED = (
 
 def settled(tokens: list[str], kinds: str) -> str:
     """The letters, with v for each word that is a verb here."""
+    commands: list[int] = []
+    if "k" in kinds:
+        commands = list(_commands(tokens, kinds))
+        kinds = kinds.replace("k", "n")
     if "y" in kinds:
         kinds = _INTRODUCED.sub("d", kinds).replace("y", "n")
     if "V" in kinds:
         kinds = _MOVES.sub("v", kinds).replace("V", "B")
     if marked := [
+        *commands,
         *_after_to(tokens, kinds),
         *_orders(tokens, kinds),
         *_begun(tokens, kinds),
         *_doing(tokens, kinds),
         *_stating(tokens, kinds),
+        *_subjects_verbs(kinds),
+        *_times(tokens, kinds),
     ]:
         letters = list(kinds)
         for at in marked:
@@ -126,9 +140,44 @@ def _stating(tokens: list[str], kinds: str) -> Iterator[int]:
             yield at
 
 
+def _subjects_verbs(kinds: str) -> Iterator[int]:
+    """Where a word in -s is a verb, since an object follows its subject and it: the client renews the lease."""
+    for match in _RENEWS_THE.finditer(kinds):
+        yield match.end() - 1
+
+
+def _commands(tokens: list[str], kinds: str) -> Iterator[int]:
+    """Where prose has a command: run pip install hazel."""
+    for match in _COMMAND.finditer(kinds):
+        at = match.start()
+        if at and tokens[at - 1].lower() in words.BEFORE_COMMANDS:
+            yield at - 1
+        if tokens[at + 1 : at + 2] and tokens[at + 1] in words.DOING:
+            yield from (at, at + 1)
+
+
+def _times(tokens: list[str], kinds: str) -> Iterator[int]:
+    """Where AM or a time zone is, if the text writes it after a time."""
+    after = {token for match in _TIMED.finditer(kinds) for token in tokens[match.start() + 1 : match.end()]}
+    if zones := after & words.OF_TIMES:
+        yield from (at for at, token in enumerate(tokens) if token in zones)
+
+
 def _may_order(tokens: list[str], at: int) -> bool:
     verb = tokens[at]
-    return (verb[0].isupper() or (at > 0 and tokens[at - 1] == "-")) and verb.lower() in words.ORDERS
+    if verb.lower() not in words.ORDERS:
+        return False
+    return verb[0].isupper() or (
+        at > 0 and (tokens[at - 1] == "-" or (tokens[at - 1] == "," and _in_orders(tokens, at)))
+    )
+
+
+def _in_orders(tokens: list[str], at: int) -> bool:
+    """Whether the sentence around a word begins with an order: Choose the gateway, press OK."""
+    start = at - 1
+    while start > max(0, at - SENTENCE) and tokens[start - 1] not in _ENDS and "\n" not in tokens[start - 1]:
+        start -= 1
+    return tokens[start].lower() in words.ORDERS or tokens[start].lower() in words.VERBS
 
 
 def _within_sentences(tokens: list[str]) -> frozenset[tuple[str, str]]:
@@ -136,7 +185,7 @@ def _within_sentences(tokens: list[str]) -> frozenset[tuple[str, str]]:
     return frozenset(
         (token, tokens[at + 1])
         for at, token in enumerate(tokens[:-1])
-        if token in words.ORDERS and tokens[at - 1] != "-"
+        if token in words.ORDERS and tokens[at - 1] not in _BEFORE_ORDERS
     )
 
 

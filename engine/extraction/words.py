@@ -55,6 +55,12 @@ BEFORE_THAT = _LISTS["before_that"]
 # verbs at the beginning of a sentence
 ORDERS = _LISTS["orders"]
 
+# what a text writes after a time of day
+OF_TIMES = _LISTS["of_times"]
+
+# a program in the middle of prose, and what it is to do: pip install acorn
+COMMANDS, DOING, BEFORE_COMMANDS = _LISTS["commands"], _LISTS["doing"], _LISTS["before_commands"]
+
 _IRREGULAR = _LISTS["irregular"]
 
 # as often a noun: the base form and its plural stay in a phrase, unless to, we or will comes before
@@ -85,7 +91,8 @@ EITHER = _NOUNS_TOO | EITHER_S
 MODIFYING = _LISTS["modifying"]
 # -ing forms that are as often nouns or adjectives in a term: programming by example, learning, processing
 _ING_NOUNS = _LISTS["ing_nouns"]
-_ED_KEPT = _LISTS["ed_kept"]
+# forms of verbs that are part of a term: shared memory, output feedback
+_KEPT = _LISTS["kept"]
 # among the forms that may be nouns, those that hardly ever are
 _SELDOM_NOUNS = _LISTS["seldom_nouns"]
 EITHER -= _SELDOM_NOUNS
@@ -101,7 +108,7 @@ VERBS = (
     )
     - EITHER
     - _ING_NOUNS
-    - _ED_KEPT
+    - _KEPT
 )
 
 # after a preposition at the beginning of a clause these do not belong to what follows: in practice model checking is
@@ -124,7 +131,7 @@ def is_verbal(word: str) -> bool:
     if len(word) > 5 and word.endswith(_VERBAL) and word not in _NOT_VERBAL:
         return True
     again = _AGAIN.match(word)
-    return again is not None and word[again.end() :] in VERBS
+    return again is not None and word not in _KEPT and word[again.end() :] in VERBS
 
 
 # adverbs without -ly; and words in -ly that are not adverbs
@@ -171,6 +178,7 @@ _ADJECTIVE_ENDINGS = (
     "specific",
 )
 _MORE_ADJECTIVES = _LISTS["more_adjectives"]
+_COMPOUNDS = tuple(_LISTS["compounds"])
 
 
 def is_adjective(word: str) -> bool:
@@ -178,6 +186,7 @@ def is_adjective(word: str) -> bool:
     return (
         word in _MORE_ADJECTIVES
         or word in SOFT
+        or ("-" in word and (word.endswith(_COMPOUNDS) or (word.endswith("ed") and not word.endswith("eed"))))
         or (word.endswith(_ADJECTIVE_ENDINGS) and len(word) > 4 and word not in _NOUNS_IN_AL)
     )
 

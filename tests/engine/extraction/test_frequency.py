@@ -469,6 +469,21 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
          "It is for people opening PRs in June and Dec 2002.",
          {"python 3", "circuit breaker"}, {"20", "opening", "2002"}),
         ("The command prints --help and --version. The gateway has a --verbose flag.", {"--verbose"}, {"--help", "--version"}),
+        ("At 9:37 AM PST the gateway failed, and at 14:05 UTC the pool was full; all times UTC. It opens at 10 a.m. each day.",
+         {"gateway", "pool"}, {"AM", "AM PST", "PST", "UTC", "times UTC", "a.m", "a.m."}),
+        ("Tuesday's rollback was seen by 40 million people in thirty hours. The U.S. region has a pool.",
+         {"rollback", "U.S. region"}, {"million", "thirty", "tuesday's", "U.S"}),
+        ("The client renews the lease. A batch size lowers latency, a query blocks replay. "
+         "When the error rate rises to 40 %, a batcher waits.",
+         {"lease", "batch size", "error rate"}, {"renews", "lowers", "blocks", "rises", "waits"}),
+        ("Revenue 12,345 14,567, gross margin 65 %.", {"gross margin", "revenue"}, {"12", "12,345", "14,567", "65"}),
+        ("Run pip install hazel-tools, then run git commit on the gateway. You can sudo systemctl restart nginx. "
+         "Type apt install zip, or npm install acorn.",
+         {"hazel-tools", "acorn"}, {"run", "apt", "sudo", "pip install hazel-tools", "npm install acorn", "sudo systemctl"}),
+        ("The shared memory of a hidden Markov model has missing data and an output buffer.",
+         {"shared memory", "hidden markov model", "missing data", "output buffer"}, set()),
+        ("Choose the gateway, press OK, inspect edge pools. Inspect edge pools. It is a pool, and high-level.",
+         {"gateway"}, {"press", "inspect", "high-level"}),
         ("Pass argument --region eu-west to list the gateways of project my-project. In January 2020 the pool grew.",
          {"--region", "pool"}, {"argument", "my-project", "january", "2020"}),
     ],
@@ -520,6 +535,19 @@ def test_one_term_in_two_spellings_is_one_keyword() -> None:
     ).ranked
 
     assert len([keyword for keyword in keywords if keyword.replace(" ", "").lower() == "typeadapter"]) == 1
+
+    keywords = extract(
+        "Set batch_size to control the batch size: a large batch_size needs memory. A batch size is a number."
+    ).ranked
+
+    assert len([keyword for keyword in keywords if keyword.replace("_", " ") == "batch size"]) == 1
+
+
+def test_an_owner_is_shown_without_its_s() -> None:
+    keywords = extract("Hazel's franchise network is small. Hazel's stores are new, and Hazel's quota is spent.").ranked
+
+    assert "hazel" in keywords, keywords
+    assert "hazel's" not in keywords
 
 
 def test_a_word_before_a_determiner_that_begins_another_word_is_a_noun() -> None:

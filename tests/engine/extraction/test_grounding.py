@@ -145,6 +145,13 @@ def test_what_is_not_a_keyword(raw: str) -> None:
     assert tidy(raw) is None
 
 
+@pytest.mark.parametrize(
+    ("raw", "kept"), [("the U.S.", "the U.S."), ("U.K. law.", "U.K. law"), ("the pool.", "the pool")]
+)
+def test_the_full_stop_of_a_sentence_goes_and_that_of_initials_stays(raw: str, kept: str) -> None:
+    assert tidy(raw) == kept
+
+
 def test_keywords_are_tidied_and_the_same_one_counts_once() -> None:
     grounded = ground(['"Gateway".', "gateway", "• tokio,", "moonlight", "x"], Ground(ENGLISH))
     assert grounded.kept == ("Gateway", "tokio")
