@@ -86,8 +86,10 @@ class Crew:
 def busy(rig: EngineRig, crew: Crew, llm: RecordingLlm, least: int) -> None:
     """Up to the canary, every worker at work and several calls in flight."""
     until = time.monotonic() + BUSY_S * crowd()
-    rig.climb(2)  # a load of documents for the LLM is refused before
-    while not (crew.is_at_work() and llm.calls["open"] >= least):
+    while True:
+        rig.climb(2)  # a load for the LLM is refused before; a removed armed file is noticed a moment later
+        if crew.is_at_work() and llm.calls["open"] >= least:
+            return
         assert time.monotonic() < until, llm.calls
         time.sleep(0.05)
 
