@@ -6,12 +6,14 @@ Run as `python -P -m console.upload.worker STORE JOB PLAN`; a line on stdout giv
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import threading
 import uuid
 from pathlib import Path
 
+from console.bug_report import bug_sentence
 from console.upload import parquet
 from console.upload.parts import documents
 from engine import garbage
@@ -28,6 +30,9 @@ NICE = 10
 
 def main(store: str, job: str, plan_path: str) -> int:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    # a library's own tasks that fail unseen, such as those of a connection that was cut: its calls raise what matters
+    logging.getLogger("asyncio").addHandler(logging.NullHandler())
+    logging.getLogger("asyncio").propagate = False
     switch_threads_soon()
     garbage.collect_seldom()
     try:
@@ -49,6 +54,9 @@ def main(store: str, job: str, plan_path: str) -> int:
         print(error, flush=True)
         return 1
     except KeyboardInterrupt:
+        return 1
+    except Exception as error:  # a bug
+        print(bug_sentence(error), flush=True)
         return 1
     return 0
 

@@ -11,6 +11,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -398,6 +399,27 @@ def test_a_back_fill_into_parquet_has_every_document_once_though_a_worker_and_th
     refused = rig.cli("load", "--on", "local:1", "--as", "live", "--output", str(out), str(folder))
     assert refused.returncode == 2
     assert "served from the store" in refused.stderr
+
+
+def test_a_fault_of_a_worker_is_a_sentence_and_its_traceback_a_file(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, console.upload.worker as worker, sys\n"
+        "async def fails(): raise ValueError('of a library')\n"
+        "async def leaves(plan): asyncio.ensure_future(fails()); await asyncio.sleep(0.01); return 1 / 0\n"
+        "worker.load_plan = lambda path: asyncio.run(leaves(path))\n"
+        "sys.exit(worker.main('store', '1', 'rollout.toml'))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out, error = process.stdout.read(), process.stderr.read()
+    assert (process.wait(), error) == (1, "")
+    assert "ZeroDivisionError" in out
+    (kept,) = tmp_path.glob("*.traceback")
+    assert str(kept) in out
 
 
 def test_a_worker_computes_below_the_engine_and_keeps_its_lease_above(rig: EngineRig) -> None:
