@@ -239,7 +239,8 @@ def _cursor(c: Canvas, area: Area, chart: Chart) -> None:
     if chart.cursor is not None and grid.start <= chart.cursor <= grid.end:
         column = column_of(grid, chart.cursor, area)
         for row in range(area.y, min(c.height, area.y + area.height)):
-            c.fill(column, row, 1, "accent", "|" if c.ascii else "│")
+            if not _in_label(c, column, row):
+                c.fill(column, row, 1, "accent", "|" if c.ascii else "│")
     for column in range(area.width if grid.start > 0 else 0):
         at = grid.start + (column + 0.5) / area.width * grid.seconds
         c.zone(area.x + column, area.y, 1, area.height, f"app.travel_to({at:.0f})")
@@ -296,8 +297,14 @@ def _limit(c: Canvas, area: Area, share: float, text: str) -> None:
         c.put(start, y, text, "limit", size)
 
 
+def _in_label(c: Canvas, x: int, y: int) -> bool:
+    """Whether a threshold's label is here, not its line."""
+    return c.styles[y][x] == "limit" and c.chars[y][x] != ("-" if c.ascii else "╌")
+
+
 def _mark(c: Canvas, area: Area, column: int, sign: str, above: int) -> None:
-    """Mark a decision on the time axis: a sign at the top, below others of the same column, and a dotted line down."""
+    """Mark a decision on the time axis: a sign at the top, below others of the same column and a threshold's label, and
+    a dotted line down."""
     style = "bad" if sign == "▼" else "accent"
     rows = range(area.y, min(c.height, area.y + area.height))
     free = [
@@ -305,8 +312,9 @@ def _mark(c: Canvas, area: Area, column: int, sign: str, above: int) -> None:
     ]  # don't split a threshold's label
     for row in free:
         c.fill(column, row, 1, style, ":" if c.ascii else "┊")
-    y = area.y + min(above, area.height - 1)
-    c.fill(column, y, 1, style)  # the sign itself hides behind nothing
+    whole = [row for row in rows if not _in_label(c, column, row)]
+    y = whole[min(above, len(whole) - 1)] if whole else area.y
+    c.fill(column, y, 1, style)  # the sign itself hides behind nothing, and hides no label
     c.put(column, y, sign, style)
 
 

@@ -61,24 +61,26 @@ def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -
         (words.of_arm("latency", latency.arm), latency, words.ms(latency.value)),
         ("cache hits", v.cache, words.rate(v.cache.value, 0, v.cache.target)),
     )
+    answered = error.n > (error.k or 0)
     for area, (name, g, value) in zip(spots, named, strict=False):
         g = replace(g, ok=None) if old else g
-        draw(c, area, name, g, value)
+        uncounted = answered and not g.n and g.metric.startswith("latency")
+        draw(c, area, name, g, value, "no answer counted" if uncounted else evidence(g))
     _methods(c, spots[3], v)
     return rows
 
 
-def _small(c: Canvas, area: Area, name: str, g: Gauge, value: str) -> None:
+def _small(c: Canvas, area: Area, name: str, g: Gauge, value: str, basis: str) -> None:
     sign, style = words.mark(g.ok)
     x, y, width, _ = area
     window = format_duration(g.window_s)
     between = " · " if len(name) + 3 + len(window) <= width else " "
     c.spans(x, y, [(name, "head"), (between + window, "dim")], width)
     c.spans(x, y + 1, [(f"{sign} ", style), (value, value_style(g)), (f"  {words.target(g)}", "dim")], width)
-    c.put(x, y + 2, evidence(g), "dim", width)
+    c.put(x, y + 2, basis, "dim", width)
 
 
-def _large(c: Canvas, area: Area, name: str, g: Gauge, value: str) -> None:
+def _large(c: Canvas, area: Area, name: str, g: Gauge, value: str, basis: str) -> None:
     sign, style = words.mark(g.ok)
     inner = blocks.panel(
         c,
@@ -93,7 +95,7 @@ def _large(c: Canvas, area: Area, name: str, g: Gauge, value: str) -> None:
         numerals.put(c, x + 2, y, value, value_style(g))
     else:
         c.put(x + 2, y + 1, value, value_style(g), width - 2)
-    c.put(x, y + numerals.ROWS, evidence(g), "dim", width)
+    c.put(x, y + numerals.ROWS, basis, "dim", width)
 
 
 def value_style(g: Gauge) -> str:

@@ -187,7 +187,7 @@ def _noticed(scenario: Scenario, shift: Shift, mine: Iterable[Act], visible: flo
 
 def _noticed_words(seconds: float | None) -> str:
     if seconds is None:
-        return "No later look at a screen that shows it, and no K."
+        return "No screen that shows it was opened since, and no K."
     return f"You noticed it {seconds:.0f} s after it became visible."
 
 
@@ -208,7 +208,7 @@ def _act(
     early: bool,
 ) -> tuple[ScorePart, bool]:
     if not scenario.right:
-        return _watch(chosen, wrong, early)
+        return _watch(chosen, wrong, early, machine is not None)
     if chosen is not None:
         done = MOVES_DONE.get(chosen.kind, chosen.kind)
         if chosen.kind in scenario.right:
@@ -230,8 +230,8 @@ def _act(
     return ScorePart("right act", 0, ACT, "You did nothing."), False
 
 
-def _watch(chosen: Act | None, wrong: tuple[str, ...], early: bool) -> tuple[ScorePart, bool]:
-    """Nothing is broken."""
+def _watch(chosen: Act | None, wrong: tuple[str, ...], early: bool, fired: bool) -> tuple[ScorePart, bool]:
+    """Nothing is broken. `fired`: a trigger lowered the percentage all the same, as on a machine that is too busy."""
     if wrong:
         return ScorePart("right act", 0, ACT, "Nothing was broken: to watch was enough."), False
     if early:
@@ -239,7 +239,8 @@ def _watch(chosen: Act | None, wrong: tuple[str, ...], early: bool) -> tuple[Sco
     if chosen is not None:
         moved = MOVES.get(chosen.kind, chosen.kind)
         return ScorePart("right act", FINE, ACT, f"You {moved}: safe, but not needed."), True
-    return ScorePart("right act", ACT, ACT, "You left it alone, which was right."), True
+    but = "; a trigger did not" if fired else ""
+    return ScorePart("right act", ACT, ACT, f"You left it alone, which was right{but}."), True
 
 
 def _time(scenario: Scenario, acted_s: float | None, needless: bool, wrong: tuple[str, ...]) -> ScorePart:
@@ -303,7 +304,8 @@ def _harm_part(
 ) -> ScorePart:
     harmed, best, untouched = documents
     if not scenario.right:
-        return ScorePart("harm", 0 if wrong else HARM, HARM, "Nothing was harmed.")
+        done = f"{counted(harmed, 'document')} harmed by the service, none by you." if harmed else "Nothing was harmed."
+        return ScorePart("harm", 0 if wrong else HARM, HARM, done)
     what = counted(harmed, "complaint") if scenario.harm == "complaints" else f"{counted(harmed, 'document')} harmed"
     rest = f", {untouched:,} if no one acted."
     if chosen is not None and chosen.kind in LOWERS_NOTHING:

@@ -43,7 +43,9 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float, sinc
     p95 = treatment.histogram.quantile(0.95) if n else None
     ok = None if mean is None or target is None else mean < target
     if mean is None:
-        sentence = f"latency: no fresh LLM call {since_change or _last(window_s)}"
+        # a late engine measures no latency, though documents are answered
+        counted = "counted " if treatment.attempts > treatment.errors else ""
+        sentence = f"latency: no fresh LLM call {counted}{since_change or _last(window_s)}"
     else:
         tail = f", p95 {measure('latency_p95', p95)}" if p95 is not None else ""
         figures = f"n {n} in {format_duration(window_s)}"

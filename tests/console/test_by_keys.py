@@ -179,6 +179,25 @@ def test_a_spike_does_not_press_the_thresholds_off_the_curve() -> None:
     assert "≥20 %" in c.text()
 
 
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_no_mark_or_cursor_on_the_time_axis_splits_a_threshold_s_label(ascii_only: bool) -> None:
+    """Three stages promoted in minutes put three signs over the first threshold's label."""
+    grid = Grid(0.0, 30.0, 30)
+    limits = [(0.03, "3 % → previous stage"), (0.05, "5 % → 0 %")]
+    for column in range(30):
+        c = Canvas(40, 8, ascii_only)
+        marks = [(column * 30.0 + 1, "▲"), (column * 30.0 + 2, "▼")]
+        chart = curves.Chart(
+            curves.MEASURES["error_rate"], [0.001] * 30, grid, "1h", limits, "", marks, cursor=column * 30.0
+        )
+        curves.curve(c, Area(0, 0, 40, 8), chart)
+        for label in ("5 % > 0 %", "3 % > previous stage") if ascii_only else ("5 % → 0 %", "3 % → previous stage"):
+            assert label in c.text(), c.text()
+        if not ascii_only:
+            assert "▲" in c.text()
+            assert "▼" in c.text()
+
+
 async def test_a_refused_resume_takes_no_letters_for_keys() -> None:
     app = console("normal")
     async with app.run_test(size=(80, 24)) as pilot:

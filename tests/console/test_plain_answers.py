@@ -18,6 +18,8 @@ from console.verbs.gate import gate_lines
 from console.verbs.rollback import _neighbour, _settled
 from console.verbs.status import _is_behind, lines
 from console.verbs.triggers import _listed
+from console.widgets import gauges as gauge_row
+from console.widgets.canvas import Canvas
 from engine.client.client import EngineClient, Reply
 from engine.measures.backlog import Backlog
 from engine.measures.bucket import Bucket
@@ -161,6 +163,16 @@ def test_figures_that_begin_with_the_last_change_are_labelled() -> None:
     recent, later = (gauges(Bucket(), {}, 300.0, since_change(state, now)) for now in (1060.0, 1400.0))
     assert recent[0].sentence == "error rate: no LLM documents since the last change"
     assert later[0].sentence == "error rate: no LLM documents in the last 5m"
+
+
+def test_answers_whose_time_was_discarded_are_not_called_missing() -> None:
+    """A late engine counts the document and not its latency: there were answers, none of which counts."""
+    error, latency, cache = gauges(Bucket(attempts=6, lookups=6), {}, 300.0)
+    assert latency.sentence == "latency: no fresh LLM call counted in the last 5m"
+    c = Canvas(80, 24)
+    gauge_row.gauges(c, 0, replace(NORMAL, error_rate=error, latency=latency, cache=cache))
+    assert "no answer counted" in c.text()
+    assert "no LLM answers" not in c.text()
 
 
 def test_the_trigger_that_fired_is_marked_among_the_locked() -> None:

@@ -310,6 +310,18 @@ def test_a_false_alarm_is_looked_at_and_left_alone() -> None:
     assert not gone.passed, "who leaves has not left it alone"
 
 
+def test_the_debrief_of_a_false_alarm_claims_no_more_than_happened() -> None:
+    """On a busy machine calls of the restarted server fail, and a trigger may roll back: that is not the player's."""
+    one = scenarios.load("false-alarm")
+    shift = played(one, (30.0, "trigger", "trigger"), looks=(3.0,))
+    failed = Slice(one.fault_after_s + 60, 10.0, 20, 9)
+    made = score(one, structs.replace(shift, slices=(*shift.slices, failed)))
+    act, harm = (next(part for part in made.parts if part.name == name) for name in ("right act", "harm"))
+    assert act.sentence == "You left it alone, which was right; a trigger did not."
+    assert harm.sentence == "9 documents harmed by the service, none by you."
+    assert made.passed
+
+
 def test_only_a_look_at_what_shows_it_counts_and_only_once_it_can_be_seen() -> None:
     one = scenarios.load("empty")
     for shift, noticed in (
