@@ -365,6 +365,12 @@ def test_hindi_has_no_function_words() -> None:
          "plik", {"systemowy", "wymagający"}),
         ("सूची अथवा विंडो को यहाँ खींचें और विंडो में सूची जोड़ें। विंडो का आकार सूची में है।",
          "विंडो", {"अथवा", "खींचें", "जोड़ें"}),
+        ("Los argumentos obligatorios para las opciones largas también valen para las opciones cortas. La orden lee los archivos.",
+         "opciones", {"obligatorios", "largas", "cortas"}),
+        ("O programa avisa os usuários após a falha do disco, p.ex. uma falha da rede. O disco tem uma falha.",
+         "falha", {"após", "p.ex"}),
+        ("Ядро читает файл, каталог и т.п. Вызов сокета эквивалентно действует на файл. Каталог содержит файл.",
+         "файл", {"т.п", "эквивалентно"}),
         ("fort77 は Fortran のコンパイラを起動する。オプション -B と -C と -P はコンパイラに渡される。",
          "コンパイラ", {"b", "p"}),
     ],
@@ -476,6 +482,8 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
         ("The client renews the lease. A batch size lowers latency, a query blocks replay. "
          "When the error rate rises to 40 %, a batcher waits.",
          {"lease", "batch size", "error rate"}, {"renews", "lowers", "blocks", "rises", "waits"}),
+        ("The quake shook the wheatbelt overnight, and it could've destroyed a dam. Rescuers said to downgrade the alarm alongside the flood warning.",
+         {"wheatbelt", "flood warning"}, {"overnight", "could've", "downgrade", "alongside"}),
         ("Revenue 12,345 14,567, gross margin 65 %.", {"gross margin", "revenue"}, {"12", "12,345", "14,567", "65"}),
         ("Run pip install hazel-tools, then run git commit on the gateway. You can sudo systemctl restart nginx. "
          "Type apt install zip, or npm install acorn.",
