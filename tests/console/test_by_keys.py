@@ -188,7 +188,7 @@ def test_no_mark_or_cursor_on_the_time_axis_splits_a_threshold_s_label(ascii_onl
         c = Canvas(40, 8, ascii_only)
         marks = [(column * 30.0 + 1, "▲"), (column * 30.0 + 2, "▼")]
         chart = curves.Chart(
-            curves.MEASURES["error_rate"], [0.001] * 30, grid, "1h", limits, "", marks, cursor=column * 30.0
+            curves.MEASURES["error_rate"], [0.001] * 30, grid, "1h", limits, "", marks, cursor=(29 - column) * 30.0
         )
         curves.curve(c, Area(0, 0, 40, 8), chart)
         for label in ("5 % > 0 %", "3 % > previous stage") if ascii_only else ("5 % → 0 %", "3 % → previous stage"):
