@@ -195,7 +195,7 @@ ENGINE = {
     "unknown": "NOT CERTAIN whether an engine runs: it can't be seen from here. Do not rely on 0 %: `rollout rollback` "
     "makes sure.",
     "dead": "The engine is not running: no document is extracted, no LLM call is made.",
-    "frozen": "The engine holds the store and does not answer: it is stopped or stuck. Rollback still works.",
+    "frozen": "The engine holds the store and does not answer: it is starting, stopped or stuck. Rollback still works.",
     "orphaned": "Its engine still runs, though its files were deleted: it stores nothing and makes no LLM call. "
     "`rollout stop` ends it.",
 }

@@ -185,6 +185,27 @@ def test_the_time_limit_holds_though_the_client_s_own_thread_does_not_run() -> N
             free.set()
 
 
+@pytest.mark.parametrize(("scheme", "when_made"), [("http", 0), ("https", 1)])
+def test_the_trusted_authorities_are_read_before_any_call(
+    scheme: str, when_made: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes 0.05 s, 0.3 s where the CPU is short, which no time limit of a call covers."""
+    read: list[ssl.SSLContext] = []
+    load = ssl.SSLContext.load_default_certs
+
+    def counted(context: ssl.SSLContext, *given: Any) -> None:
+        read.append(context)
+        load(context, *given)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", counted)
+    listener = Listener()
+    with Client(listener.url.replace("http", scheme), timeout_s=0.1) as client:
+        assert len(read) == when_made
+        assert client.extract_or_none("a", TEXT) is None
+        assert len(read) == when_made
+    listener.sock.close()
+
+
 @pytest.mark.parametrize("body", [b"<html>hello</html>", b'{"ok": true}', b"[]", b"\xff"])
 def test_something_else_at_the_address_is_not_taken_for_an_engine(body: bytes) -> None:
     listener = Listener(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)

@@ -18,8 +18,9 @@ import msgspec
 
 from rollout_console.answers import Document, Extraction, Failure, Method, Rejected, RolloutError, Unavailable
 
-with contextlib.suppress(ImportError):  # httpx imports it within the first request, and within its time limit
-    importlib.import_module("anyio._backends._asyncio")
+for used in ("httpcore", "anyio._backends._asyncio"):  # httpx imports them within the first request
+    with contextlib.suppress(ImportError):
+        importlib.import_module(used)
 
 BATCH = 1000  # the engine takes as many at once
 BATCH_TIMEOUT_S = 60.0
@@ -50,8 +51,11 @@ _lines = msgspec.json.Decoder(_Line)
 _extractions = msgspec.json.Decoder(Extraction)
 
 
-def _trusted() -> ssl.SSLContext:
-    """The authorities that httpx trusts, and those of the system, such as a company's own."""
+def trusted(url: str) -> ssl.SSLContext:
+    """The authorities that httpx trusts, and those of the system, such as a company's own; none where there is no TLS,
+    because reading them takes longer than an answer."""
+    if httpx.URL("http://engine" if url.startswith("unix:") else url).scheme != "https":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = httpx.create_ssl_context()  # SSL_CERT_FILE or SSL_CERT_DIR, else the certificates of certifi
     context.load_default_certs()
     return context
@@ -83,7 +87,7 @@ class AsyncClient:
         self._until = 0.0
         self._url = url
         self._headers = {"Accept-Encoding": "identity", **headers}
-        self._tls = ssl_context or (_trusted() if httpx.URL(url).scheme == "https" else ssl.create_default_context())
+        self._tls = ssl_context or trusted(url)
         self._loop: asyncio.AbstractEventLoop | None = None  # which the connections of `_http` belong to
         self._http = self._made()
         self._closed = False

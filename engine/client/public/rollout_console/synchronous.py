@@ -6,8 +6,11 @@ import asyncio
 import concurrent.futures
 import math
 import os
+import selectors
+import socket
 import ssl
 import threading
+import time
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
@@ -23,6 +26,7 @@ from rollout_console.asynchronous import (
     late,
     limited,
     log_fallback,
+    trusted,
     unreachable,
 )
 
@@ -44,7 +48,8 @@ class Client:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         checked(url, token)
-        self._given = url, token, timeout_s, ssl_context
+        self._given = url, token, timeout_s, ssl_context or trusted(url)
+        self._timeout_s = timeout_s
         self._locks: dict[int, threading.Lock] = {}  # of each process: another thread may hold one during a fork
         self._running: _Running | None = None
 
@@ -52,9 +57,11 @@ class Client:
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
     ) -> Extraction:
         """Keywords for one document. Unavailable, Rejected."""
+        limit = timeout_s or self._timeout_s
+        end = time.monotonic() + limited(limit)
         running = self._ready()
-        limit = timeout_s or running.client.timeout_s
-        return _wait(running, running.client.extract(id, text, title=title, method=method, timeout_s=limit), limit)
+        work = running.client.extract(id, text, title=title, method=method, timeout_s=limit)
+        return _wait(running, work, limit, end)
 
     def extract_or_none(
         self, id: str, text: str, *, title: str = "", method: Method = "auto", timeout_s: float | None = None
@@ -71,9 +78,10 @@ class Client:
         that the engine refuses for now are sent again after its `Retry-After`, as long as that leaves time."""
         given = list(documents)
         limit = timeout_s * math.ceil(len(given) / BATCH)
+        end = time.monotonic() + limited(limit)
         try:
             running = self._ready()
-            return _wait(running, running.client.batch(given, timeout_s=timeout_s), limit)
+            return _wait(running, running.client.batch(given, timeout_s=timeout_s), limit, end)
         except RolloutError as error:
             return [failure(document, error) for document in given]
 
@@ -111,11 +119,12 @@ class _Running(NamedTuple):
     client: AsyncClient
 
 
-def _started(url: str, token: str, timeout_s: float, trusted: ssl.SSLContext | None) -> _Running:
+def _started(url: str, token: str, timeout_s: float, ssl_context: ssl.SSLContext) -> _Running:
     """Unavailable where the process is out of descriptors, threads or the like."""
     loop = None
     try:
-        client = AsyncClient(url, token=token, timeout_s=timeout_s, ssl_context=trusted)
+        client = AsyncClient(url, token=token, timeout_s=timeout_s, ssl_context=ssl_context)
+        _check_descriptors()
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=_serve, args=(loop, client), name="rollout-console", daemon=True)
         thread.start()
@@ -124,6 +133,13 @@ def _started(url: str, token: str, timeout_s: float, trusted: ssl.SSLContext | N
             loop.close()
         raise unreachable(error) from error
     return _Running(os.getpid(), loop, thread, client)
+
+
+def _check_descriptors() -> None:
+    """OSError where an event loop would lack them: one that is half made prints a traceback when it is freed."""
+    one, other = socket.socketpair()
+    with one, other, selectors.DefaultSelector():
+        pass
 
 
 def _serve(loop: asyncio.AbstractEventLoop, client: AsyncClient) -> None:
@@ -137,11 +153,12 @@ def _serve(loop: asyncio.AbstractEventLoop, client: AsyncClient) -> None:
     loop.close()
 
 
-def _wait(running: _Running, work: Coroutine[Any, Any, T], limit_s: float) -> T:
-    """The work has this limit itself. It is the caller's too, when the loop does not get to run: its thread starts, or
-    the process is short of CPU."""
+def _wait(running: _Running, work: Coroutine[Any, Any, T], limit_s: float, end: float) -> T:
+    """The work has this limit itself. It is the caller's too, whose time began before: when the loop does not get to
+    run, because its thread starts or the process is short of CPU. `end`: on the monotonic clock."""
     try:
-        return asyncio.run_coroutine_threadsafe(work, running.loop).result(limited(limit_s) + GRACE_S)
+        left = max(0.0, end - time.monotonic())
+        return asyncio.run_coroutine_threadsafe(work, running.loop).result(left + GRACE_S)
     except TimeoutError:
         raise late(limit_s) from None
     except concurrent.futures.CancelledError:  # by `close` in another thread
