@@ -124,7 +124,12 @@ class Leases:
     async def watch(self, worker: str, seen: Version, salt: str) -> LeaseGrant:
         """The same, for whoever can wait."""
         news: asyncio.Future[LeaseGrant] = asyncio.get_running_loop().create_future()
-        leave = self.attend(worker, seen, salt, news.set_result)
+
+        def take(grant: LeaseGrant) -> None:
+            if not news.done():  # its client may be gone: the task is cancelled and has not run since
+                news.set_result(grant)
+
+        leave = self.attend(worker, seen, salt, take)
         try:
             return await news
         finally:

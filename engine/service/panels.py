@@ -92,9 +92,11 @@ def workers(engine: Engine) -> tuple[WorkerView, ...]:
     leases, jobs = engine.leases, engine.jobs.at_work
     out = []
     for one in leases.shown():
-        state, until, sentence = leases.state(one), leases.until(one), leases.sentence(one)
-        permits, job = (one.percent_bp, one.in_flight, until, sentence), jobs.get(one.worker)
-        out.append(WorkerView(one.worker, one.host, one.pid, state, *permits, job, engine.jobs.waits(job)))
+        state, until, job = leases.state(one), leases.until(one), jobs.get(one.worker)
+        waits = engine.jobs.waits(job)
+        sentence = f"{leases.sentence(one)}{'; its documents wait until the LLM may be called' if waits else ''}"
+        permits = (one.percent_bp, one.in_flight, until, sentence)
+        out.append(WorkerView(one.worker, one.host, one.pid, state, *permits, job, waits))
     return tuple(out)
 
 

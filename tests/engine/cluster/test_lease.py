@@ -167,3 +167,19 @@ async def test_a_fall_is_news_for_every_watch_in_the_same_instruction() -> None:
     assert [worker for worker, _ in news].count("busy") == 1, "the one that has waited longest makes room"
     leases.close()
     assert [worker for worker, _ in news].count("busy") == MOST_WAITING + 1
+
+
+@pytest.mark.anyio
+async def test_a_client_that_goes_in_the_moment_of_a_fall_does_not_stop_it() -> None:
+    clock, obeyed = ManualClock(), [LeaseTerms(1000, True, "", 1)]
+    leases = Leases(clock, 1, lambda: obeyed[0], lambda: None, WindowShares(dict, lambda: 0, clock.real))
+    seen = leases.refresh()
+    gone = asyncio.create_task(leases.watch("gone", seen, "salt"))
+    kept = asyncio.create_task(leases.watch("kept", seen, "salt"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    obeyed[0] = LeaseTerms(0, False, "", 2)
+    version = leases.refresh()
+    assert (await kept).version == version
+    with pytest.raises(asyncio.CancelledError):
+        await gone
