@@ -216,7 +216,9 @@ def sentence(view: ProofView, target_bp: int, armed_path: str, why: str = "") ->
         )
     parts = [
         f"Effective in {took(view.effective_ms)}",
-        f"last LLM call {iso(view.last_call, ms=True)}" if view.last_call else "no LLM call since the engine started",
+        f"last LLM call {iso(view.last_call, ms=True)[11:]}"
+        if view.last_call
+        else "no LLM call since the engine started",
     ]
     if view.cancelled:
         parts.append(f"{counted(view.cancelled, 'call')} in flight ended")
