@@ -43,13 +43,13 @@ class KeywordCounts(NamedTuple):
 
 
 class CutFigure(NamedTuple):
-    """Shares from 0 to 1; `interval` is of F1."""
+    """Shares from 0 to 1; `interval` is of F1, None with one document."""
 
     k: int
     precision: float
     recall: float
     f1: float
-    interval: Bounds
+    interval: Bounds | None
 
 
 class MethodQuality(NamedTuple):
@@ -129,7 +129,8 @@ def f1(of: Sequence[KeywordCounts]) -> float:
 
 
 def resampled(of: Sequence[KeywordCounts], other: Sequence[KeywordCounts] | None = None) -> Bounds:
-    """95 % of F1 over redrawn documents, or of its difference to `other` on the same documents."""
+    """95 % of F1 over redrawn documents, or of its difference to `other` on the same documents. One document alone
+    shows nothing of others."""
     draw, values = random.Random(SEED), []
     size = len(of)
     for _ in range(DRAWS):
@@ -148,7 +149,8 @@ def measured(method: str, gold: Sequence[Gold], keywords: Mapping[str, Sequence[
     for k in CUTS if rows else ():
         counted = [counts(wanted, ranked, k) for wanted, ranked in rows]
         right, given, wanted = (sum(column) for column in zip(*counted, strict=True))
-        figures.append(CutFigure(k, right / given if given else 0.0, right / wanted, f1(counted), resampled(counted)))
+        interval = resampled(counted) if len(counted) > 1 else None
+        figures.append(CutFigure(k, right / given if given else 0.0, right / wanted, f1(counted), interval))
     mean = sum(len(ranked) for _, ranked in rows) / len(rows) if rows else 0.0
     return MethodQuality(method, len(rows), mean, tuple(figures))
 
@@ -156,9 +158,9 @@ def measured(method: str, gold: Sequence[Gold], keywords: Mapping[str, Sequence[
 def difference(
     gold: Sequence[Gold], first: Mapping[str, Sequence[str]], second: Mapping[str, Sequence[str]], k: int = 10
 ) -> Bounds | None:
-    """F1@k of the first less that of the second, on the documents that both have."""
+    """F1@k of the first less that of the second, on the documents that both have; None with less than two."""
     shared = [row for row in gold if row.id in first and row.id in second]
-    if not shared:
+    if len(shared) < 2:
         return None
     one, other = ([counts(row.keywords, distinct(of[row.id]), k) for row in shared] for of in (first, second))
     return resampled(one, other)
@@ -174,8 +176,8 @@ def as_json(quality: MethodQuality) -> dict[str, Any]:
                 "precision": round(f.precision, 4),
                 "recall": round(f.recall, 4),
                 "f1": round(f.f1, 4),
-                "f1_low": round(f.interval.low, 4),
-                "f1_high": round(f.interval.high, 4),
+                "f1_low": round(f.interval.low, 4) if f.interval else None,
+                "f1_high": round(f.interval.high, 4) if f.interval else None,
             }
             for f in quality.figures
         },
@@ -186,7 +188,8 @@ def sentence(quality: MethodQuality) -> str:
     if not quality.figures:
         return f"{quality.method}: no gold document has keywords by this method."
     figures = ", ".join(
-        f"F1@{f.k} {100 * f.f1:.1f} % [{100 * f.interval.low:.1f}, {100 * f.interval.high:.1f}]"
+        f"F1@{f.k} {100 * f.f1:.1f} %"
+        + (f" [{100 * f.interval.low:.1f}, {100 * f.interval.high:.1f}]" if f.interval else "")
         for f in quality.figures
     )
     return (

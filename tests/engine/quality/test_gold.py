@@ -44,6 +44,7 @@ def test_figures_pool_the_counts_of_all_documents() -> None:
     assert five.precision == pytest.approx(2 / 3)
     assert five.recall == pytest.approx(2 / 3)
     assert five.f1 == pytest.approx(2 / 3)
+    assert five.interval is not None
     assert five.interval.low <= five.f1 <= five.interval.high
 
 
@@ -52,6 +53,17 @@ def test_a_document_without_keywords_of_the_method_is_not_counted_and_none_gives
     assert gold.measured("llm", rows, {"a": ["noise"]}).documents == 1
     assert gold.measured("llm", rows, {}).figures == ()
     assert gold.difference(rows, {"a": ["x"]}, {"2": ["y"]}) is None
+
+
+def test_one_document_gives_figures_and_no_interval() -> None:
+    rows = gold.read_gold(BODY, "g.jsonl").rows
+    one = gold.measured("llm", rows, {"a": ["neural network", "noise"]})
+
+    assert one.documents == 1
+    assert {figure.interval for figure in one.figures} == {None}
+    assert gold.as_json(one)["at"]["10"]["f1_low"] is None
+    assert "[" not in gold.sentence(one)
+    assert gold.difference(rows, {"a": ["x"]}, {"a": ["y"]}) is None
 
 
 def test_a_difference_is_of_the_same_documents() -> None:
