@@ -244,7 +244,7 @@ def _reopen_closed_streams() -> None:
 
 def main() -> None:
     """Entry point. Mistakes end in a sentence and exit code 1 or 2; no traceback reaches a user."""
-    gc.disable()  # while it starts: what it loads stays, and looking through it takes a twentieth of the time
+    gc.disable()  # while it starts: what it loads stays, and looking through it takes a twentieth of a start
     _reopen_closed_streams()
     sys.stdout, sys.stderr = SanitizingStream(sys.stdout), SanitizingStream(sys.stderr)
     try:
@@ -263,3 +263,5 @@ def main() -> None:
 
         click.echo(sentence_of(error), err=True)
         sys.exit(1)
+    finally:
+        gc.freeze()  # nor look through all of it at the end, which takes a tenth of a verb

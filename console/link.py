@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from msgspec import Struct, structs
 
@@ -18,13 +18,15 @@ from engine.client import engine_process
 from engine.client.client import EngineClient, Reply, RollbackResult
 from engine.measures.record import SeenArm
 from engine.plan.durations import format_duration
-from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import EngineRecord, Reader
 from engine.text import percent
 from engine.view.model import DecisionView, Health, View
+
+if TYPE_CHECKING:
+    from engine.plan.model import Plan
 
 T = TypeVar("T")
 

@@ -48,6 +48,12 @@ def test_what_has_to_answer_at_once_loads_neither_textual_nor_httpx(words: list[
     assert done.returncode == 0, done.stderr
 
 
+def test_a_rollback_and_a_status_do_not_wait_for_the_plan_s_types() -> None:
+    """They are a tenth of a start."""
+    code = "import sys, engine.client.client, console.link; sys.exit('engine.plan.model' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_httpx_is_loaded_without_its_command_line() -> None:
     code = "import sys; from engine.extraction.llm import transport; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -3,13 +3,15 @@ Pure."""
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.plan.model import Plan, Stage
 from engine.text import percent
+
+if TYPE_CHECKING:  # a rollback starts without the plan
+    from engine.plan.model import Plan, Stage
 
 
 class PinnedStage(Struct, frozen=True):
@@ -55,24 +57,24 @@ class Change(Struct, frozen=True):
         return f"{self.place}: {_short(self.before)} -> {_short(self.after)}"
 
 
-def stage_id(stage: Stage) -> str:
+def stage_id(stage: "Stage") -> str:
     """The stage's id; for a stage without one, a slug of its name."""
     return stage.id or re.sub(r"[^a-z0-9]+", "_", stage.name.lower()).strip("_")
 
 
-def pins_of(plan: Plan, rules: str, model: PinnedModel) -> Pins:
+def pins_of(plan: "Plan", rules: str, model: PinnedModel) -> Pins:
     stages = tuple(PinnedStage(stage_id(s), s.name, s.percent_bp, s.ab_test) for s in plan.stages)
     return Pins(plan.digest, plan.salt, rules, stages, model)
 
 
-def find_stage(plan: Plan, pinned: PinnedStage) -> int | None:
+def find_stage(plan: "Plan", pinned: PinnedStage) -> int | None:
     """The number of a pinned stage in a plan: matched by id, else by name."""
     by_id = (s.number for s in plan.stages if stage_id(s) == pinned.id)
     by_name = (s.number for s in plan.stages if s.name.casefold() == pinned.name.casefold())
     return next(by_id, next(by_name, None))
 
 
-def misplaced(plan: Plan, pins: Pins, stage: int) -> str:
+def misplaced(plan: "Plan", pins: Pins, stage: int) -> str:
     """Why the rollout's pinned `stage` is not the same stage in this plan; "" if it is."""
     if stage > 0 and plan.salt != pins.salt:
         return "the salt differs, which moves documents between the arms"
@@ -92,14 +94,16 @@ def misplaced(plan: Plan, pins: Pins, stage: int) -> str:
     return ""
 
 
-def under(plan: Plan, pins: Pins, before: Plan | None) -> Plan:
+def under(plan: "Plan", pins: Pins, before: "Plan | None") -> "Plan":
     """The plan with the pinned stages and salt. `before` is the plan that was pinned, if it can still be read."""
     if before is not None and before.digest == pins.digest:
         return replace(plan, stages=before.stages, salt=pins.salt)
     return replace(plan, stages=tuple(_stage(plan, n, pinned) for n, pinned in enumerate(pins.stages)), salt=pins.salt)
 
 
-def _stage(plan: Plan, number: int, pinned: PinnedStage) -> Stage:
+def _stage(plan: "Plan", number: int, pinned: PinnedStage) -> "Stage":
+    from engine.plan.model import Stage
+
     there = find_stage(plan, pinned)
     if there is None:
         return Stage(number, pinned.name, "", pinned.percent_bp, "", 0.0, id=pinned.id, ab_test=pinned.ab_test)

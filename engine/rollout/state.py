@@ -3,14 +3,16 @@
 `transition(state, decision)` is the only way from one state to the next, so that replaying the log gives the state.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from engine.plan.model import Plan, Stage
 from engine.plan.pins import Pins
 from engine.rollout.way_back import Setback
+
+if TYPE_CHECKING:  # a rollback starts without the plan
+    from engine.plan.model import Plan, Stage
 
 UNDO_S = 60.0
 ROOT = 0
@@ -263,10 +265,10 @@ def replay(decisions: list[Decision]) -> State:
     return state
 
 
-def stage_of(plan: Plan, state: State) -> Stage | None:
+def stage_of(plan: "Plan", state: State) -> "Stage | None":
     """The stage that the rollout is at; None once it is stable."""
     return plan.stages[state.stage] if state.stage < len(plan.stages) else None
 
 
-def stage_name(plan: Plan, stage: int) -> str:
+def stage_name(plan: "Plan", stage: int) -> str:
     return plan.stages[stage].name if stage < len(plan.stages) else "stable"

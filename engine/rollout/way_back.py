@@ -5,12 +5,15 @@ what failed, against the stage's own bound, and a share of that stage's bake. A 
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.plan.durations import format_duration
-from engine.plan.model import Condition, Plan, Stage
+
+if TYPE_CHECKING:  # a rollback starts without the plan
+    from engine.plan.model import Condition, Plan, Stage
 
 # the metrics that replace a trigger's metric when it cannot be measured before documents are served again
 MEASURED_BY = {
@@ -39,7 +42,7 @@ class Setback(Struct, frozen=True):
     rev: int = 0
 
 
-def failed_metrics(plan: Plan, triggers: Iterable[str]) -> tuple[str, ...]:
+def failed_metrics(plan: "Plan", triggers: Iterable[str]) -> tuple[str, ...]:
     """The metrics of the triggers with these ids, without repeats."""
     ids = set(triggers)
     return tuple(dict.fromkeys(t.metric for t in plan.triggers if t.id in ids))
@@ -51,7 +54,7 @@ def _wanted(setback: Setback) -> dict[str, None]:
     return wanted or dict.fromkeys(ANYTHING)
 
 
-def evidence(plan: Plan, setback: Setback) -> tuple[Condition, ...]:
+def evidence(plan: "Plan", setback: Setback) -> "tuple[Condition, ...]":
     """The conditions on what failed: the left stage's own, else those of the first stage that has any."""
     wanted = _wanted(setback)
     here = plan.stages[min(setback.stage, plan.last_stage)]
@@ -63,18 +66,18 @@ def evidence(plan: Plan, setback: Setback) -> tuple[Condition, ...]:
     return tuple(conditions[metric] for metric in wanted if metric in conditions)
 
 
-def rebake_s(stage: Stage) -> float:
+def rebake_s(stage: "Stage") -> float:
     """Watched seconds that fresh evidence must cover; never more than the stage's own bake."""
     return min(stage.bake_s, max(stage.rebake * stage.bake_s, stage.rebake_least_s))
 
 
-def evidence_s(plan: Plan, setback: Setback) -> float:
+def evidence_s(plan: "Plan", setback: Setback) -> float:
     """How far back the evidence of a return reaches at most, so that the failures that the rollback answered do not
     count against what came after the fix."""
     return max(rebake_s(plan.stages[min(setback.stage, plan.last_stage)]), LEAST_EVIDENCE_S)
 
 
-def target(plan: Plan, setback: Setback | None, stage: int, percent_bp: int) -> tuple[int, int] | None:
+def target(plan: "Plan", setback: Setback | None, stage: int, percent_bp: int) -> tuple[int, int] | None:
     """(stage, percent_bp) to return to from where the rollout is now; None if every gate must be passed: the cause is
     not recorded, the plan requires it, or nothing would measure the LLM before it serves again."""
     if setback is None or not setback.explained or setback.percent_bp <= percent_bp or stage >= len(plan.stages):
@@ -89,7 +92,7 @@ def target(plan: Plan, setback: Setback | None, stage: int, percent_bp: int) -> 
     return to, setback.percent_bp
 
 
-def gate_stage(plan: Plan, setback: Setback, stage: int) -> Stage:
+def gate_stage(plan: "Plan", setback: Setback, stage: int) -> "Stage":
     """The gate of the way back, as a stage: its checklist is the current stage's, lapsed signatures included."""
     to = plan.stages[min(setback.stage, plan.last_stage)]
     before = plan.stages[max(0, to.number - 1)]
