@@ -184,18 +184,24 @@ def _function(name: str, trees: Sequence[Any]) -> str:
         ") -> float:",
     ]
     lines.append("    return (0.0")
-    for tree in trees:
-        lines += textwrap.wrap(f"+ {_expression(tree)}", 110, initial_indent="    ", subsequent_indent="       ")
+    for part in _sum(trees):
+        lines += textwrap.wrap(f"+ {part}", 110, initial_indent="    ", subsequent_indent="       ")
     return "\n".join([*lines, "    )\n"])
 
 
-def _expression(tree: Any) -> str:
-    if isinstance(tree, (int, float)):
-        return repr(float(tree))
-    trait, threshold, low, high = tree
-    # comparing an integer with a float takes four times as long as with an integer
-    limit = math.floor(threshold) if _UNITS[trait] is int else float(threshold)
-    return f"({_expression(low)} if {trait} <= {limit!r} else {_expression(high)})"
+def _sum(trees: Sequence[Any]) -> list[str]:
+    """The parts of the trees' sum. Trees that begin with the same question are one part: it is asked once."""
+    leaves = [tree for tree in trees if isinstance(tree, (int, float))]
+    asked: dict[tuple[str, float], list[tuple[Any, Any]]] = {}
+    for trait, threshold, low, high in (tree for tree in trees if not isinstance(tree, (int, float))):
+        # comparing an integer with a float takes four times as long as with an integer
+        limit = math.floor(threshold) if _UNITS[trait] is int else float(threshold)
+        asked.setdefault((trait, limit), []).append((low, high))
+    parts = [
+        f"({' + '.join(_sum(lows))} if {trait} <= {limit!r} else {' + '.join(_sum(highs))})"
+        for (trait, limit), (lows, highs) in ((question, zip(*sides, strict=True)) for question, sides in asked.items())
+    ]
+    return [*parts, repr(round(float(sum(leaves)), 4))] if leaves or not parts else parts
 
 
 def loaded(text: str) -> dict[str, Any]:

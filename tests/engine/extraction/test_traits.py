@@ -78,7 +78,9 @@ def test_context_counts_what_is_beside_a_candidate() -> None:
 
 
 def test_trees_become_code_as_they_are_fitted_and_hold_nothing_but_traits_and_numbers() -> None:
-    logit = loaded(source({"sum": [["size", 1.5, 0.25, ["alone", 2, -1, 4]], 0.5]}))["sum"]
+    code = source({"sum": [["size", 1.5, 0.25, ["alone", 2, -1, 4]], ["size", 1.5, 0, 0], 0.5]})
+    assert code.count("size <= 1") == 1, "a question of several trees is asked once"
+    logit = loaded(code)["sum"]
     of = Context._make([0] * len(Context._fields))
     assert logit(*of._replace(size=1)) == pytest.approx(0.75)
     assert logit(*of._replace(size=2, alone=2)) == pytest.approx(-0.5)
