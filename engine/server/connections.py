@@ -262,12 +262,22 @@ class Connection(H11Protocol):
 
 class _Parser(h11.Connection):
     """Refuses a request with two readings, and a body in tiny chunks: the loop pays a thousand times what the sender
-    does."""
+    does. The head of a whole answer goes out with its body, in one call of the kernel."""
 
     def __init__(self, role: type[h11.SERVER]) -> None:
         super().__init__(role, max_incomplete_event_size=HEAD_BYTES)
         self._pieces = self._bytes = 0
+        self._head = b""
         self.too_long = False
+
+    def send(self, event: Any) -> Any:
+        output = super().send(event)
+        if type(event) is h11.Response and any(name == b"content-length" for name, _ in event.headers):
+            self._head = output or b""
+            return b""
+        if self._head and output is not None:
+            output, self._head = self._head + output, b""
+        return output
 
     def next_event(self) -> Any:
         before_body = self.their_state is h11.IDLE

@@ -10,12 +10,11 @@ else, and every refusal, is the ordinary route's.
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from engine.server.guard import Guard
-from engine.server.request_names import fit_name
+from engine.server.request_names import fit_name, new_name
 
 LEASE, WATCH = "/v1/worker/lease", "/v1/worker/watch"
 _STARTS = {f"POST {path} HTTP/1.1\r\n".encode(): path for path in (LEASE, WATCH)}
@@ -78,7 +77,7 @@ class Renewals:
         fields = headers_of(head)
         if fields is None or not self._admits(path, fields):
             return None
-        name = fit_name(fields.get("x-request-id", "").encode()) or uuid.uuid4().hex.encode()
+        name = fit_name(fields.get("x-request-id", "").encode()) or new_name().encode()
         if path == WATCH:
             return self._watched(body, lambda grant: send(_whole(grant, name)))
         grant = self._renewed(body)

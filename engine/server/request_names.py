@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable
+from functools import cache
+from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +15,7 @@ from engine.measures.origin import ORIGIN, Origin
 
 TRACED = "/v1/extract"
 CONTEXT = (b"traceparent", b"tracestate")
+_made = count()
 _FIT = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -41,7 +44,18 @@ class NamedRequests:
 def request_name(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's own name for a request with these headers, else a new one."""
     given = next((value for name, value in headers if name == b"x-request-id"), b"")
-    return fit_name(given).decode() or uuid.uuid4().hex
+    return fit_name(given).decode() or new_name()
+
+
+@cache
+def _of_process() -> str:
+    return uuid.uuid4().hex[:20]
+
+
+def new_name() -> str:
+    """A name that no other request has. Random for each process, not for each request: asking the kernel for random
+    bytes lets another thread run, for which a request that is about to be answered would wait."""
+    return f"{_of_process()}{next(_made):012x}"
 
 
 def fit_name(given: bytes) -> bytes:

@@ -191,6 +191,12 @@ def test_a_name_that_could_act_is_replaced(rig: EngineRig) -> None:
         assert re.fullmatch(r"[0-9a-f]{32}", name)
 
 
+def test_each_request_without_a_name_gets_one_of_its_own(rig: EngineRig) -> None:
+    names = [ask(rig, "GET", "/healthz", headers={}).headers["x-request-id"] for _ in range(3)]
+    assert len(set(names)) == 3
+    assert all(re.fullmatch(r"[0-9a-f]{32}", name) for name in names)
+
+
 def test_health_names_service_and_environment(rig: EngineRig) -> None:
     output = ask(rig, "GET", "/healthz", headers={}).json
     assert (output["ok"], output["service"], output["environment"]) == (True, rig.plan.service, "test")

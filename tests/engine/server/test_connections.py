@@ -1,0 +1,36 @@
+"""How an answer leaves a connection."""
+
+from __future__ import annotations
+
+import h11
+
+from engine.server.connections import _Parser
+
+
+def asked() -> _Parser:
+    parser = _Parser(h11.SERVER)
+    parser.receive_data(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert type(parser.next_event()) is h11.Request
+    return parser
+
+
+def test_a_whole_answer_is_one_write() -> None:
+    parser = asked()
+    written = [
+        parser.send(h11.Response(status_code=200, headers=[("content-length", "2")])),
+        parser.send(h11.Data(data=b"ok")),
+        parser.send(h11.EndOfMessage()),
+    ]
+    assert written == [b"", b"HTTP/1.1 200 \r\ncontent-length: 2\r\n\r\nok", b""]
+
+
+def test_an_answer_without_a_body_is_written_at_its_end() -> None:
+    parser = asked()
+    assert parser.send(h11.Response(status_code=204, headers=[("content-length", "0")])) == b""
+    assert parser.send(h11.EndOfMessage()) == b"HTTP/1.1 204 \r\ncontent-length: 0\r\n\r\n"
+
+
+def test_the_head_of_a_stream_goes_out_at_once() -> None:
+    output = asked().send(h11.Response(status_code=200, headers=[]))
+    assert output is not None
+    assert output.startswith(b"HTTP/1.1 200")
