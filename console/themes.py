@@ -15,7 +15,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.color import Color, ColorSystem, blend_rgb
 from rich.style import Style
@@ -23,6 +23,7 @@ from rich.style import Style
 from engine.files import write_whole
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.theme import Theme
 
 
@@ -161,6 +162,14 @@ MONO = {
     "bold reverse": "alarm caution fine calm production rehearsal other",
     "dim": "line",
 }
+
+
+def dress(app: App[Any], name: str) -> None:
+    """Give an app every theme, and this one now. Nothing moves: a slow line pays for each frame."""
+    for known in NAMES:
+        app.register_theme(theme(known))
+    app.theme = f"console-{name}"
+    app.animation_level = "none"
 
 
 def theme(name: str) -> Theme:

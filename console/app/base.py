@@ -102,10 +102,7 @@ class Base(Drawing):
         self._asked: Worker[None] | None = None  # the command in progress
         self._repaint_due = False
         self._reads: set[asyncio.Task[None]] = set()  # polls in progress
-        for name in themes.NAMES:
-            self.register_theme(themes.theme(name))
-        self.theme = f"console-{theme}"
-        self.animation_level = "none"
+        themes.dress(self, theme)
 
     @property
     def who(self) -> str:

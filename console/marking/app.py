@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from textual import events, on
-from textual.app import App, ComposeResult
+from textual import on
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Input
 
-from console import themes
 from console.widgets import blocks
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, wrapped
 from console.widgets.sheet import Sheet
+from console.widgets.sheet_app import SheetApp
 from engine.quality.marking import Marked, added, first_open, in_text, toggled
 from engine.text import counted
 
@@ -23,27 +22,11 @@ COLUMN = 38  # cells of a keyword, at least
 FEW, MANY = 5, 15  # keywords that a document should have
 
 
-class MarkingScreen(Screen[None]):
-    AUTO_FOCUS = ""
-    DEFAULT_CSS = """
-    MarkingScreen { layers: base over; }
-    MarkingScreen Sheet { layer: base; }
-    MarkingScreen Input, MarkingScreen Input:focus {
-        layer: over; height: 1; border: none; padding: 0 1; width: 1fr; dock: bottom; display: none; background: $panel;
-    }
-    MarkingScreen Input.open { display: block; }
-    """
-
-    def compose(self) -> ComposeResult:
-        yield Sheet(id="sheet")
-        yield Input(max_length=200, placeholder="a keyword in the document's own words, then enter")
-
-
-class Marking(App[None]):
+class Marking(SheetApp[None]):
     """`save` is called with all documents after each change that counts; it returns what went wrong, or ""."""
 
-    ENABLE_COMMAND_PALETTE = False
-    CSS = "Screen { background: $background; color: $foreground; }"
+    AUTO_FOCUS = ""
+    CSS = SheetApp.CSS + "Input { width: 1fr; dock: bottom; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "next keyword"),
         Binding("k,up", "move(-1)", "previous keyword"),
@@ -65,7 +48,7 @@ class Marking(App[None]):
         theme: str = "dark",
         ascii_only: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(theme, ascii_only)
         self.documents = documents
         self.texts = texts
         self.save = save
@@ -75,15 +58,10 @@ class Marking(App[None]):
         self.text_rows = 1
         self.trouble = ""
         self.warning = ""  # about the last key
-        self.ascii_only = ascii_only
-        self.palette = themes.palette(theme)
-        for name in themes.NAMES:
-            self.register_theme(themes.theme(name))
-        self.theme = f"console-{theme}"
-        self.animation_level = "none"
 
-    def get_default_screen(self) -> Screen[None]:
-        return MarkingScreen()
+    def compose(self) -> ComposeResult:
+        yield Sheet(id="sheet")
+        yield Input(max_length=200, placeholder="a keyword in the document's own words, then enter")
 
     @property
     def document(self) -> Marked:
@@ -94,9 +72,6 @@ class Marking(App[None]):
         return sum(d.done for d in self.documents)
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self.repaint)
-
-    def on_resize(self, _: events.Resize) -> None:
         self.call_after_refresh(self.repaint)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
@@ -163,13 +138,8 @@ class Marking(App[None]):
 
     # -- painting ------------------------------------------------------------------------------------------------------
 
-    def repaint(self) -> None:
-        sheet = self.screen.query_one("#sheet", Sheet)
-        if not sheet.size.width:
-            return
-        c = Canvas(*sheet.size, self.ascii_only)
-        c.fill(0, 0, c.width, "bar")
-        c.put(1, 0, f"mark gold keywords   {self.at + 1} of {len(self.documents)}", "bar")
+    def paint(self, c: Canvas) -> None:
+        c.bar(0, f"mark gold keywords   {self.at + 1} of {len(self.documents)}", "bar")
         c.right(c.width - 1, 0, f"{self.done} done", "bar")
         area = Area(1, 1, c.width - 2, c.height - 3)
         across = max(1, area.width // COLUMN)
@@ -184,7 +154,6 @@ class Marking(App[None]):
             ("space", "keep"), ("a", "add"), ("enter", "done"), ("n p", "documents"), ("pgdn", "text"), ("q", "leave")
         )  # fmt: skip
         c.spans(1, c.height - 1, [part for key, what in keys for part in ((key, "key"), (f" {what}   ", "text"))])
-        sheet.show(c, self.palette)
 
     def _count(self) -> str:
         kept = len(self.document.kept)

@@ -131,8 +131,7 @@ class Rollback(Page):
         if last is not None and last.applied == "failed":
             warning = f"Proven for this engine only. {last.applied_sentence}"
             for line in wrapped(warning, c.width - 2)[:2]:
-                c.fill(0, y, c.width, "alarm")
-                c.put(1, y, line, "alarm")
+                c.bar(y, line, "alarm")
                 y += 1
         if state == "overdue":  # the one line that must fit
             folder = self.console.link.folder
@@ -140,8 +139,7 @@ class Rollback(Page):
             for line in wrapped(
                 gone if v is not None and not v.armed else f"Run in any shell:  {folder.armed_removal}", c.width - 2
             ):
-                c.fill(0, y, c.width, "alarm")
-                c.put(1, y, line, "alarm")
+                c.bar(y, line, "alarm")
                 y += 1
         return y + 1
 

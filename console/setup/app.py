@@ -8,17 +8,16 @@ from typing import ClassVar, NamedTuple, cast
 
 from msgspec.structs import replace
 from textual import events, on
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Input
 
-from console import themes
 from console.setup import draft as drafts
 from console.setup.draft import PlanDraft
 from console.setup.probe import Probed, base, probe
 from console.widgets.canvas import Canvas
 from console.widgets.sheet import Sheet
+from console.widgets.sheet_app import SheetApp
 from engine.plan.problems import PlanError
 from engine.text import clean_line
 
@@ -106,29 +105,11 @@ class AnswerField(Input):
         cast(Setup, self.app).action_next()
 
 
-class SetupScreen(Screen[None]):
-    """The screen of one question."""
-
-    AUTO_FOCUS = ""
-    DEFAULT_CSS = """
-    SetupScreen { layers: base over; }
-    SetupScreen Sheet { layer: base; }
-    SetupScreen Input, SetupScreen Input:focus {
-        layer: over; height: 1; border: none; padding: 0 1; width: 74; display: none; background: $panel;
-    }
-    SetupScreen Input.open { display: block; }
-    """
-
-    def compose(self) -> ComposeResult:
-        yield Sheet(id="sheet")
-        yield AnswerField(max_length=400)
-
-
-class Setup(App[str | PlanDraft | None]):
+class Setup(SheetApp[str | PlanDraft | None]):
     """Returns the draft to write, `REHEARSE`, or None: nothing."""
 
-    ENABLE_COMMAND_PALETTE = False
-    CSS = "Screen { background: $background; color: $foreground; }"
+    AUTO_FOCUS = ""
+    CSS = SheetApp.CSS + "Input { width: 74; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "leave", "leave; nothing is written", priority=True),
         Binding("enter", "next", "next"),
@@ -139,10 +120,8 @@ class Setup(App[str | PlanDraft | None]):
     ]
 
     def __init__(self, folder: Path, theme: str = "dark", ascii_only: bool = False) -> None:
-        super().__init__()
+        super().__init__(theme, ascii_only)
         self.folder = folder
-        self.ascii_only = ascii_only
-        self.palette = themes.palette(theme)
         self.draft = PlanDraft()
         self.at = 0
         self.chosen = 0
@@ -150,13 +129,10 @@ class Setup(App[str | PlanDraft | None]):
         self._listed = False  # the models are a list, not a text: settled as their question is shown
         self.trouble = ""
         self._refused: str | None = None  # the text that the trouble is about
-        for name in themes.NAMES:
-            self.register_theme(themes.theme(name))
-        self.theme = f"console-{theme}"
-        self.animation_level = "none"
 
-    def get_default_screen(self) -> Screen[None]:
-        return SetupScreen()
+    def compose(self) -> ComposeResult:
+        yield Sheet(id="sheet")
+        yield AnswerField(max_length=400)
 
     @property
     def step(self) -> Question:
@@ -168,9 +144,6 @@ class Setup(App[str | PlanDraft | None]):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._shown)
-
-    def on_resize(self, _: events.Resize) -> None:
-        self.call_after_refresh(self.repaint)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -301,13 +274,11 @@ class Setup(App[str | PlanDraft | None]):
 
     def _field_row(self) -> int:
         """The row of the input: below its explanation."""
-        c = Canvas(*self.size, self.ascii_only) if self.size.width else Canvas(80, 24)
-        return self._top(c)
+        return self._top(Canvas(self.size.width or 80, self.size.height or 24, self.ascii_only))
 
     def _top(self, c: Canvas) -> int:
         """Title and explanation; returns the row below."""
-        c.fill(0, 0, c.width, "bar")
-        c.put(1, 0, "rollout: set-up", "bar")
+        c.bar(0, "rollout: set-up", "bar")
         if self.at:
             asked = sum(bool(step.field) for step in STEPS)
             c.right(c.width - 1, 0, f"{self.at} of {asked}" if self.step.field else "all answered", "bar")
@@ -317,11 +288,7 @@ class Setup(App[str | PlanDraft | None]):
             y += c.block(2, y, min(WIDTH, c.width - 4), 6, line) + 1
         return y
 
-    def repaint(self) -> None:
-        sheet = self.screen.query_one("#sheet", Sheet)
-        if not sheet.size.width:
-            return
-        c = Canvas(*sheet.size, self.ascii_only)
+    def paint(self, c: Canvas) -> None:
         y = self._top(c)
         if self.step.field and not self.lists_models:
             c.put(1, y, ">", "accent")
@@ -330,7 +297,6 @@ class Setup(App[str | PlanDraft | None]):
         if self.trouble:
             c.block(2, y + 1, min(WIDTH, c.width - 4), max(1, c.height - y - 3), self.trouble, "bad")
         self._keys(c)
-        sheet.show(c, self.palette)
 
     def _below(self, c: Canvas, y: int) -> int:
         match self.step.name:

@@ -114,8 +114,7 @@ def handover(c: Canvas, y: int, note: HandoverView, live: EngineSnapshot) -> int
     if cell_len(lines[-1]) + cell_len(keys) > c.width - 2:
         lines[-1] = fit(lines[-1], c.width - 2 - cell_len(keys))
     for row, line in enumerate(lines):
-        c.fill(0, y + row, c.width, "calm")
-        c.put(1, y + row, line, "calm")
+        c.bar(y + row, line, "calm")
     c.right(c.width - 1, y + len(lines) - 1, keys, "calm")
     c.zone(0, y, c.width, len(lines), "app.inbox")
     return len(lines)
@@ -145,8 +144,7 @@ def banner(c: Canvas, y: int, snapshot: EngineSnapshot, acts: bool) -> int:
     lines, style = _warning(c, snapshot, acts), "caution" if snapshot.liveness.state == "starting" else "alarm"
     lines = lines[: _most(c)]
     for row, line in enumerate(lines):
-        c.fill(0, y + row, c.width, style)
-        c.put(1, y + row, line, style)
+        c.bar(y + row, line, style)
     return len(lines)
 
 
@@ -169,8 +167,7 @@ def problems(c: Canvas, y: int, v: View) -> int:
     """The first problem, on every screen. Returns the rows used."""
     lines, _ = problem_lines(c, v)
     for row, line in enumerate(lines):
-        c.fill(0, y + row, c.width, "caution")
-        c.put(1, y + row, "PROBLEM" if not row else "", "caution")
+        c.bar(y + row, "PROBLEM" if not row else "", "caution")
         c.put(10, y + row, line, "caution", c.width - 11)
     return len(lines)
 

@@ -149,6 +149,11 @@ class Canvas:
             self.chars[y][start:end] = [char] * (end - start)
             self.styles[y][start:end] = [style] * (end - start)
 
+    def bar(self, y: int, text: str, style: str) -> int:
+        """A row in one style, as wide as the screen. Returns the x after the text."""
+        self.fill(0, y, self.width, style)
+        return self.put(1, y, text, style)
+
     def tint(self, y: int, style_of: dict[str, str], x: int = 0, width: int | None = None) -> None:
         """Change styles in a row by name (a selected line, a header)."""
         end = self.width if width is None else min(self.width, x + width)
