@@ -314,13 +314,9 @@ def _looks(
     readings = {}
     for plan in declaration.metrics:
         measures = _measures(plan, control, treatment)
-        measured_difference = effects.difference(*measures) if _comparable(*measures) else None
-        if measured_difference is None or measured_difference.n < sequence.START:
+        measured = effects.difference(*measures) if _comparable(*measures) else None
+        if measured is None or measured.n < sequence.START:
             continue
-        bound = (alone if plan.role == "primary" else shared).z
-        readings[plan.name] = LookMetric(
-            measured_difference.z,
-            bound,
-            _signal(plan.better, measured_difference.z, abs(measured_difference.z) >= bound),
-        )
+        z, bound = measured.z, (alone if plan.role == "primary" else shared).z
+        readings[plan.name] = LookMetric(z, bound, _signal(plan.better, z, abs(z) >= bound))
     return (*taken, Look(due, now, control.documents, treatment.documents, alone.p, readings))

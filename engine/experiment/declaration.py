@@ -129,17 +129,9 @@ def declare(plan: Experiment, started: float, share: float, expected: dict[str, 
         return metric
 
     days = plan.duration_s / DAY
-    return Declaration(
-        started,
-        days,
-        plan.documents,
-        share,
-        plan.alpha,
-        plan.power,
-        max(1, min(100, round(days))),
-        plan.decide_by,
-        tuple(with_expected(metric) for metric in DEFAULT_METRICS),
-    )
+    looks = max(1, min(100, round(days)))
+    metrics = tuple(with_expected(metric) for metric in DEFAULT_METRICS)
+    return Declaration(started, days, plan.documents, share, plan.alpha, plan.power, looks, plan.decide_by, metrics)
 
 
 class ArmStats(Struct, frozen=True):

@@ -47,17 +47,8 @@ def analyse_pairs(differences: Mapping[str, Moments], *, expected_n: int) -> tup
         sd = None if spread is None else math.sqrt(spread)
         of = single(moments)
         live = sequence.sequence(of, ALPHA, expected_n)
-        reports.append(
-            PairedReport(
-                name,
-                moments.n,
-                moments.mean,
-                sd,
-                None if live is None else Interval(live.estimate, live.low, live.high),
-                None if live is None else live.p,
-                None,
-                None if of is None else of.estimate / of.se / math.sqrt(of.n),
-            )
-        )
+        interval, p = (None, None) if live is None else (Interval(live.estimate, live.low, live.high), live.p)
+        effect = None if of is None else of.estimate / of.se / math.sqrt(of.n)
+        reports.append(PairedReport(name, moments.n, moments.mean, sd, interval, p, None, effect))
     adjusted = holm({report.name: report.p for report in reports})
     return tuple(replace(report, adjusted_p=adjusted[report.name]) for report in reports)

@@ -55,19 +55,9 @@ class Debrief(Struct, frozen=True):
         """The whole debrief, for a terminal or a chat."""
         parts = [f"  {part.name:<12} {_of(part):>8}  {part.sentence}" for part in self.score.parts]
         moments = [f"  {_clock(m.at - self.began, self.speed):>6}  {m.sentence}" for m in self.moments]
-        return "\n".join(
-            [
-                f"GAME DAY {iso(self.at)}, {self.who}: {self.sentence}",
-                "",
-                *parts,
-                "",
-                f"What it was: {self.truth}",
-                f"The best:    {self.best}",
-                "",
-                "What happened, in your own seconds:",
-                *moments,
-            ]
-        )
+        title = f"GAME DAY {iso(self.at)}, {self.who}: {self.sentence}"
+        truth = f"What it was: {self.truth}", f"The best:    {self.best}"
+        return "\n".join([title, "", *parts, "", *truth, "", "What happened, in your own seconds:", *moments])
 
 
 def _of(part: scoring.ScorePart) -> str:
@@ -87,29 +77,13 @@ def debrief(
         return None
     ended = min(began.at + scenario.lasts_s, began.at + (time.time() - began.real) * speed)
     rows = [row for row in log.every(conn) if began.at <= row.decision.at <= ended + 1]
-    shift = Shift(
-        began.at,
-        ended,
-        speed,
-        _acts(log.every(conn), moments, began.at, ended + 1),
-        _looks(moments, speed),
-        slices(conn, scenario, began.at, ended),
-        _late(scenario, moments, began.at),
-    )
+    acts = _acts(log.every(conn), moments, began.at, ended + 1)
+    seen = _looks(moments, speed), slices(conn, scenario, began.at, ended), _late(scenario, moments, began.at)
+    shift = Shift(began.at, ended, speed, acts, *seen)
     made = scoring.score(scenario, shift)
-    return Debrief(
-        uuid.uuid4().hex[:12],
-        time.time(),
-        who,
-        scenario.name,
-        scenario.title,
-        speed,
-        began.at,
-        made,
-        _moments(conn, scenario, shift, rows, moments, made.visible),
-        scenario.truth,
-        scenario.best,
-    )
+    played = uuid.uuid4().hex[:12], time.time(), who, scenario.name, scenario.title, speed, began.at
+    shown = _moments(conn, scenario, shift, rows, moments, made.visible)
+    return Debrief(*played, made, shown, scenario.truth, scenario.best)
 
 
 def _acts(rows: Iterable[Row], moments: tuple[JournalEntry, ...], began: float, ended: float) -> tuple[Act, ...]:

@@ -96,10 +96,8 @@ def doubt(conn: sqlite3.Connection, state: State) -> Doubt:
     plan.
     """
     row = conn.execute(
-        (
-            "SELECT max(rev) FROM decision WHERE kind IN ('rollback', 'trigger') AND percent_to < percent_from "
-            "AND rev <= ?"
-        ),
+        "SELECT max(rev) FROM decision WHERE kind IN ('rollback', 'trigger') AND percent_to < percent_from "
+        "AND rev <= ?",
         (state.last_rev,),
     ).fetchone()
     rev = max(row[0] or 0, state.restart_rev)
@@ -124,16 +122,6 @@ def view(item: Item, since: Doubt, kept: Signature) -> ItemView:
     if lapsed:
         how = "signed" if item.check.kind == "manual" else "proven"
         state, written = "open", f"{how} before {since.why} (by {kept.actor}); needed again"
-    return ItemView(
-        item.id,
-        item.text,
-        item.check.kind,
-        state,
-        kept.actor,
-        kept.at,
-        written,
-        kept.evidence,
-        item.required,
-        lapsed,
-        kept.manually and not lapsed,
-    )
+    manually = kept.manually and not lapsed
+    signed = kept.actor, kept.at, written, kept.evidence
+    return ItemView(item.id, item.text, item.check.kind, state, *signed, item.required, lapsed, manually)

@@ -68,18 +68,14 @@ def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Ver
     """The test's verdict so far; for a past moment, the verdict at its last look before then."""
     if until is None:
         row = conn.execute(
-            (
-                "SELECT json_extract(report, '$.verdict') FROM trial WHERE stage = ? AND started >= ? ORDER BY id "
-                "DESC LIMIT 1"
-            ),
+            "SELECT json_extract(report, '$.verdict') FROM trial WHERE stage = ? AND started >= ? ORDER BY id "
+            "DESC LIMIT 1",
             (state.stage, state.entered_at),
         ).fetchone()
     else:
         row = conn.execute(
-            (
-                "SELECT json_extract(body, '$.verdict') FROM measure WHERE kind = 'ab_report' AND at >= ? AND at <= "
-                "? ORDER BY at DESC LIMIT 1"
-            ),
+            "SELECT json_extract(body, '$.verdict') FROM measure WHERE kind = 'ab_report' AND at >= ? AND at <= "
+            "? ORDER BY at DESC LIMIT 1",
             (state.entered_at, until),
         ).fetchone()
     with contextlib.suppress(msgspec.MsgspecError):  # from another version: ignored
@@ -90,10 +86,8 @@ def _verdict(conn: sqlite3.Connection, state: State, until: float | None) -> Ver
 def rated(conn: sqlite3.Connection, stage: int, since: float, until: float | None = None) -> Sample:
     """Ratings of 4 or 5 among all of a stage."""
     liked, count = conn.execute(
-        (
-            "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? "
-            "AND at >= ? AND at <= ?"
-        ),
+        "SELECT coalesce(sum(value >= 4), 0), count(*) FROM feedback WHERE kind = 'rating' AND stage = ? "
+        "AND at >= ? AND at <= ?",
         (stage, since, until if until is not None else 1e300),
     ).fetchone()
     return rate(liked, count)

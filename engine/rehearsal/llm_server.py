@@ -103,25 +103,16 @@ def main() -> int:
     parser.add_argument("--queue", type=int, default=64)
     parser.add_argument("--latency-ms", type=float, default=900.0)
     parser.add_argument("--load-ms", type=float, default=1500.0)
-    parser.add_argument("--model", default="llama3.2:3b")
+    parser.add_argument("--model", dest="name", default="llama3.2:3b")
     parser.add_argument(
         "--spread", type=float, default=SPREAD, help="standard deviation of the latency's logarithm; 0: constant"
     )
-    given = parser.parse_args()
+    options = vars(parser.parse_args())
+    port, control_port = options.pop("port"), options.pop("control_port")
     try:
-        service = Service(
-            given.seed,
-            given.number,
-            given.slots,
-            given.queue,
-            given.latency_ms,
-            given.load_ms,
-            given.model,
-            given.spread,
-        )
-        asyncio.run(run(service, given.port, given.control_port))
+        asyncio.run(run(Service(**options), port, control_port))
     except OSError as problem:
-        why = f"127.0.0.1:{given.port} cannot be bound: {problem.strerror}"
+        why = f"127.0.0.1:{port} cannot be bound: {problem.strerror}"
         print(msgspec.json.encode({"error": why}).decode(), flush=True)
         return 1
     return 0

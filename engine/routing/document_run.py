@@ -110,39 +110,19 @@ class DocumentRun(Struct, frozen=True):
         return Extraction(at=at, document_id=self.id, keywords=len(self.keywords), **facts)
 
     def write(self, at: float, keep_text: bool = True) -> DocumentWrite:
+        text = self.text if keep_text else ""
+        served = "frequency" if self.shadow else self.method
+        plain = self.plain.ranked, self.plain.technical
         by_llm = self.method == "llm"
-        return DocumentWrite(
-            self.id,
-            self.title,
-            self.text if keep_text else "",
-            digest(self.text),
-            at,
-            self.arm,
-            "frequency" if self.shadow else self.method,
-            self.plain.ranked,
-            self.plain.technical,
-            self.keywords.ranked if by_llm else None,
-            self.keywords.technical if by_llm else (),
-            self.stage,
-            self.epoch,
-            self.shadow,
-        )
+        ranked, technical = self.keywords.ranked if by_llm else None, self.keywords.technical if by_llm else ()
+        kept = self.id, self.title, text, digest(self.text), at, self.arm, served
+        return DocumentWrite(*kept, *plain, ranked, technical, self.stage, self.epoch, self.shadow)
 
     def extracted(self) -> Extracted:
         k = self.keywords
         note = self.message or ("too short for the LLM" if self.skipped else "")
-        return Extracted(
-            self.id,
-            k.ranked,
-            k.descriptive,
-            k.technical,
-            self.method,
-            self.cached,
-            self.fallback,
-            self.epoch,
-            round(self.ms, 3),
-            note,
-        )
+        how = self.method, self.cached, self.fallback, self.epoch
+        return Extracted(self.id, k.ranked, k.descriptive, k.technical, *how, round(self.ms, 3), note)
 
 
 # what a record has of its document's run, under the same name

@@ -49,13 +49,11 @@ async def _llm(engine: Engine, check: Check) -> CheckResult:
             servers_by_text.setdefault(line.text, []).append(line.server)
     servers = {line.server for line in report.lines}
     several = len(servers) > 1
-    return CheckResult(
-        report.ok,
-        "; ".join(
-            f"{', '.join(by)}: {text}" if several and len(by) < len(servers) else text
-            for text, by in servers_by_text.items()
-        ),
+    lines = (
+        f"{', '.join(by)}: {text}" if several and len(by) < len(servers) else text
+        for text, by in servers_by_text.items()
     )
+    return CheckResult(report.ok, "; ".join(lines))
 
 
 async def _http(engine: Engine, check: Check) -> CheckResult:

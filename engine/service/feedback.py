@@ -150,20 +150,9 @@ def store(conn: sqlite3.Connection, given: Feedback) -> bool:
     stage = conn.execute("SELECT stage FROM decision WHERE at <= ? ORDER BY rev DESC LIMIT 1", (given.at,)).fetchone()
     repeated = bool(given.source) and _already_did(conn, given, given.kind)
     unseen = bool(given.source) and given.kind == "click" and not _already_did(conn, given, "impression")
-    cursor = conn.execute(
-        "INSERT OR IGNORE INTO feedback VALUES (?,?,?,?,?,?,?,?,?)",
-        (
-            given.id,
-            given.at,
-            given.kind,
-            given.document or None,
-            row[0] if row else None,
-            stage[0] if stage else 0,
-            given.value,
-            given.text,
-            given.source or given.by,
-        ),
-    )
+    where = given.document or None, row[0] if row else None, stage[0] if stage else 0
+    stored = (given.id, given.at, given.kind, *where, given.value, given.text, given.source or given.by)
+    cursor = conn.execute("INSERT OR IGNORE INTO feedback VALUES (?,?,?,?,?,?,?,?,?)", stored)
     new = cursor.rowcount == 1
     if new and not repeated and not unseen:
         ledger.people(conn, given.kind, given.document, given.value, given.at)

@@ -69,19 +69,8 @@ def _one(conn: sqlite3.Connection, where: str) -> Trial | None:
 
 def _trial(row: tuple[Any, ...]) -> Trial:
     number, started, stage, epoch, percent_bp, salt, declaration, report, scored_until, ended, why = row
-    return Trial(
-        number,
-        started,
-        stage,
-        epoch,
-        percent_bp,
-        salt,
-        _declaration.decode(declaration),
-        None if report is None else _report.decode(report),
-        scored_until,
-        ended,
-        why,
-    )
+    declared, last = _declaration.decode(declaration), None if report is None else _report.decode(report)
+    return Trial(number, started, stage, epoch, percent_bp, salt, declared, last, scored_until, ended, why)
 
 
 # -- written by the engine, each inside the caller's transaction -------------------------------------------------------

@@ -182,6 +182,9 @@ class RecentAttempts:
         )
 
 
+Sums = tuple[int, int, int, float, float]  # attempts, failures, fresh answers, their ms and ms squared
+
+
 class _Totals:
     """Running totals by the second (coarser when a rule looks back further than six hours)."""
 
@@ -193,7 +196,7 @@ class _Totals:
     def clear(self) -> None:
         # Each entry holds the totals up to the end of its second; the first is the zero before them.
         self._times: list[float] = [-math.inf]
-        self._totals: list[tuple[int, int, int, float, float]] = [(0, 0, 0, 0.0, 0.0)]
+        self._totals: list[Sums] = [(0, 0, 0, 0.0, 0.0)]
 
     def add(self, t: float, n: int, k: int, fresh: int, ms: float, squares: float) -> None:
         times, totals = self._times, self._totals
@@ -212,22 +215,16 @@ class _Totals:
         keep = max(1, bisect_left(self._times, t - self._horizon) - 1)
         base = self._totals[keep - 1]
         self._times = [-math.inf, *islice(self._times, keep, None)]
-        self._totals = [
-            (0, 0, 0, 0.0, 0.0),
-            *(
-                (a - base[0], b - base[1], c - base[2], d - base[3], e - base[4])
-                for a, b, c, d, e in islice(self._totals, keep, None)
-            ),
-        ]
+        self._totals = [(0, 0, 0, 0.0, 0.0), *(_less(total, base) for total in islice(self._totals, keep, None))]
 
     def window(self, t: float, span_s: float) -> WindowTotals:
         end = self._totals[-1]
         start = self._totals[bisect_left(self._times, t - span_s) - 1] if self._times[-1] >= t - span_s else end
-        return WindowTotals(
-            span_s,
-            end[0] - start[0],
-            end[1] - start[1],
-            end[2] - start[2],
-            end[3] - start[3],
-            max(0.0, end[4] - start[4]),
-        )
+        n, k, fresh, ms, squares = _less(end, start)
+        return WindowTotals(span_s, n, k, fresh, ms, max(0.0, squares))
+
+
+def _less(total: Sums, base: Sums) -> Sums:
+    """What was added since `base`."""
+    n, k, fresh, ms, squares = base
+    return total[0] - n, total[1] - k, total[2] - fresh, total[3] - ms, total[4] - squares
