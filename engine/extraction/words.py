@@ -159,24 +159,9 @@ EMPTY = _LISTS["empty"]
 # nouns that look like adjectives
 _NOUNS_IN_AL = _LISTS["nouns_in_al"]
 _ADJECTIVE_ENDINGS = (
-    "able",
-    "ible",
-    "ic",
-    "ical",
-    "ous",
-    "ive",
-    "ful",
-    "less",
-    "ary",
-    "al",
-    "ian",
-    "ish",
-    "like",
-    "based",
-    "oriented",
-    "driven",
-    "specific",
-)
+    "able", "ible", "ic", "ical", "ous", "ive", "ful", "less", "ary", "al", "ian", "ish", "like", "based", "oriented",
+    "driven", "specific",
+)  # fmt: skip
 _MORE_ADJECTIVES = _LISTS["more_adjectives"]
 _COMPOUNDS = tuple(_LISTS["compounds"])
 

@@ -27,52 +27,12 @@ _GENERIC = re.compile(
 )
 _CHANGES = re.compile(r"change|history|news", re.I)
 _FILE = re.compile(r"(?:change|readme|read_me|history|release|news|contributing|index|todo|upgrad|install)", re.I)
-_NO_PROJECT = frozenset(
-    [
-        "changelog",
-        "changelogs",
-        "doc",
-        "docs",
-        "documentation",
-        "package",
-        "packages",
-        "src",
-        "lib",
-        "site",
-        "site-packages",
-        "dist",
-        "dist-packages",
-        "main",
-        "master",
-        "node_modules",
-        "share",
-        "usr",
-        "home",
-        "tmp",
-        "work",
-        "templates",
-        "content",
-        "contents",
-        "pages",
-        "en",
-        "posts",
-        "blog",
-        "www",
-        "html",
-        "man",
-        "data",
-        "files",
-        "documents",
-        "texts",
-        "input",
-        "corpus",
-        "stdin",
-        "var",
-        "opt",
-        "srv",
-        "mnt",
-    ]
-)
+_NO_PROJECT = frozenset((
+    "changelog", "changelogs", "doc", "docs", "documentation", "package", "packages", "src", "lib", "site",
+    "site-packages", "dist", "dist-packages", "main", "master", "node_modules", "share", "usr", "home", "tmp", "work",
+    "templates", "content", "contents", "pages", "en", "posts", "blog", "www", "html", "man", "data", "files",
+    "documents", "texts", "input", "corpus", "stdin", "var", "opt", "srv", "mnt",
+))  # fmt: skip
 _BUILD_FILES = frozenset((
     "Makefile", "GNUmakefile", "Dockerfile", "Containerfile", "Vagrantfile", "Jenkinsfile", "Rakefile", "Gemfile",
 ))  # fmt: skip

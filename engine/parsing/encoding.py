@@ -31,30 +31,10 @@ _WIDER = {
 }  # fmt: skip
 # Encodings that files actually use, and so the possible guesses.
 _LIKELY = [
-    "cp932",
-    "euc_jp",
-    "gb18030",
-    "big5",
-    "cp949",
-    "koi8_r",
-    "koi8_u",
-    "cp1251",
-    "cp866",
-    "iso8859_5",
-    "cp1250",
-    "iso8859_2",
-    "cp1252",
-    "cp1253",
-    "cp1254",
-    "cp1255",
-    "cp1256",
-    "iso8859_6",
-    "cp874",
-    "cp1257",
-    "cp850",
-    "cp852",
+    "cp932", "euc_jp", "gb18030", "big5", "cp949", "koi8_r", "koi8_u", "cp1251", "cp866", "iso8859_5", "cp1250",
+    "iso8859_2", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "iso8859_6", "cp874", "cp1257", "cp850", "cp852",
     "mac_roman",
-]
+]  # fmt: skip
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fc]")
 _HAN = re.compile("[\u4e00-\u9fff]")
 _HANGUL = re.compile("[\uac00-\ud7a3]")

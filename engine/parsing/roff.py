@@ -38,23 +38,9 @@ _CALLABLE = frozenset((
     "Sq", "Qq", "Pq", "Aq", "Bq", "Brq", "Ns", "Xr", "Ap", "Oo", "Oc", "Ao", "Ac", "Po", "Pc", "Qo", "Qc", "Do", "Dc",
     "No", "Sx", "So", "Sc",
 ))  # fmt: skip
-_ALL_ARGUMENTS = (_CALLABLE - {"Ap"}) | {
-    "Cd",
-    "Ft",
-    "Fo",
-    "An",
-    "Lk",
-    "Mt",
-    "Tn",
-    "St",
-    "Ux",
-    "Bx",
-    "In",
-    "Ms",
-    "Nd",
-    "UE",
-    "ME",
-}
+_ALL_ARGUMENTS = (_CALLABLE - {"Ap"}) | frozenset((
+    "Cd", "Ft", "Fo", "An", "Lk", "Mt", "Tn", "St", "Ux", "Bx", "In", "Ms", "Nd", "UE", "ME",
+))  # fmt: skip
 _ARGUMENT = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 _HEADINGS = {
     kind: frozenset(names)

@@ -47,6 +47,11 @@ _OPTIONS = frozenset((
     "discussions-to", "id", "category", "subtype", "key", "sorted", "aliases", "selected", "force", "nocontentsentry",
 ))  # fmt: skip
 _ABOUT = ("title", "lang", "language")
+# roles whose text is shown as it is
+_SHOWN = frozenset((
+    "ref", "doc", "term", "guilabel", "menuselection", "abbr", "pep", "rfc", "emphasis", "strong", "dfn", "title",
+    "sub", "sup", "cite", "numref", "download", "issue", "pr", "user", "ghuser",
+))  # fmt: skip
 
 
 def parse(text: str) -> Raw:
@@ -245,29 +250,7 @@ def _of_role(match: re.Match[str]) -> str:
     role = match[0].split("`")[0].strip(":").rsplit(":", 1)[-1]
     if inside.startswith("~"):
         shown = shown.rsplit(".", 1)[-1]
-    if role in (
-        "ref",
-        "doc",
-        "term",
-        "guilabel",
-        "menuselection",
-        "abbr",
-        "pep",
-        "rfc",
-        "emphasis",
-        "strong",
-        "dfn",
-        "title",
-        "sub",
-        "sup",
-        "cite",
-        "numref",
-        "download",
-        "issue",
-        "pr",
-        "user",
-        "ghuser",
-    ):
+    if role in _SHOWN:
         return (
             ""
             if role in ("issue", "pr", "user", "ghuser")

@@ -70,24 +70,10 @@ class Severity(StrEnum):
 Mode = Literal["guarded", "literal", "early"]
 Op = Literal["<", "<=", ">", ">="]
 Metric = Literal[
-    "error_rate",
-    "latency_mean",
-    "latency_p95",
-    "cache_hit_rate",
-    "llm_available",
-    "complaints",
-    "error_creep",
-    "grounded_rate",
-    "quality_score",
-    "search_improvement",
-    "ab_improvement",
-    "satisfaction",
-    "documents",
-    "ab_verdict",
-    "critical_incidents",
-    "negative_impacts",
-    "latency_ratio",
-]
+    "error_rate", "latency_mean", "latency_p95", "cache_hit_rate", "llm_available", "complaints", "error_creep",
+    "grounded_rate", "quality_score", "search_improvement", "ab_improvement", "satisfaction", "documents",
+    "ab_verdict", "critical_incidents", "negative_impacts", "latency_ratio",
+]  # fmt: skip
 
 
 class MetricWord(NamedTuple):

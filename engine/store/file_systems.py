@@ -5,37 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-OF_NETWORKS = frozenset(
-    [
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb3",
-        "smbfs",
-        "9p",
-        "afs",
-        "ncpfs",
-        "ceph",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "ocfs2",
-        "gfs2",
-        "pvfs2",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "fuse.ceph",
-        "fuse.s3fs",
-        "fuse.gcsfuse",
-        "fuse.rclone",
-        "fuse.juicefs",
-        "fuse.davfs2",
-        "fuse.curlftpfs",
-        "fuse.moosefs",
-        "fuse.vmhgfs-fuse",
-        "davfs",
-    ]
-)
+OF_NETWORKS = frozenset((
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ncpfs", "ceph", "lustre", "gpfs", "beegfs", "ocfs2", "gfs2",
+    "pvfs2", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.juicefs",
+    "fuse.davfs2", "fuse.curlftpfs", "fuse.moosefs", "fuse.vmhgfs-fuse", "davfs",
+))  # fmt: skip
 
 
 def type_of(path: Path, table: Path = Path("/proc/self/mountinfo")) -> str:

@@ -8,38 +8,11 @@ import msgspec
 
 from engine.plan.durations import iso
 
-MOMENTS = frozenset(
-    (
-        "alarm_since",
-        "asked",
-        "at",
-        "began",
-        "changed_at",
-        "cooldown_until",
-        "deadline",
-        "due",
-        "ended",
-        "ends",
-        "entered_at",
-        "last_acted",
-        "last_call",
-        "last_call_ended",
-        "last_error_at",
-        "last_seen",
-        "llm_at",
-        "next_look",
-        "next_try",
-        "not_before",
-        "opens_at",
-        "seen_at",
-        "since",
-        "started",
-        "undo_until",
-        "undone",
-        "until",
-        "updated",
-    )
-)
+MOMENTS = frozenset((
+    "alarm_since", "asked", "at", "began", "changed_at", "cooldown_until", "deadline", "due", "ended", "ends",
+    "entered_at", "last_acted", "last_call", "last_call_ended", "last_error_at", "last_seen", "llm_at", "next_look",
+    "next_try", "not_before", "opens_at", "seen_at", "since", "started", "undo_until", "undone", "until", "updated",
+))  # fmt: skip
 EVENTS = "events"  # pairs of a moment and a sentence
 EARLIEST = 1e9  # 2001; a smaller number under such a key is a duration
 

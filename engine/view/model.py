@@ -203,24 +203,9 @@ class ReminderView(Struct, frozen=True):
 
 
 TaskKind = Literal[
-    "acknowledge",
-    "adopt",
-    "overruled",
-    "blind",
-    "problem",
-    "plan",
-    "resume",
-    "release",
-    "reason",
-    "complaint",
-    "monitoring",
-    "promote",
-    "item",
-    "approve",
-    "review",
-    "backtest",
-    "message",
-]
+    "acknowledge", "adopt", "overruled", "blind", "problem", "plan", "resume", "release", "reason", "complaint",
+    "monitoring", "promote", "item", "approve", "review", "backtest", "message",
+]  # fmt: skip
 
 
 class AckView(Struct, frozen=True):

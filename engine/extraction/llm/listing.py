@@ -53,35 +53,10 @@ _HASHTAG = re.compile(r"(?<![\w#])#([^\W\d_](?:[\w-]|[./](?=\w))*)")
 _ELEMENT = re.compile(
     r"<(keyword|kw|term|tag|item|li|phrase|descriptive|technical|topic)>\s*([^<>]{2,2000}?)\s*</\1>", re.IGNORECASE
 )
-_PROSE_STARTS = (
-    DETERMINERS
-    | BEFORE_VERBS
-    | AUXILIARIES
-    | frozenset(
-        [
-            "a",
-            "an",
-            "the",
-            "this",
-            "that",
-            "it",
-            "i",
-            "we",
-            "you",
-            "here",
-            "there",
-            "in",
-            "on",
-            "for",
-            "with",
-            "by",
-            "from",
-            "as",
-            "so",
-            "but",
-        ]
-    )
-)
+_PROSE_STARTS = DETERMINERS | BEFORE_VERBS | AUXILIARIES | frozenset((
+    "a", "an", "the", "this", "that", "it", "i", "we", "you", "here", "there", "in", "on", "for", "with", "by",
+    "from", "as", "so", "but",
+))  # fmt: skip
 
 
 def group_of(name: str) -> str:

@@ -23,39 +23,15 @@ _TEXTS = (
 )  # fmt: skip
 _CHOICES = ("choices", "candidates", "outputs", "generations", "results", "predictions")
 _WRAPPERS = ("data", "result", "response", "output", "body", "completion")
-_CUT = frozenset(
-    [
-        "length",
-        "max_tokens",
-        "max_output_tokens",
-        "max_new_tokens",
-        "token_limit",
-        "model_length",
-        "model_context_window_exceeded",
-        "limit",
-        "abort",
-        "aborted",
-        "cancelled",
-        "canceled",
-        "error",
-        "network_error",
-        "insufficient_system_resource",
-    ]
-)
-_FILTERED = frozenset(
-    [
-        "content_filter",
-        "content_filtered",
-        "safety",
-        "recitation",
-        "blocklist",
-        "prohibited_content",
-        "spii",
-        "refusal",
-        "guardrail",
-        "guardrail_intervened",
-    ]
-)
+_CUT = frozenset((
+    "length", "max_tokens", "max_output_tokens", "max_new_tokens", "token_limit", "model_length",
+    "model_context_window_exceeded", "limit", "abort", "aborted", "cancelled", "canceled", "error", "network_error",
+    "insufficient_system_resource",
+))  # fmt: skip
+_FILTERED = frozenset((
+    "content_filter", "content_filtered", "safety", "recitation", "blocklist", "prohibited_content", "spii",
+    "refusal", "guardrail", "guardrail_intervened",
+))  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -43,54 +43,16 @@ _EDGES = " \t\r\n\"'`“”‘’«»„‚「」『』*•·,،;؛；:=|。．"
 _STARS = " \t★☆⭐✓✔✅"
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">", "（": "）", "【": "】", "「": "」", "《": "》"}
 _MARKUP = "#*_`\"'(-+>• \t[“‘"
-_NOTHING = frozenset(
-    (
-        "none",
-        "n/a",
-        "na",
-        "null",
-        "nil",
-        "nan",
-        "nothing",
-        "unknown",
-        "undefined",
-        "empty",
-        "true",
-        "false",
-        "etc",
-        "etc.",
-        "...",
-    )
-)
-FILLERS = frozenset(
-    [
-        "answer",
-        "descriptive",
-        "document",
-        "documentation",
-        "example",
-        "guide",
-        "introduction",
-        "item",
-        "keyword",
-        "keywords",
-        "list",
-        "overview",
-        "phrase",
-        "result",
-        "section",
-        "string",
-        "summary",
-        "technical",
-        "term",
-        "terms",
-        "text",
-        "topic",
-        "topics",
-        "word",
-        "words",
-    ]
-)  # Names of the answer's parts, not of a document's subject; kept only next to a content word.
+_NOTHING = frozenset((
+    "none", "n/a", "na", "null", "nil", "nan", "nothing", "unknown", "undefined", "empty", "true", "false", "etc",
+    "etc.", "...",
+))  # fmt: skip
+# names of the answer's parts, not of a document's subject; kept only next to a content word
+FILLERS = frozenset((
+    "answer", "descriptive", "document", "documentation", "example", "guide", "introduction", "item", "keyword",
+    "keywords", "list", "overview", "phrase", "result", "section", "string", "summary", "technical", "term", "terms",
+    "text", "topic", "topics", "word", "words",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
