@@ -43,18 +43,10 @@ CHECKS = {
     "triggers": "c checks that the triggers are armed, and how they would have acted",
 }
 DECISIONS = {
-    "promote": "promote",
-    "hold": "hold, resume",
-    "resume": "hold, resume",
-    "rollback": "roll back",
-    "trigger": "trigger",
-    "restore": "restore",
-    "proof": "proof",
-    "sign": "checklist item",
-    "check": "checklist item",
-    "lease": "lease",
-    "epoch": "epoch",
-}
+    "promote": "promote", "hold": "hold, resume", "resume": "hold, resume", "rollback": "roll back",
+    "trigger": "trigger", "restore": "restore", "proof": "proof", "sign": "checklist item",
+    "check": "checklist item", "lease": "lease", "epoch": "epoch",
+}  # fmt: skip
 TASKS: dict[TaskKind, str] = {
     "acknowledge": "an alarm is active: K shows everyone that you have it",
     "resume": "a rollback locked promotion: a person records the cause and resumes",

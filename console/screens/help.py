@@ -17,22 +17,11 @@ from engine.text import clean_line, counted
 from engine.view.model import View
 
 RUNBOOKS = (
-    ("keys", "Keys"),
-    ("plan", "Plan"),
-    ("rollback", "Rollback"),
-    ("troubleshooting", "Trouble"),
-    ("gameday", "Game day"),
-    ("systemd", "systemd"),
-    ("cluster", "Workers"),
-    ("gateway", "Gateways"),
-    ("container", "Container"),
-    ("proxy", "Proxy"),
-    ("monitoring", "Monitoring"),
-    ("client", "Client"),
-    ("quality", "Quality"),
-    ("upgrading", "Upgrading"),
-    ("configuration", "Config"),
-)
+    ("keys", "Keys"), ("plan", "Plan"), ("rollback", "Rollback"), ("troubleshooting", "Trouble"),
+    ("gameday", "Game day"), ("systemd", "systemd"), ("cluster", "Workers"), ("gateway", "Gateways"),
+    ("container", "Container"), ("proxy", "Proxy"), ("monitoring", "Monitoring"), ("client", "Client"),
+    ("quality", "Quality"), ("upgrading", "Upgrading"), ("configuration", "Config"),
+)  # fmt: skip
 
 KEYS = 20  # columns for the keys of a list of keys
 

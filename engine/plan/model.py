@@ -36,37 +36,11 @@ from engine.plan.vocabulary import (
 )
 
 __all__ = [
-    "Access",
-    "Action",
-    "Apply",
-    "Calendar",
-    "Check",
-    "Condition",
-    "Contact",
-    "Experiment",
-    "Freeze",
-    "Hours",
-    "HttpSettings",
-    "Item",
-    "Llm",
-    "MatrixRow",
-    "Message",
-    "Metric",
-    "Mode",
-    "MonitoringCommand",
-    "Notify",
-    "Op",
-    "Otel",
-    "Panel",
-    "Plan",
-    "Reminder",
-    "Sampling",
-    "Severity",
-    "Stage",
-    "StoreSettings",
-    "Trigger",
+    "Access", "Action", "Apply", "Calendar", "Check", "Condition", "Contact", "Experiment", "Freeze", "Hours",
+    "HttpSettings", "Item", "Llm", "MatrixRow", "Message", "Metric", "Mode", "MonitoringCommand", "Notify", "Op",
+    "Otel", "Panel", "Plan", "Reminder", "Sampling", "Severity", "Stage", "StoreSettings", "Trigger",
     "TriggerSettings",
-]
+]  # fmt: skip
 
 
 class Condition(Part, frozen=True):

@@ -20,16 +20,9 @@ secrets in the file: give the name of the environment variable or file that hold
 """
 
 _KINDS = {
-    "text": "text",
-    "id": "id",
-    "choice": "choice",
-    "yes_no": "true, false",
-    "whole": "whole number",
-    "number": "number",
-    "duration": "duration",
-    "percent": "percentage",
-    "threshold": "threshold",
-}
+    "text": "text", "id": "id", "choice": "choice", "yes_no": "true, false", "whole": "whole number",
+    "number": "number", "duration": "duration", "percent": "percentage", "threshold": "threshold",
+}  # fmt: skip
 _UNITS = {
     "rate": "rate, 0 to 1",
     "change": "relative change",

@@ -275,15 +275,7 @@ def _read_shape(shape: Shape, raw: Any, table: Table) -> Any:
 
 
 _READERS = {
-    "text": _read_text,
-    "id": _read_id,
-    "choice": _read_choice,
-    "yes_no": _read_yes_no,
-    "whole": _read_whole,
-    "number": _read_number,
-    "duration": _read_duration,
-    "percent": _read_percent,
-    "threshold": _read_threshold,
-    "list": _read_shape,
-    "table": _read_shape,
-}
+    "text": _read_text, "id": _read_id, "choice": _read_choice, "yes_no": _read_yes_no, "whole": _read_whole,
+    "number": _read_number, "duration": _read_duration, "percent": _read_percent, "threshold": _read_threshold,
+    "list": _read_shape, "table": _read_shape,
+}  # fmt: skip

@@ -13,23 +13,11 @@ import importlib
 AFTER_S = 5.0  # a start, and a rollback right after it, have the machine to themselves
 PAUSE_S = 0.05  # between two modules, for the loop
 MODULES = (
-    "engine.client.connection",
-    "engine.extraction.frequency",
-    "engine.extraction.llm.transport",
-    "engine.parsing.asciidoc",
-    "engine.parsing.encoding",
-    "engine.parsing.mail",
-    "engine.parsing.page",
-    "engine.server.openapi",
-    "engine.server.page",
-    "engine.service.checks",
-    "engine.gameday.results",
-    "engine.store.holders",
-    "charset_normalizer",
-    "json_repair",
-    "prometheus_client.core",
-    "selectolax.lexbor",
-)
+    "engine.client.connection", "engine.extraction.frequency", "engine.extraction.llm.transport",
+    "engine.parsing.asciidoc", "engine.parsing.encoding", "engine.parsing.mail", "engine.parsing.page",
+    "engine.server.openapi", "engine.server.page", "engine.service.checks", "engine.gameday.results",
+    "engine.store.holders", "charset_normalizer", "json_repair", "prometheus_client.core", "selectolax.lexbor",
+)  # fmt: skip
 
 
 async def load(after_s: float = AFTER_S) -> None:

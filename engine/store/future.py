@@ -12,25 +12,12 @@ TOLERANCE_S = 2.0  # NTP's own corrections are smaller
 # Records by their columns of times. At millions of rows a scan takes seconds, at every start: large tables name what
 # finds the latest by an index, a column that leads it or the condition of a partial one.
 _TIMES: dict[str, tuple[str, ...]] = {
-    "extraction": ("at",),
-    "document": ("updated", "llm_at"),
-    "restore": ("at", "undone"),
-    "checked": ("at",),
-    "trigger_evidence": ("at",),
-    "probe": ("at",),
-    "feedback": ("at",),
-    "review_sample": ("at",),
-    "review": ("at",),
-    "measure": ("at",),
-    "outbox": ("at",),
-    "reminder": ("due", "done"),
-    "note": ("at",),
-    "run": ("at",),
-    "trial": ("started", "scored_until", "ended"),
-    "trial_document": ("at",),
-    "plan_file": ("at",),
+    "extraction": ("at",), "document": ("updated", "llm_at"), "restore": ("at", "undone"), "checked": ("at",),
+    "trigger_evidence": ("at",), "probe": ("at",), "feedback": ("at",), "review_sample": ("at",), "review": ("at",),
+    "measure": ("at",), "outbox": ("at",), "reminder": ("due", "done"), "note": ("at",), "run": ("at",),
+    "trial": ("started", "scored_until", "ended"), "trial_document": ("at",), "plan_file": ("at",),
     "replay": ("at",),
-}
+}  # fmt: skip
 _LEADING = {"trigger_evidence": "trigger", "feedback": "kind", "measure": "kind", "trial_document": "trial"}
 _PARTIAL = {("document", "llm_at"): "llm IS NOT NULL"}  # where it is null, so is the time
 

@@ -7,14 +7,6 @@ from engine.extraction.llm.pool import LlmAnswer, LlmPool
 from engine.extraction.llm.prompt import PROMPT_VERSION
 
 __all__ = [
-    "NO_ATTEMPT",
-    "PROMPT_VERSION",
-    "CheckLine",
-    "CheckReport",
-    "ErrorKind",
-    "LlmAnswer",
-    "LlmFailure",
-    "LlmPool",
-    "NotPermitted",
-    "ServerHealth",
-]
+    "NO_ATTEMPT", "PROMPT_VERSION", "CheckLine", "CheckReport", "ErrorKind", "LlmAnswer", "LlmFailure", "LlmPool",
+    "NotPermitted", "ServerHealth",
+]  # fmt: skip

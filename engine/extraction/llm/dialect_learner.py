@@ -18,18 +18,10 @@ from engine.extraction.llm.protocol import Wire
 from engine.extraction.llm.server_info import Thinking
 from engine.plan.model import Llm
 
-NOT_OF_PARAMETERS = frozenset(
-    {
-        ErrorKind.too_long,
-        ErrorKind.quota,
-        ErrorKind.busy,
-        ErrorKind.loading,
-        ErrorKind.proxy,
-        ErrorKind.bad_format,
-        ErrorKind.out_of_memory,
-        ErrorKind.filtered,
-    }
-)
+NOT_OF_PARAMETERS = frozenset({
+    ErrorKind.too_long, ErrorKind.quota, ErrorKind.busy, ErrorKind.loading, ErrorKind.proxy, ErrorKind.bad_format,
+    ErrorKind.out_of_memory, ErrorKind.filtered,
+})  # fmt: skip
 MOST_DIALECTS = 12  # requests until one must be accepted
 
 

@@ -77,17 +77,10 @@ RETRY: dict[ErrorKind, Retry] = {
 }
 
 # Results that are about the service rather than the document: these move the circuit breaker.
-SERVICE = frozenset(
-    {
-        ErrorKind.timeout,
-        ErrorKind.transport,
-        ErrorKind.http,
-        ErrorKind.out_of_memory,
-        ErrorKind.proxy,
-        ErrorKind.not_loaded,
-        ErrorKind.model_missing,
-    }
-)
+SERVICE = frozenset({
+    ErrorKind.timeout, ErrorKind.transport, ErrorKind.http, ErrorKind.out_of_memory, ErrorKind.proxy,
+    ErrorKind.not_loaded, ErrorKind.model_missing,
+})  # fmt: skip
 
 
 class Fault(Exception):
