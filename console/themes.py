@@ -180,20 +180,9 @@ def theme(name: str) -> Theme:
         return replace(BUILTIN_THEMES["ansi-dark"], name=f"console-{name}")
     t = TONES[name]
     return Theme(
-        name=f"console-{name}",
-        dark=t.dark,
-        primary=t.accent,
-        secondary=t.freq,
-        warning=t.warn,
-        error=t.bad,
-        success=t.ok,
-        accent=t.llm,
-        foreground=t.text,
-        background=t.back,
-        surface=t.back,
-        panel=t.bar,
-        boost=t.select,
-    )
+        name=f"console-{name}", dark=t.dark, primary=t.accent, secondary=t.freq, accent=t.llm, warning=t.warn,
+        error=t.bad, success=t.ok, foreground=t.text, background=t.back, surface=t.back, panel=t.bar, boost=t.select,
+    )  # fmt: skip
 
 
 # -- the user's choice is remembered -----------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ class CheckOutcome(NamedTuple):
         return {"what": self.what, "ok": self.state != "fail", "state": self.state, "sentence": self.sentence, **more}
 
 
-Say = Callable[[CheckOutcome], None]
+Say = Callable[..., None]
 
 
 @click.command()
@@ -58,10 +58,10 @@ def check(context: CliContext, offline: bool) -> None:
     """
     findings: list[CheckOutcome] = []
 
-    def report(finding: CheckOutcome) -> None:
-        findings.append(finding)
+    def report(what: str, state: str, sentence: str, where: str = "") -> None:
+        findings.append(CheckOutcome(what, state, sentence, where))
         if not is_json():
-            click.echo(finding.line)
+            click.echo(findings[-1].line)
 
     _plan(context, report)
     _secrets(context.file_plan, report)
@@ -89,19 +89,11 @@ def _summary(failed: int, warned: int, offline: bool) -> str:
 
 def _plan(context: CliContext, report: Say) -> None:
     plan = context.file_plan
-    report(
-        CheckOutcome(
-            "plan", "ok", f"{context.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistakes."
-        )
-    )
+    report("plan", "ok", f"{context.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistakes.")
     _since_read(context, report)
     missing = [contact.role for contact in plan.contacts if contact.missing]
     if missing:
-        report(
-            CheckOutcome(
-                "contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]]."
-            )
-        )
+        report("contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]].")
 
 
 def _since_read(context: CliContext, report: Say) -> None:
@@ -117,12 +109,10 @@ def _since_read(context: CliContext, report: Say) -> None:
         return
     if digest and digest != context.file_plan.digest:
         report(
-            CheckOutcome(
-                "plan",
-                "warn",
-                f"{context.plan_path.name} has changed since the engine read it: `rollout plan diff` shows "
-                "the difference; a restart applies it.",
-            )
+            "plan",
+            "warn",
+            f"{context.plan_path.name} has changed since the engine read it: `rollout plan diff` shows "
+            "the difference; a restart applies it.",
         )
 
 
@@ -137,10 +127,10 @@ def _secrets(plan: Plan, report: Say) -> None:
         try:
             value = secret(os.environ, name)
         except EnvironmentProblem as error:
-            report(CheckOutcome(what, "fail", str(error)))
+            report(what, "fail", str(error))
             continue
         if what == "key" and name and not value:
-            report(CheckOutcome(what, "warn", f"{table} names {name}, which is not set here: no key is sent."))
+            report(what, "warn", f"{table} names {name}, which is not set here: no key is sent.")
 
 
 def _environment(plan: Plan, report: Say) -> None:
@@ -152,10 +142,10 @@ def _environment(plan: Plan, report: Say) -> None:
         ceiling(os.environ)
     except EnvironmentProblem as error:
         for sentence in str(error).splitlines():
-            report(CheckOutcome("environment", "fail", sentence + "."))
+            report("environment", "fail", sentence + ".")
     why = exposed(plan.http, os.environ)
     if why:
-        report(CheckOutcome("token", "fail", why))
+        report("token", "fail", why)
 
 
 def _size(free: int) -> str:
@@ -169,11 +159,11 @@ def _store(context: CliContext, report: Say) -> None:
         context.folder.prepare()
         free = shutil.disk_usage(context.folder.path).free
     except (StoreError, OSError) as error:
-        report(CheckOutcome("store", "fail", str(error)))
+        report("store", "fail", str(error))
         return
     enough = free > ROOM
     more = "." if enough else ": too little for weeks; free some space or set [store] path."
-    report(CheckOutcome("store", "ok" if enough else "fail", f"{context.folder.path}, {_size(free)} free{more}"))
+    report("store", "ok" if enough else "fail", f"{context.folder.path}, {_size(free)} free{more}")
 
 
 def _port(context: CliContext, report: Say) -> None:
@@ -186,16 +176,12 @@ def _port(context: CliContext, report: Say) -> None:
             trial.bind((http.host, http.port))
         except OSError as error:
             if context.folder.path.is_dir() and context.folder.is_locked():
-                report(CheckOutcome("port", "ok", f"{http.host}:{http.port}, this store's engine is running."))
+                report("port", "ok", f"{http.host}:{http.port}, this store's engine is running.")
                 return
             why = error.strerror or str(error)
-            report(
-                CheckOutcome(
-                    "port", "fail", f"{http.host}:{http.port} cannot be bound ({why}): set [http] port to a free one."
-                )
-            )
+            report("port", "fail", f"{http.host}:{http.port} cannot be bound ({why}): set [http] port to a free one.")
             return
-    report(CheckOutcome("port", "ok", f"{http.host}:{http.port} is free."))
+    report("port", "ok", f"{http.host}:{http.port} is free.")
 
 
 def _messages(plan: Plan, report: Say) -> None:
@@ -204,9 +190,9 @@ def _messages(plan: Plan, report: Say) -> None:
     urls, trouble = addresses(plan.notify, os.environ)
     if urls and not trouble:
         kinds = ", ".join(sorted({address.kind for address in urls}))
-        report(CheckOutcome("messages", "ok", f"{len(urls)} addresses ({kinds}); `rollout notify test` tries them."))
+        report("messages", "ok", f"{len(urls)} addresses ({kinds}); `rollout notify test` tries them.")
     else:
-        report(CheckOutcome("messages", "warn", trouble[0].upper() + trouble[1:] + "."))
+        report("messages", "warn", trouble[0].upper() + trouble[1:] + ".")
 
 
 def _apply(plan: Plan, report: Say) -> None:
@@ -214,11 +200,9 @@ def _apply(plan: Plan, report: Say) -> None:
         return
     parent = Path(plan.apply.env_file).parent
     if os.access(parent, os.W_OK):
-        report(CheckOutcome("apply", "ok", f"{parent} is writable."))
+        report("apply", "ok", f"{parent} is writable.")
     else:
-        report(
-            CheckOutcome("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there.")
-        )
+        report("apply", "fail", f"{parent} is not writable: {plan.apply.env_file} cannot be replaced there.")
 
 
 def _may_ask(context: CliContext) -> bool:
@@ -247,7 +231,7 @@ async def _llm(context: CliContext, report: Say) -> None:
     def one(line: CheckLine) -> None:
         text = line.text.removeprefix(f"{line.server}: ")
         sentence = text[0].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
-        report(CheckOutcome(f"llm {line.what}", line.state, sentence, line.server))
+        report(f"llm {line.what}", line.state, sentence, line.server)
 
     try:
         key = secret(os.environ, llm.api_key_env)

@@ -55,16 +55,8 @@ def query(context: CliContext, text: tuple[str, ...], limit: int) -> None:
         matched = [keyword for keyword in d.keywords if stems & _stems(keyword)]
         snippet = _snippet(stored.text if stored else "", [*matched, *(meant or asked).split()])
         lines.append(_result_line(d, matched, snippet))
-        rows.append(
-            {
-                "file": d.id,
-                "title": d.title,
-                "method": d.method,
-                "keywords": d.keywords,
-                "matched": matched,
-                "snippet": snippet,
-            }
-        )
+        found = {"matched": matched, "snippet": snippet}
+        rows.append({"file": d.id, "title": d.title, "method": d.method, "keywords": d.keywords, **found})
     if is_json() or not lines:
         nothing = f"No document has {asked!r} in its keywords, title or file name."
         say_result({"query": asked, "did_you_mean": meant or None, "results": rows}, nothing)
@@ -224,13 +216,8 @@ def _exported(context: CliContext, places: Sequence[int], method: str, text: boo
     for some in pages(places):
         for d in context.reader.read(partial(page, rows=some, method=method, text=text)):
             body, why = _text_of(d) if text else ("", "")
+            keywords = list((d.llm or ()) if method == "llm" else d.frequency)
             yield {
-                "file": d.id,
-                "id": d.id,
-                "title": d.title,
-                "method": method,
-                "keywords": list((d.llm or ()) if method == "llm" else d.frequency),
-                "arm": d.arm,
-                "updated": iso(d.updated),
-                **({"text": body, "text_missing": why} if text else {}),
-            }
+                "file": d.id, "id": d.id, "title": d.title, "method": method, "keywords": keywords, "arm": d.arm,
+                "updated": iso(d.updated), **({"text": body, "text_missing": why} if text else {}),
+            }  # fmt: skip

@@ -179,15 +179,8 @@ def wait(context: CliContext, goal: Goal, timeout_s: float) -> None:
 
 
 def _facts(goal: Goal, view: View | None, took: float) -> dict[str, Any]:
-    seen = (
-        {}
-        if view is None
-        else {
-            "stage": view.stage,
-            "stable": view.stable,
-            "effective_bp": view.effective_bp,
-            "gate_open": view.gate.open,
-            "epoch": view.epoch,
-        }
-    )
+    seen: dict[str, Any] = {}
+    if view is not None:
+        seen = {"stage": view.stage, "stable": view.stable, "effective_bp": view.effective_bp}
+        seen |= {"gate_open": view.gate.open, "epoch": view.epoch}
     return {"for": goal.text, "waited_s": round(took, 3), **seen}

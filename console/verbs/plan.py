@@ -70,15 +70,8 @@ def diff(context: CliContext) -> None:
 
 
 def _model(changes: Any) -> str:
-    restarts = (
-        "llm.model",
-        "llm.temperature",
-        "llm.num_ctx",
-        "llm.max_descriptive",
-        "llm.max_technical",
-        "llm.max_total",
-        "llm.chunk_chars",
-    )
+    of_llm = ("model", "temperature", "num_ctx", "max_descriptive", "max_technical", "max_total", "chunk_chars")
+    restarts = tuple(f"llm.{key}" for key in of_llm)
     changed = [change.place for change in changes or () if change.place in restarts]
     return f" {', '.join(changed)}: evidence, bake and A/B test start over." if changed else ""
 

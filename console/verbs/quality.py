@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,6 +125,7 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path) 
 
     The proposals of both methods are mixed in an order that favours neither.
     """
+    from console.tables import as_lines
     from engine.quality.gold import draft
 
     if output.exists():
@@ -137,24 +137,13 @@ def draft_gold(context: CliContext, output: Path, documents: int, folder: Path) 
     if not chosen:
         raise Failed(f"{folder} has no readable document. `rollout load --help` lists what can be read.")
     keywords_by = _keywords(context, chosen, METHODS, folder)
-    lines = [
-        json.dumps(
-            {
-                "id": name,
-                "keywords": draft([keywords_by["llm"].get(name, ()), keywords_by["frequency"].get(name, ())], name),
-            },
-            ensure_ascii=False,
-        )
-        for name in chosen
-    ]
-    write_chunks(output, (line + "\n" for line in lines))
+    proposals = {name: [keywords_by[method].get(name, ()) for method in METHODS] for name in chosen}
+    write_chunks(output, as_lines({"id": name, "keywords": draft(both, name)} for name, both in proposals.items()))
     with_llm = sum(name in keywords_by["llm"] for name in chosen)
-    favours = (
-        ""
-        if with_llm == len(chosen)
-        else " A document without LLM proposals favours the frequency method: load it first (rollout load --method llm "
-        f"{folder})."
-    )
+    load = f"load it first (rollout load --method llm {folder})"
+    favours = f" A document without LLM proposals favours the frequency method: {load}."
+    if with_llm == len(chosen):
+        favours = ""
     wrote(
         output,
         f"Wrote {counted(len(chosen), 'document')} to {output}, {with_llm} with LLM proposals.{favours} Mark the right "

@@ -69,17 +69,9 @@ def status(context: CliContext, watch: bool, when: str | None) -> None:
         printed.insert(1, elsewhere)
     if waits := alive == "dead" and _rollback_waits(context):
         printed.insert(1, "A rollback waits to be recorded: the next engine goes to 0 % first.")
-    say(
-        {
-            "engine_state": alive,
-            "rollback_waits": waits,
-            "recorded_bp": record.state.percent_bp,
-            "store": str(context.place.path),
-            "elsewhere": elsewhere,
-            **_plain(record.view),
-        },
-        "\n".join(printed),
-    )
+    body = {"engine_state": alive, "rollback_waits": waits, "recorded_bp": record.state.percent_bp}
+    where = {"store": str(context.place.path), "elsewhere": elsewhere}
+    say({**body, **where, **_plain(record.view)}, "\n".join(printed))
     if elsewhere or alive != "running" or record.view.health in ("alert", "rolled_back"):
         raise SystemExit(1)
 
@@ -356,11 +348,8 @@ def _watch(context: CliContext) -> None:
 
     def emit(line: StatusLine, now: float) -> None:
         if is_json():
-            click.echo(
-                json.dumps(
-                    {"at": iso(now), "topic": line.topic.split()[0], "sentence": line.sentence}, ensure_ascii=False
-                )
-            )
+            body = {"at": iso(now), "topic": line.topic.split()[0], "sentence": line.sentence}
+            click.echo(json.dumps(body, ensure_ascii=False))
         else:
             click.echo(f"{iso(now)} {line.sentence}")
 
