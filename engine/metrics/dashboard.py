@@ -31,8 +31,8 @@ def dashboard(plan: Plan, engine_url: str) -> dict[str, Any]:
     for panel in plan.dashboard:
         panels.add(_of_plan(panel), width=_width(len(plan.dashboard)))
     panels.row("Trends")
-    for title, curve in _trends():
-        panels.add({**curve, "title": title}, width=12)
+    for curve in _trends():
+        panels.add(curve, width=12)
     panels.row("Triggers")
     panels.add(_states(), width=12)
     panels.add(_countdowns(), width=12)
@@ -127,47 +127,33 @@ def _steps(values: Iterable[float], colours: Sequence[str]) -> dict[str, Any]:
 # -- trends ------------------------------------------------------------------------------------------------------------
 
 
-def _trends() -> list[tuple[str, dict[str, Any]]]:
+def _trends() -> list[dict[str, Any]]:
     """The five of the rollout plan, from the counters, so that a restart of the engine leaves no dent."""
     by = "sum by (arm)"
     errors = f"{by} (increase(rollout_errors_total{{{LABELLED}}}[1h]))"
     attempts = f"{by} (increase(rollout_attempts_total{{{LABELLED}}}[1h]))"
-    time = [
-        f"{by} (increase(rollout_extraction_seconds_{part}{{{LABELLED}}}[1h]))" for part in ("sum", "count", "bucket")
-    ]
+    parts = ("sum", "count", "bucket")
+    time = [f"{by} (increase(rollout_extraction_seconds_{part}{{{LABELLED}}}[1h]))" for part in parts]
     p95 = f"histogram_quantile(0.95, {time[2].replace('(arm)', '(arm, le)')})"
+    latency = [_query(f"{time[0]} / {time[1]}", "mean, {{arm}}"), _query(p95, "p95, {{arm}}", exemplar=True)]
+    failures = _query(f"{errors} / {attempts}", "{{arm}}", exemplar=True)
     hits, lookups = (f"sum (increase(rollout_cache_{part}_total{{{LABELLED}}}[1h]))" for part in ("hits", "lookups"))
     documents = f"sum by (method) (rollout_documents_total{{{LABELLED}}})"
     rate = f"sum by (method) (rate(rollout_documents_total{{{LABELLED}}}[$__rate_interval])) * 60"
     total = _query(f"sum (rollout_documents_total{{{LABELLED}}})", "all")
+    usage = _curve("LLM vs frequency usage over time, per minute", [_query(rate, "{{method}}")], "short")
+    usage["fieldConfig"]["defaults"]["custom"] = {"stacking": {"mode": "normal", "group": "A"}, "fillOpacity": 30}
     return [
-        ("Total documents enriched", _panel("timeseries", "", [total, _query(documents, "{{method}}")], "short")),
-        ("LLM vs frequency usage over time, per minute", _stacked([_query(rate, "{{method}}")])),
-        (
-            f"Error rate trend ({WEEK_NAMED})",
-            _panel("timeseries", "", [_query(f"{errors} / {attempts}", "{{arm}}", exemplar=True)], "percentunit", WEEK),
-        ),
-        (
-            f"Performance trend ({WEEK_NAMED})",
-            _panel(
-                "timeseries",
-                "",
-                [_query(f"{time[0]} / {time[1]}", "mean, {{arm}}"), _query(p95, "p95, {{arm}}", exemplar=True)],
-                "s",
-                WEEK,
-            ),
-        ),
-        (
-            "Cache efficiency trend",
-            _panel("timeseries", "", [_query(f"{hits} / {lookups}", "hit rate")], "percentunit", WEEK),
-        ),
+        _curve("Total documents enriched", [total, _query(documents, "{{method}}")], "short"),
+        usage,
+        _curve(f"Error rate trend ({WEEK_NAMED})", [failures], "percentunit", WEEK),
+        _curve(f"Performance trend ({WEEK_NAMED})", latency, "s", WEEK),
+        _curve("Cache efficiency trend", [_query(f"{hits} / {lookups}", "hit rate")], "percentunit", WEEK),
     ]
 
 
-def _stacked(queries: list[dict[str, Any]]) -> dict[str, Any]:
-    made = _panel("timeseries", "", queries, "short")
-    made["fieldConfig"]["defaults"]["custom"] = {"stacking": {"mode": "normal", "group": "A"}, "fillOpacity": 30}
-    return made
+def _curve(title: str, queries: list[dict[str, Any]], unit: str, back: str = "") -> dict[str, Any]:
+    return _panel("timeseries", title, queries, unit, back)
 
 
 # -- triggers ----------------------------------------------------------------------------------------------------------
@@ -182,7 +168,7 @@ def _states() -> dict[str, Any]:
 
 def _countdowns() -> dict[str, Any]:
     left = f"rollout_trigger_fires_in_seconds{{{LABELLED}}}"
-    made = _panel("timeseries", "Time until a trigger acts", [_query(left, "{{trigger}}")], "s")
+    made = _curve("Time until a trigger acts", [_query(left, "{{trigger}}")], "s")
     made["fieldConfig"]["defaults"]["min"] = 0
     return made
 

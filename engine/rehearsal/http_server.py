@@ -12,6 +12,7 @@ import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from http.client import responses
 from typing import Any
 
 import msgspec
@@ -38,9 +39,8 @@ class Call:
     def begin(self, status: int, kind: str, length: int | None = None) -> None:
         """Send the head; the body follows with `write`, or with `chunk` and `end` if its length is unknown."""
         framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
-        self.write(
-            f"HTTP/1.1 {status} {_REASONS.get(status, 'Status')}\r\ncontent-type: {kind}\r\n{framing}\r\n\r\n".encode()
-        )
+        reason = responses.get(status, "Status")
+        self.write(f"HTTP/1.1 {status} {reason}\r\ncontent-type: {kind}\r\n{framing}\r\n\r\n".encode())
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
@@ -164,16 +164,6 @@ class _Connection(asyncio.Protocol):
 
 def send_json(call: Call, body: Any, status: int = 200) -> None:
     call.send(status, msgspec.json.encode(body))
-
-
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    401: "Unauthorized",
-    404: "Not Found",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
 
 
 def _reset(transport: asyncio.Transport) -> None:

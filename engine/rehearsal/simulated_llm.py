@@ -121,10 +121,10 @@ class SimulatedLlm:
             self._faults[place] = await self._post(place, {name: value})
         return self._faults[every[0]]
 
-    async def off(self, name: str | None = None, server: int | None = None) -> None:
-        """Switch off one fault, or all of them."""
-        for kind in [BY_NAME[name]] if name else BY_NAME.values():
-            await self.set(kind.name, kind.off_value, server)
+    async def off(self) -> None:
+        """Switch off every fault."""
+        for kind in BY_NAME.values():
+            await self.set(kind.name, kind.off_value)
 
     def current(self, server: int = 0) -> ServerFaults:
         """The faults that are on at a server, as it confirmed."""
