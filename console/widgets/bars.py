@@ -17,12 +17,7 @@ from engine.view.model import HandoverView, View
 
 Hint = tuple[str, str, str]  # key, words, action for a click
 
-BADGE = {
-    "ok": "fine",
-    "warn": "caution",
-    "bad": "alarm",
-    "dim": "calm",
-}  # the style of a state's label, by the state's colour
+BADGE = {"ok": "fine", "warn": "caution", "bad": "alarm", "dim": "calm"}  # a label's style, by the state's colour
 
 
 def others(v: View, who: str, terminal: str) -> list[str]:

@@ -112,12 +112,8 @@ class Dispatcher:
         destinations, trouble = self.addresses()
         if not destinations:
             return TestDelivery(False, f"Not delivered: {trouble}.")
-        draft = Draft(
-            "test",
-            "team",
-            f"Test message of the rollout console: {self._plan.service}",
-            "This address receives the messages of the rollout.",
-        )
+        subject = f"Test message of the rollout console: {self._plan.service}"
+        draft = Draft("test", "team", subject, "This address receives the messages of the rollout.")
         failed = await self._all(destinations, draft)
         if trouble:
             failed.append(trouble)
@@ -203,14 +199,8 @@ class Dispatcher:
             process = await self._postman()
         except OSError as error:
             return f"cannot start the delivery process: {error.strerror}", took
-        order = {
-            "url": address.url,
-            "subject": draft.subject,
-            "body": draft.body,
-            "type": self._type(draft),
-            "salt": salt,
-            "skip": list(skip),
-        }
+        message = {"subject": draft.subject, "body": draft.body, "type": self._type(draft)}
+        order = {"url": address.url, **message, "salt": salt, "skip": list(skip)}
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -244,16 +234,10 @@ class Dispatcher:
 
     async def _postman(self) -> asyncio.subprocess.Process:
         environ = {name: value for name, value in os.environ.items() if name != self._plan.notify.urls_env}
+        command = (sys.executable, "-P", "-m", "engine.messages.deliver_worker")
+        pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",
-            "-m",
-            "engine.messages.deliver_worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=environ,
-            start_new_session=True,
+            *command, stdin=pipe, stdout=pipe, stderr=nowhere, env=environ, start_new_session=True
         )
 
 

@@ -97,17 +97,11 @@ def results(conn: sqlite3.Connection, now: float) -> dict[str, Any]:
     if current is None:
         nothing = {"documents": 0, "search_quality_scores": []}
         verdict = "No A/B test yet. It starts automatically with its stage (stage 4 in the default plan)."
-        return {
-            "at": iso(now),
-            "stage": None,
-            "verdict": verdict,
-            "control": nothing,
-            "treatment": nothing,
-            "report": None,
-        }
+        arms: dict[str, Any] = {arm: nothing for arm in ledger.ARMS}
+        return {"at": iso(now), "stage": None, "verdict": verdict, **arms, "report": None}
     scores = ledger.search_scores(conn, current.trial.id)
     ended = f" Ended {iso(current.trial.ended)}: {current.trial.why}." if current.trial.ended is not None else ""
-    arms: dict[str, Any] = {
+    arms = {
         arm: {
             "documents": getattr(current.report.ratio, arm),
             "feedback": {
