@@ -106,8 +106,12 @@ class DocumentRun(Struct, frozen=True):
         return {"ms": service_ms + waited if service_ms else 0.0, "queue_ms": waited}
 
     def record(self, at: float) -> Extraction:
-        facts = {name: getattr(self, name) for name in SHARED}
-        return Extraction(at=at, document_id=self.id, keywords=len(self.keywords), **facts)
+        return Extraction(
+            at, self.id, self.arm, self.method,  # type: ignore[arg-type]
+            self.stage, self.epoch, self.attempted, self.cached, self.lookup, self.fallback, self.skipped, self.shadow,
+            self.error, self.message, self.ms, self.queue_ms, len(self.keywords), self.proposed, self.ungrounded,
+            self.server, self.short, self.answer, self.tries,
+        )  # fmt: skip
 
     def write(self, at: float, keep_text: bool = True) -> DocumentWrite:
         text = self.text if keep_text else ""
@@ -123,9 +127,3 @@ class DocumentRun(Struct, frozen=True):
         note = self.message or ("too short for the LLM" if self.skipped else "")
         how = self.method, self.cached, self.fallback, self.epoch
         return Extracted(self.id, k.ranked, k.descriptive, k.technical, *how, round(self.ms, 3), note)
-
-
-# what a record has of its document's run, under the same name
-SHARED = tuple(
-    name for name in Extraction.__struct_fields__ if name in DocumentRun.__struct_fields__ and name != "keywords"
-)
