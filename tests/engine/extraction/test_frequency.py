@@ -484,6 +484,8 @@ def test_a_finite_verb_of_a_romance_language_is_in_no_keyword(text: str, verbs: 
          {"lease", "batch size", "error rate"}, {"renews", "lowers", "blocks", "rises", "waits"}),
         ("The quake shook the wheatbelt overnight, and it could've destroyed a dam. Rescuers said to downgrade the alarm alongside the flood warning.",
          {"wheatbelt", "flood warning"}, {"overnight", "could've", "downgrade", "alongside"}),
+        ("You must stagger releases of the gateway, or the oldest launch waits forever.",
+         {"gateway"}, {"stagger", "oldest", "forever"}),
         ("Revenue 12,345 14,567, gross margin 65 %.", {"gross margin", "revenue"}, {"12", "12,345", "14,567", "65"}),
         ("Run pip install hazel-tools, then run git commit on the gateway. You can sudo systemctl restart nginx. "
          "Type apt install zip, or npm install acorn.",
@@ -507,10 +509,11 @@ def test_a_verb_or_a_word_of_every_field_is_a_keyword_alone_only_where_it_recurs
     about = "The gateway has a connection pool, a circuit breaker, a request queue and a retry budget. "
     once = (
         "Check if the quota of the namespace is spent, push the tag, note the bug, and the directory anymore is clean. "
+        "The start (UTC) is HH, and on Mon it is mm. "
     )
     recurring = "A build is slow. The build of a wheel needs a compiler. "
 
-    lone = {"check", "push", "bug", "directory", "anymore", "clean"}
+    lone = {"check", "push", "bug", "directory", "anymore", "clean", "UTC", "HH", "mm", "mon"}
     assert not lone & set(extract(about + once).ranked)
     assert "build" in extract(about + recurring * 6).ranked
 
