@@ -114,9 +114,11 @@ def _with_engine(context: CliContext, client: EngineClient, result: RollbackResu
     body["proof"] = proof
     if proof is None or proof.get("effective_ms") is None:
         fail(f"{result.sentence}\n{_unproven(context, proof)}", body, "unconfirmed")
-    late = f"Rolled back to 0 %{result.instead}; the engine answered late."
-    head = result.sentence if result.pushed else late
-    sentence = f"{head}\n{proof['sentence']}"
+    sentence = f"{result.sentence}\n{proof['sentence']}"
+    if not result.pushed:
+        sentence = f"Rolled back to 0 %{result.instead}; the engine answered late.\n{proof['sentence']}"
+        if result.instead:  # the engine was late with the requested step, and goes to 0 % after it
+            sentence += "\nThe armed file is removed: no LLM call starts, whatever routers obey."
     if offer := _offer(client):
         sentence += f"\n{offer}"
     proof = _settled(client, result.request_id, proof)

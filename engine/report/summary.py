@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 
 from msgspec.structs import replace
 
@@ -22,20 +23,23 @@ def headline(plan: Plan, rows: list[Row], at: float) -> str:
     if not rows:
         return "Nothing has been decided yet."
     state = replay([row.decision for row in rows])
+    share = percent(state.percent_bp)
+    if state.ceiling_bp < state.percent_bp:
+        share = f"{percent(state.ceiling_bp)} (the ceiling; {share} decided)"
     if state.stage >= plan.stable:
         return (
-            f"Declared stable: {percent(state.percent_bp)} of documents get their keywords from the LLM, since "
+            f"Declared stable: {share} of documents get their keywords from the LLM, since "
             f"{timeline.moment_of(state.entered_at)}."
         )
     where = f"stage {state.stage} {stage_name(plan, state.stage)}"
     if state.locked:
         return f"Rolled back to {percent(state.percent_bp)} and locked, in {where}: {clean_line(state.locked, 300)}"
     if state.held:
-        return f"Held at {percent(state.percent_bp)}, in {where}: {clean_line(state.held, 300)}"
+        return f"Held at {share}, in {where}: {clean_line(state.held, 300)}"
     if state.last_rev and not state.percent_bp:
         return f"Rolled back to 0 %, in {where}, since {timeline.moment_of(state.changed_at)}."
     entered = state.entered_at or rows[0].decision.at  # nothing is promoted into the first stage
-    return f"In {where} at {percent(state.percent_bp)}, since {timeline.moment_of(entered)}."
+    return f"In {where} at {share}, since {timeline.moment_of(entered)}."
 
 
 def with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutReport:
@@ -71,13 +75,23 @@ def _incident_words(incidents: tuple[Incident, ...]) -> str:
     incidents = tuple(entry for entry in incidents if entry.within is None)
     if not incidents:
         return "No incident: nothing rolled back and no trigger acted."
-    automatic = sum(entry.automatic for entry in incidents)
-    by = f"{automatic} by triggers, {len(incidents) - automatic} by people"
-    if automatic in (0, len(incidents)):
-        one = len(incidents) == 1
-        by = ("by a trigger" if one else "by triggers") if automatic else "by a person" if one else "by people"
+    by_whom = Counter(_by_whom(entry) for entry in incidents)
+    by = ", ".join(f"{n} by {whom}" for whom, n in sorted(by_whom.items(), reverse=True))
+    if len(by_whom) == 1:
+        whom = next(iter(by_whom))
+        by = f"by {_ONE[whom] if len(incidents) == 1 else whom}"
     effects = [entry.effect_s for entry in incidents if entry.effect_s is not None]
     slowest = f"; the slowest rollback took effect after {timeline.duration(max(effects))}" if len(effects) > 1 else ""
     if len(effects) == 1:
         slowest = f"; the rollback took effect after {timeline.duration(effects[0])}"
     return f"{counted(len(incidents), 'incident')}, detected {by}{slowest}."
+
+
+_ONE = {"triggers": "a trigger", "the engine": "the engine", "people": "a person"}
+
+
+def _by_whom(incident: Incident) -> str:
+    """An engine also rolls back without a trigger: the armed file was removed, the store was changed."""
+    if not incident.automatic:
+        return "people"
+    return "triggers" if incident.trigger else "the engine"

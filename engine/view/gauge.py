@@ -40,7 +40,8 @@ def error_gauge(
 def latency_gauge(treatment: Bucket, target: float | None, window_s: float, since_change: str = "") -> Gauge:
     n = treatment.fresh
     mean = treatment.ms_sum / n if n else None
-    p95 = treatment.histogram.quantile(0.95) if n else None
+    few = n < FEWEST and treatment.histogram.n != n  # of other calls than the mean, see `as_judged`, and it would show
+    p95 = treatment.histogram.quantile(0.95) if n and not few else None
     ok = None if mean is None or target is None else mean < target
     if mean is None:
         # a late engine measures no latency, though documents are answered

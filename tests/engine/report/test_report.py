@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from engine.plan.model import Action
 from engine.report import RolloutReport, gather, html, markdown, summary, timeline
 from engine.report.model import IncidentMoment
-from engine.rollout.control import act
+from engine.rollout.control import act, roll_back, set_ceiling
 from engine.rollout.state import ENGINE
-from tests.engine.report.history import DAY, HOSTILE, History, whole
+from tests.engine.report.history import ALICE, DAY, HOSTILE, History, whole
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 
@@ -125,6 +125,33 @@ def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: 
     assert incident.decide_s == pytest.approx(300.0)
     assert incident.effect_s == pytest.approx(0.04)
     assert incident.cause.startswith("a full disk")
+
+
+def test_incidents_are_counted_by_who_found_them() -> None:
+    """An engine that finds its armed file removed rolls back without a trigger, and no trigger is credited with it."""
+    h = History()
+    for _ in range(3):
+        h.up("a rollback is tried", ("all",))
+    h.decide(roll_back(h.plan, h.state, h.ask(ALICE, "bad words"), 2))
+    h.wait(60)
+    h.decide(roll_back(h.plan, h.state, h.ask(ENGINE, "the armed file was removed")))
+    down, removed = (replace(incident, within=None) for incident in gather(h.conn, h.plan).incidents)
+    assert summary._incident_words((down,)) == "1 incident, detected by a person."
+    assert summary._incident_words((removed,)) == "1 incident, detected by the engine."
+    assert summary._incident_words((down, removed)) == "2 incidents, detected 1 by the engine, 1 by people."
+    fired = replace(removed, trigger="error_high")
+    assert summary._incident_words((down, fired)) == "2 incidents, detected 1 by triggers, 1 by people."
+    assert summary._incident_words((fired, fired)) == "2 incidents, detected by triggers."
+    h.conn.close()
+
+
+def test_the_headline_is_of_what_is_in_force() -> None:
+    h = History()
+    for _ in range(3):
+        h.up("a ceiling is tried", ("all",))
+    h.decide(set_ceiling(h.state, h.ask(ALICE, "budget"), 500, h.state.epoch, ""))  # type: ignore[arg-type]
+    assert "Limited Rollout at 5 % (the ceiling; 25 % decided), since" in gather(h.conn, h.plan).headline
+    h.conn.close()
 
 
 def test_bake_and_waiting_for_people_are_apart(story: RolloutReport) -> None:
