@@ -20,7 +20,7 @@ from console.upload.known import KnownDocuments
 from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.root import id_under, outside, root_of
-from console.upload.tally import Tally
+from console.upload.tally import Tally, listed
 from console.upload.uploader import TOGETHER, Answer, BoundedUploader, EngineGone, UploadRefused, extract_together
 from console.verbs import load_job
 from console.verbs.own_engine import engine_for
@@ -150,6 +150,7 @@ def load(
             raise click.UsageError(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
+        _check_found(chosen.files)
         load_job.begin(context, on_workers, _new_job(chosen, paths, method, kind, next(iter(output), None)))
         return
     known = KnownDocuments(context.reader, method) if resume else None
@@ -157,6 +158,12 @@ def load(
         _dry_run(chosen, known)
         return
     LoadRun(context, chosen, known, method, verbose).run()
+
+
+def _check_found(files: list[str]) -> None:
+    """Exit with a sentence if none of a job's files is there, before an engine and workers are started for it."""
+    if not any(is_remote(path) or os.path.lexists(path) for path in files):
+        fail(f"Nothing to load: no such file as {clean_line(listed(files))}.", code="no_files")
 
 
 def _resumed(resume: str | None, paths: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:

@@ -62,6 +62,8 @@ def test_load_starts_no_engine_where_nothing_is_to_be_sent(rig: EngineRig) -> No
         done = rig.cli("load", *words)
         assert (done.returncode, seen in done.stdout + done.stderr) == (code, True), done
         assert "starting one" not in done.stderr
+    job = rig.cli("load", "--on", "local:2", "nope/", "neither.md")
+    assert (job.returncode, job.stderr) == (1, "Nothing to load: no such file as nope/, neither.md.\n")
 
 
 def test_a_promotion_without_an_engine_is_judged_by_its_last_look(rig: EngineRig) -> None:
