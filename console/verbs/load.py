@@ -249,9 +249,9 @@ class LoadRun:
         self._tally = Tally(chosen.passed_over)
         quiet = verbose or is_json() or is_quiet()
         self._progress = Progress("load", chosen.size, raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty())
-        self._uploader = BoundedUploader(
-            lambda sources: extract_together(context.client, sources, method), TOGETHER if method == "frequency" else 1
-        )
+        # what comes through a pipe does not wait for more
+        together = TOGETHER if method == "frequency" and sources.STDIN not in chosen.files else 1
+        self._uploader = BoundedUploader(lambda some: extract_together(context.client, some, method), together)
         self._engine = contextlib.ExitStack()
         self._began = 0.0  # on the monotonic clock, once the engine answers
 

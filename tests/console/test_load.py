@@ -135,6 +135,16 @@ def test_documents_by_frequency_share_a_request_and_each_ends_as_it_would_alone(
     client.close()
 
 
+def test_a_document_from_a_pipe_does_not_wait_for_the_next(rig: EngineRig) -> None:
+    command = [*COMMAND, *rig._where, "load", "--method", "frequency", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, cwd=rig.root) as load:
+        assert load.stdin is not None
+        load.stdin.write(json.dumps({"id": "pipe/first", "text": TEXT}) + "\n")
+        load.stdin.flush()
+        client = EngineClient(rig.folder, rig.plan)
+        assert rig.until(lambda: client.request("GET", "/v1/documents/pipe/first")[0] == 200, 20)
+
+
 def test_a_load_by_frequency_outlives_its_engine(rig: EngineRig) -> None:
     rows = [{"id": f"outlives/{n}", "text": f"{TEXT} {n}"} for n in range(3000)]
     (rig.root / "outlives.jsonl").write_text("\n".join(map(json.dumps, rows)))
