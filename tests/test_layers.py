@@ -41,7 +41,7 @@ def test_what_has_to_answer_at_once_loads_neither_textual_nor_httpx(words: list[
         f"sys.argv = ['rollout', *{words!r}]\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'textual', 'httpx', 'numpy', 'scipy'} & sys.modules.keys()\n"
+        "heavy = {'textual', 'httpx', 'numpy', 'scipy', 'difflib'} & sys.modules.keys()\n"
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
