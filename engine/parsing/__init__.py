@@ -38,7 +38,7 @@ _BUILD_FILES = frozenset((
 ))  # fmt: skip
 _TABLES = frozenset((".csv", ".tsv"))
 _ABOUT = re.compile(
-    rf"^(?:Present|Attendees|Participants|Apologies|Regrets|Absent|[A-Z][a-z]+-by|(?i:{'|'.join(fields.SURE)})):", re.M
+    rf"^(?:Present|Attendees|Participants|Apologies|Regrets|Absent|(?i:{'|'.join(fields.SURE)})):", re.M
 )
 _VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
 _NUMBERED = re.compile(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md

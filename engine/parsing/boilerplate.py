@@ -91,7 +91,7 @@ _NAMES = re.compile(
 _ADDRESSED = re.compile(r"\W{0,4}[A-ZÀ-Þ][\w .,'’-]{1,60}[ \t]{1,20}[<(][^<>()\s]{1,60}@[^<>()\s]{2,80}[>)].{0,60}$")
 # What is known of a document, not its subject: - Start Date: 2024-01-01. Some of the names may begin a sentence too.
 _ABOUT = re.compile(
-    rf"\W{{0,4}}(?:(?P<sure>{'|'.join(fields.SURE)}|[a-z]{{2,20}}(?:-[a-z]{{2,20}}){{0,3}}-by|"
+    rf"\W{{0,4}}(?:(?P<sure>{'|'.join(fields.SURE)}|"
     r"feature name|start date|(?:creation|created|last updated|last modified|published"
     r"|release)(?: (?:date|at|on))?|date|status|(?:co-?)?authors?(?:\(s\))?|deciders|owners?|reviewers?|approvers?"
     r"|editors?"

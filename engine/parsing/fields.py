@@ -14,6 +14,7 @@ _LISTS = tomllib.loads(files("engine.parsing").joinpath("fields.toml").read_text
 _KNOWN = frozenset(_LISTS["known"])
 SURE = tuple(_LISTS["sure"])
 _FIELD = re.compile(r"([A-Z][\w-]{1,40}(?: [a-z]\w{0,20}){0,2}):(?:[ \t]+(.*))?")
+MOST = 60  # lines after which a header is sure
 LEAST = 3  # fields of a header, and of them at least two known ones
 
 
@@ -26,7 +27,7 @@ class Header(NamedTuple):
 def is_header(head: str) -> bool:
     """Whether a text begins with such fields, and with nothing else up to the first empty line."""
     names: list[str] = []
-    for line in head.lstrip().split("\n"):
+    for line in head.lstrip().split("\n", MOST)[:MOST]:
         if not line:
             break
         if (field := _FIELD.fullmatch(line)) is not None:
