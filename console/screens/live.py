@@ -65,6 +65,8 @@ class Live(Painting):
             taken = min(curves.LEAST_ROWS - plot_rows, log_rows - 2)
             log_rows, plot_rows = log_rows - taken, plot_rows + taken
         plot_rows -= max(0, c.spare - log_rows)
+        if plot_rows < curves.LEAST_ROWS and self._has_curves(v):  # no room for them: what comes next gets it
+            next_rows, plot_rows = next_rows + max(0, plot_rows), 0
         (left, lw), (right, rw) = columns(c.width - 2, (1, 1))
         if self._has_curves(v):
             self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))

@@ -103,10 +103,12 @@ def handover(c: Canvas, y: int, note: HandoverView, live: EngineSnapshot) -> int
     text = f"HAND-OVER  {note.name}{since}: {note.text}"
     keys = "  ! all  bksp dismiss"
     lines = wrapped(text, c.width - 2)
-    most = 1 if c.height < 30 else 2
+    most = 1 if c.height < 24 else 2
     if len(lines) > most:
         lines = [*lines[: most - 1], fit(f"{lines[most - 1]} …", c.width - 2)]
-    if cell_len(lines[-1]) + cell_len(keys) > c.width - 2:
+    if cell_len(lines[-1]) + cell_len(keys) > c.width - 2 and len(lines) < most:
+        lines.append("")
+    elif cell_len(lines[-1]) + cell_len(keys) > c.width - 2:
         lines[-1] = fit(lines[-1], c.width - 2 - cell_len(keys))
     for row, line in enumerate(lines):
         c.bar(y + row, line, "calm")

@@ -193,7 +193,7 @@ def _to_go(condition: Condition, sample: Ok, facts: GateFacts) -> tuple[str, flo
         return f", not {condition.op} {amount(condition.value, METRICS[condition.metric].unit)}", None
     if sample.k is not None and condition.op in (">", ">=") and condition.confidence > MARGIN:
         needed = _judged_needed(condition, sample.k, sample.n)
-        return (f"; {needed - sample.n} more at this share" if needed else ""), None  # no one knows when people judge
+        return (f"; {needed - sample.n:,} more at this share" if needed else ""), None  # no one knows when people judge
     if sample.variance is None or sample.n < 2 or condition.metric not in ("latency_mean",):
         return "", None
     # t is kept at its current value: at sample sizes that matter here it no longer changes
@@ -214,7 +214,7 @@ def _rate_to_go(condition: Condition, k: int, n: int, facts: GateFacts) -> tuple
         if not k:
             return text, eta
         needed = _at_this_rate(lambda m: bounds.rate_upper(round(k / n * m), m, sure) < target, n) if inside else None
-        tail = f" ({needed - n} at the current error rate)" if needed else "" if inside else ", and errors must stop"
+        tail = f" ({needed - n:,} at the current error rate)" if needed else "" if inside else ", and errors must stop"
         return text + tail, eta
     if not inside:
         return f", not {condition.op} {amount(target, 'rate')}", None
@@ -245,7 +245,7 @@ def _at_this_rate(holds: Callable[[int], bool], n: int) -> int | None:
 def _more(what: str, count: int, facts: GateFacts) -> tuple[str, float | None]:
     eta = count / facts.per_min * 60 if facts.per_min > 0 else None
     about = f", about {format_duration(eta)}" if eta is not None else ""
-    return f"; {count} {what}{about}", eta
+    return f"; {count:,} {what}{about}", eta
 
 
 def _without(condition: Condition, sample: Sample, facts: GateFacts) -> ConditionView:

@@ -18,6 +18,7 @@ from console.widgets.canvas import Canvas
 from engine.view.model import AckView, HandoverView, PresenceView
 from tests.console.samples import NORMAL, NOW, PLAN, REHEARSAL, WELL, FakeLink
 from tests.console.screen_walk import ready, until
+from tests.console.test_problems import BROKEN
 
 pytestmark = pytest.mark.anyio
 SHARED = (PresenceView("alice", "pts/1", "Live", NOW - 600), PresenceView("alice", "/dev/pts/4", "Gate", NOW - 90))
@@ -119,6 +120,20 @@ async def test_a_hand_over_note_is_shown_at_attach_until_it_is_dismissed() -> No
     async with new.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         assert "HAND-OVER" in new.page.text()  # type: ignore[union-attr]
+
+
+async def test_a_hand_over_note_of_a_sentence_is_whole_at_80x24() -> None:
+    """With a problem above it too: the note is why the next on-call looks here first."""
+    said = "watch ollama-2, it was slow at noon; do not promote before Ann is back at 14:00"
+    app = app_of(link_with(handover=HandoverView(NOW - 4000, "bo", said), engine=BROKEN.engine))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert app.page is not None
+        text = app.page.text()
+        assert said in " ".join(text.split()), text
+        assert "\n\n" not in text.partition("\n log")[0], "rows left blank while tasks are cut"
+        for part in ("bksp dismiss", "PROBLEM", "what happens next", "waiting for you", "1Live"):
+            assert part in text, text
 
 
 async def test_a_note_goes_first_and_the_hand_over_after_it() -> None:
