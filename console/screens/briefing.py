@@ -64,7 +64,7 @@ class Briefing(Page):
         for place, (name, what) in enumerate(KEYS):
             x = 2 + (place // half) * 38
             c.spans(x, y + place % half, [(f"{name:<6}", "key"), (what, "text")], c.width - x - 1)
-        y += half + 1
+        y = min(y + half + 1, c.height - 3)  # a notice takes a row from the screen
         c.put(
             2,
             y,
