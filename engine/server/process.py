@@ -142,8 +142,11 @@ def run(
         apart = foreground and not files.is_open_as(sys.stderr.fileno(), folder.engine_log)
         if apart:
             _log_to(folder)
-    except (PlanError, StoreError, OSError) as error:
+    except (PlanError, StoreError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"The engine cannot run: {write_trouble.present(folder.path) or reason_of(error)}.", file=sys.stderr)
         return 1
     clock: Clock = SystemClock() if speed is None else LapseClock(speed)
     switch_threads_soon()

@@ -255,6 +255,7 @@ def test_a_rollback_on_a_disk_gone_read_only_holds_for_the_engine_after_the_repa
         assert rig.folder.is_armed()
         shown = rig.cli("status").stdout
         assert "the next engine goes to 0 % first" in shown
+        assert rig.cli("serve").stderr.startswith("The engine cannot run: the store's disk is mounted read-only; ")
         breaking_disk.is_repaired()
         rig.reader = Reader(rig.folder)
         rig.engine()
