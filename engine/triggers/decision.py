@@ -50,10 +50,10 @@ class Evaluation(Struct, frozen=True, dict=True):
 
     @property
     def blind_detail(self) -> str:
-        """Why, and what follows, for the headline, whose end is cut on a narrow screen."""
+        """Why, and what follows, for the headline of a narrow screen: what else stops is under what happens next."""
         left = self.blind_step_in_s
         then = f"one stage back in {clock(left)}" if left > 0 else "one stage back"
-        return f"{self.blind_why}; {then}; promotion is held, timers are paused" if self.blind_why else ""
+        return f"{self.blind_why}; {then}" if self.blind_why else ""
 
     @property
     def quiet(self) -> str:

@@ -185,7 +185,7 @@ NONE_E, NONE_L, NONE_C = (
     replace(g, value=None, n=0, k=None, ok=None, p95=None, bound=None, control=None) for g in (ERROR, LATENCY, CACHE)
 )
 BLIND = replace(
-    NORMAL, health="blind", health_sentence="BLIND: no LLM documents for 124 s while 83 arrived; one stage back in 27:55; promotion is held, timers are paused", blind="no LLM documents for 124 s while 83 arrived", error_rate=NONE_E,
+    NORMAL, health="blind", health_sentence="BLIND: no LLM documents for 124 s while 83 arrived; one stage back in 27:55", blind="no LLM documents for 124 s while 83 arrived", error_rate=NONE_E,
     latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 0}, attribution="no documents arrive on either arm: look at what sends them",
     triggers=tuple(replace(t, verdict="blind", value=None, n=0, sentence="blind: timer paused") for t in CALM),
     next=("one stage down (0 %) if still blind in 27:55", "timers are stopped, promotion is held"), waiting=("find out why no documents arrive", *NORMAL.waiting),
