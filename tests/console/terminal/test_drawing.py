@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from textual._compositor import Compositor
@@ -23,23 +23,29 @@ pytestmark = pytest.mark.anyio
 SIZE = (80, 24)
 
 
+class Drawn(NamedTuple):
+    sent: str
+    page: Page | None
+    mounted: bool  # by then
+
+
 class Recorder:
-    """A terminal on which each frame is noted, with whether its screen was mounted by then."""
+    """A terminal on which each frame is noted, with its screen."""
 
     def __init__(self, app: Console) -> None:
         self.frame = Frame()
         self.stalled = False
         self.gone = False
-        self.drawn: list[tuple[str, bool]] = []  # what was sent
+        self.drawn: list[Drawn] = []
         self._app = app
 
     @property
     def sent(self) -> list[str]:
-        return [sent for sent, _ in self.drawn if sent]
+        return [drawn.sent for drawn in self.drawn if drawn.sent]
 
     def draw(self, *frame: Any) -> None:
         page = self._app.page
-        self.drawn.append((self.frame.draw(*frame), page is not None and page.is_mounted))
+        self.drawn.append(Drawn(self.frame.draw(*frame), page, page is not None and page.is_mounted))
 
     def write(self, data: str) -> None:
         self.frame.diff(data)
@@ -65,6 +71,11 @@ def on_terminal(app: Console) -> Recorder:
     recorder = Recorder(app)
     app.terminal = recorder  # type: ignore[assignment]
     return recorder
+
+
+def drawn_of(app: Console, recorder: Recorder) -> list[Drawn]:
+    """The frames of the screen that is open now: the one before it may have been drawn until the key came."""
+    return [drawn for drawn in recorder.drawn if drawn.page is app.page]
 
 
 def by_textual(app: Console, page: Page) -> str:
@@ -147,13 +158,13 @@ async def test_a_new_screen_is_there_before_it_is_mounted_and_is_sent_once(rende
             rendered.clear()
             recorder.drawn.clear()
             await pilot.press(key)
-            await until(pilot, lambda: app.page is not None and app.page.is_mounted and bool(recorder.drawn))
+            await until(pilot, lambda: app.page is not None and app.page.is_mounted and bool(drawn_of(app, recorder)))
             await pilot.pause()
             assert app.page is not None
-            sent, mounted = recorder.drawn[0]
-            assert len(sent) > 500
-            assert mounted is (key == "1"), "Live stays mounted below the others"
-            assert sum(len(more) for more, _ in recorder.drawn[1:]) < len(sent), "only what was read since"
+            first, *later = drawn_of(app, recorder)
+            assert len(first.sent) > 500
+            assert first.mounted is (key == "1"), "Live stays mounted below the others"
+            assert sum(len(drawn.sent) for drawn in later) < len(first.sent), "only what was read since"
             assert rendered == []
             assert recorder.frame.diff(by_textual(app, app.page)) == ""
         app.terminal = None

@@ -96,7 +96,7 @@ def test_a_kept_rehearsal_is_attached_to_and_continued_by_the_commands_that_it_p
     assert "not running" in rollout(reads, elsewhere, code=1)
     before = json.loads(rollout(reads.replace(" status", " log --json"), elsewhere))
     for refused in ("serve", "load --method frequency rollout.toml"):
-        (elsewhere / "rollout.toml").write_text("")
+        (elsewhere / "rollout.toml").write_text("about = 'a document for an engine'\n")
         words = f"rollout --plan {shlex.quote(str(kept / 'rollout.toml'))} {refused}"
         assert f"rollout rehearse --keep '{kept}'" in rollout(words, elsewhere, code=1)
     with rehearsing(continues, elsewhere, printed):

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from engine.client import client
 from engine.client.client import EngineClient
 from engine.client.identity import whoami
 from engine.rollout.state import Actor
@@ -233,9 +234,10 @@ def test_of_two_rollbacks_at_once_each_is_recorded_and_none_is_lost(rig: EngineR
 
 @pytest.mark.parametrize("alive", [True, False], ids=["by the engine", "without an engine"])
 def test_a_rollback_on_a_disk_gone_read_only_holds_for_the_engine_after_the_repair(
-    breaking_disk: BreakingDisk, alive: bool
+    breaking_disk: BreakingDisk, alive: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the record nor the removal of the armed file reaches that disk: the next engine would return to 25 %."""
+    monkeypatch.setattr(client, "PUSH_TIMEOUT_S", 10.0)  # this is about the disk, not about a busy machine
     with EngineRig(breaking_disk.root / "s", QUIET) as rig:
         process = rig.engine()
         rig.climb(3)

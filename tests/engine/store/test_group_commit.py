@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.measures.record import Extraction
-from engine.store import database, lease
+from engine.store import database, gateways, lease
 from engine.store import writer as module
 from engine.store.folder import Folder
 from engine.store.writer import ASIDE_S, BATCH_MAX, GATHER_S, LEAST_S, RETRY_S, Writer
@@ -153,7 +153,7 @@ def test_a_document_and_a_decision_wait_for_a_piece_of_a_worker_s_batch_and_not_
     piece_s, events = 0.005, []
 
     def piece(conn: sqlite3.Connection, number: int) -> int:
-        conn.execute("INSERT INTO job_key VALUES (1, 1, ?)", (str(number),))
+        gateways.keep(conn, "a worker", number, 0.0, (), ())
         events.append(str(number))
         pace.now += piece_s
         if number == 1:
@@ -163,7 +163,7 @@ def test_a_document_and_a_decision_wait_for_a_piece_of_a_worker_s_batch_and_not_
         return number
 
     def counted(conn: sqlite3.Connection) -> int:
-        return int(conn.execute("SELECT count(*) FROM job_key").fetchone()[0])
+        return int(conn.execute("SELECT count(*) FROM gateway_batch").fetchone()[0])
 
     pace.until(pace.now + 1.0)
     batch = pace.writer.bulk(*[partial(piece, number=number) for number in range(8)])
@@ -176,7 +176,7 @@ def test_a_document_and_a_decision_wait_for_a_piece_of_a_worker_s_batch_and_not_
 
 def test_a_piece_that_fails_takes_back_what_was_not_committed(pace: Pace) -> None:
     def piece(conn: sqlite3.Connection, number: int) -> None:
-        conn.execute("INSERT INTO job_key VALUES (1, 1, ?)", (str(number),))
+        gateways.keep(conn, "a worker", number, 0.0, (), ())
         if number == 1:
             pace.give()
             pace.now += LEAST_S
@@ -187,9 +187,9 @@ def test_a_piece_that_fails_takes_back_what_was_not_committed(pace: Pace) -> Non
     batch = pace.writer.bulk(*[partial(piece, number=number) for number in range(5)])
     pace.until(pace.now + 1.0)
     assert isinstance(batch.exception(0), ValueError)
-    kept = pace.writer.bulk(lambda conn: conn.execute("SELECT key FROM job_key ORDER BY key").fetchall())
+    kept = pace.writer.bulk(lambda conn: conn.execute("SELECT number FROM gateway_batch ORDER BY number").fetchall())
     pace.until(pace.now + 1.0)
-    assert kept.result(0) == [[("0",), ("1",)]]
+    assert kept.result(0) == [[(0,), (1,)]]
 
 
 def test_side_jobs_without_documents_are_gathered_longer(pace: Pace) -> None:
