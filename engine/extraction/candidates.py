@@ -159,7 +159,7 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         while start < end and kinds[start] == "w" and not _is_new_york(tokens[start : start + 2]):
             start += 1
         if kinds[end - 1] == "#" and _counts(tokens, kinds, end):
-            while kinds[end - 1] == "#":
+            while end > start and kinds[end - 1] == "#":
                 end -= 1
         if has_names and "i" in kinds[start:end]:
             start, end = _named(tokens, kinds, start, end)
