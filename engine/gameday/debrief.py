@@ -78,12 +78,29 @@ def debrief(
     ended = min(began.at + scenario.lasts_s, began.at + (time.time() - began.real) * speed)
     rows = [row for row in log.every(conn) if began.at <= row.decision.at <= ended + 1]
     acts = _acts(log.every(conn), moments, began.at, ended + 1)
-    seen = _looks(moments, speed), slices(conn, scenario, began.at, ended), _late(scenario, moments, began.at)
-    shift = Shift(began.at, ended, speed, acts, *seen)
+    shift = Shift(
+        began=began.at,
+        ended=ended,
+        speed=speed,
+        acts=acts,
+        looks=_looks(moments, speed),
+        slices=slices(conn, scenario, began.at, ended),
+        late_s=_late(scenario, moments, began.at),
+    )
     made = scoring.score(scenario, shift)
-    played = uuid.uuid4().hex[:12], time.time(), who, scenario.name, scenario.title, speed, began.at
-    shown = _moments(conn, scenario, shift, rows, moments, made.visible)
-    return Debrief(*played, made, shown, scenario.truth, scenario.best)
+    return Debrief(
+        id=uuid.uuid4().hex[:12],
+        at=time.time(),
+        who=who,
+        scenario=scenario.name,
+        title=scenario.title,
+        speed=speed,
+        began=began.at,
+        score=made,
+        moments=_moments(conn, scenario, shift, rows, moments, made.visible),
+        truth=scenario.truth,
+        best=scenario.best,
+    )
 
 
 def _acts(rows: Iterable[Row], moments: tuple[JournalEntry, ...], began: float, ended: float) -> tuple[Act, ...]:

@@ -122,6 +122,16 @@ def view(item: Item, since: Doubt, kept: Signature) -> ItemView:
     if lapsed:
         how = "signed" if item.check.kind == "manual" else "proven"
         state, written = "open", f"{how} before {since.why} (by {kept.actor}); needed again"
-    manually = kept.manually and not lapsed
-    signed = kept.actor, kept.at, written, kept.evidence
-    return ItemView(item.id, item.text, item.check.kind, state, *signed, item.required, lapsed, manually)
+    return ItemView(
+        id=item.id,
+        text=item.text,
+        kind=item.check.kind,
+        state=state,
+        by=kept.actor,
+        at=kept.at,
+        note=written,
+        evidence=kept.evidence,
+        required=item.required,
+        lapsed=lapsed,
+        signed_manually=kept.manually and not lapsed,
+    )

@@ -220,11 +220,18 @@ def _review(conn: sqlite3.Connection, plan: Plan) -> tuple[Chapter, ...]:
 def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[SentMessage, ...]:
     audience = {message.id: message.audience for message in plan.messages}
     rows = conn.execute("SELECT at, message, subject, state, tries, error FROM outbox ORDER BY id").fetchall()
-    out = []
-    for at, name, subject, state, tries, error in rows:
-        sent = clean_line(name, 60), audience.get(name, ""), clean_line(subject, 200)
-        out.append(SentMessage(at, *sent, state, tries, clean_line(error, 300)))
-    return tuple(out)
+    return tuple(
+        SentMessage(
+            at=at,
+            message=clean_line(name, 60),
+            audience=audience.get(name, ""),
+            subject=clean_line(subject, 200),
+            state=state,
+            tries=tries,
+            error=clean_line(error, 300),
+        )
+        for at, name, subject, state, tries, error in rows
+    )
 
 
 # -- curves ------------------------------------------------------------------------------------------------------------
@@ -278,6 +285,12 @@ def _appendix(conn: sqlite3.Connection, plan: Plan, rows: list[Row], began: floa
         "sha256sum rollout.toml",
         "rollout backup store.db",
     )
-    source = clean_line(plan.source, 300)
-    log_of = verified.decisions, verified.head, verified.sentence
-    return Appendix(plan.digest, source, versions, *log_of, commands)
+    return Appendix(
+        plan_digest=plan.digest,
+        plan_source=clean_line(plan.source, 300),
+        versions=versions,
+        decisions=verified.decisions,
+        head=verified.head,
+        chain=verified.sentence,
+        commands=commands,
+    )

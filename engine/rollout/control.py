@@ -146,8 +146,15 @@ def roll_back(plan: Plan, state: State, ask: Ask, to_stage: int | None = None, h
     held_back = state.undo
     setback = None
     if state.percent_bp > bp:
-        until, since = ask.at + UNDO_S * ask.pace, (state.last_rev, state.entered_at, state.changed_at)
-        held_back = Undo(state.stage, state.percent_bp, until, *since, state.setback)
+        held_back = Undo(
+            stage=state.stage,
+            percent_bp=state.percent_bp,
+            until=ask.at + UNDO_S * ask.pace,
+            last_rev=state.last_rev,
+            entered_at=state.entered_at,
+            changed_at=state.changed_at,
+            setback=state.setback,
+        )
         setback = Setback(state.stage, state.percent_bp, explained=len(ask.reason.strip()) >= CAUSE)
     was = f" from {percent(state.percent_bp)}" if state.percent_bp else ""
     why = f": {ask.reason}" if ask.reason else ""

@@ -140,8 +140,9 @@ class Ask(Struct, frozen=True):
 
     def decision(self, kind: str, stage: int, percent_bp: int, sentence: str, **more: Any) -> Decision:
         """The decision that answers this request; `more` are fields of Decision."""
-        asked = self.at, self.request_id
-        return Decision(kind, self.actor, self.reason, stage, percent_bp, *asked, sentence, seen=self.seen, **more)
+        return Decision(
+            kind, self.actor, self.reason, stage, percent_bp, self.at, self.request_id, sentence, seen=self.seen, **more
+        )
 
 
 def transition(state: State, decision: Decision) -> State:

@@ -114,16 +114,34 @@ class DocumentRun(Struct, frozen=True):
         )  # fmt: skip
 
     def write(self, at: float, keep_text: bool = True) -> DocumentWrite:
-        text = self.text if keep_text else ""
-        served = "frequency" if self.shadow else self.method
-        plain = self.plain.ranked, self.plain.technical
         by_llm = self.method == "llm"
-        ranked, technical = self.keywords.ranked if by_llm else None, self.keywords.technical if by_llm else ()
-        kept = self.id, self.title, text, digest(self.text), at, self.arm, served
-        return DocumentWrite(*kept, *plain, ranked, technical, self.stage, self.epoch, self.shadow)
+        return DocumentWrite(
+            id=self.id,
+            title=self.title,
+            text=self.text if keep_text else "",
+            digest=digest(self.text),
+            at=at,
+            arm=self.arm,
+            method="frequency" if self.shadow else self.method,
+            frequency=self.plain.ranked,
+            frequency_technical=self.plain.technical,
+            llm=self.keywords.ranked if by_llm else None,
+            llm_technical=self.keywords.technical if by_llm else (),
+            stage=self.stage,
+            epoch=self.epoch,
+            shadow=self.shadow,
+        )
 
     def extracted(self) -> Extracted:
-        k = self.keywords
-        note = self.message or ("too short for the LLM" if self.skipped else "")
-        how = self.method, self.cached, self.fallback, self.epoch
-        return Extracted(self.id, k.ranked, k.descriptive, k.technical, *how, round(self.ms, 3), note)
+        return Extracted(
+            id=self.id,
+            keywords=self.keywords.ranked,
+            descriptive=self.keywords.descriptive,
+            technical=self.keywords.technical,
+            method=self.method,
+            cached=self.cached,
+            fallback=self.fallback,
+            epoch=self.epoch,
+            ms=round(self.ms, 3),
+            note=self.message or ("too short for the LLM" if self.skipped else ""),
+        )

@@ -80,23 +80,44 @@ def triggers(engine: Engine) -> tuple[TriggerView, ...]:
 
 def servers(engine: Engine) -> tuple[ServerView, ...]:
     """Every LLM server, in the plan's order."""
-    out = []
-    for number, s in enumerate(engine.pool.servers(), 1):
-        name, up = server_name(engine.plan.llm.api, number, s.url), s.up if s.tried else None
-        load = s.in_flight, s.window, s.latency_ms, s.consecutive_failures
-        out.append(ServerView(name, s.url, up, s.state, *load, s.last_error, s.learnt))
-    return tuple(out)
+    return tuple(
+        ServerView(
+            name=server_name(engine.plan.llm.api, number, s.url),
+            url=s.url,
+            up=s.up if s.tried else None,
+            state=s.state,
+            in_flight=s.in_flight,
+            window=s.window,
+            latency_ms=s.latency_ms,
+            failures=s.consecutive_failures,
+            error=s.last_error,
+            learnt=s.learnt,
+        )
+        for number, s in enumerate(engine.pool.servers(), 1)
+    )
 
 
 def workers(engine: Engine) -> tuple[WorkerView, ...]:
     leases, jobs = engine.leases, engine.jobs.at_work
     out = []
     for one in leases.shown():
-        state, until, job = leases.state(one), leases.until(one), jobs.get(one.worker)
+        job = jobs.get(one.worker)
         waits = engine.jobs.waits(job)
-        sentence = f"{leases.sentence(one)}{'; its documents wait until the LLM may be called' if waits else ''}"
-        permits = (one.percent_bp, one.in_flight, until, sentence)
-        out.append(WorkerView(one.worker, one.host, one.pid, state, *permits, job, waits))
+        held_up = "; its documents wait until the LLM may be called" if waits else ""
+        out.append(
+            WorkerView(
+                name=one.worker,
+                host=one.host,
+                pid=one.pid,
+                state=leases.state(one),
+                percent_bp=one.percent_bp,
+                in_flight=one.in_flight,
+                until=leases.until(one),
+                sentence=f"{leases.sentence(one)}{held_up}",
+                job=job,
+                waits=waits,
+            )
+        )
     return tuple(out)
 
 
@@ -115,10 +136,17 @@ def restore(engine: Engine) -> RestoreView | None:
         return None
     done = f"; the last restore changed {last[1]}, and can be undone" if last else ""
     since = f", first written {iso(every.since)}" if every.since else ""
-    sentence = f"{counted(every.documents, 'document serves', 'documents serve')} LLM keywords{since}{done}"
     number, changed = last or (None, 0)
-    written = every.documents, every.since, every.until, restorable.before_change
-    return RestoreView(*written, number, changed, last is not None, sentence)
+    return RestoreView(
+        documents=every.documents,
+        since=every.since,
+        until=every.until,
+        window_documents=restorable.before_change,
+        last_id=number,
+        last_documents=changed,
+        undoable=last is not None,
+        sentence=f"{counted(every.documents, 'document serves', 'documents serve')} LLM keywords{since}{done}",
+    )
 
 
 def judged(engine: Engine) -> dict[str, str]:

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from engine.decoding import json_decoder
 from engine.store.terms import indexed
@@ -234,11 +233,26 @@ def document_of(row: tuple[Any, ...], text: str = "", digest: str = "", source: 
     name, title, updated, arm, method, *packed = row[:8]
     frequency, llm, shadow = (_unpack(body) for body in packed)
     frequency = frequency or ((), ())
-    served = llm if method == "llm" and llm is not None else frequency
-    by_llm, in_shadow = llm[0] if llm else None, shadow[0] if shadow else None
-    at, stage, restore_id = row[8:11]
-    known = Document(name, title, updated, arm, method, *served, frequency[0], by_llm, in_shadow, at, stage, False)
-    return replace(known, restored=restore_id is not None, text=text, digest=digest, source=source)
+    keywords, technical = llm if method == "llm" and llm is not None else frequency
+    llm_at, llm_stage, restore_id = row[8:11]
+    return Document(
+        id=name,
+        title=title,
+        updated=updated,
+        arm=arm,
+        method=method,
+        keywords=keywords,
+        technical=technical,
+        frequency=frequency[0],
+        llm=llm[0] if llm else None,
+        shadow=shadow[0] if shadow else None,
+        llm_at=llm_at,
+        llm_stage=llm_stage,
+        restored=restore_id is not None,
+        text=text,
+        digest=digest,
+        source=source,
+    )
 
 
 WHOLE = (
