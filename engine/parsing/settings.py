@@ -23,7 +23,9 @@ _TITLES = ("title", "displayname", "name", "description")
 _WRITTEN = frozenset(("title", "summary", "description", "message", "msg", "text", "subject", "comment", "note"))
 _NAMING = _WRITTEN | frozenset(("name", "label", "heading", "displayname"))
 _COMMENT = re.compile(r"^[ \t]*(?:#+|;+|//)[ \t]?(.*)$")
-_PAIR = re.compile(r"^([ \t]*(?:- +)*)(?:export +)?([\"']?[\w./$@() -]{1,80}?[\"']?)[ \t]*[:=](?:[ \t]+|(?<==)|$)(.*)$")
+_PAIR = re.compile(
+    r"^([ \t]*+(?:- ++)*+)(?:export ++)?(?=\S)([\"']?[\w./$@() -]{1,80}?[\"']?)[ \t]*[:=](?:[ \t]+|(?<==)|$)(.*)$"
+)
 _ITEM = re.compile(r"^([ \t]*)- +(.*)$")
 _SECTION = re.compile(r"^\[+([\w .\"'/:-]{1,80})\]+[ \t]*$")
 _SCALAR = re.compile(r"^[|>][-+\d]{0,2}[ \t]*(?:#.*)?$")

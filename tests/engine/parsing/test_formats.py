@@ -279,10 +279,19 @@ def test_any_text_is_read_in_proportion_to_its_length(unit: str) -> None:
     assert time.process_time() - started < 5
 
 
-@pytest.mark.parametrize(("begins", "unit"), [("# a\n", ";"), ("/* a\n", "\n"), ('"""\n', "a\n")])
-def test_a_program_is_read_in_proportion_to_its_length(begins: str, unit: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "begins", "unit"),
+    [
+        ("a.py", "# a\n", ";"),
+        ("a.py", "/* a\n", "\n"),
+        ("a.py", '"""\n', "a\n"),
+        ("a.json", "# a\n", " "),
+        ("a.yaml", "# a\n", "- "),
+    ],
+)
+def test_a_file_named_for_its_format_is_read_in_proportion_to_its_length(name: str, begins: str, unit: str) -> None:
     started = time.process_time()
-    parse(begins + (unit * 300_000)[:300_000], "a.py")
+    parse(begins + (unit * 300_000)[:300_000], name)
 
     assert time.process_time() - started < 5
 
