@@ -1,7 +1,8 @@
-"""Loads by frequency in worker processes, beside today's `load` in the same run: documents/s, and CPU a document. Then
-single documents over HTTP: by the engine alone, by one gateway, by two.
+"""Loads by frequency in worker processes, beside `load` in the same run: documents/s, and CPU a document. With few
+documents the starts of processes are most of it. Then single documents over HTTP: by the engine alone, by one gateway,
+by two.
 
-python -m tests.bench.bench_cluster [--documents 4000] [--clients 16]
+python -m tests.bench.bench_cluster [--documents 16000] [--clients 16]
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def served(rig: EngineRig, documents: int, clients: int) -> list[tuple[str, floa
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--documents", type=int, default=4000)
+    parser.add_argument("--documents", type=int, default=16_000)
     parser.add_argument("--clients", type=int, default=16)
     given = parser.parse_args()
     documents = given.documents
