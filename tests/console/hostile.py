@@ -3,7 +3,9 @@ console in which every free text is hostile: `python -m tests.console.hostile [g
 
 from __future__ import annotations
 
+import asyncio
 import re
+import signal
 import sys
 from typing import Any
 
@@ -137,6 +139,7 @@ class Gallery(ModalScreen[None]):
 class Attacked(Console):
     def on_mount(self) -> None:
         super().on_mount()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         if "gallery" in sys.argv:
             self.set_timer(0.3, lambda: self.push_screen(Gallery()))
 

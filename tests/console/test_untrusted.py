@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from engine.plan.load import default_plan_text
 from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from tests.console.hostile import ALLOWED, ATTACKS, HIDDEN, PAYLOAD
+from tests.machine import crowd
 from tests.terminal import ROLLOUT, ROOT, Terminal
 
 PROGRAM = (sys.executable, "-m", "tests.console.hostile")
@@ -33,6 +35,13 @@ def harmless(raw: bytes) -> str:
     assert not acting, f"{acting} in {shown[:200]!r}"
     assert not HIDDEN.search(shown)
     return shown
+
+
+def all_bytes(terminal: Terminal) -> bytes:
+    """What the program wrote up to its end: a stream read while it writes may end within a sequence."""
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.ended(30.0 * crowd()), terminal.text
+    return terminal.raw
 
 
 def test_no_screen_question_notice_title_or_search_lets_it_act(tmp_path: Path) -> None:
@@ -75,7 +84,7 @@ def test_no_screen_question_notice_title_or_search_lets_it_act(tmp_path: Path) -
                 for column in (20, 60):
                     terminal.send(f"\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m")
             assert not terminal.ended(), terminal.text
-        assert "PWNED" in harmless(terminal.raw)
+        assert "PWNED" in harmless(all_bytes(terminal))
 
 
 def test_no_widget_of_textual_lets_it_act(tmp_path: Path) -> None:
@@ -86,7 +95,7 @@ def test_no_widget_of_textual_lets_it_act(tmp_path: Path) -> None:
             terminal.send("\t" if number % 2 else "\x1b[B")
             terminal.read(0.05)
         assert not terminal.ended(), terminal.text
-        shown = harmless(terminal.raw)
+        shown = harmless(all_bytes(terminal))
         assert shown.count("PWNED") > 10
 
 

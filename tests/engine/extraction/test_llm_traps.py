@@ -217,7 +217,7 @@ async def test_a_model_removed_while_in_use_is_not_retried() -> None:
 
 
 async def test_a_full_queue_without_retry_after_is_waited_out() -> None:
-    async with StubLlm() as stub, started(stub) as pool:
+    async with StubLlm() as stub, started(stub, timeout_s=5.0) as pool:  # the three pauses take up to 2.1 s
         stub.script.extend(["busy", "busy", "busy"])
         answer = await pool.extract(DOCUMENT, permit=lambda: True)
         assert answer.attempts == 4  # more than `retries`: the server did no work for it
