@@ -141,7 +141,7 @@ TERMINAL = {
     "magenta": "llm",
     "blue": "freq",
     "reverse": "bar bar-dim select select-dim select-ok production-bar rehearsal-bar other-bar",
-    "bold reverse": ("bar-key select-warn select-bad select-key calm production-key rehearsal-key other-key"),
+    "bold reverse": "bar-key select-warn select-bad select-key calm production-key rehearsal-key other-key",
     "bold red reverse": "bar-bad",
     "bold black on cyan": "tab other",
     "bold white on red": "alarm production",

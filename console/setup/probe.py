@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -69,19 +67,13 @@ async def probe(url: str) -> Probed:
 
 def _why(error: Exception) -> str:
     """Why there is no answer, and what to do, for someone who has no plan yet."""
-    from engine.extraction.llm.http import causes
+    from engine.extraction.llm import no_answer
     from engine.light_httpx import httpx
 
     if isinstance(error, httpx.TimeoutException):
         return f"nothing came within {TIMEOUT_S:.0f} s. The server is busy, or a firewall drops the connection"
-    for cause in (error, *causes(error)):
-        if isinstance(cause, ConnectionRefusedError):
-            return "nothing listens there. Start the server, or correct the address"
-        if isinstance(cause, socket.gaierror):
-            return "no such host. Correct the name"
-        if isinstance(cause, ssl.SSLError):
-            return f"TLS failed ({clean_line(cause.reason or str(cause), 80)})"
-    return clean_line(str(error) or type(error).__name__, 100)
+    known = no_answer.reason(error, "the address")
+    return known.why if known is not None else clean_line(str(error) or type(error).__name__, 100)
 
 
 def answered(url: str, api: str, models: tuple[str, ...], version: str = "") -> Probed:

@@ -6,8 +6,6 @@ httpx is imported when a pool starts, because it takes 0.1 s.
 from __future__ import annotations
 
 import base64
-import socket
-import ssl
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.extraction.llm import no_answer
 from engine.extraction.llm.failure import ErrorKind, Fault, Retry
 from engine.extraction.llm.permit import RequestGuard
 from engine.extraction.llm.redact import Redactor
@@ -205,60 +204,20 @@ async def _read(response: httpx.Response, redactor: Redactor) -> bytes:
     return bytes(body)
 
 
-# by OpenSSL's code of the failed verification
-_CURES = {
-    9: "check the clocks of both machines",  # not valid yet
-    10: "renew it on the server",  # expired
-    62: "set [llm] url to a name that is in it",
-    64: "set [llm] url to a name that is in it",  # an IP address is not
-}
-
-
 def _broken(error: Exception, url: str, redactor: Redactor) -> Fault:
-    """Why there is no answer. A fault that a person must fix (a name, a certificate) is not retried."""
+    """Why there is no answer. A fault that a person must fix (a certificate) is not retried."""
     from engine.light_httpx import httpx
 
-    where = _shown(url)
-    found = [error, *causes(error)]
-    # before truncation, since part of a secret would not be recognised
-    reason = clean_line(redactor.text(str(error)), 200) or f"the connection broke ({type(error).__name__})"
-    for cause in found:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why = clean_line(cause.verify_message or str(cause), 120)
-            cure = _CURES.get(cause.verify_code, "name your authority's file in SSL_CERT_FILE")
-            return Fault(ErrorKind.transport, f"{where}: its certificate is not trusted ({why}); {cure}", retry="never")
-        if isinstance(cause, ssl.SSLError):
-            why = clean_line(cause.reason or str(cause), 80)
-            return Fault(
-                ErrorKind.transport, f"{where}: TLS failed ({why}); does this port speak https?", retry="never"
-            )
-        if isinstance(cause, ConnectionRefusedError):
-            return Fault(
-                ErrorKind.transport, f"{where}: connection refused; start the server there, or correct [llm] url"
-            )
-        if isinstance(cause, socket.gaierror):
-            return Fault(
-                ErrorKind.transport,
-                f"{where}: no such host; correct [llm] url ({clean_line(cause.strerror or str(cause), 80)})",
-            )
-    if isinstance(error, httpx.ConnectTimeout):
-        reason = "no connection within the time limit"
-    return Fault(ErrorKind.transport, f"{where}: {reason}")
-
-
-def causes(error: BaseException) -> list[BaseException]:
-    """An error's causes, also those inside groups (a name with several addresses fails once per address)."""
-    found: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting and len(found) < 32:
-        one = waiting.pop()
-        if one is None or one in found:
-            continue
-        found.append(one)
-        waiting += [one.__cause__, one.__context__]
-        if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
-    return found
+    known = no_answer.reason(error, "[llm] url")
+    if known is not None:
+        why = known.why
+    elif isinstance(error, httpx.ConnectTimeout):
+        why = "no connection within the time limit"
+    else:
+        # before truncation, since part of a secret would not be recognised
+        why = clean_line(redactor.text(str(error)), 200) or f"the connection broke ({type(error).__name__})"
+    retry: Retry | None = "never" if known is not None and known.lasting else None
+    return Fault(ErrorKind.transport, f"{_shown(url)}: {why}", retry=retry)
 
 
 def _shown(url: str) -> str:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.extraction.llm.no_answer import is_refused, is_tls
 from engine.extraction.llm.proxies import Origin, Proxy, UnusableProxy, proxy_for
 from engine.light_httpx import httpx
 
@@ -84,7 +85,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             proxy = self._proxied.get(lane)
             await self._close(lane)
-            if proxy is None or _is_tls(error):
+            if proxy is None or is_tls(error):
                 raise
             raise _of_the_proxy(proxy, error) from error
         except BaseException:
@@ -180,22 +181,15 @@ class _Stream(httpx.AsyncByteStream):
                 await free(self._whole)
 
 
-def _is_tls(error: BaseException | None) -> bool:
-    """Whether the failure is the server's certificate, behind a proxy that works."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def _of_the_proxy(proxy: Proxy, error: httpx.TransportError) -> ProxyFailure:
     if isinstance(error, httpx.ProxyError):
         return ProxyFailure(
             f"the proxy {proxy.shown} rejects the call: {error}; ask its administrator, or name the server in no_proxy"
         )
-    slow = isinstance(error, httpx.ConnectTimeout)
-    why = "no connection within the time limit" if slow else str(error) or type(error).__name__
-    if "Connection refused" in why or "All connection attempts failed" in why:
+    if isinstance(error, httpx.ConnectTimeout):
+        why = "no connection within the time limit"
+    elif is_refused(error):
         why = "connection refused"
+    else:
+        why = str(error) or type(error).__name__
     return ProxyFailure(f"the proxy {proxy.shown} does not answer: {why}; start it, or name the server in no_proxy")

@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from tests.console.screen_walk import until
 from tests.machine import free_port
 from tests.terminal import ROLLOUT, ROOT, Terminal
 
+CERTIFICATE = ROOT / "tests/engine/extraction/self_signed.pem"
 ENTER, ESC, BACK = "\r", "\x1b", "\x1b[Z"
 
 
@@ -313,9 +315,9 @@ async def test_a_bad_address_gives_a_sentence_and_no_exception(url: str) -> None
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("http://127.0.0.1:1", "nothing listens there. Start the server"),
-        ("http://no.such.host.invalid", "no such host"),
-        ("https://127.0.0.1:{port}", "TLS failed"),
+        ("http://127.0.0.1:1", "start the server there, or correct the address"),
+        ("http://no.such.host.invalid", "no such host; correct the address"),
+        ("https://127.0.0.1:{port}", "does this port speak https?"),
     ],
 )
 async def test_no_answer_has_a_reason_that_a_newcomer_can_act_on(
@@ -324,6 +326,19 @@ async def test_no_answer_has_a_reason_that_a_newcomer_can_act_on(
     probed = await probe(url.format(port=server[0].rpartition(":")[2]))
     assert says in probed.sentence, probed.sentence
     assert "Errno" not in probed.sentence
+
+
+@pytest.mark.anyio
+async def test_a_certificate_that_is_not_trusted_has_its_cure(server: tuple[str, type[_Listed]]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), server[1]) as running:
+        running.socket = context.wrap_socket(running.socket, server_side=True)
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        probed = await probe(f"https://127.0.0.1:{running.server_address[1]}")
+        running.shutdown()
+    assert "certificate is not trusted" in probed.sentence, probed.sentence
+    assert "SSL_CERT_FILE" in probed.sentence
 
 
 @pytest.mark.anyio
