@@ -283,8 +283,8 @@ async def _live(engine: Engine, simulation: Simulation | None, tcp: socket.socke
 
 async def _wait_as_standby(folder: Folder, ending: asyncio.Event) -> Lock | None:
     """The store's lock as soon as the other engine releases it; None if this one ends first."""
-    _load_all()
     log.info("standby: another engine holds %s; waiting to take over", folder.lock)
+    _load_all()
     sd_notify.notify(sd_notify.READY, "STATUS=standby: another engine holds the store")
     lock = None
     while lock is None and not ending.is_set():

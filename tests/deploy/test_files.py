@@ -1,31 +1,20 @@
-"""The files of .deploy and the help's copies of them; the unit by systemd's own rating, the health check by a real engine."""
+"""The files of .deploy and the help's copies of them; the unit by systemd's own rating."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-import signal
 import subprocess
-import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.engine.service.rig import EngineRig
-
 ROOT = Path(__file__).parents[2]
 DEPLOY, HELP = ROOT / ".deploy", ROOT / "console" / "help"
 CONTAINER = (DEPLOY / "Containerfile").read_text()
-
-
-def blocks(name: str) -> str:
-    """The indented blocks of a help page, without their indentation."""
-    lines = (HELP / name).read_text().splitlines(keepends=True)
-    return textwrap.dedent("".join(line for line in lines if line.startswith("    ") or not line.strip()))
 
 
 def squeezed(text: str) -> list[str]:
@@ -92,25 +81,6 @@ def test_an_image_that_cannot_hold_the_health_check_is_not_asked_for() -> None:
     assert match is not None
     engine = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["engine"]
     assert engine["healthcheck"]["test"] == ["CMD", *json.loads(match.group(1))]
-
-
-def test_the_health_check_follows_the_engine_on_any_port(tmp_path: Path) -> None:
-    match = re.search(r"HEALTHCHECK.*?CMD (\[.*?\])\n", CONTAINER, re.S)
-    assert match is not None
-    command = json.loads(match.group(1))
-    assert command[0] == "python"
-    with EngineRig(tmp_path, speed=None) as rig:
-        process = rig.engine()
-        assert "/var/lib/rollout/engine.sock" in command[-1]
-        script = command[-1].replace("/var/lib/rollout/engine.sock", str(rig.folder.socket))
-        checked = [sys.executable, *command[1:-1], script]
-        assert subprocess.run(checked, capture_output=True, check=False).returncode == 0
-        process.send_signal(signal.SIGSTOP)
-        assert subprocess.run(checked, capture_output=True, check=False).returncode == 1
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        process.wait(20)
-        assert subprocess.run(checked, capture_output=True, check=False).returncode == 1
 
 
 def test_the_compose_file_gives_prometheus_and_grafana_what_they_need(tmp_path: Path) -> None:
