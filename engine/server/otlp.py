@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine import VERSION, tracing
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from prometheus_client import Metric
 
-ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+SIGNALS = ("traces", "metrics")
 SCOPE = "rollout-console"
 GRACE_S = 0.5  # for the exporter's own limit to come first
 EXPORT_S = 3.0  # the longest that one export may take, so that the engine's end does not wait for a collector
@@ -40,33 +40,42 @@ MISSING = (
 journal = logging.getLogger("rollout.engine")
 
 
-def endpoint(otel: Otel, environ: Mapping[str, str]) -> str:
-    """Where the collector listens; "" when OpenTelemetry is off."""
+def addresses(otel: Otel, environ: Mapping[str, str]) -> dict[str, str]:
+    """Where "traces" and "metrics" go; one that goes nowhere is absent. Many a receiver takes only one of them, so each
+    has its own variables, as in every OpenTelemetry SDK."""
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return ""
-    return (otel.endpoint or environ.get(ENDPOINT, "")).rstrip("/")
+        return {}
+    both = (otel.endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")).rstrip("/")
+    made = {}
+    for signal in SIGNALS:
+        own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", "")
+        if (own or both) and environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").lower() != "none":
+            made[signal] = own or f"{both}/v1/{signal}"
+    return made
 
 
 def start(engine: Engine, environ: Mapping[str, str]) -> Export | None:
     """Export from now on. None when it is off, in a rehearsal, or not installed (which becomes a sentence for
     people)."""
-    url = endpoint(engine.plan.otel, environ)
-    if not url or engine.rehearsal:
+    urls = addresses(engine.plan.otel, environ)
+    if not urls or engine.rehearsal:
         return None
     try:
-        export = Export(engine, url)
+        export = Export(engine, urls)
     except ImportError:
         engine.event(MISSING)
         return None
-    engine.background(export.send_metrics())
-    journal.info("OpenTelemetry: traces and metrics go to %s", url)
+    if "metrics" in urls:
+        engine.background(export.send_metrics())
+    for signal, url in urls.items():
+        journal.info("OpenTelemetry: %s go to %s", signal, url)
     return export
 
 
 class Export:
     """ImportError when the SDK is not installed."""
 
-    def __init__(self, engine: Engine, url: str) -> None:
+    def __init__(self, engine: Engine, urls: Mapping[str, str]) -> None:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.sdk.resources import Resource
 
@@ -78,10 +87,14 @@ class Export:
             "service.version": VERSION,
         }
         self._resource = Resource.create(named)
-        self._metrics: OTLPMetricExporter = OTLPMetricExporter(f"{url}/v1/metrics", timeout=EXPORT_S)
-        self._traces = _provider(self._resource, f"{url}/v1/traces")
         self._since = log.first_at(engine.conn) or engine.clock.now()
-        tracing.use(_Tracer(self._traces).start)
+        self._metrics: OTLPMetricExporter | None = None
+        self._traces: TracerProvider | None = None
+        if "metrics" in urls:
+            self._metrics = OTLPMetricExporter(urls["metrics"], timeout=EXPORT_S)
+        if "traces" in urls:
+            self._traces = _provider(self._resource, urls["traces"])
+            tracing.use(_Tracer(self._traces).start)
 
     async def send_metrics(self) -> None:
         while True:
@@ -92,14 +105,20 @@ class Export:
                 journal.warning("OpenTelemetry: the collector took no metrics within %g s", EXPORT_S)
 
     async def _send(self) -> None:
+        exporter = self._metrics
+        if exporter is None:
+            return
         families = exposition.families(measured(self._engine), tuple(ErrorKind))
         data = converted(families, self._resource, self._since, self._engine.clock.now())
-        await _in_thread("otlp metrics", lambda: self._metrics.export(data))
+        await _in_thread("otlp metrics", lambda: exporter.export(data))
 
     async def stop(self) -> None:
         """Send what is left, within the time limit of an export."""
         tracing.use(None)
-        await asyncio.gather(self._send(), _in_thread("otlp end", self._traces.shutdown), return_exceptions=True)
+        last: list[Coroutine[Any, Any, None]] = [self._send()]
+        if self._traces is not None:
+            last.append(_in_thread("otlp end", self._traces.shutdown))
+        await asyncio.gather(*last, return_exceptions=True)
 
 
 async def _in_thread(name: str, work: Callable[[], object]) -> None:
@@ -197,13 +216,17 @@ def _metric(family: Metric, since: int, now: int) -> Any:
     if not family.samples:
         return None
     data: Any
+    name = family.name
     if family.type == "histogram":
         data = export.Histogram(_histograms(family, since, now), export.AggregationTemporality.CUMULATIVE)
     else:
         points = [export.NumberDataPoint(dict(s.labels), since, now, float(s.value)) for s in family.samples]
-        counts = family.type == "counter"
-        data = export.Sum(points, export.AggregationTemporality.CUMULATIVE, True) if counts else export.Gauge(points)
-    return export.Metric(family.name, family.documentation, family.unit or "", data)
+        if family.type == "counter":  # its receiver adds "_total"
+            data = export.Sum(points, export.AggregationTemporality.CUMULATIVE, True)
+        else:
+            data = export.Gauge(points)
+            name = family.samples[0].name  # which has "_info" where the family's has not
+    return export.Metric(name, family.documentation, family.unit or "", data)
 
 
 def _histograms(family: Metric, since: int, now: int) -> list[Any]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from engine import tracing
 from engine.plan.settings import Otel
@@ -31,6 +32,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 SECRET = "salaries-of-the-board.md"
+BOTH = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PARENT = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -165,6 +167,19 @@ def test_exported_metrics_equal_the_metrics_page(rig: EngineRig, collector: Coll
     assert 0 < documents[0].start_time_unix_nano < documents[0].time_unix_nano
 
 
+def test_a_receiver_has_the_names_of_the_metrics_page(rig: EngineRig, collector: Collector) -> None:
+    """As VictoriaMetrics and Prometheus name what they receive: a sum gets "_total", a histogram its three series."""
+    collector.until(lambda: "rollout_extraction_seconds" in collector.metrics)
+    received: set[str] = set()
+    for name, metric in collector.metrics.items():
+        endings = {"sum": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}.get(metric.WhichOneof("data"), [""])
+        received |= {name + ending for ending in endings}
+    request = urllib.request.Request(f"{rig.view.engine.address}/metrics", headers={"Accept": "text/plain"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        assert received == {sample.name for family in families for sample in family.samples}
+
+
 def test_nothing_that_is_sent_names_a_document_or_quotes_it(rig: EngineRig, collector: Collector) -> None:
     post(rig, 3)
     collector.until(lambda: b"rollout.method" in collector.raw)
@@ -219,16 +234,25 @@ def test_a_collector_that_is_gone_or_never_ends_its_answer_costs_nothing(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("plan", "environ", "url"),
+    ("plan", "environ", "urls"),
     [
-        ("", {}, ""),
-        ("", {otlp.ENDPOINT: "http://a:4318/"}, "http://a:4318"),
-        ("http://b:4318", {otlp.ENDPOINT: "http://a:4318"}, "http://b:4318"),
-        ("http://b:4318", {"OTEL_SDK_DISABLED": "true"}, ""),
+        ("", {}, {}),
+        ("", {BOTH: "http://a:4318/"}, {"traces": "http://a:4318/v1/traces", "metrics": "http://a:4318/v1/metrics"}),
+        ("http://b", {BOTH: "http://a:4318"}, {"traces": "http://b/v1/traces", "metrics": "http://b/v1/metrics"}),
+        ("http://b", {"OTEL_SDK_DISABLED": "true"}, {}),
+        ("http://b", {"OTEL_TRACES_EXPORTER": "none"}, {"metrics": "http://b/v1/metrics"}),
+        ("", {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c/api"}, {"traces": "http://c/api"}),
+        (
+            "http://b",
+            {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://d/otlp"},
+            {"traces": "http://b/v1/traces", "metrics": "http://d/otlp"},
+        ),
     ],
 )
-def test_it_is_off_unless_a_collector_is_named(plan: str, environ: dict[str, str], url: str) -> None:
-    assert otlp.endpoint(Otel(plan), environ) == url
+def test_each_signal_goes_where_its_collector_is_named(
+    plan: str, environ: dict[str, str], urls: dict[str, str]
+) -> None:
+    assert otlp.addresses(Otel(plan), environ) == urls
 
 
 def test_without_a_tracer_a_span_is_nothing() -> None:
