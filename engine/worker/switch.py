@@ -3,7 +3,6 @@ every call."""
 
 from __future__ import annotations
 
-from engine.cluster.lease import LeaseTerms
 from engine.rollout.state import State
 from engine.routing.switch import Permit
 from engine.store.folder import Folder
@@ -22,17 +21,14 @@ class LeasedSwitch:
         self._folder = folder
 
     def read(self) -> Permit:
-        terms = self._keeper.now()
-        why = self._why(terms)
-        return Permit(0 if why else terms.percent_bp, terms.percent_bp, terms.epoch, False, why)
-
-    def _why(self, terms: LeaseTerms) -> str:
-        """Why no call may be made; "" if one may."""
+        is_armed = self._folder is None or self._folder.is_armed()
+        terms = self._keeper.now()  # last: this clock sees that the process was stopped in between
+        why = ""
         if not terms.open:
-            return terms.why or "the engine permits no call"
-        if self._folder is not None and not self._folder.is_armed():
-            return "the armed file is missing"
-        return ""
+            why = terms.why or "the engine permits no call"
+        elif not is_armed:
+            why = "the armed file is missing"
+        return Permit(0 if why else terms.percent_bp, terms.percent_bp, terms.epoch, False, why)
 
     def may_call(self, bucket: int | None = None, epoch: int | None = None) -> bool:
         permit = self.read()

@@ -55,7 +55,7 @@ class Http:
     ) -> None:
         """`extra`: headers as "Name: value". `key_header`: the header for the key if it is not `Authorization:
         Bearer`."""
-        from engine.extraction.llm.transport import CALL, ConnectionPool
+        from engine.extraction.llm.transport import MAY_SEND, ConnectionPool
         from engine.light_httpx import httpx
 
         headers = {"accept-encoding": "identity", "user-agent": "rollout-console"}
@@ -69,7 +69,7 @@ class Http:
         self._redactor = redactor or Redactor([api_key or ""])
         self._urls: dict[str, httpx.URL] = {}  # parsing a URL takes a tenth of a call
         self._pool = ConnectionPool(now)
-        self._call = CALL
+        self._may_send = MAY_SEND
         self._client = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(None, connect=min(CONNECT_S, connect_s)),
@@ -84,7 +84,7 @@ class Http:
 
     async def generate(self, url: str, body: bytes, user: str = "") -> HttpAnswer:
         """POST to a route that uses a model, if permitted. Raises Fault, NotPermitted."""
-        extensions = {"trace": self._gate.check, self._call: True}
+        extensions = {self._may_send: self._gate.allowed}
         return await self._gate.send(lambda: self.send("POST", url, body, user, extensions))
 
     def shut(self) -> None:

@@ -1,7 +1,8 @@
 """The single gate for every request that uses a model: documents, shadow calls, loading a model, test questions.
 
-Checked when a request starts and before each part of it is written: connecting takes time, and so does a busy loop
-between two parts, and a rollback may come in that time. An open request can be cut, which closes its connection.
+Checked when a request starts, and at its connection before each write (`connection.py`): connecting takes time, and so
+does a busy loop between two parts, and a rollback may come in that time. NotPermitted closes the connection; a server
+that has not read a whole body has not started a call. An open request can be cut, which closes its connection too.
 Another thread may end that connection first, while the loop is busy (`ConnectionPool.shut`); the request counts as open
 until the loop has closed it. So the proof of a rollback counts sockets, whoever sent the request.
 """
@@ -9,22 +10,19 @@ until the loop has closed it. So the proof of a rollback counts sockets, whoever
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from engine.extraction.llm.failure import NotPermitted
 
 T = TypeVar("T")
 
-# httpcore's names for the moments before a write
-WRITES = ("http11.send_request_headers.started", "http11.send_request_body.started")
-
 
 class RequestGuard:
     """`allowed` returns whether any request may go out now."""
 
     def __init__(self, allowed: Callable[[], bool]) -> None:
-        self._allowed = allowed
+        self.allowed = allowed
         self._open: set[asyncio.Task[Any]] = set()
         self.sent = 0  # requests so far
 
@@ -48,16 +46,10 @@ class RequestGuard:
 
     async def _start(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Checked in the same step of the loop that sends the request, so that no rollback fits in between."""
-        if not self._allowed():
+        if not self.allowed():
             raise NotPermitted
         self.sent += 1
         return await request()
-
-    async def check(self, event: str, _: Mapping[str, Any]) -> None:
-        """Trace hook of httpcore, called before a request's head and before its body. NotPermitted closes the
-        connection; a server that has not read the body has not started a call."""
-        if event in WRITES and not self._allowed():
-            raise NotPermitted
 
     def cut(self) -> None:
         """End every open request."""

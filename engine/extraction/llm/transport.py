@@ -7,15 +7,13 @@ window limits their number. Imported when a pool starts, because httpx takes 0.1
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
 
+from engine.extraction.llm.connection import GuardedConnection, always
 from engine.extraction.llm.no_answer import is_refused, is_tls
 from engine.extraction.llm.proxies import Origin, Proxy, UnusableProxy, proxy_for
 from engine.light_httpx import httpx
@@ -27,8 +25,8 @@ KEEP_IDLE_S = 4.0  # less than the 5 s after which common servers close an idle 
 if importlib.util.find_spec("sniffio") is None:
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
-CALL = "rollout_call"  # extension of a request that `shut` ends
-CONNECTED = ".connect_tcp.complete"  # end of httpcore's name for the moment when a connection exists
+# extension of a request that uses a model: whether bytes of it may go out now. `shut` ends these requests.
+MAY_SEND = "rollout_may_send"
 STALE_S = 0.5  # a server that closed the connection before the call arrived ends it at once
 
 
@@ -45,6 +43,24 @@ class ProxyFailure(httpx.TransportError):
         self.may_pass = may_pass
 
 
+class _Lane(httpx.AsyncHTTPTransport):
+    """One connection to a server."""
+
+    def __init__(self, trust: ssl.SSLContext, proxy: Proxy | None) -> None:
+        super().__init__(
+            verify=trust,
+            proxy=proxy.url if proxy else None,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=1, keepalive_expiry=KEEP_IDLE_S),
+        )
+        self.proxy = proxy
+        self.connection = self._pool._network_backend = GuardedConnection()  # httpx has no parameter for it
+
+    @property
+    def in_call(self) -> bool:
+        """Whether a request that uses a model is under way."""
+        return self.connection.may_send is not always
+
+
 class ConnectionPool(httpx.AsyncBaseTransport):
     """`now`: seconds on a monotonic clock."""
 
@@ -52,12 +68,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         self._now = now
         self._trust: ssl.SSLContext | None = None  # the authorities' certificates, 60 ms to read
         self._bare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nothing: for connections without TLS
-        self._idle: dict[Origin, list[tuple[float, httpx.AsyncHTTPTransport]]] = {}
-        self._all: set[httpx.AsyncHTTPTransport] = set()
-        self._proxied: dict[httpx.AsyncHTTPTransport, Proxy] = {}
-        self._sockets: dict[httpx.AsyncHTTPTransport, Any] = {}
-        # connections on which a call is under way, None until they exist; another thread reads this
-        self._calls: dict[httpx.AsyncHTTPTransport, Any] = {}
+        self._idle: dict[Origin, list[tuple[float, _Lane]]] = {}
+        self._all: set[_Lane] = set()
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -69,9 +81,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             await self._close(idle.pop(0)[1])
         used = bool(idle)
         lane = idle.pop()[1] if used else self._open(origin)
-        if request.extensions.get(CALL):
-            self._calls[lane] = self._sockets.get(lane)
-        request.extensions["trace"] = self._traced(lane, request.extensions.get("trace"))
+        lane.connection.may_send = request.extensions.get(MAY_SEND, always)
         began = self._now()
         try:
             response = await lane.handle_async_request(request)
@@ -83,18 +93,17 @@ class ConnectionPool(httpx.AsyncBaseTransport):
                 raise StaleConnection(str(error)) from None
             raise
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            proxy = self._proxied.get(lane)
             await self._close(lane)
-            if proxy is None or is_tls(error):
+            if lane.proxy is None or is_tls(error):
                 raise
-            raise _of_the_proxy(proxy, error) from error
+            raise _of_the_proxy(lane.proxy, error) from error
         except BaseException:
             await self._close(lane)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
 
         async def free(whole: bool) -> None:
-            self._calls.pop(lane, None)
+            lane.connection.may_send = always
             if whole:
                 idle.append((self._now(), lane))
             else:
@@ -106,23 +115,9 @@ class ConnectionPool(httpx.AsyncBaseTransport):
     def shut(self) -> None:
         """End every connection on which a call is under way. For any thread: no byte of these calls leaves after this,
         whatever the loop is busy with. Cancel the calls first, or they see a broken connection."""
-        for sock in list(self._calls.values()):
-            if sock is not None:
-                with contextlib.suppress(OSError):  # it has ended
-                    sock.shutdown(socket.SHUT_RDWR)
-
-    def _traced(
-        self, lane: httpx.AsyncHTTPTransport, check: Callable[[str, Mapping[str, Any]], Awaitable[None]] | None
-    ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-        async def trace(event: str, info: Mapping[str, Any]) -> None:
-            if event.endswith(CONNECTED):
-                self._sockets[lane] = info["return_value"].get_extra_info("socket")
-                if lane in self._calls:
-                    self._calls[lane] = self._sockets[lane]
-            if check is not None:
-                await check(event, info)
-
-        return trace
+        for lane in tuple(self._all):
+            if lane.in_call:
+                lane.connection.shut()
 
     async def aclose(self) -> None:
         self._closed = True
@@ -130,20 +125,14 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             await self._close(lane)
         self._idle.clear()
 
-    def _open(self, origin: Origin) -> httpx.AsyncHTTPTransport:
+    def _open(self, origin: Origin) -> _Lane:
         try:
             proxy = proxy_for(origin)
         except UnusableProxy as why:
             raise ProxyFailure(str(why), may_pass=False) from None
         secure = "https" in (origin[0], urlsplit(proxy.url).scheme if proxy else "")
-        lane = httpx.AsyncHTTPTransport(
-            verify=self._trusted() if secure else self._bare,
-            proxy=proxy.url if proxy else None,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=1, keepalive_expiry=KEEP_IDLE_S),
-        )
+        lane = _Lane(self._trusted() if secure else self._bare, proxy)
         self._all.add(lane)
-        if proxy is not None:
-            self._proxied[lane] = proxy
         return lane
 
     def _trusted(self) -> ssl.SSLContext:
@@ -151,11 +140,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             self._trust = httpx.create_ssl_context()
         return self._trust
 
-    async def _close(self, lane: httpx.AsyncHTTPTransport) -> None:
+    async def _close(self, lane: _Lane) -> None:
         self._all.discard(lane)
-        self._calls.pop(lane, None)
-        self._sockets.pop(lane, None)
-        self._proxied.pop(lane, None)
         await lane.aclose()
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
+from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -16,6 +20,8 @@ from engine.extraction.llm.http import Http
 from engine.extraction.llm.permit import RequestGuard
 
 pytestmark = pytest.mark.anyio
+
+PEM = Path(__file__).with_name("self_signed.pem")
 
 
 async def test_a_permission_that_ends_while_the_request_is_about_to_start_stops_it() -> None:
@@ -165,5 +171,62 @@ async def test_nothing_of_a_call_leaves_after_its_end_though_it_was_checked_befo
         await http.generate(server.url, b"held")
     assert await asyncio.to_thread(server.left.wait, 30)
     assert not server.holds.is_set()
+    await http.close()
+    server.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_nothing_runs_between_the_permission_and_the_kernel(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may be stopped anywhere for longer than its lease, and goes on right there when it wakes."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    receiver, steps = Receiver(), ["the start"]
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=context if scheme == "https" else None)
+    url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/chat"
+
+    def allowed() -> bool:
+        return True
+
+    def step(frame: FrameType, event: str, called: object) -> None:
+        if event == "return" and frame.f_code is allowed.__code__:
+            steps.append("permitted")
+        elif event == "c_call" and getattr(called, "__name__", "") == "send":
+            sock = getattr(called, "__self__", None)
+            if isinstance(sock, socket.socket) and sock.getpeername() == server.sockets[0].getsockname():
+                steps.append("sent")
+        elif event in ("call", "c_call"):
+            steps.append(getattr(called, "__name__", frame.f_code.co_name))
+
+    http = Http(time.monotonic, gate=RequestGuard(allowed))
+    sys.setprofile(step)
+    try:
+        assert (await http.generate(url, b"the body")).status == 200
+    finally:
+        sys.setprofile(None)
+    assert [before for before, now in pairwise(steps) if now == "sent"] == ["permitted"] * steps.count("sent")
+    assert steps.count("sent") >= 2, "the head and the body"
+    await http.close()
+    server.close()
+
+
+async def test_a_permission_that_ends_in_the_middle_of_a_body_stops_the_rest() -> None:
+    body, read = b"x" * (32 << 20), 0  # the kernel takes the rest when the server has read a part
+    left = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal read
+        while read < len(body) and (part := await reader.read(1 << 20)):
+            read += len(part)
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    answers = chain([True] * 3, repeat(False))  # at the start, before the head, before the body's first part
+    http = Http(time.monotonic, gate=RequestGuard(lambda: next(answers)))
+    with pytest.raises(NotPermitted):
+        await http.generate(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/chat", body)
+    await left.wait()
+    assert 0 < read < len(body)
     await http.close()
     server.close()
