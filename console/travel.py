@@ -33,6 +33,12 @@ class Travel:
                 self.snapshot = EngineSnapshot(None, Liveness("well", f"Reading {iso(to)} …"), now)
             self.at = to
 
+    @property
+    def shown_at(self) -> float | None:
+        """The moment on the screens: what the store has is up to a minute older than the moment asked for."""
+        view = self.snapshot.view
+        return view.at if view is not None and self.read_at == self.at is not None else self.at
+
     def leave(self) -> None:
         self.at = self.read_at = None
 

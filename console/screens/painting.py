@@ -110,7 +110,7 @@ class Painting:
     @property
     def cursor(self) -> float | None:
         """The moment that this screen shows; None while that is now."""
-        return self.console.travel.at if self.TRAVELS else None
+        return self.console.travel.shown_at if self.TRAVELS else None
 
     def canvas(self, width: int, height: int) -> Canvas:
         """Paint the whole screen as it is now, at this size. A notice takes rows of its own where there is text below
@@ -141,8 +141,8 @@ class Painting:
             c, self.snapshot if self.snapshot.view is not None else app.live, app.who, app.read_only, app.link.terminal
         )
         y = 1
-        if app.travel.at is not None:
-            y += bars.as_of(c, y, app.travel.at, app.live, self.TRAVELS, app.travel.busy)
+        if (moment := app.travel.shown_at) is not None:
+            y += bars.as_of(c, y, moment, app.live, self.TRAVELS, app.travel.busy)
         y += bars.banner(c, y, self.snapshot, not app.read_only)
         if self.NUMBER == 1 and app.handover is not None:
             y += bars.handover(c, y, app.handover, app.live)

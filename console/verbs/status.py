@@ -96,7 +96,7 @@ def _at(context: CliContext, when: str) -> None:
         view = context.reader.read(lambda conn: view_at(conn, context.plan, at))
     except (ValueError, NothingKept, StoreError) as error:
         fail(str(error), code="no_data")
-    title = f"AS OF {iso(at)}, {format_duration(now - at)} ago. {_where(view)}"
+    title = f"AS OF {iso(view.at)}, {format_duration(now - view.at)} ago. {_where(view)}"
     unknown = f"Not kept: {'; '.join(view.not_kept)}."
     printed = [title, *(line.sentence for line in lines(view, "running")), unknown]
     say({"engine_state": None, "store": str(context.folder.path), **_plain(view)}, "\n".join(printed))

@@ -2,6 +2,9 @@
 
 What was not kept is listed in `View.not_kept` and shown as unknown, never inferred from today's data. Read only. Every
 moment costs the same, some sixty buckets and a few rows, however long the history.
+
+Gauges and triggers are of one second, that of the newest record: `View.at` is up to a minute before the moment asked
+for, unless something was decided in between.
 """
 
 from __future__ import annotations
@@ -16,10 +19,9 @@ from msgspec import Struct
 
 from engine.gate.reminders import due
 from engine.gate.report import quality
-from engine.history import decided
+from engine.history import decided, triggers
 from engine.history.gate import gate_at, samples_at
 from engine.history.servers import servers_at
-from engine.history.triggers import Recorded, recorded
 from engine.measures.bucket import Bucket
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
@@ -29,6 +31,7 @@ from engine.store.database import read_transaction
 from engine.store.reader import decision_view
 from engine.store.rollup import LEVELS
 from engine.text import percent
+from engine.triggers.history import STALE_S
 from engine.view import attribution, fields, gauge, headlines, next_steps
 from engine.view.model import EngineView, Gauge, PresenceView, View
 
@@ -48,18 +51,25 @@ def view_at(conn: sqlite3.Connection, plan: Plan, at: float) -> View:
     used."""
     with read_transaction(conn):
         state, rows = decided.decided(conn, at)
-        return _view(conn, decided.plan_then(conn, plan, state), state, rows, at)
+        plan_then = decided.plan_then(conn, plan, state)
+        record = triggers.newest(conn, plan_then, at)
+        if at - record.at <= STALE_S and record.at >= rows[0].decision.at:
+            at = record.at
+        return _view(conn, plan_then, state, rows, record, at)
 
 
-def _view(conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log.Row], at: float) -> View:
+def _view(
+    conn: sqlite3.Connection, plan: Plan, state: State, rows: Sequence[log.Row], record: triggers.Record, at: float
+) -> View:
     stage = stage_of(plan, state)
     start, end = _window(conn, at)
     window_s = end - start
-    bucket = series.between(conn, start, end, since_epoch=state.epoch)
+    stored = series.between(conn, start, end, since_epoch=state.epoch)
+    bucket = gauge.as_judged(stored, record.window if record.at == at else None)
     wanted = gauge.targets(plan, state)
     gauges = gauge.gauges(bucket, wanted, window_s, gauge.since_change(state, at))
     shadow = gauge.shadow_gauges(bucket, wanted, window_s) if bucket.shadow_n else ()
-    rules = recorded(conn, plan, log.locked_by(conn, state), at)
+    rules = triggers.recorded(conn, plan, record, log.locked_by(conn, state), at)
     reminders = due(conn, stage, state, at)
     samples = samples_at(conn, plan, state, at)
     gate = gate_at(conn, plan, state, samples, rules.blind, at)
@@ -108,7 +118,7 @@ def _health(
     bucket: Bucket,
     gauges: tuple[Gauge, ...],
     shadow: tuple[Gauge, ...],
-    rules: Recorded,
+    rules: triggers.Recorded,
     at: float,
 ) -> headlines.Headline:
     return headlines.health(

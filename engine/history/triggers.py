@@ -8,15 +8,14 @@ import sqlite3
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.decoding import json_decoder
 from engine.plan.durations import format_duration, time_of_day
 from engine.plan.model import Plan
-from engine.triggers.history import STALE_S
+from engine.triggers import history
+from engine.triggers.history import KeptReading
+from engine.triggers.windows import WindowTotals
 from engine.triggers.wording import Reading
 from engine.view.fields import trigger_view
 from engine.view.model import TriggerView
-
-_readings = json_decoder(Reading)
 
 SAME_S = 5.0  # evidence this fresh is of the moment itself
 
@@ -34,27 +33,39 @@ class Recorded(Struct, frozen=True):
         return self.unseen or self.unwatched
 
 
-def recorded(conn: sqlite3.Connection, plan: Plan, fired: str, at: float) -> Recorded:
+class Record(Struct, frozen=True):
+    """The newest record at a moment: what triggers saw and gauges counted in one second, stored once a minute."""
+
+    at: float  # -inf without one
+    window: WindowTotals | None  # None in a store of an earlier version
+    readings: dict[str, KeptReading]
+
+
+def newest(conn: sqlite3.Connection, plan: Plan, at: float) -> Record:
+    kept = {rule.id: history.kept_before(conn, rule.id, at) for rule in plan.triggers}
+    readings = {rule: one for rule, one in kept.items() if one is not None}
+    moment = max((one.at for one in readings.values()), default=-math.inf)
+    windows = (one.window for one in readings.values() if one.at == moment)
+    return Record(moment, next((window for window in windows if window is not None), None), readings)
+
+
+def recorded(conn: sqlite3.Connection, plan: Plan, record: Record, fired: str, at: float) -> Recorded:
     """`fired`: the rule whose rollback locked promotion."""
     out = []
-    newest = math.inf
     for rule in plan.triggers:
-        row = conn.execute(
-            "SELECT at, body FROM trigger_evidence WHERE trigger = ? AND at <= ? ORDER BY at DESC LIMIT 1",
-            (rule.id, at),
-        ).fetchone()
-        age = at - row[0] if row is not None else math.inf
-        newest = min(newest, age)
-        if age > STALE_S:
+        kept = record.readings.get(rule.id)
+        age = at - kept.at if kept is not None else math.inf
+        if kept is None or age > history.STALE_S:
             nothing = Reading(
                 rule.id, "insufficient", None, None, 0, None, 0.0, rule.for_s, "", _unwatched(age), "", None
             )
             out.append(trigger_view(rule, nothing, fired, verdict="unknown"))
         else:
-            reading = _later(_readings.decode(row[1]), age)
-            out.append(trigger_view(rule, _dated(reading, row[0]) if age >= SAME_S else reading, fired))
+            reading = kept.reading if age < SAME_S else _dated(kept.reading, kept.at)
+            out.append(trigger_view(rule, reading, fired))
     blind = next((t.sentence for t in out if t.verdict == "blind"), "")
-    return Recorded(tuple(out), "" if newest <= STALE_S else _unwatched(newest), blind and _unseen(conn, at, blind))
+    unwatched = "" if at - record.at <= history.STALE_S else _unwatched(at - record.at)
+    return Recorded(tuple(out), unwatched, blind and _unseen(conn, at, blind))
 
 
 def _unseen(conn: sqlite3.Connection, at: float, sentence: str) -> str:
@@ -65,14 +76,6 @@ def _unseen(conn: sqlite3.Connection, at: float, sentence: str) -> str:
         (at,),
     ).fetchone()
     return f"since {time_of_day(row[0])}: {row[1]}; timers paused" if row is not None and row[1] else sentence
-
-
-def _later(r: Reading, age: float) -> Reading:
-    """A rule in breach whose timer has kept running since it was stored: a change of verdict would have been stored."""
-    if r.verdict != "breach" or not r.for_s or r.fires_in_s is None:
-        return r
-    passed = min(age, r.fires_in_s)
-    return replace(r, held_s=r.held_s + passed, fires_in_s=r.fires_in_s - passed)
 
 
 def _dated(r: Reading, at: float) -> Reading:

@@ -131,6 +131,7 @@ class Monitor:
         """The percentage or the stage changed: only later evidence counts."""
         self.observations.changed(state)
         self.judged = None
+        self._evidence_at = -math.inf  # the figures after the change are stored at once
         self._blind_reported = False  # blindness restarts; this does not mean documents are seen again
         self.gatekeeper.forget()
 
@@ -241,13 +242,11 @@ class Monitor:
         body = msgspec.json.encode(self.watch).decode()
         verdicts: dict[str, str] = {r.id: r.verdict for r in self.verdict.readings}
         due = not 0 <= at - self._evidence_at < EVIDENCE_EVERY_S and self._limits.measures
-        readings = [
-            r
-            for r in self.verdict.readings
-            if due or r.id in self.verdict.fired or self._last_verdicts.get(r.id) != r.verdict
-        ]
+        # all of them, with the gauges' window: so that a moment in the past shows figures of one second
+        kept = due or bool(self.verdict.fired) or verdicts != self._last_verdicts
+        readings, window = self.verdict.readings if kept else (), self.judged
         self._last_verdicts = verdicts
-        if due:
+        if kept:
             self._evidence_at = at
 
         def write(conn: sqlite3.Connection) -> None:
@@ -256,7 +255,7 @@ class Monitor:
                 "body = excluded.body",
                 (at, body),
             )
-            history.keep(conn, at, readings)
+            history.keep(conn, at, readings, window)
 
         self.writer.later(write)
 

@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from engine.decoding import json_decoder
 from engine.plan.durations import clock, format_duration, iso
+from engine.triggers.windows import WindowTotals
 from engine.triggers.wording import Reading
-
-_readings = json_decoder(Reading)
 
 STALE_S = 180.0  # evidence is stored once a minute while the engine runs
 
 
-def keep(conn: sqlite3.Connection, at: float, readings: Iterable[Reading]) -> None:
-    """Store what triggers saw, in the caller's transaction."""
-    rows = [(at, r.id, r.verdict, msgspec.json.encode(r).decode()) for r in readings]
-    conn.executemany("INSERT INTO trigger_evidence VALUES (?,?,?,?)", rows)
+class KeptReading(Struct, frozen=True):
+    """What the store has of a trigger. `window`: what the gauges counted in the same second; one trigger of each record
+    has it."""
+
+    at: float
+    reading: Reading
+    window: WindowTotals | None
+
+
+class _Beside(Struct, frozen=True):
+    window: WindowTotals | None = None
+
+
+_readings, _beside = json_decoder(Reading), json_decoder(_Beside)
+
+
+def keep(conn: sqlite3.Connection, at: float, readings: Sequence[Reading], window: WindowTotals | None = None) -> None:
+    """Store what triggers saw and gauges counted, in the caller's transaction."""
+    for r in readings:
+        body = asdict(r)
+        if r is readings[0] and window is not None:
+            body["window"] = window
+        conn.execute(
+            "INSERT INTO trigger_evidence VALUES (?,?,?,?)", (at, r.id, r.verdict, msgspec.json.encode(body).decode())
+        )
+
+
+def kept_before(conn: sqlite3.Connection, trigger: str, at: float) -> KeptReading | None:
+    """What was last stored of a trigger at a moment."""
+    query = "SELECT at, body FROM trigger_evidence WHERE trigger = ? AND at <= ? ORDER BY at DESC LIMIT 1"
+    row = conn.execute(query, (trigger, at)).fetchone()
+    return KeptReading(row[0], _readings.decode(row[1]), _beside.decode(row[1]).window) if row is not None else None
 
 
 class TriggerHistory(Struct, frozen=True):

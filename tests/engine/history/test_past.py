@@ -17,12 +17,14 @@ from engine.service import probes
 from engine.store import live
 from engine.store.rollup import insert_and_fold, retain
 from engine.triggers import history
+from engine.triggers.windows import WindowTotals
 from engine.triggers.wording import Reading
 from engine.view.model import ServerView, View
 from tests.engine.report.history import BO, DAY, HOUR, START, History, incident, whole
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.rig import TEXT
 from tests.engine.service.test_blind import hanging_service
+from tests.stub_llm import StubLlm
 
 
 def at(h: History, moment: float) -> View:
@@ -33,7 +35,7 @@ def seen(h: History, moment: float, verdict: str, held: float, left: float | Non
     reading = Reading(
         "error_critical", verdict, 0.2, 0.05, 100, 20, held, 300.0, "literal", "20 % (20 of 100)", "", left
     )  # type: ignore[arg-type]
-    history.keep(h.conn, moment, [reading])
+    history.keep(h.conn, moment, [reading], WindowTotals(300.0, 100, 20))
 
 
 def test_the_percentage_stage_log_and_lock_are_those_of_the_moment() -> None:
@@ -57,24 +59,29 @@ def test_gauges_are_of_the_five_minutes_before_the_moment() -> None:
     assert at(h, canary - 60).error_rate.value is None
 
 
-def test_a_timer_runs_on_between_two_pieces_of_evidence() -> None:
+def test_gauges_and_triggers_of_a_moment_are_of_one_second_that_of_the_newest_record() -> None:
     h = History()
     h.tell("start", "the rollout begins", actor=ENGINE)
     h.wait(HOUR)
     seen(h, h.at, "breach", 60.0, 240.0)
-    trigger = next(t for t in at(h, h.at + 30).triggers if t.id == "error_critical")
-    assert (trigger.held_s, trigger.fires_in_s, trigger.verdict) == (90.0, 210.0, "breach")
+    shown = at(h, h.at + 40)
+    trigger = next(t for t in shown.triggers if t.id == "error_critical")
+    assert (shown.at, trigger.held_s, trigger.fires_in_s) == (h.at, 60.0, 240.0)
+    assert (shown.error_rate.k, shown.error_rate.n, trigger.sentence) == (20, 100, "20 % (20 of 100)")
 
 
-def test_figures_of_a_trigger_older_than_the_moment_name_their_own() -> None:
-    """Evidence is stored once a minute, the gauges are of the moment: two figures side by side must not look alike."""
+def test_figures_of_before_a_decision_name_their_own_moment_after_it() -> None:
     h = History()
     h.tell("start", "the rollout begins", actor=ENGINE)
     h.wait(HOUR)
     seen(h, h.at, "breach", 120.0, 180.0)
-    views = [at(h, h.at + later) for later in (1.0, 40.0)]
-    sentences = [next(t for t in v.triggers if t.id == "error_critical").sentence for v in views]
-    assert sentences == ["20 % (20 of 100)", f"{iso(h.at)[11:]}: 20 % (20 of 100)"]
+    recorded = h.at
+    h.wait(20.0)
+    h.tell("sign", "alice signed an item")
+    shown = at(h, h.at + 1)
+    assert (shown.at, shown.log[0].sentence) == (h.at + 1, "alice signed an item")
+    trigger = next(t for t in shown.triggers if t.id == "error_critical")
+    assert trigger.sentence == f"{iso(recorded)[11:]}: 20 % (20 of 100)"
 
 
 def test_a_trigger_without_figures_needs_no_moment() -> None:
@@ -197,6 +204,28 @@ async def test_it_shows_what_the_engine_showed(tmp_path: Path) -> None:
         (c.value, c.n, c.met) for c in then.gate.conditions
     ]
     assert again.methods["frequency"] == then.methods["frequency"]
+
+
+@pytest.mark.anyio
+async def test_any_moment_has_the_figures_that_the_engine_showed_at_the_second_it_names(tmp_path: Path) -> None:
+    views: dict[float, View] = {}
+    async with StubLlm(slots=4, latency_s=0.01) as stub, Clocked(tmp_path, {"llm.url": stub.url}) as c:
+        await c.climb(2)
+        for n in range(100):
+            stub.fault = "http_500" if n % 9 == 0 else ""
+            await c.engine.extract(f"document-{n}", TEXT, method="llm")
+            await c.passes(3, step=3)
+            assert c.engine.view is not None
+            views[c.engine.view.at] = c.engine.view
+        asked = [moment for moment in views if moment > min(views) + 5]
+        pasts = [view_at(c.engine.conn, c.engine.plan, moment) for moment in asked]
+    for moment, past in zip(asked, pasts, strict=True):
+        then = views[past.at]
+        assert 0 <= moment - past.at <= 60
+        assert past.triggers == then.triggers
+        for now, before in ((past.error_rate, then.error_rate), (past.latency, then.latency), (past.cache, then.cache)):
+            assert (now.value, now.n, now.k) == (before.value, before.n, before.k)
+    assert any(past.error_rate.k for past in pasts)
 
 
 def test_the_way_back_bakes_from_the_cause_on_and_forgets_what_the_rollback_answered() -> None:
