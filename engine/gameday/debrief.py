@@ -16,11 +16,14 @@ from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import Scenario
 from engine.gameday.scoring import Act, Score, ScreenLook, Shift, Slice
 from engine.plan.durations import iso
+from engine.plan.model import Plan
 from engine.report import incident
 from engine.report.model import IncidentMoment
+from engine.rollout.actions import LOWERING
 from engine.rollout.state import DOWN
 from engine.store import log
 from engine.store.log import Row
+from engine.triggers import history
 
 SLICE_S = 10.0
 ACTS = frozenset({"rollback", "trigger", "hold", "resume", "promote", "ack", "undo_rollback", "restore"})
@@ -69,7 +72,7 @@ def _clock(seconds: float, speed: float) -> str:
 
 
 def debrief(
-    conn: sqlite3.Connection, scenario: Scenario, moments: tuple[JournalEntry, ...], speed: float, who: str
+    conn: sqlite3.Connection, plan: Plan, scenario: Scenario, moments: tuple[JournalEntry, ...], speed: float, who: str
 ) -> Debrief | None:
     """The debrief; None if the shift did not start."""
     began = journal.first(moments, "begun")
@@ -86,6 +89,7 @@ def debrief(
         looks=_looks(moments, speed),
         slices=slices(conn, scenario, began.at, ended),
         late_s=_late(scenario, moments, began.at),
+        breaches=_breaches(conn, plan, began.at, ended),
     )
     made = scoring.score(scenario, shift)
     return Debrief(
@@ -141,6 +145,13 @@ def _looks(moments: tuple[JournalEntry, ...], speed: float) -> tuple[ScreenLook,
     looks = [ScreenLook(moment.at, moment.text) for moment in moments if moment.kind == "look"]
     passed = {a for a, b in pairwise(looks) if b.at - a.at < PASSING_S * speed}
     return tuple(look for look in looks if look not in passed)
+
+
+def _breaches(conn: sqlite3.Connection, plan: Plan, began: float, ended: float) -> tuple[float, ...]:
+    """When triggers that lower the percentage were in breach, as stored."""
+    lowering = [trigger.id for trigger in plan.triggers if trigger.action in LOWERING]
+    kept = [reading for rule in lowering for reading in history.readings(conn, rule, began, ended)]
+    return tuple(sorted(reading.at for reading in kept if reading.verdict == "breach"))
 
 
 def _late(scenario: Scenario, moments: tuple[JournalEntry, ...], began: float) -> float:

@@ -51,7 +51,8 @@ class Slice(Struct, frozen=True):
 
 class Shift(Struct, frozen=True):
     """The input of the score. Moments are calendar time; `speed` calendar seconds pass per player second. `late_s`: how
-    much later than planned the scenario's first step came: every shift draws a delay, and a busy machine adds to it."""
+    much later than planned the scenario's first step came: every shift draws a delay, and a busy machine adds to it.
+    `breaches`: when triggers that lower the percentage were in breach."""
 
     began: float
     ended: float
@@ -60,6 +61,7 @@ class Shift(Struct, frozen=True):
     looks: tuple[ScreenLook, ...] = ()
     slices: tuple[Slice, ...] = ()
     late_s: float = 0.0
+    breaches: tuple[float, ...] = ()
 
 
 class ScorePart(Struct, frozen=True):
@@ -101,8 +103,9 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     chosen = _chosen(scenario, mine, needless)
     visible = _visible(scenario, shift, fault_at, chosen)
     early_acts = [act for act in shift.acts if act.by == "player" and act.at < fault_at]
-    hasty = tuple(act.kind for act in early_acts if act.kind in HASTY)
-    wrong = (*hasty, *(act.kind for act in mine if act.kind in scenario.wrong))
+    hasty = tuple(act.kind for act in early_acts if act.kind in HASTY and not _called_for(act, shift))
+    heeded = [act for act in mine if not scenario.right and _called_for(act, shift)]
+    wrong = (*hasty, *(act.kind for act in mine if act.kind in scenario.wrong and act not in heeded))
     noticed = _noticed(scenario, shift, mine, visible, chosen)
     harmed, best, at_par, untouched = _harm(scenario, shift, fault_at, visible, [*early_acts, *mine], chosen)
     seen_s = None if noticed is None else max(0.0, noticed - visible) / shift.speed
@@ -110,13 +113,21 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     early = shift.ended < shift.began + scenario.lasts_s - EARLY_S
     useful = None if chosen in needless else chosen
     act, right = _act(scenario, useful, machine, [*early_acts, *mine], wrong, noticed is not None, early)
+    if heeded and not wrong:
+        act, right = (
+            ScorePart("right act", ACT, ACT, "You rolled back with a trigger in breach, which was right."),
+            True,
+        )
     # A player who acts in time was looking, on whichever screen.
     looking = max(
         _timely(seen_s, scenario.par.notice_s, NOTICE),
         0 if acted_s is None else _timely(acted_s, scenario.par.act_s, NOTICE),
     )
+    watched = not scenario.right and noticed == visible
     parts: tuple[ScorePart, ...] = (
-        ScorePart("noticed", looking, NOTICE, _noticed_words(seen_s)),
+        ScorePart(
+            "noticed", looking, NOTICE, "The screen you had open showed it." if watched else _noticed_words(seen_s)
+        ),
         act,
         _time(scenario, acted_s, chosen in needless, wrong),
         _harm_part(scenario, (harmed, best, untouched), wrong, chosen),
@@ -162,6 +173,12 @@ def _needless(act: Act, machine: Act, soon: float) -> bool:
     return machine.at <= act.at and act.at > soon and act.kind in STOPS
 
 
+def _called_for(act: Act, shift: Shift) -> bool:
+    """Whether a trigger was in breach when the player rolled back: a machine that is too busy makes faults of its
+    own."""
+    return act.kind == "rollback" and any(at <= act.at for at in shift.breaches)
+
+
 def _wrong_words(before: tuple[str, ...], during: tuple[str, ...], when_during: str) -> str:
     hasty = ", ".join(dict.fromkeys(MOVES_DONE[kind] for kind in before))
     moves = ", ".join(dict.fromkeys(MOVES.get(kind, kind) for kind in during))
@@ -179,7 +196,11 @@ def _visible(scenario: Scenario, shift: Shift, fault_at: float, chosen: Act | No
 
 
 def _noticed(scenario: Scenario, shift: Shift, mine: Iterable[Act], visible: float, chosen: Act | None) -> float | None:
-    """When the player first noticed it: a look at a screen that shows it, an acknowledgement, or the act."""
+    """When the player first noticed it: a look at a screen that shows it, an acknowledgement, or the act. Where all
+    there is to do is to watch, a screen that was open already counts."""
+    before = [look for look in shift.looks if look.at < visible]
+    if not scenario.right and before and before[-1].screen in scenario.screens:
+        return visible
     looks = [look.at for look in shift.looks if look.at >= visible and look.screen in scenario.screens]
     acks = [act.at for act in mine if act.kind == "ack"]
     return min([*looks, *acks, *([chosen.at] if chosen is not None else [])], default=None)

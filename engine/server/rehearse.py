@@ -228,7 +228,9 @@ class GameDay(Rehearsal):
         reader = Reader(self.folder)
         try:
             return reader.read(
-                lambda conn: debrief.debrief(conn, self.scenario, journal.read(self._root), self.speed, self.player)
+                lambda conn: debrief.debrief(
+                    conn, self.plan, self.scenario, journal.read(self._root), self.speed, self.player
+                )
             )
         except StoreError:
             return None

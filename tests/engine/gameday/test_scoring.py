@@ -322,6 +322,28 @@ def test_the_debrief_of_a_false_alarm_claims_no_more_than_happened() -> None:
     assert made.passed
 
 
+def test_who_rolls_back_with_a_trigger_in_breach_is_right_although_the_scenario_is_a_false_alarm() -> None:
+    """On a busy machine the false alarm is a real one."""
+    one = scenarios.load("false-alarm")
+    shift = played(one, (9.0, "rollback", "player"), looks=(3.0,))
+    seen = one.fault_after_s + one.visible_s
+    real = score(one, structs.replace(shift, breaches=(seen + 40.0,)))
+    assert (real.total, real.passed, real.wrong) == (100, True, ())
+    later = score(one, structs.replace(shift, breaches=(seen + 200.0,)))
+    assert later.wrong == ("rollback",), "it was in breach only after the rollback"
+    before = structs.replace(played(one, (-4.0, "rollback", "player")), breaches=(seen - 60.0,))
+    assert score(one, before).wrong == ()
+
+
+def test_who_watches_a_false_alarm_from_start_to_end_has_noticed_it() -> None:
+    one = scenarios.load("false-alarm")
+    shift = played(one)
+    watched = score(one, structs.replace(shift, looks=(ScreenLook(0.0, "Live"),)))
+    assert watched.total == 100
+    elsewhere = score(one, structs.replace(shift, looks=(ScreenLook(0.0, "Live"), ScreenLook(9.0, "Help"))))
+    assert elsewhere.total == 100 - NOTICE
+
+
 def test_only_a_look_at_what_shows_it_counts_and_only_once_it_can_be_seen() -> None:
     one = scenarios.load("empty")
     for shift, noticed in (
