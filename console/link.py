@@ -34,6 +34,8 @@ LATE_S = 1.6  # the engine's heartbeat comes about once a second
 SILENT_S = 5.0
 ASK_S = 0.3
 STARTS_ONE = "E starts one; in a shell, `rollout` does."
+CONTINUES = "`kill -CONT {pid}` in a shell continues it."
+ENDS = "`kill -9 {pid}` in a shell ends it if it stays silent for a minute; then {then}."
 IN_SHELL = "`rollout` in a shell starts one."
 STARTS_GAME = ("E starts one, in the console that began the game day.", "E starts one, in its console.")
 STARTS_REHEARSAL = "q ends this rehearsal, `rollout rehearse` starts another."
@@ -130,19 +132,21 @@ def judge(
     if process == "stopped":
         # the heartbeat is a row of the store: on a full disk it ended before the engine was stopped
         stops = f"NOT CERTAIN what is in force; LLM calls end within {format_duration(lease_s)} of the stop"
-        return _silent(age, f"process {pid} is stopped", stops, armed)
+        return _silent(age, f"process {pid} is stopped", stops, armed, CONTINUES.format(pid=pid))
     if age > SILENT_S:
-        ends = f"without evaluated triggers LLM calls end after {format_duration(lease_s)}"
+        ends = f"LLM calls end after {format_duration(lease_s)} without triggers"
         stops = f"NOT CERTAIN what is in force; {ends}"
-        return _silent(age, f"process {pid} is frozen or busy", stops, armed)
+        starts = "`rollout rehearse` starts another" if rehearsal else "E starts one"
+        return _silent(age, f"process {pid} is frozen or busy", stops, armed, ENDS.format(pid=pid, then=starts))
     if age > LATE_S:
         return Liveness("late", f"no heartbeat for {format_duration(age)}", age)
     return Liveness("well", "", age)
 
 
-def _silent(age: float, process: str, stops: str, armed: bool) -> Liveness:
+def _silent(age: float, process: str, stops: str, armed: bool, remedy: str) -> Liveness:
     stops = stops if armed else _stops("", 0.0, armed)
-    return Liveness("frozen", f"Engine silent for {format_duration(age)} ({process}); {stops}. R still works.", age)
+    sentence = f"Engine silent for {format_duration(age)} ({process}); {stops}. R still works."
+    return Liveness("frozen", sentence, age, remedy, remedy)
 
 
 def _stops(what: str, left: float, armed: bool) -> str:
@@ -280,7 +284,8 @@ class StoreLink:
                     self._last, self._asked, liveness = view, view, Liveness("well")
                 else:
                     self._last = _newer(self._asked, self._last)
-                    liveness = structs.replace(liveness, sentence=f"{other}. R still works.") if other else liveness
+                    if other:
+                        liveness = Liveness("frozen", f"{other}. R still works.", liveness.age_s)
         if self._last is None:
             return EngineSnapshot(None, liveness, now)
         shown = corrected(self._last, state, armed)

@@ -11,6 +11,7 @@ from console.widgets.canvas import Canvas
 from engine.text import percent
 from engine.view.model import View
 
+ROWS = 21  # for everything with blank rows between, at 80 columns
 KEYS = (
     ("R", "roll back to 0 %, now"),
     ("K", "acknowledge an alarm"),
@@ -44,10 +45,11 @@ class Briefing(Page):
     def _paint(self, c: Canvas, y: int, state: str) -> None:
         lasts, speed, ready = self.console.briefing
         wide = min(c.width - 4, 90)
-        y += 1
+        roomy = c.height - y >= ROWS
+        y += roomy
         x = c.put(2, y, "You are on call. ", "strong")
         c.put(x, y, "R and every other key act on this game day only.", "text", c.width - x - 1)
-        y += 2
+        y += 1 + roomy
         facts = (
             state,
             f"Your shift lasts {lasts:.0f} s. The calendar runs {speed:g} times faster: the "
@@ -61,13 +63,14 @@ class Briefing(Page):
             y += c.block(2, y, wide, 3, fact) + (1 if c.height >= 30 else 0)
         y += 1
         half = (len(KEYS) + 1) // 2 if c.width >= 76 and c.height < 30 else len(KEYS)
+        ready_y = min(y + half + 1, c.height - 3)  # a notice takes a row from the screen
         for place, (name, what) in enumerate(KEYS):
-            x = 2 + (place // half) * 38
-            c.spans(x, y + place % half, [(f"{name:<6}", "key"), (what, "text")], c.width - x - 1)
-        y = min(y + half + 1, c.height - 3)  # a notice takes a row from the screen
+            x, row = 2 + (place // half) * 38, y + place % half
+            if row < ready_y:
+                c.spans(x, row, [(f"{name:<6}", "key"), (what, "text")], c.width - x - 1)
         c.put(
             2,
-            y,
+            ready_y,
             "Ready when you are: press enter." if ready else "The day shift is not done yet; a few more seconds.",
             "accent" if ready else "dim",
         )

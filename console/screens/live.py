@@ -124,7 +124,7 @@ class Live(Painting):
         if self.snapshot.liveness.state == "dead":
             lines = ["nothing: no engine is running. No document is extracted, no trigger evaluated"]
         elif self.snapshot.liveness.state == "frozen":
-            lines = ["nothing until the engine responds; the banner shows what stops meanwhile"]
+            lines = ["nothing until the engine responds. R rolls back without it"]
         if v.why_effective:
             lines.insert(0, f"{words.percent(v.effective_bp)} in force now: {v.why_effective}")
         return lines

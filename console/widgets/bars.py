@@ -123,8 +123,10 @@ def _warning(c: Canvas, snapshot: EngineSnapshot, acts: bool) -> list[str]:
     if liveness.state in ("well", "late"):
         return []
     word = {"frozen": "ENGINE FROZEN", "dead": "NO ENGINE", "gone": "NO STORE", "starting": "STARTING"}[liveness.state]
+    sentence = f"{word}  {liveness.sentence.removeprefix('No engine: ').removeprefix('Engine ')}"
     remedy = liveness.remedy if acts else liveness.in_shell
-    return wrapped(f"{word}  {liveness.sentence.removeprefix('No engine: ')} {remedy}".strip(), c.width - 2)
+    whole = wrapped(f"{sentence} {remedy}".strip(), c.width - 2)
+    return whole if len(whole) <= _most(c) else wrapped(sentence, c.width - 2)
 
 
 def _most(c: Canvas) -> int:

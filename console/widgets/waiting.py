@@ -43,6 +43,8 @@ def rows(snapshot: EngineSnapshot, rehearsal: bool = False) -> list[WaitingRow]:
     out: list[WaitingRow] = []
     if snapshot.liveness.state == "dead" and not rehearsal:
         out.append(WaitingRow("E", "start the engine: nothing runs", "", "app.start_engine"))
+    elif snapshot.liveness.state == "frozen" and snapshot.liveness.remedy:
+        out.append(WaitingRow("", snapshot.liveness.remedy.removesuffix("."), "", ""))
     if v is not None:
         failed = {item.id for item in v.gate.items if item.state == "failed"}
         out += [_row(task, v, failed) for task in v.inbox or ()]

@@ -86,10 +86,10 @@ def _locks(state: State, facts: InboxFacts) -> list[TaskView]:
         )
     if state.held:
         out.append(TaskView("release", _hold(state, facts), "gate"))
-    if facts.unarmed and not state.locked and not state.held:
-        out.append(TaskView("resume", "resume: no LLM calls until then", "gate", "armed"))
     if facts.unexplained:
         out.append(TaskView("reason", "record why it was rolled back", "rollback", str(facts.unexplained)))
+    if facts.unarmed and not state.locked and not state.held:
+        out.append(TaskView("resume", "resume, once the LLM may be called again", "gate", "armed"))
     return out
 
 

@@ -12,14 +12,16 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from console.link import IN_SHELL, STARTS_ONE, EngineSnapshot, Liveness, corrected
+from console.link import IN_SHELL, STARTS_ONE, EngineSnapshot, Liveness, corrected, judge
 from engine.client.client import Reply, RollbackResult
+from engine.measures.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.load import load_plan
 from engine.plan.model import Plan
 from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
 from engine.store.migrations import migrate
+from engine.view.attribution import of_errors
 from engine.view.model import (  # fmt: skip
     ConditionView,
     DecisionView,
@@ -186,10 +188,10 @@ NONE_E, NONE_L, NONE_C = (
 )
 BLIND = replace(
     NORMAL, health="blind", health_sentence="BLIND: no LLM documents for 124 s while 83 arrived; one stage back in 27:55", blind="no LLM documents for 124 s while 83 arrived", error_rate=NONE_E,
-    latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 0}, attribution="no documents arrive on either arm: look at what sends them",
+    latency=NONE_L, cache=NONE_C, methods={"llm": 0, "frequency": 83}, attribution=of_errors(Bucket(plain_n=83), Bucket()),
     triggers=tuple(replace(t, verdict="blind", value=None, n=0, sentence="blind: timer paused") for t in CALM),
-    next=("one stage down (0 %) if still blind in 27:55", "timers are stopped, promotion is held"), waiting=("find out why no documents arrive", *NORMAL.waiting),
-    inbox=(TaskView("blind", "find out why: no LLM documents for 124 s", "triggers"), *INBOX, REVIEW),
+    next=("one stage back in 27:55: blind", "bake 1d 4h of 2d", "only a person raises the percentage"),
+    inbox=(TaskView("blind", "find out why: no LLM documents for 124 s while 83 arrived", "triggers"), *INBOX, REVIEW),
 )  # fmt: skip
 
 PROVEN = ProofView(
@@ -307,12 +309,7 @@ STATES: dict[str, tuple[View | None, Liveness]] = {
             IN_SHELL,
         ),
     ),
-    "frozen": (
-        NORMAL,
-        Liveness(
-            "frozen", "Engine silent for 12s (process 4242 is stopped); LLM calls stop in 18s. R still works.", 12.0
-        ),
-    ),
+    "frozen": (NORMAL, judge(NOW, 4242, True, NOW + 12, 30.0, "stopped")),
     "gone": (
         NORMAL,
         Liveness(

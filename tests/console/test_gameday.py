@@ -10,12 +10,16 @@ from msgspec.structs import replace
 
 from console.link import EngineSnapshot, judge
 from console.plan_commands import CommandRun, CommandRunner
+from console.screens import painting
+from console.screens.briefing import KEYS, Briefing
 from console.screens.report import FILE, _file
 from console.widgets import bars, words
 from console.widgets.canvas import Canvas
 from engine.plan.model import MonitoringCommand
 from engine.view.model import AckView, View
-from tests.console.samples import NORMAL, REHEARSAL, STATES
+from tests.console.samples import NORMAL, REHEARSAL, STATES, FakeLink
+from tests.console.screen_walk import console, ready
+from tests.console.test_screen_rules import Recording
 
 GAME = replace(REHEARSAL, game=True, speed=10.0)
 
@@ -68,3 +72,23 @@ def test_its_commands_run_in_its_own_folder(tmp_path: Path) -> None:
         return runner.last
 
     assert asyncio.run(ran()).output.strip() == str(tmp_path.resolve())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_briefing_is_read_whole_below_a_problem_of_two_lines(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(painting, "Canvas", Recording)
+    late = "the engine was late for 5.5 of the last 10 s (too little CPU, or stopped): what it measures then does not count"
+    app = console("alert")
+    assert isinstance(app.link, FakeLink)
+    app.link.view = replace(GAME, health="watch", engine=replace(GAME.engine, problems=(late,)))
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        await app.push_screen(page := Briefing())
+        canvas = page.canvas(*size)
+    assert isinstance(canvas, Recording)
+    assert not canvas.clashes
+    assert [what for _, what in KEYS if what not in canvas.text()] == []
+    assert "The day shift is not done yet" in canvas.text() or "press enter" in canvas.text()

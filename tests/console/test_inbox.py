@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.app import Console
-from console.link import EngineSnapshot, Liveness
+from console.link import EngineSnapshot, Liveness, Process, judge
 from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.screens.live import gate_lines
@@ -152,6 +152,19 @@ async def test_a_dead_engine_is_started_by_its_key() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(("process", "does"), [("stopped", "`kill -CONT 4242`"), ("runs", "`kill -9 4242`")])
+async def test_a_frozen_engine_is_a_task_that_says_what_ends_it_and_that_r_works(process: Process, does: str) -> None:
+    link = FakeLink("frozen")
+    link.liveness = judge(NOW, 4242, True, NOW + 12, 30.0, process)
+    app = Console(link, PLAN)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        _, waits = live(app).split("waiting for you")
+        assert does in waits
+        assert "R still works" in live(app)
+
+
+@pytest.mark.anyio
 async def test_a_running_engine_is_not_started_again() -> None:
     link = FakeLink("normal")
     app = Console(link, PLAN)
@@ -216,14 +229,14 @@ async def test_a_notice_on_live_takes_its_rows_from_the_log_alone(size: tuple[in
 @pytest.mark.anyio
 async def test_the_gate_of_the_way_back_names_the_key_that_starts_measuring_and_keeps_its_bake() -> None:
     """At 80 columns the meter gives way to the figures."""
-    task = TaskView("resume", "resume: no LLM calls until then", "gate", "armed")
+    task = TaskView("resume", "resume, once the LLM may be called again", "gate", "armed")
     gate = replace(GATE, returns=True, bake_s=64_800.0, baked_s=45_240.0, blocked=())
     app = console("rolled_back")
     app.link.view = replace(ROLLED, inbox=(task,), gate=gate)  # type: ignore[attr-defined]
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("2")
-        assert "e resume: no LLM calls until then" in live(app)
+        assert "e resume, once the LLM may be called again" in live(app)
         assert "back to Limited, 25 %   3 of 9 met   " in live(app)
         assert "bake 12h 34m of 18h" in live(app).splitlines()[3]
 

@@ -396,7 +396,7 @@ def test_a_frozen_engine_is_reported_within_two_seconds_of_silence(place: Place)
         attached(terminal)
         place.engine.send_signal(signal.SIGSTOP)
         try:
-            terminal.until("process", "stopped", seconds=2 * crowd())
+            terminal.until("process", "stopped", f"kill -CONT {place.engine.pid}", seconds=2 * crowd())
         finally:
             place.engine.send_signal(signal.SIGCONT)
         end = time.monotonic() + 30 * crowd()
