@@ -129,7 +129,7 @@ class Switch:
             return f"the triggers were not evaluated for {self.lease_age_s:.0f} s"
         armed = self._folder.armed_stamp()
         if armed is None:
-            return "the armed file is missing"
+            return "the armed file is missing" if self.armed else "the LLM is switched off, as after every rollback"
         if armed != self.armed:
             return "the armed file is not the one that the engine created"
         return ""

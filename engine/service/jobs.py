@@ -112,10 +112,10 @@ class JobDesk:
         """The job of each worker that has a part."""
         return {worker: job for (job, _), worker in self._claims.items()}
 
-    def waits(self, job: int | None) -> str:
+    def waits(self, job: int) -> str:
         """Why the documents of a job wait for a person; "" if they do not."""
         why = self._engine.pipeline.why_barred
-        known = jobs.find(self._engine.conn, job) if why and job is not None else None
+        known = jobs.find(self._engine.conn, job) if why else None
         return why if known is not None and known.method == "llm" else ""
 
     # -- the workers' side ---------------------------------------------------------------------------------------------

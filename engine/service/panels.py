@@ -99,10 +99,11 @@ def servers(engine: Engine) -> tuple[ServerView, ...]:
 
 def workers(engine: Engine) -> tuple[WorkerView, ...]:
     leases, jobs = engine.leases, engine.jobs.at_work
+    waiting = {job: engine.jobs.waits(job) for job in set(jobs.values())}
     out = []
     for one in leases.shown():
         job = jobs.get(one.worker)
-        waits = engine.jobs.waits(job)
+        waits = waiting[job] if job is not None else ""
         held_up = "; its documents wait until the LLM may be called" if waits else ""
         out.append(
             WorkerView(

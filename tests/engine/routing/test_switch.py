@@ -77,6 +77,11 @@ def _disarmed(s: TrialStatus) -> None:
     s.folder.disarm()
 
 
+def _disarmed_by_the_engine(s: TrialStatus) -> None:
+    s.switch.armed = None
+    s.folder.disarm()
+
+
 def _armed_by_another(s: TrialStatus) -> None:
     s.folder.disarm()
     s.folder.armed.write_text("manually")
@@ -99,6 +104,7 @@ def _unreadable(s: TrialStatus) -> None:
         (_rolled_back, "a rollback is under way"),
         (_unwatched, "not evaluated for 31 s"),
         (_disarmed, "the armed file is missing"),
+        (_disarmed_by_the_engine, "the LLM is switched off, as after every rollback"),
         (_armed_by_another, "not the one that the engine created"),
         (_taken_over, TAKEN_OVER),
         (_unreadable, "the store cannot be read"),

@@ -332,7 +332,7 @@ def test_documents_that_ask_for_the_llm_wait_while_it_may_not_be_called(rig: Eng
     job = latest(rig)
     assert (job["state"], job["failed"]) == ("running", 0)
     assert rig.until(lambda: "No LLM call may be made now" in latest(rig)["waits"], 20.0)
-    assert "it waits: No LLM call may be made now" in rig.cli("jobs").stdout
+    assert "it waits: No LLM call may be made now: the LLM is switched off, as after every" in rig.cli("jobs").stdout
     assert "its documents wait until the LLM may be called" in rig.cli("status").stdout
     refused = rig.cli("load", "--json", "--method", "llm", "--on", "local:1", str(folder))
     assert "No LLM call may be made now" in json.loads(refused.stdout)["sentence"]
