@@ -315,13 +315,13 @@ class StoreLink:
         return judge(
             record.heartbeat,
             record.pid,
-            record.view is not None,
-            now,
-            self.plan.trigger_settings.lease_s,
-            process(record.pid),
-            record.view is not None and record.view.rehearsal,
-            armed,
-            record.view is not None and record.view.game,
+            started=record.view is not None,
+            now=now,
+            lease_s=self.plan.trigger_settings.lease_s,
+            process=process(record.pid),
+            rehearsal=record.view is not None and record.view.rehearsal,
+            armed=armed,
+            game=record.view is not None and record.view.game,
         )
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:

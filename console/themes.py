@@ -50,20 +50,28 @@ class Tones(NamedTuple):
 
 TONES: dict[str, Tones] = {
     "dark": Tones(
-        True, "#0f1319", "#d8dfeb", "#98a3b7", "#3a4456", "#7fcf8f", "#edb95e", "#ff8078", "#79b8ff", "#c6a5ff",
-        "#7da3cc", "#22304a", ("#ffffff", "#a3263a"), ("#1b1033", "#b9a0ff"), ("#06231f", "#6fd0bd"), "#1a212d",
+        dark=True, back="#0f1319", text="#d8dfeb", dim="#98a3b7", line="#3a4456", ok="#7fcf8f", warn="#edb95e",
+        bad="#ff8078", accent="#79b8ff", llm="#c6a5ff",
+        freq="#7da3cc", select="#22304a", production=("#ffffff", "#a3263a"), rehearsal=("#1b1033", "#b9a0ff"),
+        other=("#06231f", "#6fd0bd"), bar="#1a212d",
     ),
     "light": Tones(
-        False, "#fbfaf7", "#1f242b", "#545d6a", "#c9c6bd", "#176a31", "#7d4f00", "#b3202a", "#17559f", "#6a2fae",
-        "#34587d", "#dce7f6", ("#ffffff", "#a31f33"), ("#ffffff", "#6a3fc4"), ("#ffffff", "#0d7565"), "#eceae3",
+        dark=False, back="#fbfaf7", text="#1f242b", dim="#545d6a", line="#c9c6bd", ok="#176a31", warn="#7d4f00",
+        bad="#b3202a", accent="#17559f", llm="#6a2fae",
+        freq="#34587d", select="#dce7f6", production=("#ffffff", "#a31f33"), rehearsal=("#ffffff", "#6a3fc4"),
+        other=("#ffffff", "#0d7565"), bar="#eceae3",
     ),
     "contrast": Tones(
-        True, "#000000", "#ffffff", "#e4e4e4", "#8a8a8a", "#5dff7f", "#ffd84d", "#ff9a9a", "#7fd7ff", "#ff9dff",
-        "#8fd0ff", "#00307a", ("#ffffff", "#c00020"), ("#000000", "#ffb0ff"), ("#000000", "#7fffe0"), "#202020",
+        dark=True, back="#000000", text="#ffffff", dim="#e4e4e4", line="#8a8a8a", ok="#5dff7f", warn="#ffd84d",
+        bad="#ff9a9a", accent="#7fd7ff", llm="#ff9dff",
+        freq="#8fd0ff", select="#00307a", production=("#ffffff", "#c00020"), rehearsal=("#000000", "#ffb0ff"),
+        other=("#000000", "#7fffe0"), bar="#202020",
     ),
     "colour-blind": Tones(
-        True, "#0f1319", "#d9dfe9", "#9aa4b6", "#3a4456", "#56b4e9", "#f0e442", "#ff9a2e", "#a9c8ff", "#e69fd0",
-        "#86a7c8", "#22304a", ("#10141b", "#ff9a2e"), ("#10141b", "#cfd8e6"), ("#10141b", "#56b4e9"), "#1a212d",
+        dark=True, back="#0f1319", text="#d9dfe9", dim="#9aa4b6", line="#3a4456", ok="#56b4e9", warn="#f0e442",
+        bad="#ff9a2e", accent="#a9c8ff", llm="#e69fd0",
+        freq="#86a7c8", select="#22304a", production=("#10141b", "#ff9a2e"), rehearsal=("#10141b", "#cfd8e6"),
+        other=("#10141b", "#56b4e9"), bar="#1a212d",
     ),
 }  # fmt: skip
 

@@ -40,14 +40,14 @@ def main(store: str, job: str, plan_path: str) -> int:
         key = secret(os.environ, plan.llm.api_key_env)
         with explained():
             worker = Worker(
-                f"{os.getpid()}-{uuid.uuid4().hex[:6]}",
-                plan,
-                int(job),
-                lambda: EngineConnection(store),
-                documents,
-                key or "",
-                parquet.write,
-                lambda: os.nice(NICE),
+                name=f"{os.getpid()}-{uuid.uuid4().hex[:6]}",
+                plan=plan,
+                job=int(job),
+                line=lambda: EngineConnection(store),
+                read=documents,
+                api_key=key or "",
+                write=parquet.write,
+                started=lambda: os.nice(NICE),
             )
             asyncio.run(worker.run())
     except (WorkerFailed, PlanError, EnvironmentProblem) as error:

@@ -171,17 +171,17 @@ def granted(before: WorkerLease | None, report: LeaseRenewal, grant: LeaseGrant,
     unbroken = before is not None and before.lives(now)
     called = None if report.last_call_age_s is None else now - report.last_call_age_s
     return WorkerLease(
-        report.worker,
-        report.host,
-        report.pid,
-        before.since if before is not None and unbroken else grant.version,
-        min(report.acknowledged, grant.version),
-        report.in_flight,
-        now,
-        now + OUT_S,
-        called if called is not None else before.last_call if before is not None else None,
-        grant.terms.percent_bp,
-        report.backfill,
+        worker=report.worker,
+        host=report.host,
+        pid=report.pid,
+        since=before.since if before is not None and unbroken else grant.version,
+        acknowledged=min(report.acknowledged, grant.version),
+        in_flight=report.in_flight,
+        received=now,
+        until=now + OUT_S,
+        last_call=called if called is not None else before.last_call if before is not None else None,
+        percent_bp=grant.terms.percent_bp,
+        backfill=report.backfill,
     )
 
 

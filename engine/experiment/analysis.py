@@ -78,7 +78,17 @@ def analyse(
     verdict = decide(declaration, lock, ratio, metrics, looks)
     final = (lock.open or _has_crossed(declaration, looks)) and verdict.word not in ("not yet", "void")
     following = _next_look(declaration, looks, now)
-    return TrialReport(now, verdict, final, lock, ratio, metrics, looks, following, _correction(declaration))
+    return TrialReport(
+        at=now,
+        verdict=verdict,
+        final=final,
+        lock=lock,
+        ratio=ratio,
+        metrics=metrics,
+        looks=looks,
+        next_look=following,
+        correction=_correction(declaration),
+    )
 
 
 def _ratio(
@@ -178,25 +188,25 @@ def _metric(
     if read is None and lock.open:
         read = _read(control, treatment, alpha, now)
     return MetricReport(
-        plan.name,
-        plan.label,
-        plan.unit,
-        plan.role,
-        plan.better,
-        _side(control),
-        _side(treatment),
-        None if live is None else effects.Interval(live.estimate, live.low, live.high),
-        None if relative is None else effects.Interval(relative.estimate, relative.low, relative.high),
-        None if live is None else live.p,
-        None,
-        "unknown",
-        None if size is None else size.estimate,
-        power.power_now(control, treatment, plan.worthwhile, alpha),
-        needed,
-        read,
-        None,
-        _guardrail(declaration, plan, control, treatment, lock, before),
-        "",
+        name=plan.name,
+        label=plan.label,
+        unit=plan.unit,
+        role=plan.role,
+        better=plan.better,
+        control=_side(control),
+        treatment=_side(treatment),
+        difference=None if live is None else effects.Interval(live.estimate, live.low, live.high),
+        uplift=None if relative is None else effects.Interval(relative.estimate, relative.low, relative.high),
+        p=None if live is None else live.p,
+        adjusted_p=None,
+        signal="unknown",
+        effect=None if size is None else size.estimate,
+        power=power.power_now(control, treatment, plan.worthwhile, alpha),
+        needed=needed,
+        fixed=read,
+        fixed_adjusted_p=None,
+        guardrail=_guardrail(declaration, plan, control, treatment, lock, before),
+        sentence="",
     )
 
 
@@ -213,16 +223,16 @@ def _read(control: Measure, treatment: Measure, alpha: float, now: float) -> Fix
     absolute, relative = effects.difference(control, treatment), effects.uplift(control, treatment)
     confidence = 1.0 - alpha
     return FixedReading(
-        now,
-        tested.name,
-        tested.statistic,
-        tested.p,
-        fixed.plan_p(control, treatment),
-        tested.exact_p,
-        tested.warning,
-        None if absolute is None else effects.fixed_interval(absolute, confidence),
-        None if relative is None else effects.fixed_interval(relative, confidence),
-        effects.standardised(control, treatment, confidence),
+        at=now,
+        test=tested.name,
+        statistic=tested.statistic,
+        p=tested.p,
+        plan_p=fixed.plan_p(control, treatment),
+        exact_p=tested.exact_p,
+        warning=tested.warning,
+        difference=None if absolute is None else effects.fixed_interval(absolute, confidence),
+        uplift=None if relative is None else effects.fixed_interval(relative, confidence),
+        effect=effects.standardised(control, treatment, confidence),
     )
 
 

@@ -131,7 +131,17 @@ def declare(plan: Experiment, started: float, share: float, expected: dict[str, 
     days = plan.duration_s / DAY
     looks = max(1, min(100, round(days)))
     metrics = tuple(with_expected(metric) for metric in DEFAULT_METRICS)
-    return Declaration(started, days, plan.documents, share, plan.alpha, plan.power, looks, plan.decide_by, metrics)
+    return Declaration(
+        started=started,
+        days=days,
+        documents_per_arm=plan.documents,
+        share=share,
+        alpha=plan.alpha,
+        power=plan.power,
+        looks=looks,
+        decide_by=plan.decide_by,
+        metrics=metrics,
+    )
 
 
 class ArmStats(Struct, frozen=True):

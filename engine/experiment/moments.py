@@ -114,8 +114,17 @@ class Ratio(Struct, frozen=True, tag="ratio"):
         """One document's answers; nothing when it was never asked."""
         if asked <= 0:
             return cls()
-        y, a = yes, asked
-        return cls(1, y, a, y * y, a * a, y * a, float(y * y * a), float(y * a * a), float(a * a * a))
+        return cls(
+            n=1,
+            yes=yes,
+            asked=asked,
+            yes_sq=yes * yes,
+            asked_sq=asked * asked,
+            cross=yes * asked,
+            yes_sq_asked=float(yes * yes * asked),
+            yes_asked_sq=float(yes * asked * asked),
+            asked_cube=float(asked**3),
+        )
 
     def __add__(self, other: Ratio) -> Ratio:
         return self._with(other, 1)

@@ -49,6 +49,10 @@ def analyse_pairs(differences: Mapping[str, Moments], *, expected_n: int) -> tup
         live = sequence.sequence(of, ALPHA, expected_n)
         interval, p = (None, None) if live is None else (Interval(live.estimate, live.low, live.high), live.p)
         effect = None if of is None else of.estimate / of.se / math.sqrt(of.n)
-        reports.append(PairedReport(name, moments.n, moments.mean, sd, interval, p, None, effect))
+        reports.append(
+            PairedReport(
+                name=name, n=moments.n, mean=moments.mean, sd=sd, interval=interval, p=p, adjusted_p=None, effect=effect
+            )
+        )
     adjusted = holm({report.name: report.p for report in reports})
     return tuple(replace(report, adjusted_p=adjusted[report.name]) for report in reports)

@@ -44,7 +44,16 @@ def sample_ratio(
     total = control + treatment
     if control < 0 or treatment < 0 or total == 0:
         words = "No documents yet, so the split is unknown."
-        return SampleRatio(control, treatment, share, None, None, None, words, pending)
+        return SampleRatio(
+            control=control,
+            treatment=treatment,
+            expected_share=share,
+            p=None,
+            e_value=None,
+            mismatch=None,
+            sentence=words,
+            pending=pending,
+        )
     drawn = max(treatment, min(treatment + pending, round(control * share / (1.0 - share))))
     p = split_p(control, drawn, share)
     log_e = rate_log_e(Counts(control + drawn, drawn), share, share * _WEIGHT, (1.0 - share) * _WEIGHT)
@@ -58,7 +67,16 @@ def sample_ratio(
         sentence = f"Sample-ratio mismatch: {seen} (p = {p:.2g}, e-value {e_value:.3g}). The arms are not comparable."
     else:
         sentence = f"The split is as declared: {seen} (p = {p:.2g})."
-    return SampleRatio(control, treatment, share, p, e_value, mismatch, sentence, pending)
+    return SampleRatio(
+        control=control,
+        treatment=treatment,
+        expected_share=share,
+        p=p,
+        e_value=e_value,
+        mismatch=mismatch,
+        sentence=sentence,
+        pending=pending,
+    )
 
 
 def split_p(control: int, treatment: int, share: float) -> float:

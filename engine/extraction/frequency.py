@@ -146,7 +146,17 @@ def _of_piece(piece: Piece) -> Rated:
     times = piece.times - 0.5 * piece.within
     loss = once - math.log(times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
     alone = piece.times - piece.within
-    one = Candidate(tuple(piece.text), piece.text, piece.at, piece.at, alone, piece.within, "c", "c", 1.0)
+    one = Candidate(
+        words=tuple(piece.text),
+        text=piece.text,
+        at=piece.at,
+        last=piece.at,
+        alone=alone,
+        within=piece.within,
+        begins="c",
+        ends="c",
+        weight=1.0,
+    )
     return loss, piece.at, piece.text, one
 
 

@@ -140,8 +140,22 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     kind = chosen.kind if chosen is not None else ""
     par = NOTICE + ACT + TIME + _saved(at_par, best, untouched)
     passed = right and not wrong and total >= PASS
-    facts = (harmed, best, at_par, untouched, wrong, visible)
-    return Score(total, par, passed, parts, right, seen_s, acted_s, kind, *facts)
+    return Score(
+        total=total,
+        par=par,
+        passed=passed,
+        parts=parts,
+        right=right,
+        noticed_s=seen_s,
+        acted_s=acted_s,
+        acted=kind,
+        harmed=harmed,
+        best=best,
+        at_par=at_par,
+        untouched=untouched,
+        wrong=wrong,
+        visible=visible,
+    )
 
 
 MOVES = {

@@ -97,7 +97,20 @@ def bake_done(stage: Stage, facts: GateFacts, baked_s: float) -> float:
 
 def _too_few(condition: Condition, sample: Ok, fewest: int, facts: GateFacts) -> ConditionView:
     left, eta = _more("to go", fewest - sample.n, facts if condition.metric in MEASURED else GateFacts())
-    return _view(condition, facts, None, sample, None, "", f"{condition.text}: n = {sample.n} of {fewest}{left}", eta)
+    missing = f"{condition.text}: n = {sample.n} of {fewest}{left}" if condition.required else ""
+    return ConditionView(
+        id=condition.id,
+        text=condition.text,
+        met=None,
+        value=sample.value,
+        n=sample.n,
+        bound=None,
+        bound_name="",
+        sentence=figure(condition, sample, None, facts),
+        missing=missing,
+        eta_s=eta,
+        metric=condition.metric,
+    )
 
 
 def least(condition: Condition) -> int:
@@ -114,15 +127,29 @@ def judge(condition: Condition, facts: GateFacts) -> ConditionView:
         return _too_few(condition, sample, condition.min_n, facts)
     bound, name = bound_of(condition, sample)
     judged = sample.value if bound is None else bound
-    met = _compare(judged, condition.op, condition.value)
-    shown = figure(condition, sample, bound, facts)
-    inside = bound is not None and _compare(sample.value, condition.op, condition.value)
+    met = bounds.compare(judged, condition.op, condition.value)
     if met and sample.n < (fewest := least(condition)):
         return _too_few(condition, sample, fewest, facts)
-    if met:
-        return _view(condition, facts, True, sample, bound, name, "", None)
-    left, eta = _to_go(condition, sample, facts) if facts.forecast else ("", None)
-    return _view(condition, facts, False, sample, bound, name, f"{condition.text}: {shown}{left}", eta, inside)
+    shown = figure(condition, sample, bound, facts)
+    missing, eta, inside = "", None, False
+    if not met:
+        left, eta = _to_go(condition, sample, facts) if facts.forecast else ("", None)
+        missing = f"{condition.text}: {shown}{left}"
+        inside = bound is not None and bounds.compare(sample.value, condition.op, condition.value)
+    return ConditionView(
+        id=condition.id,
+        text=condition.text,
+        met=met,
+        value=sample.value,
+        n=sample.n,
+        bound=bound,
+        bound_name=name,
+        sentence=shown,
+        missing=missing,
+        eta_s=eta,
+        metric=condition.metric,
+        unproven=inside,
+    )
 
 
 def bound_of(condition: Condition, sample: Ok) -> tuple[float | None, str]:
@@ -187,7 +214,7 @@ def _to_go(condition: Condition, sample: Ok, facts: GateFacts) -> tuple[str, flo
     """How many more documents it takes, and how long at today's traffic: ("; 120 more documents, about 2h", 7200)."""
     if sample.k is not None and condition.metric in COUNTED:
         return _rate_to_go(condition, sample.k, sample.n, facts)
-    if not _compare(sample.value, condition.op, condition.value):
+    if not bounds.compare(sample.value, condition.op, condition.value):
         if METRICS[condition.metric].unit == "flag":
             return "", None  # "no" is enough
         return f", not {condition.op} {amount(condition.value, METRICS[condition.metric].unit)}", None
@@ -207,7 +234,7 @@ def _to_go(condition: Condition, sample: Ok, facts: GateFacts) -> tuple[str, flo
 
 def _rate_to_go(condition: Condition, k: int, n: int, facts: GateFacts) -> tuple[str, float | None]:
     upper, target, sure = condition.op in ("<", "<="), condition.value, condition.confidence
-    inside = _compare(k / n, condition.op, target) if n else False
+    inside = bounds.compare(k / n, condition.op, target) if n else False
     if upper and 0 < target < 1:
         clean = GateFacts() if k and not inside else facts  # errors have to stop first: no one knows when
         text, eta = _more("more clean documents" if k else "more documents", _short(k, n, target, sure), clean)
@@ -258,37 +285,16 @@ def _without(condition: Condition, sample: Sample, facts: GateFacts) -> Conditio
     if missing and condition.metric == "error_rate" and condition.confidence > MARGIN and 0 < condition.value < 1:
         need = bounds.documents_for_rate_below(0, condition.value, condition.confidence)
         missing += "; it takes " + _more("clean documents", need, facts)[0].removeprefix("; ")
-    return ConditionView(condition.id, condition.text, None, None, 0, None, "", why, missing, None, condition.metric)
-
-
-def _view(
-    condition: Condition,
-    facts: GateFacts,
-    met: bool | None,
-    sample: Ok,
-    bound: float | None,
-    name: str,
-    missing: str,
-    eta: float | None,
-    unproven: bool = False,
-) -> ConditionView:
-    if met is None and not condition.required:
-        missing = ""
     return ConditionView(
-        condition.id,
-        condition.text,
-        met,
-        sample.value,
-        sample.n,
-        bound,
-        name,
-        figure(condition, sample, bound, facts),
-        missing,
-        eta,
-        condition.metric,
-        unproven,
+        id=condition.id,
+        text=condition.text,
+        met=None,
+        value=None,
+        n=0,
+        bound=None,
+        bound_name="",
+        sentence=why,
+        missing=missing,
+        eta_s=None,
+        metric=condition.metric,
     )
-
-
-def _compare(value: float, op: str, other: float) -> bool:
-    return bounds.compare(value, op, other)

@@ -54,7 +54,15 @@ class Gateway:
         self._faults = FaultLog(log, lambda text: self._leased.pool.redactor.text(text))
         self._store = EngineStore(name, line, self._clock, self.unattached, self._starved, refuses=not alone)
         self._leased = LeasedPipeline(
-            name, plan, line, self._clock, self._store, KEPT_WITHIN_S, self._end, self.trouble, api_key
+            name=name,
+            plan=plan,
+            line=line,
+            clock=self._clock,
+            store=self._store,
+            kept_within_s=KEPT_WITHIN_S,
+            ended=self._end,
+            trouble=self.trouble,
+            api_key=api_key,
         )
         self.pipeline = self._leased.pipeline
 
@@ -119,17 +127,17 @@ class Gateway:
             self.trouble(reading.ReadingFault(read.fault))
         made = read.plain
         return Extracted(
-            document_id,
-            made.ranked,
-            made.descriptive,
-            made.technical,
-            "frequency",
-            False,
-            False,
-            self._leased.keeper.held.terms.epoch,
-            round(read.ms, 3),
-            f"not stored: {why}",
-            False,
+            id=document_id,
+            keywords=made.ranked,
+            descriptive=made.descriptive,
+            technical=made.technical,
+            method="frequency",
+            cached=False,
+            fallback=False,
+            epoch=self._leased.keeper.held.terms.epoch,
+            ms=round(read.ms, 3),
+            note=f"not stored: {why}",
+            stored=False,
         )
 
     # -- the engine ----------------------------------------------------------------------------------------------------

@@ -114,4 +114,14 @@ def _logged(conn: sqlite3.Connection, state: State, item: str) -> Signature:
     result: ItemState | None = d.evidence.get("state") or CHECKED.get(d.kind)
     note = "" if result else "checked; the result was not kept"
     proof, manually = str(d.evidence.get("evidence", "")), bool(d.evidence.get("manually"))
-    return Signature(state.stage, item, result or "open", d.actor.name, d.at, note, proof, row[0], manually)
+    return Signature(
+        stage=state.stage,
+        item=item,
+        state=result or "open",
+        actor=d.actor.name,
+        at=d.at,
+        note=note,
+        evidence=proof,
+        rev=row[0],
+        manually=manually,
+    )

@@ -32,17 +32,26 @@ def servers_at(conn: sqlite3.Connection, plan: Plan, at: float, named: Sequence[
 
 
 def _server(conn: sqlite3.Connection, plan: Plan, number: int, url: str, calls: Any, at: float) -> ServerView:
-    name = server_name(plan.llm.api, number, url)
     probe = conn.execute(
         "SELECT at, ok, message FROM probe WHERE server = ? AND at <= ? AND at > ? ORDER BY at DESC LIMIT 1",
         (url, at, at - PROBED_S),
     ).fetchone()
     n, failed, mean = calls or (0, 0, None)
+    up, error = None, ""
     if probe is not None and not probe[1]:
-        return ServerView(
-            name, url, False, f"failed its probe at {time_of_day(probe[0])}", 0, 0.0, mean, failed, probe[2]
-        )
-    if not n:
-        return ServerView(name, url, None, "not called", 0, 0.0, None, 0, "")
-    state = f"answered {n - failed} of {n} calls in {format_duration(WINDOW_S)}"
-    return ServerView(name, url, n > failed or None, state, 0, 0.0, mean, failed, "")
+        up, state, error = False, f"failed its probe at {time_of_day(probe[0])}", probe[2]
+    elif n:
+        up, state = n > failed or None, f"answered {n - failed} of {n} calls in {format_duration(WINDOW_S)}"
+    else:
+        state = "not called"
+    return ServerView(
+        name=server_name(plan.llm.api, number, url),
+        url=url,
+        up=up,
+        state=state,
+        in_flight=0,
+        window=0.0,
+        latency_ms=mean,
+        failures=failed,
+        error=error,
+    )

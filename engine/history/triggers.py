@@ -57,7 +57,18 @@ def recorded(conn: sqlite3.Connection, plan: Plan, record: Record, fired: str, a
         age = at - kept.at if kept is not None else math.inf
         if kept is None or age > history.STALE_S:
             nothing = Reading(
-                rule.id, "insufficient", None, None, 0, None, 0.0, rule.for_s, "", _unwatched(age), "", None
+                id=rule.id,
+                verdict="insufficient",
+                value=None,
+                threshold=None,
+                n=0,
+                k=None,
+                held_s=0.0,
+                for_s=rule.for_s,
+                rule="",
+                sentence=_unwatched(age),
+                resets_when="",
+                fires_in_s=None,
             )
             out.append(trigger_view(rule, nothing, fired, verdict="unknown"))
         else:

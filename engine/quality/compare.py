@@ -213,14 +213,14 @@ def _document(
     every = len(a.keys() | b.keys())
     row = first or second
     comparison = DocumentComparison(
-        clean_line(key, 200),
-        clean_line(row.file if row is not None else "", 200),
-        _keywords(first, a, ground),
-        _keywords(second, b, ground),
-        tuple(shown for stem, shown in a.items() if stem in b),
-        tuple(shown for stem, shown in a.items() if stem not in b) if second is not None else (),
-        tuple(shown for stem, shown in b.items() if stem not in a) if first is not None else (),
-        len(a.keys() & b.keys()) / every if first is not None and second is not None and every else None,
+        id=clean_line(key, 200),
+        file=clean_line(row.file if row is not None else "", 200),
+        llm=_keywords(first, a, ground),
+        frequency=_keywords(second, b, ground),
+        shared=tuple(shown for stem, shown in a.items() if stem in b),
+        only_llm=tuple(shown for stem, shown in a.items() if stem not in b) if second is not None else (),
+        only_frequency=tuple(shown for stem, shown in b.items() if stem not in a) if first is not None else (),
+        overlap=len(a.keys() & b.keys()) / every if first is not None and second is not None and every else None,
     )
     return comparison, (a, b)
 

@@ -119,7 +119,17 @@ def search_quality(
     if not usable:
         notes.append("There are no queries, so search quality is unknown.")
         sentence = "Search quality is unknown: no queries."
-        return SearchQuality(0, len(ids), _NO_SCORES, _NO_SCORES, _NO_SCORES, seed, resamples, tuple(notes), sentence)
+        return SearchQuality(
+            queries=0,
+            documents=len(ids),
+            llm=_NO_SCORES,
+            frequency=_NO_SCORES,
+            improvement=_NO_SCORES,
+            seed=seed,
+            resamples=resamples,
+            notes=tuple(notes),
+            sentence=sentence,
+        )
     by_llm = _graded([(d.id, d.llm) for d in documents], usable, lambda done: progress(done / 2))
     by_frequency = _graded([(d.id, d.frequency) for d in documents], usable, lambda done: progress((1 + done) / 2))
     clusters = [answers[0] if query.source != "file" else f"query {i}" for i, (query, answers) in enumerate(usable)]
@@ -127,16 +137,16 @@ def search_quality(
         notes.append(f"The queries cover only {len(set(clusters))} documents, so the intervals are rough.")
     llm, frequency, improvement = _bootstrap(by_llm, by_frequency, clusters, seed, resamples)
     return SearchQuality(
-        len(usable),
-        len(ids),
-        llm,
-        frequency,
-        improvement,
-        seed,
-        resamples,
-        tuple(notes),
-        _sentence(llm, frequency, improvement),
-        _differences(by_llm, by_frequency, clusters),
+        queries=len(usable),
+        documents=len(ids),
+        llm=llm,
+        frequency=frequency,
+        improvement=improvement,
+        seed=seed,
+        resamples=resamples,
+        notes=tuple(notes),
+        sentence=_sentence(llm, frequency, improvement),
+        differences=_differences(by_llm, by_frequency, clusters),
     )
 
 

@@ -125,30 +125,30 @@ def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visi
     wanted = partial(figures.target, stage)
 
     return StageStory(
-        number,
-        stage.name,
-        stage.objective,
-        stage.percent_bp,
-        stays[0].start if stays else None,
-        None if not stays or stays[-1].lasts else stays[-1].end,
-        len(stays),
-        sum(high - low for low, high in spans),
-        time.baked,
-        time.figures,
-        time.waited,
-        time.held,
-        stage.bake_s,
-        both.n,
-        both.llm,
-        figures.error_rate(llm, wanted("error_rate")),
-        figures.latency(llm, wanted("latency_mean")),
-        figures.latency_p95(llm, wanted("latency_p95")),
-        figures.cache(llm, wanted("cache_hit_rate")),
-        figures.search(conn, spans, wanted("search_improvement")),
-        figures.quality(conn, number, wanted("quality_score")),
-        figures.satisfaction(conn, number, wanted=wanted("satisfaction")),
-        figures.complaints(conn, number),
-        _signed(conn, stage.checklist, number),
+        number=number,
+        name=stage.name,
+        objective=stage.objective,
+        percent_bp=stage.percent_bp,
+        entered=stays[0].start if stays else None,
+        left=None if not stays or stays[-1].lasts else stays[-1].end,
+        visits=len(stays),
+        spent_s=sum(high - low for low, high in spans),
+        baked_s=time.baked,
+        figures_s=time.figures,
+        waited_s=time.waited,
+        held_s=time.held,
+        bake_s=stage.bake_s,
+        documents=both.n,
+        llm_documents=both.llm,
+        error_rate=figures.error_rate(llm, wanted("error_rate")),
+        latency=figures.latency(llm, wanted("latency_mean")),
+        p95=figures.latency_p95(llm, wanted("latency_p95")),
+        cache=figures.cache(llm, wanted("cache_hit_rate")),
+        search=figures.search(conn, spans, wanted("search_improvement")),
+        quality=figures.quality(conn, number, wanted("quality_score")),
+        satisfaction=figures.satisfaction(conn, number, wanted=wanted("satisfaction")),
+        complaints=figures.complaints(conn, number),
+        signed=_signed(conn, stage.checklist, number),
     )
 
 
@@ -253,7 +253,17 @@ def _curves(
     moved = ((start, 0), *((d.at, d.percent_bp) for d in changes))
     entered = tuple((visit.start, visit.stage) for visit in timeline.visits(rows, at))
     marks = tuple(incident.decided for incident in incidents if incident.within is None)
-    return Curves(start, end, span, errors, mean, p95, moved, entered, marks)
+    return Curves(
+        start=start,
+        end=end,
+        span_s=span,
+        error_rate=errors,
+        latency_mean=mean,
+        latency_p95=p95,
+        percent=moved,
+        stages=entered,
+        incidents=marks,
+    )
 
 
 def _span(length: float) -> float:

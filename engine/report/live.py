@@ -36,12 +36,12 @@ class Trend(Struct, frozen=True):
     """One small chart. `second` is drawn beside `first`; `unit` words a value."""
 
     title: str
-    names: tuple[str, str]
     first: tuple[Point, ...]
-    second: tuple[Point, ...]
-    target: float | None
-    least: float
+    least: float  # the end of the scale at the least
     unit: Callable[[float], str]
+    names: tuple[str, str] = ("", "")
+    second: tuple[Point, ...] = ()
+    target: float | None = None
     most: float = math.inf  # the scale never goes beyond it
 
 

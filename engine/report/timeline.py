@@ -129,7 +129,18 @@ def timeline(rows: Sequence[Row]) -> tuple[TimelineEntry, ...]:
         first, last = group[0].decision, group[-1].decision
         begun, ended = clean_line(first.sentence, 300), clean_line(last.sentence, 300)
         more = f"{begun} ... and {len(group) - 1} more like it, the last: {ended}"
-        out.append(TimelineEntry(first.at, kind, more, last.stage, last.percent_bp, False, len(group), last.at))
+        out.append(
+            TimelineEntry(
+                at=first.at,
+                kind=kind,
+                sentence=more,
+                stage=last.stage,
+                percent_bp=last.percent_bp,
+                override=False,
+                count=len(group),
+                until=last.at,
+            )
+        )
     return tuple(out)
 
 
@@ -142,20 +153,20 @@ def verdict(row: Row) -> LoggedDecision:
     """A row of the log, with what people wrote made safe and short."""
     d = row.decision
     return LoggedDecision(
-        row.rev,
-        d.at,
-        d.kind,
-        who(row),
-        clean_line(d.actor.where, 100),
-        clean_line(d.sentence, 600),
-        clean_line(d.reason, 500),
-        d.stage,
-        row.percent_from,
-        d.percent_bp,
-        d.override,
-        evidence(d.evidence, d.sentence, d.reason),
-        clean_line(d.seen, 1000),
-        row.hash,
+        rev=row.rev,
+        at=d.at,
+        kind=d.kind,
+        who=who(row),
+        where=clean_line(d.actor.where, 100),
+        sentence=clean_line(d.sentence, 600),
+        reason=clean_line(d.reason, 500),
+        stage=d.stage,
+        percent_from=row.percent_from,
+        percent_to=d.percent_bp,
+        override=d.override,
+        evidence=evidence(d.evidence, d.sentence, d.reason),
+        seen=clean_line(d.seen, 1000),
+        hash=row.hash,
     )
 
 
@@ -251,21 +262,21 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
         "SELECT total(documents) FROM restore WHERE at >= ? AND at < ? AND undone IS NULL", (d.at, until)
     ).fetchone()[0]
     event = Incident(
-        row.rev,
-        clean_line(d.sentence, 600),
-        before,
-        automatic,
-        trigger,
-        row.percent_from,
-        d.percent_bp,
-        onset,
-        detected,
-        d.at,
-        d.at + round(ms) / 1000 if isinstance(ms, int | float) else None,
-        clean_line(str(proof.get("sentence", "")), 400),
-        cause(row, later),
-        resumed.decision.at if resumed else None,
-        int(restored),
+        rev=row.rev,
+        what=clean_line(d.sentence, 600),
+        stage=before,
+        automatic=automatic,
+        trigger=trigger,
+        percent_from=row.percent_from,
+        percent_to=d.percent_bp,
+        onset=onset,
+        detected=detected,
+        decided=d.at,
+        effective=d.at + round(ms) / 1000 if isinstance(ms, int | float) else None,
+        proof=clean_line(str(proof.get("sentence", "")), 400),
+        cause=cause(row, later),
+        resumed=resumed.decision.at if resumed else None,
+        restored=int(restored),
     )
     harm = kept.harm if kept is not None else incident.harm(conn, event)
     happened = incident.happened(conn, event, rows, kept.measured if kept is not None else None)

@@ -141,7 +141,16 @@ class Ask(Struct, frozen=True):
     def decision(self, kind: str, stage: int, percent_bp: int, sentence: str, **more: Any) -> Decision:
         """The decision that answers this request; `more` are fields of Decision."""
         return Decision(
-            kind, self.actor, self.reason, stage, percent_bp, self.at, self.request_id, sentence, seen=self.seen, **more
+            kind=kind,
+            actor=self.actor,
+            reason=self.reason,
+            stage=stage,
+            percent_bp=percent_bp,
+            at=self.at,
+            request_id=self.request_id,
+            sentence=sentence,
+            seen=self.seen,
+            **more,
         )
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from engine.extraction.keywords import Keywords
 from engine.extraction.llm import NO_ATTEMPT, LlmAnswer, LlmFailure
-from engine.measures.record import Extraction
+from engine.measures.record import Arm, Extraction, Method
 from engine.store.documents import DocumentWrite
 from engine.text import clean_line, digest
 
@@ -40,12 +40,12 @@ class DocumentRun(Struct, frozen=True):
     text: str  # as it came
     content: str  # what both methods read
     title: str
-    arm: str
+    arm: Arm
     plain: Keywords
     stage: int
     epoch: int
     rev: int  # of the control state that routed it
-    method: str = "frequency"
+    method: Method = "frequency"
     keywords: Keywords = Keywords()
     attempted: bool = False
     cached: bool = False
@@ -65,7 +65,7 @@ class DocumentRun(Struct, frozen=True):
     answer: str | None = None
     tries: int = 0
 
-    def serve(self, method: str, keywords: Keywords, **facts: object) -> DocumentRun:
+    def serve(self, method: Method, keywords: Keywords, **facts: object) -> DocumentRun:
         return replace(self, method=method, keywords=keywords, **facts)
 
     def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> DocumentRun:
@@ -84,7 +84,7 @@ class DocumentRun(Struct, frozen=True):
             **facts,
         )
 
-    def failed(self, method: str, keywords: Keywords, failure: LlmFailure, **facts: object) -> DocumentRun:
+    def failed(self, method: Method, keywords: Keywords, failure: LlmFailure, **facts: object) -> DocumentRun:
         """The LLM was asked, or would have been without its open breakers, and returned nothing usable. A document that
         gave up waiting for the model to load is not an attempt."""
         return self.serve(
@@ -107,11 +107,30 @@ class DocumentRun(Struct, frozen=True):
 
     def record(self, at: float) -> Extraction:
         return Extraction(
-            at, self.id, self.arm, self.method,  # type: ignore[arg-type]
-            self.stage, self.epoch, self.attempted, self.cached, self.lookup, self.fallback, self.skipped, self.shadow,
-            self.error, self.message, self.ms, self.queue_ms, len(self.keywords), self.proposed, self.ungrounded,
-            self.server, self.short, self.answer, self.tries,
-        )  # fmt: skip
+            at=at,
+            document_id=self.id,
+            arm=self.arm,
+            method=self.method,
+            stage=self.stage,
+            epoch=self.epoch,
+            attempted=self.attempted,
+            cached=self.cached,
+            lookup=self.lookup,
+            fallback=self.fallback,
+            skipped=self.skipped,
+            shadow=self.shadow,
+            error=self.error,
+            message=self.message,
+            ms=self.ms,
+            queue_ms=self.queue_ms,
+            keywords=len(self.keywords),
+            proposed=self.proposed,
+            ungrounded=self.ungrounded,
+            server=self.server,
+            short=self.short,
+            answer=self.answer,
+            tries=self.tries,
+        )
 
     def write(self, at: float, keep_text: bool = True) -> DocumentWrite:
         by_llm = self.method == "llm"

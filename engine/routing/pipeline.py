@@ -275,15 +275,15 @@ class Pipeline:
             self._trouble(ReadingFault(f"document {document_id} was read by counting words alone: {read.fault}"))
         title = read.title or document_id
         return DocumentRun(
-            document_id,
-            read.text,
-            read.content,
-            title,
-            arm,
-            read.plain,
-            state.stage,
-            permit.epoch,
-            state.rev,
+            id=document_id,
+            text=read.text,
+            content=read.content,
+            title=title,
+            arm=arm,
+            plain=read.plain,
+            stage=state.stage,
+            epoch=permit.epoch,
+            rev=state.rev,
             bulk=bulk,
         )
 

@@ -232,20 +232,20 @@ def application(engine: Engine, budget: ConnectionBudget, guard: Guard | None = 
 
 def stored_document(d: Document, with_text: bool) -> StoredDocument:
     return StoredDocument(
-        d.id,
-        d.title,
-        d.arm,
-        d.method,
-        d.keywords,
-        d.technical,
-        d.frequency,
-        d.llm,
-        d.shadow,
-        iso(d.updated),
-        None if d.llm_at is None else iso(d.llm_at),
-        d.llm_stage,
-        d.restored,
-        d.text if with_text else msgspec.UNSET,
+        id=d.id,
+        title=d.title,
+        arm=d.arm,
+        method=d.method,
+        keywords=d.keywords,
+        technical=d.technical,
+        frequency=d.frequency,
+        llm=d.llm,
+        shadow=d.shadow,
+        updated=iso(d.updated),
+        llm_at=None if d.llm_at is None else iso(d.llm_at),
+        llm_stage=d.llm_stage,
+        restored=d.restored,
+        text=d.text if with_text else msgspec.UNSET,
     )
 
 

@@ -246,7 +246,17 @@ def _histograms(family: Metric, since: int, now: int) -> list[Any]:
         limits, sums = zip(*one["buckets"], strict=True)
         counts = [total - before for total, before in zip(sums, (0, *sums), strict=False)]
         points.append(
-            HistogramDataPoint(dict(labelled), since, now, sums[-1], one["sum"], counts, list(limits[:-1]), 0.0, 0.0)
+            HistogramDataPoint(
+                attributes=dict(labelled),
+                start_time_unix_nano=since,
+                time_unix_nano=now,
+                count=sums[-1],
+                sum=one["sum"],
+                bucket_counts=counts,
+                explicit_bounds=list(limits[:-1]),
+                min=0.0,
+                max=0.0,
+            )
         )
     return points
 

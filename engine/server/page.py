@@ -84,29 +84,50 @@ class StatusPage:
         plain = tuple(series.series(conn, "error_rate", start, end, POINTS, "control"))
         share = tuple((at, None if value is None else 1 - value) for at, value in of["llm_share"])
         wanted = targets(self._engine.plan, self._engine.state)
-        rate, time = rate_percent, live.milliseconds
-        error, latency = ("LLM", "frequency"), ("mean", "p95")
-        return LiveTrends(
-            start,
-            end,
-            (
-                Trend(
-                    f"Documents per {format_duration((end - start) / POINTS)}",
-                    ("now", ""),
-                    of["documents"],
-                    (),
-                    None,
-                    1.0,
-                    live.count,
-                ),
-                Trend("LLM and frequency", ("LLM", "frequency"), of["llm_share"], share, None, 1.0, rate, 1.0),
-                Trend("Error rate", error, of["error_rate"], plain, wanted.get("error_rate"), 0.01, rate, 1.0),
-                Trend(
-                    "Latency", latency, of["latency_mean"], of["latency_p95"], wanted.get("latency_mean"), 500.0, time
-                ),
-                Trend("Cache hits", ("", ""), of["cache_hit_rate"], (), wanted.get("cache_hit_rate"), 0.2, rate, 1.0),
-            ),
+        documents = Trend(
+            title=f"Documents per {format_duration((end - start) / POINTS)}",
+            names=("now", ""),
+            first=of["documents"],
+            least=1.0,
+            unit=live.count,
         )
+        methods = Trend(
+            title="LLM and frequency",
+            names=("LLM", "frequency"),
+            first=of["llm_share"],
+            second=share,
+            least=1.0,
+            most=1.0,
+            unit=rate_percent,
+        )
+        errors = Trend(
+            title="Error rate",
+            names=("LLM", "frequency"),
+            first=of["error_rate"],
+            second=plain,
+            target=wanted.get("error_rate"),
+            least=0.01,
+            most=1.0,
+            unit=rate_percent,
+        )
+        latency = Trend(
+            title="Latency",
+            names=("mean", "p95"),
+            first=of["latency_mean"],
+            second=of["latency_p95"],
+            target=wanted.get("latency_mean"),
+            least=500.0,
+            unit=live.milliseconds,
+        )
+        hits = Trend(
+            title="Cache hits",
+            first=of["cache_hit_rate"],
+            target=wanted.get("cache_hit_rate"),
+            least=0.2,
+            most=1.0,
+            unit=rate_percent,
+        )
+        return LiveTrends(start, end, (documents, methods, errors, latency, hits))
 
 
 def _state(view: View) -> tuple[object, ...]:

@@ -47,9 +47,11 @@ async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
         again = engine.ask("against the machine", ask.actor)
         finding = str(reply.data.get("evidence", ""))
         sentence = f'{ask.actor.name} signed "{item.text}" manually ({written}), although its check failed: {finding}'
-        return await _record(engine, item, "done", written, finding, sentence, "sign", again, manually=True)
+        return await _record(
+            engine, again, item, "done", "sign", sentence, written=written, evidence=finding, manually=True
+        )
     sentence = f'{ask.actor.name} signed "{item.text}"' + (f": {written}" if written else "")
-    return await _record(engine, item, "done", written, "", sentence, "sign", ask)
+    return await _record(engine, ask, item, "done", "sign", sentence, written=written)
 
 
 async def revoke(engine: Engine, item_id: str, ask: Ask) -> Reply:
@@ -57,7 +59,7 @@ async def revoke(engine: Engine, item_id: str, ask: Ask) -> Reply:
     if item is None:
         return _unknown(engine, item_id)
     sentence = f'{ask.actor.name} withdrew the signature of "{item.text}"' + (f": {ask.reason}" if ask.reason else "")
-    return await _record(engine, item, "open", ask.reason, "", sentence, "revoke", ask)
+    return await _record(engine, ask, item, "open", "revoke", sentence, written=ask.reason)
 
 
 async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
@@ -76,7 +78,7 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
     result = "passed" if finding.ok else "failed"
     evidence = clean_line(finding.evidence, EVIDENCE_LIMIT)
     sentence = f'{ask.actor.name} checked "{item.text}", which {result}: {evidence}'
-    reply = await _record(engine, item, state, "", evidence, sentence, "check", ask)
+    reply = await _record(engine, ask, item, state, "check", sentence, evidence=evidence)
     return Reply(finding.ok, reply.sentence, reply.data) if reply.ok else reply
 
 
@@ -98,19 +100,33 @@ async def recheck(engine: Engine, ask: Ask) -> None:
 
 async def _record(
     engine: Engine,
+    ask: Ask,
     item: Item,
     state: ItemState,
-    written: str,
-    evidence: str,
-    sentence: str,
     kind: str,
-    ask: Ask,
+    sentence: str,
+    *,
+    written: str = "",
+    evidence: str = "",
     manually: bool = False,
 ) -> Reply:
     stage = engine.state.stage
 
     def within(conn: sqlite3.Connection, rev: int) -> None:
-        write(conn, Signature(stage, item.id, state, ask.actor.name, ask.at, written, evidence, rev, manually))
+        write(
+            conn,
+            Signature(
+                stage=stage,
+                item=item.id,
+                state=state,
+                actor=ask.actor.name,
+                at=ask.at,
+                note=written,
+                evidence=evidence,
+                rev=rev,
+                manually=manually,
+            ),
+        )
 
     logged = {"item": item.id, "state": state, "evidence": evidence, **({"manually": True} if manually else {})}
     outcome = await engine.commit(ask, lambda now: note(now, ask, kind, sentence, logged), within)

@@ -57,7 +57,14 @@ def _drill(folder: Folder, plan: Plan) -> Drill:
     try:
         person = Actor("drill")
         high = Decision(
-            "promote", person, "drill", plan.last_stage, 10_000, time.time(), uuid.uuid4().hex, "drill at 100 %"
+            kind="promote",
+            actor=person,
+            reason="drill",
+            stage=plan.last_stage,
+            percent_bp=10_000,
+            at=time.time(),
+            request_id=uuid.uuid4().hex,
+            sentence="drill at 100 %",
         )
         token = lease.take(writer, 0, time.time(), time.time()).token
         log.begin(writer, token)

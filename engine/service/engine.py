@@ -198,27 +198,27 @@ class Engine:
         self.applier = Applier(self.plan.apply, self.folder.path / "applied", self._applied)
         self.dispatcher = Dispatcher(self.plan, self.clock, self.conn, self.writer, self.environ, self.exercise)
         self.monitor = Monitor(
-            self.plan,
-            self.clock,
-            self.conn,
-            self.writer,
-            self.pool,
-            lambda: self.calls_open,
-            lambda: self.switch.read().percent_bp,
-            self.limits,
-            self.trouble,
+            plan=self.plan,
+            clock=self.clock,
+            conn=self.conn,
+            writer=self.writer,
+            pool=self.pool,
+            waiting=lambda: self.calls_open,
+            obeyed=lambda: self.switch.read().percent_bp,
+            limits=self.limits,
+            trouble=self.trouble,
         )
         self.monitor.gatekeeper.misplaced = self.misplaced
         self.pipeline = Pipeline(
-            self.plan,
-            self.clock,
-            self.writer,
-            self.switch,
-            self.conn,
-            self.pool,
-            lambda: self.state,
-            self.monitor.observations.add,
-            self.trouble,
+            plan=self.plan,
+            clock=self.clock,
+            writer=self.writer,
+            switch=self.switch,
+            conn=self.conn,
+            pool=self.pool,
+            state=lambda: self.state,
+            observe=self.monitor.observations.add,
+            trouble=self.trouble,
         )
 
     def run_under(self, plan: Plan) -> None:

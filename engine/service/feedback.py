@@ -20,6 +20,7 @@ from engine.text import clean_block, clean_line, unfit_id
 from engine.trial import ledger
 
 KINDS = ("complaint", "rating", "click", "impression")
+OFTEN = ("click", "impression")  # many a minute from one person
 PER_MINUTE = 60  # from one source
 CALLER_PER_MINUTE = 6000  # regardless of the sources it names
 COMPLAINTS_PER_MINUTE = 60  # from one caller (a user of this machine, an address), regardless of the sources it names
@@ -65,24 +66,22 @@ def read(fields: dict[str, Any], actor: str, now: float, row: int | None = None)
     document = str(fields.get("document") or "")
     if document and (unfit := unfit_id(document, 512)):
         return f"{clean_line(document, 60)!r} is not the id of a document: {unfit}."
-    if kind in ("click", "impression") and not document:
+    if kind in OFTEN and not document:
         return f"{'An' if kind == 'impression' else 'A'} {kind} needs the document that was shown."
     source = clean_line(str(fields.get("source") or ""), 100)
     by = source or actor
-    given = clean_line(str(fields.get("id") or ""), 100) or _name(kind, at, document, value, text, source, by, row)
-    return Feedback(given, kind, at, document, value, text, source, by)
+    given = clean_line(str(fields.get("id") or ""), 100)
+    if not given and kind in OFTEN and not source and row is None:  # anonymous clicks are all different
+        given = uuid.uuid4().hex[:24]
+    elif not given:
+        given = _name(kind, at, document, value, text, by, row)
+    return Feedback(id=given, kind=kind, at=at, document=document, value=value, text=text, source=source, by=by)
 
 
-def _name(
-    kind: str, at: float, document: str, value: float | None, text: str, source: str, by: str, row: int | None
-) -> str:
+def _name(kind: str, at: float, document: str, value: float | None, text: str, by: str, row: int | None) -> str:
     """An id for feedback sent without one, so that a resend counts once: a click in the same second by the same person,
-    a complaint or rating with the same words in the same hour, a row of the same file. Anonymous clicks are all
-    different."""
-    often = kind in ("click", "impression")
-    if often and not source and row is None:
-        return uuid.uuid4().hex[:24]
-    moment = int(at) if often and row is None else int(at // 3600)
+    a complaint or rating with the same words in the same hour, a row of the same file."""
+    moment = int(at) if kind in OFTEN and row is None else int(at // 3600)
     return hashlib.sha256(f"{kind}|{document}|{value}|{text}|{by}|{moment}|{row}".encode()).hexdigest()[:24]
 
 

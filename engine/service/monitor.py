@@ -84,15 +84,15 @@ class Monitor:
         self.observations = Observations(plan, clock, conn, self.lag)
         self.probing = Probing(pool, clock, writer, self.lag, plan.trigger_settings.probe_every_s, trouble)
         self.gatekeeper = GateKeeper(
-            plan,
-            clock,
-            conn,
-            limits,
-            self.observations,
-            self.probing,
-            self.rules,
-            lambda: self.watch,
-            lambda: self.verdict,
+            plan=plan,
+            clock=clock,
+            conn=conn,
+            limits=limits,
+            observations=self.observations,
+            probing=self.probing,
+            rules=self.rules,
+            watch=lambda: self.watch,
+            verdict=lambda: self.verdict,
         )
         self._alarm = ""
         self.alarm_since: float | None = None  # after a start: since the start, so that someone looks again

@@ -179,20 +179,20 @@ def process(engine: Engine) -> EngineView:
         problems += [sentence for sentence in (engine.dispatcher.trouble,) if sentence]
         notices += [sentence for sentence in (engine.dispatcher.notice,) if sentence]
     return EngineView(
-        os.getpid(),
-        engine.started,
-        engine.token,
-        "stopping" if engine.stopping else "active",
-        engine.monitor.observations.documents_per_min(),
-        engine.monitor.observations.recent.at(engine.clock.monotonic()).seen_per_min,
-        engine.pipeline.in_flight,
-        engine.writer.pending,
-        engine.address,
-        tuple(problems),
-        round(lag.late_s(real - SHOWN_S, real), 2),
-        engine.monitor.unjudged,
-        tuple(notices),
-        engine.pipeline.backlog,
+        pid=os.getpid(),
+        started=engine.started,
+        token=engine.token,
+        state="stopping" if engine.stopping else "active",
+        documents_per_min=engine.monitor.observations.documents_per_min(),
+        llm_per_min=engine.monitor.observations.recent.at(engine.clock.monotonic()).seen_per_min,
+        in_flight=engine.pipeline.in_flight,
+        queue=engine.writer.pending,
+        address=engine.address,
+        problems=tuple(problems),
+        late_s=round(lag.late_s(real - SHOWN_S, real), 2),
+        unjudged=engine.monitor.unjudged,
+        notices=tuple(notices),
+        backlog=engine.pipeline.backlog,
     )
 
 

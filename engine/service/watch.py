@@ -45,12 +45,12 @@ class Watch(msgspec.Struct, frozen=True):
         if self.stage not in (-1, state.stage):
             left = Bake(self.stage, self.restart_rev, self.entered_at, self.baked_s)
         return Watch(
-            timers,
-            state.stage,
-            self.baked(state) + bake_s,
-            state.restart_rev,
-            state.entered_at,
-            left,
-            state.setback.rev if state.setback else 0,
-            self.rebaked(state) + rebake_s,
+            timers=timers,
+            stage=state.stage,
+            baked_s=self.baked(state) + bake_s,
+            restart_rev=state.restart_rev,
+            entered_at=state.entered_at,
+            before=left,
+            rebake_rev=state.setback.rev if state.setback else 0,
+            rebaked_s=self.rebaked(state) + rebake_s,
         )

@@ -178,17 +178,17 @@ class Reader:
 def decision_view(row: log.Row) -> DecisionView:
     d = row.decision
     return DecisionView(
-        row.rev,
-        d.at,
-        d.kind,
-        d.actor.name,
-        d.actor.where,
-        d.reason,
-        d.stage,
-        row.percent_from,
-        d.percent_bp,
-        row.epoch,
-        d.sentence,
+        rev=row.rev,
+        at=d.at,
+        kind=d.kind,
+        actor=d.actor.name,
+        where=d.actor.where,
+        reason=d.reason,
+        stage=d.stage,
+        percent_from=row.percent_from,
+        percent_to=d.percent_bp,
+        epoch=row.epoch,
+        sentence=d.sentence,
     )
 
 

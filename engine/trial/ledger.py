@@ -70,7 +70,19 @@ def _one(conn: sqlite3.Connection, where: str) -> Trial | None:
 def _trial(row: tuple[Any, ...]) -> Trial:
     number, started, stage, epoch, percent_bp, salt, declaration, report, scored_until, ended, why = row
     declared, last = _declaration.decode(declaration), None if report is None else _report.decode(report)
-    return Trial(number, started, stage, epoch, percent_bp, salt, declared, last, scored_until, ended, why)
+    return Trial(
+        id=number,
+        started=started,
+        stage=stage,
+        epoch=epoch,
+        percent_bp=percent_bp,
+        salt=salt,
+        declaration=declared,
+        report=last,
+        scored_until=scored_until,
+        ended=ended,
+        why=why,
+    )
 
 
 # -- written by the engine, each inside the caller's transaction -------------------------------------------------------

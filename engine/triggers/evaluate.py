@@ -43,8 +43,8 @@ def evaluate(
     if step_down:
         proposals.append(_step_down(f"blind {clock(blind_s)}: {blind_why}", moment))
     return Evaluation(
-        judged,
-        Timers(
+        judged=judged,
+        timers=Timers(
             moment.monotonic,
             moment.epoch,
             {judgement.rule.id: _latched(judgement) for judgement in judged},
@@ -52,15 +52,15 @@ def evaluate(
             step_down,
             moment.percent_bp,
         ),
-        (*(judgement.rule.id for judgement in firing), *((BLIND,) if step_down else ())),
-        (*fired, *((BLIND,) if step_down and not timers.blind_fired else ())),
-        _winner(proposals, moment, judged, fired) if proposals else None,
-        blind_why,
-        settings.blind_step_down_s - blind_s,
-        locked,
-        critical,
-        moment.percent_bp <= 0,
-        _quiet_detail(evidence) if quiet else "",
+        firing=(*(judgement.rule.id for judgement in firing), *((BLIND,) if step_down else ())),
+        fired=(*fired, *((BLIND,) if step_down and not timers.blind_fired else ())),
+        winner=_winner(proposals, moment, judged, fired) if proposals else None,
+        blind_why=blind_why,
+        blind_step_in_s=settings.blind_step_down_s - blind_s,
+        locked=locked,
+        critical=critical,
+        idle=moment.percent_bp <= 0,
+        quiet_detail=_quiet_detail(evidence) if quiet else "",
     )
 
 

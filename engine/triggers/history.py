@@ -110,7 +110,16 @@ def story(conn: sqlite3.Connection, trigger: str, at: float) -> TriggerHistory |
     ).fetchone()
     last_acted, action = (acted[0], _sentence(acted[1])) if acted else (None, "")
     lines = (*_sentences(trigger, at, seen_at, verdict, reading, since), _acted(at, last_acted, action))
-    return TriggerHistory(at, seen_at, verdict, reading, since, last_acted, action, lines)
+    return TriggerHistory(
+        asked=at,
+        at=seen_at,
+        verdict=verdict,
+        reading=reading,
+        since=since,
+        last_acted=last_acted,
+        last_action=action,
+        lines=lines,
+    )
 
 
 def _sentence(body: str) -> str:

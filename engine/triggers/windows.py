@@ -147,7 +147,14 @@ class RecentAttempts:
         attempts = self._attempts.window(t, span_s)
         asked = self._lookups.window(t, span_s)
         return WindowTotals(
-            span_s, attempts.n, attempts.k, attempts.fresh, attempts.ms, attempts.ms_squares, asked.n, asked.k
+            span_s=span_s,
+            n=attempts.n,
+            k=attempts.k,
+            fresh=attempts.fresh,
+            ms=attempts.ms,
+            ms_squares=attempts.ms_squares,
+            lookups=asked.n,
+            hits=asked.k,
         )
 
     def _fresh(self, t: float, n: int) -> WindowTotals:

@@ -63,21 +63,21 @@ def read(judged: JudgedRule, critical: bool = False, locked: str = "", idle: boo
     first = _first(judged)
     name = judged.acted or (first.rule if live else finding.rule)
     return Reading(
-        rule.id,
-        verdict,
-        finding.value,
-        finding.threshold,
-        finding.n,
-        finding.k,
-        first.held_s,
-        first.for_s,
-        name,
-        _sentence(judged, verdict, locked, idle),
-        composed(finding.resets) if live else "",
-        first.left_s if live and not nothing_to_lower else None,
-        _headline(judged) if live else "",
-        _evidence(judged) if live else "",
-        first.name if live else "",
+        id=rule.id,
+        verdict=verdict,
+        value=finding.value,
+        threshold=finding.threshold,
+        n=finding.n,
+        k=finding.k,
+        held_s=first.held_s,
+        for_s=first.for_s,
+        rule=name,
+        sentence=_sentence(judged, verdict, locked, idle),
+        resets_when=composed(finding.resets) if live else "",
+        fires_in_s=first.left_s if live and not nothing_to_lower else None,
+        headline=_headline(judged) if live else "",
+        evidence=_evidence(judged) if live else "",
+        acts_by=first.name if live else "",
     )
 
 

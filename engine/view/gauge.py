@@ -33,7 +33,17 @@ def error_gauge(
         figures = f"{k} of {n} in {format_duration(window_s)}{limit}"
         sentence = f"error rate {rate_beside(rate, 1, target)} ({figures}){target_words(target, '<', percent_unit)}"
     return Gauge(
-        "error_rate", rate, n, k, window_s, target, "<", ok, sentence, bound=bound, control=treatment.plain_error_rate
+        metric="error_rate",
+        value=rate,
+        n=n,
+        k=k,
+        window_s=window_s,
+        target=target,
+        op="<",
+        ok=ok,
+        sentence=sentence,
+        bound=bound,
+        control=treatment.plain_error_rate,
     )
 
 
@@ -53,7 +63,18 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float, sinc
         sentence = (
             f"mean latency {measure('latency_mean', mean)}{tail} ({figures}){target_words(target, '<', seconds_unit)}"
         )
-    return Gauge("latency_mean", mean, n, None, window_s, target, "<", ok, sentence, p95=p95)
+    return Gauge(
+        metric="latency_mean",
+        value=mean,
+        n=n,
+        k=None,
+        window_s=window_s,
+        target=target,
+        op="<",
+        ok=ok,
+        sentence=sentence,
+        p95=p95,
+    )
 
 
 def cache_gauge(treatment: Bucket, target: float | None, window_s: float, since_change: str = "") -> Gauge:
@@ -65,7 +86,17 @@ def cache_gauge(treatment: Bucket, target: float | None, window_s: float, since_
     else:
         figures = f"{k} of {n} in {format_duration(window_s)}"
         sentence = f"cache hits {rate_beside(rate, 0, target)} ({figures}){target_words(target, '>', percent_unit)}"
-    return Gauge("cache_hit_rate", rate, n, k, window_s, target, ">", ok, sentence)
+    return Gauge(
+        metric="cache_hit_rate",
+        value=rate,
+        n=n,
+        k=k,
+        window_s=window_s,
+        target=target,
+        op=">",
+        ok=ok,
+        sentence=sentence,
+    )
 
 
 def _last(window_s: float) -> str:

@@ -100,16 +100,16 @@ class Worker:
         if job.output:
             self._batches.collected = {}
         self._leased = leased = LeasedPipeline(
-            self.name,
-            self._plan,
-            self._line,
-            self._clock,
-            self._batches,
-            KEPT_S + 60.0,
-            self._end,
-            self._trouble,
-            self._api_key,
-            job.kind == "backfill",
+            name=self.name,
+            plan=self._plan,
+            line=self._line,
+            clock=self._clock,
+            store=self._batches,
+            kept_within_s=KEPT_S + 60.0,
+            ended=self._end,
+            trouble=self._trouble,
+            api_key=self._api_key,
+            backfill=job.kind == "backfill",
             calls=job.method != "frequency",  # importing httpx takes half a second
         )
         self._pipeline = leased.pipeline

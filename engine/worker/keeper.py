@@ -143,14 +143,14 @@ class Keeper:
         acknowledged = self._acknowledged  # before the calls are counted
         last = self._last_call()
         return LeaseRenewal(
-            self._name,
-            socket.gethostname(),
-            os.getpid(),
-            self._identity(),
-            acknowledged,
-            self._calls(),
-            None if last is None else max(0.0, self._clock.now() - last),
-            self._backfill,
+            worker=self._name,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            identity=self._identity(),
+            acknowledged=acknowledged,
+            in_flight=self._calls(),
+            last_call_age_s=None if last is None else max(0.0, self._clock.now() - last),
+            backfill=self._backfill,
             servers=self._uses(),
         )
 

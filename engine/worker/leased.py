@@ -54,31 +54,33 @@ class LeasedPipeline:
         self.pool = LlmPool(plan.llm, clock, api_key=api_key or None, permit=lambda: self.switch.may_call())
         self._windows = self.pool.borrow_windows()
         self.keeper = Keeper(
-            name,
-            line,
-            clock,
-            lambda: WorkerIdentity(version(), plan.digest, self.pool.model_digest if self.pool.all_known else ""),
-            lambda: max(self.pipeline.in_flight, self.pipeline.calls.requests_open),
-            lambda: self.pipeline.calls.last_sent,
-            lambda why: self.pipeline.cancel_calls(why),
-            lambda: self.pipeline.calls.shut(),
-            ended,
-            self._uses,
-            self._lend,
-            backfill,
+            name=name,
+            line=line,
+            clock=clock,
+            identity=lambda: WorkerIdentity(
+                version(), plan.digest, self.pool.model_digest if self.pool.all_known else ""
+            ),
+            calls=lambda: max(self.pipeline.in_flight, self.pipeline.calls.requests_open),
+            last_call=lambda: self.pipeline.calls.last_sent,
+            cancel=lambda why: self.pipeline.cancel_calls(why),
+            shut=lambda: self.pipeline.calls.shut(),
+            ended=ended,
+            uses=self._uses,
+            lent=self._lend,
+            backfill=backfill,
         )
         self.switch = LeasedSwitch(self.keeper, line().folder)
         self.pipeline = Pipeline(
-            plan,
-            clock,
-            store,
-            self.switch,
-            sqlite3.connect(":memory:"),
-            self.pool,
-            self.switch.state,
-            lambda record: None,  # the engine's triggers see it with its batch
-            trouble,
-            kept_within_s,
+            plan=plan,
+            clock=clock,
+            writer=store,
+            switch=self.switch,
+            conn=sqlite3.connect(":memory:"),
+            pool=self.pool,
+            state=self.switch.state,
+            observe=lambda record: None,  # the engine's triggers see it with its batch
+            trouble=trouble,
+            kept_within_s=kept_within_s,
         )
 
     def start(self) -> None:

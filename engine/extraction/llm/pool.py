@@ -224,14 +224,14 @@ class LlmPool:
         config = self.config
         keywords = await self._all(await self._pieces(text), document)
         return LlmAnswer(
-            merged(keywords, config),
-            document.ms,
-            document.queue_ms,
-            document.attempts,
-            document.dropped,
-            document.proposed,
-            document.server,
-            document.salvaged,
+            keywords=merged(keywords, config),
+            ms=document.ms,
+            queue_ms=document.queue_ms,
+            attempts=document.attempts,
+            dropped_ungrounded=document.dropped,
+            proposed=document.proposed,
+            server=document.server,
+            salvaged=document.salvaged,
         )
 
     async def _pieces(self, text: str) -> tuple[str, ...]:

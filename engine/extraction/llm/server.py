@@ -152,21 +152,21 @@ class Server:
         else:
             state = "up" if answered else "not tried yet"
         return ServerHealth(
-            self.url,
-            state,
-            breaker,
-            self.window.in_flight,
-            self.window.limit,
-            self.last_ms,
-            self.last_error,
-            self.last_error_at,
-            self.breaker.row,
-            self.failed_probes,
-            self.facts.loaded,
-            self.facts.version,
-            self.answers,
-            self.learner.plain,
-            answered or breaker != "closed" or bool(self.failed_probes or self.breaker.row),
+            url=self.url,
+            state=state,
+            breaker=breaker,
+            in_flight=self.window.in_flight,
+            window=self.window.limit,
+            latency_ms=self.last_ms,
+            last_error=self.last_error,
+            last_error_at=self.last_error_at,
+            consecutive_failures=self.breaker.row,
+            failed_probes=self.failed_probes,
+            loaded=self.facts.loaded,
+            version=self.facts.version,
+            documents=self.answers,
+            learnt=self.learner.plain,
+            tried=answered or breaker != "closed" or bool(self.failed_probes or self.breaker.row),
         )
 
     # over the wire
