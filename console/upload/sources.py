@@ -275,8 +275,9 @@ def _out_of(stdin: BinaryIO) -> Iterator[Source]:
 def _of_parquet(path: str, file: BinaryIO, span: Span | None) -> Iterator[Source]:
     from console.upload import parquet
 
+    start, end, _ = span or (0, 0, 0)
     try:
-        for number, row in parquet.rows(file, *(span[:2] if span else ())):
+        for number, row in parquet.rows(file, start, end):
             yield of_row(f"{path}:{number + 1}", row)._replace(span=(number, number + 1, 1))
     except parquet.NoParquet as error:
         yield Source(path, trouble=str(error).rstrip("."))

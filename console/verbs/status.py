@@ -124,12 +124,12 @@ def look(context: CliContext) -> tuple[EngineRecord | None, str, str]:
         record = context.place_reader.engine_record()
     except StoreError as error:
         trouble = str(error)
-    known = (record.pid, record.heartbeat) if record is not None else (0, 0.0)
-    answer = engine_process.ask(context.place, *known, timeout_s=PATIENCE_S)
+    pid, heartbeat = (record.pid, record.heartbeat) if record is not None else (0, 0.0)
+    answer = engine_process.ask(context.place, pid, heartbeat, timeout_s=PATIENCE_S)
     until = time.monotonic() + CATCHES_UP_S
     while record is not None and _is_behind(answer.view, record.state) and time.monotonic() < until:
         time.sleep(0.05)
-        answer = engine_process.ask(context.place, *known, timeout_s=PATIENCE_S)
+        answer = engine_process.ask(context.place, pid, heartbeat, timeout_s=PATIENCE_S)
     if (view := answer.view) is not None:
         of_view = State(epoch=view.epoch, rev=view.rev, stage=view.stage, percent_bp=view.percent_bp)
         state = record.state if record is not None else of_view

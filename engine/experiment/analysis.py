@@ -68,13 +68,11 @@ def analyse(
     if read:
         looks = _looks(declaration, control, treatment, now, lock, looks)
     before = {metric.name: metric for metric in previous.metrics} if previous is not None else {}
-    metrics = _correct(
-        declaration,
-        [
-            _metric(declaration, plan, *_measures(plan, control, treatment), now, lock, before.get(plan.name))
-            for plan in declaration.metrics
-        ],
-    )
+    reports = []
+    for plan in declaration.metrics:
+        without, with_llm = _measures(plan, control, treatment)
+        reports.append(_metric(declaration, plan, without, with_llm, now, lock, before.get(plan.name)))
+    metrics = _correct(declaration, reports)
     verdict = decide(declaration, lock, ratio, metrics, looks)
     final = (lock.open or _has_crossed(declaration, looks)) and verdict.word not in ("not yet", "void")
     following = _next_look(declaration, looks, now)
@@ -323,8 +321,8 @@ def _looks(
     shared = group_sequential.bounds(declaration.looks, declaration.alpha / max(1, declaration.others))[due - 1]
     readings = {}
     for plan in declaration.metrics:
-        measures = _measures(plan, control, treatment)
-        measured = effects.difference(*measures) if _comparable(*measures) else None
+        without, with_llm = _measures(plan, control, treatment)
+        measured = effects.difference(without, with_llm) if _comparable(without, with_llm) else None
         if measured is None or measured.n < sequence.START:
             continue
         z, bound = measured.z, (alone if plan.role == "primary" else shared).z

@@ -179,7 +179,7 @@ def compare(
     overlap = _mean([document.overlap for document in both if document.overlap is not None])
     counts = _mean([d.llm.count - d.frequency.count for d in both if d.llm and d.frequency])
     sentence = _sentence(len(both), summaries, overlap)
-    overall = Overall(len(both), *summaries, overlap, counts, sentence)
+    overall = Overall(len(both), summaries[0], summaries[1], overlap, counts, sentence)
     return Comparison(overall, tuple(documents), _examples(documents), (*notes, *_notes(documents, both, sides)))
 
 

@@ -228,6 +228,9 @@ def _bootstrap(
             float(estimate), float(low) if math.isfinite(low) else None, float(high) if math.isfinite(high) else None
         )
 
+    def absolute(i: int) -> Interval:
+        return interval(means[i], spread[:, i])
+
     def relative(i: int) -> Interval | None:
         if not means[3 + i] > 0.0:
             return None
@@ -236,9 +239,9 @@ def _bootstrap(
         return interval(means[i] / means[3 + i] - 1.0, change)
 
     return (
-        Scores(*(interval(means[i], spread[:, i]) for i in range(3))),
-        Scores(*(interval(means[i], spread[:, i]) for i in range(3, 6))),
-        Scores(*(relative(i) for i in range(3))),
+        Scores(mrr=absolute(0), ndcg=absolute(1), success=absolute(2)),
+        Scores(mrr=absolute(3), ndcg=absolute(4), success=absolute(5)),
+        Scores(mrr=relative(0), ndcg=relative(1), success=relative(2)),
     )
 
 

@@ -30,7 +30,7 @@ from engine.report.model import (
     Target,
     WrittenNote,
 )
-from engine.report.timeline import Spent, Visit
+from engine.report.timeline import Visit
 from engine.store import live, log, series
 from engine.store.database import read_transaction
 from engine.store.log import Row
@@ -79,7 +79,7 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
         stage=state.stage,
         percent_bp=state.percent_bp,
         stable=state.stage >= plan.stable,
-        target=Target(*(figures.plan_target(plan, metric) for metric in ("error_rate", "latency_mean"))),
+        target=Target(figures.plan_target(plan, "error_rate"), figures.plan_target(plan, "latency_mean")),
         stages=stages,
         after=_after(conn, plan, stays),
         timeline=timeline.timeline(rows),
@@ -119,8 +119,7 @@ def _after(conn: sqlite3.Connection, plan: Plan, stays: list[Visit]) -> StageSto
 
 def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visit]) -> StageStory:
     llm, both = figures.stage_bucket(conn, number)
-    entry = [timeline.spent(conn, stage, visit) for visit in stays]
-    time = Spent(*(sum(getattr(part, name) for part in entry) for name in ("baked", "figures", "held", "waited")))
+    spent = [timeline.spent(conn, stage, visit) for visit in stays]
     spans = [(v.start, v.end) for v in stays]
     wanted = partial(figures.target, stage)
 
@@ -133,10 +132,10 @@ def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visi
         left=None if not stays or stays[-1].lasts else stays[-1].end,
         visits=len(stays),
         spent_s=sum(high - low for low, high in spans),
-        baked_s=time.baked,
-        figures_s=time.figures,
-        waited_s=time.waited,
-        held_s=time.held,
+        baked_s=sum(each.baked for each in spent),
+        figures_s=sum(each.figures for each in spent),
+        waited_s=sum(each.waited for each in spent),
+        held_s=sum(each.held for each in spent),
         bake_s=stage.bake_s,
         documents=both.n,
         llm_documents=both.llm,

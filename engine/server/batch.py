@@ -140,7 +140,7 @@ class Batch:
 
     def _line(self, index: int, document_id: str | msgspec.UnsetType, result: Extracted | BaseException) -> Line:
         if isinstance(result, Extracted):
-            return DocumentLine(*(*structs.astuple(result), index))
+            return DocumentLine(**structs.asdict(result), index=index)
         if isinstance(result, Busy | Refused | OSError):
             return _problem(index, document_id, refusal_of(result))
         self._extractor.trouble(result)

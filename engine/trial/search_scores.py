@@ -100,7 +100,8 @@ def measure(
         asked = (*written, *queries.known_items(both, seed=seed))
         quality = search.search_quality(both, asked, seed=seed, progress=lambda done: progress(0.1 + 0.9 * done))
         last.of, last.result = of, (quality, _pairs(both, quality))
-    return Measured(at, *last.result, trouble)
+    quality, pairs = last.result
+    return Measured(at, quality, pairs, trouble)
 
 
 def _pairs(both: Sequence[queries.SearchedDocument], quality: search.SearchQuality) -> tuple[PairedReport, ...]:

@@ -60,9 +60,9 @@ def judge(reply: ModelReply, evidence: PieceEvidence) -> PieceKeywords:
     grounded = [grounding.ground(one.items, evidence.ground) for one in surfaced]
     kept = sum(len(one.kept) for one in grounded)
     dropped = sum(one.dropped for one in grounded)
-    lists = grounded[0].kept, grounded[1].kept
+    supported = grounded[0].kept, grounded[1].kept
     if not technical:  # one list without a name for either half
-        lists = _halves(lists[0])
+        supported = _halves(grounded[0].kept)
     cut = proposal.cut or (reply.kind is not None and not proposal.whole)
     flaw: Fault | None = None
     if cut and kept >= ENOUGH:
@@ -73,7 +73,14 @@ def judge(reply: ModelReply, evidence: PieceEvidence) -> PieceKeywords:
         flaw = _useless(reply, proposal, [item for one in surfaced for item in one.items], dropped)
     if flaw is not None:
         flaw.answer = answer.opening(reply.text)
-    return PieceKeywords(*lists, kept + dropped, dropped, flaw, cut)
+    return PieceKeywords(
+        descriptive=supported[0],
+        technical=supported[1],
+        proposed=kept + dropped,
+        dropped=dropped,
+        flaw=flaw,
+        salvaged=cut,
+    )
 
 
 def _useless(reply: ModelReply, proposal: Proposal, items: Sequence[str], dropped: int) -> Fault:

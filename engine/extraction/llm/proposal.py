@@ -47,7 +47,12 @@ class KeywordLists:
             items.append(item)
 
     def proposal(self, cut: bool = False) -> Proposal:
-        lists = tuple(self.descriptive), tuple(self.technical)
-        if cut:
-            return Proposal(*lists, "the answer's JSON is cut", ErrorKind.cut, self.strange, True)
-        return Proposal(*lists, strange=self.strange, whole=True)
+        return Proposal(
+            descriptive=tuple(self.descriptive),
+            technical=tuple(self.technical),
+            flaw="the answer's JSON is cut" if cut else "",
+            kind=ErrorKind.cut if cut else None,
+            strange=self.strange,
+            cut=cut,
+            whole=not cut,
+        )
