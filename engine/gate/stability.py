@@ -15,6 +15,7 @@ from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.model import Condition, Plan, Stage
+from engine.plan.vocabulary import METRICS
 from engine.rollout.state import State
 from engine.store import series
 from engine.text import percent
@@ -90,4 +91,4 @@ def _missed(condition: Condition, day: Bucket) -> str:
     if bounds.compare(value, condition.op, condition.value):
         return ""
     shown, asked = words.value_and_threshold(condition.metric, value, condition.value)
-    return f"{words.NAMES[condition.metric]} {shown} (n {n}), target {condition.op} {asked}"
+    return f"{METRICS[condition.metric].name} {shown} (n {n}), target {condition.op} {asked}"

@@ -77,34 +77,45 @@ Metric = Literal[
 
 
 class MetricWord(NamedTuple):
-    """`unit`: a rate is 0..1, a change relative (0.1 is +10 %), a flag 0 or 1."""
+    """`unit`: a rate is 0..1, a change relative (0.1 is +10 %), a flag 0 or 1. `name`: in sentences."""
 
     unit: Literal["rate", "change", "ms", "count", "flag", "ratio"]
+    name: str
     meaning: str
 
 
 METRICS: dict[str, MetricWord] = {
-    "error_rate": MetricWord("rate", "LLM attempts that ended without usable keywords / LLM attempts"),
-    "latency_mean": MetricWord("ms", "mean wall time of a document on the LLM arm, fresh calls only"),
-    "latency_p95": MetricWord("ms", "95th percentile of the same"),
-    "cache_hit_rate": MetricWord("rate", "hits / lookups on the LLM arm"),
-    "llm_available": MetricWord("flag", "1 while the LLM service answers calls and probes"),
-    "complaints": MetricWord("count", "complaints about search quality since the stage began"),
-    "error_creep": MetricWord("flag", "1 while a CUSUM detects that the error rate has moved from 1 % towards 6 %"),
-    "grounded_rate": MetricWord("rate", "LLM keywords that the document supports / LLM keywords"),
-    "quality_score": MetricWord("rate", "reviewed documents judged good / reviewed documents"),
+    "error_rate": MetricWord("rate", "error rate", "LLM attempts that ended without usable keywords / LLM attempts"),
+    "latency_mean": MetricWord("ms", "mean latency", "mean wall time of a document on the LLM arm, fresh calls only"),
+    "latency_p95": MetricWord("ms", "p95 latency", "95th percentile of the same"),
+    "cache_hit_rate": MetricWord("rate", "cache hit rate", "hits / lookups on the LLM arm"),
+    "llm_available": MetricWord("flag", "LLM service", "1 while the LLM service answers calls and probes"),
+    "complaints": MetricWord("count", "complaints", "complaints about search quality since the stage began"),
+    "error_creep": MetricWord(
+        "flag", "error creep", "1 while a CUSUM detects that the error rate has moved from 1 % towards 6 %"
+    ),
+    "grounded_rate": MetricWord("rate", "grounded keywords", "LLM keywords that the document supports / LLM keywords"),
+    "quality_score": MetricWord("rate", "quality score", "reviewed documents judged good / reviewed documents"),
     "search_improvement": MetricWord(
-        "change", "search score of LLM keywords against frequency keywords on the same documents"
+        "change", "search improvement", "search score of LLM keywords against frequency keywords on the same documents"
     ),
     "ab_improvement": MetricWord(
-        "change", "search score of the A/B test's LLM arm against its control, read at its end"
+        "change",
+        "search improvement in the A/B test",
+        "search score of the A/B test's LLM arm against its control, read at its end",
     ),
-    "satisfaction": MetricWord("rate", "positive ratings / ratings"),
-    "documents": MetricWord("count", "LLM documents since the stage began"),
-    "ab_verdict": MetricWord("flag", "1 if the declared A/B test ended in favour of the LLM"),
-    "critical_incidents": MetricWord("count", "critical triggers and rollbacks since the stage began"),
-    "negative_impacts": MetricWord("count", "the same, plus metrics that the A/B test found worse than declared"),
-    "latency_ratio": MetricWord("ratio", "mean latency of the LLM arm / mean latency of the frequency arm"),
+    "satisfaction": MetricWord("rate", "satisfaction", "positive ratings / ratings"),
+    "documents": MetricWord("count", "LLM documents", "LLM documents since the stage began"),
+    "ab_verdict": MetricWord("flag", "A/B verdict", "1 if the declared A/B test ended in favour of the LLM"),
+    "critical_incidents": MetricWord(
+        "count", "critical incidents", "critical triggers and rollbacks since the stage began"
+    ),
+    "negative_impacts": MetricWord(
+        "count", "negative impacts", "the same, plus metrics that the A/B test found worse than declared"
+    ),
+    "latency_ratio": MetricWord(
+        "ratio", "latency against the frequency arm", "mean latency of the LLM arm / mean latency of the frequency arm"
+    ),
 }
 
 PLACEHOLDERS: dict[str, str] = {

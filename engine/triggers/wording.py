@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from engine.plan.durations import clock
 from engine.plan.model import Severity, Trigger
+from engine.plan.vocabulary import METRICS
 from engine.rollout.actions import LOWERING
 from engine.text import counted
 from engine.triggers import words
@@ -150,7 +151,7 @@ def _sentence(judged: JudgedRule, verdict: Verdict, locked: str, idle: bool) -> 
     by = f", {first.name}" if first.name else ""
     held = f" for {clock(first.held_s)} of {clock(first.for_s)}{by}" if first.for_s else ""
     if (judged.acted and judged.acted == finding.early_rule) or not finding.breach:
-        head = f"{words.NAMES[rule.metric]} is rising" if rule.metric != "latency_mean" else "latency is rising"
+        head = f"{METRICS[rule.metric].name} is rising" if rule.metric != "latency_mean" else "latency is rising"
         return f"{head}: {composed(finding.early_text)},{held}"
     return _figures(rule, finding, held) + _waits(judged)
 
@@ -176,7 +177,7 @@ def in_shadow(rule: Trigger, finding: Finding) -> str:
 def _headline(judged: JudgedRule) -> str:
     rule, finding = judged.rule, judged.finding
     short = {"error_rate": "errors", "latency_mean": "latency", "cache_hit_rate": "cache hits"}
-    name = short.get(rule.metric, words.NAMES[rule.metric])
+    name = short.get(rule.metric, METRICS[rule.metric].name)
     if rule.metric == "llm_available":
         return "LLM unavailable"
     if rule.metric == "error_creep":
@@ -200,7 +201,7 @@ def _relation(value: float, threshold: float) -> str:
 
 def _figures(rule: Trigger, finding: Finding, held: str) -> str:
     """ "error rate 5.6 % over 5 % for 3:12 of 5:00 (17 of 304 in 5 min)"."""
-    name = words.NAMES[rule.metric]
+    name = METRICS[rule.metric].name
     if rule.metric == "complaints" and finding.value is not None and finding.threshold is not None:
         limit = "over" if finding.breach else "acts over"
         return (

@@ -6,26 +6,6 @@ from engine.plan.model import Metric
 from engine.plan.vocabulary import METRICS
 from engine.text import rate_percent
 
-NAMES: dict[str, str] = {
-    "error_rate": "error rate",
-    "latency_mean": "mean latency",
-    "latency_p95": "p95 latency",
-    "cache_hit_rate": "cache hit rate",
-    "llm_available": "LLM service",
-    "complaints": "complaints",
-    "error_creep": "error creep",
-    "grounded_rate": "grounded keywords",
-    "quality_score": "quality score",
-    "search_improvement": "search improvement",
-    "ab_improvement": "search improvement in the A/B test",
-    "satisfaction": "satisfaction",
-    "documents": "LLM documents",
-    "ab_verdict": "A/B verdict",
-    "critical_incidents": "critical incidents",
-    "negative_impacts": "negative impacts",
-    "latency_ratio": "latency against the frequency arm",
-}
-
 
 def measure(metric: Metric, value: float) -> str:
     """A value in the metric's own unit."""
