@@ -20,7 +20,9 @@ from engine.plan.vocabulary import METRICS
 from engine.triggers.measurement import Error, NoData, Ok, Sample, Stale
 from engine.view.model import ConditionView, ItemView
 
-MEASURED = frozenset({"error_rate", "latency_mean", "latency_p95", "cache_hit_rate", "grounded_rate", "documents"})
+MEASURED = frozenset({
+    "error_rate", "latency_mean", "latency_p95", "latency_ratio", "cache_hit_rate", "grounded_rate", "documents",
+})  # fmt: skip
 FEWEST = 20  # samples needed where the plan gives no min_n
 SAMPLED = frozenset({"rate", "ms", "change", "ratio"})
 MOST_AHEAD = 1 << 24  # samples: no gate waits for more, so no forecast goes further

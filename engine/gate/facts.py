@@ -34,7 +34,15 @@ def measured(state: State, bucket: Bucket) -> dict[str, Sample]:
         "cache_hit_rate": rate(b.hits, b.lookups),
         "grounded_rate": rate(b.proposed - b.ungrounded, b.proposed),
         "documents": Ok(float(b.llm), b.llm),
+        "latency_ratio": _latency_ratio(b),
     }
+
+
+def _latency_ratio(b: Bucket) -> Sample:
+    """Of the LLM arm's mean to the frequency arm's."""
+    if b.mean_ms is None or not b.plain_mean_ms:
+        return NoData()
+    return Ok(b.mean_ms / b.plain_mean_ms, min(b.fresh, b.plain_n))
 
 
 def incidents(conn: sqlite3.Connection, state: State) -> Sample:

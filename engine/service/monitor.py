@@ -41,7 +41,8 @@ from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
-from engine.triggers.measurement import Ok, Sample
+from engine.triggers.measurement import Error, NoData, Ok, Sample
+from engine.triggers.rules import WINDOWED
 from engine.triggers.windows import WindowTotals
 from engine.view.gauge import WINDOW_S
 
@@ -51,6 +52,9 @@ EVIDENCE_EVERY_S = 60.0
 MEASURED_S = 300.0  # after an LLM answer this recent, the LLM counts as measured
 BEFORE_S = 86400.0  # what an alert's window is compared with
 BEFORE_EVERY_S = 30.0  # real seconds
+OWN_EVIDENCE = frozenset(
+    {*WINDOWED, "complaints", "llm_available"}
+)  # metrics whose triggers need nothing of the gate's
 
 
 class Monitor:
@@ -211,13 +215,29 @@ class Monitor:
 
     def _gather(self, state: State, mono: float) -> Evidence:
         seen = self.observations
-        samples: dict[Metric, Sample] = {"complaints": Ok(float(seen.complaints), seen.complaints)}
         obeyed = state.percent_bp if self._obeyed is None else self._obeyed()
         unseen = Unseen()
         if state.percent_bp:
             answers = self.probing.answers is True
             unseen = seen.silence.unseen(self.writer.problem, self._waiting(), obeyed / 10_000, answers)
-        return Evidence(seen.recent.at(mono), self.probing.evidence, samples, unseen.why, unseen.since_s, unseen.idle)
+        return Evidence(
+            seen.recent.at(mono), self.probing.evidence, self._samples(state), unseen.why, unseen.since_s, unseen.idle
+        )
+
+    def _samples(self, state: State) -> dict[Metric, Sample]:
+        """Figures without a window of their own. Those that a gate measures too are read from the store, and only for a
+        trigger that needs them: without the store the others are still judged."""
+        complaints = self.observations.complaints
+        samples: dict[Metric, Sample] = {"complaints": Ok(float(complaints), complaints)}
+        wanted = {rule.metric for rule in self.plan.triggers} - OWN_EVIDENCE
+        if wanted:
+            try:
+                measured = self.gatekeeper.facts(state).samples
+            except sqlite3.Error:
+                samples.update(dict.fromkeys(wanted, Error("the store cannot be read")))
+            else:
+                samples.update({metric: measured.get(metric, NoData()) for metric in wanted})
+        return samples
 
     def decide(self, state: State, ask: Ask, verdict: Evaluation) -> Decision | None:
         """What a verdict leads to from `state`; pure, so that it can run again inside a transaction."""
