@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 from msgspec import Struct, structs
 
 from engine.client import engine_process
-from engine.client.client import EngineClient, Reply, RollbackResult
+from engine.client.client import EngineClient, Reply
+from engine.client.without_engine import RollbackResult
 from engine.measures.record import SeenArm
 from engine.plan.durations import format_duration
 from engine.rollout.state import State

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from console.link import EngineSnapshot, Link
-from engine.client.client import RollbackResult
+from engine.client.without_engine import RollbackResult
 from engine.decoding import convert
 from engine.plan.durations import format_duration
 from engine.text import took

@@ -14,7 +14,8 @@ from console.verbs.control import STAGES, StageNumber
 from engine.text import counted
 
 if TYPE_CHECKING:
-    from engine.client.client import EngineClient, RollbackResult
+    from engine.client.client import EngineClient
+    from engine.client.without_engine import RollbackResult
     from engine.plan.locate import CandidateStores
 
 

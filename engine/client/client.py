@@ -14,16 +14,16 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
 from engine.client.identity import named_actor, whoami
+from engine.client.without_engine import RollbackResult, RollbackWithoutEngine
 from engine.clock import SystemClock
-from engine.cluster.lease_times import OUT_S
-from engine.rollout.state import Actor, Ask, Decision, State
+from engine.rollout.state import Actor, Ask
 from engine.store import ownership
-from engine.store.folder import Folder, Intent, disarm_for_rollback
+from engine.store.folder import Folder, disarm_for_rollback
 from engine.text import clean_line
 
 if TYPE_CHECKING:
@@ -43,28 +43,6 @@ class Reply(Struct, frozen=True):
     ok: bool
     sentence: str
     data: dict[str, Any] = {}
-
-
-class RollbackResult(Struct, frozen=True):
-    """What was done, and how. `ok`: 0 % is in force as far as this side can tell; the proof follows in the view.
-
-    `engine`: it answered, it holds the store but is silent, or it is not running (then nothing can call the LLM without
-    the armed file).
-    """
-
-    ok: bool
-    sentence: str
-    ways: tuple[str, ...]
-    request_id: str
-    rev: int | None = None
-    engine: Literal["answered", "silent", "none"] = "silent"
-    took_s: float = 0.0  # from the key to here
-    instead: str = ""  # why it went to 0 % and not to the requested stage, " (...)"
-    leases_end_s: float = 0.0  # without an engine: for so long after that workers outside it may still call
-
-    @property
-    def pushed(self) -> bool:
-        return self.engine == "answered"
 
 
 class EngineClient:
@@ -221,7 +199,8 @@ class EngineClient:
             if to_stage is not None:
                 self._disarm(ways)
             ask = Ask(self.actor, time.time(), request_id, reason, seen)
-            result = self._without_engine(ask, to_stage, pressed, ways)
+            alone = RollbackWithoutEngine(self.folder, lambda: self.plan, ask, to_stage, pressed, ways)
+            result = alone.carry_out()
         self.folder.sync()  # the removal survives a power cut; nothing waits for this
         return structs.replace(result, took_s=machine_s() - pressed)
 
@@ -245,128 +224,12 @@ class EngineClient:
     def _disarm(self, ways: list[str]) -> None:
         ways.append(disarm_for_rollback(self.folder))
 
-    def _without_engine(self, ask: Ask, to_stage: int | None, pressed: float, ways: list[str]) -> RollbackResult:
-        """If the lock is free, commit here. If a silent engine holds it, leave an intent."""
-        from engine.rollout.control import zero_instead
-
-        if self.folder.missing:
-            return RollbackResult(
-                False,
-                f"There is no store in {self.folder.path}, so there is nothing to roll back. Give --store or --plan.",
-                tuple(ways),
-                ask.request_id,
-                None,
-                "none",
-            )
-        rev: int | None = None
-        engine: Literal["silent", "none"] = "silent"
-        try:
-            lock = self.folder.try_lock()
-        except OSError as error:
-            lock = None
-            ways.append(f"the lock could not be tried ({error.strerror})")
-        if lock is not None and (pid := self._still_held()):
-            lock.release()
-            lock = None
-            ways.append(f"process {pid} runs on this store without its lock file, so nothing is written beside it")
-        if lock is not None:
-            engine = "none"
-            with lock:
-                rev = self._commit(ask, to_stage, ways)
-        left = rev is not None or self._leave_intent(ask, to_stage, pressed, ways)
-        if not self.folder.is_surely_out():
-            why = f"As a user with permission, run: {self.folder.armed_removal}"
-            if left and self.folder.keeps_outside(ask.request_id):
-                why = (
-                    f"The store's disk takes no writes. An engine of {self.actor.name} on this machine goes to 0 % "
-                    "first, when it answers or starts; one of another user does not know of this rollback."
-                )
-            return RollbackResult(
-                False,
-                f"Not certain: the armed file may still be there. {why}",
-                tuple(ways),
-                ask.request_id,
-                rev,
-                engine,
-            )
-        when = {"silent": "when the engine wakes", "none": "when an engine starts"}[engine]
-        what = "and recorded" if rev is not None else f"and will be recorded {when}"
-        if not left:
-            what = "not recorded: an engine that starts finds the armed file gone and logs that"
-        odd = zero_instead(self.plan, to_stage)
-        instead = f" ({odd})" if odd else ""
-        lasting = OUT_S if self.folder.has_workers() else 0.0
-        workers = f" Workers may call for {lasting:.1f} s more: then their leases have ended." if lasting else ""
-        sentence = f"Rolled back to 0 %{instead} without the engine, {what}.{workers}"
-        return RollbackResult(
-            True, sentence, tuple(ways), ask.request_id, rev, engine, instead=instead, leases_end_s=lasting
-        )
-
     def _moved_to(self) -> Path | None:
         """Where a moved store's folder is now, if a live engine of this user holds it; None if it was not moved."""
         from engine.store import running
 
         pid = running.process_of(self.folder.path)
         return running.moved_to(self.folder.path, pid) if pid else None
-
-    def _still_held(self) -> int:
-        """The process that holds a removed or replaced lock file of this store; 0 for none. Its engine still
-        writes.
-        """
-        from engine.store.holders import holders
-
-        held, _ = holders(self.folder)
-        return held[0] if held else 0
-
-    def _leave_intent(self, ask: Ask, to_stage: int | None, pressed: float, ways: list[str]) -> bool:
-        actor, left = structs.asdict(self.actor), False
-        intent = Intent(ask.request_id, ask.at, actor, ask.reason, ask.seen, pressed=pressed, to_stage=to_stage)
-        try:
-            path = self.folder.leave_intent(intent)
-            ways.append(f"intent left for the engine in {path.parent}")
-            left = True
-        except OSError as error:
-            ways.append(f"no intent could be left ({error.strerror})")
-        with contextlib.suppress(OSError):
-            self.folder.disarm()  # a promotion in flight may have armed again before it saw the intent
-        return left
-
-    def _commit(self, ask: Ask, to_stage: int | None, ways: list[str]) -> int | None:
-        import sqlite3
-
-        from engine.rollout.control import roll_back, zero_instead
-        from engine.store import database, log
-
-        if self.plan is None or not self.folder.exists:
-            ways.append(
-                "not recorded here: " + ("the plan cannot be read" if self.folder.exists else "no database yet")
-            )
-            return None
-        plan = self.plan
-
-        def decide(state: State) -> Decision:
-            odd = zero_instead(plan, to_stage, state.stage)
-            return roll_back(plan, state, ask, how=f" (no engine; {odd})" if odd else " (no engine)")
-
-        for attempt in (1, 2):
-            try:
-                conn = database.open_writer(self.folder, "FULL", PUSH_TIMEOUT_S)
-                try:
-                    known = log.find(conn, ask.request_id)  # by an engine that died before it answered
-                    outcome = log.commit(conn, ask.request_id, decide, request=known.request if known else "")
-                finally:
-                    conn.close()
-                made = outcome.state.rev > outcome.before.rev
-                ways.append("committed by this console" if made else "recorded by the engine before it ended")
-                return outcome.state.rev
-            except sqlite3.Error as error:
-                if attempt == 1 and not database.is_locked(error) and self.folder.drop_ballast():
-                    continue
-                from engine.store.write_trouble import cause
-
-                ways.append(f"the database refused it: {cause(error, self.folder.path) or error}")
-                return None
-        return None
 
 
 def machine_s() -> float:

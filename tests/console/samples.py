@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from console.link import IN_SHELL, STARTS_ONE, EngineSnapshot, Liveness, corrected, judge
-from engine.client.client import Reply, RollbackResult
+from engine.client.client import Reply
+from engine.client.without_engine import RollbackResult
 from engine.measures.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.load import load_plan

@@ -17,7 +17,8 @@ from console.link import EngineSnapshot, corrected
 from console.rollback_attempt import RollbackAttempt
 from console.screens.ask import QuestionDialog
 from console.screens.rollback import Rollback
-from engine.client.client import Reply, RollbackResult
+from engine.client.client import Reply
+from engine.client.without_engine import RollbackResult
 from engine.rollout.state import State
 from tests.console.samples import NORMAL, NOW, PLAN, STATES, FakeLink
 
