@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from rollout_console import Client, Rejected
 
 from tests.engine.service.rig import TEXT, EngineRig
 from tests.machine import crowd, free_port
@@ -170,3 +171,14 @@ def test_a_batch_streams_through(nginx: Nginx) -> None:
     status, body, _ = nginx.ask("POST", "/v1/extract:batch", {"documents": documents}, **BEARER)
     assert status == 200
     assert sorted(json.loads(line)["index"] for line in body.splitlines()) == list(range(300))
+
+
+def test_a_client_names_the_proxy_where_the_proxy_answered(nginx: Nginx) -> None:
+    trust = ssl.create_default_context(cafile=str(nginx.folder / "rollout.pem"))
+    trust.check_hostname = False  # it asks by address
+    nginx.connect().close()
+    with Client(f"https://127.0.0.1:{nginx.port}", token=TOKEN, timeout_s=20, ssl_context=trust) as client:
+        assert client.extract("proxied", TEXT).keywords
+        with pytest.raises(Rejected, match="before the engine") as refused:
+            client.extract("long", "word " * 9_000_000)
+        assert (refused.value.status, refused.value.code) == (413, "http")

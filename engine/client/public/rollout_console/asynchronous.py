@@ -359,6 +359,7 @@ def _refusal(status: int, body: bytes) -> RolloutError:
         line = _decoded(body, _lines)
     except Unavailable:
         line = _Line()
-    sentence, code = line.error or f"The engine answered with HTTP {status}.", line.code or "http"
+    sentence = line.error or f"HTTP {status} came from something before the engine, such as a proxy."
+    code = line.code or "http"
     kind = Unavailable if status >= 500 or status in LATER else Rejected
     return kind(sentence, code, status, line.retry_after_s)
