@@ -26,6 +26,7 @@ _DIRECTIVES = {  # of reStructuredText: a directive, a field, a role
     ":`": re.compile(r":[\w+-]{1,30}(?::[\w+-]{1,30})?:(?=`)"),
 }
 _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]*(?:[;{}]|[=(]\S*\)?:?)[ \t]*)$", re.M)
+_MAY_BE_CODE = re.compile(r"\n(?: {4}|\t|>>> |\$ )")
 # Four words or more in capitals are a heading or a clause of a licence; they count as words, not acronyms.
 _SHOUTED = re.compile(r"[A-Z](?<![\w'’-][A-Z])[A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
 _LONG_WORD = re.compile(r"[A-Z]{8}")
@@ -44,7 +45,7 @@ def prose(text: str) -> str:
     text = text.replace("\r", "")
     if any(map(text.__contains__, _MARKS)):
         text = _without_markup(text)
-    if "\n" in text and ("\n    " in text or "\n\t" in text or "\n>>> " in text or "\n$ " in text):
+    if _MAY_BE_CODE.search(text):
         text = _unless_little(text, _CODE_LINE.sub("", text))
     if "-----BEGIN" in text:
         text = _ARMOURED.sub(" . ", text)

@@ -10,8 +10,9 @@ from engine.extraction import words
 
 _INTRODUCED = re.compile(r"(?:(?<=[.r]f)|(?<=^f))y")  # in practice model checking
 _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
-_BEGINS = re.compile(r"(?:\.|^)[bcn](?=[aegncisbBw])")
-_BEGINS_CLAUSE = re.compile(r"(?:\.|^)[cn](?=[tqf])")
+# sought with a break before the text: an expression that begins with one sign takes a quarter of the time
+_BEGINS = re.compile(r"\.[bcn](?=[aegncisbBw])")
+_BEGINS_CLAUSE = re.compile(r"\.[cn](?=[tqf])")
 _ING = re.compile(r"g(?=[ftqsicbB])")
 _TIMED = re.compile(r"#x?i+")
 _COMMAND = re.compile("k")
@@ -29,23 +30,24 @@ _NOUN = frozenset("ncsibB")
 _SINGULAR = frozenset(("he", "it", "she"))
 _MOVES = re.compile(r"(?<=[ncisbg])V(?![xn])")  # git rebase moves
 # One letter each: marks what is a verb here. Each expression begins with the letters it may mark and looks back from
-# there: a search for one of a few letters takes a third of the time of one for the conditions before it.
+# there, first for the letter itself: most words are asked about one or two of the conditions.
 _SETTLED = (
     re.compile(
-        r"[bBsdfrn](?:(?<=[bB])(?:"
-        r"(?<=[md].)|(?<=m[fr].)"  # to use, to better use
+        r"[bBsdfrn](?:"
+        # nodes that support the; users often join groups
+        r"(?<=[qd]n)(?:(?<=[nsbBcigp]qn)(?=[tnscia])|(?<=[sB]dn)(?=[tnsc]))"
+        r"|(?<=[bB])(?:"
+        r"(?<=[md].)|(?<=m[fr].)"  # to use, to better use, users often change
         r"|(?<=[nsci].)(?=t)|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
         r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
         # system mines answers; and supports business
-        r"|(?<=[ncigb]B)(?=[taegncisbBwd#])|(?<=[.r]B)(?=[taegncisbBw]))"
-        r"|(?<=m[dfr])(?=[bB])"
-        # that captures, which support
-        r"|(?<=q.)(?:(?<=[nsbBcigp]q[sbB])|(?<=[nsbBcigp]qd)(?=[sbB])|(?<=[nsbBcigp]qn)(?=[tnscia]))"
-        r"|(?<=qds)(?<=[nsbBcigp]qds)"
-        r"|(?<=\.q[bB])(?=[mtdf])"  # in some areas, which lead to
-        r"|(?<=[nsci]d[sbB])(?=[taegncisw#])"  # users often change groups
-        r"|(?<=[sB]dn)(?=[tnsc])"  # users often join groups
-        r"|(?:(?<=\.tns)|(?<=^tns)|(?<=\.[ci]s)|(?<=^[ci]s))(?=t))"  # This command inspects a
+        r"|(?<=[ncigb]B)(?=[taegncisbBwd#])|(?<=[.r]B)(?=[taegncisBbw])"
+        r"|(?<=[nsbBcigp]q.)|(?<=\.q.)(?=[mtdf]))"  # that captures; in some areas, which lead to
+        r"|(?<=[qdncis]s)(?:"
+        r"(?<=[nsbBcigp]qs)|(?<=[nsbBcigp]qds)"  # that captures, which often captures
+        r"|(?<=[nsci]ds)(?=[taegncisw#])"  # the daemon often changes groups
+        r"|(?=t)(?:(?<=\.tns)|(?<=^tns)|(?<=\.[ci]s)|(?<=^[ci]s)))"  # This command inspects a
+        r"|(?<=m[dfr])(?=[bB])|(?<=[nsbBcigp]qd)(?=[sbB]))"
     ),
     # is growing; police arrested the; by reading the; nodes passing messages; a flag showing that
     re.compile(
@@ -87,7 +89,7 @@ def settled(tokens: list[str], kinds: str) -> str:
 def _orders(tokens: list[str], kinds: str) -> list[int]:
     """Where an order is: Use percent encoding; telldir - return current location. Not where the same two words occur
     within a sentence."""
-    orders = [at for match in _BEGINS.finditer(kinds) if _may_order(tokens, at := match.end() - 1)]
+    orders = [at for match in _BEGINS.finditer("." + kinds) if _may_order(tokens, at := match.start())]
     if not orders:
         return orders
     within = _within_sentences(tokens)
@@ -105,8 +107,8 @@ def _orders(tokens: list[str], kinds: str) -> list[int]:
 
 def _begun(tokens: list[str], kinds: str) -> Iterator[int]:
     """Where a sentence begins with a verb: Edit this page; Approaching that limit; Figuring out why."""
-    for match in _BEGINS_CLAUSE.finditer(kinds):
-        at = match.end() - 1
+    for match in _BEGINS_CLAUSE.finditer("." + kinds):
+        at = match.start()
         if kinds[at + 1] == "t" or (
             tokens[at].endswith("ing") and (kinds[at + 1] == "q" or tokens[at + 1].lower() in words.AFTER_ING)
         ):

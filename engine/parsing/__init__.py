@@ -81,9 +81,10 @@ def parse(text: str, name: str = "") -> Parsed:
 
 def _printed(text: str) -> str:
     """The text without control codes for printers and terminals."""
-    if "\b" in text or (MARK in text and text.count(MARK) > 20):
+    marked = MARK in text
+    if "\b" in text or (marked and text.count(MARK) > 20):
         text = _OVERSTRUCK.sub("", text)
-    if "\x1b[" in text or f"{MARK}[" in text:
+    if marked or "\x1b" in text:
         text = _COLOUR.sub("", text)
     return text
 

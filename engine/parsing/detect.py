@@ -66,12 +66,13 @@ _MAIL_FIELDS = frozenset((
     "list-id", "user-agent", "bcc", "thread-topic", *mail.IN_OTHER_LANGUAGES,
 ))  # fmt: skip
 _ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "mime-version")) | mail.SUBJECTS
-_ANY_MARK = re.compile(r"[#`[*|<=~^{]")
-_MARKS_OF_LINES = ("\n-", "\n:", "\n+", "\n.", "::", ".. ", "xref:", "\n  ", "\n\t")  # prose may contain some of them
-# A text that starts with a letter and has none of these is prose. Single characters first: finding one of those takes
-# a tenth of the time.
-_ANY_SIGN = (*"#`[*|<=~^{\t\b", "  ", ".. ", *_MARKS_OF_LINES[:4])
+# A text that starts with a letter and has none of these is prose. Finding a single character takes a tenth of the time
+# of finding two.
+_SIGNS = tuple("#`[*|<=~^{")
+_ANY_SIGN = (*_SIGNS, "\t", "\b", "  ", ".. ")
 _ANY_SIGN_AFTER_COLON = ("::", "xref:")
+_SIGNS_IN_PROSE = (*_SIGNS, ".. ", *_ANY_SIGN_AFTER_COLON)
+_MARKED_LINE = re.compile(r"\n(?:[-:+.\t]|  )")  # prose may contain some of them
 _FIELD_CHARS = 80  # at the beginning, where a colon may end a field's name or follow a time
 # Cheap tests for whether an expression can match.
 _MARKDOWN_HINTS = ("](", "```", "**", "![", "]: ", "{#", "\nimport ", ":::", "|-")
@@ -133,7 +134,9 @@ def detect(text: str, suffix: str = "") -> Format:
 def _is_bare_prose(text: str) -> bool:
     """Whether nothing that follows in `detect` can match. Most prose has no sign of markup at all."""
     head = text[:PAGED]
-    if not head[:1].isalpha() or head.startswith(("From ", "package ", "msgid ", "WEBVTT")) or _has(head, _ANY_SIGN):
+    if not head[:1].isalpha() or head.startswith(("From ", "package ", "msgid ", "WEBVTT")):
+        return False
+    if _has(head, _ANY_SIGN) or _MARKED_LINE.search(head):
         return False
     colon = head.find(":")
     return colon < 0 or (colon >= _FIELD_CHARS and not _has(head, _ANY_SIGN_AFTER_COLON))
@@ -322,7 +325,7 @@ def _looks_like_code(head: str) -> bool:
 def _marked(head: str, front: bool = False) -> Format:
     """The markup language with the most marks in the text; Markdown at a tie."""
     text = f"\n{head}"
-    if not front and not _ANY_MARK.search(text) and not _has(text, _MARKS_OF_LINES):
+    if not (front or _has(text, _SIGNS_IN_PROSE) or _MARKED_LINE.search(text)):
         return Format.PLAIN
     underlined = _has(text, _UNDERLINES)
     setext = underlined and _SETEXT.search(text) is not None
