@@ -6,6 +6,7 @@ screenshot, and tested without a terminal. Text is cleaned here again: nothing u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -51,11 +52,14 @@ def fit(text: str, width: int, end: str = "…") -> str:
     return "".join(kept) + end
 
 
+_BREAKS = re.compile(r"(?<!\d) | (?!(?:%|m?s|min|points?)(?!\w))")
+
+
 def wrapped(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells, broken at spaces if possible."""
+    """`text` in lines of at most `width` cells, broken at spaces if possible, not between a figure and its unit."""
     lines: list[str] = []
     line, used = "", 0
-    for word in printable(text).split(" "):
+    for word in _BREAKS.split(printable(text)):
         size = cell_len(word)
         while size > width > 0:  # a word longer than a line is cut
             if line:

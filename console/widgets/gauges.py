@@ -86,7 +86,7 @@ def _large(c: Canvas, area: Area, name: str, g: Gauge, value: str, basis: str) -
         c,
         area,
         f"{name} · {format_duration(g.window_s)}",
-        f"goal {words.target(g)}" if g.target is not None else "",
+        f"target {words.target(g)}" if g.target is not None else "",
         "dim",
     )
     x, y, width, _ = inner

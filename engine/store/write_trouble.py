@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 
 PROBE_BYTES = 64 << 10
-NO_ROOM = "there is no room for the store: its disk is full, or its files may not grow (`ulimit -f`); free some space"
+NO_ROOM = "no room for the store; free some space (its disk is full, or its files may not grow: `ulimit -f`)"
 _UNSPECIFIC = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 

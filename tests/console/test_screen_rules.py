@@ -25,7 +25,7 @@ from console.screens.page import Page
 from console.terminal.type_ahead import ACTING
 from console.widgets import bars, words
 from console.widgets.bars import Hint
-from console.widgets.canvas import Canvas
+from console.widgets.canvas import Canvas, wrapped
 from console.widgets.curves import MEASURES
 from console.widgets.words import figure
 from engine.view.model import PresenceView
@@ -353,3 +353,11 @@ def test_the_header_at_80_columns_has_the_service_and_how_to_roll_back(others: S
     head = c.text().splitlines()[0]
     for part in ("R rollback to 0 %", "ann", "READ-ONLY", "key" if others else "keywor"):
         assert part in head, head
+
+
+@pytest.mark.parametrize("width", range(12, 60))
+def test_a_figure_is_not_parted_from_its_unit(width: int) -> None:
+    text = "errors 13.3 % over 5 %: rolls back to 0 % in 12 min; p95 1.24 s, last call 38 ms ago, +4.1 points more"
+    lines = wrapped(text, width)
+    assert " ".join(lines) == text
+    assert [line for line in lines if line.split(" ")[0].strip(";:,.") in ("%", "s", "ms", "min", "points")] == []
