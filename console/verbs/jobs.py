@@ -52,7 +52,8 @@ def _plain(job: Job, tally: JobTally, crew: Crew) -> dict[str, Any]:
 def _line(job: Job, tally: JobTally, crew: Crew) -> str:
     how = f"; it waits: {crew.waits}" if crew.waits else ""
     if job.state in ("running", "stopped") and not crew.workers:
-        how = f"; continue it: rollout load --resume {job.id}"
+        when = "continue it" if job.state == "stopped" else "if its command has ended, continue it"
+        how = f"; {when}: rollout load --resume {job.id}"
     state = f"running, {counted(crew.workers, 'worker')}" if job.state == "running" else job.state
     return (
         f"{job.id}  {iso(job.at)}  {state}, {job.kind}, {job.method}  "

@@ -95,17 +95,17 @@ class JobDesk:
             raise NoJob("job_state", why)
         self._refuse_barred(known.method)
         if known.state != "running":
-            await self._write(lambda conn: jobs.move(conn, job, "running", None))
+            now = self._engine.clock.now()
+            await self._write(lambda conn: jobs.run(conn, job, now))
 
     async def stop(self, job: int) -> bool:
         """Returns whether it was still to be stopped."""
-        now, known = self._engine.clock.now(), self._known(job, None)
-        if known.state == "done":
+        self._known(job, None)
+        now = self._engine.clock.now()
+        stopped = bool(await self._write(lambda conn: jobs.stop(conn, job, now)))
+        if self._known(job, None).state == "done":
             raise NoJob("job_state", f"Job {job} is already done: there is nothing to stop.")
-        if known.state == "stopped":
-            return False
-        await self._write(lambda conn: jobs.move(conn, job, "stopped", now))
-        return True
+        return stopped
 
     @property
     def at_work(self) -> dict[str, int]:

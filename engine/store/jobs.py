@@ -154,8 +154,16 @@ def add_parts(conn: sqlite3.Connection, job: int, first: int, parts: Sequence[Jo
     )
 
 
-def move(conn: sqlite3.Connection, job: int, state: str, at: float | None) -> None:
-    conn.execute("UPDATE job SET state = ?, ended = ? WHERE id = ?", (state, at, job))
+def run(conn: sqlite3.Connection, job: int, at: float) -> None:
+    """Let workers have its parts. One without an open part is done."""
+    state, ended = ("running", None) if open_parts(conn, job, 1) else ("done", at)
+    conn.execute("UPDATE job SET state = ?, ended = ? WHERE id = ? AND state <> 'done'", (state, ended, job))
+
+
+def stop(conn: sqlite3.Connection, job: int, at: float) -> bool:
+    """Returns whether it was still to be stopped."""
+    stopped = "UPDATE job SET state = 'stopped', ended = ? WHERE id = ? AND state IN ('filling', 'running')"
+    return conn.execute(stopped, (at, job)).rowcount > 0
 
 
 def find(conn: sqlite3.Connection, job: int) -> Job | None:
@@ -280,5 +288,5 @@ def end_part(conn: sqlite3.Connection, job: int, ended: PartEnded, at: float) ->
     conn.execute("DELETE FROM job_key WHERE job = ? AND part = ?", (job, ended.part))
     if open_parts(conn, job, 1):
         return False
-    conn.execute("UPDATE job SET state = 'done', ended = ? WHERE id = ? AND state = 'running'", (at, job))
+    conn.execute("UPDATE job SET state = 'done', ended = ? WHERE id = ? AND state <> 'done'", (at, job))
     return True

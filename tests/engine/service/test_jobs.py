@@ -16,7 +16,7 @@ def test_a_part_has_one_worker_until_its_lease_ends(conn: sqlite3.Connection) ->
     for number in (1, 2):
         assert jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live") == number
         jobs.add_parts(conn, number, 0, [JobPart((FilePiece(f"/{n}"),)) for n in range(2)])
-        jobs.move(conn, number, "running", None)
+        jobs.run(conn, number, 1.0)
     living = {"a", "b", "c"}
     leases = SimpleNamespace(lives=living.__contains__)
     desk = JobDesk(cast("Any", SimpleNamespace(conn=conn, leases=leases)))

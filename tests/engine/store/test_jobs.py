@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import sqlite3
 
+import pytest
+
 from engine.measures.record import Extraction
 from engine.store import jobs, series
 from engine.store.documents import DocumentWrite
@@ -29,7 +31,7 @@ def counts(conn: sqlite3.Connection) -> tuple[int, int, int]:
 def begun(conn: sqlite3.Connection, kind: str = "live", parts: int = 4, output: str = "") -> jobs.Job:
     number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", kind, output)
     jobs.add_parts(conn, number, 0, [JobPart((FilePiece(f"/{n}"),)) for n in range(parts)])
-    jobs.move(conn, number, "running", None)
+    jobs.run(conn, number, 1.0)
     results = jobs.find(conn, number)
     assert results is not None
     return results
@@ -72,7 +74,7 @@ def test_another_text_of_the_same_document_is_another_one(conn: sqlite3.Connecti
     assert counts(conn) == (1, 2, 2)
 
 
-def test_the_last_part_ends_the_job_and_a_stopped_job_stays_stopped(conn: sqlite3.Connection) -> None:
+def test_the_last_part_ends_the_job(conn: sqlite3.Connection) -> None:
     job = begun(conn, parts=2)
     assert not jobs.end_part(conn, job.id, PartEnded("w", job.id, 1, failed=2, troubles={"why": ["a"]}), 2.0)
     assert jobs.end_part(conn, job.id, PartEnded("w", job.id, 0), 3.0)
@@ -80,10 +82,29 @@ def test_the_last_part_ends_the_job_and_a_stopped_job_stays_stopped(conn: sqlite
     assert results is not None
     assert (results.state, results.ended) == ("done", 3.0)
     assert (jobs.tally(conn, job.id).failed, jobs.troubles(conn, job.id)) == (2, {"why": ["a"]})
-    other = begun(conn, parts=1)
-    jobs.move(conn, other.id, "stopped", 4.0)
-    jobs.end_part(conn, other.id, PartEnded("w", other.id, 0), 5.0)
-    assert jobs.find(conn, other.id).state == "stopped"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("stopped_first", [False, True])
+def test_a_job_whose_parts_have_all_ended_is_done_though_it_is_stopped(
+    conn: sqlite3.Connection, stopped_first: bool
+) -> None:
+    job = begun(conn, parts=1)
+    assert not stopped_first or jobs.stop(conn, job.id, 2.0)
+    jobs.end_part(conn, job.id, PartEnded("w", job.id, 0), 3.0)
+    assert not jobs.stop(conn, job.id, 4.0)
+    assert _state(conn, job) == "done"
+
+
+def test_a_stopped_job_that_has_no_open_part_is_done_when_it_is_resumed(conn: sqlite3.Connection) -> None:
+    job = begun(conn, parts=1)
+    jobs.end_part(conn, job.id, PartEnded("w", job.id, 0), 3.0)
+    conn.execute("UPDATE job SET state = 'stopped'")  # as an earlier version left it
+    jobs.run(conn, job.id, 5.0)
+    assert _state(conn, job) == "done"
+
+
+def _state(conn: sqlite3.Connection, job: jobs.Job) -> str:
+    return jobs.find(conn, job.id).state  # type: ignore[union-attr]
 
 
 def test_a_back_fill_is_stored_raw_and_in_no_figure(conn: sqlite3.Connection) -> None:
@@ -95,9 +116,13 @@ def test_a_back_fill_is_stored_raw_and_in_no_figure(conn: sqlite3.Connection) ->
 def test_only_a_job_that_knows_all_its_files_and_has_parts_left_is_resumed(conn: sqlite3.Connection) -> None:
     number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live")
     jobs.add_parts(conn, number, 0, [JobPart((FilePiece("/0"),))])
-    reasons = []
-    for state in ("filling", "running", "stopped", "done"):
-        jobs.move(conn, number, state, None)
+    reasons = [jobs.why_not_resumed(number, jobs.find(conn, number))]
+    for change in (
+        lambda: jobs.run(conn, number, 2.0),
+        lambda: jobs.stop(conn, number, 3.0),
+        lambda: jobs.end_part(conn, number, PartEnded("w", number, 0), 4.0),
+    ):
+        change()
         reasons.append(jobs.why_not_resumed(number, jobs.find(conn, number)))
     assert "does not know all of its files" in reasons[0]
     assert reasons[1:3] == ["", ""]
