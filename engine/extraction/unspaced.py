@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from engine.extraction.lists import word_lists
@@ -68,12 +69,61 @@ def joined(text: str) -> str:
     return _WRAPPED.sub("", text) if "\n" in text else text
 
 
+class _Counts:
+    """How often each string comes, and where first. `whole`: runs that are words as they are."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, int] = {}
+        self.first: dict[str, int] = {}
+        self.whole: set[str] = set()
+
+    def add(self, part: str, at: int) -> None:
+        self.times[part] = self.times.get(part, 0) + 1
+        self.first[part] = min(self.first.get(part, at), at)
+
+    def inside(self) -> dict[str, int]:
+        """For each string the count of the most frequent longer one around it."""
+        inside: dict[str, int] = {}
+        for part, times in self.times.items():
+            if times > 1 or part in self.whole:
+                for inner in (part[1:], part[:-1]):
+                    inside[inner] = max(inside.get(inner, 0), times)
+        return inside
+
+    def tails(self) -> Counter[str]:
+        """The last two characters of words of three: 码器 of 编码器 and 解码器."""
+        tails = Counter[str]()
+        for part in self.whole:
+            if len(part) == 3:
+                tails[part[1:]] += self.times[part]
+        return tails
+
+
 def pieces(text: str, most: int = 60) -> list[Piece]:
     """At most `most` words: a short run as a whole, of a longer one the strings that recur."""
-    counts: dict[str, int] = {}
-    first: dict[str, int] = {}
-    whole: set[str] = set()
+    counts = _Counts()
     runs: list[tuple[str, int]] = []
+    for run, at in _runs(text):
+        foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
+        if foreign or 2 <= len(run) <= LONGEST_WHOLE:
+            counts.whole.add(run)
+            counts.add(run, at)
+        if not foreign and len(run) > 2:
+            runs.append((run, at))
+    _count_parts(runs, counts)
+    inside, tails = counts.inside(), counts.tails()
+    kept = [
+        Piece(part, times, inside.get(part, 0), counts.first[part])
+        for part, times in counts.times.items()
+        if (times > 1 or part in counts.whole) and inside.get(part, 0) < times and tails[part] < times
+    ]
+    kept = _with_compounds(text, kept)
+    kept.sort(key=lambda piece: (-piece.times * len(piece.text), piece.at))
+    return [piece for piece in kept[: 2 * most] if not _is_cut(piece.text, text, counts.times)][:most]
+
+
+def _runs(text: str) -> Iterator[tuple[str, int]]:
+    """Strings between particles, without the verb that begins them, each with the place of its first character."""
     for match in _CJK_WORDS.finditer(text):
         found = match[0]  # copied once: it may be the whole text
         length = len(found) - (_OKURIGANA.match(text, match.end()) is not None)
@@ -83,42 +133,20 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
         for begin, end in zip(borders[::2], borders[1::2], strict=True):
             if verb := _VERB.match(found, begin, end):
                 begin = verb.end()
-            at, run = match.start() + begin, found[begin:end]
-            foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
-            if foreign or 2 <= len(run) <= LONGEST_WHOLE:
-                whole.add(run)
-                counts[run] = counts.get(run, 0) + 1
-                first.setdefault(run, at)
-            if not foreign and len(run) > 2:
-                runs.append((run, at))
+            yield found[begin:end], match.start() + begin
+
+
+def _count_parts(runs: list[tuple[str, int]], counts: _Counts) -> None:
+    """Count the strings of each size within the runs, as long as they recur."""
     for size in range(2, LONGEST_PIECE + 1):
-        # a run of up to LONGEST_WHOLE characters was counted as a whole above
+        # a run of up to LONGEST_WHOLE characters was counted as a whole
         runs = [(run, at) for run, at in runs if len(run) > size or len(run) == size > LONGEST_WHOLE]
         for run, at in runs:
             for i in range(len(run) - size + 1):
                 part = run[i : i + size]
-                if size > 2 and (counts.get(part[1:], 0) < 2 or counts.get(part[:-1], 0) < 2):
+                if size > 2 and (counts.times.get(part[1:], 0) < 2 or counts.times.get(part[:-1], 0) < 2):
                     continue  # parts of a recurring string recur too
-                counts[part] = counts.get(part, 0) + 1
-                first[part] = min(first.get(part, at + i), at + i)
-    inside: dict[str, int] = {}  # the count of the most frequent longer string around it
-    for part, count in counts.items():
-        if count > 1 or part in whole:
-            for inner in (part[1:], part[:-1]):
-                inside[inner] = max(inside.get(inner, 0), count)
-    # the last two characters of words of three: 码器 of 编码器 and 解码器
-    tails = Counter[str]()
-    for part in whole:
-        if len(part) == 3:
-            tails[part[1:]] += counts[part]
-    kept = [
-        Piece(part, count, inside.get(part, 0), first[part])
-        for part, count in counts.items()
-        if (count > 1 or part in whole) and inside.get(part, 0) < count and tails[part] < count
-    ]
-    kept = _with_compounds(text, kept)
-    kept.sort(key=lambda piece: (-piece.times * len(piece.text), piece.at))
-    return [piece for piece in kept[: 2 * most] if not _is_cut(piece.text, text, counts)][:most]
+                counts.add(part, at + i)
 
 
 def without_general(made: list[Piece], few: int) -> list[Piece]:

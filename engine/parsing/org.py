@@ -33,72 +33,106 @@ _DROPPED = ("export", "comment", "latex", "html")
 
 
 def parse(text: str) -> Raw:
-    blocks: list[Block] = []
-    about: dict[str, str] = {}
-    paragraph: list[str] = []
-    item = False
-    lines = text.split("\n")
-    ends = Ends(lines, _BLOCK_END)
+    return _Reader(text).read()
 
-    def flush() -> None:
-        nonlocal item
-        if paragraph and (written := words("\n".join(paragraph)).strip()):
-            blocks.append(Block("item" if item else "text", written))
-        paragraph.clear()
-        item = False
 
-    at = 0
-    while at < len(lines):
-        line = lines[at]
-        bare = line.strip()
-        at += 1
-        if not bare:
-            flush()
-        elif line[0] == "*" and (headed := _HEADING.match(line)):
-            flush()
-            if title := heading(words(_COUNT.sub("", _STATE.sub("", headed[2])))):
-                blocks.append(Block("heading", title, len(headed[1])))
-        elif bare[0] == "#" and (opened := _BLOCK.match(line)):
-            flush()
-            kind = opened[1].lower()
-            if kind in _CODE_BLOCKS:
-                end = ends.after(kind, at)
-                if kind not in _DROPPED and end > at:
-                    blocks.append(Block("code", "\n".join(lines[at:end])))
-                at = max(at, end + 1)
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        self._ends = Ends(self._lines, _BLOCK_END)
+        self._next = 0  # the line after the one that is read
+        self._blocks: list[Block] = []
+        self._paragraph: list[str] = []
+        self._is_item = False
+        self._title = ""
+        self._language = ""
+
+    def read(self) -> Raw:
+        while self._next < len(self._lines):
+            line = self._lines[self._next]
+            self._next += 1
+            self._line(line, line.strip())
+        self._flush()
+        return Raw(Format.ORG, self._blocks, heading(words(self._title)), self._language)
+
+    def _flush(self) -> None:
+        """End the paragraph or item."""
+        written = words("\n".join(self._paragraph)).strip() if self._paragraph else ""
+        if written:
+            self._blocks.append(Block("item" if self._is_item else "text", written))
+        self._paragraph.clear()
+        self._is_item = False
+
+    def _line(self, line: str, bare: str) -> None:
+        if bare and not self._is_markup(line, bare):
+            if item := _ITEM.match(line):
+                self._flush()
+                self._paragraph.append(item[1].replace(" :: ", ": "))
+                self._is_item = True
+            else:
+                self._paragraph.append(bare)
+        elif not bare:
+            self._flush()
+
+    def _is_markup(self, line: str, bare: str) -> bool:
+        """Read a line that is no part of a paragraph; False for one that is."""
+        headed = _HEADING.match(line) if line[0] == "*" else None
+        if headed:
+            self._flush()
+            self._heading(headed)
         elif bare[0] == "#":
-            flush()
-            if keyword := _KEYWORD.match(line):
-                name = keyword[1].lower()
-                if name == "title":
-                    about["title"] = f"{about['title']} {keyword[2]}" if about.get("title") else keyword[2]
-                elif name in ("subtitle", "description", "caption") and keyword[2].strip():
-                    blocks.append(Block("text", words(keyword[2])))
-                elif name == "language":
-                    about["language"] = keyword[2].strip()
+            self._flush()
+            if block := _BLOCK.match(line):
+                self._block(block[1].lower())
+            elif keyword := _KEYWORD.match(line):
+                self._keyword(keyword[1].lower(), keyword[2])
         elif bare[0] == ":" and _DRAWER.match(line):
-            flush()
-            end = at
-            while end < len(lines) and end < at + 100 and not _DRAWER_END.match(lines[end]):
-                end += 1
-            at = end + 1 if end < len(lines) and _DRAWER_END.match(lines[end]) else at
-        elif bare[0] == ":" and (bare == ":" or bare[1] == " "):
-            flush()
-            blocks.append(Block("code", bare[1:]))
+            self._flush()
+            self._skip_drawer()
+        elif bare == ":" or bare.startswith(": "):
+            self._flush()
+            self._blocks.append(Block("code", bare[1:]))
         elif _PLANNED.match(line) or _TABLE_RULE.match(line):
-            flush()
+            self._flush()
         elif bare[0] == "|":
-            flush()
-            if row := " | ".join(cell for cell in map(str.strip, words(bare.strip("|")).split("|")) if cell):
-                blocks.append(Block("text", row))
-        elif listed := _ITEM.match(line):
-            flush()
-            paragraph.append(listed[1].replace(" :: ", ": "))
-            item = True
+            self._flush()
+            self._row(bare)
         else:
-            paragraph.append(bare)
-    flush()
-    return Raw(Format.ORG, blocks, heading(words(about.get("title", ""))), about.get("language", ""))
+            return False
+        return True
+
+    def _heading(self, match: re.Match[str]) -> None:
+        title = heading(words(_COUNT.sub("", _STATE.sub("", match[2]))))
+        if title:
+            self._blocks.append(Block("heading", title, len(match[1])))
+
+    def _block(self, kind: str) -> None:
+        """Code, or what is left out; the lines of any other block are read like those outside."""
+        if kind not in _CODE_BLOCKS:
+            return
+        begin, end = self._next, self._ends.after(kind, self._next)
+        if kind not in _DROPPED and end > begin:
+            self._blocks.append(Block("code", "\n".join(self._lines[begin:end])))
+        self._next = max(begin, end + 1)
+
+    def _keyword(self, name: str, value: str) -> None:
+        if name == "title":
+            self._title = f"{self._title} {value}" if self._title else value
+        elif name in ("subtitle", "description", "caption") and value.strip():
+            self._blocks.append(Block("text", words(value)))
+        elif name == "language":
+            self._language = value.strip()
+
+    def _skip_drawer(self) -> None:
+        for at in range(self._next, min(len(self._lines), self._next + 101)):
+            if _DRAWER_END.match(self._lines[at]):
+                self._next = at + 1
+                return
+
+    def _row(self, bare: str) -> None:
+        cells = [cell.strip() for cell in words(bare.strip("|")).split("|")]
+        if row := " | ".join(cell for cell in cells if cell):
+            self._blocks.append(Block("text", row))
 
 
 def words(text: str) -> str:
