@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from engine.clock import SystemClock
 from engine.extraction.llm import ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
-from engine.plan.model import Llm
+from tests.engine.extraction.fault_rows import DOCUMENT
+from tests.engine.extraction.pools import failure, pool_of
 from tests.machine import crowd
 from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio
 
-DOCUMENT = (
-    "The async runtime schedules tasks over worker threads. Cargo.toml pins tokio, and max_connections bounds the pool. "
-    "Retries use exponential backoff with jitter, so that an overloaded server recovers."
-)
-
-
-@asynccontextmanager
-async def pool_of(*stubs: StubLlm, **settings: Any) -> AsyncIterator[LlmPool]:
-    given = {"model": stubs[0].model, "timeout_s": 3.0, "breaker_failures": 50, **settings}
-    pool = LlmPool(Llm(urls=tuple(stub.url for stub in stubs), **given), SystemClock())
-    await pool.start()
-    try:
-        yield pool
-    finally:
-        await pool.close()
-
 
 async def ask(pool: LlmPool, text: str = DOCUMENT, **more: Any) -> LlmAnswer:
     return await pool.extract(text, permit=lambda: True, **more)
-
-
-async def failure(pool: LlmPool, text: str = DOCUMENT) -> LlmFailure:
-    with pytest.raises(LlmFailure) as caught:
-        await ask(pool, text)
-    return caught.value
 
 
 async def several(pool: LlmPool, count: int) -> list[LlmAnswer | BaseException]:

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from engine.clock import SystemClock
-from engine.extraction.llm import CheckLine, ErrorKind, LlmFailure, LlmPool
+from engine.extraction.llm import CheckLine, ErrorKind, LlmPool
 from engine.extraction.llm.address import address
 from engine.extraction.llm.failure import Fault
 from engine.extraction.llm.http import HttpAnswer
@@ -25,6 +24,7 @@ from engine.extraction.llm.retry import Accept, Again, GiveUp, Halve, Step, Trie
 from engine.plan.model import Llm
 from tests.engine.extraction.fault_rows import DOCUMENT
 from tests.engine.extraction.gateway_rows import GOOD
+from tests.engine.extraction.pools import failure, keywords, pool_on
 from tests.engine.routing.running_engine import FULL, running
 from tests.fault_server import MODEL, Api, FaultServer, Response, body, content, refusal
 from tests.machine import crowd
@@ -36,25 +36,10 @@ CONFIG = Llm(urls=("http://a",), model=MODEL, api="openai")
 
 @asynccontextmanager
 async def pool_of(*servers: FaultServer, key: str | None = None, **settings: Any) -> AsyncIterator[LlmPool]:
-    given = {"api": servers[0].api, "timeout_s": 3.0, "retries": 0, "breaker_failures": 50, "model": MODEL, **settings}
-    given.setdefault("urls", tuple(server.url for server in servers))
-    pool = LlmPool(Llm(**given), SystemClock(), api_key=key)
-    await pool.start()
-    await pool.known()
-    try:
+    given = {"api": servers[0].api, "retries": 0, "model": MODEL, **settings}
+    async with pool_on(*(server.url for server in servers), key=key, **given) as pool:
+        await pool.known()
         yield pool
-    finally:
-        await pool.close()
-
-
-async def keywords(pool: LlmPool, text: str = DOCUMENT) -> tuple[str, ...]:
-    return (await pool.extract(text, permit=lambda: True)).keywords.ranked
-
-
-async def failure(pool: LlmPool, text: str = DOCUMENT) -> LlmFailure:
-    with pytest.raises(LlmFailure) as caught:
-        await keywords(pool, text)
-    return caught.value
 
 
 async def checked(pool: LlmPool) -> list[CheckLine]:

@@ -20,18 +20,14 @@ from typing import Any
 
 import pytest
 
-from engine.clock import SystemClock
 from engine.extraction.llm import ErrorKind, LlmFailure, LlmPool
 from engine.extraction.llm.http import ANSWER_BYTES
-from engine.plan.model import Llm
+from tests.engine.extraction.fault_rows import DOCUMENT
+from tests.engine.extraction.pools import failure, keywords, pool_on
 from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio
 
-DOCUMENT = (
-    "The gateway keeps a connection pool per upstream. Cargo.toml pins tokio, and max_connections bounds the pool; "
-    "idle connections are closed after keepalive_timeout seconds."
-)
 PEM = Path(__file__).with_name("self_signed.pem")
 GOOD = json.dumps(
     {
@@ -103,23 +99,8 @@ async def raw(
 
 @asynccontextmanager
 async def pool_of(url: str, key: str | None = None, **settings: Any) -> AsyncIterator[LlmPool]:
-    given = {"api": "openai", "timeout_s": 3.0, "retries": 0, "breaker_failures": 50, **settings}
-    pool = LlmPool(Llm(urls=(url,), model="llama3.2:3b", **given), SystemClock(), api_key=key)
-    await pool.start()
-    try:
+    async with pool_on(url, key=key, **{"api": "openai", "model": "llama3.2:3b", "retries": 0, **settings}) as pool:
         yield pool
-    finally:
-        await pool.close()
-
-
-async def failure(pool: LlmPool) -> LlmFailure:
-    with pytest.raises(LlmFailure) as caught:
-        await pool.extract(DOCUMENT, permit=lambda: True)
-    return caught.value
-
-
-async def keywords(pool: LlmPool) -> tuple[str, ...]:
-    return (await pool.extract(DOCUMENT, permit=lambda: True)).keywords.ranked
 
 
 # idle connections
