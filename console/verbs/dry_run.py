@@ -1,29 +1,29 @@
-"""Dry runs of a promotion, a rollback and the undo of a restore, from the engine and the store; they change nothing."""
+"""Dry runs of a promotion, a rollback, its undo and the undo of a restore; they read, and change nothing."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.context import CliContext
 from console.output import fail, is_json, refuse, say_result
 from engine.text import counted
+
+if TYPE_CHECKING:
+    from engine.rollout.state import State
+    from engine.view.model import View
 
 
 def promotion_would(context: CliContext, fields: dict[str, Any], to_stage: int | None) -> None:
     """Print what the engine would answer. Without one a promotion is refused: print why, and the gate as the last
     engine saw it."""
     from console.verbs.gate import gate_lines, headline
-    from console.verbs.status import ENGINE, look
+    from console.verbs.status import ENGINE
     from engine.plan.durations import iso
 
-    reply = context.client.command("would", of="promote", **fields, to_stage=to_stage)
-    if reply.ok:
-        say_result({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence)
+    recorded = _without_engine(context, "promote", {**fields, "to_stage": to_stage})
+    if recorded is None:
         return
-    record, alive, _ = look(context) if reply.data.get("code") == "no_engine" else (None, "", "")
-    view = record.view if record is not None else None
-    if view is None or alive not in ENGINE:
-        refuse(reply, reply.data)
+    view, _, alive = recorded
     sentence = f"Would be refused: a promotion needs an engine. {ENGINE[alive]} Its last look was {iso(view.at)}."
     gate = view.gate
     body = {
@@ -32,6 +32,50 @@ def promotion_would(context: CliContext, fields: dict[str, Any], to_stage: int |
     }  # fmt: skip
     shown = sentence if is_json() else "\n".join([sentence, headline(view, is_open=False), *gate_lines(gate)])
     fail(shown, body, "no_engine")
+
+
+def undo_would(context: CliContext, reason: str, epoch: int) -> None:
+    """Print what the engine would answer. Without one an undo is refused: print why, and where it would lead."""
+    from console.verbs.status import ENGINE
+    from engine.plan.durations import iso
+    from engine.rollout import control
+    from engine.rollout.state import Ask, Refusal, stage_name
+    from engine.store import log
+    from engine.text import percent
+
+    recorded = _without_engine(context, "undo_rollback", {"reason": reason, "epoch": epoch})
+    if recorded is None:
+        return
+    _, state, alive = recorded
+    ask = Ask(context.client.actor, context.now(), "", reason)
+    by = context.reader.read(lambda conn: log.moved_by(conn, state.epoch))
+    made = control.undo_rollback(context.plan, state, ask, epoch, by)
+    if isinstance(made, Refusal):
+        fail(made.sentence, code=made.code or "refused")
+    until = state.undo.until if state.undo is not None else ask.at
+    sentence = (
+        f"Would be refused: undoing a rollback needs an engine. {ENGINE[alive]} With one it would go to stage "
+        f"{made.stage} {stage_name(context.plan, made.stage)}, {percent(made.percent_bp)}, until {iso(until)}."
+    )
+    body = {
+        "code": "no_engine", "dry_run": True, "engine_state": alive, "stage": made.stage, "percent_bp": made.percent_bp,
+        "epoch": state.epoch, "until": iso(until),
+    }  # fmt: skip
+    fail(sentence, body, "no_engine")
+
+
+def _without_engine(context: CliContext, of: str, fields: dict[str, Any]) -> tuple[View, State, str] | None:
+    """Print the engine's answer. Where no engine gives one: (last view, state, what is known of the engine)."""
+    from console.verbs.status import ENGINE, look
+
+    reply = context.client.command("would", of=of, **fields)
+    if reply.ok:
+        say_result({"ok": True, "sentence": reply.sentence, **reply.data}, reply.sentence)
+        return None
+    record, alive, _ = look(context) if reply.data.get("code") == "no_engine" else (None, "", "")
+    if record is None or record.view is None or alive not in ENGINE:
+        refuse(reply, reply.data)
+    return record.view, record.state, alive
 
 
 def rollback_would(context: CliContext, to_stage: int | None) -> None:

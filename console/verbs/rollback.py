@@ -38,11 +38,13 @@ def rollback(
 ) -> None:
     """Go to 0 % now. Works with the engine dead, stopped or busy, and with a broken plan; prints the proof."""
     if undo:
-        fields = {"reason": reason, "epoch": _own(context) if epoch is None else epoch}
+        seen = _own(context) if epoch is None else epoch
         if dry_run:
-            send_command(context, "would", of="undo_rollback", **fields)
+            from console.verbs.dry_run import undo_would
+
+            undo_would(context, reason, seen)
         else:
-            send_command(context, "undo_rollback", **fields)
+            send_command(context, "undo_rollback", reason=reason, epoch=seen)
         return
     if epoch is not None:
         raise click.UsageError("--epoch needs --undo: a rollback takes no epoch.")

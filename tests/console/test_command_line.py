@@ -134,7 +134,7 @@ def test_a_dry_run_of_load_names_what_would_be_sent_and_makes_no_store(tmp_path:
 
 def test_dry_runs_show_what_would_happen_and_change_nothing(tmp_path: Path) -> None:
     with EngineRig(tmp_path, QUIET) as rig:
-        rig.engine()
+        engine = rig.engine()
         assert rig.cli("promote", "--to", "1", "--override", "--reason", "for a dry run").returncode == 0
         assert rig.cli("promote", "--to", "2", "--override", "--reason", "for a dry run").returncode == 0
         before = rig.reader.state()
@@ -155,6 +155,18 @@ def test_dry_runs_show_what_would_happen_and_change_nothing(tmp_path: Path) -> N
         assert rig.cli("rollback", "--quiet").stdout == ""
         assert "Would go from" in rig.cli("rollback", "--undo", "--dry-run").stdout
         assert rig.reader.state().percent_bp == 0
+
+        engine.terminate()
+        engine.wait(20)
+        assert rig.reader.state().undo is not None
+        undo = rig.cli("rollback", "--undo", "--dry-run")
+        assert undo.returncode == 1
+        assert "needs an engine" in undo.stderr
+        assert "to stage 2 Canary Rollout, 10 %, until" in undo.stderr
+        answer = json.loads(rig.cli("rollback", "--undo", "--dry-run", "--json").stdout)
+        assert (answer["code"], answer["stage"], answer["percent_bp"]) == ("no_engine", 2, 1000)
+        stale = rig.cli("rollback", "--undo", "--dry-run", "--epoch", "1", "--json")
+        assert json.loads(stale.stdout)["code"] == "moved"
 
 
 def test_undoing_a_restore_has_a_dry_run(rig: EngineRig) -> None:
