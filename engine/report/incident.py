@@ -137,6 +137,9 @@ def _trimmed(conn: sqlite3.Connection, start: float, oldest: float) -> bool:
 def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[IncidentMoment]:
     if incident.onset is None:
         return []
+    of_users = "SELECT 1 FROM feedback WHERE kind = 'complaint' AND at = ?"
+    if conn.execute(of_users, (incident.onset,)).fetchone() is not None:
+        return []  # it began with a complaint, which has a row of its own
     row = conn.execute(
         "SELECT at, document_id, error, message, ms FROM extraction WHERE attempted AND at >= ? AND at <= ? "
         "ORDER BY error IS NULL, at LIMIT 1",

@@ -97,6 +97,27 @@ def test_an_incident_without_a_beginning_says_what_is_known() -> None:
     )
 
 
+def test_an_incident_of_complaints_has_no_bad_document_that_is_missing() -> None:
+    h = History(PLAN)
+    h.up()
+    h.up("skipped in a test", ("x",))
+    h.wait(HOUR)
+    h.documents(40)
+    for n in range(12):
+        h.wait(30.0)
+        feedback.store(h.conn, Feedback(f"f{n}", "complaint", h.at, "d", text="wrong page"))
+        h.documents(5)  # the moment of a complaint is no document's fault
+    reading = Reading("complaints_many", "breach", 12.0, 10.0, 12, None, 0.0, 0.0, "count", "12 complaints", "", 0.0)
+    history.keep(h.conn, h.at, [reading])
+    sentence = "12 complaints in this stage, over 10"
+    h.decide(
+        act(PLAN, h.state, Action.to_zero, h.ask(ENGINE, "complaints_many"), sentence, {"trigger": "complaints_many"})
+    )
+    last = latest(h)
+    assert [moment.kind for moment in last.happened[:2]] == ["complaint", "complaint"]
+    assert "12 complaints from users" in last.cost
+
+
 def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:
     h = store()
     h.conn.execute("DELETE FROM extraction")
