@@ -58,7 +58,8 @@ def rearm(v: View) -> QuestionDialog:
     """Put the armed file back; in Preparation, let checks call the LLM again."""
     facts = ["No LLM call is made until then.", f"The percentage stays {words.percent(v.percent_bp)}."]
     if v.stage:
-        return _question("Put the armed file back?", facts, "resume", "leave it out")
+        facts.append("It puts the armed file back.")
+        return _question("Let the engine call the LLM again?", facts, "resume", "not now")
     return _question("Let checks call the LLM again?", facts, "resume", "not now")
 
 

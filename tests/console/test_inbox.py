@@ -229,14 +229,14 @@ async def test_a_notice_on_live_takes_its_rows_from_the_log_alone(size: tuple[in
 @pytest.mark.anyio
 async def test_the_gate_of_the_way_back_names_the_key_that_starts_measuring_and_keeps_its_bake() -> None:
     """At 80 columns the meter gives way to the figures."""
-    task = TaskView("resume", "resume, once the LLM may be called again", "gate", "armed")
+    task = TaskView("resume", "resume, once the LLM may be called", "gate", "armed")
     gate = replace(GATE, returns=True, bake_s=64_800.0, baked_s=45_240.0, blocked=())
     app = console("rolled_back")
     app.link.view = replace(ROLLED, inbox=(task,), gate=gate)  # type: ignore[attr-defined]
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.press("2")
-        assert "e resume, once the LLM may be called again" in live(app)
+        assert "e resume, once the LLM may be called" in live(app)
         assert "back to Limited, 25 %   3 of 9 met   " in live(app)
         assert "bake 12h 34m of 18h" in live(app).splitlines()[3]
 
