@@ -36,7 +36,9 @@ def view(engine: Engine) -> View:
     bucket = gauge.as_judged(stored, monitor.judged)
     targets = gauge.targets(plan, state)
     gauges = gauge.gauges(bucket, targets, WINDOW_S, gauge.since_change(state, now))
-    shadow = gauge.shadow_gauges(bucket, targets, WINDOW_S) if panels.shadows(engine) or bucket.shadow_n else ()
+    judged = monitor.observations.shadow.window(engine.clock.monotonic(), WINDOW_S)
+    in_shadow = panels.shadows(engine) or bucket.shadow_n
+    shadow = gauge.shadow_gauges(bucket, targets, WINDOW_S, judged) if in_shadow else ()
     triggers, gate = panels.triggers(engine), panels.gate(engine)
     proof, running = panels.proof(engine), panels.process(engine)
     reminders = due(engine.conn, stage_of(plan, state), state, now)

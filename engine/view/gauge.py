@@ -130,9 +130,11 @@ def as_judged(stored: Bucket, judged: WindowTotals | None) -> Bucket:
     return replace(stored, attempts=n, errors=k, fresh=fresh, ms_sum=ms, lookups=judged.lookups, hits=judged.hits)
 
 
-def shadow_gauges(b: Bucket, wanted: Mapping[str, float], window_s: float) -> tuple[Gauge, Gauge]:
-    """Error rate and latency of LLM answers that were stored and not served."""
-    error, latency, _ = gauges(b.in_shadow(), wanted, window_s)
+def shadow_gauges(
+    b: Bucket, wanted: Mapping[str, float], window_s: float, judged: WindowTotals | None = None
+) -> tuple[Gauge, Gauge]:
+    """Error rate and latency of LLM answers that were stored and not served. `judged`: see `as_judged`."""
+    error, latency, _ = gauges(as_judged(b.in_shadow(), judged), wanted, window_s)
     shadow = (replace(g, arm="shadow", control=None, sentence=f"shadow: {g.sentence}") for g in (error, latency))
     return next(shadow), next(shadow)
 

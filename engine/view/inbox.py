@@ -89,7 +89,9 @@ def _locks(state: State, facts: InboxFacts) -> list[TaskView]:
     if facts.unexplained:
         out.append(TaskView("reason", "record why it was rolled back", "rollback", str(facts.unexplained)))
     if facts.unarmed and not state.locked and not state.held:
-        out.append(TaskView("resume", "resume, once the LLM may be called: nothing is measured until then", "gate", "armed"))
+        out.append(
+            TaskView("resume", "resume, once the LLM may be called: nothing is measured until then", "gate", "armed")
+        )
     return out
 
 
