@@ -31,7 +31,7 @@ from engine.report.model import (
     WrittenNote,
 )
 from engine.report.timeline import Visit
-from engine.store import live, log, series
+from engine.store import live, log, log_times, series
 from engine.store.database import read_transaction
 from engine.store.log import Row
 from engine.store.verification import verify
@@ -55,7 +55,7 @@ def gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
 
 
 def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
-    rows = list(log.every(conn))
+    rows = log_times.corrected(list(log.every(conn)))
     view = figures.decode(live.body(conn) or b"{}")
     seen = view.get("at")
     at = max([row.decision.at for row in rows[-1:]] + ([float(seen)] if isinstance(seen, int | float) else [0.0]))
@@ -131,7 +131,7 @@ def _stage(conn: sqlite3.Connection, stage: Stage, number: int, stays: list[Visi
         entered=stays[0].start if stays else None,
         left=None if not stays or stays[-1].lasts else stays[-1].end,
         visits=len(stays),
-        spent_s=sum(high - low for low, high in spans),
+        spent_s=sum(visit.length for visit in stays),
         baked_s=sum(each.baked for each in spent),
         figures_s=sum(each.figures for each in spent),
         waited_s=sum(each.waited for each in spent),

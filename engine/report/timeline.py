@@ -20,7 +20,7 @@ from engine.plan.model import Plan, Stage
 from engine.report import incident, kept_incidents
 from engine.report.model import Incident, LoggedDecision, TimelineEntry
 from engine.rollout.state import State, transition
-from engine.store import log, series
+from engine.store import log, log_times, series
 from engine.store.log import Row
 from engine.text import clean_line, took
 
@@ -32,7 +32,10 @@ HOUR = 3600.0
 
 
 class Visit(Struct):
-    """One stay in a stage. `end` is the report's time while it lasts; `epochs` is [first, past the last)."""
+    """One stay in a stage. `end` is the report's time while it lasts; `epochs` is [first, past the last).
+
+    `skipped`: seconds by which the clock was set forward meanwhile. `held` counts from `start`, without them.
+    """
 
     stage: int
     start: float
@@ -40,37 +43,47 @@ class Visit(Struct):
     lasts: bool
     epochs: tuple[int, int]
     held: list[tuple[float, float]]
+    skipped: float = 0.0
+
+    @property
+    def length(self) -> float:
+        return self.since_start(self.end)
+
+    def since_start(self, moment: float) -> float:
+        return max(0.0, moment - self.start - self.skipped)
 
 
 def visits(rows: Sequence[Row], at: float) -> list[Visit]:
     """The stays in each stage until `at`, oldest first, from the whole log, oldest first."""
     stays: list[Visit] = []
     state = State()
-    shut: float | None = None  # when promotion was held or locked
+    shut: float | None = None  # when promotion was held or locked, in seconds of the visit
     for row in rows:
         before, state = state, transition(state, row.decision)
         moment = row.decision.at
+        if stays:
+            stays[-1].skipped += log_times.skipped(row)
         if not stays or state.stage != before.stage:
             if stays:
                 _close(stays[-1], moment, state.epoch, shut)
             stays.append(Visit(state.stage, moment, at, True, (state.epoch, 1 << 60), []))
             if shut is not None:
-                shut = moment
+                shut = 0.0
         closed = bool(state.held or state.locked)
         if closed and shut is None:
-            shut = moment
+            shut = stays[-1].since_start(moment)
         elif not closed and shut is not None:
-            stays[-1].held.append((shut, moment))
+            stays[-1].held.append((shut, stays[-1].since_start(moment)))
             shut = None
     if stays and shut is not None:
-        stays[-1].held.append((shut, max(at, shut)))
+        stays[-1].held.append((shut, max(stays[-1].length, shut)))
     return stays
 
 
 def _close(visit: Visit, moment: float, epoch: int, shut: float | None) -> None:
     visit.end, visit.lasts, visit.epochs = moment, False, (visit.epochs[0], epoch)
     if shut is not None:
-        visit.held.append((shut, moment))
+        visit.held.append((shut, visit.length))
 
 
 class Spent(Struct, frozen=True):
@@ -83,13 +96,11 @@ class Spent(Struct, frozen=True):
 
 
 def spent(conn: sqlite3.Connection, stage: Stage, visit: Visit) -> Spent:
-    length = max(0.0, visit.end - visit.start)
-    baked = min(stage.bake_s, length)
-    bake_end = visit.start + baked
-    ready = min(visit.end, max(bake_end, _figures_ready(conn, stage, visit)))
-    held = sum(max(0.0, min(high, visit.end) - max(low, ready)) for low, high in visit.held)
-    waited = max(0.0, visit.end - ready - held)
-    return Spent(baked, ready - bake_end, held, waited)
+    baked = min(stage.bake_s, visit.length)
+    ready = min(visit.length, max(baked, visit.since_start(_figures_ready(conn, stage, visit))))
+    held = sum(max(0.0, high - max(low, ready)) for low, high in visit.held)
+    waited = max(0.0, visit.length - ready - held)
+    return Spent(baked, ready - baked, held, waited)
 
 
 def _figures_ready(conn: sqlite3.Connection, stage: Stage, visit: Visit) -> float:
@@ -220,7 +231,7 @@ def keep_incidents(conn: sqlite3.Connection, plan: Plan, raw_until: float) -> No
     """Store what the rows that retention is about to delete say of incidents, inside the caller's transaction."""
     if not kept_incidents.any_to_keep(conn, raw_until):
         return
-    rows = list(log.every(conn))
+    rows = log_times.corrected(list(log.every(conn)))
     starts = [row for row in rows if is_incident(row) and row.decision.at < raw_until + kept_incidents.AHEAD_S]
     kept_incidents.keep(conn, (_incident(conn, plan, rows, row, 1 << 60) for row in starts), raw_until)
 
@@ -285,7 +296,7 @@ def _incident(conn: sqlite3.Connection, plan: Plan, rows: Sequence[Row], row: Ro
 
 def latest(conn: sqlite3.Connection, plan: Plan) -> Incident | None:
     """The last incident alone."""
-    rows = list(log.every(conn))
+    rows = log_times.corrected(list(log.every(conn)))
     last = next((row for row in reversed(rows) if is_incident(row)), None)
     return None if last is None else _incident(conn, plan, rows, last, 1 << 60)
 

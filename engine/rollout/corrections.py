@@ -13,7 +13,8 @@ from engine.rollout.state import Ask, Decision, State
 def clock_step(state: State, ask: Ask, by: float) -> Decision:
     """The wall clock was set: a row of the log, because it moves the ends of the cool-down and of the undo."""
     way = "forward" if by > 0 else "back"
-    sentence = f"the machine's clock was set {way} by {format_duration(abs(by))}; cool-down and undo keep their length"
+    kept = "cool-down, undo and A/B test keep their length"
+    sentence = f"the machine's clock was set {way} by {format_duration(abs(by))}; {kept}"
     return replace(note(state, ask, "clock", sentence), clock_step_s=by, right_time=ask.at)
 
 

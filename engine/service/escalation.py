@@ -30,11 +30,13 @@ class EscalationStep(Struct, frozen=True):
 
 def acknowledged(engine: Engine) -> AckView | None:
     """Who acknowledged the active alarm; None if no one did."""
-    since = engine.monitor.alarm_since
-    if since is None:
+    if engine.monitor.alarm_since is None:
         return None
-    row = engine.conn.execute("SELECT actor, at FROM decision WHERE kind = 'ack' ORDER BY rev DESC LIMIT 1").fetchone()
-    return AckView(*row) if row is not None and row[1] >= since else None
+    row = engine.conn.execute(
+        "SELECT actor, at FROM decision WHERE kind = 'ack' AND rev > ? ORDER BY rev DESC LIMIT 1",
+        (engine.monitor.alarm_rev,),
+    ).fetchone()
+    return AckView(*row) if row is not None else None
 
 
 def steps(plan: Plan, since: float, timeline_s: float) -> list[EscalationStep]:

@@ -298,9 +298,9 @@ class ControlLoop:
         ask = engine.ask()
         engine.event(spoken(clock_step(engine.state, ask, step).sentence))
         await self.deferred.record(ask, lambda state: clock_step(state, ask, step))
-        engine.monitor.clock_was_set(ask.at)
-        self._trials.clock_was_set(ask.at)
-        engine.writer.later(lambda conn: future.bring_back(conn, ask.at))
+        engine.monitor.clock_was_set(ask.at, step)
+        self._trials.clock_was_set(ask.at, step)
+        engine.writer.later(lambda conn: future.bring_back(conn, ask.at, step))
         engine.writer.later(lambda conn: outbox.bring_back(conn, ask.at))
         engine.monitor.observations.complained(engine.state)
 

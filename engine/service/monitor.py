@@ -100,6 +100,7 @@ class Monitor:
         )
         self._alarm = ""
         self.alarm_since: float | None = None  # after a start: since the start, so that someone looks again
+        self.alarm_rev = 0  # the last decision before the alarm
         self.alarm_timeline_s = 0.0  # how soon the plan wants people to act; 0 if it gives none
         self._percents = tuple(stage.percent_bp for stage in plan.stages)
         self._evidence_at = -math.inf
@@ -146,9 +147,11 @@ class Monitor:
         self.judged = None
         self.probing.forget()
 
-    def clock_was_set(self, now: float) -> None:
-        """Date nothing later than now."""
+    def clock_was_set(self, now: float, step_s: float) -> None:
+        """Date nothing later than now; an alarm keeps its age."""
         self._evidence_at = min(self._evidence_at, now)
+        if self.alarm_since is not None:
+            self.alarm_since += step_s
 
     # -- the triggers --------------------------------------------------------------------------------------------------
 
@@ -197,7 +200,7 @@ class Monitor:
         if not what:
             self.alarm_since = None
         elif self.alarm_since is None:
-            self.alarm_since = now
+            self.alarm_since, self.alarm_rev = now, state.rev
 
     def _blindness(self, state: State, ask: Ask, blind_s: float, evidence: Evidence) -> Decision | None:
         """Log rows for the start of blindness and its end."""

@@ -97,7 +97,7 @@ class Notifier:
         proof = self._engine.view.rollback if self._engine.view else None
         if proof is None or proof.rev != rev:
             waited = self._engine.clock.now() - at
-            return waited > PROOF_S * pace(self._engine.clock)
+            return not 0 <= waited <= PROOF_S * pace(self._engine.clock)
         return proof.effective_ms is not None or proof.overdue
 
     async def _regular(self) -> None:

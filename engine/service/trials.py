@@ -75,8 +75,12 @@ class Trials:
         if row is not None:
             self._measured, engine.judged["search_improvement"] = row
 
-    def clock_was_set(self, now: float) -> None:
-        """Date nothing later than now: hourly work is due again within the hour."""
+    def clock_was_set(self, now: float, step_s: float) -> None:
+        """Date nothing later than now: hourly work is due again within the hour. The test keeps its length."""
+        if (trial := self._trial) is not None:
+            moved = ledger.clock_was_set(trial, now, step_s)
+            self._trial = moved
+            self._engine.writer.later(lambda conn: ledger.keep_times(conn, moved))
         self._analysed = (min(self._analysed[0], now), self._analysed[1])
         self._scored, self._measured = min(self._scored, now), min(self._measured, now)
 
@@ -261,7 +265,7 @@ class Trials:
         if report.final:
             self._trial, self._past = None, trial.epoch
         else:
-            self._trial = replace(trial, report=report)
+            self._trial = replace(self._trial or trial, report=report)
         engine.judged["ab_test"] = f"{word}: {report.verdict.sentence}"
 
     # -- search quality ------------------------------------------------------------------------------------------------
@@ -275,7 +279,7 @@ class Trials:
             "score", lambda conn: search_scores.score(conn, trial, now, written, self._progress)
         )
         await self._write(lambda conn: ledger.scored(conn, trial.id, scores, now))
-        self._trial = replace(trial, scored_until=now)
+        self._trial = replace(self._trial or trial, scored_until=now)
 
     async def _asked(self, ask: Ask, trial: Trial | None) -> None:
         """A person wants it measured now, including the A/B test's scores, which would otherwise stay empty for its

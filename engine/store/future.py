@@ -1,5 +1,5 @@
-"""Records dated in the future by a wrong wall clock, moved back to now. Otherwise they would count as the newest until
-the clock caught up."""
+"""Records dated in the future by a wrong wall clock, moved back. Otherwise they would count as the newest until the
+clock caught up."""
 
 from __future__ import annotations
 
@@ -19,25 +19,28 @@ _TIMES: dict[str, tuple[str, ...]] = {
     "replay": ("at",),
 }  # fmt: skip
 _LEADING = {"trigger_evidence": "trigger", "feedback": "kind", "measure": "kind", "trial_document": "trial"}
+_MOVED = "min(:now, {0} + :step) WHERE {0} > :latest"
 _PARTIAL = {("document", "llm_at"): "llm IS NOT NULL"}  # where it is null, so is the time
 
 
-def bring_back(conn: sqlite3.Connection, now: float) -> int:
-    """Bring future times back, inside the caller's transaction; return how many records moved. The log stays
-    untouched: it records what the clock showed. Messages have times that may lie ahead: see
+def bring_back(conn: sqlite3.Connection, now: float, step_s: float = 0.0) -> int:
+    """Bring future times back, inside the caller's transaction; return how many records moved. They move by the clock's
+    own step (negative), so they keep their distances; if it is not known, to now. The log stays untouched: it records
+    what the clock showed, see `engine.store.log_times`. Messages have times that may lie ahead: see
     `engine.messages.outbox`."""
     latest, moved = now + TOLERANCE_S, 0
+    place = {"now": now, "latest": latest, "step": min(0.0, step_s)}
     for table, columns in _TIMES.items():
         for column in columns:
             also = _PARTIAL.get((table, column), "TRUE")
-            change = f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {column} > ? AND {also}"
+            change = f"UPDATE OR REPLACE {table} SET {column} = {_MOVED.format(column)} AND {also}"
             if leading := _LEADING.get(table):
                 for value in _values(conn, table, leading):
-                    moved += conn.execute(f"{change} AND {leading} = ?", (now, latest, value)).rowcount
+                    moved += conn.execute(f"{change} AND {leading} = :value", {**place, "value": value}).rowcount
             else:
-                moved += conn.execute(change, (now, latest)).rowcount
-    rollup.bring_back(conn, now, latest)
-    conn.execute("UPDATE llm_cache SET used = ? WHERE used > ?", (now, latest))
+                moved += conn.execute(change, place).rowcount
+    rollup.bring_back(conn, now, latest, place["step"])
+    conn.execute(f"UPDATE llm_cache SET used = {_MOVED.format('used')}", place)
     return moved
 
 

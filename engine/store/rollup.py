@@ -71,8 +71,8 @@ def _with(conn: sqlite3.Connection, key: Key, more: Arms) -> bytes:
         return more.encode()
 
 
-def bring_back(conn: sqlite3.Connection, now: float, latest: float) -> None:
-    """Merge buckets that begin after `latest` into the current ones."""
+def bring_back(conn: sqlite3.Connection, now: float, latest: float, step_s: float) -> None:
+    """Merge buckets that begin after `latest` into those at their time moved by `step_s`, at most the current ones."""
     rows = [
         row
         for level in LEVELS
@@ -84,7 +84,7 @@ def bring_back(conn: sqlite3.Connection, now: float, latest: float) -> None:
         conn.execute(
             "DELETE FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?", (level, t, stage, epoch)
         )
-        key = (level, int(now // level) * level, stage, epoch)
+        key = (level, int(min(now, t + step_s) // level) * level, stage, epoch)
         try:
             conn.execute(_WRITE, (*key, _with(conn, key, Arms.decode(body))))
         except msgspec.DecodeError:  # its counts are still in the raw rows

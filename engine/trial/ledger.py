@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.decoding import json_decoder
 from engine.experiment.declaration import ArmStats, Declaration
@@ -103,6 +104,24 @@ def begin(
 
 def end(conn: sqlite3.Connection, trial: int, at: float, why: str) -> None:
     conn.execute("UPDATE trial SET ended = ?, why = ? WHERE id = ? AND ended IS NULL", (at, why, trial))
+
+
+def clock_was_set(trial: Trial, now: float, step_s: float) -> Trial:
+    """The same test by a clock that was set: it has run as long as before. Pure."""
+    started = trial.started + step_s
+    return replace(
+        trial,
+        started=started,
+        declaration=replace(trial.declaration, started=started),
+        scored_until=min(trial.scored_until, now),
+    )
+
+
+def keep_times(conn: sqlite3.Connection, trial: Trial) -> None:
+    conn.execute(
+        "UPDATE trial SET started = ?, declaration = ?, scored_until = ? WHERE id = ? AND ended IS NULL",
+        (trial.started, _json(trial.declaration), trial.scored_until, trial.id),
+    )
 
 
 def rejoin(conn: sqlite3.Connection, trial: int, epoch: int) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from engine.measures.record import Extraction
 from engine.messages import outbox
+from engine.messages.draft import ESCALATION
 from engine.service import deferred
+from engine.service.escalation import Escalation, acknowledged
 from engine.store import log, series
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.test_blind import hanging_service
@@ -166,3 +168,52 @@ async def test_failures_from_before_eight_hours_of_sleep_do_not_fire(tmp_path: P
                 await happen(c, 4, "timeout")
                 await c.passes(10)
             await c.settled(lambda: c.engine.state.percent_bp < 2500)
+
+
+@pytest.mark.parametrize("step", [7 * DAY, -DAY])
+async def test_an_alarm_reaches_the_next_contact_after_its_own_time_whatever_the_clock_does(
+    tmp_path: Path, step: float
+) -> None:
+    async with Clocked(tmp_path, {**LONG, "notify.escalate_to": ["DevOps Engineer"]}) as c:
+        await c.climb(3)
+        for n in range(11):
+            await c.command("complaint", text=f"bad {n}", id=f"bad-{n}")
+        await c.passes(20)
+        await c.settled(lambda: c.engine.monitor.alarm)
+
+        def escalated() -> bool:
+            return any(d.message == ESCALATION for d in outbox.deliveries(c.engine.conn))
+
+        c.clock.step_wall(step)
+        await c.passes(60)
+        await Escalation(c.engine).tick()
+        assert not escalated()
+        await c.passes(300)
+        await Escalation(c.engine).tick()
+        await c.settled(escalated)
+
+
+async def test_who_has_an_alarm_keeps_it_when_the_clock_is_set_and_does_not_have_the_next(tmp_path: Path) -> None:
+    async with Clocked(tmp_path, LONG) as c:
+        await c.climb(3)
+        for n in range(11):
+            await c.command("complaint", text=f"bad {n}", id=f"bad-{n}")
+        await c.passes(20)
+        await c.settled(lambda: c.engine.monitor.alarm)
+        assert (await c.command("acknowledge")).ok
+        c.clock.step_wall(DAY)
+        await c.passes(20)
+        assert acknowledged(c.engine) is not None
+        c.clock.step_wall(-2 * DAY)
+        await c.passes(20)
+        assert acknowledged(c.engine) is not None
+        await c.passes(1900)  # the cool-down
+        assert (await c.command("resume", reason="the index was stale", epoch=c.engine.state.epoch)).ok
+        await c.passes(20)
+        assert not c.engine.monitor.alarm
+        await c.climb(3)
+        for n in range(11):
+            await c.command("complaint", text=f"more {n}", id=f"more-{n}")
+        await c.passes(20)
+        await c.settled(lambda: c.engine.monitor.alarm)
+        assert acknowledged(c.engine) is None

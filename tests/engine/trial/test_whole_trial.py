@@ -28,6 +28,7 @@ from engine.rollout.state import Actor, Ask, Decision, State
 from engine.routing import buckets
 from engine.service.engine import Engine
 from engine.service.trials import Trials
+from engine.store import future
 from engine.store.documents import DocumentWrite
 from engine.store.folder import Folder
 from engine.trial import ledger
@@ -308,6 +309,37 @@ async def test_an_engine_that_restarts_continues_the_test(lab: Lab) -> None:
     assert after.report is not None
     assert (after.id, after.report.looks[:2]) == (before.id, before.report.looks)
     assert kinds(lab).count("ab_begin") == 1
+
+
+async def set_clock(lab: Lab, step: float) -> None:
+    """As the control loop does when it sees the wall clock set."""
+    lab.clock.step_wall(step)
+    now = lab.clock.now()
+    lab.trials.clock_was_set(now, step)
+    lab.engine.writer.write(lambda conn: future.bring_back(conn, now, step)).result(60)
+    await lab.beat()
+
+
+@pytest.mark.parametrize("steps", [(8 * DAY, -8 * DAY), (-DAY,), (DAY,)])
+async def test_the_test_keeps_its_length_when_the_clock_is_set(lab: Lab, steps: tuple[float, ...]) -> None:
+    """Every document is scored and read in time, and the test is read once it has run for as long as declared."""
+    await lab.at(4, 5000)
+    await lab.beat()
+    await lab.days(2)
+    for step in steps:
+        await set_clock(lab, step)
+    await lab.days(4)
+    running = ledger.running(lab.engine.conn)
+    assert running is not None
+    assert running.report is not None
+    assert [look.number for look in running.report.looks] == [1, 2, 3, 4, 5, 6]
+    assert running == lab.trials._trial
+    await lab.days(1)
+    read = ledger.last(lab.engine.conn)
+    assert read is not None
+    assert read.why == "it was read"
+    (unscored,) = lab.engine.conn.execute("SELECT count(*) FROM trial_document WHERE search IS NULL").fetchone()
+    assert unscored < 250  # documents a day; a few have no words to search for
 
 
 async def test_who_only_looks_reads_nothing_that_is_read_once(lab: Lab) -> None:
