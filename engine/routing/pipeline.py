@@ -1,4 +1,4 @@
-"""A document's path: routing, cache, LLM or frequency, fallback, store. Every document gets keywords; none is lost.
+"""A document's path: reading, routing, the LLM arm or frequency, store. Every document gets keywords; none is lost.
 
 Frequency keywords are computed for every document: they are the control arm, the fallback for every failure, and what a
 restore serves again. A document is acknowledged when its record is committed.
@@ -16,25 +16,25 @@ from msgspec import Struct
 
 from engine import tracing
 from engine.clock import Clock
-from engine.extraction.cache import LlmCache, cache_key
-from engine.extraction.keywords import Budget, Keywords, topped_up
-from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
+from engine.extraction.cache import LlmCache
+from engine.extraction.keywords import Budget
+from engine.extraction.llm import LlmPool
 from engine.measures.backlog import Backlog
 from engine.measures.record import Extraction
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.routing import buckets, reading
 from engine.routing.admission import TEXT_LIMIT, Busy, LlmBarred, check
-from engine.routing.calls import Calls, Cancelled
+from engine.routing.calls import Calls
 from engine.routing.document_run import DocumentRun, Extracted
 from engine.routing.ports import Overtaken, PermitSource, Store
 from engine.routing.readers import Readers
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument, ReadingFault, UnreadDocument
 from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit
+from engine.routing.treatment import Treatment, budget
 from engine.store.documents import DocumentWrite
-from engine.store.folder import StoreError
-from engine.text import clean_block, clean_line, counted, normal
+from engine.text import clean_block, clean_line, normal
 
 KEPT_WITHIN_S = 5.0  # then a document is refused, though the store may commit it later: a resend is harmless
 INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that they never delay a key press or a rollback
@@ -87,14 +87,8 @@ class Pipeline:
         self._kept_within_s = kept_within_s
         self.cache = LlmCache(plan.llm.cache_bytes)
         self.calls = Calls(pool, switch, clock)
-        self.shadows = ShadowCalls(
-            self.calls,
-            clock,
-            writer,
-            observe,
-            lambda made, answer: self._answered(made, answer, shadow=True),
-            self._our_fault,
-        )
+        self._treatment = Treatment(plan, clock, writer, conn, pool, self.calls, self.cache, state, trouble)
+        self.shadows = ShadowCalls(self.calls, clock, writer, observe, self._treatment)
         self._bulk = 0  # bulk documents on their way to the LLM
         self.bulk_refused = 0
         self.readers = Readers()
@@ -104,6 +98,7 @@ class Pipeline:
     def use(self, plan: Plan) -> None:
         """Use this plan's stages and salt from the next document on."""
         self._plan = plan
+        self._treatment.use(plan)
 
     @property
     def in_flight(self) -> int:
@@ -229,12 +224,11 @@ class Pipeline:
     ) -> DocumentRun:
         if read is None:
             await self._prepared()
-        started = self._clock.real()
-        made_here = read is None
-        if read is None:
+            started = self._clock.real()
             read = await self._read(document_id, text, title)
-        frequency_ms = (self._clock.real() - started) * 1000 if made_here else read.ms
-        plain = read.plain
+            frequency_ms = (self._clock.real() - started) * 1000
+        else:
+            frequency_ms = read.ms
         route = self.route(document_id)
         permit, arm = route.permit, route.arm
         state = self._state()
@@ -255,11 +249,11 @@ class Pipeline:
         if arm == "treatment":
             self._bulk += bulk
             try:
-                made = await self._treat_or_fall_back(made, bucket)
+                made = await self._treatment.treat(made, bucket)
             finally:
                 self._bulk -= bulk
         else:
-            made = made.serve("frequency", plain, ms=frequency_ms)
+            made = made.serve("frequency", made.plain, ms=frequency_ms)
         try:
             await self._keep(made)
         except Overtaken as overtaken:
@@ -314,10 +308,7 @@ class Pipeline:
 
     @property
     def budget(self) -> Budget:
-        """The limits on keywords, for both methods: the plan's limits on the LLM's answer apply to frequency
-        keywords too."""
-        llm = self._plan.llm
-        return Budget(llm.max_total, llm.max_descriptive, llm.max_technical)
+        return budget(self._plan.llm)
 
     async def _prepared(self) -> None:
         """Load parsers and ranking with the first document."""
@@ -331,76 +322,9 @@ class Pipeline:
                 return reading.read(document_id, text, title, self.budget)
             return await asyncio.to_thread(reading.read, document_id, text, title, self.budget)
 
-    async def _treat_or_fall_back(self, made: DocumentRun, bucket: int | None) -> DocumentRun:
-        """Any failure in the LLM arm is counted and costs no document its keywords."""
-        try:
-            return await self._treat(made, bucket)
-        except (StoreError, sqlite3.Error):
-            raise
-        except Exception as error:
-            return made.failed("frequency", made.plain, self._our_fault(error), lookup=True, fallback=True)
-
-    def _our_fault(self, error: Exception) -> LlmFailure:
-        self._trouble(error)
-        why = f"the engine's LLM arm has a fault ({type(error).__name__}); engine.log has the details"
-        return LlmFailure(ErrorKind.internal, why, sent=False, ms=0.0)
-
-    async def _treat(self, made: DocumentRun, bucket: int | None) -> DocumentRun:
-        """The LLM arm: cache, call, or fall back and give the reason."""
-        if self._too_short(made.content):
-            return made.serve("frequency", made.plain, skipped=True)
-        await self._pool.known()
-        key = cache_key(made.content, self._pool.model_digest, PROMPT_VERSION, self._plan.llm)
-        with tracing.span("cache lookup") as span:
-            known = self.cache.look_up(self._conn, key, self._cached_since())
-            span.note(hit=known is not None)
-        if known is not None:
-            now = self._clock.now()
-            self._writer.later(lambda conn: self.cache.touch(conn, key, now))
-            full, _ = self._full(known, made)
-            return made.serve("llm", full, lookup=True, cached=True)
-        try:
-            answer = await self.calls.extract(made.content, bucket, background=made.bulk)
-        except Cancelled as ended:
-            return made.serve("frequency", made.plain, lookup=True, fallback=True, message=str(ended))
-        except NotPermitted:
-            return made.serve(
-                "frequency", made.plain, fallback=True, message="the percentage was lowered before the call"
-            )
-        except LlmFailure as failure:
-            return made.failed("frequency", made.plain, failure, lookup=True, fallback=True)
-        now = self._clock.now()
-        self._writer.later(lambda conn: self.cache.keep(conn, key, answer.keywords, made.rev, now))
-        return self._answered(made, answer, lookup=True)
-
-    def _answered(self, made: DocumentRun, answer: LlmAnswer, **facts: bool) -> DocumentRun:
-        keywords, short = self._full(answer.keywords, made)
-        return made.answered(answer, keywords, short, **facts)
-
-    def _full(self, keywords: Keywords, made: DocumentRun) -> tuple[Keywords, str]:
-        """Top the keywords up by frequency to the plan's minimum, and describe the shortfall. A second call would
-        double the wait, and a model that returns few keywords returns few again."""
-        least = self._plan.llm.min_total
-        full = topped_up(keywords, made.plain, least, self.budget)
-        if len(full) == len(keywords):
-            return keywords, ""
-        gave = counted(len(keywords), "keyword")
-        return (
-            full,
-            f"the LLM gave {gave}, fewer than [llm] min_total = {least}; {len(full) - len(keywords)} more by frequency",
-        )
-
-    def _cached_since(self) -> int:
-        """The revision from which cached answers may be served: none from before the last rollback, unless the plan
-        allows it."""
-        return 0 if self._plan.llm.cache_after_rollback else self._state().last_rev
-
-    def _too_short(self, text: str) -> bool:
-        return len(text.strip()) < self._plan.llm.min_length
-
     def _in_shadow(self, made: DocumentRun, state: State) -> bool:
         shadow_bp = self._plan.stages[state.stage].shadow_bp if state.stage < len(self._plan.stages) else 0
-        return buckets.in_shadow(self._plan.salt, made.id, shadow_bp) and not self._too_short(made.content)
+        return buckets.in_shadow(self._plan.salt, made.id, shadow_bp) and not self._treatment.is_too_short(made.content)
 
     async def _keep(self, made: DocumentRun) -> None:
         await self._stored(self._writer.append(*self._observed(made, self._clock.now())))

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from engine.clock import Clock
 from engine.extraction.keywords import Keywords
-from engine.extraction.llm import NO_ATTEMPT, LlmAnswer, LlmFailure, NotPermitted
+from engine.extraction.llm import NO_ATTEMPT, LlmFailure, NotPermitted
 from engine.measures.record import Extraction
 from engine.routing.calls import Calls, Cancelled
 from engine.routing.document_run import DocumentRun
 from engine.routing.ports import Store
+from engine.routing.treatment import Treatment
 
 journal = logging.getLogger("rollout.engine")
 
@@ -22,21 +23,13 @@ MOST_CHARS = 50_000_000  # total length of their texts
 
 class ShadowCalls:
     def __init__(
-        self,
-        calls: Calls,
-        clock: Clock,
-        store: Store,
-        observe: Callable[[Extraction], None],
-        answered: Callable[[DocumentRun, LlmAnswer], DocumentRun],
-        our_fault: Callable[[Exception], LlmFailure],
+        self, calls: Calls, clock: Clock, store: Store, observe: Callable[[Extraction], None], treatment: Treatment
     ) -> None:
-        """`answered` makes the document's result from the LLM's answer; `our_fault` reports an internal error."""
         self._calls = calls
         self._clock = clock
         self._store = store
         self._observe = observe
-        self._answered = answered
-        self._our_fault = our_fault
+        self._treatment = treatment
         self._tasks: set[asyncio.Task[None]] = set()
         self._chars = 0
         self.passed_over = 0  # documents that got no call because the queue was full
@@ -71,11 +64,11 @@ class ShadowCalls:
     async def _call(self, made: DocumentRun) -> None:
         try:
             answer = await self._calls.extract(made.content, background=True, epoch=made.epoch)
-            done = self._answered(made, answer)
+            done = self._treatment.answered(made, answer, shadow=True)
         except (Cancelled, NotPermitted):
             return
         except Exception as error:
-            failure = error if isinstance(error, LlmFailure) else self._our_fault(error)
+            failure = error if isinstance(error, LlmFailure) else self._treatment.our_fault(error)
             if failure.kind in NO_ATTEMPT:
                 return
             self._keep(made.failed("llm", Keywords(), failure, shadow=True))
