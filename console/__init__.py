@@ -1,0 +1,1 @@
+"""The console: the command line `rollout` and the screens, attached to an engine."""

@@ -39,3 +39,13 @@ def test_an_object_of_many_values_is_made_by_their_names() -> None:
         and len(node.args) > MOST_UNNAMED
     ]
     assert not unnamed, unnamed
+
+
+def test_every_package_says_what_it_is_for() -> None:
+    silent = [
+        str(path.parent.relative_to(ROOT))
+        for package in ("engine", "console")
+        for path in sorted((ROOT / package).rglob("__init__.py"))
+        if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
+    ]
+    assert not silent, silent

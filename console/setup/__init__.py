@@ -1,0 +1,1 @@
+"""The first five minutes: five questions that write a rollout.toml."""

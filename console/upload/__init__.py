@@ -1,0 +1,1 @@
+"""What `rollout load` does: find documents, send them with bounded concurrency, show progress."""

@@ -1,0 +1,1 @@
+"""How a console or a command reaches the engine, and rolls back without it."""

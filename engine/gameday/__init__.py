@@ -1,0 +1,1 @@
+"""A game day: its scenarios, and the score of what a player did."""

@@ -1,0 +1,1 @@
+"""What must be met to leave a stage: conditions, checklist, stability, approvals."""

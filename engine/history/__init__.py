@@ -1,0 +1,1 @@
+"""The rollout at a moment in the past, from what the store keeps."""

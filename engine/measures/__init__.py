@@ -1,0 +1,1 @@
+"""What is counted: the record of an extraction, buckets of records, histograms."""

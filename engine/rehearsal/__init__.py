@@ -1,0 +1,1 @@
+"""The simulated world of a rehearsal: LLM servers with faults, documents, users."""

@@ -1,0 +1,1 @@
+"""A document's way: the switch, the arm, the LLM or frequency, the store."""

@@ -87,7 +87,17 @@ class Pipeline:
         self._kept_within_s = kept_within_s
         self.cache = LlmCache(plan.llm.cache_bytes)
         self.calls = Calls(pool, switch, clock)
-        self._treatment = Treatment(plan, clock, writer, conn, pool, self.calls, self.cache, state, trouble)
+        self._treatment = Treatment(
+            plan=plan,
+            clock=clock,
+            store=writer,
+            conn=conn,
+            pool=pool,
+            calls=self.calls,
+            cache=self.cache,
+            state=state,
+            trouble=trouble,
+        )
         self.shadows = ShadowCalls(self.calls, clock, writer, observe, self._treatment)
         self._bulk = 0  # bulk documents on their way to the LLM
         self.bulk_refused = 0

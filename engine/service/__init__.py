@@ -1,0 +1,1 @@
+"""The engine at run time: the control loop, the monitor, rollback and its proof."""

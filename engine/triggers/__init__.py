@@ -1,0 +1,1 @@
+"""When a rule acts: pure judgement of evidence, with timers."""

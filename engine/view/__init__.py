@@ -1,0 +1,1 @@
+"""What a screen shows, computed once for all who show it."""

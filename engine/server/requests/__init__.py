@@ -1,0 +1,1 @@
+"""What people may ask the engine for, a function each."""
