@@ -8,7 +8,7 @@ f function word, F of another language, o and O perhaps of another (else n and c
 we, will), r joins clauses, q relative, x auxiliary, d adverb, . break, v verb, b noun or verb, B its -s form, V one
 that is a verb after a noun, e -ed, g -ing that is often a noun, w weak word, a adjective, n noun, y one that ends an
 introduction (in practice), k one that is a program (npm), s plural, c capital, i identifier, # number, p possessive,
-which ends a phrase, P one with a capital, which may be part of a name
+which ends a phrase, P one with a capital, which may be part of a name, D a day of the week
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from engine.extraction import words
 from engine.extraction.foreign import foreign_phrases
 from engine.extraction.languages import ENGLISH, ENGLISH_PROSE, ENGLISH_SHARE, NOT_ENGLISH, PERHAPS_FOREIGN, language
-from engine.extraction.tokens import MAX_CHARS, MAX_WORDS, Known, Span, shape
+from engine.extraction.tokens import MAX_CHARS, MAX_WORDS, Known, Span, Words, shape
 from engine.extraction.verbs import settled
 
 _LANGUAGES = "CR"  # names of one letter
@@ -32,6 +32,8 @@ def _kind(token: str) -> str:
     kind = _english_kind(token)
     if kind in "ncs" and token.lower() in PERHAPS_FOREIGN:
         return "O" if kind == "c" else "o"
+    if kind == "c" and token in words.DAYS:
+        return "D"
     if kind == "n":
         return "y" if token in words.AFTER_IN else "k" if token in words.COMMANDS else "n"
     return kind
@@ -161,6 +163,8 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         if kinds[end - 1] == "#" and _counts(tokens, kinds, end):
             while end > start and kinds[end - 1] == "#":
                 end -= 1
+        if kinds[end - 1] == "c":
+            start = _after_role(tokens, kinds, folds, start, end)
         if has_names and "i" in kinds[start:end]:
             start, end = _named(tokens, kinds, start, end)
         size = end - start
@@ -178,6 +182,14 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             continue
         spans.append((folds[start:end], text, start))
     return Phrases(spans, kinds, ENGLISH)
+
+
+def _after_role(tokens: list[str], kinds: str, folds: Words, start: int, end: int) -> int:
+    """Where the name begins in a phrase that says what the name is: analyst Ada Cole, the drug group Sanofi."""
+    at = end - 1
+    while at > start and kinds[at - 1] == "c":
+        at -= 1
+    return at if at > start and folds[at - 1] in words.VAGUE and tokens[at - 1].islower() else start
 
 
 def _counts(tokens: list[str], kinds: str, end: int) -> bool:

@@ -29,6 +29,13 @@ _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]
 _MAY_BE_CODE = re.compile(r"\n(?: {4}|\t|>>> |\$ )")
 # Four words or more in capitals are a heading or a clause of a licence; they count as words, not acronyms.
 _SHOUTED = re.compile(r"[A-Z](?<![\w'’-][A-Z])[A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
+# of a news agency's report: where it is from, at the beginning of a line, and who wrote it
+_DATELINE = re.compile(
+    r"^[A-Z][A-Z.' ]{2,30}(?:, [A-Z][a-z.]+(?: [A-Z][a-z.]+)?(?: \(\w{2,12}\))?| \((?:[A-Z]{2,5}|Reuters|Xinhua|dpa)\))"
+    r" (?:--?|[–—]) ",
+    re.M,
+)
+_CREDIT = re.compile(r"\((?:Additional )?[Rr]eporting by [^()]{3,300}\)")
 _LONG_WORD = re.compile(r"[A-Z]{8}")
 _TWO_CAPITALS = re.compile("[A-Z][A-Z]")
 _CODED = re.compile(
@@ -37,6 +44,7 @@ _CODED = re.compile(
 _CODED_CHARS = 40
 _ARMOURED = re.compile(r"-----BEGIN ([A-Z][A-Z0-9 ]{2,40})-----[^-]*+-----END \1-----")  # a key, a certificate
 _MARKS = (*"`~<[:", "www.")  # whatever _without_markup removes has one
+_DASHES = (" - ", " -- ", " – ", " — ")
 _FEW = 200  # characters of prose; with less, code is read too
 
 
@@ -51,6 +59,10 @@ def prose(text: str) -> str:
         text = _ARMOURED.sub(" . ", text)
     if _has_long_run(text) and any(map(_CODED.search, [word for word in text.split() if len(word) >= _CODED_CHARS])):
         text = _CODED.sub(" . ", text)
+    if any(map(text.__contains__, _DASHES)):
+        text = _DATELINE.sub("", text)
+    if "eporting" in text:
+        text = _CREDIT.sub(" . ", text)
     if text.isupper():
         text = text.lower()
     if _may_have_long_word(text) and _LONG_WORD.search(text):

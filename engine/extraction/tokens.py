@@ -24,11 +24,15 @@ _DIVIDED = r"-[ \t]*\n\s*[a-z]+"  # a word hyphenated at the end of a line: neit
 _NEW_LINE = r"\n(?:\t\s*+|[ \t]*+\n\s*+|\s*+(?=[^\sa-z]|[a-z][\w.-]*+(?::|\s*+=| {3})\s))"
 
 
+_ABBREVIATED = "Capt|Cllr|Cpl|Ft|Gov|Hon|Jr|Lt|Mt|Rep|Rev|Sen|Sgt|Sr|St|Supt"  # what a full stop does not end
+
+
 def _tokens(letter: str) -> re.Pattern[str]:
     return re.compile(
         # Each alternative starts with a different character, so that a mismatch fails fast.
         r"[A-Za-z]++(?=[ ,])|"  # a word followed by a blank or comma: three tokens of four, matched a fifth faster
-        r"\d{1,3}(?:,\d{3})++(?!\w|,\d)|(?:[A-Z]\.){2,}(?=[\s,;:)])|"  # 12,345 and U.S.
+        r"\d{1,3}(?:,\d{3})++(?!\w|,\d)|"  # 12,345
+        rf"(?:(?:[A-Z]\.){{2,}}|(?:{_ABBREVIATED})\.)(?=[\s,;:)-])|"  # U.S. and St. John
         rf"{letter}++(?:{_DIVIDED}"
         # words, max_tokens, Cargo.toml, std::io, HTTP/2, foo(), C++
         rf"|(?:(?:[-‐‑.'’/@&]|::|->|_+){letter}++)*(?:\(\)|\+\+|#(?!\w))?)"

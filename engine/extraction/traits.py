@@ -149,8 +149,8 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
 
 
 def _is_numbered(words: Words) -> bool:
-    """Issue 20, priority 1; but not Python 3.11."""
-    return len(words) == 2 and words[1].isdecimal()
+    """Issue 20, priority 1, March 3rd; but not Python 3.11."""
+    return len(words) == 2 and words[1][0].isdigit()
 
 
 def of_vague(one: Vague) -> Candidate:
@@ -328,7 +328,7 @@ Fields = tuple[int, int, int, int, float, float, int, int, int, int, int, int, i
 
 # Nouns last, so that one threshold separates similar kinds.
 _ORDER = {kind: n for n, kind in enumerate("^.frqtmxdv#wabBeGgnspPci")}
-_ORDER |= {"F": 1, "V": _ORDER["B"], "o": _ORDER["n"], "y": _ORDER["n"], "k": _ORDER["n"], "O": _ORDER["c"]}
+_ORDER |= {"F": 1, "V": _ORDER["B"], "D": _ORDER["c"], "O": _ORDER["c"], **dict.fromkeys("oyk", _ORDER["n"])}
 
 
 def context(

@@ -13,7 +13,7 @@ _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
 # sought with a break before the text: an expression that begins with one sign takes a quarter of the time
 _BEGINS = re.compile(r"\.[bcn](?=[aegncisbBw])")
 _BEGINS_CLAUSE = re.compile(r"\.[cn](?=[tqf])")
-_ING = re.compile(r"g(?=[ftqsicbB])")
+_ING = re.compile(r"g(?=[ftqsicbBnae])")
 _TIMED = re.compile(r"#x?i+")
 _COMMAND = re.compile("k")
 _STATING = re.compile(r"[bB](?=[qmnsciae])")
@@ -23,6 +23,7 @@ SENTENCE = 60  # tokens of a sentence in which a list of orders is looked for
 _NAMED, _SINGULAR_NOUN = frozenset("sicbB"), frozenset("nigabBe")
 _CASES = frozenset(("case", "cases"))
 _VALUES = frozenset(("code", "codes", "type", "types", "value", "values"))
+_NOT_MODIFIED = frozenset("frdvm")
 _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
 _RENEWS_THE = re.compile(r"t(?:(?<=[.rqm]t)|(?<=^t))[abngc]{0,3}[ncig]s(?=t)")  # a gateway client renews the lease
 _CONTROL_THE = re.compile(r"[svc]n(?=t)")  # authors control the copyright
@@ -52,7 +53,7 @@ _SETTLED = (
     # is growing; police arrested the; by reading the; nodes passing messages; a flag showing that
     re.compile(
         r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=me)|(?<=[nsbBcig]e)(?=[tqfrm.xd#c])"
-        r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc]g)(?=q)|(?<=[.frdqv]g)(?=t)|(?<=[sB]g)(?=[tnsciab]))"
+        r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc]g)(?=q)|(?<=[.frdqvsbci]g)(?=t)|(?<=cg)(?=a)|(?<=[sB]g)(?=[tnsciab]))"
     ),
 )
 
@@ -65,6 +66,8 @@ def settled(tokens: list[str], kinds: str) -> str:
         kinds = kinds.replace("k", "n")
     if "y" in kinds:
         kinds = _INTRODUCED.sub("d", kinds).replace("y", "n")
+    if "D" in kinds:
+        kinds = re.sub("D", lambda day: "c" if _is_named_day(tokens, day.start()) else "d", kinds)
     if "V" in kinds:
         kinds = _MOVES.sub("v", kinds).replace("V", "B")
     if marked := [
@@ -84,6 +87,10 @@ def settled(tokens: list[str], kinds: str) -> str:
     for pattern in _SETTLED:
         kinds = pattern.sub("v", kinds)
     return kinds
+
+
+def _is_named_day(tokens: list[str], at: int) -> bool:
+    return at > 0 and tokens[at - 1].lower() in words.BEFORE_DAYS
 
 
 def _orders(tokens: list[str], kinds: str) -> list[int]:
@@ -124,6 +131,13 @@ def _doing(tokens: list[str], kinds: str) -> Iterator[int]:
             after in words.AFTER_ING
             or (at and kinds[at - 1] in _NOUN and word in words.ING_AFTER_NOUNS)
             or (kinds[at + 1] in _NAMED and word in words.ING_BEFORE_OBJECTS and after not in words.AFTER_PARTICIPLE)
+            or (
+                at
+                and kinds[at - 1] in _NOT_MODIFIED
+                and "-" not in word
+                and (word not in words.ING_NOUNS or (word in words.ING_BEFORE_OBJECTS and kinds[at + 1] in "na"))
+                and after not in words.AFTER_PARTICIPLE
+            )
         ):
             yield at
 
@@ -135,7 +149,7 @@ def _stating(tokens: list[str], kinds: str) -> Iterator[int]:
         at = match.start()
         word, after = tokens[at].lower(), tokens[at + 1].lower()
         if kinds[at + 1] in "qm":
-            is_verb = word in words.BEFORE_THAT and at > 0 and kinds[at - 1] in _NOUN
+            is_verb = tokens[at] in words.BEFORE_THAT and at > 0 and kinds[at - 1] in _NOUN
         else:
             is_verb = word == "use" and after not in _CASES and not (at and kinds[at - 1] in _SINGULAR_NOUN)
         if is_verb:

@@ -55,6 +55,9 @@ BEFORE_THAT = _LISTS["before_that"]
 # verbs at the beginning of a sentence
 ORDERS = _LISTS["orders"]
 
+# days are adverbs unless one of these comes before: the council voted Tuesday, Black Friday
+DAYS, BEFORE_DAYS = _LISTS["days"], _LISTS["before_days"]
+
 # what a text writes after a time of day
 OF_TIMES = _LISTS["of_times"]
 
@@ -90,7 +93,7 @@ EITHER = _NOUNS_TOO | EITHER_S
 # those of EITHER_S that come before a noun as nouns do: records management, results page
 MODIFYING = _LISTS["modifying"]
 # -ing forms that are as often nouns or adjectives in a term: programming by example, learning, processing
-_ING_NOUNS = _LISTS["ing_nouns"]
+ING_NOUNS = _LISTS["ing_nouns"]
 # forms of verbs that are part of a term: shared memory, output feedback
 _KEPT = _LISTS["kept"]
 # among the forms that may be nouns, those that hardly ever are
@@ -107,7 +110,7 @@ VERBS = (
         | _SELDOM_NOUNS
     )
     - EITHER
-    - _ING_NOUNS
+    - ING_NOUNS
     - _KEPT
 )
 
@@ -159,8 +162,8 @@ EMPTY = _LISTS["empty"]
 # nouns that look like adjectives
 _NOUNS_IN_AL = _LISTS["nouns_in_al"]
 _ADJECTIVE_ENDINGS = (
-    "able", "ible", "ic", "ical", "ous", "ive", "ful", "less", "ary", "al", "ian", "ish", "like", "based", "oriented",
-    "driven", "specific",
+    "able", "ible", "ular", "ic", "ical", "ous", "ive", "ful", "less", "ary", "al", "ian", "ish", "like", "based",
+    "oriented", "driven", "specific",
 )  # fmt: skip
 _MORE_ADJECTIVES = _LISTS["more_adjectives"]
 _COMPOUNDS = tuple(_LISTS["compounds"])

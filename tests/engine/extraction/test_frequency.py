@@ -505,6 +505,41 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
     assert not never & {*keywords, *(word for keyword in keywords for word in keyword.split())}, keywords
 
 
+@pytest.mark.parametrize(
+    ("text", "terms", "never"),
+    [
+        ("The quake was reported by analyst Ada Cole and by daughters Eileen Curtin and Ursula Oakes, whom Rita helped. The drug group Hazelmed said so.",
+         {"ada cole", "eileen curtin", "hazelmed"}, {"analyst", "daughters", "drug group hazelmed", "rita"}),
+        ("The city council Tuesday approved the harbour plan. The council voted Thursday. Black Friday sales rose.",
+         {"city council", "harbour plan", "black friday sales"}, {"tuesday", "thursday"}),
+        ("It is a way of halting violence. Rebels were accused of ditching aircraft and of making offensive gestures.",
+         {"violence", "aircraft", "offensive gestures"}, {"halting", "ditching", "making"}),
+        ("The inquiry of gambling taxes and of living standards ended. Crews praised smoking rooms.",
+         {"gambling taxes", "living standards"}, set()),
+        ("Rovers won the derby. Jokubas firing low beat the keeper, with Maxi firing a shot past two defenders.",
+         {"derby", "defenders"}, {"firing"}),
+        ("Fires closed St. Helena, near Mt. Veeder. The order for St. Helena was lifted by Gov. Hazelwood and Sen. Oakes of the United States to help growers.",
+         {"st. helena", "mt. veeder", "united states", "hazelwood"}, {"st", "helena", "mt", "gov", "sen", "united"}),
+        ("IOWA CITY, Iowa (KCRG) - The ferry sank.\nLONDON (Reuters) - The ferry was old. (Reporting by Ada Cole in Dover; editing by Bo Lind)",
+         {"ferry"}, {"iowa", "KCRG", "london", "reuters", "reporting", "cole", "dover", "lind"}),
+        ("The captain, a mayor and two sisters saw the wonderful ferry aboard which the engine blew on March 31st, 40 kilometres out.",
+         {"ferry", "engine"}, {"captain", "mayor", "sisters", "wonderful", "aboard", "blew", "march 31st", "kilometres"}),
+    ],
+)  # fmt: skip
+def test_news_is_about_names_and_things_not_about_roles_days_and_units(
+    text: str, terms: set[str], never: set[str]
+) -> None:
+    keywords = extract(
+        f"{text} The harbour board has a tide gauge, a pilot boat, a dry dock and a customs house."
+    ).ranked
+
+    assert terms <= set(keywords), keywords
+    assert not never & {
+        *keywords,
+        *(word for keyword in keywords for word in keyword.split() if keyword not in terms),
+    }, keywords
+
+
 def test_a_verb_or_a_word_of_every_field_is_a_keyword_alone_only_where_it_recurs() -> None:
     about = "The gateway has a connection pool, a circuit breaker, a request queue and a retry budget. "
     once = (
