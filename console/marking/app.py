@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from console.screens.help import KEYS, book, page_lines
+from console.screens.page import shown
 from console.widgets import blocks
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, columns, wrapped
@@ -33,10 +36,12 @@ class Marking(SheetApp[None]):
         Binding("space,x", "keep", "keep it, or not"),
         Binding("a", "add", "add a keyword of your own"),
         Binding("enter", "done", "done: the next document"),
+        Binding("u", "undo", "undo the last change"),
         Binding("n,right", "step(1)", "next document"),
         Binding("p,left", "step(-1)", "previous document"),
         Binding("pagedown,ctrl+d", "scroll(1)", "scroll down"),
         Binding("pageup,ctrl+u", "scroll(-1)", "scroll up"),
+        Binding("question_mark,f1", "help", "these keys, and how to choose keywords"),
         Binding("q,escape,ctrl+c", "leave", "leave; everything is saved"),
     ]
 
@@ -52,6 +57,8 @@ class Marking(SheetApp[None]):
         self.documents = documents
         self.texts = texts
         self.save = save
+        self.before: list[tuple[int, Marked]] = []  # each change: which document, and as it was
+        self.helping = False
         self.at = first_open(documents)
         self.cursor = 0
         self.top = 0
@@ -76,7 +83,24 @@ class Marking(SheetApp[None]):
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """On the help page only scrolling and leaving it."""
+        return not self.helping or action in ("move", "scroll", "help", "leave")
+
+    def action_help(self) -> None:
+        self.helping, self.top = not self.helping, 0
+        self.repaint()
+
+    def action_undo(self) -> None:
+        if self.before:
+            at, document = self.before.pop()
+            if at != self.at:
+                self.action_step(at - self.at)
+            self._replace(document)
+
     def action_move(self, by: int) -> None:
+        if self.helping:
+            self.top = max(0, self.top + by)
         self.cursor = max(0, min(len(self.document.proposals) - 1, self.cursor + by))
         self.repaint()
 
@@ -95,7 +119,7 @@ class Marking(SheetApp[None]):
             self._put(toggled(self.document, self.document.proposals[self.cursor]))
 
     def action_done(self) -> None:
-        self._put(Marked(self.document.id, self.document.proposals, self.document.kept, True))
+        self._put(replace(self.document, done=True))
         self.action_step(1)
 
     def action_add(self) -> None:
@@ -119,8 +143,10 @@ class Marking(SheetApp[None]):
         self.repaint()
 
     def action_leave(self) -> None:
-        """Close an open input first; otherwise leave."""
-        if self.screen.query_one(Input).has_class("open"):
+        """Close what is open first, the help page or the input; otherwise leave."""
+        if self.helping:
+            self.action_help()
+        elif self.screen.query_one(Input).has_class("open"):
             self._close()
             self.repaint()
         else:
@@ -131,6 +157,11 @@ class Marking(SheetApp[None]):
         self.set_focus(None)
 
     def _put(self, document: Marked) -> None:
+        if document != self.document:
+            self.before.append((self.at, self.document))
+        self._replace(document)
+
+    def _replace(self, document: Marked) -> None:
         self.warning = ""
         self.documents = (*self.documents[: self.at], document, *self.documents[self.at + 1 :])
         self.trouble = self.save(self.documents)
@@ -139,6 +170,9 @@ class Marking(SheetApp[None]):
     # -- painting ------------------------------------------------------------------------------------------------------
 
     def paint(self, c: Canvas) -> None:
+        if self.helping:
+            self._help(c)
+            return
         c.bar(0, f"mark gold keywords   {self.at + 1} of {len(self.documents)}", "bar")
         c.right(c.width - 1, 0, f"{self.done} done", "bar")
         area = Area(1, 1, c.width - 2, c.height - 3)
@@ -151,9 +185,22 @@ class Marking(SheetApp[None]):
         line = self.trouble or " · ".join(filter(None, (self._count(), self.warning)))
         c.put(1, c.height - 2, line, "bad" if self.trouble else "warn" if self.warning else "dim", c.width - 2)
         keys = (
-            ("space", "keep"), ("a", "add"), ("enter", "done"), ("n p", "documents"), ("pgdn", "text"), ("q", "leave")
+            ("space", "keep"), ("a", "add"), ("enter", "done"), ("n p", "documents"), ("pgdn", "text"), ("?", "help"),
+            ("q", "leave"),
         )  # fmt: skip
-        c.spans(1, c.height - 1, [part for key, what in keys for part in ((key, "key"), (f" {what}   ", "text"))])
+        c.spans(1, c.height - 1, [part for key, what in keys for part in ((key, "key"), (f" {what}  ", "text"))])
+
+    def _help(self, c: Canvas) -> None:
+        width = min(c.width - 2, 100)
+        keys = [binding for binding in self.BINDINGS if isinstance(binding, Binding)]
+        lines = [(f"{shown(binding.key):<{KEYS}}{binding.description}", "text") for binding in keys]
+        lines += [("", "text"), *page_lines(book("quality"), width)]
+        self.text_rows = c.height - 2
+        self.top = max(0, min(self.top, len(lines) - self.text_rows))
+        c.bar(0, "mark gold keywords   help", "bar")
+        for row, (line, style) in enumerate(lines[self.top : self.top + self.text_rows]):
+            c.put(1, 1 + row, line, style, width)
+        c.spans(1, c.height - 1, [("j k", "key"), (" scroll   ", "text"), ("?", "key"), (" back", "text")])
 
     def _count(self) -> str:
         kept = len(self.document.kept)

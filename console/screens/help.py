@@ -88,7 +88,7 @@ class Help(Searching):
         return out
 
     def _page(self, name: str, width: int) -> list[tuple[str, str]]:
-        return [*self._selected(width), *self._keys(width)] if name == "keys" else _text(book(name), width)
+        return [*self._selected(width), *self._keys(width)] if name == "keys" else page_lines(book(name), width)
 
     def _selected(self, width: int) -> list[tuple[str, str]]:
         """What the row is from which help was opened, first of all."""
@@ -147,7 +147,7 @@ def _everywhere(bindings: Sequence[BindingType]) -> list[Binding]:
 _ITEM = re.compile(r"- |\d+\. ")  # of a list
 
 
-def _text(markdown: str, width: int) -> list[tuple[str, str]]:
+def page_lines(markdown: str, width: int) -> list[tuple[str, str]]:
     """A runbook in lines: headings, paragraphs and list items joined and wrapped to the width, commands as they are."""
     out: list[tuple[str, str]] = []
     paragraph: list[str] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from engine.extraction.keywords import stem_phrase
 from engine.text import clean_line, counted
 
 CUTS = (5, 10, 15)
+OURS = frozenset(("id", "keywords", "gold", "done"))  # fields of a line
 DRAWS = 1_000
 SEED = 7
 FEW_DOCUMENTS = 30  # with fewer, an interval is uninformative
@@ -65,17 +67,20 @@ class GoldRow(NamedTuple):
     id: str
     keywords: tuple[str, ...]
     done: bool
+    others: Mapping[str, Any]  # fields that are not ours
 
 
 def read_rows(body: bytes, name: str) -> Iterator[GoldRow]:
     """Each line as written. Raises ValueError with file and line."""
     seen: set[str] = set()
-    for number, line in enumerate(body.decode("utf-8-sig", "replace").splitlines(), 1):
+    for number, line in enumerate(body.removeprefix(BOM_UTF8).split(b"\n"), 1):
         if not line.strip():
             continue
         where = f"{name}, line {number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line.decode())
+        except UnicodeDecodeError:
+            raise ValueError(f"{where}: not UTF-8. Save the file as UTF-8.") from None
         except (ValueError, RecursionError):
             raise ValueError(f'{where}: not JSON. A line is {{"id": "...", "keywords": ["...", ...]}}.') from None
         listed = row.get("keywords", row.get("gold")) if isinstance(row, dict) else None
@@ -87,7 +92,8 @@ def read_rows(body: bytes, name: str) -> Iterator[GoldRow]:
         if key in seen:
             raise ValueError(f"{where}: the document {clean_line(key, 80)!r} is in the file twice; keep one line.")
         seen.add(key)
-        yield GoldRow(key, tuple(listed), row.get("done", True) is not False)
+        others = {field: value for field, value in row.items() if field not in OURS}
+        yield GoldRow(key, tuple(listed), row.get("done", True) is not False, others)
 
 
 class GoldFile(NamedTuple):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from engine.extraction.keywords import stem_phrase
@@ -22,6 +23,7 @@ class Marked(Struct, frozen=True):
     proposals: tuple[str, ...]
     kept: tuple[str, ...] = ()
     done: bool = False
+    others: Mapping[str, Any] = field(default_factory=dict[str, Any])  # fields of the gold file that are not ours
 
 
 def started(draft: bytes, draft_name: str, gold: bytes, gold_name: str) -> tuple[Marked, ...]:
@@ -44,7 +46,8 @@ def started(draft: bytes, draft_name: str, gold: bytes, gold_name: str) -> tuple
 
 def _marked(name: str, proposals: Sequence[str], known: GoldRow | None) -> Marked:
     kept = tuple(dict.fromkeys(known.keywords)) if known is not None else ()
-    return Marked(name, tuple(dict.fromkeys((*proposals, *kept))), kept, known is not None and known.done)
+    proposals = tuple(dict.fromkeys((*proposals, *kept)))
+    return Marked(name, proposals, kept, known.done, known.others) if known is not None else Marked(name, proposals)
 
 
 def toggled(document: Marked, keyword: str) -> Marked:
@@ -71,7 +74,11 @@ def in_text(phrase: str, text: str) -> bool:
 def gold_lines(documents: Sequence[Marked]) -> str:
     """The gold file: a JSON line for each document that is done or started (its line has which)."""
     begun = {"done": False}
-    rows = ({"id": d.id, "keywords": list(d.kept)} | ({} if d.done else begun) for d in documents if d.done or d.kept)
+    rows = (
+        {"id": d.id, "keywords": list(d.kept), **d.others, **({} if d.done else begun)}
+        for d in documents
+        if d.done or d.kept or d.others
+    )
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 

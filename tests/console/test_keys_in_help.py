@@ -15,7 +15,7 @@ import console.screens
 from console.app import Console
 from console.screens import SCREENS, WORK, screen, working
 from console.screens.ask import QuestionDialog
-from console.screens.help import _text, book
+from console.screens.help import book, page_lines
 from console.screens.page import Page
 from tests.console.test_runbooks import NAMES
 
@@ -125,7 +125,7 @@ def test_the_check_finds_a_key_on_the_wrong_screen_and_an_unknown_key() -> None:
 
 def test_every_step_of_a_numbered_list_begins_a_line() -> None:
     text = "## Steps\n1. Install the new version beside the old one, and check it.\n2. Quit.\n   Then stop.\n\n- one item that is long\n"
-    assert _text(text, 30) == [
+    assert page_lines(text, 30) == [
         ("Steps", "strong"),
         ("1. Install the new version", "text"),
         ("   beside the old one, and", "text"),
@@ -138,8 +138,8 @@ def test_every_step_of_a_numbered_list_begins_a_line() -> None:
 
 def test_a_command_is_never_cut() -> None:
     command = "    podman exec -it engine rollout --plan /etc/rollout/rollout.toml --store /var/lib/rollout"
-    lines = [line for line, _ in _text(command, 60)]
+    lines = [line for line, _ in page_lines(command, 60)]
     assert len(lines) == 2
     assert all(len(line) <= 60 for line in lines)
     assert " ".join(line.strip() for line in lines) == command.strip()
-    assert _text("    rollout status", 60) == [("    rollout status", "accent")]
+    assert page_lines("    rollout status", 60) == [("    rollout status", "accent")]

@@ -74,6 +74,48 @@ async def test_a_file_that_takes_no_writes_is_reported_on_the_screen() -> None:
         await shows(pilot, "NOT SAVED: the disk is full.")
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_a_question_mark_shows_the_keys_and_how_to_choose_and_changes_nothing(size: tuple[int, int]) -> None:
+    saved: list[str] = []
+    app = Marking(started(DRAFT, "draft", b"", "gold"), TEXTS, lambda d: (saved.append(gold_lines(d)), "")[1])
+    async with app.run_test(size=size) as pilot:
+        await shows(pilot, "? help  q leave\n")
+        await pilot.press("question_mark")
+        await shows(pilot, "keep it, or not", "undo the last change", "Quality: measure keywords")
+        await pilot.press("space", "enter", "pagedown")
+        await shows(pilot, "Every key press is saved")
+        await pilot.press("escape")
+        await shows(pilot, "1 of 2", "0 keywords kept")
+        assert saved == []
+
+
+async def test_changes_are_undone_one_by_one_also_in_a_document_that_was_left() -> None:
+    saved: list[str] = []
+    app = Marking(started(DRAFT, "draft", b"", "gold"), TEXTS, lambda d: (saved.append(gold_lines(d)), "")[1])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("space", "enter", "space")
+        await shows(pilot, "2 of 2", "1 keyword kept")
+        await pilot.press("u")
+        await shows(pilot, "2 of 2", "0 keywords kept", "1 done")
+        await pilot.press("u")
+        await shows(pilot, "1 of 2", "1 keyword kept", "0 done")
+        await pilot.press("u", "u")
+        await shows(pilot, "1 of 2", "0 keywords kept")
+        assert saved[-1] == ""
+
+
+def test_a_gold_file_of_another_hand_keeps_its_own_fields_and_separators_within_a_line() -> None:
+    line = '{"id": "b.md", "keywords": ["queue\u2028depth"], "annotator": "bo", "note": {"sure": false}}'
+    documents = started(DRAFT, "draft", b"\xef\xbb\xbf" + line.encode() + b"\r\n", "gold")
+
+    assert gold_lines(documents) == line + "\n"
+
+
+def test_a_gold_file_in_another_encoding_is_refused_with_its_line() -> None:
+    with pytest.raises(ValueError, match="gold, line 1: not UTF-8"):
+        started(DRAFT, "draft", '{"id": "b.md", "keywords": ["caf\u00e9"]}'.encode("latin-1"), "gold")
+
+
 def test_a_phrase_that_is_proposed_already_is_kept_and_not_doubled() -> None:
     document = added(Marked("a", ("Worker pool",)), "  worker   POOL ")
     assert document == Marked("a", ("Worker pool",), ("Worker pool",))
