@@ -60,6 +60,14 @@ class CliContext:
     def plan_path(self) -> Path:
         found = self._named_plan or self._nearest_plan()
         if found is None:
+            from engine.plan.locate import strange_plan
+
+            if (strange := strange_plan(Path.cwd())) is not None:
+                raise Failed(
+                    f"{strange} is another user's, in a folder that everyone may write to, so it is not used: its "
+                    f"commands would run as you. If you trust it, name it with `--plan {shlex.quote(str(strange))}`.",
+                    "no_plan",
+                )
             raise Failed(
                 "No rollout.toml in this folder or above. `rollout init` writes one, `rollout rehearse` needs none, "
                 "--plan FILE names another.",

@@ -3,9 +3,12 @@ broken."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import stat
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,14 +29,31 @@ def find_plan(start: Path) -> Path | None:
 
     A rollback beside such a store must not wait for its plan to come back, and a plan further up is another rollout's.
     """
+    near = next((plan for plan in _plans_above(start) if not _is_strange(plan)), None)
+    return near or (SYSTEM if SYSTEM.is_file() else None)
+
+
+def strange_plan(start: Path) -> Path | None:
+    """The nearest plan that `find_plan` leaves out, because anyone may have put it there."""
+    return next(filter(_is_strange, _plans_above(start)), None)
+
+
+def _plans_above(start: Path) -> Iterator[Path]:
     folder = start.absolute()
     for candidate in (folder, *folder.parents):
-        try:
+        with contextlib.suppress(OSError):
             if (candidate / NAME).is_file() or is_lost(candidate / NAME):
-                return candidate / NAME
-        except OSError:
-            continue
-    return SYSTEM if SYSTEM.is_file() else None
+                yield candidate / NAME
+
+
+def _is_strange(plan: Path) -> bool:
+    """Whether it is another user's, in a folder that everyone may write to, such as /tmp: the plan's commands would run
+    as whoever works somewhere below."""
+    try:
+        left = plan if plan.exists() else plan.parent / STORE
+        return bool(plan.parent.stat().st_mode & stat.S_IWOTH) and left.lstat().st_uid not in (0, os.geteuid())
+    except OSError:
+        return True
 
 
 def is_lost(plan: Path) -> bool:

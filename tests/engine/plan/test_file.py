@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.plan.load import PlanError, load_plan, parse_plan
-from engine.plan.locate import find_plan
+from engine.plan.locate import find_plan, strange_plan
 from tests.engine.plan.small_plan import SMALL, line_of, only
 
 
@@ -95,6 +95,26 @@ def test_a_store_whose_plan_is_gone_is_nearer_than_another_plan_further_up(tmp_p
     assert find_plan(tmp_path / "a") == lost
     with pytest.raises(PlanError, match="the file is gone, and the store beside it ran with it"):
         load_plan(lost)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("left", ["rollout.toml", ".rollout/store.db"])
+def test_what_another_user_left_in_a_folder_open_to_all_is_not_taken_for_a_plan(tmp_path: Path, left: str) -> None:
+    """Its commands would run as whoever works below, as with a repository in /tmp."""
+    shared = tmp_path / "shared"
+    work = shared / "work"
+    work.mkdir(parents=True)
+    shared.chmod(0o1777)
+    file = shared / left
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(SMALL)
+    assert find_plan(work) == shared / "rollout.toml"
+    assert strange_plan(work) is None
+    os.chown(shared / Path(left).parts[0], 12345, 12345)
+    assert find_plan(work) is None
+    assert strange_plan(work) == shared / "rollout.toml"
+    shared.chmod(0o755)  # the users of a group, or root, share a rollout in a folder of its own
+    assert find_plan(work) == shared / "rollout.toml"
 
 
 def test_without_a_plan_in_any_folder_above_none_is_found(tmp_path: Path) -> None:
