@@ -83,6 +83,11 @@ def say(value: Any, sentence: str) -> None:
         click.echo(sentence)
 
 
+def outcome(failed: object, code: str) -> dict[str, Any]:
+    """The first keys of an answer that is whole even where something in it failed: `code` names what failed."""
+    return {"ok": False, "code": code} if failed else {"ok": True}
+
+
 def say_text(text: str, **facts: Any) -> None:
     """Print a requested text, which --quiet keeps."""
     say_result({"ok": True, "text": text, **facts}, text.rstrip("\n"))

@@ -76,7 +76,6 @@ class Tally:
 
     def data(self, took: float) -> dict[str, Any]:
         return {
-            "ok": not self.failed,
             "seconds": round(took, 3),
             "llm": self.llm,
             "frequency": self.frequency,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from console.context import CliContext
-from console.output import is_json, json_option, say_result
+from console.output import is_json, json_option, outcome, say_result
 
 if TYPE_CHECKING:
     from engine.extraction.llm import CheckLine, LlmPool
@@ -74,7 +74,9 @@ def check(context: CliContext, offline: bool) -> None:
         asyncio.run(_llm(context, report))
     failed = sum(finding.state == "fail" for finding in findings)
     warned = sum(finding.state == "warn" for finding in findings)
-    say_result({"ok": not failed, "findings": [one.row for one in findings]}, _summary(failed, warned, offline))
+    summary = _summary(failed, warned, offline)
+    body = {**outcome(failed, "check"), "sentence": summary, "findings": [one.row for one in findings]}
+    say_result(body, summary)
     if failed:
         raise SystemExit(1)
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from console.context import CliContext, send_command
-from console.output import FILE, Failed, fail, say, verb
+from console.output import FILE, Failed, fail, outcome, say, verb
 from engine.text import counted
 
 A_BATCH = 500
@@ -103,11 +103,12 @@ def import_(context: CliContext, file: Path) -> None:
         troubles += reply.data["skipped"]
     for trouble in troubles[:20]:
         click.echo(f"skipped {trouble}", err=True)
-    say(
-        {"ok": not troubles, "rows": len(rows), **counts, "skipped": troubles},
+    sentence = (
         f"{counted(len(rows), 'row')}, {counts['new']} new ({counted(counts['complaints'], 'complaint')}), "
-        f"{len(troubles)} skipped.",
+        f"{len(troubles)} skipped."
     )
+    body = {**outcome(troubles, "partial"), "sentence": sentence, "rows": len(rows), **counts, "skipped": troubles}
+    say(body, sentence)
     if troubles:
         raise SystemExit(1)
 

@@ -14,7 +14,7 @@ import click
 
 from console import completion
 from console.context import CliContext
-from console.output import fail, is_json, is_quiet, notice, raw_stream, say, say_result, verb
+from console.output import fail, is_json, is_quiet, notice, outcome, raw_stream, say, say_result, verb
 from console.upload import sources
 from console.upload.known import KnownDocuments
 from console.upload.progress import Progress
@@ -221,7 +221,7 @@ def _dry_run(chosen: LoadFiles, known: KnownDocuments | None) -> None:
     for line in tally.remarks():
         notice(line)
     body = {
-        "ok": not tally.failed,
+        **outcome(tally.failed, "partial"),
         "dry_run": True,
         "sentence": head,
         "documents": ids,
@@ -269,7 +269,9 @@ class LoadRun:
         if tally.fallback and self._method == "llm":
             notice("To retry the documents that fell back, run the same command with --resume.")
         early = {"ok": False, "code": "stopped", "sentence": stopped} if stopped else {}
-        say({**tally.data(took), **early}, tally.sentence(took))
+        sentence = tally.sentence(took)
+        body = {**outcome(tally.failed, "partial"), "sentence": sentence, **tally.data(took), **early}
+        say(body, sentence)
         if stopped:
             click.echo(
                 f"{stopped} Every document counted here is stored; to continue, run the same command with --resume.",

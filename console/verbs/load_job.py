@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.context import CliContext
-from console.output import fail, is_json, is_quiet, notice, raw_stream, say
+from console.output import fail, is_json, is_quiet, notice, outcome, raw_stream, say
 from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.tally import listed
@@ -171,6 +171,6 @@ def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, 
         notice(f"skipped {listed(names)}: {why}")
     if result.why:
         fail(f"{result.why} {sentence} To continue: {to_continue}", driver.data(result), "job")
-    say({"ok": not result.tally.failed, "sentence": sentence, **driver.data(result)}, sentence)
+    say({**outcome(result.tally.failed, "partial"), "sentence": sentence, **driver.data(result)}, sentence)
     if result.tally.failed:
         raise SystemExit(1)

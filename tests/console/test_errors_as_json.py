@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.cli import VERBS, rollout
+from engine.plan.init import set_value
+from engine.plan.load import default_plan_text
 from engine.server import openapi
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +67,24 @@ def test_an_error_has_a_code(
     assert body["sentence"]
 
 
+def test_an_answer_in_which_something_failed_has_a_code_and_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROLLOUT_STORE", str(tmp_path / "store"))
+    (tmp_path / "rollout.toml").write_text(set_value(default_plan_text(), "llm.url", "http://127.0.0.1:9"))
+    (tmp_path / "a.md").write_bytes(b"\0\1")
+    for words, code in (
+        ("check --json", "check"),
+        ("load --json a.md", "partial"),
+        ("load --json --dry-run a.md", "partial"),
+    ):
+        result = run(*words.split())
+        body = json.loads(result.stdout)
+        assert (body["ok"], body["code"], result.exit_code) == (False, code, 1), body
+        assert body["sentence"]
+
+
 def test_json_after_the_end_of_options_is_a_word() -> None:
     result = run("status", "--no-such-option", "--", "--json")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -74,7 +94,7 @@ CODES = tomllib.loads((ROOT / "engine" / "error_codes.toml").read_text())
 # where a call has its code: the number of the argument
 CODE_AT = {
     "Denial": 1, "EngineRefused": 1, "Failed": 1, "Health": 4, "HttpRefusal": 1, "Mismatch": 0, "NoJob": 0, "Refusal": 1, "_refuse": 1,
-    "refuse": 1,
+    "outcome": 1, "refuse": 1,
 }  # fmt: skip
 
 
