@@ -23,7 +23,7 @@ FOUND_BY = {
     "stale_undo": 1_000_002,
     "stale_promotion": 1_000_000,
     "raise_beats_rm": 1_000_013,
-    "preload_after_rollback": 1_000_001,
+    "preload_after_rollback": 1_000_003,
     "lease_without_end": 1_000_022,
     "calls_outlast_rollback": 1_000_003,
 }

@@ -107,7 +107,7 @@ class LlmPool:
 
     async def preload(self) -> None:
         """Load the model on every server now, so that no document waits for it. `servers()` shows failures."""
-        await self._on_every_server(Server.warm_up)
+        await self._on_every_server(Server.preload)
 
     async def _learn(self) -> None:
         await self._on_every_server(Server.survey)

@@ -219,6 +219,12 @@ class Server:
                 raise
         self.silent = False  # any answer shows that it responds
 
+    async def preload(self, http: Http) -> None:
+        """Load the model if it is not loaded: a busy server answers the request to load it after its calls, and all
+        that time it would count as loading. Raises Fault."""
+        if not (self.warm and self._config.model in (await self.survey(http)).loaded):
+            await self.warm_up(http)
+
     async def warm_up(self, http: Http) -> None:
         """Read the server's facts and load the model, once for all callers that wait. Raises Fault."""
         await self._warming.join(lambda: self._prepare(http))
