@@ -13,7 +13,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from tests.machine import crowd
+from tests.machine import crowd, patience
 
 PROGRAM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 
@@ -91,8 +91,7 @@ class Chromium:
         return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
 
     def until(self, script: str, seconds: float = 20.0) -> bool:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        for _ in patience(seconds):
             if self.run(script):
                 return True
             time.sleep(0.1)

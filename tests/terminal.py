@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pyte
 
 from tests import warm
-from tests.machine import crowd
+from tests.machine import patience
 
 ROLLOUT = (sys.executable, "-c", "from console.cli import main; main()")
 ROOT = Path(__file__).parent.parent
@@ -136,17 +136,33 @@ class Terminal:
         return self._text
 
     def shows(self, *words: str, seconds: float = 30.0) -> bool:
-        """Whether all the words are on the screen within `seconds`."""
-        end = time.monotonic() + seconds
-        while not all(word in self.text for word in words):
-            if time.monotonic() > end:
-                return False
+        """Whether all the words come to be on the screen within `seconds` of a quiet machine."""
+        for _ in patience(seconds):
+            if all(word in self.text for word in words):
+                return True
             self.read()
-        return True
+        return False
 
     def until(self, *words: str, seconds: float = 30.0) -> None:
-        seconds *= crowd()
         assert self.shows(*words, seconds=seconds), f"not on the screen within {seconds:g} s: {words}\n{self.text}"
+
+    def until_keys_act(self) -> None:
+        """Keys that come before the first paint are dropped; right after it the console sets the title."""
+        self.wrote(b"\x1b]2;")
+
+    def until_gone(self, word: str, seconds: float = 30.0) -> None:
+        for _ in patience(seconds):
+            if word not in self.text:
+                return
+            self.read()
+        raise AssertionError(f"still on the screen after {seconds:g} s: {word}\n{self.text}")
+
+    def wrote(self, sequence: bytes, seconds: float = 30.0) -> None:
+        for _ in patience(seconds):
+            if sequence in self.raw:
+                return
+            self.read()
+        raise AssertionError(f"it did not write {sequence!r} within {seconds:g} s")
 
     # -- what goes in ------------------------------------------------------------------------------------------------------
 
@@ -179,18 +195,25 @@ class Terminal:
     # -- its end -----------------------------------------------------------------------------------------------------------
 
     def ended(self, seconds: float = 0.0) -> bool:
-        """Whether the program has ended, at the latest after `seconds`; reads on meanwhile."""
-        end = time.monotonic() + seconds
-        while self.status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.status = status
-                break
-            if time.monotonic() >= end:
-                return False
+        """Whether the program ends within `seconds`; all that it wrote has been read then."""
+        for _ in patience(seconds):
+            if self.status is None:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                self.status = status if pid else None
+            if self.status is not None:
+                while self.read(0.0):  # a line gives what it holds in pieces
+                    pass
+                return True
             self.read(0.01)
-        self.read(0.0)
-        return True
+        return False
+
+    def leaves(self) -> None:
+        """q until the console has ended: a key pressed while the screen is still coming does nothing."""
+        for _ in range(20):
+            self.press("q")
+            if self.ended(2.0):
+                return
+        assert self.ended(30.0), self.text
 
     def hang_up(self) -> None:
         """The line is gone: both ends that this side holds are closed."""

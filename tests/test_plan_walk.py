@@ -22,6 +22,7 @@ from engine.client.client import EngineClient
 from engine.server.rehearse import Rehearsal
 from engine.store.reader import Reader
 from engine.view.model import View
+from tests.machine import patience
 
 COPY = Path(__file__).parent / "data" / "rollout-plan.md"
 ORIGINAL = Path(__file__).parents[2] / "shared" / "rollout-plan.md"
@@ -102,10 +103,11 @@ class Walk:
         return matches
 
     def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> None:
-        end = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < end, "it did not come to that in time"
+        for _ in patience(seconds):
+            if holds():
+                return
             time.sleep(0.05)
+        raise AssertionError("it did not come to that in time")
 
     def shell(self, text: str) -> Result:
         done = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable
 
 from textual.pilot import Pilot
@@ -11,7 +10,7 @@ from console.app import Console
 from console.screens.page import Page
 from console.widgets import plot
 from tests.console.samples import PLAN, FakeLink
-from tests.machine import crowd
+from tests.machine import patience
 
 # each opened from the one before it
 SCREENS = {
@@ -25,8 +24,7 @@ def console(state: str, **more: bool) -> Console:
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds * crowd()
-    while time.monotonic() < end:
+    for _ in patience(seconds):
         if holds():
             return
         await pilot.pause(0.01)

@@ -22,6 +22,7 @@ from engine.store.documents import DocumentWrite
 from engine.trial import ledger
 from engine.trial.ledger import Scored
 from tests.console.samples import NORMAL, NOW, PLAN, FakeLink
+from tests.machine import patience
 
 pytestmark = pytest.mark.anyio
 LLM = (
@@ -73,7 +74,7 @@ def with_sample(link: FakeLink, blind: bool, size: int = 5) -> review.Sample:
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    for _ in range(200):
+    for _ in patience(10.0):
         if holds():
             return
         await pilot.pause(0.02)

@@ -21,12 +21,13 @@ from engine.client.client import Reply
 from engine.client.without_engine import RollbackResult
 from engine.rollout.state import State
 from tests.console.samples import NORMAL, NOW, PLAN, STATES, FakeLink
+from tests.machine import patience
 
 pytestmark = pytest.mark.anyio
 
 
 async def settled(pilot: Pilot[int], when: Callable[[], bool], seconds: float = 30.0) -> None:
-    for _ in range(int(seconds / 0.02)):
+    for _ in patience(seconds):
         if when():
             return
         await pilot.pause(0.02)

@@ -25,7 +25,7 @@ from engine.store.folder import Folder
 from engine.store.holders import holders
 from tests.console import sshd
 from tests.console.sshd import SSHD
-from tests.machine import crowd, free_port
+from tests.machine import free_port, patience
 from tests.terminal import ROOT, Terminal
 
 PEOPLE = {"anna": 64001, "ben": 64002, "cleo": 64003}
@@ -77,11 +77,11 @@ class Host:
             self.process = subprocess.Popen(
                 ["unshare", "-m", "sh", str(folder / "start")], stdout=log, stderr=log, start_new_session=True
             )
-        end = time.monotonic() + 20 * crowd()
-        while not sshd.listens(self.port):
-            assert time.monotonic() < end, (folder / "log").read_text()
-            assert self.process.poll() is None, (folder / "log").read_text()
+        for _ in patience(20.0):
+            if sshd.listens(self.port) or self.process.poll() is not None:
+                break
             time.sleep(0.05)
+        assert sshd.listens(self.port), (folder / "log").read_text()
 
     def ssh(self, person: str, *words: str) -> list[str]:
         return sshd.command(self.folder, self.port, person, *words)
@@ -103,8 +103,9 @@ class Host:
     def end_engine(self) -> None:
         if pid := self.engine:
             os.kill(pid, signal.SIGKILL)
-            end = time.monotonic() + 20 * crowd()
-            while self.engine == pid and time.monotonic() < end:
+            for _ in patience(20.0):
+                if self.engine != pid:
+                    return
                 time.sleep(0.02)
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ ASKS = {
 def test_what_is_typed_is_seen(where: str, size: tuple[int, int]) -> None:
     with Terminal((*SHOW, "normal"), columns=size[0], rows=size[1]) as terminal:
         terminal.until("HEALTHY")
-        terminal.read(0.4)  # keys that come before the first paint are dropped
+        terminal.until_keys_act()
         *way, opens = SEARCHES[where]
         for key in way:
             terminal.press(key)

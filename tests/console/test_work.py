@@ -21,6 +21,7 @@ from engine.messages.draft import Draft
 from engine.plan.model import MonitoringCommand
 from engine.view.model import ReminderView
 from tests.console.samples import NORMAL, PLAN, FakeLink
+from tests.machine import patience
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ def screen(pilot: Pilot[int]) -> str:
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], bool]) -> None:
-    for _ in range(400):
+    for _ in patience(10.0):
         if holds():
             return
         await pilot.pause(0.02)
@@ -97,7 +98,7 @@ async def test_leaving_the_console_ends_its_command() -> None:
         runner = pilot.app.runner  # type: ignore[attr-defined]
         await until(pilot, lambda: bool(runner.last and runner.last.output))
         pid = int(runner.last.output)
-    for _ in range(200):
+    for _ in patience(10.0):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

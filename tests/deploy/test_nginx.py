@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -20,7 +21,7 @@ import pytest
 from rollout_console import Client, Rejected
 
 from tests.engine.service.rig import TEXT, EngineRig
-from tests.machine import crowd, free_port
+from tests.machine import crowd, free_port, patience
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None or shutil.which("openssl") is None, reason="nginx or openssl is missing")
@@ -63,14 +64,11 @@ class Nginx:
     def connect(self) -> http.client.HTTPSConnection:
         trust = ssl.create_default_context(cafile=str(self.folder / "rollout.pem"))
         connection = http.client.HTTPSConnection("rollout.example.com", self.port, timeout=20, context=trust)
-        end = time.monotonic() + 10 * crowd()
-        while True:
-            try:
+        for _ in patience(10.0):
+            with contextlib.suppress(OSError):
                 plain = socket.create_connection(("127.0.0.1", self.port), timeout=20)
                 break
-            except OSError:
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            time.sleep(0.05)
         connection.sock = trust.wrap_socket(plain, server_hostname="rollout.example.com")
         return connection
 

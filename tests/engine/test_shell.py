@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine import shell
+from tests.machine import patience
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +24,7 @@ def alive(pid: int) -> bool:
 
 
 async def gone(pid: int) -> bool:
-    for _ in range(200):
+    for _ in patience(10.0):
         if not alive(pid):
             return True
         await asyncio.sleep(0.02)

@@ -28,7 +28,7 @@ from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from engine.store.reader import Reader
 from tests import warm
-from tests.machine import crowd
+from tests.machine import crowd, patience
 from tests.terminal import ROLLOUT, SlowTerminal, Terminal
 
 LEAVES_WITHIN_S = 0.5
@@ -73,8 +73,7 @@ class Place:
         with contextlib.closing(Reader(self.folder)) as reader:  # not the view, which may be of another version
             beat = partial(reader.read, lambda conn: conn.execute("SELECT heartbeat FROM lease").fetchone()[0])
             before = beat()
-            end = time.monotonic() + 30 * crowd()
-            while time.monotonic() < end:
+            for _ in patience(30.0):
                 if beat() > before:
                     return self.engine.poll() is None
                 time.sleep(0.05)
@@ -93,9 +92,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def attached(terminal: Terminal) -> None:
     """Painted, and the screen that follows the first frame has set its modes, the last of them in answer to queries."""
     terminal.until("STAGE")
-    end = time.monotonic() + 30 * crowd()
-    while b"\x1b[?7l" not in terminal.raw and time.monotonic() < end:
-        terminal.read()
+    terminal.wrote(b"\x1b[?7l")
     terminal.read(0.4)
     assert terminal.raw.count(b"\x1b[?1049h") == 1, "the first frame was cleared"
 
@@ -138,9 +135,7 @@ def test_an_answer_that_comes_as_the_console_ends_sets_no_mode_again(place: Plac
     """A terminal at the end of a slow line answers the first frame's queries when the modes are reset already."""
     with place.console(answers=False) as terminal:
         terminal.until("STAGE")
-        end = time.monotonic() + 30 * crowd()
-        while b"\x1b[?2048$p" not in terminal.raw and time.monotonic() < end:
-            terminal.read()
+        terminal.wrote(b"\x1b[?2048$p")
         os.kill(terminal.pid, signal.SIGTERM)
         while not terminal.ended(0.02):
             with contextlib.suppress(OSError):
@@ -244,8 +239,9 @@ def test_a_stopped_console_returns_the_terminal_and_resumes_where_it_was(place: 
     with place.console() as terminal:
         attached(terminal)
         os.kill(terminal.pid, signal.SIGTSTP)
-        end = time.monotonic() + 30 * crowd()
-        while left_on(terminal.raw) not in ([], ["title"]) and time.monotonic() < end:
+        for _ in patience(30.0):
+            if left_on(terminal.raw) in ([], ["title"]):
+                break
             terminal.read()
         assert left_on(terminal.raw) in ([], ["title"])
         terminal.read(0.3)
@@ -396,13 +392,10 @@ def test_a_frozen_engine_is_reported_within_two_seconds_of_silence(place: Place)
         attached(terminal)
         place.engine.send_signal(signal.SIGSTOP)
         try:
-            terminal.until("process", "stopped", f"kill -CONT {place.engine.pid}", seconds=2 * crowd())
+            terminal.until("process", "stopped", f"kill -CONT {place.engine.pid}", seconds=2.0)
         finally:
             place.engine.send_signal(signal.SIGCONT)
-        end = time.monotonic() + 30 * crowd()
-        while "stopped" in terminal.text and time.monotonic() < end:
-            terminal.read()
-        assert "stopped" not in terminal.text
+        terminal.until_gone("stopped")
 
 
 def test_a_storm_of_sizes_ends_in_a_screen_that_fits(place: Place) -> None:
@@ -440,11 +433,7 @@ def test_old_and_odd_terminals_show_the_same_words_and_are_restored(place: Place
         terminal.until("STAGE", "error rate", "what happens next")
         if name == "linux":
             assert all(ord(char) < 0x2500 for char in terminal.text)
-        terminal.read(0.4)  # a key pressed while the screen is still coming does nothing
-        for _ in range(20):
-            terminal.press("q")
-            if terminal.ended(2):
-                break
+        terminal.leaves()
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 0
         assert left_on(terminal.raw) == []
         assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
@@ -509,15 +498,9 @@ def test_a_store_that_is_gone_is_a_message_and_comes_back(tmp_path: Path, how: s
                 (store / "store.db").write_bytes(b"this is not a database at all" * 100)
             terminal.until("NO STORE")
             if how == "replaced":
-                (store / "store.db").unlink()
-                for left in store.iterdir():
-                    left.unlink()
-                store.rmdir()
+                store.rename(store.with_name("replaced"))
             moved.rename(store)
-            end = time.monotonic() + 30 * crowd()
-            while "NO STORE" in terminal.text and time.monotonic() < end:
-                terminal.read()
-            assert "NO STORE" not in terminal.text
+            terminal.until_gone("NO STORE")
     finally:
         made.engine.terminate()
         made.engine.wait(15)

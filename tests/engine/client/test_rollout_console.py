@@ -14,11 +14,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from rollout_console import AsyncClient, Client, Document, Extraction, Failure, Rejected, RolloutError, Unavailable
+from rollout_console.asynchronous import PAUSE_S
 
 from tests.engine.service.rig import TEXT, EngineRig
 from tests.machine import crowd
@@ -142,7 +144,8 @@ def test_what_cannot_succeed_is_rejected(url: str) -> None:
 
 
 def test_an_engine_that_is_gone_is_noticed_at_once_and_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rollout_console.asynchronous.PAUSE_S", 0.3)
+    now = [100.0]
+    monkeypatch.setattr("rollout_console.asynchronous.time", SimpleNamespace(monotonic=lambda: now[0]))
     with Client("http://127.0.0.1:9", timeout_s=5) as client:
         codes = []
         for _ in range(5):
@@ -150,7 +153,7 @@ def test_an_engine_that_is_gone_is_noticed_at_once_and_asked_again_later(monkeyp
                 client.extract("a", TEXT)
             codes.append(lost.value.code)
         assert codes == ["unreachable"] * 3 + ["paused"] * 2
-        time.sleep(0.35)
+        now[0] += PAUSE_S
         with pytest.raises(Unavailable, match="cannot be reached"):
             client.extract("a", TEXT)
         made = client.batch([Document("a", TEXT), Document("b", TEXT)])
@@ -240,8 +243,9 @@ def test_behind_tls_an_authority_of_one_s_own_is_trusted_where_it_is_named(monke
 def test_a_kept_connection_that_the_engine_closed_costs_nothing(rig: EngineRig) -> None:
     with Client(rig.view.engine.address, timeout_s=20) as client:
         client.extract("kept", TEXT)
-        rig.running().terminate()
-        rig.running().wait(20)
+        engine = rig.running()
+        engine.terminate()
+        engine.wait(20)
         assert client.extract_or_none("kept", TEXT) is None
         rig.engine()
     with Client(rig.view.engine.address, timeout_s=20) as client:

@@ -17,14 +17,16 @@ from engine.gameday import journal, results
 from engine.gameday.scenario import load
 from engine.plan.load import default_plan_text, parse_plan
 from engine.server.rehearse import GameDay
+from tests.machine import patience
 from tests.terminal import ROLLOUT, ROOT
 
 
 def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, what
+    for _ in patience(seconds):
+        if holds():
+            return
         time.sleep(0.1)
+    raise AssertionError(what)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from engine.store import database, lease
 from engine.store.folder import Folder
 from engine.store.writer import Writer
 from tests.engine.messages.servers import deaf_server, http_server, mail_server, mail_url
-from tests.machine import free_port
+from tests.machine import free_port, patience
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,7 @@ class Place:
         return outbox.deliveries(self.conn)
 
     async def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> bool:
-        for _ in range(int(seconds / 0.02)):
+        for _ in patience(seconds):
             if holds():
                 return True
             await asyncio.sleep(0.02)

@@ -22,7 +22,7 @@ import pytest
 from engine.metrics.alerts import alert_rules
 from engine.metrics.dashboard import dashboard
 from tests.engine.service.rig import QUIET, TEXT, EngineRig
-from tests.machine import crowd, free_port
+from tests.machine import free_port, patience
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 CONFIG = """\
@@ -70,13 +70,12 @@ class Prometheus:
         return result
 
     def until(self, expr: str, seconds: float = 30.0) -> list[dict[str, Any]]:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        for _ in patience(seconds):
             with contextlib.suppress(OSError):
                 if results := self.query(expr):
                     return results
             time.sleep(0.2)
-        raise AssertionError(f"{expr} has no result after {seconds:g} s")
+        raise AssertionError(f"{expr} has no result")
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +146,7 @@ def test_prometheus_keeps_the_exemplars_of_requests(rig: EngineRig, target: str,
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert answer.headers["x-request-id"] == name
-    end = time.monotonic() + 20 * crowd()
-    while time.monotonic() < end:
+    for _ in patience(20.0):
         results = prometheus.get(
             "query_exemplars",
             query="rollout_extraction_seconds_bucket",

@@ -27,7 +27,7 @@ class Process:
         self.announced = json.loads(self.popen.stdout.readline())
         self.url = f"http://127.0.0.1:{self.announced['port']}"
         self.control = f"http://127.0.0.1:{self.announced['control']}"
-        self.client = httpx.Client(timeout=10.0, trust_env=False, verify=False)
+        self.client = httpx.Client(timeout=120.0, trust_env=False, verify=False)
 
     def body(self, text: str, **more: Any) -> dict[str, Any]:
         asked = prompt.build(text, max_descriptive=8, max_technical=10, max_total=15)

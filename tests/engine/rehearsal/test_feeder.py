@@ -16,7 +16,7 @@ from engine.rehearsal.corpus import SampleDocument
 from engine.rehearsal.feeder import Arrivals, Feeder
 from engine.rehearsal.users import Experience, Reaction, Users, experience
 from engine.service.feedback import Feedback, read
-from tests.machine import crowd
+from tests.machine import patience
 
 pytestmark = pytest.mark.anyio
 
@@ -26,10 +26,12 @@ def documents() -> Any:
 
 
 async def until(task: asyncio.Task[None], done: Any) -> None:
-    async with asyncio.timeout(10 * crowd()):
-        while not done():
-            assert not task.done()
-            await asyncio.sleep(0.001)
+    for _ in patience(10.0):
+        if done():
+            return
+        assert not task.done()
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not come to pass")
 
 
 async def cancel(task: asyncio.Task[None]) -> None:

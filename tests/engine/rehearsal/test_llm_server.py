@@ -18,7 +18,7 @@ import pytest
 from engine.extraction.grounding import Ground, ground
 from engine.rehearsal import corpus
 from tests.engine.rehearsal.process import COMMAND, MODEL, Process, content
-from tests.machine import crowd
+from tests.machine import crowd, patience
 
 TEXTS = [document.text for document in islice(corpus.documents(), 60) if 200 < len(document.text) < 8000]
 
@@ -146,7 +146,7 @@ def test_a_prompt_that_does_not_fit_is_refused_or_silently_cut(server: Process) 
 
 
 def test_no_more_calls_at_once_than_slots_and_busy_beyond_the_queue() -> None:
-    with Process("--slots=2", "--queue=3", "--latency-ms=400") as server:
+    with Process("--slots=2", "--queue=3", f"--latency-ms={400 * crowd():.0f}") as server:
         replies = server.ask_all(TEXTS[:12], at_once=12)
         codes = [reply.status_code for reply in replies]
         counters = server.counters()
@@ -162,7 +162,7 @@ def test_a_client_that_leaves_gives_its_slot_back() -> None:
         server.faults(hang=1)
         for body in (server.body(TEXTS[0]), {**server.body(TEXTS[0]), "stream": True}):
             with pytest.raises(httpx.ReadTimeout):
-                httpx.post(f"{server.url}/api/chat", json=body, timeout=0.2)
+                httpx.post(f"{server.url}/api/chat", json=body, timeout=0.2 * crowd())
         server.faults(hang=0)
         assert server.ask(TEXTS[0]).status_code == 200
         assert server.counters()["gone"] == 2
@@ -186,7 +186,7 @@ def test_the_same_seed_gives_the_same_answers_and_latencies() -> None:
 def test_sigterm_ends_it_in_the_middle_of_calls() -> None:
     with Process("--latency-ms=60000") as server:
         with pytest.raises(httpx.ReadTimeout):
-            httpx.post(f"{server.url}/api/chat", json=server.body(TEXTS[0]), timeout=0.2)
+            httpx.post(f"{server.url}/api/chat", json=server.body(TEXTS[0]), timeout=0.2 * crowd())
         server.popen.send_signal(signal.SIGTERM)
         assert server.popen.wait(timeout=5 * crowd()) == 0
 
@@ -208,7 +208,7 @@ def test_it_ends_when_its_parent_is_killed_even_without_a_pipe() -> None:
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    for _ in range(100):
+    for _ in patience(5.0):
         try:
             socket.create_connection(("127.0.0.1", port), 2).close()
         except ConnectionRefusedError:

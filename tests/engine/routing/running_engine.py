@@ -21,7 +21,7 @@ from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
 from engine.store import documents
 from engine.store.folder import Folder
-from tests.machine import crowd
+from tests.machine import patience
 from tests.stub_llm import StubLlm
 
 ALICE = Actor("alice", 1000)
@@ -79,9 +79,11 @@ class Place:
         return self.engine.conn.execute(f"SELECT {columns} FROM extraction WHERE {where} ORDER BY id").fetchall()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30.0 * crowd()):
-            while not holds():  # noqa: ASYNC110, the engine sets no event
-                await asyncio.sleep(0.005)
+        for _ in patience(30.0):
+            if holds():
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError("it did not come to pass")
 
 
 def plan_for(stub: StubLlm, **settings: Any) -> Plan:

@@ -134,7 +134,7 @@ async def test_a_full_queue_sends_what_is_waited_for_to_frequency_and_counts_it(
 
 
 async def test_no_document_waits_in_the_queue_longer_than_the_plan_allows(tmp_path: Path) -> None:
-    settings = {"max_concurrency": 1, "max_wait_s": 0.3}
+    settings = {"max_concurrency": 1, "max_wait_s": 0.3, "timeout_s": 60.0}
     async with StubLlm(slots=1, latency_s=2.0) as stub, running(tmp_path, stub, FULL, **settings) as place:
         await place.loaded()
         began = time.monotonic()

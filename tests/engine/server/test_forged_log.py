@@ -61,15 +61,21 @@ def stopped(rig: EngineRig) -> None:
     assert rig.until(lambda: not rig.folder.is_locked())
 
 
+def remembers(rig: EngineRig) -> bool:
+    """Whether the engine has noted the last decision in its user's state folder."""
+    known = head_memory.recall(rig.folder.path)
+    return known is not None and known.rev == rig.reader.state().rev
+
+
 def test_a_chain_forged_while_no_engine_runs_goes_to_zero(tmp_path: Path) -> None:
     with EngineRig(tmp_path, speed=None, settings=QUIET) as rig:
         rig.engine()
         rig.climb(2)
-        time.sleep(1.0)
+        assert rig.until(lambda: remembers(rig))
         stopped(rig)
         rig.engine()  # an ordinary start comes back as it was
         assert rig.percent_bp == 1000
-        time.sleep(1.0)
+        assert rig.until(lambda: remembers(rig))
         stopped(rig)
         forged(rig, 2500)
         rig.engine()
@@ -148,7 +154,7 @@ def test_without_a_remembered_head_a_forged_log_is_not_noticed(tmp_path: Path) -
     with EngineRig(tmp_path, speed=None, settings=QUIET) as rig:
         rig.engine()
         rig.climb(2)
-        time.sleep(1.0)
+        assert rig.until(lambda: remembers(rig))
         stopped(rig)
         head_memory.places(rig.folder.path)[0].unlink()
         forged(rig, 2500)

@@ -13,6 +13,7 @@ from engine.server import commands
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
 from tests.engine.service.rig import EngineRig
+from tests.machine import patience
 
 ALICE = Actor("alice", 1000)
 NOBODY_ANSWERS: Mapping[str, object] = {"llm.url": "http://127.0.0.1:9"}
@@ -67,7 +68,7 @@ class Clocked:
         await self.settled(lambda: not self.loop.deferred.waiting or self.engine.writer.problem)
 
     async def settled(self, holds: Callable[[], object]) -> None:
-        for _ in range(3000):
+        for _ in patience(30.0):
             if holds():
                 return
             await asyncio.sleep(0.01)

@@ -27,7 +27,7 @@ from engine.store import database, documents, log
 from engine.store.folder import Folder
 from engine.store.reader import Reader
 from engine.view.model import View
-from tests.machine import crowd
+from tests.machine import patience
 
 TEXT = "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. " * 4
 COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]
@@ -149,8 +149,7 @@ class EngineRig:
 
     def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> bool:
         """Whether it holds within that many seconds of a quiet machine."""
-        end = time.monotonic() + seconds * crowd()
-        while time.monotonic() < end:
+        for _ in patience(seconds):
             if holds():
                 return True
             time.sleep(0.02)

@@ -13,7 +13,7 @@ import pytest
 from engine.plan.model import Apply
 from engine.service import apply
 from engine.service.apply import Applier, put_environment, run_command
-from tests.machine import crowd
+from tests.machine import crowd, patience
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ ZERO = ["export XZE_KEYWORD_EXTRACTION_ROLLOUT_PERCENTAGE=0", "export XZE_KEYWOR
 
 
 async def until(holds, seconds: float = 30.0) -> None:  # type: ignore[no-untyped-def]
-    for _ in range(int(seconds / 0.01)):
+    for _ in patience(seconds):
         if holds():
             return
         await asyncio.sleep(0.01)
@@ -76,7 +76,7 @@ async def test_a_later_change_ends_the_command_of_the_one_before_and_has_the_las
     began = time.monotonic()
     applier.start(ZERO)
     assert time.monotonic() - began < 0.5 * crowd()  # a rollback waits for none of it
-    await until(lambda: "PERCENTAGE=0" in file.read_text(), 1.0 * crowd())
+    await until(lambda: "PERCENTAGE=0" in file.read_text(), 1.0)
     await until(lambda: (tmp_path / "applied").exists())
     assert "PERCENTAGE=0" in file.read_text()
     await until(lambda: not alive(int(pid.read_text())))

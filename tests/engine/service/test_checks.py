@@ -22,7 +22,7 @@ from engine.service.loop import ControlLoop
 from engine.store import log
 from engine.store.folder import Folder
 from tests.engine.messages.servers import http_server, mail_server
-from tests.machine import free_port
+from tests.machine import free_port, patience
 from tests.stub_llm import StubLlm
 
 pytestmark = pytest.mark.anyio
@@ -125,7 +125,7 @@ async def test_a_notify_check_needs_a_delivered_message(tmp_path: Path) -> None:
             ok, output = await finding(engine, about)
             assert (ok, "waiting" in output) == (False, True)
             engine.dispatcher.start()
-            for _ in range(500):
+            for _ in patience(10.0):
                 ok, output = await finding(engine, about)
                 if ok:
                     break

@@ -136,7 +136,7 @@ def test_sigterm_finishes_what_is_in_flight_within_ten_seconds(rig: EngineRig) -
     assert rig.client.command("fault", name="hang", value=1).ok
     asking, answers = ask_four(rig, "late")
     assert rig.until(lambda: rig.view.engine.in_flight >= 4)
-    time.sleep(0.5)  # the rehearsal's own documents are in flight too: by now ours have arrived as well
+    time.sleep(0.5 * crowd())  # the rehearsal's own documents are in flight too: by now ours have arrived as well
     began = time.monotonic()
     process.terminate()
     assert process.wait(12 * crowd()) == 0

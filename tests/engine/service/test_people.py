@@ -18,6 +18,7 @@ from engine.service import escalation
 from engine.service.escalation import audience_of, draft, steps
 from tests.console.samples import PLAN
 from tests.engine.service.rig import SETTINGS, EngineRig
+from tests.machine import crowd
 
 CONTACTS = (
     Contact("Technical Lead", "Ann", "+49 1", "[Email]"),
@@ -114,7 +115,7 @@ def test_a_role_that_no_contact_has_is_a_mistake_of_the_plan(tmp_path: Path) -> 
 def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
     """A real engine on a rehearsal's clock: one message to the first contact, none after K."""
     settings = {**SETTINGS, "notify.escalate_to": ["Technical Lead", "Product Owner"], "notify.escalate_after": "8m"}
-    with EngineRig(tmp_path, speed=240.0, settings=settings) as rig:
+    with EngineRig(tmp_path, speed=240.0 / crowd(), settings=settings) as rig:
         rig.engine()
         rig.climb(2)
         rig.client.command("fault", name="error_rate", value=1.0)

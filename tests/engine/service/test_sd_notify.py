@@ -13,6 +13,7 @@ import pytest
 
 from engine.server.process import wait_until_up
 from tests.engine.service.rig import EngineRig
+from tests.machine import crowd
 
 
 def heard(manager: socket.socket, wanted: str) -> list[str]:
@@ -28,7 +29,7 @@ def test_systemd_hears_ready_then_watchdog_while_triggers_are_evaluated_then_sto
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, EngineRig(tmp_path, speed=None) as rig:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(20.0)
+        manager.settimeout(20.0 * crowd())
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         engine = rig.engine()
         heard(manager, "READY=1")
@@ -43,7 +44,7 @@ def test_systemd_hears_ready_then_watchdog_while_triggers_are_evaluated_then_sto
         with pytest.raises(TimeoutError):
             manager.recv(4096)
         engine.send_signal(signal.SIGCONT)
-        manager.settimeout(20.0)
+        manager.settimeout(20.0 * crowd())
         heard(manager, "WATCHDOG=1")
         engine.terminate()
         heard(manager, "STOPPING=1")
@@ -54,7 +55,7 @@ def test_a_standby_is_up_and_alive_too(tmp_path: Path, monkeypatch: pytest.Monke
         rig.engine()
         name = f"rollout-test-{os.getpid()}"  # in Linux's abstract namespace, as some managers have it
         manager.bind("\0" + name)
-        manager.settimeout(20.0)
+        manager.settimeout(20.0 * crowd())
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + name)
         rig.engine(wait=False)
         assert "STATUS=standby: another engine holds the store" in heard(manager, "WATCHDOG=1")

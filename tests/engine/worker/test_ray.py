@@ -24,7 +24,7 @@ from console.upload.driver import JobTrouble, Place, place_of, reached
 from console.upload.ray_workers import authenticated
 from tests import warm
 from tests.engine.service.rig import COMMAND, EngineRig
-from tests.machine import free_port
+from tests.machine import free_port, patience
 
 DOCUMENTS = 600
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -117,10 +117,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         ],
         env=environ, stdout=(folder / "head.log").open("wb"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    log, until = folder / "head.log", time.monotonic() + 120
-    while "Ray runtime started" not in log.read_text(errors="replace") and head.poll() is None:
-        assert time.monotonic() < until, log.read_text(errors="replace")
+    log = folder / "head.log"
+    for _ in patience(120.0):
+        if "Ray runtime started" in log.read_text(errors="replace") or head.poll() is not None:
+            break
         time.sleep(0.2)
+    assert "Ray runtime started" in log.read_text(errors="replace"), log.read_text(errors="replace")
     assert head.poll() is None, log.read_text(errors="replace")
     yield Cluster(environ, port)
     head.send_signal(signal.SIGTERM)

@@ -95,7 +95,7 @@ def test_both_workers_stop_at_once_and_the_proof_counts_them(rig: EngineRig, two
         assert result["silent"] == []
         assert result["effective_ms"] < 500 * crowd()
         assert "acknowledged by 2 workers" in result["sentence"]
-        assert result["last_call"] == pytest.approx(max(caller.last for caller in two), abs=0.2)
+        assert result["last_call"] == pytest.approx(max(caller.last for caller in two), abs=0.2 * crowd())
         assert result["last_call"] > committed - 1, "a worker's call is a call"
     assert statistics.median(late) < 0.05 * crowd(), late
 
@@ -119,10 +119,10 @@ def test_a_stopped_worker_is_named_until_its_lease_ends_and_makes_no_call_when_i
     took = time.time() - began
     result = proof(rig, made.request_id)
     assert any(stopped.name in sentence and "its lease ends" in sentence for sentence in seen[:-1]), seen
-    assert LEASE_S - 0.5 < took < LEASE_S + 0.5 * crowd()
+    assert LEASE_S - 0.5 * crowd() < took < LEASE_S + 0.5 * crowd()
     assert result["workers"] == 1
     assert any(stopped.name in phrase for phrase in result["silent"])
-    assert other.last < began + 0.2
+    assert other.last < began + 0.2 * crowd()
     stopped.process.send_signal(signal.SIGCONT)
     time.sleep(0.7)
     assert stopped.last < began  # a line that the stop held up may be written now, of a call from before
@@ -132,7 +132,7 @@ def test_removing_the_armed_file_is_a_rollback_for_workers_too(rig: EngineRig, t
     rig.folder.armed.unlink()
     removed = time.time()
     time.sleep(0.5)
-    assert all(caller.last < removed + 0.25 for caller in two), [caller.last - removed for caller in two]
+    assert all(caller.last < removed + 0.25 * crowd() for caller in two), [caller.last - removed for caller in two]
     assert rig.until(lambda: rig.percent_bp == 0, 10.0)
 
 
@@ -149,10 +149,10 @@ def test_a_killed_engine_takes_its_workers_with_it_and_the_next_waits_for_their_
     assert made.leases_end_s == pytest.approx(LEASE_S, abs=0.2)
     assert "Workers" in made.sentence
     time.sleep(LEASE_S + 0.3)
-    assert all(caller.last < killed + LEASE_S + 0.05 for caller in two)
+    assert all(caller.last < killed + LEASE_S + 0.05 * crowd() for caller in two)
     rig.engine()
     time.sleep(0.5)
-    assert all(caller.last < killed + LEASE_S + 0.05 for caller in two), "the next engine is at 0 %"
+    assert all(caller.last < killed + LEASE_S + 0.05 * crowd() for caller in two), "the next engine is at 0 %"
 
 
 def test_a_worker_of_another_plan_does_not_start(rig: EngineRig) -> None:
