@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -400,7 +401,7 @@ def test_a_group_shares_the_store_and_its_members_roll_back_under_their_own_name
     group = next((g for g in grp.getgrall() if g.gr_name == "games"), None)
     if group is None:
         pytest.skip("there is no group to share with")
-    base = Path("/tmp") / f"rollout-shared-{os.getpid()}"  # pytest's own folders are closed to other users
+    base = Path(tempfile.mkdtemp(prefix="rollout-shared-"))  # pytest's own folders are closed to other users
 
     def press() -> dict[str, object]:
         folder = Folder(rig.folder.path)
@@ -465,7 +466,7 @@ def test_who_rolled_back_is_on_the_disk_before_it_is_answered_that_it_is_not_rec
         holder = sqlite3.connect(rig.folder.database, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         status, answer = rig.client.request(
-            "POST", "/v1/control/rollback", {"reason": "they called", "request_id": "kept"}, 5.0
+            "POST", "/v1/control/rollback", {"reason": "they called", "request_id": "kept"}, 20.0
         )
         engine.kill()
         engine.wait()
