@@ -223,7 +223,7 @@ class Terminal:
 
     def close(self) -> None:
         """SIGTERM, then SIGKILL; nothing of it stays."""
-        for number, seconds in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
+        for number, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
             if self.status is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, number)

@@ -7,6 +7,7 @@ python -m tests.bench.bench_flat [--documents 1000000] [--workers 2] [--seconds 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -58,7 +59,8 @@ def asked(rig: EngineRig, seconds: float, tag: str) -> list[float]:
 
 def paused(pids: list[int], signal_number: int) -> None:
     for pid in pids:
-        os.kill(pid, signal_number)
+        with contextlib.suppress(ProcessLookupError):  # the load has ended
+            os.kill(pid, signal_number)
     time.sleep(SETTLE_S)
 
 
@@ -89,6 +91,8 @@ def main() -> None:
         while load.poll() is None and time.monotonic() - began < given.seconds:
             crew = [load.pid, *children(load.pid)]
             took["with"] += asked(rig, TURN_S, f"with-{number}")
+            if load.poll() is not None:
+                break
             paused(crew, signal.SIGSTOP)
             took["without"] += asked(rig, TURN_S, f"without-{number}")
             memory = " ".join(f"{rss_mb(pid):.0f}" for pid in crew[1:])
@@ -101,6 +105,9 @@ def main() -> None:
             number += 1
         load.kill()
         load.wait()
+        if not took["without"]:
+            print(f"The load ended within its first {TURN_S:g} s: give it more documents.")
+            return
         for name, values in took.items():
             print(f"single documents {name} the back-fill, in turns: {shown(values)}")
 
