@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.experiment.effects import difference
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
@@ -83,7 +84,7 @@ def chi_square(control: Counts, treatment: Counts) -> FixedTestResult | None:
         return tested
     exact = float(stats.fisher_exact(table).pvalue)
     warning = f"An expected count is {least:.1f}, under 5: chi-square is unreliable, judge by Fisher's exact p."
-    return FixedTestResult(tested.name, tested.statistic, tested.dof, tested.p, min(1.0, exact), warning)
+    return replace(tested, exact_p=min(1.0, exact), warning=warning)
 
 
 def by_document(control: Ratio, treatment: Ratio) -> FixedTestResult | None:

@@ -290,25 +290,28 @@ def parse_printed(text: str) -> Raw:
         bare = line.strip()
         if not bare:
             out.end()
-        elif (
-            page
-            and page in (bare.split()[0].lower(), bare.split()[-1].lower())
-            and (HEADER.match(line) or bare.lower().endswith(page))
-            and "  " in bare
-        ):
+        elif page and _is_header_of(page, line):
             continue
         elif line[0] not in " \t" and _CAPITALS.match(bare):
             out.add(Block("heading", bare, 2))
-        elif (
-            line.startswith("   ")
-            and line[3:4] not in " \t"
-            and len(bare) < 60
-            and not out.open
-            and bare[0].isupper()
-            and not bare.endswith(".")
-        ):
+        elif not out.open and _is_subheading(line):
             out.add(Block("heading", bare, 3))
         else:
             out.line(bare)
     blocks = out.ended()
     return Raw(Format.MAN_PAGE, _content(blocks), _title(blocks) or page)
+
+
+def _is_header_of(page: str, line: str) -> bool:
+    """Whether a line is the header or footer of a printed page: its name at either side, and wide space."""
+    bare = line.strip()
+    words = bare.lower().split()
+    is_named = page in (words[0], words[-1])
+    return is_named and "  " in bare and (HEADER.match(line) is not None or bare.lower().endswith(page))
+
+
+def _is_subheading(line: str) -> bool:
+    """Three spaces in, short, and no sentence."""
+    bare = line.strip()
+    is_indented = line.startswith("   ") and line[3:4] not in " \t"
+    return is_indented and len(bare) < 60 and bare[0].isupper() and not bare.endswith(".")

@@ -70,7 +70,9 @@ class RepeatFilter(logging.Filter):
             self._all = _Shape(now)
         over = [name for name, shape in self._shapes.items() if now - shape.began >= WINDOW_S]
         most = sorted((self._shapes.pop(name) for name in over), key=lambda shape: -shape.dropped)
-        for shape in (folded for folded in most[:ALIKE] if folded.dropped):
+        for shape in most[:ALIKE]:
+            if not shape.dropped:
+                break  # those that follow dropped none either
             self._emit(_line(f"{shape.dropped:,} more lines like this in {WINDOW_S:.0f} s: {shape.last[:SHAPE_CHARS]}"))
         if rest := sum(shape.dropped for shape in most[ALIKE:]):
             self._emit(_line(f"{rest:,} more lines of other kinds in {WINDOW_S:.0f} s were left out"))

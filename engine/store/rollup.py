@@ -73,13 +73,10 @@ def _with(conn: sqlite3.Connection, key: Key, more: Arms) -> bytes:
 
 def bring_back(conn: sqlite3.Connection, now: float, latest: float, step_s: float) -> None:
     """Merge buckets that begin after `latest` into those at their time moved by `step_s`, at most the current ones."""
-    rows = [
-        row
-        for level in LEVELS
-        for row in conn.execute(
-            "SELECT level, t, stage, epoch, body FROM rollup WHERE level = ? AND t > ?", (level, latest)
-        ).fetchall()
-    ]
+    later = "SELECT level, t, stage, epoch, body FROM rollup WHERE level = ? AND t > ?"
+    rows = []
+    for level in LEVELS:
+        rows += conn.execute(later, (level, latest)).fetchall()
     for level, t, stage, epoch, body in rows:
         conn.execute(
             "DELETE FROM rollup WHERE level = ? AND t = ? AND stage = ? AND epoch = ?", (level, t, stage, epoch)

@@ -112,15 +112,8 @@ def one_error_apart(one: str, other: str) -> bool:
     while begin < min(len(one), len(other)) and one[begin] == other[begin]:
         begin += 1
     rest, others = one[begin:], other[begin:]
-    return (
-        rest[1:] == others[1:]
-        or rest[1:] == others
-        or rest == others[1:]
-        or (
-            len(rest) > 1
-            and len(others) > 1
-            and rest[0] == others[1]
-            and rest[1] == others[0]
-            and rest[2:] == others[2:]
-        )
-    )
+    is_changed = rest[1:] == others[1:]
+    is_longer = rest[1:] == others
+    is_shorter = rest == others[1:]
+    is_swapped = rest[:2] == others[1:2] + others[:1] and rest[2:] == others[2:]
+    return is_changed or is_longer or is_shorter or is_swapped
