@@ -78,7 +78,9 @@ class TimeTravel(CommandActions):
 
     def action_event(self, direction: int) -> None:
         v = self.live.view
-        at = self.travel.at if self.travel.at is not None else v.at if v is not None else None
+        at = self.travel.at
+        if at is None and v is not None:
+            at = v.at
         if at is not None:
             self.run_worker(self._to_event(at, direction), exit_on_error=False, group="event")
 

@@ -111,7 +111,9 @@ class QuestionDialog(ModalScreen[str | None]):
     @property
     def _exercise(self) -> str:
         app = cast(AppApi, self.app)
-        return app.live.view.exercise if app.live.view is not None else "REHEARSAL" if app.rehearsal else ""
+        if app.live.view is not None:
+            return app.live.view.exercise
+        return "REHEARSAL" if app.rehearsal else ""
 
     def _facts(self, c: Canvas, exercise: str) -> Canvas:
         c.put(0, 0, self.title_text, "strong", c.width - 12)

@@ -310,4 +310,6 @@ def _name(line: Line) -> str:
 
 def _key(line: Line) -> tuple[str, str]:
     kind, of = line
-    return kind, of if isinstance(of, str) else of.run if isinstance(of, MonitoringCommand) else of.id
+    if isinstance(of, str):
+        return kind, of
+    return kind, of.run if isinstance(of, MonitoringCommand) else of.id

@@ -50,9 +50,12 @@ class DebriefPage(Page):
         y += 1
         for part in s.parts:
             points = f"{part.points}/{part.most}" if part.most else f"{part.points}"
-            style = "text"
-            if part.most:
-                style = "ok" if part.points >= FULL * part.most else "bad" if part.points < POOR * part.most else "warn"
+            if not part.most:
+                style = "text"
+            elif part.points >= FULL * part.most:
+                style = "ok"
+            else:
+                style = "bad" if part.points < POOR * part.most else "warn"
             c.spans(1, y, [(f"{part.name:<12}", "dim"), (f"{points:>6}  ", style), (part.sentence, "text")], area.width)
             y += 1
         for name, sentence in (("it was", made.truth), ("best", made.best)):

@@ -190,8 +190,10 @@ class Listing(Searching):
 
     def until(self) -> float:
         """The end of the time that is shown: the moment of the cursor, or now."""
+        if self.cursor is not None:
+            return self.cursor
         v = self.console.live.view
-        return self.cursor if self.cursor is not None else v.at if v is not None else 0.0
+        return v.at if v is not None else 0.0
 
     def beat(self) -> Any:
         """Changes when it is time to read again: every few seconds while it shows now."""

@@ -127,7 +127,9 @@ class Rollback(Page):
         )
         used = 1 + c.block(x, y + 1, c.width - x - 1, 3, sentence, "text")
         y += max(used, numerals.ROWS) if c.height >= 20 else used
-        last = self.console.attempt.proof(self.snapshot) if self.console.attempt else v.rollback if v else None
+        last = v.rollback if v else None
+        if self.console.attempt:
+            last = self.console.attempt.proof(self.snapshot)
         if last is not None and last.applied == "failed":
             warning = f"Proven for this engine only. {last.applied_sentence}"
             for line in wrapped(warning, c.width - 2)[:2]:

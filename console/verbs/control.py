@@ -121,10 +121,10 @@ def sign(context: CliContext, item: str | None, note: str, by_machine: bool, rev
         state = context.reader.state()
         items = context.reader.read(lambda conn: checklist.read(conn, context.plan, state))
         mark = {"done": "[x]", "open": "[ ]", "failed": "[!]"}
-        lines = [
-            f"{mark[i.state]} {i.id:<24} {i.text}" + (f"  ({i.note})" if i.lapsed else f"  ({i.by})" if i.by else "")
-            for i in items
-        ]
+        lines = []
+        for i in items:
+            about = i.note if i.lapsed else i.by
+            lines.append(f"{mark[i.state]} {i.id:<24} {i.text}{f'  ({about})' if about else ''}")
         say_result({"items": items}, "\n".join(lines) or "This stage has no checklist.")
         return
     kind = "revoke" if revoke else "check" if by_machine else "sign"

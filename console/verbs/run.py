@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def run(context: CliContext, number: int | None, yes: bool) -> None:
     """List the plan's commands for this stage, or run NUMBER here after confirmation. Its output goes to the log."""
     view, plan = context.reader.engine_record().view, context.plan
-    stage = plan.stages[view.stage if view else 0] if view is None or view.stage < len(plan.stages) else None
-    commands = stage.commands if stage is not None else ()
+    stage = view.stage if view else 0
+    commands = plan.stages[stage].commands if stage < len(plan.stages) else ()  # none once stable
     if number is None:
         listed = [{"number": n, "text": c.text, "run": c.run} for n, c in enumerate(commands, 1)]
         lines = [f"{n:>3} {c.text}\n      {c.run.strip()}" for n, c in enumerate(commands, 1)]

@@ -169,7 +169,9 @@ class WorkerLease(Struct, frozen=True):
 def granted(before: WorkerLease | None, report: LeaseRenewal, grant: LeaseGrant, now: float) -> WorkerLease:
     """The lease after a renewal received at `now`."""
     unbroken = before is not None and before.lives(now)
-    called = None if report.last_call_age_s is None else now - report.last_call_age_s
+    last_call = before.last_call if before is not None else None
+    if report.last_call_age_s is not None:
+        last_call = now - report.last_call_age_s
     return WorkerLease(
         worker=report.worker,
         host=report.host,
@@ -179,7 +181,7 @@ def granted(before: WorkerLease | None, report: LeaseRenewal, grant: LeaseGrant,
         in_flight=report.in_flight,
         received=now,
         until=now + OUT_S,
-        last_call=called if called is not None else before.last_call if before is not None else None,
+        last_call=last_call,
         percent_bp=grant.terms.percent_bp,
         backfill=report.backfill,
     )

@@ -147,9 +147,10 @@ def _lock(declaration: Declaration, control: ArmStats, treatment: ArmStats, now:
 
 def _measures(plan: MetricPlan, control: ArmStats, treatment: ArmStats) -> tuple[Measure, Measure]:
     """An arm that did not measure a metric gets an empty sample of the other arm's kind."""
-    first, second = (_based(arm.measures.get(plan.name), plan.base) for arm in (control, treatment))
-    none = type(first if first is not None else second if second is not None else Moments())()
-    return first if first is not None else none, second if second is not None else none
+    first = _based(control.measures.get(plan.name), plan.base)
+    second = _based(treatment.measures.get(plan.name), plan.base)
+    empty = type(first or second or Moments())()
+    return first or empty, second or empty
 
 
 def _based(measure: Measure | None, base: float) -> Measure | None:

@@ -93,7 +93,11 @@ class OneRequest(FetchingPage):
         if self.whole and d is not None:
             self._text(c, area, d)
             return
-        name = d.title or d.id if d is not None else r.document if r is not None else self.named
+        name = self.named
+        if d is not None:
+            name = d.title or d.id
+        elif r is not None:
+            name = r.document
         c.put(area.x, area.y, name or "no document", "strong", area.width)
         area = below(area, 1)
         rows = request_facts(r, v.at) if r is not None else [("request", _none(d), "dim")]
@@ -141,9 +145,12 @@ def _none(d: Document | None) -> str:
 
 def request_facts(r: Request, now: float) -> Facts:
     """The facts in a request's row, as names and values."""
-    ended = "answered" if r.error is None else f"{r.error}: {r.message}" if r.message else r.error
     if r.cached:
         ended = "answered from the cache; no call was made"
+    elif r.error is None:
+        ended = "answered"
+    else:
+        ended = f"{r.error}: {r.message}" if r.message else r.error
     waited = f"{words.ms(r.queue_ms)} in our queue" if r.queue_ms else "no wait in our queue"
     calls = f", {r.tries} call{'s' if r.tries != 1 else ''}" if r.tries else ""
     took = (
