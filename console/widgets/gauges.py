@@ -191,8 +191,8 @@ def evidence_line(c: Canvas, y: int, v: View) -> None:
     if not v.attribution:
         c.spans(1, y, parts, c.width - 2)
         return
-    if beside + need > c.width and all(server.up for server in v.servers):
-        c.put(1, y, v.attribution, "text", c.width - 2)  # servers that answer are not news
+    if beside + need > c.width and all(server.up is not False for server in v.servers):
+        c.put(1, y, v.attribution, "text", c.width - 2)  # servers that answer or were not called are not news
         return
     left = max(c.width - need - 5, c.width // 3)
     c.put(1, y, v.attribution, "text", left)

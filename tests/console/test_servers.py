@@ -72,3 +72,10 @@ def test_no_reason_hides_another_server(width: int, count: int, attribution: str
     for server in down:
         assert f"{server.name} ✖" in text
     assert "up ✔" in text
+
+
+@pytest.mark.parametrize("up", [True, None])
+def test_the_arms_are_compared_whole_where_no_server_is_down(up: bool | None) -> None:
+    attribution = "too few documents to compare the arms: +0.0 points [-13.8, 20.4]"
+    servers = tuple(replace(server, up=up, state="not tried yet", latency_ms=None) for server in NORMAL.servers)
+    assert attribution in line(replace(NORMAL, servers=servers, attribution=attribution))
