@@ -6,7 +6,6 @@ screenshot, and tested without a terminal. Text is cleaned here again: nothing u
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -52,14 +51,25 @@ def fit(text: str, width: int, end: str = "…") -> str:
     return "".join(kept) + end
 
 
-_BREAKS = re.compile(r"(?<!\d) | (?!(?:%|m?s|min|points?)(?!\w))")
+UNITS = frozenset({"%", "s", "ms", "min", "points"})
+
+
+def _words(text: str) -> list[str]:
+    """The parts of a text that stay on one line: a figure keeps its unit."""
+    words: list[str] = []
+    for word in text.split(" "):
+        if word.rstrip(".,:;)") in UNITS and words and words[-1][-1:].isdigit():
+            words[-1] += f" {word}"
+        else:
+            words.append(word)
+    return words
 
 
 def wrapped(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` cells, broken at spaces if possible, not between a figure and its unit."""
     lines: list[str] = []
     line, used = "", 0
-    for word in _BREAKS.split(printable(text)):
+    for word in _words(printable(text)):
         size = cell_len(word)
         while size > width > 0:  # a word longer than a line is cut
             if line:
