@@ -142,10 +142,13 @@ def _first_failure(conn: sqlite3.Connection, incident: Incident) -> list[Inciden
         return []  # it began with a complaint, which has a row of its own
     row = conn.execute(
         "SELECT at, document_id, error, message, ms FROM extraction WHERE attempted AND at >= ? AND at <= ? "
-        "ORDER BY error IS NULL, at LIMIT 1",
-        (incident.onset - 0.001, incident.onset + 1),
+        "AND (error IS NOT NULL OR at <= ?) ORDER BY error IS NULL, at LIMIT 1",
+        (incident.onset - 0.001, incident.onset + 1, incident.onset + 0.001),
     ).fetchone()
     if row is None:
+        (oldest,) = conn.execute("SELECT min(at) FROM extraction").fetchone()
+        if oldest is not None and oldest <= incident.onset:
+            return []  # a trigger saw it before a document did
         return [IncidentMoment(incident.onset, "first", "first bad document; its row is no longer kept")]
     at, document, error, message, ms = row
     what = f"{error}{f', {clean_line(message, 120)}' if message else ''}" if error else f"took {ms / 1000:.2f} s"

@@ -44,7 +44,9 @@ from engine.triggers.evidence import Evidence, Moment, Timers
 from engine.triggers.measurement import Error, NoData, Ok, Sample
 from engine.triggers.rules import WINDOWED
 from engine.triggers.windows import WindowTotals
+from engine.view.fields import trigger_view
 from engine.view.gauge import WINDOW_S
+from engine.view.headlines import urgency
 
 _watches = json_decoder(Watch)
 
@@ -189,14 +191,13 @@ class Monitor:
     def _alarmed(self, state: State, now: float) -> None:
         """An alarm begins with the first grave thing and ends when none is left: who had the last one does not have the
         next."""
-        grave = {t.id for t in self.plan.triggers if t.severity in (Severity.critical, Severity.high)}
-        breach = [r.headline or r.id for r in self.verdict.readings if r.id in grave and r.verdict == "breach"]
-        what = state.locked or (breach[0] if breach and state.percent_bp else "") or self.verdict.blind
+        rules = {t.id: t for t in self.plan.triggers if t.severity in (Severity.critical, Severity.high)}
+        running = [r for r in self.verdict.readings if r.id in rules and r.verdict == "breach" and state.percent_bp]
+        breach = sorted((trigger_view(rules[r.id], r, "") for r in running), key=urgency)  # as the headline has it
+        what = state.locked or (breach[0].headline or breach[0].id if breach else "") or self.verdict.blind
         self._alarm = what
-        if breach and state.percent_bp:
-            running = {r.id for r in self.verdict.readings if r.id in grave and r.verdict == "breach"}
-            limits = [t.timeline_s for t in self.plan.triggers if t.id in running and t.timeline_s]
-            self.alarm_timeline_s = min(limits, default=0.0)
+        if breach:
+            self.alarm_timeline_s = min((t.timeline_s for t in breach if t.timeline_s), default=0.0)
         if not what:
             self.alarm_since = None
         elif self.alarm_since is None:

@@ -54,7 +54,7 @@ class Situation(Struct, frozen=True):
     @property
     def worst(self) -> TriggerView | None:
         """The most urgent breach; None at 0 %, where there is nothing to roll back."""
-        return min(self.breach if self.state.percent_bp else (), key=_urgency, default=None)
+        return min(self.breach if self.state.percent_bp else (), key=urgency, default=None)
 
 
 Headline = tuple[Health, str]
@@ -174,7 +174,7 @@ _HEADLINES: tuple[Callable[[Situation], Headline | None], ...] = (
 )
 
 
-def _urgency(trigger: TriggerView) -> tuple[int, bool, float]:
+def urgency(trigger: TriggerView) -> tuple[int, bool, float]:
     """Sort key: by severity, then triggers that lower the percentage before those that hold it."""
     rank = {"critical": 0, "high": 1, "medium": 2}[trigger.severity]
     only_holds = trigger.action not in LOWERING

@@ -118,6 +118,27 @@ def test_an_incident_of_complaints_has_no_bad_document_that_is_missing() -> None
     assert "12 complaints from users" in last.cost
 
 
+def test_a_breach_that_probes_saw_before_a_document_failed_has_no_first_bad_document() -> None:
+    h = History(PLAN)
+    h.up()
+    h.up("skipped in a test", ("x",))
+    h.documents(10)
+    h.wait(HOUR)
+    reading = Reading("llm_unavailable", "breach", 4.0, 3.0, 4, 4, 0.0, 60.0, "probes", "LLM unavailable", "", 60.0)
+    history.keep(h.conn, h.at, [reading])
+    h.wait(0.5)
+    h.documents(5)  # the cache still answers
+    h.wait(60.0)
+    h.documents(5, failed=5)
+    sentence = "LLM service unavailable for 1:00 of 1:00"
+    h.decide(
+        act(PLAN, h.state, Action.to_zero, h.ask(ENGINE, "llm_unavailable"), sentence, {"trigger": "llm_unavailable"})
+    )
+    text = "\n".join(moment.sentence for moment in latest(h).happened)
+    assert "LLM unavailable" in text
+    assert "first bad document" not in text
+
+
 def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:
     h = store()
     h.conn.execute("DELETE FROM extraction")

@@ -11,6 +11,8 @@ from engine.rollout import control
 from engine.rollout.state import ENGINE, Actor, Ask
 from engine.server.requests import people
 from engine.service import snapshot
+from tests.engine.service.clocked import Clocked
+from tests.engine.service.rig import TEXT
 from tests.engine.service.test_checks import PLAN, opened
 
 pytestmark = pytest.mark.anyio
@@ -50,3 +52,22 @@ async def test_an_alarm_is_taken_by_a_person_and_ends_with_its_cause(tmp_path: P
         again = Ask(ENGINE, now(), "t2", "error_critical")
         await engine.commit(again, lambda s: control.note(s, again, "note", "later"))
         assert not (await people.acknowledge(engine, {}, Ask(BO, now(), "k2"))).ok
+
+
+async def test_the_alarm_is_what_the_headline_says(tmp_path: Path) -> None:
+    """Several triggers are in breach at once: on-call is paged for the one that acts first."""
+    async with Clocked(tmp_path) as c:
+        await c.climb(2)
+        seen = set()
+        for n in range(30):
+            await c.engine.extract(f"document-{n}", TEXT, method="llm")
+            await c.passes(3, step=3)
+            view = snapshot.view(c.engine)
+            if not view.percent_bp:
+                break
+            breach = [t for t in view.triggers if t.verdict == "breach" and t.severity != "medium"]
+            if len(breach) > 1:
+                alarm = c.engine.monitor.alarm
+                assert view.health_sentence.startswith(f"ALERT: {alarm}"), (alarm, view.health_sentence)
+                seen.add(alarm)
+        assert seen
