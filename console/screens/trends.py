@@ -47,12 +47,17 @@ class Trends(FetchingPage):
     def __init__(self) -> None:
         super().__init__()
         self.at = 0
-        self.arm = "treatment"
+        self.chosen = ""  # an arm; until one is chosen, the one that Live watches
         self.first = 0  # of CHARTS
         self.shown = 4  # as many as fit
         self.series: dict[str, list[float | None]] = {}
         self.other: dict[str, list[float | None]] = {}
         self.grid = grid_of(WINDOWS[0], 0.0, None)
+
+    @property
+    def arm(self) -> str:
+        v = self.snapshot.view
+        return self.chosen or (words.watched_arm(v) if v is not None else "treatment")
 
     def hints(self) -> tuple[Hint, ...]:
         windows = [
@@ -143,5 +148,5 @@ class Trends(FetchingPage):
         self.refreshed()
 
     def action_arm(self) -> None:
-        self.arm = self._other()
+        self.chosen = self._other()
         self.refreshed()

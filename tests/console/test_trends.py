@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from console.screens.trends import CHARTS
 from console.widgets import curves, words
 from console.widgets.timegrid import Grid
-from tests.console.samples import NOW
+from tests.console.samples import NORMAL, NOW, FakeLink
 from tests.console.screen_walk import console, ready, until
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +46,19 @@ async def test_the_titles_name_the_arm_that_is_drawn() -> None:
         await ready(pilot)
         await pilot.press("4")
         for arm in ("LLM arm", "frequency arm"):
+            await until(pilot, lambda arm=arm: app.page is not None and f"error rate, {arm} · 1h" in app.page.text())  # type: ignore[misc]
+            await pilot.press("f")
+
+
+async def test_while_only_shadow_calls_the_llm_trends_begin_with_shadow_as_live_does() -> None:
+    app = console("normal")
+    assert isinstance(app.link, FakeLink)
+    shadow = (replace(NORMAL.error_rate, arm="shadow"), replace(NORMAL.latency, arm="shadow"))
+    app.link.view = replace(NORMAL, stage=1, percent_bp=0, shadow_bp=10_000, shadow=shadow)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("4")
+        for arm in ("shadow", "frequency arm", "LLM arm", "shadow"):
             await until(pilot, lambda arm=arm: app.page is not None and f"error rate, {arm} · 1h" in app.page.text())  # type: ignore[misc]
             await pilot.press("f")
 
