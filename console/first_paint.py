@@ -15,8 +15,7 @@ import termios
 import time
 from collections.abc import Iterator
 from itertools import groupby
-from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from rich.color import ColorSystem
 from rich.style import Style
@@ -106,8 +105,8 @@ def shown(onlooker: PaintContext, theme: str) -> Iterator[FirstFrame | None]:
     frame = Frame(escape.erases_in_colour())
     system = None if theme == "mono" else themes.color_system()
     out = START + frame.diff(text(canvas, themes.palette(theme), system))
-    handlers = {number: signal.signal(number, _end) for number in escape.ENDS}
     first = FirstFrame(frame, size)
+    handlers = {number: signal.signal(number, first.leave) for number in escape.ENDS}
     try:
         escape.keys_only()
         if not _written(out.encode("utf-8", "replace")):
@@ -124,7 +123,7 @@ def shown(onlooker: PaintContext, theme: str) -> Iterator[FirstFrame | None]:
             with contextlib.suppress(termios.error):
                 termios.tcflush(0, termios.TCIFLUSH)  # not for the shell
         for number, handler in handlers.items():
-            if signal.getsignal(number) is _end:
+            if signal.getsignal(number) == first.leave:
                 signal.signal(number, handler)
 
 
@@ -154,7 +153,3 @@ def _written(data: bytes) -> bool:
     finally:
         os.close(terminal)
     return not data
-
-
-def _end(number: int, _: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)

@@ -71,6 +71,9 @@ class Console(Keys):
             self.terminal.ended = self._hung_up
             self.terminal.ending = self.ending
             escape.on_signals(self._loop_here, self._leave_by_signal, self.ending)
+            if self.first is not None and self.first.signalled:
+                self.ending.begin(self.first.signalled)
+                self.call_later(self._leave_by_signal, self.first.signalled)
         self.write(escape.SAVE_TITLE)
         self.set_interval(READ_EVERY_S, self._read_soon)
         self.call_after_refresh(self._first_painted)

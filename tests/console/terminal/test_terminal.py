@@ -57,7 +57,7 @@ class Place:
         (root / "rollout.toml").write_text(text)
         self.plan = load_plan(root / "rollout.toml")
         self.engine = spawn(root / "rollout.toml", self.folder)
-        assert wait_until_up(self.folder, self.engine) == ""
+        assert wait_until_up(self.folder, self.engine, 20.0 * crowd()) == ""
 
     def console(
         self, *options: str, program: str = "", terminal: type[Terminal] = Terminal, **more: object
@@ -152,6 +152,28 @@ def test_a_signal_before_the_screen_is_ready_restores_the_terminal(place: Place)
         assert left_on(terminal.raw) == []
         assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
         assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + signal.SIGTERM
+
+
+SIGNAL_IN_A_DESTRUCTOR = """
+import os, signal, sys
+class Leaving:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "console.app":
+            Leaving()
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_a_signal_whose_exception_python_drops_ends_the_console_all_the_same(place: Place) -> None:
+    """One that arrives in a destructor or in a weak reference's callback, of which imports run many."""
+    with warm.executed(), place.console(program=SIGNAL_IN_A_DESTRUCTOR) as terminal:
+        assert terminal.ended(30)
+        assert os.waitstatus_to_exitcode(terminal.status or 0) == 128 + signal.SIGTERM
+        assert left_on(terminal.raw) == []
+        assert termios.tcgetattr(terminal.child_line) == terminal.line_settings
 
 
 def test_keys_before_the_screen_is_ready_act_one_after_the_other(place: Place) -> None:
