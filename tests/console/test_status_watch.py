@@ -22,6 +22,7 @@ from engine.store.reader import EngineRecord
 from engine.view.model import View
 from tests.console.samples import ALERT, NORMAL
 from tests.console.samples import ROLLED as ROLLED_BACK
+from tests.machine import crowd
 from tests.terminal import ROLLOUT, ROOT
 
 
@@ -93,7 +94,7 @@ def test_on_a_real_engine_each_line_is_json_and_a_decision_is_one(tmp_path: Path
     (tmp_path / "rollout.toml").write_text(text)
     folder = Folder(tmp_path / ".rollout")
     engine = spawn(tmp_path / "rollout.toml", folder)
-    assert wait_until_up(folder, engine) == ""
+    assert wait_until_up(folder, engine, 20.0 * crowd()) == ""
     command = [*ROLLOUT, "status", "--watch", "--json"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) as watch:

@@ -17,6 +17,7 @@ from engine.plan.load import default_plan_text
 from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
 from tests.console.hostile import ALLOWED, ATTACKS, HIDDEN, PAYLOAD
+from tests.machine import crowd
 from tests.terminal import ROLLOUT, ROOT, Terminal
 
 PROGRAM = (sys.executable, "-m", "tests.console.hostile")
@@ -131,7 +132,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             file.write(body.replace("\0", "").encode())
     folder = Folder(root / ".rollout")
     engine = spawn(root / "rollout.toml", folder)
-    assert wait_until_up(folder, engine) == ""
+    assert wait_until_up(folder, engine, 20.0 * crowd()) == ""
     yield root
     engine.terminate()
     engine.wait(15)

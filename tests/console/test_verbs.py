@@ -19,6 +19,7 @@ from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
 from engine.server.process import spawn, wait_until_up
 from engine.store.folder import Folder
+from tests.machine import crowd
 
 COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]
 
@@ -52,7 +53,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         )
     folder = Folder(root / ".rollout")
     process = spawn(root / "rollout.toml", folder)
-    assert wait_until_up(folder, process) == ""
+    assert wait_until_up(folder, process, 20.0 * crowd()) == ""
     yield Shell(root)
     process.terminate()
     process.wait(15)

@@ -24,6 +24,7 @@ from engine.server.connections import HEADERS_S, ConnectionBudget
 from engine.server.process import wait_until_up
 from tests import warm
 from tests.engine.service.rig import QUIET, EngineRig
+from tests.machine import crowd
 
 FEW_FILES = 1024  # what many systems allow a process
 IDLE = 1500
@@ -47,7 +48,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory, many_files: None) -> Iterat
         with warm.executed():  # so that there is time for the next line
             process = made.engine(wait=False)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (FEW_FILES, FEW_FILES))  # before it counts its files
-        assert wait_until_up(made.folder, process, 30.0) == ""
+        assert wait_until_up(made.folder, process, 30.0 * crowd()) == ""
         assert made.until(lambda: made.reader.engine_record().pid == process.pid)
         yield made
 

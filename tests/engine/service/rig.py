@@ -27,7 +27,7 @@ from engine.store import database, documents, log
 from engine.store.folder import Folder
 from engine.store.reader import Reader
 from engine.view.model import View
-from tests.machine import patience
+from tests.machine import crowd, patience
 
 TEXT = "The scheduler assigns each task to a worker pool and retries failed tasks with exponential backoff. " * 4
 COMMAND = [sys.executable, "-c", "from console.cli import main; main()"]
@@ -72,7 +72,7 @@ class EngineRig:
         process = spawn(self.plan_path, self.folder, *options, attached=True)
         self.processes.append(process)
         if wait:
-            assert wait_until_up(self.folder, process, 30.0) == ""
+            assert wait_until_up(self.folder, process, 30.0 * crowd()) == ""
             assert self.until(lambda: self.reader.engine_record().pid == process.pid)
         return process
 

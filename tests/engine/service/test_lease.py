@@ -64,7 +64,7 @@ def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_
             assert rig.until(lambda token=token: rig.reader.engine_record().token == token + 1, 15)  # type: ignore[misc]
             took.append(time.monotonic() - killed)
             assert rig.pid == standby.pid
-            assert wait_until_up(rig.folder, standby) == ""
+            assert wait_until_up(rig.folder, standby, 20.0 * crowd()) == ""
             if took[-1] < 2.0 * crowd():
                 break
             first = standby

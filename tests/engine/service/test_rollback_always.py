@@ -279,7 +279,7 @@ def test_an_engine_that_cannot_start_on_a_full_disk_says_what_to_do(small_disk: 
         room = "the store's disk is full; free some space."
         served = rig.cli("serve")
         assert (served.returncode, served.stderr.strip()) == (1, f"The engine cannot run: {room}")
-        assert wait_until_up(rig.folder, rig.engine(wait=False), 10.0) == f"The engine cannot run: {room}"
+        assert wait_until_up(rig.folder, rig.engine(wait=False), 10.0 * crowd()) == f"The engine cannot run: {room}"
         filler.unlink()
         rig.engine()
         assert rig.percent_bp == 1000

@@ -76,4 +76,4 @@ def test_a_standby_waits_for_the_port_of_the_engine_that_ended(tmp_path: Path) -
             assert rig.until(lambda: "taking over" in rig.folder.engine_log.read_text().split("waiting")[-1][20:])
             time.sleep(0.3)  # it has found the port taken, more than once
             port.close()
-            assert wait_until_up(rig.folder, standby, 30.0) == ""
+            assert wait_until_up(rig.folder, standby, 30.0 * crowd()) == ""
