@@ -69,6 +69,14 @@ def state(rig: EngineRig, job: int) -> str:
     return known.state
 
 
+def _read(path: Path) -> str:
+    """What the kernel says there of a process or a thread; "" of one that has ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 class Load:
     """`rollout load --on local:2` in the background."""
 
@@ -86,9 +94,8 @@ class Load:
     @property
     def workers(self) -> list[int]:
         pid = self.process.pid
-        listing = Path(f"/proc/{pid}/task/{pid}/children")
-        children = [int(child) for child in listing.read_text().split()] if listing.exists() else []
-        return [child for child in children if b"console.upload.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        children = [int(child) for child in _read(Path(f"/proc/{pid}/task/{pid}/children")).split()]
+        return [child for child in children if "console.upload.worker" in _read(Path(f"/proc/{child}/cmdline"))]
 
 
 def active(rig: EngineRig) -> set[int]:
@@ -441,8 +448,8 @@ def test_a_worker_computes_below_the_engine_and_keeps_its_lease_above(rig: Engin
 
 def niceness(pid: int) -> dict[int, int]:
     """The nice value of each thread of a process."""
-    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return {int(stat.split(" ", 1)[0]): int(stat.rpartition(")")[2].split()[16]) for stat in stats}
+    stats = [_read(path) for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return {int(stat.split(" ", 1)[0]): int(stat.rpartition(")")[2].split()[16]) for stat in stats if stat}
 
 
 def test_a_stopped_job_ends_its_workers(rig: EngineRig) -> None:
