@@ -94,7 +94,7 @@ CODES = tomllib.loads((ROOT / "engine" / "error_codes.toml").read_text())
 # where a call has its code: the number of the argument
 CODE_AT = {
     "Denial": 1, "EngineRefused": 1, "Failed": 1, "Health": 4, "HttpRefusal": 1, "Mismatch": 0, "NoJob": 0, "Refusal": 1, "_refuse": 1,
-    "outcome": 1, "refuse": 1,
+    "fail": 2, "fail_in_json": 2, "outcome": 1, "refuse": 1,
 }  # fmt: skip
 
 
