@@ -154,9 +154,15 @@ def backtest(context: CliContext, days: float, other: Path | None, injected: tup
         raise click.UsageError(str(error)) from None
     documents, first, last, replayed = _replay(context, plans, faults, days)
     lines = [f"{documents} LLM documents from {iso(first)} to {iso(last)}", *_listing(replayed, faults, last - first)]
+    left_out = {name: _not_replayed(plan) for name, plan in plans.items()}
+    for name, unseen in left_out.items():
+        if unseen:
+            why = "because the store keeps documents and not every figure"
+            lines.append(f"\n{name}: not replayed, {why}: {', '.join(unseen)}")
     kept = "" if faults else _keep(context, plans, days, documents, replayed)
     body = {
         "documents": documents, "from": iso(first), "to": iso(last), "inject": list(injected), "firings": replayed,
+        "not_replayed": left_out,
         "summary": {name: _summary(firings) for name, firings in replayed.items()},
     }  # fmt: skip
     say_result(body, "\n".join([*lines, *([kept] if kept else [])]))
@@ -196,6 +202,13 @@ def _replay(
             bar.update(share - done)
             done = share
     return documents, first, last, {name: replay.end() for name, replay in replays.items()}
+
+
+def _not_replayed(plan: Plan) -> list[str]:
+    """Triggers on figures that a gate measures, such as reviews: "low_quality (quality_score)"."""
+    from engine.triggers.rules import OWN_EVIDENCE
+
+    return [f"{t.id} ({t.metric})" for t in plan.triggers if t.enabled and t.metric not in OWN_EVIDENCE]
 
 
 def _summary(firings: list[Firing]) -> dict[str, dict[str, Any]]:

@@ -42,7 +42,7 @@ from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
 from engine.triggers.measurement import Error, NoData, Ok, Sample
-from engine.triggers.rules import WINDOWED
+from engine.triggers.rules import OWN_EVIDENCE
 from engine.triggers.windows import WindowTotals
 from engine.view.fields import trigger_view
 from engine.view.gauge import WINDOW_S
@@ -54,9 +54,6 @@ EVIDENCE_EVERY_S = 60.0
 MEASURED_S = 300.0  # after an LLM answer this recent, the LLM counts as measured
 BEFORE_S = 86400.0  # what an alert's window is compared with
 BEFORE_EVERY_S = 30.0  # real seconds
-OWN_EVIDENCE = frozenset(
-    {*WINDOWED, "complaints", "llm_available"}
-)  # metrics whose triggers need nothing of the gate's
 
 
 class Monitor:

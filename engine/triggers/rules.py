@@ -359,6 +359,8 @@ WINDOWED: dict[str, Callable[[Trigger, TriggerSettings, Mode, Attempts], Finding
     "latency_mean": _latency,
     "cache_hit_rate": _cache,
 }
+# metrics whose evidence is the triggers' own; any other is judged on the figure that a gate has
+OWN_EVIDENCE = frozenset({*WINDOWED, "complaints", "llm_available"})
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------

@@ -65,6 +65,14 @@ def test_a_fault_after_the_last_stored_attempt_is_reported_as_out_of_sight_and_n
     assert "after the fault" in triggers(root, "backtest", "--days", "365", "--inject", "error=50%@t+2m")
 
 
+def test_a_backtest_names_the_triggers_that_it_cannot_replay(root: Path) -> None:
+    plan = root / "rollout.toml"
+    assert "not replayed" not in triggers(root, "backtest", "--days", "365")
+    plan.write_text(plan.read_text().replace('metric = "cache_hit_rate"\nbelow', 'metric = "quality_score"\nbelow'))
+    shown = triggers(root, "backtest", "--days", "365")
+    assert "not replayed, because the store keeps documents and not every figure: cache_low (quality_score)" in shown
+
+
 def test_a_backtest_reports_once_per_set_of_rules_whether_the_gate_has_it(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
