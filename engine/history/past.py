@@ -65,10 +65,12 @@ def _view(
     start, end = _window(conn, at)
     window_s = end - start
     stored = series.between(conn, start, end, since_epoch=state.epoch)
-    bucket = gauge.as_judged(stored, record.window if record.at == at else None)
+    gauged = record.gauged if record.at == at else None
+    bucket = gauge.as_judged(stored, gauged.served if gauged else None)
     wanted = gauge.targets(plan, state)
     gauges = gauge.gauges(bucket, wanted, window_s, gauge.since_change(state, at))
-    shadow = gauge.shadow_gauges(bucket, wanted, window_s) if bucket.shadow_n else ()
+    in_shadow = gauged.shadow if gauged else None
+    shadow = gauge.shadow_gauges(bucket, wanted, window_s, in_shadow) if bucket.shadow_n else ()
     rules = triggers.recorded(conn, plan, record, log.locked_by(conn, state), at)
     reminders = due(conn, stage, state, at)
     samples = samples_at(conn, plan, state, at)

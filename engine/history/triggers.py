@@ -11,8 +11,7 @@ from msgspec.structs import replace
 from engine.plan.durations import format_duration, time_of_day
 from engine.plan.model import Plan
 from engine.triggers import history
-from engine.triggers.history import KeptReading
-from engine.triggers.windows import WindowTotals
+from engine.triggers.history import Gauged, KeptReading
 from engine.triggers.wording import Reading
 from engine.view.fields import trigger_view
 from engine.view.model import TriggerView
@@ -37,7 +36,7 @@ class Record(Struct, frozen=True):
     """The newest record at a moment: what triggers saw and gauges counted in one second, stored once a minute."""
 
     at: float  # -inf without one
-    window: WindowTotals | None  # None in a store of an earlier version
+    gauged: Gauged | None  # None in a store of an earlier version
     readings: dict[str, KeptReading]
 
 
@@ -45,8 +44,8 @@ def newest(conn: sqlite3.Connection, plan: Plan, at: float) -> Record:
     kept = {rule.id: history.kept_before(conn, rule.id, at) for rule in plan.triggers}
     readings = {rule: one for rule, one in kept.items() if one is not None}
     moment = max((one.at for one in readings.values()), default=-math.inf)
-    windows = (one.window for one in readings.values() if one.at == moment)
-    return Record(moment, next((window for window in windows if window is not None), None), readings)
+    beside = (one.gauged for one in readings.values() if one.at == moment)
+    return Record(moment, next((gauged for gauged in beside if gauged is not None), None), readings)
 
 
 def recorded(conn: sqlite3.Connection, plan: Plan, record: Record, fired: str, at: float) -> Recorded:

@@ -41,9 +41,9 @@ from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
+from engine.triggers.history import Gauged
 from engine.triggers.measurement import Error, NoData, Ok, Sample
 from engine.triggers.rules import OWN_EVIDENCE
-from engine.triggers.windows import WindowTotals
 from engine.view.fields import trigger_view
 from engine.view.gauge import WINDOW_S
 from engine.view.headlines import urgency
@@ -81,7 +81,7 @@ class Monitor:
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.watch = Watch()
         self.verdict = Evaluation((), Timers())
-        self.judged: WindowTotals | None = None  # the gauges' window as the triggers last counted it
+        self.gauged: Gauged | None = None  # the gauges' window as the triggers last counted it
         self.lag = LoopLag()
         self.presence = Presence(clock, writer)
         self.observations = Observations(plan, clock, conn, self.lag)
@@ -134,7 +134,7 @@ class Monitor:
     def changed(self, state: State) -> None:
         """The percentage or the stage changed: only later evidence counts."""
         self.observations.changed(state)
-        self.judged = None
+        self.gauged = None
         self._evidence_at = -math.inf  # the figures after the change are stored at once
         self._blind_reported = False  # blindness restarts; this does not mean documents are seen again
         self.gatekeeper.forget()
@@ -143,7 +143,7 @@ class Monitor:
         """The triggers were not evaluated for a while, for example while the machine was suspended: earlier failures no
         longer count. Timers keep their values; only new evidence moves them."""
         self.observations.unwatched()
-        self.judged = None
+        self.gauged = None
         self.probing.forget()
 
     def clock_was_set(self, now: float, step_s: float) -> None:
@@ -158,7 +158,8 @@ class Monitor:
         """One evaluation; returns the resulting decision, if any. Timers and evidence go to the store."""
         mono = self.clock.monotonic()
         evidence = self._gather(state, mono)
-        self.judged = self.observations.recent.window(mono, WINDOW_S)
+        seen = self.observations
+        self.gauged = Gauged(seen.recent.window(mono, WINDOW_S), seen.shadow.window(mono, WINDOW_S))
         moment = Moment(
             mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked
         )
@@ -265,7 +266,7 @@ class Monitor:
         due = not 0 <= at - self._evidence_at < EVIDENCE_EVERY_S and self._limits.measures
         # all of them, with the gauges' window: so that a moment in the past shows figures of one second
         kept = due or bool(self.verdict.fired) or verdicts != self._last_verdicts
-        readings, window = self.verdict.readings if kept else (), self.judged
+        readings, gauged = self.verdict.readings if kept else (), self.gauged
         self._last_verdicts = verdicts
         if kept:
             self._evidence_at = at
@@ -276,7 +277,7 @@ class Monitor:
                 "body = excluded.body",
                 (at, body),
             )
-            history.keep(conn, at, readings, window)
+            history.keep(conn, at, readings, gauged)
 
         self.writer.later(write)
 

@@ -33,12 +33,11 @@ def view(engine: Engine) -> View:
     plan, state, monitor = engine.plan, engine.state, engine.monitor
     now, permit = engine.clock.now(), engine.switch.read()
     stored = series.window(engine.conn, now, WINDOW_S, since_epoch=state.epoch)
-    bucket = gauge.as_judged(stored, monitor.judged)
+    gauged = monitor.gauged
+    bucket = gauge.as_judged(stored, gauged.served if gauged else None)
     targets = gauge.targets(plan, state)
     gauges = gauge.gauges(bucket, targets, WINDOW_S, gauge.since_change(state, now))
-    judged = monitor.observations.shadow.window(engine.clock.monotonic(), WINDOW_S)
-    in_shadow = panels.shadows(engine) or bucket.shadow_n
-    shadow = gauge.shadow_gauges(bucket, targets, WINDOW_S, judged) if in_shadow else ()
+    shadow = _shadow(engine, bucket, targets)
     triggers, gate = panels.triggers(engine), panels.gate(engine)
     proof, running = panels.proof(engine), panels.process(engine)
     reminders = due(engine.conn, stage_of(plan, state), state, now)
@@ -76,6 +75,13 @@ def view(engine: Engine) -> View:
         quality=quality(bucket, monitor.gatekeeper.facts(state).samples),
         judged=panels.judged(engine),
     )
+
+
+def _shadow(engine: Engine, bucket: Bucket, targets: dict[str, float]) -> tuple[Gauge, ...]:
+    if not panels.shadows(engine) and not bucket.shadow_n:
+        return ()
+    gauged = engine.monitor.gauged
+    return gauge.shadow_gauges(bucket, targets, WINDOW_S, gauged.shadow if gauged else None)
 
 
 def view_or_last(engine: Engine) -> View | None:

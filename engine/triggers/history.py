@@ -18,27 +18,34 @@ STALE_S = 180.0  # evidence is stored once a minute while the engine runs
 
 
 class KeptReading(Struct, frozen=True):
-    """What the store has of a trigger. `window`: what the gauges counted in the same second; one trigger of each record
+    """What the store has of a trigger. `gauged`: what the gauges counted in the same second; one trigger of each record
     has it."""
 
     at: float
     reading: Reading
-    window: WindowTotals | None
+    gauged: Gauged | None
+
+
+class Gauged(Struct, frozen=True):
+    """The window of the gauges as triggers count it, of the LLM arm and of shadow."""
+
+    served: WindowTotals
+    shadow: WindowTotals
 
 
 class _Beside(Struct, frozen=True):
-    window: WindowTotals | None = None
+    gauged: Gauged | None = None
 
 
 _readings, _beside = json_decoder(Reading), json_decoder(_Beside)
 
 
-def keep(conn: sqlite3.Connection, at: float, readings: Sequence[Reading], window: WindowTotals | None = None) -> None:
+def keep(conn: sqlite3.Connection, at: float, readings: Sequence[Reading], gauged: Gauged | None = None) -> None:
     """Store what triggers saw and gauges counted, in the caller's transaction."""
     for r in readings:
         body = asdict(r)
-        if r is readings[0] and window is not None:
-            body["window"] = window
+        if r is readings[0] and gauged is not None:
+            body["gauged"] = gauged
         conn.execute(
             "INSERT INTO trigger_evidence VALUES (?,?,?,?)", (at, r.id, r.verdict, msgspec.json.encode(body).decode())
         )
@@ -48,7 +55,7 @@ def kept_before(conn: sqlite3.Connection, trigger: str, at: float) -> KeptReadin
     """What was last stored of a trigger at a moment."""
     query = "SELECT at, body FROM trigger_evidence WHERE trigger = ? AND at <= ? ORDER BY at DESC LIMIT 1"
     row = conn.execute(query, (trigger, at)).fetchone()
-    return KeptReading(row[0], _readings.decode(row[1]), _beside.decode(row[1]).window) if row is not None else None
+    return KeptReading(row[0], _readings.decode(row[1]), _beside.decode(row[1]).gauged) if row is not None else None
 
 
 class TriggerHistory(Struct, frozen=True):

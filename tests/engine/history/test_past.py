@@ -17,6 +17,7 @@ from engine.service import probes
 from engine.store import live
 from engine.store.rollup import insert_and_fold, retain
 from engine.triggers import history
+from engine.triggers.history import Gauged
 from engine.triggers.windows import WindowTotals
 from engine.triggers.wording import Reading
 from engine.view.model import ServerView, View
@@ -35,7 +36,7 @@ def seen(h: History, moment: float, verdict: str, held: float, left: float | Non
     reading = Reading(
         "error_critical", verdict, 0.2, 0.05, 100, 20, held, 300.0, "literal", "20 % (20 of 100)", "", left
     )  # type: ignore[arg-type]
-    history.keep(h.conn, moment, [reading], WindowTotals(300.0, 100, 20))
+    history.keep(h.conn, moment, [reading], Gauged(WindowTotals(300.0, 100, 20), WindowTotals(300.0, 0, 0)))
 
 
 def test_the_percentage_stage_log_and_lock_are_those_of_the_moment() -> None:
@@ -246,3 +247,20 @@ def test_shadow_answers_prove_that_the_armed_file_was_there() -> None:
     assert not at(h, h.at).armed
     insert_and_fold(h.conn, [Extraction(h.at, "a", "shadow", "llm", 1, h.state.epoch, shadow=True, attempted=True)])
     assert at(h, h.at + 10).armed
+
+
+def test_shadow_at_a_moment_is_as_its_triggers_counted_it() -> None:
+    """A late engine's timeouts are in the store and judged by no trigger."""
+    h = History()
+    h.up()
+    late = [
+        Extraction(h.at, f"d{n}", "shadow", "llm", 1, h.state.epoch, shadow=True, attempted=True, error="timeout")
+        for n in range(9)
+    ]
+    insert_and_fold(h.conn, late)
+    h.wait(60.0)
+    reading = Reading("error_critical", "insufficient", None, None, 0, None, 0.0, 300.0, "", "at 0 %", "", None)
+    nothing = WindowTotals(300.0, 0, 0)
+    history.keep(h.conn, h.at, [reading], Gauged(nothing, WindowTotals(300.0, 4, 1)))
+    errors = at(h, h.at + 10).shadow[0]
+    assert (errors.n, errors.k) == (4, 1)
