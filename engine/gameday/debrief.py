@@ -215,7 +215,8 @@ def _moments(
     visible: float,
 ) -> tuple[IncidentMoment, ...]:
     """Oldest first: what went wrong (hidden until now), what became visible, who looked, what was done."""
-    out = [h for h in incident.between(conn, shift.began, shift.ended, rows) if h.kind != "message"]
+    kept = incident.between(conn, shift.began, shift.ended, rows)
+    out = [moment for moment in kept if moment.kind not in ("message", "look")]  # the journal has the looks
     screens = ""
     for look in shift.looks:
         if look.screen != screens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,13 @@ from engine.gameday.director import DELAYED_S, delay
 from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import load
 from engine.gameday.scoring import Act, Shift, score
+from engine.measures import stored
+from engine.measures.attendance import LOOK, Attendance
 from engine.rehearsal import record
 from engine.rollout.state import Actor, Decision
 from engine.server.rehearse import GameDay
 from engine.store.log import Row
+from tests.engine.report.history import History
 
 ENGINE = Actor("engine", kind="engine")
 BO = Actor("bo", uid=1000)  # a player with a name of the cast
@@ -100,3 +104,14 @@ def test_a_result_that_no_folder_takes_is_reported(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(record, "home", lambda: tmp_path / "home")
     assert gameday._keep(made, context)
     assert results.read(tmp_path / "home") == [made]
+
+
+def test_a_console_that_attaches_to_a_new_engine_is_not_a_moment_of_the_shift() -> None:
+    h = History()
+    h.tell("start", "the rollout begins", actor=ENGINE)
+    began = JournalEntry(time.time() - 60.0, h.at + 1, "begun")
+    look = JournalEntry(began.real + 2, began.at + 20, "look", "Live")
+    stored.keep(h.conn, began.at + 30, LOOK, Attendance("bo", "pts/3", "came"))
+    made = debrief.debrief(h.conn, h.plan, load("dead"), (began, look), 10.0, "bo")
+    assert made is not None
+    assert [moment.sentence for moment in made.moments if moment.kind == "look"] == ["you opened Live"]
