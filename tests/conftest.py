@@ -34,6 +34,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 for name in [name for name in os.environ if name.startswith("LC_")]:
     del os.environ[name]
 os.environ["LANG"] = "C.UTF-8"
+os.umask(0o022)  # nor a umask, which decides what the modes are that a test gives
 warm.install()
 machine.be_patient()
 
