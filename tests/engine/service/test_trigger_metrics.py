@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,18 @@ async def test_every_metric_of_a_plan_is_measured(tmp_path: Path) -> None:
         await documents(c, 1)
         measured = {*WINDOWED, *c.engine.monitor.gatekeeper.facts(c.engine.state).samples}
         assert set(METRICS) <= measured
+
+
+async def test_a_store_that_cannot_be_read_leaves_the_other_triggers_their_evidence(tmp_path: Path) -> None:
+    async with Clocked(tmp_path, {"triggers[cache_low].metric": "grounded_rate"}) as c:
+        await c.climb(3)
+        await documents(c, 30)
+        monitor = c.engine.monitor
+        unreadable = sqlite3.connect(tmp_path / "gone.db")
+        unreadable.close()
+        monitor.gatekeeper._conn = unreadable
+        monitor.gatekeeper.forget()
+        monitor.evaluate(c.engine.state, c.engine.ask())
+        seen = {judged.rule.id: judged for judged in monitor.verdict.judged}
+        assert seen["cache_low"].finding.why == "the store cannot be read"
+        assert seen["error_critical"].finding.n == 30
