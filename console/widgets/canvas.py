@@ -67,9 +67,12 @@ def _words(text: str) -> list[str]:
 
 def wrapped(text: str, width: int) -> list[str]:
     """`text` in lines of at most `width` cells, broken at spaces if possible, not between a figure and its unit."""
+    text = printable(text).lstrip(" ")
+    if cell_len(text) <= width:
+        return [text]
     lines: list[str] = []
     line, used = "", 0
-    for word in _words(printable(text)):
+    for word in _words(text):
         size = cell_len(word)
         while size > width > 0:  # a word longer than a line is cut
             if line:
