@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 from engine.extraction.lists import word_lists
 from engine.extraction.words import FUNCTION
@@ -26,8 +27,10 @@ ENGLISH_SHARE = 0.05  # the same for English: tables and lists of options have f
 
 
 LISTED = (
-    "arabic", "catalan", "czech", "danish", "dutch", "french", "german", "greek", "hindi", "hungarian", "italian",
-    "korean", "polish", "portuguese", "romanian", "russian", "spanish", "swedish", "turkish", "ukrainian", "welsh",
+    "arabic", "bulgarian", "catalan", "czech", "danish", "dutch", "finnish", "french", "german", "greek",
+    "hebrew", "hindi", "hungarian", "indonesian", "italian", "korean", "norwegian", "persian", "polish",
+    "portuguese", "romanian", "russian", "serbian", "slovak", "slovenian", "spanish", "swedish", "turkish",
+    "ukrainian", "vietnamese", "welsh",
 )  # fmt: skip
 # languages whose passages in an English text are recognised by ASCII words too; others share more words with English
 _MIXED_IN = ("dutch", "french", "german", "italian", "polish", "portuguese", "spanish", "swedish")
@@ -83,10 +86,7 @@ def _participles(language: str) -> frozenset[str]:
 PARTICIPLES = {language: _participles(language) for language in _PARTICIPLE}
 
 # verbs in forms that end a phrase
-VERB_FORMS = {
-    language: _present(language)
-    for language in (*_PRESENT, "catalan", "czech", "dutch", "polish", "russian", "swedish", "ukrainian", "welsh")
-}
+VERB_FORMS = {language: _present(language) for language in _LISTS if "verb_forms" in _LISTS[language]}
 
 # Verb endings that nouns rarely have. Such a word ends a phrase, as a function word does.
 VERBS: dict[str, re.Pattern[str]] = {
@@ -102,6 +102,9 @@ VERBS: dict[str, re.Pattern[str]] = {
     "italian": re.compile(
         r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|[ei]rebbe|[ei]rebbero|[ei]rà|[ei]ranno)"
     ),
+    "serbian": re.compile(r"\w{3,}(?:uje|uju|ује|ују|ujemo|ујемо)"),
+    "slovenian": re.compile(r"\w{3,}(?:uje|ujejo|ujemo|ujte)"),
+    "slovak": re.compile(r"\w{3,}(?:uje|ujú|ujeme|ujte)"),
     "german": re.compile(r"\w{3,}iert"),
     "dutch": re.compile(r"\w{3,}(?:eren|eert|eerd)|ge\w{3,}eerde?"),
     "swedish": re.compile(r"\w{3,}(?:erar|eras|erade|erats)"),
@@ -139,7 +142,11 @@ PERHAPS_FOREIGN = (
 )
 # Not English words: in an English text they belong to a passage in another language.
 NOT_ENGLISH = frozenset(word for listed in FUNCTION_WORDS.values() for word in listed if not word.isascii())
-_OF_ANY = frozenset().union(*FUNCTION_WORDS.values())  # function words of one of the listed languages, or of several
+# the listed languages, English apart, in which a word is a function word
+SPOKEN: dict[str, tuple[str, ...]] = {
+    word: tuple(name for name, listed in FUNCTION_WORDS.items() if word in listed)
+    for word in frozenset().union(*FUNCTION_WORDS.values())
+}
 
 
 def language(words: Sequence[str]) -> str | None:
@@ -153,11 +160,9 @@ def language(words: Sequence[str]) -> str | None:
     english = sum(map(FUNCTION.__contains__, low))
     if english >= ENGLISH_PROSE * total:
         return ENGLISH
-    of_any = [word for word in low if word in _OF_ANY]  # half of a text's words, and fewer of an English one
-    name, most = max(
-        ((name, sum(map(listed.__contains__, of_any))) for name, listed in FUNCTION_WORDS.items()),
-        key=lambda pair: pair[1],
-    )
+    counts = Counter(chain.from_iterable([SPOKEN.get(word, ()) for word in low]))
+    name = max(LISTED, key=counts.__getitem__)
+    most = counts[name]
     shared = FUNCTION & FUNCTION_WORDS[name]  # do, to, on are Polish too
     only_english = sum(word in FUNCTION and word not in shared for word in low)
     # A word the languages share is not enough: "for" in a title does not make it Danish.

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 
-from engine.extraction.languages import ENGLISH, FUNCTION_WORDS, PERHAPS_FOREIGN
+from engine.extraction.languages import ENGLISH, PERHAPS_FOREIGN, SPOKEN
 from engine.extraction.words import FUNCTION
 
 LEAST_SHARE = 0.12  # of the words: a quotation of less is read with the rest
@@ -19,10 +19,7 @@ FEW_WORDS = 3  # other languages' function words that an English text may have
 CLEARLY = 1.5  # times as many function words as the document's main language has in the same passage
 _FOREIGN_LETTER = re.compile(r"[^\W\d_a-zA-Z]")
 
-_LANGUAGES: dict[str, tuple[str, ...]] = {
-    word: tuple(name for name, listed in ((ENGLISH, FUNCTION), *FUNCTION_WORDS.items()) if word in listed)
-    for word in FUNCTION.union(*FUNCTION_WORDS.values())
-}
+_LANGUAGES: dict[str, tuple[str, ...]] = {**SPOKEN, **{word: (ENGLISH, *SPOKEN.get(word, ())) for word in FUNCTION}}
 
 
 def passages(text: str, tokens: list[str]) -> list[list[str]]:

@@ -13,7 +13,7 @@ _TO_MODEL = re.compile(r"m[dfr]?(?:[ns]|[vb](?=r))(?:r[ns])?")
 # sought with a break before the text: an expression that begins with one sign takes a quarter of the time
 _BEGINS = re.compile(r"\.[bcn](?=[aegncisbBw])")
 _BEGINS_CLAUSE = re.compile(r"\.[cn](?=[tqf])")
-_ING = re.compile(r"g(?=[ftqsicbBnae])")
+_ING = re.compile(r"g(?:(?=[ftqsicbB])|(?<=[frdvm]g)(?=[nae]))")
 _TIMED = re.compile(r"#x?i+")
 _COMMAND = re.compile("k")
 _STATING = re.compile(r"[bB](?=[qmnsciae])")

@@ -6,6 +6,7 @@ import pytest
 
 from engine.extraction.frequency import extract
 from engine.extraction.languages import ENGLISH, language
+from engine.extraction.tokens import tokenise
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,43 @@ def test_function_words_of_more_languages_are_not_keywords(text: str, named: str
     ranked = [keyword.casefold() for keyword in extract(text).ranked]
     assert any(named.casefold() in keyword or keyword in named.casefold() for keyword in ranked)
     assert not set(function.casefold().split()) & ({word for keyword in ranked for word in keyword.split()} - LINKING)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "text", "named", "never"),
+    [
+        ("serbian", "Сервер чува базен веза за сваки захтев. Ако је базен веза празан, захтев чека док се нека веза не врати, и то је све.", "базен веза", "за ако је док се не и то сваки"),
+        ("serbian", "Server čuva bazen veza za svaki zahtev. Ako je bazen veza prazan, zahtev čeka dok se neka veza ne vrati, i to je sve.", "bazen veza", "za ako je dok se ne i to svaki"),
+        ("slovenian", "Strežnik hrani bazen povezav za vsako zahtevo. Če je bazen povezav prazen, mora zahteva počakati, da se katera od njih sprosti.", "bazen povezav", "za vsako če je mora da se katera od njih"),
+        ("slovak", "Server drží fond pripojení pre každú požiadavku. Ak je fond pripojení prázdny, požiadavka čaká, kým sa niektoré uvoľní, alebo to nie je možné.", "fond pripojení", "pre ak je kým sa alebo to nie"),
+        ("bulgarian", "Сървърът пази пул от връзки за всяка заявка. Ако пулът е празен, заявката чака, докато някоя връзка се освободи, и това е всичко.", "връзка", "от за всяка ако докато някоя се това"),
+        ("finnish", "Palvelin pitää yhteysvarannon jokaista pyyntöä varten. Jos yhteysvaranto on tyhjä, pyyntö odottaa, että jokin niistä vapautuu, ja se on kaikki.", "yhteysvaranto", "jos on että jokin niistä ja se kaikki"),
+        ("norwegian", "Tjeneren holder en tilkoblingspulje for hver forespørsel. Hvis puljen er tom, må forespørselen vente til noen av dem blir ledige, og ikke mer.", "forespørsel", "en for hver hvis er må til noen av dem og ikke"),
+        ("indonesian", "Server ini menyimpan kumpulan koneksi untuk setiap permintaan. Jika kumpulan koneksi itu kosong, permintaan harus menunggu sampai ada koneksi yang bebas.", "kumpulan koneksi", "ini untuk setiap jika itu harus sampai ada yang"),
+        ("vietnamese", "Máy chủ giữ một vùng kết nối cho mỗi yêu cầu. Nếu vùng kết nối đó đã hết thì yêu cầu phải chờ cho đến khi có kết nối được trả lại.", "kết nối", "một cho mỗi nếu đó đã thì phải khi có được"),
+        ("persian", "این سرور برای هر درخواست یک مخزن اتصال دارد. اگر مخزن اتصال خالی باشد، درخواست باید تا آزاد شدن یکی از آنها در صف بماند.", "مخزن اتصال", "این برای هر یک اگر باشد باید تا از در"),
+        ("hebrew", "השרת שומר מאגר חיבורים עבור כל בקשה. אם מאגר החיבורים ריק, הבקשה ממתינה עד אשר אחד מן החיבורים יתפנה, וזה כל מה שיש.", "מאגר", "עבור כל אם עד אשר אחד מן מה"),
+    ],
+)  # fmt: skip
+def test_a_language_is_not_taken_for_its_neighbour_and_has_its_own_function_words(
+    spoken: str, text: str, named: str, never: str
+) -> None:
+    assert language([token for token in tokenise(text) if token[0].isalpha()]) == spoken
+
+    ranked = [keyword.casefold() for keyword in extract(text).ranked]
+    assert any(named in keyword for keyword in ranked), ranked
+    assert not set(never.split()) & {word for keyword in ranked for word in keyword.split()}, ranked
+
+
+def test_a_language_without_a_list_has_no_words_that_are_short_and_frequent() -> None:
+    text = (
+        "Server hoiab iga päringu jaoks ühenduste kogumit. Kui ühenduste kogum on tühi, siis päring on ootel, kuni mõni ühendus on vaba. "
+        "Ühenduste kogum on piiratud ja see on hea, sest server on väike ja mälu on vähe."
+    )
+    keywords = [keyword.casefold() for keyword in extract(text).ranked]
+
+    assert any("ühenduste kogum" in keyword for keyword in keywords), keywords
+    assert not {"on", "ja"} & {word for keyword in keywords for word in keyword.split()}, keywords
 
 
 def test_a_text_with_many_words_that_english_shares_is_in_its_own_language() -> None:
