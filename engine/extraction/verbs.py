@@ -184,7 +184,8 @@ def _may_order(tokens: list[str], at: int) -> bool:
     if verb.lower() not in words.ORDERS:
         return False
     return verb[0].isupper() or (
-        at > 0 and (tokens[at - 1] == "-" or (tokens[at - 1] == "," and _in_orders(tokens, at)))
+        at > 0
+        and (tokens[at - 1] == "-" or "\n" in tokens[at - 1] or (tokens[at - 1] == "," and _in_orders(tokens, at)))
     )
 
 

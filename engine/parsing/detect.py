@@ -68,6 +68,7 @@ _MAIL_FIELDS = frozenset((
 _ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "mime-version")) | mail.SUBJECTS
 # A text that starts with a letter and has none of these is prose. Finding a single character takes a tenth of the time
 # of finding two.
+_NOT_BARE = ("From ", "package ", "msgid ", "WEBVTT", *mail.GREETINGS)
 _SIGNS = tuple("#`[*|<=~^{")
 _ANY_SIGN = (*_SIGNS, "\t", "\b", "  ", ".. ")
 _ANY_SIGN_AFTER_COLON = ("::", "xref:")
@@ -134,7 +135,7 @@ def detect(text: str, suffix: str = "") -> Format:
 def _is_bare_prose(text: str) -> bool:
     """Whether nothing that follows in `detect` can match. Most prose has no sign of markup at all."""
     head = text[:PAGED]
-    if not head[:1].isalpha() or head.startswith(("From ", "package ", "msgid ", "WEBVTT")):
+    if not head[:1].isalpha() or head.startswith(_NOT_BARE):
         return False
     if _has(head, _ANY_SIGN) or _MARKED_LINE.search(head):
         return False
@@ -184,7 +185,7 @@ def _of_one_line(head: str, first: str) -> Format | None:
 
 def _by_first_lines(head: str, first: str) -> Format | None:
     """The format by a text's first lines: header fields, a comment or import, front matter."""
-    if first.isalpha() and (kind := _by_header(head)) is not None:
+    if (first.isalpha() or first == "-") and (kind := _by_header(head)) is not None:
         return kind
     if (kind := _by_rarer_line(head, first)) is not None:
         return kind

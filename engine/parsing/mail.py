@@ -28,10 +28,14 @@ _TRANSLATED = {
 IN_OTHER_LANGUAGES = {name: field for field, names in _TRANSLATED.items() for name in names.split()}
 SUBJECTS = frozenset(_TRANSLATED["subject"].split())
 _FIELD = re.compile(r"^([^\W\d_]{1,10})[ ]?:(?=[ \t])", re.M)
-# a text that begins with its subject alone, or with what it answers
+_PASSED_ON = r"-{5,} ?(?:forwarded|original) message ?-{5,}\n"
+# what _GREETING may begin with, in English and German; a text begins with it as a letter does
+GREETINGS = ("Dear ", "Guten Tag", "Hallo", "Hello", "Hey", "Hi", "Liebe", "Sehr geehrte")
+# a text that begins with its subject alone, with what it answers or passes on, or with whom it greets
 ALONE = re.compile(
     rf"(?:subject|{'|'.join(sorted(SUBJECTS))}) ?: \S[^\n]{{0,200}}\n[ \t]*\n"
-    r"|On [^\n]{10,120} wrote:\s{0,3}\n>",
+    rf"|On [^\n]{{10,120}} wrote:\s{{0,3}}\n>|{_PASSED_ON}"
+    rf"|(?:{'|'.join(GREETINGS)})(?:r|n)?\b[^\n.!?:]{{0,40}},\n",
     re.I,
 )
 _PATCH = re.compile(r"\[(?:RFC )?PATCH\b[^\[\]]{0,40}\]\s*", re.I)
@@ -95,7 +99,7 @@ _NOTICE = re.compile(
     r".{0,40}confidential)",
     re.I | re.S,
 )
-_FROM_LINE = re.compile(r"^From \S+ .{10,60}\n")
+_FROM_LINE = re.compile(rf"^(?:From \S+ .{{10,60}}\n|(?i:{_PASSED_ON}))")
 
 
 def parse(text: str) -> Raw:

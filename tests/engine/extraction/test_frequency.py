@@ -355,6 +355,16 @@ def test_news_is_about_names_and_things_not_about_roles_days_and_units(
     }, keywords
 
 
+def test_what_people_say_in_a_chat_and_order_in_a_list_is_no_keyword() -> None:
+    chat = extract("<al> hmm ok, yep\n<bo> lol, the ingest queue is stuck\n<al> gonna bump the retention, thx\n").ranked
+    checklist = extract("* bump version numbers\n* drain worker pools\n* publish container images\n").ranked
+
+    assert "ingest queue" in chat
+    assert not {"hmm", "yep", "lol", "gonna", "thx", "bump"} & {word for one in chat for word in one.split()}
+    assert {"version numbers", "worker pools", "container images"} <= set(checklist), checklist
+    assert not {"bump", "drain", "publish"} & {word for one in checklist for word in one.split()}, checklist
+
+
 def test_a_verb_or_a_word_of_every_field_is_a_keyword_alone_only_where_it_recurs() -> None:
     about = "The gateway has a connection pool, a circuit breaker, a request queue and a retry budget. "
     once = (

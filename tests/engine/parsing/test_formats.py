@@ -367,3 +367,34 @@ def test_the_short_way_to_prose_agrees_with_the_long_one(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("kind", Format)
 def test_every_format_has_a_parser_that_takes_an_empty_text(kind: Format) -> None:
     assert isinstance(parsers.read("", kind, ""), Raw)
+
+
+GREETED = (
+    "Hi all,\n\nthe certificate of the payment gateway expires on Friday.\n\nBest regards,\nAda Cole\n"
+    "Senior Site Reliability Engineer\nHazel Logistics\nTel. +49 30 1234567\n"
+)
+FORWARDED = (
+    "---------- Forwarded message ----------\nFrom: Ops <ops@x.example>\nDate: Mon, 2 Mar 2026\n"
+    "Subject: Fwd: Disk alerts\nTo: team@x.example\n\nThe disk alerts of the log cluster fire every night.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "kept"),
+    [
+        (GREETED, "the certificate of the payment gateway expires on Friday.", "the certificate of the payment gateway expires on Friday."),
+        (FORWARDED, "Disk alerts", "The disk alerts of the log cluster fire every night."),
+    ],
+    ids=["greeted", "forwarded"],
+)  # fmt: skip
+def test_a_mail_without_its_head_is_read_as_mail(text: str, title: str, kept: str) -> None:
+    document = parse(text)
+
+    assert (document.title, document.content.split("\n\n")[-1].strip()) == (title, kept)
+    assert "Hazel Logistics" not in document.content
+
+
+def test_a_text_that_begins_like_a_greeting_is_no_mail() -> None:
+    text = "High water, in Hi-Fi sound: hello to tides.\n\nBest regards,\nthey wrote, and the tide came."
+
+    assert "the tide came" in parse(text).content
