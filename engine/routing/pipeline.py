@@ -313,7 +313,8 @@ class Pipeline:
         if state.stage == 0:
             return "Stage 0 Preparation makes no LLM call. Pass its gate first, or load with --method frequency."
         if permit.why:
-            return f"No LLM call may be made now: {permit.why}. `rollout status` shows how to restore it."
+            what_to_do = "`rollout status` shows more; after a rollback, `rollout resume` allows it again"
+            return f"No LLM call may be made now: {permit.why}. {what_to_do}."
         return ""
 
     @property

@@ -137,8 +137,7 @@ def _sentences(trigger: str, at: float, seen_at: float, verdict: str, r: Reading
     lines = [f"{iso(seen_at)} {trigger} was {_in(verdict)}", r.sentence]
     if at - seen_at > STALE_S:
         lines.append(
-            f"nothing newer is stored: no engine evaluated it during the {format_duration(at - seen_at)} before "
-            f"{iso(at)}"
+            f"nothing newer is stored: no evaluation of it for the {format_duration(at - seen_at)} before {iso(at)}"
         )
     if since < seen_at:
         lines.append(f"it had been {_in(verdict)} since {iso(since)}")

@@ -129,8 +129,11 @@ def _rolled_back_manually(state: State) -> bool:
 def _at_zero(s: Situation) -> Headline | None:
     if s.state.percent_bp:
         return None
+    served = "every document gets frequency keywords"
+    if s.documents:  # those that a person sends with `--method llm`
+        served = f"{counted(s.documents, 'document')} by LLM on request"
     if _rolled_back_manually(s.state):
-        return "rolled_back", "ROLLED BACK to 0 %: every document gets frequency keywords"
+        return "rolled_back", f"ROLLED BACK to 0 %: {served}"
     missed = next((g for g in s.shadow if g.ok is False), None)
     if missed is not None:
         return "watch", f"WATCH: shadow {beside_target(missed)}; none of it is served"
@@ -138,7 +141,7 @@ def _at_zero(s: Situation) -> Headline | None:
         return "idle", f"SHADOW at 0 %: {counted(s.shadow[0].n, 'LLM answer')} in 5 minutes, none served"
     if s.breach:
         return "idle", f"IDLE at 0 %; {s.breach[0].headline or s.breach[0].id}"
-    return "idle", "IDLE at 0 %: every document gets frequency keywords"
+    return "idle", f"IDLE at 0 %: {served}"
 
 
 def _capped(s: Situation) -> Headline | None:

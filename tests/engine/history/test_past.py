@@ -123,7 +123,7 @@ def test_what_was_not_kept_is_unknown_and_never_invented() -> None:
     seen(h, h.at, "ok", 0.0, None)
     long_after = at(h, h.at + HOUR)
     assert {t.verdict for t in long_after.triggers} == {"unknown"}
-    assert "no engine evaluated the triggers in the 1h before" in long_after.blind
+    assert "no evaluation of the triggers is stored for the 1h before" in long_after.blind
     assert all(s.up is None and s.state == "not called" for s in long_after.servers)
     assert not long_after.gate.open
     assert any("lease" in sentence for sentence in long_after.not_kept)

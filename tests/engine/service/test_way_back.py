@@ -13,9 +13,11 @@ from engine.measures.record import Extraction
 from engine.plan.model import Action
 from engine.rollout import control
 from engine.rollout.state import ENGINE, Actor, Ask, State
+from engine.routing.pipeline import LlmBarred
 from engine.service import snapshot
 from engine.store.rollup import insert_and_fold
 from engine.triggers.measurement import rate
+from tests.engine.service.clocked import Clocked
 from tests.engine.service.test_checks import PLAN, opened
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +54,16 @@ async def test_the_gate_asks_for_what_failed_and_part_of_the_bake(tmp_path: Path
         assert "fresh evidence for error_critical" in view.gate.sentence
         plain = engine.monitor.gatekeeper.report(state, CLEAN, engine.conn, short=False)
         assert any("of 1d" in m for m in plain.missing)  # the stage's own bake
+
+
+async def test_a_document_that_may_not_ask_for_the_llm_says_what_allows_it(tmp_path: Path) -> None:
+    async with Clocked(tmp_path) as c:
+        await c.climb(1)
+        await c.command("rollback", reason="a drill")
+        with pytest.raises(LlmBarred, match="`rollout resume` allows it again"):
+            await c.engine.pipeline.extract("asked", "text " * 50, method="llm")
+        assert (await c.command("resume", epoch=c.engine.state.epoch)).ok
+        assert c.engine.pipeline.why_barred == ""
 
 
 async def test_only_time_in_which_the_llm_is_measured_counts(tmp_path: Path) -> None:

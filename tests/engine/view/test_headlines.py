@@ -108,6 +108,14 @@ def test_at_zero_percent_nothing_alarms() -> None:
     assert (health, sentence) == ("idle", "IDLE at 0 %; LLM unavailable")
 
 
+def test_at_zero_percent_documents_that_went_to_the_llm_on_request_are_not_denied() -> None:
+    internal = State(stage=1)
+    pressed = State(stage=1, rev=9, last_rev=7, undo=Undo(stage=2, percent_bp=1000, until=500.0))
+    for state in (internal, pressed):
+        assert headlines.health(Situation(state, 1000.0))[1].endswith("every document gets frequency keywords")
+        assert headlines.health(Situation(state, 1000.0, documents=5))[1].endswith("0 %: 5 documents by LLM on request")
+
+
 def test_a_percentage_that_is_capped_is_watched_and_0_percent_against_a_decision_is_an_alert() -> None:
     state, why = State(stage=2, percent_bp=1000), "the engine was started with a ceiling"
     capped = Situation(state, 1000.0, documents=100, effective_bp=500, why_effective=why)
