@@ -14,7 +14,7 @@ from engine.plan.load import parse_plan
 from engine.plan.model import Plan
 from engine.plan.problems import PlanError
 from engine.rollout.state import Decision, State, transition
-from engine.store import log, plans
+from engine.store import log, log_times, plans
 from engine.view.model import ProofView
 
 LOG_ROWS = 30
@@ -26,8 +26,9 @@ class NothingKept(Exception):
 
 def decided(conn: sqlite3.Connection, at: float) -> tuple[State, list[log.Row]]:
     """The state at a moment according to the log, and the newest rows up to it."""
-    rev, first = conn.execute("SELECT max(rev) FILTER (WHERE at <= ?), min(at) FROM decision", (at,)).fetchone()
+    rev = log_times.last_rev(conn, at)
     if rev is None:
+        (first,) = conn.execute("SELECT min(at) FROM decision").fetchone()
         since = f"The store's record starts at {iso(first)}." if first is not None else "Nothing has been decided yet."
         raise NothingKept(f"There are no records for {iso(at)}. {since}")
     return _state(conn, rev), log.rows(conn, before=rev + 1, limit=LOG_ROWS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.history.past import view_at
 from engine.measures.record import Extraction
 from engine.report import gather
 from engine.store import log
@@ -65,6 +66,8 @@ async def told(root: Path, step: float) -> Told:
             for i in story.incidents
         ]
         decided = max(i.decided for i in story.incidents)
+        before, after = (view_at(c.engine.conn, c.rig.plan, decided + s) for s in (-30.0, 30.0))
+        assert (before.percent_bp, after.percent_bp) == (2500, 0)
         return stages, incidents, (decided - began) / 60, story.stages[3].documents
 
 
