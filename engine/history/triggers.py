@@ -99,5 +99,5 @@ def _dated(r: Reading, at: float) -> Reading:
 
 def _unwatched(age_s: float) -> str:
     if age_s == math.inf:
-        return "no engine had evaluated the triggers yet"
+        return "no evaluation of the triggers is stored"
     return f"no evaluation of the triggers is stored for the {format_duration(age_s)} before"
