@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from engine.extraction.lists import word_lists
+from engine.patterns import pattern
 
-CJK = re.compile("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]+")
+CJK = pattern("[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]+")
 _KATAKANA = "[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]{2,40}"
 _IDEOGRAPHS = "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
-_IDEOGRAPH = re.compile(_IDEOGRAPHS)
-_CJK_WORDS = re.compile(f"{_KATAKANA}|{_IDEOGRAPHS}+")
+_IDEOGRAPH = pattern(_IDEOGRAPHS)
+_CJK_WORDS = pattern(f"{_KATAKANA}|{_IDEOGRAPHS}+")
 # A Japanese compound of both scripts is one term: データ構造, データベース管理システム
-_MIXED = re.compile(f"(?:{_KATAKANA}|{_IDEOGRAPHS}+)+")
-_CLAUSE = re.compile(f"{_IDEOGRAPHS}{{3}}")
+_MIXED = pattern(f"(?:{_KATAKANA}|{_IDEOGRAPHS}+)+")
+_CLAUSE = pattern(f"{_IDEOGRAPHS}{{3}}")
 LONGEST_COMPOUND = 4  # parts of a compound
 _SUFFIXES, _WHILE = "化進用的性", "中時後前毎等"
 _LISTS = word_lists("chinese")
 GENERAL_WORDS = _LISTS["general"]
 SUBJECT = 8  # from this many times on a general word is the subject of the text
 # verbs, which begin a run before their object: 修改文件
-_VERB = re.compile("(?:" + "|".join(sorted(_LISTS["verbs"])) + ")(?=..)(?![机機器值力者性率点點方组組书書流法])")
+_VERB = pattern("(?:" + "|".join(sorted(_LISTS["verbs"])) + ")(?=..)(?![机機器值力者性率点點方组組书書流法])")
 # after a figure: 120例患者, 2018年
 _COUNTED = "年月日例名个個种種次章节節位项項条條倍"
 # What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
 # conjunctions of one character unless they are part of a content word (并 ends one, 并发 does not).
-_PARTICLES = re.compile(
+_PARTICLES = pattern(
     # first a look at one character, since most begin none of these words
     f"(?=[{''.join(sorted({word[0] for word in _LISTS['function_words']}))}])"
     f"(?:{'|'.join(sorted(_LISTS['function_words'], key=lambda word: (-len(word), word)))})(?!性)"
@@ -45,13 +45,11 @@ _PARTICLES = re.compile(
 )
 # The ending of a Japanese verb or adjective, whose stem is the character before: 関連付ける has 関連. Not する, nor a
 # particle.
-_OKURIGANA = re.compile(
+_OKURIGANA = pattern(
     f"(?<={_IDEOGRAPHS})(?:[けきりめべれえつぬむるぐぶびげぎちじぜせらわばっう]|い(?![るたつくずて])|み(?![たな])|く(?!ださ|らい))"
 )
 # Text wrapped at a fixed width breaks its lines within words.
-_WRAPPED = re.compile(
-    f"(?<=[^\\n]{{28}}[\u3040-\u30ff\u3400-\u9fff])[ \\t]*\\n[ \\t]*(?={_IDEOGRAPHS}|[\u3040-\u30ff])"
-)
+_WRAPPED = pattern(f"(?<=[^\\n]{{28}}[\u3040-\u30ff\u3400-\u9fff])[ \\t]*\\n[ \\t]*(?={_IDEOGRAPHS}|[\u3040-\u30ff])")
 LONGEST_PIECE = 8  # characters
 LONGEST_WHOLE = 7  # characters of a run that is a word although it occurs once
 PLACES = 20  # occurrences of a piece whose edges are examined

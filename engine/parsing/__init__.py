@@ -14,19 +14,20 @@ from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Parsed, Raw
 from engine.parsing.sampling import sample
 from engine.parsing.template import is_template
+from engine.patterns import pattern
 from engine.text import MARK
 
 TITLE_CHARS = 300
 MOST_HEADINGS = 400
 
-_GENERIC = re.compile(
+_GENERIC = pattern(
     r"(?:change[ -_]?logs?|changes|history|release[ -_]?notes?|releases|news|what'?s new|read[ -_]?me|index"
     r"|introduction|overview|unreleased|home|documentation|contributing|.{0,30}\bv?\d+\.\d+(?:\.\d+)?\b.{0,40}"
     r"|version history|release history)",
     re.I,
 )
-_CHANGES = re.compile(r"change|history|news", re.I)
-_FILE = re.compile(r"(?:change|readme|read_me|history|release|news|contributing|index|todo|upgrad|install)", re.I)
+_CHANGES = pattern(r"change|history|news", re.I)
+_FILE = pattern(r"(?:change|readme|read_me|history|release|news|contributing|index|todo|upgrad|install)", re.I)
 _NO_PROJECT = frozenset((
     "changelog", "changelogs", "doc", "docs", "documentation", "package", "packages", "src", "lib", "site",
     "site-packages", "dist", "dist-packages", "main", "master", "node_modules", "share", "usr", "home", "tmp", "work",
@@ -37,16 +38,14 @@ _BUILD_FILES = frozenset((
     "Makefile", "GNUmakefile", "Dockerfile", "Containerfile", "Vagrantfile", "Jenkinsfile", "Rakefile", "Gemfile",
 ))  # fmt: skip
 _TABLES = frozenset((".csv", ".tsv"))
-_ABOUT = re.compile(
-    rf"^(?:Present|Attendees|Participants|Apologies|Regrets|Absent|(?i:{'|'.join(fields.SURE)})):", re.M
-)
-_VERSIONED = re.compile(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
-_NUMBERED = re.compile(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md
-_README = re.compile(r"read[-_]?me\b", re.I)
-_MANUAL = re.compile(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
+_ABOUT = pattern(rf"^(?:Present|Attendees|Participants|Apologies|Regrets|Absent|(?i:{'|'.join(fields.SURE)})):", re.M)
+_VERSIONED = pattern(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
+_NUMBERED = pattern(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md
+_README = pattern(r"read[-_]?me\b", re.I)
+_MANUAL = pattern(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
 _MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
 _NAMED_BY_FILE = (Format.SOURCE, Format.SETTINGS, Format.CATALOGUE, Format.SUBTITLES, Format.LATEX)
-_SECTION = re.compile(
+_SECTION = pattern(
     r"(?:key |main |core )?(?:features?|highlights|requirements|prerequisites|install(?:ation|ing)?|usage|examples?"
     r"|about|(?:getting|get) started|quick ?start|description|background|status|motivation|table of contents|why\??"
     r"|what is it\??"
@@ -54,8 +53,8 @@ _SECTION = re.compile(
     re.I,
 )  # headings of a README that are not the project's name
 _TEXT_ENDINGS = frozenset((".md", ".mdx", ".markdown", ".rst", ".txt", ".adoc", ".asciidoc", ".html", ".org"))
-_OVERSTRUCK = re.compile(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underlined, as printers overstrike
-_COLOUR = re.compile(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
+_OVERSTRUCK = pattern(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underlined, as printers overstrike
+_COLOUR = pattern(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
 
 def content(text: str) -> str:

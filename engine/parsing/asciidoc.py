@@ -6,35 +6,36 @@ import re
 
 from engine.parsing.inline import heading, is_prose, unescaped
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-_ATTRIBUTE = re.compile(r"^:(!?[\w-]+!?):(?:[ \t]+(.*))?$")
-_HEADING = re.compile(r"^(={1,6}|#{1,6})[ \t]+(\S.*?)(?:[ \t]+=+)?[ \t]*$")
-_UNDER = re.compile(r"^(?:={4,}|-{4,}|~{4,}|\^{4,}|\+{4,})$")
-_ANCHOR = re.compile(r"^\[\[[^\]\n]{1,200}\]\]$")
-_BLOCK_LINE = re.compile(r"^\[[^\]\n]{0,300}\]$")
-_DELIMITER = re.compile(r"^(-{4,}|\.{4,}|`{3,}|\+{4,}|/{4,}|={4,}|\*{4,}|_{4,}|--|\|={3,}|,={3,}|!={3,})[\w, -]{0,40}$")
-_CONDITION = re.compile(r"^(?:ifdef|ifndef|ifeval|endif)::.*\[.*\]$")
-_PICTURE = re.compile(r"\b(?:image|icon)::?[^\s\[\]]{0,400}\[[^\[\]]{0,300}\]")
-_BLOCK_MACRO = re.compile(r"^(?:include|image|video|audio|toc|kroki|plantuml|icon)::?\S*\[.*\]$")
-_ITEM = re.compile(r"^[ \t]*(?:[*-]|\*{2,5}|\.{1,5}|\d{1,3}\.|<(?:\d+|\.)>)[ \t]+(?:\[[ xX*]\][ \t]+)?(.*)$")
-_TERM = re.compile(r"^[ \t]*(\S.{0,200}?)(?:::{1,3}|;;)(?:[ \t]+(.*))?$")
-_BLOCK_TITLE = re.compile(r"^\.[^\s.].{0,120}$")
-_AUTHOR = re.compile(
+_ATTRIBUTE = pattern(r"^:(!?[\w-]+!?):(?:[ \t]+(.*))?$")
+_HEADING = pattern(r"^(={1,6}|#{1,6})[ \t]+(\S.*?)(?:[ \t]+=+)?[ \t]*$")
+_UNDER = pattern(r"^(?:={4,}|-{4,}|~{4,}|\^{4,}|\+{4,})$")
+_ANCHOR = pattern(r"^\[\[[^\]\n]{1,200}\]\]$")
+_BLOCK_LINE = pattern(r"^\[[^\]\n]{0,300}\]$")
+_DELIMITER = pattern(r"^(-{4,}|\.{4,}|`{3,}|\+{4,}|/{4,}|={4,}|\*{4,}|_{4,}|--|\|={3,}|,={3,}|!={3,})[\w, -]{0,40}$")
+_CONDITION = pattern(r"^(?:ifdef|ifndef|ifeval|endif)::.*\[.*\]$")
+_PICTURE = pattern(r"\b(?:image|icon)::?[^\s\[\]]{0,400}\[[^\[\]]{0,300}\]")
+_BLOCK_MACRO = pattern(r"^(?:include|image|video|audio|toc|kroki|plantuml|icon)::?\S*\[.*\]$")
+_ITEM = pattern(r"^[ \t]*(?:[*-]|\*{2,5}|\.{1,5}|\d{1,3}\.|<(?:\d+|\.)>)[ \t]+(?:\[[ xX*]\][ \t]+)?(.*)$")
+_TERM = pattern(r"^[ \t]*(\S.{0,200}?)(?:::{1,3}|;;)(?:[ \t]+(.*))?$")
+_BLOCK_TITLE = pattern(r"^\.[^\s.].{0,120}$")
+_AUTHOR = pattern(
     r"^(?:[\w.'’-]+ ){1,3}[\w.'’-]+ <[^<>]+>|^v?\d+(?:\.\d+)+,? .*$|^\{?[\w-]+\}?, ?\d{4}-\d\d-\d\d"
     r"|^<?[\w.+-]+@[\w.-]+>?$"
 )
-_LINK = re.compile(r"(?:link:|mailto:|xref:|https?://|\{[\w-]{1,60}\})[^\s\[\]]{0,400}\[([^\[\]]{0,200})\]")
-_BARE_LINK = re.compile(r"\blink:\S{1,300}|https?://[^\s\[\]<>]{1,400}")
-_XREF = re.compile(r"<<[^<>,\n]{1,120}(?:,([^<>\n]{1,200}))?>>")
-_MACRO = re.compile(
+_LINK = pattern(r"(?:link:|mailto:|xref:|https?://|\{[\w-]{1,60}\})[^\s\[\]]{0,400}\[([^\[\]]{0,200})\]")
+_BARE_LINK = pattern(r"\blink:\S{1,300}|https?://[^\s\[\]<>]{1,400}")
+_XREF = pattern(r"<<[^<>,\n]{1,120}(?:,([^<>\n]{1,200}))?>>")
+_MACRO = pattern(
     r"\b(?:image|icon|kbd|btn|menu|footnote|indexterm2?|pass|stem|latexmath|anchor|xref|linkgit"
     r"|linkcurl):[^\s\[\]]{0,200}\[([^\[\]]{0,300})\]"
 )
-_LINKGIT = re.compile(r"\blinkgit:([\w-]{1,40})\[\d?\]")
-_ATTRIBUTE_USE = re.compile(r"\{[\w-]{1,60}\}")
-_JAVADOC = re.compile(r"\{@(?:link|code)\s+([\w.#]{1,200})[^{}\n]{0,200}\}")  # as Vert.x writes links
-_INLINE_ANCHOR = re.compile(r"\[\[[^\]\n]{1,200}\]\]|\(\(\(.{1,200}?\)\)\)|\[#[\w-]{1,100}\]|\[\.[\w-]{1,60}\]")
-_STRESS = re.compile(
+_LINKGIT = pattern(r"\blinkgit:([\w-]{1,40})\[\d?\]")
+_ATTRIBUTE_USE = pattern(r"\{[\w-]{1,60}\}")
+_JAVADOC = pattern(r"\{@(?:link|code)\s+([\w.#]{1,200})[^{}\n]{0,200}\}")  # as Vert.x writes links
+_INLINE_ANCHOR = pattern(r"\[\[[^\]\n]{1,200}\]\]|\(\(\(.{1,200}?\)\)\)|\[#[\w-]{1,100}\]|\[\.[\w-]{1,60}\]")
+_STRESS = pattern(
     r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])|(?<!\w)_(?=[A-Za-z][^_\n]{0,100}_(?!\w))"
     r"|(?<=[^\s_])_(?![\w_])|(?<![\w#])#(?=[^\s#][^#\n]{0,100}#)"
 )

@@ -9,11 +9,12 @@ from engine.parsing import fields
 from engine.parsing.labels import names_of
 from engine.parsing.model import Block
 from engine.parsing.template import is_template
+from engine.patterns import pattern
 
 FEW = 200  # characters of prose; with less, apparent boilerplate is kept
 
 # Sections about the people and the money behind a project, or that repeat its headings.
-_SECTION = re.compile(
+_SECTION = pattern(
     r"(?:(?:our|the|project|all|core|current|past|former|active|main|top|code|other|technical|list of"
     r"|thanks to(?: our| all)?|special)\s+){0,3}"
     r"(?:(?:open ?collective|financial|github|gold|silver|platinum|bronze|diamond|generous|premium|corporate"
@@ -38,7 +39,7 @@ _SECTION = re.compile(
     r"|behind) (?:this|the|our|it)?\s?[\w -]{0,30})?[.:!]?",
     re.I,
 )
-_LICENCE = re.compile(
+_LICENCE = pattern(
     r"permission is hereby granted, free of charge|the software is provided [\"'“`]*as is"
     r"|this software is (?:being )?provided\b|in no event shall the|redistribution and use in source"
     r"|redistributions (?:of source code|in binary form) must|neither the name of the? "
@@ -66,8 +67,8 @@ _LEGAL_WORDS = (
     "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT",
     "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse", " part of",
 )  # fmt: skip
-_COPYRIGHT = re.compile(r"\W{0,4}(?:(?:portions )?copyright\b|copyright ?©|\(c\) ?(?:19|20)\d\d|© ?)", re.I)
-_FURNITURE = re.compile(
+_COPYRIGHT = pattern(r"\W{0,4}(?:(?:portions )?copyright\b|copyright ?©|\(c\) ?(?:19|20)\d\d|© ?)", re.I)
+_FURNITURE = pattern(
     r"(?:\W{0,3}(?:prev(?:ious)?|next|up|home|top|index|contents|back|back to top|show source"
     r"|view (?:page )?source|edit (?:this page|on github|source|me on github)"
     r"|report (?:a |this )?(?:bug|issue|problem)(?: on this page)?"
@@ -85,12 +86,12 @@ _FURNITURE = re.compile(
     r"|(?:we|this (?:web ?)?site) uses? cookies\b.{0,200}|copyright\b.{0,160}|©.{0,160}",
     re.I,
 )
-_NAMES = re.compile(
+_NAMES = pattern(
     r"(?:[A-ZÀ-Þ][\w.'’-]{0,20} ){1,3}[A-ZÀ-Þ][\w'’-]{1,20}(?: \([^()]{1,40}\)| <[^<>]{1,60}>)?(?:,|;|\n| and |\.?$)"
 )
-_ADDRESSED = re.compile(r"\W{0,4}[A-ZÀ-Þ][\w .,'’-]{1,60}[ \t]{1,20}[<(][^<>()\s]{1,60}@[^<>()\s]{2,80}[>)].{0,60}$")
+_ADDRESSED = pattern(r"\W{0,4}[A-ZÀ-Þ][\w .,'’-]{1,60}[ \t]{1,20}[<(][^<>()\s]{1,60}@[^<>()\s]{2,80}[>)].{0,60}$")
 # What is known of a document, not its subject: - Start Date: 2024-01-01. Some of the names may begin a sentence too.
-_ABOUT = re.compile(
+_ABOUT = pattern(
     rf"\W{{0,4}}(?:(?P<sure>{'|'.join(fields.SURE)}|"
     r"feature name|start date|(?:creation|created|last updated|last modified|published"
     r"|release)(?: (?:date|at|on))?|date|status|(?:co-?)?authors?(?:\(s\))?|deciders|owners?|reviewers?|approvers?"
@@ -103,9 +104,9 @@ _ABOUT = re.compile(
     r"\W{0,3}:(?=\W|$)\W{0,4}(?P<value>.{0,300})$",
     re.I,
 )
-_NAMED = re.compile(r"\W{0,4}(?:feature name|title|summary|subject)\W{0,3}:\W{1,4}(\S.{1,200})$", re.I)
+_NAMED = pattern(r"\W{0,4}(?:feature name|title|summary|subject)\W{0,3}:\W{1,4}(\S.{1,200})$", re.I)
 # A bar of links to translations: English | 简体中文 | Português Brasileiro.
-_LANGUAGE = re.compile(
+_LANGUAGE = pattern(
     r"\b(?:english|deutsch|german|fran[çc]ais|french|espa[ñn]ol|spanish"
     r"|portugu[êe]s(?: brasileiro| \(?(?:br|brasil)\)?)?"
     r"|portuguese|brazilian portuguese|italiano|italian|nederlands|dutch|polski|polish|t[üu]rk[çc]e|turkish|svenska"
@@ -114,7 +115,7 @@ _LANGUAGE = re.compile(
     r"|[简簡繁]体?中文|繁體中文|正體中文|中文(?:版|文档)?|日本語|한국어|ไทย"
 )  # sought in lower case
 SHORT = 100  # characters of a value
-_CODED = re.compile(r"[A-Za-z0-9+/=_-]{60,}\s*")
+_CODED = pattern(r"[A-Za-z0-9+/=_-]{60,}\s*")
 MINIFIED = 400  # characters of a line that may be a minified program's
 
 

@@ -6,15 +6,16 @@ import re
 
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-MARK = re.compile(r"\s*BEGIN:V(?:CALENDAR|CARD|EVENT|TODO)\b", re.I)
-_FOLDED = re.compile(r"\n[ \t]")
-_FIELD = re.compile(
+MARK = pattern(r"\s*BEGIN:V(?:CALENDAR|CARD|EVENT|TODO)\b", re.I)
+_FOLDED = pattern(r"\n[ \t]")
+_FIELD = pattern(
     r"^(SUMMARY|DESCRIPTION|LOCATION|COMMENT|CATEGORIES|NOTE|FN|ORG|TITLE|ROLE|X-WR-CALNAME|X-WR-CALDESC)"
     r"(?:;[^:\n]{0,300})?:(.+)$",
     re.I | re.M,
 )
-_ESCAPED = re.compile(r"\\([nN,;\\])")
+_ESCAPED = pattern(r"\\([nN,;\\])")
 _NAMING = ("X-WR-CALNAME", "SUMMARY", "FN")  # best first
 
 

@@ -6,14 +6,15 @@ import re
 
 from engine.parsing.inline import heading, unescaped
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-MARK = re.compile(r"(?:^|\n)msgid \"[^\n]*\"[ \t]*\n(?:\"[^\n]*\"[ \t]*\n)*(?:msgid_plural [^\n]*\n)?msgstr")
-_ENTRY = re.compile(r"^(msgid|msgid_plural|msgstr(?:\[\d\])?|msgctxt) \"(.*)\"[ \t]*$")
-_MORE = re.compile(r"^\"(.*)\"[ \t]*$")
-_FIELD = re.compile(r"^(Project-Id-Version|Language): *(\S.*?)[ \t]*$", re.M)
-_ESCAPE = re.compile(r"\\(.)")
+MARK = pattern(r"(?:^|\n)msgid \"[^\n]*\"[ \t]*\n(?:\"[^\n]*\"[ \t]*\n)*(?:msgid_plural [^\n]*\n)?msgstr")
+_ENTRY = pattern(r"^(msgid|msgid_plural|msgstr(?:\[\d\])?|msgctxt) \"(.*)\"[ \t]*$")
+_MORE = pattern(r"^\"(.*)\"[ \t]*$")
+_FIELD = pattern(r"^(Project-Id-Version|Language): *(\S.*?)[ \t]*$", re.M)
+_ESCAPE = pattern(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": " ", "r": "", '"': '"', "\\": "\\"}
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = pattern(
     r"%(?:\([\w.]{1,60}\)|\d\$)?[-+ #0]?\d{0,3}(?:\.\d)?[a-zA-Z]|\{\{?[\w.!:]{0,60}\}?\}|&(?=[A-Za-z]\w)|<[^<>]{1,200}>"
 )
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-_TITLE = re.compile(
+_TITLE = pattern(
     r"\b(?:change[ -]?logs?|changes|release notes?|history|what'?s new|news|releases|release history"
     r"|version history|upgrade notes|changements|änderungen|journal des modifications)\b",
     re.I,
@@ -18,7 +19,7 @@ _DATE = (  # Tue Jan 17 18:53:00 CET 2023; 18 January 2023; Sep 14, 2026
     rf"(?:(?:{_DAY}),? )?(?:\d{{1,2}}\.? (?:{_MONTH})|(?:{_MONTH}) +\d{{1,2}}),?"
     r"(?: [\d:]{5,8})?(?: [A-Z]{2,5})? \d{4}"
 )
-_VERSION = re.compile(
+_VERSION = pattern(
     r"^\W{0,4}(?:(?:version|release|released|v|ver\.?|unreleased|next|upcoming|[\w.@/-]{1,40})\W{0,3}\s?)?(?:v"
     r"|r)?\d+(?:\.\d+|\.x){1,3}[\w.+-]{0,20}\b.{0,60}$"
     r"|^\W{0,3}(?:new|changes|what'?s new) in (?:version |release )?v?\d+(?:\.\d+){0,3}\b.{0,40}$"
@@ -26,7 +27,7 @@ _VERSION = re.compile(
     r"|^\W{0,3}(?:unreleased|next|upcoming|main|master|head|version \d+|\d{4}-\d\d-\d\d)\b.{0,50}$",
     re.I,
 )
-_KIND = re.compile(
+_KIND = pattern(
     r"^\W{0,6}(?:(?:new|breaking|notable|other|minor|major|internal|bug|all|more|misc(?:ellaneous)?"
     r"|potentially|semver[- ](?:major|minor|patch)|patch|user[- ]visible|backwards?[- ]incompatible|api|ui"
     r"|known|important|security|\d+)\s+){0,2}"
@@ -43,7 +44,7 @@ _KIND = re.compile(
     r"|news?)\W{0,6}$",
     re.I,
 )
-_VERB = re.compile(
+_VERB = pattern(
     r"^(?:(?:feat|fix|chore|docs?|perf|refactor|test|build|ci|style|revert|deps)(?:\([\w@/.,* -]{1,40}\))?!?:\s*)?"
     r"(?:\W{0,3}(?:#\d{1,6}|GH-?\d{1,6}|bpo-\d+|gh-\d+|bug ?#?\d+|issue ?#?\d+|PR ?#?\d+)\W{1,3}){0,2}"
     r"(?:[*_]{0,2}\[?(?:breaking|security|fixed|new|feature|bugfix|bug|change|api|major|minor|internal"
@@ -60,7 +61,7 @@ _VERB = re.compile(
     r"|several|cherry-?pick(?:s|ed)?)\b[:\s]+){0,2}",
     re.I,
 )
-_UPKEEP = re.compile(
+_UPKEEP = pattern(
     r"(?:team|non-maintainer|qa|security|source-only|no-change)[ -]?(?:maintainer )?(?:upload|rebuild).*"
     r"|(?:new|import(?:ed)?|update to|merge) (?:new )?upstream (?:stable |patch |bug ?fix )?(?:release|version"
     r"|snapshot).{0,40}"
@@ -76,9 +77,9 @@ _UPKEEP = re.compile(
 _NAME = r"[A-ZÀ-Þ][\w.'’-]*[a-zß-ÿ'’.]"
 _PERSON = rf"{_NAME}(?: (?:(?:van|von|de|der|da|di|la|le)\s)?{_NAME}){{1,3}}"
 _PEOPLE = rf"{_PERSON}(?:(?:,? and |, ?| & ){_PERSON}){{0,8}}"
-_BY = re.compile(rf"\s*[(*\[_]{{1,2}}(?:{_PEOPLE}|by {_PEOPLE}|thanks,? {_PEOPLE})[)*\]_]{{1,2}}\s*\.?\s*$")
+_BY = pattern(rf"\s*[(*\[_]{{1,2}}(?:{_PEOPLE}|by {_PEOPLE}|thanks,? {_PEOPLE})[)*\]_]{{1,2}}\s*\.?\s*$")
 # People credited for a change: names after such words, wherever they are.
-_CREDIT = re.compile(
+_CREDIT = pattern(
     r"[\s,;.(]*\b(?i:thanks?(?: you)?,?(?: (?:to|go to|for the \w+ to))?"
     r"|(?:patch|fix|report|contribution|pr|work|idea)(?:e?s)? (?:from|by|of|to)"
     r"|(?:reported|contributed|submitted|suggested|found|spotted|noticed|provided|written|discovered"
@@ -86,13 +87,13 @@ _CREDIT = re.compile(
     rf" {_PEOPLE}(?:\s*<[^<>\s]{{3,80}}>)?(?: (?:from|of|at) (?:[A-Z][\w.&-]*,? ?){{1,5}})?\)?(?=[\s.,;)]|$)"
 )
 # Words that every entry may have.
-_BULLET = re.compile(r"[*+•o-] +")
-_FIX = re.compile(
+_BULLET = pattern(r"[*+•o-] +")
+_FIX = pattern(
     r"\b(?:from )?upstream(?:'s)?\b(?: (?:commits?|changes|releases?|patch(?:es)?)\b)?:?\s*"
     r"|\b(?:(?:bug[ -]?)?fix(?:es|ed|ing)?\b:?\s*|(?:see (?:the )?)?(?:full )?change ?logs?\b)",
     re.I,
 )
-_REFERENCE = re.compile(
+_REFERENCE = pattern(
     r"`[0-9a-f]{7,40}`"
     r"|^\W{0,3}\[*`?[0-9a-f]{7,40}`?\]*\s*-?\s*"
     r"|\s*\((?:[^()]{0,60}?(?:#\d+|GH-?\d+|\b[0-9a-f]{7,40}\b|pull request|issue|closes:? )[^()]{0,80})\)"
@@ -168,25 +169,25 @@ def change(text: str) -> str:
 
 # -- Debian's and GNU's ------------------------------------------------------------------------------------------------
 
-DEBIAN = re.compile(r"^([a-z0-9][a-z0-9+.-]+) \(([^()\s]+)\)(?: [\w-]+)+; *\w+=", re.M)
-GNU = re.compile(
+DEBIAN = pattern(r"^([a-z0-9][a-z0-9+.-]+) \(([^()\s]+)\)(?: [\w-]+)+; *\w+=", re.M)
+GNU = pattern(
     r"^(?:19|20)\d\d-\d\d-\d\d[ \t]+\S.{1,60}<[^<>\s]{3,80}>[ \t]*$"
     r"|^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d .{5,40}<?\S+@\S+>?[ \t]*$",
     re.M,
 )
-DATED = re.compile(rf"^{_DATE}(?::|,| -)[ \t]*[A-Z][\w.-]{{1,30}}(?: [A-Z][\w.-]{{1,30}})?[ \t]*$", re.I | re.M)
-GIT = re.compile(r"commit [0-9a-f]{7,40}(?: \(.{1,200}\))?[ \t]*\n(?:\w{1,12}: .*\n){1,6}\s*\n {4}")
-_GIT_NEXT = re.compile(r"^commit [0-9a-f]{7,40}\b", re.M)
-_GIT_FIELD = re.compile(
+DATED = pattern(rf"^{_DATE}(?::|,| -)[ \t]*[A-Z][\w.-]{{1,30}}(?: [A-Z][\w.-]{{1,30}})?[ \t]*$", re.I | re.M)
+GIT = pattern(r"commit [0-9a-f]{7,40}(?: \(.{1,200}\))?[ \t]*\n(?:\w{1,12}: .*\n){1,6}\s*\n {4}")
+_GIT_NEXT = pattern(r"^commit [0-9a-f]{7,40}\b", re.M)
+_GIT_FIELD = pattern(
     r"^(?:Author|AuthorDate|Commit|CommitDate|Date|Merge|Reflog|Refs|index|diff|[-+@]).*"
     r"|^ \S.{0,200} \| +(?:\d+ ?[-+]*|Bin .*)$|^ \d+ files? changed.*|^ +(?:create|delete|rename) mode? .*"
     r"|^ {4}[A-Z][\w-]{1,30}-by: .*|^ {4}(?:Cc|Change-Id|Fixes|Closes|Refs?|Bug|Link|See|Issue|PR)-?\w*: .*"
     r"|^[MADRC]\d*\t.*"
 )
-_MERGE = re.compile(r"Merge (?:branch|pull request|remote-tracking branch|tag|commit)\b")
-_SIGNED = re.compile(r"^ -- .{3,120}$")
-_ENTRY = re.compile(r"^[ \t]+(?:[*+-]|\[)[ \t]?(.*)$")
-_FILES = re.compile(r"^[\w./*,{} +-]{1,120}(?:\([^()]{0,200}\))?(?:, [\w./-]+(?: \([^()]{0,100}\))?)*:\s*")
+_MERGE = pattern(r"Merge (?:branch|pull request|remote-tracking branch|tag|commit)\b")
+_SIGNED = pattern(r"^ -- .{3,120}$")
+_ENTRY = pattern(r"^[ \t]+(?:[*+-]|\[)[ \t]?(.*)$")
+_FILES = pattern(r"^[\w./*,{} +-]{1,120}(?:\([^()]{0,200}\))?(?:, [\w./-]+(?: \([^()]{0,100}\))?)*:\s*")
 
 
 def parse(text: str) -> Raw:

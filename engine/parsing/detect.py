@@ -26,6 +26,7 @@ from engine.parsing import (
     wiki,
 )
 from engine.parsing.model import Format
+from engine.patterns import pattern
 
 LOOKED_AT = 12_000  # characters examined
 PAGED = 20_000  # of a memo, whose first page has fewer
@@ -47,19 +48,19 @@ _SUFFIXES = {
     Format.TEXINFO: (".texi", ".texinfo", ".txi", ".info"),
 }
 _BY_SUFFIX = {suffix: named for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
-_MAN_SUFFIX = re.compile(r"\.[1-9n](?:[a-z]{1,4})?$")
-_ROFF = re.compile(
+_MAN_SUFFIX = pattern(r"\.[1-9n](?:[a-z]{1,4})?$")
+_ROFF = pattern(
     r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|[ \t]*+\n){0,400}+[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso"
     r"|lf|ad|hy|nh|tr|pc|ll|ss|fi|nf|rm|rn|ft|UC|ec|eo|cc|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P|TL|NH|AU|AB|RP|ND)\b"
 )
-_HTML = re.compile(
+_HTML = pattern(
     r"\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body"
     r"|!doctype\s+\w+\s+public\s+\"-//w3c//dtd x?html)\b",
     re.I | re.S,
 )
-_HTML_ANYWHERE = re.compile(r"<(?:html|body|head)\b[^<>]{0,300}>", re.I)
-_XML = re.compile(r"\s*<\?xml\b|\s*<(?:article|book|chapter|refentry|section|para)\b[^<>]{0,400}>", re.I)
-_HEADER = re.compile(r"^([A-Z][\w-]{1,40}):(?:[ \t]|$)")
+_HTML_ANYWHERE = pattern(r"<(?:html|body|head)\b[^<>]{0,300}>", re.I)
+_XML = pattern(r"\s*<\?xml\b|\s*<(?:article|book|chapter|refentry|section|para)\b[^<>]{0,400}>", re.I)
+_HEADER = pattern(r"^([A-Z][\w-]{1,40}):(?:[ \t]|$)")
 _MAIL_FIELDS = frozenset((
     "from", "to", "cc", "date", "subject", "message-id", "reply-to", "received", "return-path", "mime-version",
     "in-reply-to", "references", "delivered-to", "sender", "x-mailer", "content-type", "content-transfer-encoding",
@@ -73,7 +74,7 @@ _SIGNS = tuple("#`[*|<=~^{")
 _ANY_SIGN = (*_SIGNS, "\t", "\b", "  ", ".. ")
 _ANY_SIGN_AFTER_COLON = ("::", "xref:")
 _SIGNS_IN_PROSE = (*_SIGNS, ".. ", *_ANY_SIGN_AFTER_COLON)
-_MARKED_LINE = re.compile(r"\n(?:[-:+.\t]|  )")  # prose may contain some of them
+_MARKED_LINE = pattern(r"\n(?:[-:+.\t]|  )")  # prose may contain some of them
 _FIELD_CHARS = 80  # at the beginning, where a colon may end a field's name or follow a time
 # Cheap tests for whether an expression can match.
 _MARKDOWN_HINTS = ("](", "```", "**", "![", "]: ", "{#", "\nimport ", ":::", "|-")
@@ -83,30 +84,30 @@ _ASCIIDOC_HINTS = ("\n=", "\n[", "::", "\n:", "xref:", "linkgit:")
 _CODE_HINTS = ("\n#", "\n//", "\n *", "\nimport ", "\nfrom ", "\ndef ", "\nclass ", "{", ";\n", '"""', "'''", "SPDX-")
 # These are sought in a text with a line break before it: an expression whose every alternative begins with a character
 # of its own takes a quarter of the time.
-_HASH_HEADING = re.compile(r"\n {0,3}#{1,6}[ \t]+\S")
-_MARKDOWN_MARK = re.compile(
+_HASH_HEADING = pattern(r"\n {0,3}#{1,6}[ \t]+\S")
+_MARKDOWN_MARK = pattern(
     r"\n(?:[ >]*```|\[[^\]\n]{1,80}\]: \S|(?:import|export) [\w{*].{0,200}from ['\"]|:::\w|\|[ :-]*-{3})"
     r"|\]\([^)\s]|!\[|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
 )
-_SETEXT = re.compile(r"\n\S[^\n]{0,120}\n(=+|-+|~{4,}|\^{4,})[ \t]*(?:\n|$)")
-_RST_MARK = re.compile(
+_SETEXT = pattern(r"\n\S[^\n]{0,120}\n(=+|-+|~{4,}|\^{4,})[ \t]*(?:\n|$)")
+_RST_MARK = pattern(
     r"\n[ \t]*\.\. (?:_[^\n:]{1,120}:|[\w:+-]{1,40}::|\|[^|\n]{1,80}\| [\w-]+::|\[[#\w]+\] )"
     r"|:[\w+.:-]{2,40}:`[^`\n]|`_\b(?<=\w`_)|`[^`\n<]{1,120}<[^<>`\n]{1,300}>`_|``[^`\n]{1,100}``"
 )
-_RST_FRAMED = re.compile(r"\n([=\-~*#^+`])\1{3,}[ \t]*\n[ \t]*\S[^\n]{0,160}\n\1{4,}[ \t]*(?:\n|$)")
-_RST_UNDER = re.compile(r"\n\S[^\n]{0,120}\n([~^\"'`*+.#:])\1{3,}[ \t]*(?:\n|$)")
-_ADOC_MARK = re.compile(
+_RST_FRAMED = pattern(r"\n([=\-~*#^+`])\1{3,}[ \t]*\n[ \t]*\S[^\n]{0,160}\n\1{4,}[ \t]*(?:\n|$)")
+_RST_UNDER = pattern(r"\n\S[^\n]{0,120}\n([~^\"'`*+.#:])\1{3,}[ \t]*(?:\n|$)")
+_ADOC_MARK = pattern(
     r"\n(?:= \S|={2,5} \S|:!?[\w-]{1,40}:(?: \S[^\n]*)?(?=\n)|\[\[[\w:.-]{1,100}\]\](?=\n)"
     r"|\[(?:source|NOTE|TIP|WARNING|IMPORTANT|CAUTION|quote|verse|listing|horizontal|%|#|cols|options|appendix"
     r"|abstract|role|\.)[^\]\n]{0,200}\](?=\n)"
     r"|(?:ifdef|ifndef|ifeval|endif|include)::|image::?\S+\[|NOTE: |TIP: |\|={3,}(?=\n)|toc::\[\]|'''(?=\n))"
     r"|xref:(?<!\wxref:)[\w./#-]{1,200}\[|link(?<!\wlink)(?:git:|:\S{1,200}\[)"
 )
-_ADOC_FENCE = re.compile(r"\n(-{4,}|\.{4,})\n(?:[^\n]*\n){1,200}?\1(?:\n|$)")
-_HTML_TAGS = re.compile(r"</(?:p|div|h[1-6]|ul|li|table|main|section|article|nav|footer|span)>", re.I)
-_JSON_LIST = re.compile(r"\[\s{0,200}\{\s{0,200}\"[^\"\n]{1,100}\"\s{0,20}:")
-_JSON = re.compile(r"\{\s{0,200}\"[^\"\n]{1,100}\"\s{0,20}:")
-_SOURCE = re.compile(
+_ADOC_FENCE = pattern(r"\n(-{4,}|\.{4,})\n(?:[^\n]*\n){1,200}?\1(?:\n|$)")
+_HTML_TAGS = pattern(r"</(?:p|div|h[1-6]|ul|li|table|main|section|article|nav|footer|span)>", re.I)
+_JSON_LIST = pattern(r"\[\s{0,200}\{\s{0,200}\"[^\"\n]{1,100}\"\s{0,20}:")
+_JSON = pattern(r"\{\s{0,200}\"[^\"\n]{1,100}\"\s{0,20}:")
+_SOURCE = pattern(
     r"\s*(?:<\?php|/\*[*!\s]|//[ /!]|#include\b|\"\"\"|'''|# -\*- coding|package [\w.]+;|\(\*\s|# SPDX-"
     r"|// SPDX-|\"use strict\"|'use strict')"
 )

@@ -7,12 +7,13 @@ from pathlib import PurePosixPath
 
 from engine.parsing import plain, source
 from engine.parsing.model import Format, Raw
+from engine.patterns import pattern
 
-MARK = re.compile(r"^(?:diff --git |--- \S[^\n]*\n\+\+\+ \S|Index: \S[^\n]*\n=+\n)", re.M)
-_FILE = re.compile(r"^(?:diff --git \S+ b/|\+\+\+ (?:b/)?|Index: )([^\s]{1,300})", re.M)
+MARK = pattern(r"^(?:diff --git |--- \S[^\n]*\n\+\+\+ \S|Index: \S[^\n]*\n=+\n)", re.M)
+_FILE = pattern(r"^(?:diff --git \S+ b/|\+\+\+ (?:b/)?|Index: )([^\s]{1,300})", re.M)
 # what git writes between the message and the patch
-_COUNTED = re.compile(r"^(?:---| \S[^\n|]{0,200} \| +(?:\d+ ?[-+]*|Bin [^\n]*)| \d+ files? changed[^\n]*)[ \t]*$", re.M)
-_HEADER = re.compile(
+_COUNTED = pattern(r"^(?:---| \S[^\n|]{0,200} \| +(?:\d+ ?[-+]*|Bin [^\n]*)| \d+ files? changed[^\n]*)[ \t]*$", re.M)
+_HEADER = pattern(
     r"diff --git |index [0-9a-f]{4,}|--- |\+\+\+ |@@ |Index: |={10,}|(?:new|deleted) file mode |(?:old|new) mode "
     r"|similarity index |rename |copy |Binary files |\\ No newline|GIT binary patch"
 )

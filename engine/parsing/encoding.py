@@ -8,6 +8,8 @@ import contextlib
 import re
 from typing import NamedTuple
 
+from engine.patterns import pattern
+
 SURE = 0.6  # likeness above which a guess is accepted
 SAMPLED = 40_000  # bytes that a guess examines
 DECLARED_IN = 4096  # bytes searched for a declaration
@@ -15,7 +17,7 @@ _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-_DECLARED = re.compile(
+_DECLARED = pattern(
     rb"<meta[^<>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]{2,40})"
     rb"|<\?xml[^<>]{0,100}?encoding\s*=\s*[\"']([\w:.-]{2,40})|^[^\n]{0,40}coding[:=][ "
     rb"\t]*([\w.-]{2,40})|^content-type:[^\n]{0,100}(?:\n[ \t][^\n]{0,100})?charset=\"?([\w.-]{2,40})",
@@ -35,13 +37,13 @@ _LIKELY = [
     "iso8859_2", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "iso8859_6", "cp874", "cp1257", "cp850", "cp852",
     "mac_roman",
 ]  # fmt: skip
-_KANA = re.compile("[\u3041-\u3096\u30a1-\u30fc]")
-_HAN = re.compile("[\u4e00-\u9fff]")
-_HANGUL = re.compile("[\uac00-\ud7a3]")
-_HANGUL_IN_WORD = re.compile("[a-z][\uac00-\ud7a3]|[\uac00-\ud7a3](?=[a-z])")
-_SIGN_IN_WORD = re.compile(r"[^\W\d_][“”„«»§©®°¿¡€×](?=[^\W\d_])")
-_HIGH = re.compile("(?s)(^|.)(?=([^\\x00-\\x7f]))")
-_MIXED = re.compile("[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")  # as Latin-1: letters of two alphabets in one word
+_KANA = pattern("[\u3041-\u3096\u30a1-\u30fc]")
+_HAN = pattern("[\u4e00-\u9fff]")
+_HANGUL = pattern("[\uac00-\ud7a3]")
+_HANGUL_IN_WORD = pattern("[a-z][\uac00-\ud7a3]|[\uac00-\ud7a3](?=[a-z])")
+_SIGN_IN_WORD = pattern(r"[^\W\d_][“”„«»§©®°¿¡€×](?=[^\W\d_])")
+_HIGH = pattern("(?s)(^|.)(?=([^\\x00-\\x7f]))")
+_MIXED = pattern("[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")  # as Latin-1: letters of two alphabets in one word
 # Letters that make up more than half of a text.
 _FREQUENT = {
     "koi8_r": "оаеинтсрвлкмдпу", "koi8_u": "оаеинтсрвлкмдпуієї", "cp1251": "оаеинтсрвлкмдпуі",

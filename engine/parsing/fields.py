@@ -3,17 +3,17 @@ other fields are only known of the document."""
 
 from __future__ import annotations
 
-import re
 import tomllib
 from importlib.resources import files
 from typing import NamedTuple
 
 from engine.parsing.inline import heading
+from engine.patterns import pattern
 
 _LISTS = tomllib.loads(files("engine.parsing").joinpath("fields.toml").read_text("utf-8"))
 _KNOWN = frozenset(_LISTS["known"])
 SURE = tuple(_LISTS["sure"])
-_FIELD = re.compile(r"([A-Z][\w-]{1,40}(?: [a-z]\w{0,20}){0,2}):(?:[ \t]+(.*))?")
+_FIELD = pattern(r"([A-Z][\w-]{1,40}(?: [a-z]\w{0,20}){0,2}):(?:[ \t]+(.*))?")
 MOST = 60  # lines after which a header is sure
 LEAST = 3  # fields of a header, and of them at least two known ones
 

@@ -7,14 +7,15 @@ import re
 from typing import NamedTuple
 
 from engine.parsing.inline import heading
+from engine.patterns import pattern
 
 LONGEST = 20_000  # characters of front matter
-_YAML = re.compile(r"\s{0,20}---[ \t]*\n")
-_YAML_END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.M)
-_TOML = re.compile(r"\s{0,20}\+\+\+[ \t]*\n")
-_TOML_END = re.compile(r"^\+\+\+[ \t]*$", re.M)
-_KEY = re.compile(r"^[\w.-]{1,60}\s{0,4}[:=]", re.M)
-_SETTING = re.compile(
+_YAML = pattern(r"\s{0,20}---[ \t]*\n")
+_YAML_END = pattern(r"^(?:---|\.\.\.)[ \t]*$", re.M)
+_TOML = pattern(r"\s{0,20}\+\+\+[ \t]*\n")
+_TOML_END = pattern(r"^\+\+\+[ \t]*$", re.M)
+_KEY = pattern(r"^[\w.-]{1,60}\s{0,4}[:=]", re.M)
+_SETTING = pattern(
     r"^[ ]{0,1}(title|sidebar_label|lang|language|locale|description|subject)[ \t]*[:=][ \t]*(.*)$", re.M | re.I
 )
 

@@ -7,7 +7,9 @@ import html
 import re
 from collections.abc import Callable
 
-_NUMBER = re.compile(
+from engine.patterns import pattern
+
+_NUMBER = pattern(
     r"^(?:(?:chapter|section|appendix|part|kapitel|abschnitt|anhang|chapitre|annexe|cap[íi]tulo|ap[ée]ndi[cx]e"
     r"|capitolo|appendice|rozdział|hoofdstuk|bölüm|kapitola|fejezet|глава|раздел|приложение|розділ|додаток)"
     r" [\dA-Z]{1,4}\.?\d{0,3}\s*[.:–—-]\s+"
@@ -16,38 +18,36 @@ _NUMBER = re.compile(
     r"|\d{1,2}(?:\.\d{1,3}){1,5}\s+(?=[^\W\d]))",
     re.I,
 )
-_LONG_NUMBER = re.compile(r"&#[0-9]{8,}|&#[xX][0-9A-Fa-f]{7,}")
-_LINKED_IMAGE = re.compile(
+_LONG_NUMBER = pattern(r"&#[0-9]{8,}|&#[xX][0-9A-Fa-f]{7,}")
+_LINKED_IMAGE = pattern(
     r"\[\s{0,4}!\[[^\[\]]{0,200}\](?:\([^()\s]{0,500}[^()]{0,100}\)"
     r"|\[[^\[\]]{0,100}\])?\s{0,4}\](?:\([^()]{0,600}\)|\[[^\[\]]{0,100}\])?"
 )
-_IMAGE = re.compile(r"!\[([^\[\]]{0,200})\](?:\(((?:[^()]|\([^()]{0,100}\)){0,600})\)|\[[^\[\]]{0,100}\])")
-_LINK = re.compile(
+_IMAGE = pattern(r"!\[([^\[\]]{0,200})\](?:\(((?:[^()]|\([^()]{0,100}\)){0,600})\)|\[[^\[\]]{0,100}\])")
+_LINK = pattern(
     r"\[((?:[^\[\]]|\[[^\[\]]{0,100}\]){1,300})\](?:\((?:[^()]|\([^()]{0,200}\)){0,600}\)|\[[^\[\]]{0,100}\])"
 )
-_PAGE_LINK = re.compile(r"!?\[\[(?:[^\[\]|\n]{1,200}\|)?([^\[\]|\n]{1,200})\]\]")  # of Obsidian and other wikis
-_FOOTNOTE = re.compile(r"\[\^[^\[\]]{1,60}\]")
-_AUTOLINK = re.compile(r"<(?:https?|mailto|ftp):[^<>\s]{1,500}>|<[\w.+-]{1,60}@[\w.-]{1,80}>")
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
-_ATTRIBUTES = re.compile(r"[ \t]*\{[ ]?[:#.][^{}\n]{0,100}\}")  # {#anchor .class}, {: .note}, { #anchor }
-_TEMPLATE = re.compile(
-    r"\{\{[^{}\n]{0,300}\}\}|\{%[^{}\n]{0,300}%\}|\{/\*[^\n]{0,300}\*/\}|\{[*!>][^{}\n]{0,300}[*!]\}"
-)
+_PAGE_LINK = pattern(r"!?\[\[(?:[^\[\]|\n]{1,200}\|)?([^\[\]|\n]{1,200})\]\]")  # of Obsidian and other wikis
+_FOOTNOTE = pattern(r"\[\^[^\[\]]{1,60}\]")
+_AUTOLINK = pattern(r"<(?:https?|mailto|ftp):[^<>\s]{1,500}>|<[\w.+-]{1,60}@[\w.-]{1,80}>")
+_TAG = pattern(r"</?[A-Za-z][^<>]{0,500}>")
+_ATTRIBUTES = pattern(r"[ \t]*\{[ ]?[:#.][^{}\n]{0,100}\}")  # {#anchor .class}, {: .note}, { #anchor }
+_TEMPLATE = pattern(r"\{\{[^{}\n]{0,300}\}\}|\{%[^{}\n]{0,300}%\}|\{/\*[^\n]{0,300}\*/\}|\{[*!>][^{}\n]{0,300}[*!]\}")
 # Each begins with its mark and looks back from there: searching for a mark is ten times as fast as for the text before
 # it.
-_SHORTCODE = re.compile(r":(?<![\w:]:)[a-z][a-z0-9_+-]{1,40}:(?![\w:])")  # :rocket:
-_STRESS = re.compile(r"[*~](?:(?<=\*)(?:(?<![\w*]\*)\*{0,2}(?=[^\s*])|(?<=[^\s*]\*)\*{0,2}(?![\w*]))|(?<=~)~)")
-_STRESSED_WORDS = re.compile(r"__(?<!\w__)([^\s_][^_\n]{0,200}\s[^_\n]{0,200})__(?!\w)")  # not __init__
-_UNDERSCORED = re.compile(r"_(?<!\w_)([A-Za-z][^_\n]{0,100})_(?!\w)")
-_CODE_MARKS = re.compile(r"(`{1,2})[ ]?([^`\n]{1,200}?)[ ]?\1")
-_PICTURES = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+")
-_LOGO = re.compile(r"\s*\b(?:logo(?:type)?|banner|icon|image|header|screenshot|badge)\b.*$", re.I)
-_BADGE_ADDRESS = re.compile(
+_SHORTCODE = pattern(r":(?<![\w:]:)[a-z][a-z0-9_+-]{1,40}:(?![\w:])")  # :rocket:
+_STRESS = pattern(r"[*~](?:(?<=\*)(?:(?<![\w*]\*)\*{0,2}(?=[^\s*])|(?<=[^\s*]\*)\*{0,2}(?![\w*]))|(?<=~)~)")
+_STRESSED_WORDS = pattern(r"__(?<!\w__)([^\s_][^_\n]{0,200}\s[^_\n]{0,200})__(?!\w)")  # not __init__
+_UNDERSCORED = pattern(r"_(?<!\w_)([A-Za-z][^_\n]{0,100})_(?!\w)")
+_CODE_MARKS = pattern(r"(`{1,2})[ ]?([^`\n]{1,200}?)[ ]?\1")
+_PICTURES = pattern("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+")
+_LOGO = pattern(r"\s*\b(?:logo(?:type)?|banner|icon|image|header|screenshot|badge)\b.*$", re.I)
+_BADGE_ADDRESS = pattern(
     r"shields\.io|badge|workflows?/|/status|travis|circleci|codecov|coveralls|opencollective|avatars|sponsor"
     r"|contrib\.rocks|star-history|githubusercontent\.com/u/",
     re.I,
 )
-_BADGE = re.compile(
+_BADGE = pattern(
     r"\b(?:build|status|downloads?|version|licen[cs]e|coverage|npm|pypi|ci|chat|discord|badge|sponsors?"
     r"|backers|gitter|slack|tests?|"
     r"codecov|coveralls|travis|circleci|appveyor|docs|documentation|release|code style|stars|maintenance"

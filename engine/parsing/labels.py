@@ -8,14 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from engine.parsing.model import Block
+from engine.patterns import pattern
 
 OFTEN = 3  # times that a label, or a short line, begins a block
 SHORT = 60  # characters of a line that may be the value of a field
 
-_LABEL = re.compile(r"\W{0,4}([A-ZÀ-Þ][a-zß-ÿ'’]*\.?(?: [A-Za-zÀ-ÿ'’]+){0,2}) ?[:：](?:\s+|$)")
-_AT_LINE = re.compile(r"^([A-ZÀ-Þ][a-zß-ÿ'’]*\.?(?: [A-ZÀ-Þ][A-Za-zÀ-ÿ'’]+){0,2}): (?=\S)", re.M)
-_SPEAKER = re.compile(r"\W{0,4}([A-ZÀ-Þ][\wß-ÿ'’-]+(?: [A-ZÀ-Þ][\wß-ÿ'’-]+)?)(?: ?[:：](?:\s+|$)| [-–—] )")
-_PERSON = re.compile(r"\W{0,4}([A-ZÀ-Þ][\w'’-]+)(?: [A-ZÀ-Þ][\w.'’-]*){1,3}(?=$|,| ?[(@<\[?–-])")
+_LABEL = pattern(r"\W{0,4}([A-ZÀ-Þ][a-zß-ÿ'’]*\.?(?: [A-Za-zÀ-ÿ'’]+){0,2}) ?[:：](?:\s+|$)")
+_AT_LINE = pattern(r"^([A-ZÀ-Þ][a-zß-ÿ'’]*\.?(?: [A-ZÀ-Þ][A-Za-zÀ-ÿ'’]+){0,2}): (?=\S)", re.M)
+_SPEAKER = pattern(r"\W{0,4}([A-ZÀ-Þ][\wß-ÿ'’-]+(?: [A-ZÀ-Þ][\wß-ÿ'’-]+)?)(?: ?[:：](?:\s+|$)| [-–—] )")
+_PERSON = pattern(r"\W{0,4}([A-ZÀ-Þ][\w'’-]+)(?: [A-ZÀ-Þ][\w.'’-]*){1,3}(?=$|,| ?[(@<\[?–-])")
 
 
 def names_of(people: Iterable[Block]) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
 _TIME = (
     r"(?:\[?\d{4}[-/.]\d\d[-/.]\d\d[T _]\d\d:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?:Z|[ ]?[+-]\d\d:?\d\d|[ ]UTC)?\]?"
@@ -16,26 +17,26 @@ _TIME = (
     r"|\[ *\d{1,7}\.\d{6}\]|\d{10}(?:\.\d+)?|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+|\d{4}-\d\d-\d\d|ts=\S+ "
     r"|time=\"?[\dT:.Z+-]+\"?)"
 )
-STAMPED = re.compile(rf"^\s{{0,4}}(?:\S{{1,60}} \S+ \S+ )?{_TIME}")
-_ACCESS = re.compile(r"^\S{1,60} \S+ \S+ \[[^\]]{10,40}\] \"(?:[A-Z]{3,8} )?([^\"\s]{0,300})[^\"]{0,300}\" \d{3}")
-_LEVEL = re.compile(
+STAMPED = pattern(rf"^\s{{0,4}}(?:\S{{1,60}} \S+ \S+ )?{_TIME}")
+_ACCESS = pattern(r"^\S{1,60} \S+ \S+ \[[^\]]{10,40}\] \"(?:[A-Z]{3,8} )?([^\"\s]{0,300})[^\"]{0,300}\" \d{3}")
+_LEVEL = pattern(
     r"^[\s\[(<|:-]{0,4}(?:(?:level|lvl|severity)=)?(?:trace|debug|info|notice|warn(?:ing)?|error|err"
     r"|crit(?:ical)?|fatal|panic|alert|emerg|severe|fine|[TDIWEF])(?=[\s\])>|:,])[\s\])>|:,-]{0,4}",
     re.I,
 )
-_HOST = re.compile(r"^\s{0,3}[\w.-]{1,60} (?=[\w./@-]{1,60}(?:\[\d+\])?:)")
-_PROCESS = re.compile(r"^\s{0,3}\[?(?:[\w./@-]{1,60}\[\d+\]:?|(?:pid|thread|tid)[ =:]?\d+|\d{1,7})\]?[\s:-]{1,3}")
-_MESSAGE = re.compile(r"^.{0,300}?\bmsg=\"?([^\"\n]{1,500})")
-_VARYING = re.compile(
+_HOST = pattern(r"^\s{0,3}[\w.-]{1,60} (?=[\w./@-]{1,60}(?:\[\d+\])?:)")
+_PROCESS = pattern(r"^\s{0,3}\[?(?:[\w./@-]{1,60}\[\d+\]:?|(?:pid|thread|tid)[ =:]?\d+|\d{1,7})\]?[\s:-]{1,3}")
+_MESSAGE = pattern(r"^.{0,300}?\bmsg=\"?([^\"\n]{1,500})")
+_VARYING = pattern(
     r"0x[0-9a-fA-F]+|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b[0-9a-fA-F]{12,}\b|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
     r"|\d+(?:\.\d+)?(?:ms|s|us|µs|[kKMG]i?B|B|%)?\b"
 )
 # of a stack trace, or the rest of a message
-_CONTINUED = re.compile(r"[ \t]+\S|Caused by: |Traceback |[\w.$]{1,200}(?:Error|Exception)\b")
-_FRAME = re.compile(r"[ \t]+(?:at [\w$./<>]+\(|File \"[^\"\n]{1,300}\", line \d+|\.\.\. \d+ more)")
-_THREAD = re.compile(r"^\s{0,3}(?:\d{1,7} -{3} )?\[ {0,40}[\w ./:#-]{1,60}\]\s+")
-_LOGGER = re.compile(r"^\s{0,3}(?:[\w$]{1,60}\.){1,10}[\w$]{1,60}(?<!Exception)(?<!Error)(?:\s+[-:]+\s+|:\s+)")
-_SPEAKER = re.compile(r"^[ \t]*(?:[-–] )?(?:[\w.@-]{1,30}(?: [\w.@-]{1,30})?:|<[^<>\s]{1,30}>:?) +(?=\S)")
+_CONTINUED = pattern(r"[ \t]+\S|Caused by: |Traceback |[\w.$]{1,200}(?:Error|Exception)\b")
+_FRAME = pattern(r"[ \t]+(?:at [\w$./<>]+\(|File \"[^\"\n]{1,300}\", line \d+|\.\.\. \d+ more)")
+_THREAD = pattern(r"^\s{0,3}(?:\d{1,7} -{3} )?\[ {0,40}[\w ./:#-]{1,60}\]\s+")
+_LOGGER = pattern(r"^\s{0,3}(?:[\w$]{1,60}\.){1,10}[\w$]{1,60}(?<!Exception)(?<!Error)(?:\s+[-:]+\s+|:\s+)")
+_SPEAKER = pattern(r"^[ \t]*(?:[-–] )?(?:[\w.@-]{1,30}(?: [\w.@-]{1,30})?:|<[^<>\s]{1,30}>:?) +(?=\S)")
 MOST = 2000  # messages
 
 

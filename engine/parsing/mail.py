@@ -10,8 +10,9 @@ from engine.parsing import diff
 from engine.parsing.encoding import decode
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-_REPLY = re.compile(
+_REPLY = pattern(
     r"^(?:\s*(?:re|fwd?|aw|wg|sv|vs|antw|rv|tr|ynt|i|r|rif|ref|res|enc|odp|pd|vl|вн|отв|на|fs|vá|továbbítás|回复|答复|转发|返信)(?:\[\d+\])?\s*[:：]\s*)+",
     re.I,
 )
@@ -27,45 +28,45 @@ _TRANSLATED = {
 }
 IN_OTHER_LANGUAGES = {name: field for field, names in _TRANSLATED.items() for name in names.split()}
 SUBJECTS = frozenset(_TRANSLATED["subject"].split())
-_FIELD = re.compile(r"^([^\W\d_]{1,10})[ ]?:(?=[ \t])", re.M)
+_FIELD = pattern(r"^([^\W\d_]{1,10})[ ]?:(?=[ \t])", re.M)
 _PASSED_ON = r"-{5,} ?(?:forwarded|original) message ?-{5,}\n"
 # what _GREETING may begin with, in English and German; a text begins with it as a letter does
 GREETINGS = ("Dear ", "Guten Tag", "Hallo", "Hello", "Hey", "Hi", "Liebe", "Sehr geehrte")
 # a text that begins with its subject alone, with what it answers or passes on, or with whom it greets
-ALONE = re.compile(
+ALONE = pattern(
     rf"(?:subject|{'|'.join(sorted(SUBJECTS))}) ?: \S[^\n]{{0,200}}\n[ \t]*\n"
     rf"|On [^\n]{{10,120}} wrote:\s{{0,3}}\n>|{_PASSED_ON}"
     rf"|(?:{'|'.join(GREETINGS)})(?:r|n)?\b[^\n.!?:]{{0,40}},\n",
     re.I,
 )
-_PATCH = re.compile(r"\[(?:RFC )?PATCH\b[^\[\]]{0,40}\]\s*", re.I)
-_ATTRIBUTION = re.compile(
+_PATCH = pattern(r"\[(?:RFC )?PATCH\b[^\[\]]{0,40}\]\s*", re.I)
+_ATTRIBUTION = pattern(
     r"^(?:on\b.{5,200}\bwrote:|am\b.{5,200}\bschrieb\b.{0,100}:|le\b.{5,200}\ba écrit\s?:"
     r"|el\b.{5,200}\bescribió:|.{2,120}\b(?:wrote|writes|schrieb|said):|\d{4}[-/年].{5,160}:"
     r"|.{0,80}于.{0,80}写道[:：])\s*$",
     re.I,
 )
-_ATTRIBUTION_BEGINS = re.compile(r"^(?:on|am|le|el) .{8,100}(?:\d|,)", re.I)
-_SEPARATOR = re.compile(
+_ATTRIBUTION_BEGINS = pattern(r"^(?:on|am|le|el) .{8,100}(?:\d|,)", re.I)
+_SEPARATOR = pattern(
     r"^(?:-{2,}\s?(?:original message|forwarded message|begin forwarded).{0,60}|_{10,}|-{5,} ?.{0,40}-{5,}"
     r"|begin forwarded message:?|from:\s.{3,120}|von:\s.{3,120}|de\s?:\s.{3,120})$",
     re.I,
 )
-_FIELD_BELOW = re.compile(r"(?:sent|to|date|subject|cc|gesendet|an|datum|envoyé|à|enviado|para)\s?:", re.I)
-_SIGNATURE = re.compile(
+_FIELD_BELOW = pattern(r"(?:sent|to|date|subject|cc|gesendet|an|datum|envoyé|à|enviado|para)\s?:", re.I)
+_SIGNATURE = pattern(
     r"^(?:-- ?|—|-{0,2} ?sent from my .{2,40}"
     r"|-{0,2} ?(?:inviato da|envoyé (?:de|depuis)|enviado desde|von meinem) .{2,50}"
     r"|отправлено с .{2,40}|sent via .{2,40}|get outlook for .{2,20}|unsubscribe.{0,80}"
     r"|you received this message because.{0,120}|to unsubscribe.{0,120})$",
     re.I,
 )
-_GREETING = re.compile(
+_GREETING = pattern(
     r"^(?:hi|hello|hey|dear|hallo|bonjour|good (?:morning|afternoon|evening)|liebe[r]?"
     r"|guten tag|sehr geehrte[rs]?|ciao|buon ?giorno|gentile|salve|hola|estimad[oa]s?|olá|prezad[oa]s?|beste|geachte"
     r"|hej|здравствуйте|добрый день|уважаем\w+|dzień dobry|merhaba)(?:[ ,][^.!?]{0,40})?[,!:.]?$",
     re.I,
 )
-_CLOSING = re.compile(
+_CLOSING = pattern(
     r"^(?:(?:best|kind|warm|many)?\s?(?:regards|wishes|thanks)|thanks(?: (?:a lot|again|in advance|so much))?"
     r"|cheers|sincerely(?: yours)?|yours(?: sincerely| truly)?"
     r"|(?:mit )?(?:freundlichen|viele|besten?) gr(?:ü|ue)(?:ß|ss)en?|cordialement|thank you"
@@ -74,13 +75,13 @@ _CLOSING = re.compile(
     r"|s pozdravem|saygılarımla|此致|敬具|よろしくお願いいたします|よろしくお願いします)[,.!。]?$",
     re.I,
 )
-_CONTACT = re.compile(
+_CONTACT = pattern(
     r"(?:\b(?:tel|fax|phone|mobile|mob|cell|telefon|téléphone|telefono|тел)\b|[☎📞])[.:]? ?[+(]?\d"
     r"|\be-?mails?\b ?: ?\S+@"
     r"|\bp\. ?iva\b|\bvat (?:no|id)\b|\+\d{2}[ \d()/-]{7,}",
     re.I,
 )
-_NEWSLETTER = re.compile(
+_NEWSLETTER = pattern(
     r"\b(?:view (?:this|it) .{0,30}\b(?:browser|online)"
     r"|(?:can(?:no|')t|unable to|trouble) (?:see|view|read)\w* this (?:e-?mail|message)"
     r"|unsubscribe|you (?:are receiving|received) this (?:e-?mail|message)|update your preferences|privacy policy"
@@ -92,14 +93,14 @@ _NEWSLETTER = re.compile(
     r"|отпис\w+|отказаться от (?:рассылки|подписки|получения)|退订|取消订阅|配信停止)",
     re.I,
 )
-_NOTICE = re.compile(
+_NOTICE = pattern(
     r"\b(?:confidential(?:ity)?\b.{0,80}(?:intended|privileged|notice|recipient)|intended (?:solely|only) for"
     r"|nota di riservatezza|vertraulich\w*.{0,80}bestimmt|confidentiel\w*.{0,80}destinataire|aviso legal"
     r"|if you are not the intended recipient|this e-?mail (?:and any attachments )?(?:is|are|may)\b"
     r".{0,40}confidential)",
     re.I | re.S,
 )
-_FROM_LINE = re.compile(rf"^(?:From \S+ .{{10,60}}\n|(?i:{_PASSED_ON}))")
+_FROM_LINE = pattern(rf"^(?:From \S+ .{{10,60}}\n|(?i:{_PASSED_ON}))")
 
 
 def parse(text: str) -> Raw:

@@ -13,77 +13,78 @@ from engine.parsing import frontmatter
 from engine.parsing.inline import heading, inline, picture_name
 from engine.parsing.model import Block, Format, Raw
 from engine.parsing.template import names_columns
+from engine.patterns import pattern
 from engine.text import without
 
-_FENCE = re.compile(r"^[ \t>]{0,12}(?:[-*+] )?(`{3,}|~{3,})([^`\n]*)$")
-_ATX = re.compile(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-_TIGHT_ATX = re.compile(r"^(#{1,6})([A-Z][^#]{2,80})$")  # no blank after the #
-_SETEXT = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
-_RULE = re.compile(r"^ {0,3}(?:[-*_][ \t]*){3,}$")
-_ITEM = re.compile(r"^([ \t]*)(?:[-*+•]|\d{1,4}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(?:\([A-Z]\) )?(.*)$")
-_DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]{1,120}\]:[ \t]*\S")
-_TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
-_ADMONITION = re.compile(r"^[ \t]*(?::::+|!!!|\?\?\?\+?)[ \t]*(\w*)[ \t]*(.*)$")
-_CALLOUT = re.compile(r"^\[!\w{1,20}\]")
-_MDX = re.compile(
+_FENCE = pattern(r"^[ \t>]{0,12}(?:[-*+] )?(`{3,}|~{3,})([^`\n]*)$")
+_ATX = pattern(r"^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_TIGHT_ATX = pattern(r"^(#{1,6})([A-Z][^#]{2,80})$")  # no blank after the #
+_SETEXT = pattern(r"^ {0,3}(=+|-+)[ \t]*$")
+_RULE = pattern(r"^ {0,3}(?:[-*_][ \t]*){3,}$")
+_ITEM = pattern(r"^([ \t]*)(?:[-*+•]|\d{1,4}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?(?:\([A-Z]\) )?(.*)$")
+_DEFINITION = pattern(r"^ {0,3}\[[^\]\n]{1,120}\]:[ \t]*\S")
+_TABLE_RULE = pattern(r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
+_ADMONITION = pattern(r"^[ \t]*(?::::+|!!!|\?\?\?\+?)[ \t]*(\w*)[ \t]*(.*)$")
+_CALLOUT = pattern(r"^\[!\w{1,20}\]")
+_MDX = pattern(
     r"^(?:import\s+(?:[\w*{].{0,300}\bfrom\s+)?['\"][^'\"]+['\"];?"
     r"|export\s+(?:const|let|default|function|async|class|\{).*)\s*$"
 )
-_ONLY_MARKS = re.compile(
+_ONLY_MARKS = pattern(
     r"^[ \t]*(?:\[\[?_?toc_?\]?\]|\[\[_TOC_\]\]|\{%.*%\}|\{\{.*\}\}|\{:.*\}"
     r"|\{ ?#.*\}|\{[*!>].*[*!]\}|-+8<-+.*|@[a-z]+(?:-[a-z]+)*|</?[A-Z][^<>]*/?>)[ \t]*$",
     re.I,
 )
 
-_CREDITED = re.compile(r"^ {0,3}\[([^\]\n]{2,60})\]:[ \t]*<?(https?://\S{5,200}?)>?[ \t]*$", re.M)
-_REFERENCE = re.compile(r"\[([^\[\]\n]{2,60})\](\[\]|:)?")
+_CREDITED = pattern(r"^ {0,3}\[([^\]\n]{2,60})\]:[ \t]*<?(https?://\S{5,200}?)>?[ \t]*$", re.M)
+_REFERENCE = pattern(r"\[([^\[\]\n]{2,60})\](\[\]|:)?")
 
 # -- the HTML in it
-_ALL_CONTRIBUTORS = re.compile(r"<!--[ ]*ALL-CONTRIBUTORS-LIST:(?:START|END)", re.I)
+_ALL_CONTRIBUTORS = pattern(r"<!--[ ]*ALL-CONTRIBUTORS-LIST:(?:START|END)", re.I)
 _UNREAD = (("<script", "</script>"), ("<style", "</style>"))
-_HAS_TAG = re.compile(r"</?(?:[a-z][a-z0-9]*|h[1-6])\b[^<>]{0,400}>", re.I)
-_IMG = re.compile(r"<img\b([^<>]{0,800})>", re.I)
-_ALT = re.compile(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
-_SRC = re.compile(r"\bsrc\s*=\s*[\"']([^\"']*)[\"']", re.I)
-_INNER_TAG = re.compile(r"<[^<>]{0,400}>")
-_ANCHOR = re.compile(
+_HAS_TAG = pattern(r"</?(?:[a-z][a-z0-9]*|h[1-6])\b[^<>]{0,400}>", re.I)
+_IMG = pattern(r"<img\b([^<>]{0,800})>", re.I)
+_ALT = pattern(r"\balt\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
+_SRC = pattern(r"\bsrc\s*=\s*[\"']([^\"']*)[\"']", re.I)
+_INNER_TAG = pattern(r"<[^<>]{0,400}>")
+_ANCHOR = pattern(
     r"<a\b[^<>]{0,600}?\bhref\s*=\s*[\"']([^\"'<>\s]{0,400})[\"'][^<>]{0,300}>((?:[^<]|<(?!/a>)){0,600}?)</a>", re.I
 )
-_HTML_HEADING = re.compile(r"<h([1-6])\b[^<>]{0,300}>((?:[^<]|<(?!/h)){0,800}?)</h\1>", re.I)
-_HTML_ITEM = re.compile(r"<(?:li|td|th|dt|dd)\b[^<>]{0,300}>", re.I)
-_HTML_BREAK = re.compile(
+_HTML_HEADING = pattern(r"<h([1-6])\b[^<>]{0,300}>((?:[^<]|<(?!/h)){0,800}?)</h\1>", re.I)
+_HTML_ITEM = pattern(r"<(?:li|td|th|dt|dd)\b[^<>]{0,300}>", re.I)
+_HTML_BREAK = pattern(
     r"</?(?:p|div|ul|ol|dl|table|tbody|thead|tr|center|details|summary|section|figure|figcaption|picture"
     r"|blockquote|align|hr)\b[^<>]{0,400}>",
     re.I,
 )
-_HTML_PRE = re.compile(r"<(/?)pre\b[^<>]{0,300}>", re.I)
-_HTML_CODE = re.compile(r"<(code|kbd|tt)\b[^<>]{0,200}>([^<>`]{1,200})</\1>", re.I)
-_BR = re.compile(r"<br\b[^<>]{0,100}>", re.I)
+_HTML_PRE = pattern(r"<(/?)pre\b[^<>]{0,300}>", re.I)
+_HTML_CODE = pattern(r"<(code|kbd|tt)\b[^<>]{0,200}>([^<>`]{1,200})</\1>", re.I)
+_BR = pattern(r"<br\b[^<>]{0,100}>", re.I)
 
 # -- people
-_PERSON = re.compile(
+_PERSON = pattern(
     r"^\W{0,6}\[[ \t]*(?:!\[[^\[\]]{0,100}\]\([^()]{0,400}\)\s*)?[*_]{0,3}"
     r"(@?[^\[\]]{2,60}?)[*_]{0,3}[ \t]*\]\(([^()\s]{3,300})[^()]{0,80}\)[*_]{0,3}(?P<rest>.{0,160})$"
 )
-_PROFILE = re.compile(
+_PROFILE = pattern(
     r"^(?:https?:)?//(?:www\.)?(?:github|gitlab|twitter|x|bsky|mastodon|opencollective|npmjs|patreon"
     r"|liberapay)\.(?:com|org|social|app)/(?:@|~|in/|profile/)?[\w.-]+/?$|^mailto:",
     re.I,
 )
-_WITH_MAIL = re.compile(
+_WITH_MAIL = pattern(
     r"^\W{0,4}[*_]{0,2}\w[\w .,'’()-]{1,60}[*_]{0,2},?\s*<{1,2}(?:mailto:)?[^<>\s@]+(?:@|\[at\]"
     r"| at )[^<>]{2,80}>{1,2}.{0,60}$"
 )
-_HANDLE = re.compile(r"^\W{0,4}@[\w-]{2,40}\W{0,3}(?:\(.{0,60}\)|[-–:].{0,60})?$")
-_WITH_HANDLE = re.compile(
+_HANDLE = pattern(r"^\W{0,4}@[\w-]{2,40}\W{0,3}(?:\(.{0,60}\)|[-–:].{0,60})?$")
+_WITH_HANDLE = pattern(
     r"^\W{0,4}[*_]{0,2}[A-ZÀ-Þ][\w.'’-]{0,30}(?: (?:(?:van|von|de|du|der|da|di|la|le|el|al) ){0,2}"
     r"[A-ZÀ-Þ][\w.'’-]{0,30}){1,3}[*_]{0,2}[:,–—-]{0,2} {1,3}(?:[–—-] )?[(\[]?@<?[\w.@-]{2,60}>?[)\]]?"
     r"(?:[ ,(–—-].{0,60})?$"
 )
-_ONLY_HANDLE = re.compile(r"\W{0,4}@[\w-]{2,39}\W{0,3}")
-_BY_HANDLE = re.compile(r"(?:\s(?:[-–—] ?|\(|by )|: )@[\w-]{2,39}(?:(?:,| and|,? &) @[\w-]{2,39}){0,20}\)?$")
-_LINKED = re.compile(r"\[[^\[\]]{1,200}\]\([^()\s]{0,400}\)")
-_CAPITALISED = re.compile(r"(?:[A-ZÀ-Þ][\w.'’-]*\s+){1,3}[A-ZÀ-Þ][\w.'’-]+")
+_ONLY_HANDLE = pattern(r"\W{0,4}@[\w-]{2,39}\W{0,3}")
+_BY_HANDLE = pattern(r"(?:\s(?:[-–—] ?|\(|by )|: )@[\w-]{2,39}(?:(?:,| and|,? &) @[\w-]{2,39}){0,20}\)?$")
+_LINKED = pattern(r"\[[^\[\]]{1,200}\]\([^()\s]{0,400}\)")
+_CAPITALISED = pattern(r"(?:[A-ZÀ-Þ][\w.'’-]*\s+){1,3}[A-ZÀ-Þ][\w.'’-]+")
 
 
 def parse(text: str) -> Raw:

@@ -6,30 +6,31 @@ import re
 
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 from engine.text import MARK
 
-PAGE_END = re.compile(r"^\S.{0,100}\[Page \w{1,6}\][ \t]*$", re.M)
-HEADER = re.compile(
+PAGE_END = pattern(r"^\S.{0,100}\[Page \w{1,6}\][ \t]*$", re.M)
+HEADER = pattern(
     r"Network Working Group|Internet Engineering Task Force|Request for Comments: ?\d|Internet[- ]Draft\b"
     r"|INTERNET[- ]DRAFT|Independent Submission|Internet Architecture Board"
     r"|DNSOP Working Group|Internet Research Task Force|^RFC \d+\b",
     re.M,
 )
-_PAGE_TOP = re.compile(r"^(?:RFC[ -]?\d+|Internet[- ]Draft|INTERNET[- ]DRAFT)\b.{0,100}\b(?:19|20)\d\d[ \t]*$")
-_CONTENTS_LINE = re.compile(
+_PAGE_TOP = pattern(r"^(?:RFC[ -]?\d+|Internet[- ]Draft|INTERNET[- ]DRAFT)\b.{0,100}\b(?:19|20)\d\d[ \t]*$")
+_CONTENTS_LINE = pattern(
     r"^\s*(?:(?:\d+|[A-Z]|Appendix [A-Z])\.?(?:\d+\.?)*\s+)?.{1,70}?(?:\s?\.){3,}\s*\d*\s*$"
     r"|^\s*(?:[\d.]+|Appendix \w)\s+\S.{0,70}\s{3,}\d{1,3}$"
 )
-_NUMBERED = re.compile(
+_NUMBERED = pattern(
     r"^ {0,3}(?:\d{1,2}(?:\.\d{1,2}){0,4}\.?|Appendix [A-Z][.:]?|[A-Z]\.(?:\d{1,2}\.?)*)[ \t]+(\S.{0,80})$"
 )
-_SKIPPED = re.compile(
+_SKIPPED = pattern(
     r"(?:status of (?:this|the) memo|copyright notice|full copyright statement|table of contents"
     r"|authors?'?s?'? addresse?s?|acknowledge?ments?|references|(?:normative|informative) references"
     r"|intellectual property.*|contributors|abstract|author's address|expiration.*|disclaimer.*)",
     re.I,
 )
-_UNHEADED = re.compile(
+_UNHEADED = pattern(
     r"^ {0,3}(?:Abstract|Status of [Tt]his Memo|Copyright Notice|Full Copyright Statement|Table of Contents"
     r"|Acknowledge?ments?|References|Introduction|Authors?'?s?'? Addresse?s?|Terminology"
     r"|Security Considerations|Index|Contributors)[ \t]*$",

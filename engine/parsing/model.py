@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from engine.patterns import pattern
+
 
 class Format(StrEnum):
     PLAIN = "plain"
@@ -117,7 +119,7 @@ class Parsed(Struct, frozen=True):
         return _HEADING_MARK.sub("", self.body)
 
 
-_HEADING_MARK = re.compile(r"^#{1,6} ", re.M)
+_HEADING_MARK = pattern(r"^#{1,6} ", re.M)
 
 
 def _letters(text: str) -> str:

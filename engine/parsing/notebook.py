@@ -8,9 +8,10 @@ from typing import Any
 
 from engine.parsing import markdown
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-MARK = re.compile(r'\s*\{.{0,300}?"(?:cells|nbformat|metadata|worksheets)"\s*:', re.S)
-_HELD = re.compile(r'"(?:cell_type|nbformat)"\s*:')
+MARK = pattern(r'\s*\{.{0,300}?"(?:cells|nbformat|metadata|worksheets)"\s*:', re.S)
+_HELD = pattern(r'"(?:cell_type|nbformat)"\s*:')
 
 
 def is_notebook(text: str) -> bool:

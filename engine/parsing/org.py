@@ -7,27 +7,28 @@ import re
 from engine.parsing.ends import Ends
 from engine.parsing.inline import heading, unescaped
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-MARK = re.compile(r"(?:^|\n)[ \t]*#\+(?:title|author|options|startup|begin_\w+|setupfile|property|export_\w+)\b", re.I)
-_HEADING = re.compile(r"^(\*{1,12})[ \t]+(.*?)(?:[ \t]+:[\w@#%:]{1,100}:)?[ \t]*$")
-_STATE = re.compile(
+MARK = pattern(r"(?:^|\n)[ \t]*#\+(?:title|author|options|startup|begin_\w+|setupfile|property|export_\w+)\b", re.I)
+_HEADING = pattern(r"^(\*{1,12})[ \t]+(.*?)(?:[ \t]+:[\w@#%:]{1,100}:)?[ \t]*$")
+_STATE = pattern(
     r"^(?:(?:TODO|DONE|NEXT|WAITING|CANCELL?ED|HOLD|STARTED|IN-PROGRESS|COMMENT)\s+)?(?:\[#\w\]\s*)?(?:COMMENT\s+)?"
 )
-_COUNT = re.compile(r"\s*\[\d{0,4}(?:/\d{0,4}|%)\]")
-_BLOCK = re.compile(r"^[ \t]*#\+begin_(\w+)\b.*$", re.I)
-_BLOCK_END = re.compile(r"^[ \t]*#\+end_(\w+)", re.I)
-_KEYWORD = re.compile(r"^[ \t]*#\+(\w[\w-]{0,40})(?:\[.{0,80}?\])?:[ \t]*(.*)$")
-_DRAWER = re.compile(r"^[ \t]*:(?!end:)[\w-]{1,60}:[ \t]*$", re.I)
-_DRAWER_END = re.compile(r"^[ \t]*:end:[ \t]*$", re.I)
-_PLANNED = re.compile(r"^[ \t]*(?:(?:SCHEDULED|DEADLINE|CLOSED|CLOCK):[ \t]*[\[<].*)$")
-_ITEM = re.compile(r"^[ \t]*(?:[-+]|\d{1,4}[.)])[ \t]+(?:\[[ xX-]\][ \t]+)?(.*)$")
-_TABLE_RULE = re.compile(r"^[ \t]*\|[-+|]*$")
-_LINK = re.compile(r"\[\[[^\[\]\n]{1,500}\]\[([^\[\]]{1,300})\]\]")
-_BARE_LINK = re.compile(r"\[\[([^\[\]\n]{1,500})\]\]|<(?:https?|mailto|file):[^<>\s]{1,400}>")
-_TIME = re.compile(r"[<\[]\d{4}-\d\d-\d\d[^<>\[\]\n]{0,60}[>\]]")
-_NOTE = re.compile(r"\[fn:[^\[\]\n]{0,200}\]|\{\{\{[^{}\n]{0,200}\}\}\}|@@[\w-]{1,20}:[^@\n]{0,300}@@|\\\\$")
-_CODE = re.compile(r"(?<![\w=~])([=~])(\S(?:[^\n]{0,150}?\S)?)\1(?![\w=~])")
-_STRESS = re.compile(r"(?<![\w*/+_])([*/+_])(?=\S)([^\n]{0,200}?\S)\1(?![\w*/+_])")
+_COUNT = pattern(r"\s*\[\d{0,4}(?:/\d{0,4}|%)\]")
+_BLOCK = pattern(r"^[ \t]*#\+begin_(\w+)\b.*$", re.I)
+_BLOCK_END = pattern(r"^[ \t]*#\+end_(\w+)", re.I)
+_KEYWORD = pattern(r"^[ \t]*#\+(\w[\w-]{0,40})(?:\[.{0,80}?\])?:[ \t]*(.*)$")
+_DRAWER = pattern(r"^[ \t]*:(?!end:)[\w-]{1,60}:[ \t]*$", re.I)
+_DRAWER_END = pattern(r"^[ \t]*:end:[ \t]*$", re.I)
+_PLANNED = pattern(r"^[ \t]*(?:(?:SCHEDULED|DEADLINE|CLOSED|CLOCK):[ \t]*[\[<].*)$")
+_ITEM = pattern(r"^[ \t]*(?:[-+]|\d{1,4}[.)])[ \t]+(?:\[[ xX-]\][ \t]+)?(.*)$")
+_TABLE_RULE = pattern(r"^[ \t]*\|[-+|]*$")
+_LINK = pattern(r"\[\[[^\[\]\n]{1,500}\]\[([^\[\]]{1,300})\]\]")
+_BARE_LINK = pattern(r"\[\[([^\[\]\n]{1,500})\]\]|<(?:https?|mailto|file):[^<>\s]{1,400}>")
+_TIME = pattern(r"[<\[]\d{4}-\d\d-\d\d[^<>\[\]\n]{0,60}[>\]]")
+_NOTE = pattern(r"\[fn:[^\[\]\n]{0,200}\]|\{\{\{[^{}\n]{0,200}\}\}\}|@@[\w-]{1,20}:[^@\n]{0,300}@@|\\\\$")
+_CODE = pattern(r"(?<![\w=~])([=~])(\S(?:[^\n]{0,150}?\S)?)\1(?![\w=~])")
+_STRESS = pattern(r"(?<![\w*/+_])([*/+_])(?=\S)([^\n]{0,200}?\S)\1(?![\w*/+_])")
 _CODE_BLOCKS = ("src", "example", "export", "comment", "latex", "html")
 _DROPPED = ("export", "comment", "latex", "html")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.parsing.boilerplate import is_furniture
 from engine.parsing.inline import heading, unescaped, unnumbered
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -46,8 +47,8 @@ _MAINS = (
     ".content",
     "#page-content",
 )
-_TITLE_END = re.compile(r"\s+(?:[-–—|·•»:]|&mdash;|::)\s+")
-_BLOCK_TAG = re.compile(
+_TITLE_END = pattern(r"\s+(?:[-–—|·•»:]|&mdash;|::)\s+")
+_BLOCK_TAG = pattern(
     r"</?(?:address|article|aside|blockquote|body|br|center|dd|details|div|dl|dt|fieldset|figcaption|figure"
     r"|footer|form|header|hr|li|main|menu|nav|ol|p|section"
     r"|summary|table|tbody|td|tfoot|th|thead|title|tr|ul"
@@ -55,13 +56,13 @@ _BLOCK_TAG = re.compile(
     r"\b[^<>]{0,5000}>",  # DocBook's and a feed's in the last line
     re.I,
 )
-_HEADING_TAG = re.compile(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
-_BROKEN_HEADING = re.compile(r"(<h[1-6]\b[^<>]{0,500}>[^<]{0,200})<br\b[^<>]{0,50}>", re.I)
-_PRE_TAG = re.compile(r"<(/?)(?:pre|listing|xmp|screen|programlisting)\b[^<>]{0,5000}>", re.I)
-_CODE_TAG = re.compile(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
-_ANY_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,5000}>")
+_HEADING_TAG = pattern(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
+_BROKEN_HEADING = pattern(r"(<h[1-6]\b[^<>]{0,500}>[^<]{0,200})<br\b[^<>]{0,50}>", re.I)
+_PRE_TAG = pattern(r"<(/?)(?:pre|listing|xmp|screen|programlisting)\b[^<>]{0,5000}>", re.I)
+_CODE_TAG = pattern(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
+_ANY_TAG = pattern(r"<[A-Za-z/!?][^<>]{0,5000}>")
 # Elements that contain others and whose end a page must write; any other is closed by the next of its kind.
-_NESTING_TAG = re.compile(
+_NESTING_TAG = pattern(
     r"<(/?)(div|span|section|article|main|nav|ul|ol|dl|table|blockquote|font|b|i|u|s|em|strong|small|big|sub|sup|center"
     r"|aside|header|footer|details|fieldset|form|figure|label|ins|del|mark|tt|code|object|template"
     r"|[a-z]\w*-[\w-]{1,60})\b",
@@ -69,22 +70,22 @@ _NESTING_TAG = re.compile(
 )
 # elements that decide what is content
 _KEPT_TAG = frozenset(("nav", "main", "article", "header", "footer", "template"))
-_INLINE_TAG = re.compile(r"span|font|b|i|u|s|em|strong|small|big|sub|sup|label|ins|del|mark|tt|code", re.I)
+_INLINE_TAG = pattern(r"span|font|b|i|u|s|em|strong|small|big|sub|sup|label|ins|del|mark|tt|code", re.I)
 DEEPEST = 500
 FLATTENED = 50  # levels kept of a page that is nested too deep
 _HEADING_MARK = "\ue000"  # a private character, which no page contains
-_VAGUE = re.compile(
+_VAGUE = pattern(
     r"introduction|overview|examples?|usage|reference|description|options|notes|syntax|parameters|summary"
     r"|general|basics|caveats",
     re.I,
 )
-_BLANKS = re.compile(r"[ \t\r\n\f]+")
-_SITE = re.compile(
+_BLANKS = pattern(r"[ \t\r\n\f]+")
+_SITE = pattern(
     r"librar(?:y|ies)|people|faqs?|more|docs|documentation|downloads?|community|support|news|github|forums?|wiki|help"
     r"|store|learn|api|guides?|examples|team|events|language",
     re.I,
 )
-_MANUAL = re.compile(r" \((?:[^()]{1,80} API|[^()]{1,60} \(version [\w.]{1,20}\))\)$")
+_MANUAL = pattern(r" \((?:[^()]{1,80} API|[^()]{1,60} \(version [\w.]{1,20}\))\)$")
 _LINKS = 0.8  # share of a list's words in links; with more, it is navigation
 
 

@@ -8,14 +8,15 @@ from engine.parsing.boilerplate import is_licence
 from engine.parsing.inline import heading
 from engine.parsing.labels import at_lines
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-_EMPTY = re.compile(r"\n[ \t]*\n\s*")
-_DECORATION = re.compile(r"^\W+$")
+_EMPTY = pattern(r"\n[ \t]*\n\s*")
+_DECORATION = pattern(r"^\W+$")
 LOOKED_AT = 4000  # characters searched for a title
 LINE = 400  # characters of a line that may be a title
 LONG = 120  # characters of a line that is a whole paragraph: its title is its first sentence
-_SENTENCE = re.compile(r".{20,}?[.!?。！？](?=\s+[\"“'(]?[^\W_a-z]|\s*[\u3040-\u9fff])")
-_TRACE = re.compile(r"\s*Traceback \(most recent call last\):\n(?:[ \t][^\n]*\n|\n){1,400}(\S[^\n]{1,300})")
+_SENTENCE = pattern(r".{20,}?[.!?。！？](?=\s+[\"“'(]?[^\W_a-z]|\s*[\u3040-\u9fff])")
+_TRACE = pattern(r"\s*Traceback \(most recent call last\):\n(?:[ \t][^\n]*\n|\n){1,400}(\S[^\n]{1,300})")
 
 
 def parse(text: str) -> Raw:

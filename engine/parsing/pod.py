@@ -7,12 +7,13 @@ import re
 
 from engine.parsing.inline import heading, replaced_inside_out
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-MARK = re.compile(r"(?:^|\n)=(?:head[1-4]|pod|encoding|over|item|begin)\b")
-_COMMAND = re.compile(r"^=(\w+)[ \t]*(.*)", re.S)
-_NESTED = re.compile(r"\b([A-Z])(<{2,6})[ \t\n]((?:[^>]|>(?!>))*?)[ \t\n]>{2,6}")
-_FORMAT = re.compile(r"\b([A-Z])<([^<>]{0,400})>")
-_SKIPPED = re.compile(
+MARK = pattern(r"(?:^|\n)=(?:head[1-4]|pod|encoding|over|item|begin)\b")
+_COMMAND = pattern(r"^=(\w+)[ \t]*(.*)", re.S)
+_NESTED = pattern(r"\b([A-Z])(<{2,6})[ \t\n]((?:[^>]|>(?!>))*?)[ \t\n]>{2,6}")
+_FORMAT = pattern(r"\b([A-Z])<([^<>]{0,400})>")
+_SKIPPED = pattern(
     r"(?:(?:see also|authors?|copyright|licen[cs]e|acknowledge?ments?|credits|history|maintainers?|contributors?"
     r"|reporting bugs|support)(?:\W+(?:and|&)?\s*(?:copyright|licen[cs]e|contributors?|authors?|acknowledge?ments?))*)",
     re.I,

@@ -9,8 +9,9 @@ from importlib.resources import files
 
 from engine.parsing.inline import heading, is_prose
 from engine.parsing.model import Block, Format, Paragraphs, Raw
+from engine.patterns import pattern
 
-_ESCAPES = re.compile(
+_ESCAPES = pattern(
     r"\\f(?:\[[^\]]{0,12}\]|\(..|.)|\\s(?:\[[^\]]{0,6}\]|[-+]?\d{1,2}|[-+]?\(..)|\\[*nmMgkV](?:\[[^\]]{0,30}\]|\(..|.)"
     r"|\\[hvwLlDNXZ]'[^'\n]{0,80}'|\\\(..|\\\[[^\]]{0,30}\]|\\u\[?[0-9A-Fa-f]{4}\]?|\\."
 )
@@ -41,14 +42,14 @@ _CALLABLE = frozenset((
 _ALL_ARGUMENTS = (_CALLABLE - {"Ap"}) | frozenset((
     "Cd", "Ft", "Fo", "An", "Lk", "Mt", "Tn", "St", "Ux", "Bx", "In", "Ms", "Nd", "UE", "ME",
 ))  # fmt: skip
-_ARGUMENT = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
+_ARGUMENT = pattern(r'"((?:[^"]|"")*)"|(\S+)')
 _HEADINGS = {
     kind: frozenset(names)
     for kind, names in tomllib.loads(files("engine.parsing").joinpath("manual.toml").read_text("utf-8")).items()
 }
 NAMES, SKIPPED, USUAL = _HEADINGS["name"], _HEADINGS["skipped"], _HEADINGS["usual"]
-_CELL = re.compile(r"^T\}|T\{$")  # around a cell of several lines
-_DASH = re.compile(r"\s+(?:-{1,3}|–|—)\s+")
+_CELL = pattern(r"^T\}|T\{$")  # around a cell of several lines
+_DASH = pattern(r"\s+(?:-{1,3}|–|—)\s+")
 
 
 def parse(text: str) -> Raw:
@@ -272,9 +273,9 @@ def _content(blocks: list[Block]) -> list[Block]:
 
 # -- as printed --------------------------------------------------------------------------------------------------------
 
-HEADER = re.compile(r"^\s{0,4}([\w.:+@-]{1,60}\(\w{1,8}\))(?:[ \t]{2,}\S.*?)?[ \t]{2,}\1?\s*$", re.I)
-_OVERSTRUCK = re.compile("(.)\b")
-_CAPITALS = re.compile(r"^[^\Wa-z\d_][^a-z]{2,60}$")
+HEADER = pattern(r"^\s{0,4}([\w.:+@-]{1,60}\(\w{1,8}\))(?:[ \t]{2,}\S.*?)?[ \t]{2,}\1?\s*$", re.I)
+_OVERSTRUCK = pattern("(.)\b")
+_CAPITALS = pattern(r"^[^\Wa-z\d_][^a-z]{2,60}$")
 
 
 def parse_printed(text: str) -> Raw:

@@ -7,19 +7,20 @@ import re
 
 from engine.parsing.inline import heading, picture_name, unescaped
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-UNDERLINE = re.compile(r"^([=\-`:.'\"~^_*+#<>!$%&(),/;?@\[\\\]{|}])\1{2,}[ \t]*$")
-_DIRECTIVE = re.compile(r"^([ \t]*)\.\.[ \t]+(?:\|[^|\n]{1,80}\|[ \t]+)?([\w:+.-]+)::[ \t]*(.*)$")
-_COMMENT = re.compile(r"^([ \t]*)\.\.(?:[ \t]+.*)?$")
-_FIELD = re.compile(r"^[ \t]*:([\w .+-]{1,40}):(?:[ \t]+(.*))?$")
-_ITEM = re.compile(r"^[ \t]*(?:[-*+•]|#\.|\d{1,3}[.)]|\([a-z0-9]\))[ \t]+(.*)$")
-_TABLE = re.compile(r"^[ \t]*(?:[+|][-=+| ]{3,}|={2,}(?:[ \t]+={2,})+)[ \t]*$")
-_ROLE = re.compile(r":[\w+.:-]{1,40}:`([^`\n]{1,200})`|`([^`\n]{1,200})`:[\w-]{1,30}:")
-_LINK = re.compile(r"(?<!`)`([^`<\n]{0,200}?)\s*<[^<>`]{1,400}>`__?|(?<!`)`([^`\n]{1,200})`__?")
-_LITERAL = re.compile(r"``([^`\n]{1,200})``")
-_REFERENCE = re.compile(r"(?<=\w)__?(?=[\s.,;:)]|$)|\[(?:\d+|#\w*|\*|[A-Z][\w-]{1,20})\]_")
-_SUBSTITUTION = re.compile(r"\|[^|\s][^|\n]{0,60}\|_{0,2}")
-_STRESS = re.compile(r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])")
+UNDERLINE = pattern(r"^([=\-`:.'\"~^_*+#<>!$%&(),/;?@\[\\\]{|}])\1{2,}[ \t]*$")
+_DIRECTIVE = pattern(r"^([ \t]*)\.\.[ \t]+(?:\|[^|\n]{1,80}\|[ \t]+)?([\w:+.-]+)::[ \t]*(.*)$")
+_COMMENT = pattern(r"^([ \t]*)\.\.(?:[ \t]+.*)?$")
+_FIELD = pattern(r"^[ \t]*:([\w .+-]{1,40}):(?:[ \t]+(.*))?$")
+_ITEM = pattern(r"^[ \t]*(?:[-*+•]|#\.|\d{1,3}[.)]|\([a-z0-9]\))[ \t]+(.*)$")
+_TABLE = pattern(r"^[ \t]*(?:[+|][-=+| ]{3,}|={2,}(?:[ \t]+={2,})+)[ \t]*$")
+_ROLE = pattern(r":[\w+.:-]{1,40}:`([^`\n]{1,200})`|`([^`\n]{1,200})`:[\w-]{1,30}:")
+_LINK = pattern(r"(?<!`)`([^`<\n]{0,200}?)\s*<[^<>`]{1,400}>`__?|(?<!`)`([^`\n]{1,200})`__?")
+_LITERAL = pattern(r"``([^`\n]{1,200})``")
+_REFERENCE = pattern(r"(?<=\w)__?(?=[\s.,;:)]|$)|\[(?:\d+|#\w*|\*|[A-Z][\w-]{1,20})\]_")
+_SUBSTITUTION = pattern(r"\|[^|\s][^|\n]{0,60}\|_{0,2}")
+_STRESS = pattern(r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])")
 # Directives whose content is the document's own text.
 _OPEN = frozenset((
     "note", "warning", "tip", "important", "hint", "caution", "danger", "attention", "error", "admonition", "seealso",
@@ -145,7 +146,7 @@ class _Reader:
     def _directive(self, at: int, match: re.Match[str]) -> int:
         """The index after a directive or comment: after its content, or only its options if the content is prose."""
         indent = len(match[1].expandtabs())
-        name = match[2].lower() if match.re is _DIRECTIVE else ""
+        name = match[2].lower() if match.re.groups > 1 else ""  # a comment has none
         if name == "meta" or name == "title":
             for line in self.lines[at + 1 : at + 12]:
                 if (field := _FIELD.match(line)) and field[1].lower() in _ABOUT:

@@ -9,28 +9,29 @@ from typing import Any
 
 from engine.parsing.inline import heading, inline
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
 SUFFIXES = frozenset((
     ".yaml", ".yml", ".json", ".jsonl", ".ndjson", ".toml", ".ini", ".cfg", ".conf", ".properties", ".service",
     ".desktop",
 ))  # fmt: skip
-MARK = re.compile(r"(?:---[ \t]*\n|#[^\n]*\n|[ \t]*\n){0,40}(?:apiVersion|openapi|swagger|asyncapi): ")
+MARK = pattern(r"(?:---[ \t]*\n|#[^\n]*\n|[ \t]*\n){0,40}(?:apiVersion|openapi|swagger|asyncapi): ")
 # sections about the whole file, whose title is the file's
 _ABOUT = (["info"], ["metadata"], ["project"], ["package"], ["unit"], ["desktop entry"])
-_UNIT = re.compile(r"^\[(?:Unit|Desktop Entry)\]", re.M)
+_UNIT = pattern(r"^\[(?:Unit|Desktop Entry)\]", re.M)
 _TITLES = ("title", "displayname", "name", "description")
 # what someone wrote, in a record of an event
 _WRITTEN = frozenset(("title", "summary", "description", "message", "msg", "text", "subject", "comment", "note"))
 _NAMING = _WRITTEN | frozenset(("name", "label", "heading", "displayname"))
-_COMMENT = re.compile(r"^[ \t]*(?:#+|;+|//)[ \t]?(.*)$")
-_PAIR = re.compile(
+_COMMENT = pattern(r"^[ \t]*(?:#+|;+|//)[ \t]?(.*)$")
+_PAIR = pattern(
     r"^([ \t]*+(?:- ++)*+)(?:export ++)?(?=\S)([\"']?[\w./$@() -]{1,80}?[\"']?)[ \t]*[:=](?:[ \t]+|(?<==)|$)(.*)$"
 )
-_ITEM = re.compile(r"^([ \t]*)- +(.*)$")
-_SECTION = re.compile(r"^\[+([\w .\"'/:-]{1,80})\]+[ \t]*$")
-_SCALAR = re.compile(r"^[|>][-+\d]{0,2}[ \t]*(?:#.*)?$")
-_LONG = re.compile(r"^(\"\"\"|''')(.*)$")
-_TEMPLATE = re.compile(r"\{\{[^{}\n]{0,300}\}\}")
+_ITEM = pattern(r"^([ \t]*)- +(.*)$")
+_SECTION = pattern(r"^\[+([\w .\"'/:-]{1,80})\]+[ \t]*$")
+_SCALAR = pattern(r"^[|>][-+\d]{0,2}[ \t]*(?:#.*)?$")
+_LONG = pattern(r"^(\"\"\"|''')(.*)$")
+_TEMPLATE = pattern(r"\{\{[^{}\n]{0,300}\}\}")
 _SWITCHES = frozenset(("true", "false", "yes", "no", "on", "off", "null"))
 _MOST = 20_000  # strings of a JSON document
 _EXCLUDED = frozenset(

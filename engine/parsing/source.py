@@ -8,9 +8,10 @@ import re
 from engine.parsing.inline import heading
 from engine.parsing.model import Block, Format, Raw
 from engine.parsing.template import is_template
+from engine.patterns import pattern
 
-_SHEBANG = re.compile(r"^#![^\n]*\n?")
-_EDITOR = re.compile(
+_SHEBANG = pattern(r"^#![^\n]*\n?")
+_EDITOR = pattern(
     r"^\W{0,20}(?:-\*-.*-\*-|vim?:.*|coding[:=].*|eslint[- ].*|@?ts-(?:check|nocheck).*|pylint:.*|noqa.*"
     r"|type: ignore.*|prettier-ignore.*"
     r"|(?:frozen_string_literal|typed): \w+|go:\w+\b.*|\+build .*|usr/bin/.*|region\b.*|endregion\b.*"
@@ -20,26 +21,26 @@ _EDITOR = re.compile(
     r"|source(?:mapping)?url=.*|ignore)$",
     re.I,
 )
-_LEGAL = re.compile(
+_LEGAL = pattern(
     r"^\W*(?:spdx-|copyright\b|[\w .]{0,40}\bmay be (?:freely )?(?:distributed|used|copied) under\b"
     r"|\(c\)|©|all rights reserved|licensed (?:under|to)|released under"
     r"|(?:mit|bsd|apache|isc)[ -]licensed?\b)",
     re.I,
 )
-_ADDRESS = re.compile(r"\bhttps?://\S+")
-_DOCSTRING = re.compile(r"^[ \t]*[rRuUbBfF]{0,2}(\"\"\"|''')")
+_ADDRESS = pattern(r"\bhttps?://\S+")
+_DOCSTRING = pattern(r"^[ \t]*[rRuUbBfF]{0,2}(\"\"\"|''')")
 _BLOCK_COMMENTS = {"/*": "*/", "(*": "*)", "{-": "-}", "--[[": "]]", "=begin": "=end", "<!--": "-->", "<#": "#>"}
-_HASH = re.compile(r"^[ \t]*(?:#|--|;{1,3}|%|dnl\b|REM\b|\")[ \t]?(.*)$")
-_SLASHES = re.compile(r"^[ \t]*//[/!]?[ \t]?(.*)$")
-_STAR = re.compile(r"^[ \t]*\*+[ \t]?")
-_USELESS = re.compile(
+_HASH = pattern(r"^[ \t]*(?:#|--|;{1,3}|%|dnl\b|REM\b|\")[ \t]?(.*)$")
+_SLASHES = pattern(r"^[ \t]*//[/!]?[ \t]?(.*)$")
+_STAR = pattern(r"^[ \t]*\*+[ \t]?")
+_USELESS = pattern(
     r"module (?:dependencies|exports|variables)|imports?|constants|globals?|types|helpers?|main|setup", re.I
 )
-_INLINE_TAG = re.compile(
+_INLINE_TAG = pattern(
     r"\{@(?:link|linkplain|code|literal|value)\s+([^{}\n]{1,200})\}"
     r"|\{@\w{1,20}[^{}]{0,200}\}"
 )
-_DEFINES = re.compile(
+_DEFINES = pattern(
     r"^[ \t]*(?:(?:public|protected|private|internal|static|final|abstract|sealed|export|pub(?:\(\w+\))?) ){1,3}"
     r"(?:class|interface|enum|record|struct|trait|fn|type|const|@interface)\b"
     r"|^(?:async )?(?:def|class|fn|func|function|struct|enum|impl|interface|trait|sub|module|namespace)\b"
@@ -47,14 +48,12 @@ _DEFINES = re.compile(
     r"|^(?:export )?(?:default )?(?:async )?(?:function|class)\b|^(?:const|var|type)(?: \w+)* ?[({]$",
     re.M,
 )
-_PART = re.compile(
+_PART = pattern(
     r"#[ \t]*define\b|(?:#\[[^\n]{0,200}\]\n)*(?:(?:export|default|async|static|inline|unsafe|pub(?:\(\w+\))?) )*"
     r"(?:func|fn|def|function|struct|enum|trait|impl|mod|type \w+ (?:struct|interface|func|=)|const|var) ?\b"
 )
-_DESCRIPTION = re.compile(r'^[ \t]*description[ \t]*=[ \t]*"([^"\n]{8,600})"[ \t]*$')  # in Terraform
-_TAGGED = re.compile(
-    r"^@(?:param|return|returns|throws|type|see|private|public|example|default|internal|deprecated)\b.*"
-)
+_DESCRIPTION = pattern(r'^[ \t]*description[ \t]*=[ \t]*"([^"\n]{8,600})"[ \t]*$')  # in Terraform
+_TAGGED = pattern(r"^@(?:param|return|returns|throws|type|see|private|public|example|default|internal|deprecated)\b.*")
 _SLASH_LANGUAGES = frozenset((
     ".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".c", ".h", ".cc", ".cpp", ".hpp", ".java", ".go", ".rs", ".swift",
     ".kt", ".scala", ".php", ".cs", ".dart", ".css", ".scss", ".less", ".proto", ".groovy",

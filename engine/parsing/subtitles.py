@@ -6,14 +6,15 @@ import re
 
 from engine.parsing.inline import heading, unescaped
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-MARK = re.compile(
+MARK = pattern(
     r"WEBVTT\b|(?:\d{1,6}[ \t]*\n)?(?:\d{1,3}:)?\d\d:\d\d[,.]\d{1,3} +--> +(?:\d{1,3}:)?\d\d:\d\d[,.]\d{1,3}"
 )
-_TIMES = re.compile(r"^[ \t]*(?:\d{1,3}:)?\d\d:\d\d[,.]\d{1,3} +--> ")
-_CUE_TAG = re.compile(r"</?[a-z][^<>]{0,80}>|\{\\[^{}]{1,60}\}|<\d\d:[\d:.]{1,12}>", re.I)
-_SOUND = re.compile(r"\[[^\[\]\n]{1,80}\]|\([A-Z][A-Z .'-]{2,60}\)|♪+")
-_SPEAKER = re.compile(r"^(?:[-–] ?)?(?:[A-Z][A-Z .'-]{1,30}: )?")
+_TIMES = pattern(r"^[ \t]*(?:\d{1,3}:)?\d\d:\d\d[,.]\d{1,3} +--> ")
+_CUE_TAG = pattern(r"</?[a-z][^<>]{0,80}>|\{\\[^{}]{1,60}\}|<\d\d:[\d:.]{1,12}>", re.I)
+_SOUND = pattern(r"\[[^\[\]\n]{1,80}\]|\([A-Z][A-Z .'-]{2,60}\)|♪+")
+_SPEAKER = pattern(r"^(?:[-–] ?)?(?:[A-Z][A-Z .'-]{1,30}: )?")
 _PAUSE = 12  # cues of a paragraph
 
 

@@ -7,9 +7,10 @@ import re
 from engine.parsing.ends import Ends
 from engine.parsing.inline import heading, is_prose, replaced_inside_out
 from engine.parsing.model import Block, Format, Raw
+from engine.patterns import pattern
 
-MARK = re.compile(r"(?:^|\n)(?:\\input texinfo|@(?:setfilename|settitle|node|chapter|unnumbered|appendix|section|c) )")
-INFO = re.compile(r"This is [\w./+-]{1,80}, produced by makeinfo|(?:^|\n)File: [\w./+-]{1,80},\s{1,4}Node: ")
+MARK = pattern(r"(?:^|\n)(?:\\input texinfo|@(?:setfilename|settitle|node|chapter|unnumbered|appendix|section|c) )")
+INFO = pattern(r"This is [\w./+-]{1,80}, produced by makeinfo|(?:^|\n)File: [\w./+-]{1,80},\s{1,4}Node: ")
 
 _LEVELS = {
     "top": 1, "chapter": 1, "unnumbered": 1, "appendix": 1, "majorheading": 1, "chapheading": 1,
@@ -22,21 +23,21 @@ _SKIPPED = frozenset((
     "menu", "detailmenu", "ignore", "titlepage", "copying", "direntry", "tex", "html", "docbook", "xml", "macro",
     "rmacro", "iftex", "ifhtml", "ifnotinfo", "latex", "math", "documentdescription",
 ))  # fmt: skip
-_LINE = re.compile(r"^[ \t]*@(\w+)(?=[ \t{]|$)[ \t]*(.*)$")
-_END = re.compile(r"^[ \t]*@end (\w+)")
+_LINE = pattern(r"^[ \t]*@(\w+)(?=[ \t{]|$)[ \t]*(.*)$")
+_END = pattern(r"^[ \t]*@end (\w+)")
 _TEXT_COMMANDS = frozenset(
     ("item", "itemx", "center", "exdent", "tab", "headitem", "caption", "cartouche", "quotation")
 )
-_DEFINES = re.compile(
+_DEFINES = pattern(
     r"def(?:typ?e?)?(?:fnx?|funx?|macx?|specx?|vrx?|varx?|optx?|tpx?|cvx?|ivarx?|opx?|methodx?|unx?|\w+)$"
 )
-_BRACED = re.compile(r"\{[^{}]{0,200}\}|\S+")
-_REFERENCE = re.compile(r"(?:\(?\s*(?:[Ss]ee(?: also)?,? )?)?@(?:x|px|info)?ref\{[^{}]{0,300}\}[.,;]?\)?")
-_LINKED = re.compile(r"@(?:uref|url|email)\{([^{},]{0,300})(?:,([^{}]{0,200}))?\}")
-_DROPPED = re.compile(r"@(?:footnote|anchor|image|cindex|vindex|math|w|inforef|sortas|seeentry)\{[^{}]{0,400}\}")
-_QUOTED = re.compile(r"@(?:code|samp|command|option|file|env|kbd|verb|t|indicateurl)\{([^{}\n]{1,120})\}")
-_WORDS = re.compile(r"@\w{1,30}\{([^{}]{0,600})\}")
-_SIGN = re.compile(r"@(?:[*/:|-]|(?=[ \n])|[\"'`^~=,](?=\w))|@\w{1,30}\{\}")
+_BRACED = pattern(r"\{[^{}]{0,200}\}|\S+")
+_REFERENCE = pattern(r"(?:\(?\s*(?:[Ss]ee(?: also)?,? )?)?@(?:x|px|info)?ref\{[^{}]{0,300}\}[.,;]?\)?")
+_LINKED = pattern(r"@(?:uref|url|email)\{([^{},]{0,300})(?:,([^{}]{0,200}))?\}")
+_DROPPED = pattern(r"@(?:footnote|anchor|image|cindex|vindex|math|w|inforef|sortas|seeentry)\{[^{}]{0,400}\}")
+_QUOTED = pattern(r"@(?:code|samp|command|option|file|env|kbd|verb|t|indicateurl)\{([^{}\n]{1,120})\}")
+_WORDS = pattern(r"@\w{1,30}\{([^{}]{0,600})\}")
+_SIGN = pattern(r"@(?:[*/:|-]|(?=[ \n])|[\"'`^~=,](?=\w))|@\w{1,30}\{\}")
 _ESCAPED = {"@@": "@", "@{": "{", "@}": "}", "@dots{}": "...", "@copyright{}": "©", "@minus{}": "-", "@equiv{}": "="}
 
 
@@ -117,14 +118,14 @@ def _plain_code(text: str) -> str:
 
 # -- as printed for Info readers --------------------------------------------------------------------------------------
 
-_NODE = re.compile(r"^File: [^\n]{1,300}$")
-_UNDER = re.compile(r"^([*=.-])\1{2,}[ \t]*$")
+_NODE = pattern(r"^File: [^\n]{1,300}$")
+_UNDER = pattern(r"^([*=.-])\1{2,}[ \t]*$")
 _INFO_LEVELS = {"*": 1, "=": 2, "-": 3, ".": 4}
-_MENU_ITEM = re.compile(r"^\* [^\n]{1,200}?:(?::|\s{1,200}(?:\(|[\w`'.-]))")
-_INFO_REFERENCE = re.compile(r"\(?\*[Nn]ote\s+[^:\n]{1,100}(?:::|:\s+[^.,\n]{1,100}[.,])\)?")
-_ENTRY = re.compile(r"^\* ([^:\n]{1,60}): ?\([^()\n]{1,60}\)[^.\n]{0,60}\.[ \t]+(\S[^\n]{1,120})", re.M)
-_INFO_SKIPPED = re.compile(r"(?:gnu free documentation license|.{0,40}\bindex|copying|index of .{1,40})", re.I)
-_INFO_NUMBER = re.compile(r"^(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Z](?:\.\d{1,3}){0,4}|Appendix [A-Z]) +")
+_MENU_ITEM = pattern(r"^\* [^\n]{1,200}?:(?::|\s{1,200}(?:\(|[\w`'.-]))")
+_INFO_REFERENCE = pattern(r"\(?\*[Nn]ote\s+[^:\n]{1,100}(?:::|:\s+[^.,\n]{1,100}[.,])\)?")
+_ENTRY = pattern(r"^\* ([^:\n]{1,60}): ?\([^()\n]{1,60}\)[^.\n]{0,60}\.[ \t]+(\S[^\n]{1,120})", re.M)
+_INFO_SKIPPED = pattern(r"(?:gnu free documentation license|.{0,40}\bindex|copying|index of .{1,40})", re.I)
+_INFO_NUMBER = pattern(r"^(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Z](?:\.\d{1,3}){0,4}|Appendix [A-Z]) +")
 
 
 def parse_info(text: str) -> Raw:

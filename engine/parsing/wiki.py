@@ -7,36 +7,37 @@ import re
 
 from engine.parsing.inline import heading, replaced_inside_out, unescaped
 from engine.parsing.model import Block, Format, Paragraphs, Raw
+from engine.patterns import pattern
 
-_SECTION = re.compile(r"^(={1,6})[ \t]*([^=\n][^\n]{0,200}?)[ \t]*\1[ \t]*$", re.M)
-_IN_A_LINE = re.compile(r"'''\w|^\{\{\w|\w \[\[\w", re.M)  # [[alone]] is an anchor of AsciiDoc
+_SECTION = pattern(r"^(={1,6})[ \t]*([^=\n][^\n]{0,200}?)[ \t]*\1[ \t]*$", re.M)
+_IN_A_LINE = pattern(r"'''\w|^\{\{\w|\w \[\[\w", re.M)  # [[alone]] is an anchor of AsciiDoc
 _MARKS_IN_A_LINE = ("'''", "{{", " [[")  # each match has one
-_LINK = re.compile(r"\[\[(?:[^\[\]|\n]{0,200}\|)?([^\[\]|\n]{1,200})\]\]")
-_HEADLINE = re.compile(r"^h([1-6])\.[ \t]+(\S[^\n]{0,200})$", re.M)
-_MACRO = re.compile(r"\{(?:code|noformat|panel|quote|toc|info|note|warning|tip|color|anchor)(?::[^{}\n]{0,200})?\}")
-_CODE = re.compile(r"\{(code|noformat)(?::[^{}\n]{0,200})?\}(.{0,20000}?)\{\1\}", re.S)
-_TEMPLATE = re.compile(r"\{\{[^{}]{0,2000}\}\}")
+_LINK = pattern(r"\[\[(?:[^\[\]|\n]{0,200}\|)?([^\[\]|\n]{1,200})\]\]")
+_HEADLINE = pattern(r"^h([1-6])\.[ \t]+(\S[^\n]{0,200})$", re.M)
+_MACRO = pattern(r"\{(?:code|noformat|panel|quote|toc|info|note|warning|tip|color|anchor)(?::[^{}\n]{0,200})?\}")
+_CODE = pattern(r"\{(code|noformat)(?::[^{}\n]{0,200})?\}(.{0,20000}?)\{\1\}", re.S)
+_TEMPLATE = pattern(r"\{\{[^{}]{0,2000}\}\}")
 _NESTED = 4  # templates within templates that are taken out
-_REFERENCE = re.compile(r"<ref\b[^<>]{0,200}/>|<ref\b[^<>]{0,200}>(?:[^<]|<(?!/ref>)){0,2000}</ref>", re.I)
-_COMMENT = re.compile(r"<!--.{0,5000}?-->", re.S)
-_LISTING = re.compile(r"<(syntaxhighlight|source|pre|nowiki)\b[^<>]{0,200}>((?:[^<]|<(?!/\1>)){0,20000})</\1>", re.I)
-_OTHER_PAGE = re.compile(  # categories, pictures, the page in other languages
+_REFERENCE = pattern(r"<ref\b[^<>]{0,200}/>|<ref\b[^<>]{0,200}>(?:[^<]|<(?!/ref>)){0,2000}</ref>", re.I)
+_COMMENT = pattern(r"<!--.{0,5000}?-->", re.S)
+_LISTING = pattern(r"<(syntaxhighlight|source|pre|nowiki)\b[^<>]{0,200}>((?:[^<]|<(?!/\1>)){0,20000})</\1>", re.I)
+_OTHER_PAGE = pattern(  # categories, pictures, the page in other languages
     r"\[\[:?(?:category|kategorie|catégorie|categoría|categoria|категория|file|image|datei|fichier|archivo|media"
     r"|[a-z]{2,3}):(?:[^\[\]\n]|\[\[[^\[\]\n]{0,200}\]\]){0,500}\]\]",
     re.I,
 )
-_ADDRESS = re.compile(r"\[(?:https?|ftp)://[^\s\[\]]{1,500}(?:[ \t]+([^\[\]\n]{1,200}))?\]")
-_LABELLED = re.compile(r"\[([^\[\]|\n]{1,200})\|[^\[\]\n]{1,500}\]")
-_PERSON = re.compile(r"\[~[^\[\]\n]{1,80}\]")
-_PICTURE = re.compile(r"!(?=\S)[^!\n]{1,200}\.\w{2,5}(?:\|[^!\n]{0,100})?!")
-_MONOSPACE = re.compile(r"\{\{([^{}\n]{1,120})\}\}")
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
-_STRESS = re.compile(r"'{2,5}|(?<![\w*])\*(?=\S)|(?<=\S)\*(?![\w*])|(?<!\w)[_+](?=\w)|(?<=\w)[_+](?!\w)")
-_SUBJECT = re.compile(r"'''([^'\n]{2,100})'''")
-_BULLET = re.compile(r"^(?:[*#:;]+|-)[ \t]+")
-_RULE = re.compile(r"^(?:-{4,}|\{\||\|[-}+]).*$")
-_ATTRIBUTES = re.compile(r"(?:[\w-]{1,40}=(?:\"[^\"]{0,200}\"|[^\s\"]{1,200})\s*)+")  # of a cell, for browsers
-_CELL = re.compile(r"^[|!]+[ \t]*|[ \t]*(?:\|\||!!|\|)[ \t]*$")
+_ADDRESS = pattern(r"\[(?:https?|ftp)://[^\s\[\]]{1,500}(?:[ \t]+([^\[\]\n]{1,200}))?\]")
+_LABELLED = pattern(r"\[([^\[\]|\n]{1,200})\|[^\[\]\n]{1,500}\]")
+_PERSON = pattern(r"\[~[^\[\]\n]{1,80}\]")
+_PICTURE = pattern(r"!(?=\S)[^!\n]{1,200}\.\w{2,5}(?:\|[^!\n]{0,100})?!")
+_MONOSPACE = pattern(r"\{\{([^{}\n]{1,120})\}\}")
+_TAG = pattern(r"</?[A-Za-z][^<>]{0,500}>")
+_STRESS = pattern(r"'{2,5}|(?<![\w*])\*(?=\S)|(?<=\S)\*(?![\w*])|(?<!\w)[_+](?=\w)|(?<=\w)[_+](?!\w)")
+_SUBJECT = pattern(r"'''([^'\n]{2,100})'''")
+_BULLET = pattern(r"^(?:[*#:;]+|-)[ \t]+")
+_RULE = pattern(r"^(?:-{4,}|\{\||\|[-}+]).*$")
+_ATTRIBUTES = pattern(r"(?:[\w-]{1,40}=(?:\"[^\"]{0,200}\"|[^\s\"]{1,200})\s*)+")  # of a cell, for browsers
+_CELL = pattern(r"^[|!]+[ \t]*|[ \t]*(?:\|\||!!|\|)[ \t]*$")
 
 
 def is_wiki(head: str) -> bool:
