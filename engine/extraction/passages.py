@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, pairwise
 
 from engine.extraction.languages import ENGLISH, PERHAPS_FOREIGN, SPOKEN
+from engine.extraction.tokens import Known
 from engine.extraction.words import FUNCTION
 
 LEAST_SHARE = 0.12  # of the words: a quotation of less is read with the rest
@@ -20,6 +21,7 @@ CLEARLY = 1.5  # times as many function words as the document's main language ha
 _FOREIGN_LETTER = re.compile(r"[^\W\d_a-zA-Z]")
 
 _LANGUAGES: dict[str, tuple[str, ...]] = {**SPOKEN, **{word: (ENGLISH, *SPOKEN.get(word, ())) for word in FUNCTION}}
+_SPEAKS = Known(lambda token: _LANGUAGES.get(token.lower(), ()))
 
 
 def passages(text: str, tokens: list[str]) -> list[list[str]]:
@@ -57,17 +59,13 @@ def is_prose(tokens: list[str]) -> bool:
 
 
 def _lines(tokens: list[str]) -> list[list[str]]:
-    lines: list[list[str]] = [[]]
-    for token in tokens:
-        if token[0] == "\n":
-            lines.append([])
-        lines[-1].append(token)
-    return lines
+    begins = [0, *(place for place, token in enumerate(tokens) if token[0] == "\n")]
+    return [tokens[begin:end] for begin, end in pairwise([*begins, len(tokens)])]
 
 
 def _counts(line: Sequence[str]) -> Counter[str]:
     """How many function words of each language a line has."""
-    return Counter(chain.from_iterable([_LANGUAGES.get(token.lower(), ()) for token in line]))
+    return Counter(chain.from_iterable(map(_SPEAKS.__getitem__, line)))
 
 
 def _spoken(counts: Sequence[Counter[str]]) -> list[str]:

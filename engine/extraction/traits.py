@@ -82,7 +82,8 @@ def candidate(words: Words, text: str, at: int, last: int, alone: int, within: i
         begins = ends = KINDS[text]
         weight = _SAYS[words[0]]
     else:
-        begins, ends = KINDS[text[: text.index(" ")]], KINDS[text[text.rindex(" ") + 1 :]]
+        written = text.split(" ")
+        begins, ends = KINDS[written[0]], KINDS[written[-1]]
         weight = (_SAYS[words[0]] + _SAYS[words[1]] if size == 2 else sum(map(_SAYS.__getitem__, words))) / size
     # a third of the time of a call of the class
     return tuple.__new__(Candidate, (words, text, at, last, alone, within, begins, ends, weight))
