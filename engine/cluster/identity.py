@@ -35,8 +35,8 @@ def mismatch(worker: WorkerIdentity, engine: WorkerIdentity) -> Mismatch | None:
         return Mismatch(
             "worker_plan",
             f"The worker's rollout.toml ({clean_line(worker.plan, 12)}) is not the engine's "
-            f"({engine.plan[:12]}). Copy the engine's file to the worker; if you changed the engine's, "
-            "restart the engine.",
+            f"({engine.plan[:12]}). Copy the engine's file to the worker and start the worker again; if you changed "
+            "the engine's, restart the engine.",
         )
     if worker.model and engine.model and worker.model != engine.model:
         return Mismatch(

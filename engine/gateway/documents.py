@@ -27,7 +27,7 @@ from engine.routing.ports import Overtaken, all_of, settle
 from engine.routing.reading import MethodAsked
 from engine.store.documents import DocumentWrite
 from engine.store.jobs import OVERTAKEN
-from engine.worker.line import EngineConnection, EngineRefused
+from engine.worker.line import EngineConnection, EngineRefused, no_answer
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, DocumentBatch, DocumentReceipt, ExtractedDocument
 
 _receipts = json_decoder(DocumentReceipt)
@@ -146,7 +146,7 @@ class EngineStore:
                 if not refused.passing:
                     break
             except (OSError, msgspec.MsgspecError) as error:
-                self.problem = f"the engine does not answer ({error})"
+                self.problem = no_answer(error)
             else:
                 self.problem = ""
                 overtaken = frozenset(receipt.overtaken)

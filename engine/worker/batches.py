@@ -25,7 +25,7 @@ from engine.measures.record import Extraction
 from engine.routing.ports import all_of, settle
 from engine.store.documents import DocumentWrite, TextSource
 from engine.store.jobs import ExtractedItem, as_frequency, key
-from engine.worker.line import EngineConnection, EngineRefused
+from engine.worker.line import EngineConnection, EngineRefused, no_answer
 from engine.worker.messages import BATCH_CHARS, BATCH_DOCUMENTS, BatchReceipt, WorkerBatch
 
 _receipts = json_decoder(BatchReceipt)
@@ -126,7 +126,7 @@ class Batches:
                 if not refused.passing:
                     self.refusing = str(refused)
             except (OSError, msgspec.MsgspecError) as error:
-                self.problem = f"the engine does not answer ({error})"
+                self.problem = no_answer(error)
             else:
                 self.problem = ""
                 self._collect([item for item, _, _ in batch], receipt)

@@ -17,10 +17,10 @@ from engine.routing.admission import LlmBarred, Refused
 from engine.routing.reading import BulkDocument
 from engine.store.documents import TextSource
 from engine.store.jobs import ExtractedItem, Job, JobPart, OutputGone, PartDocument, PartEnded, SourceGone, key
-from engine.text import clean_line, digest
+from engine.text import clean_line, digest, spoken
 from engine.worker.batches import KEPT_S, NOWHERE, PART, SOURCES, Batches
 from engine.worker.leased import LeasedPipeline
-from engine.worker.line import EngineConnection, EngineRefused
+from engine.worker.line import EngineConnection, EngineRefused, no_answer
 from engine.worker.messages import PartGrant, PartRequest
 
 _parts = json_decoder(PartGrant)
@@ -312,7 +312,7 @@ class Worker:
                         f"The engine's certificate is not accepted: {error.verify_message.rstrip('.')}. Give the name "
                         "that is in it as the address, and set SSL_CERT_FILE if an authority of your own issued it."
                     ) from None
-                why = f"The engine does not answer ({error.strerror or error})."
+                why = spoken(no_answer(error))
             if self._clock.real() - began > (KEPT_S if self._is_answered else START_S):
                 raise WorkerFailed(why)
             await asyncio.sleep(WAIT_S)

@@ -25,8 +25,7 @@ from engine.cluster.lease_times import LEASE_S, RENEW_S
 from engine.cluster.leases import WATCH_S
 from engine.cluster.window_shares import WindowUse
 from engine.decoding import json_decoder
-from engine.text import clean_line
-from engine.worker.line import EngineConnection, EngineRefused
+from engine.worker.line import EngineConnection, EngineRefused, no_answer
 
 _grants = json_decoder(LeaseGrant)
 
@@ -130,7 +129,7 @@ class Keeper:
             self.problem = str(refused)
             return AGAIN_S
         except (OSError, msgspec.MsgspecError) as error:
-            self.problem = f"the engine does not answer ({clean_line(str(error), 200) or type(error).__name__})"
+            self.problem = no_answer(error)
             return min(AGAIN_S, max(0.0, self.held.until - self._clock.real())) or AGAIN_S
         self._apply(lambda held: lease.renewed(held, grant, sent))
         self.salt, self.problem = grant.salt, ""

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.store.folder import Folder
-from engine.text import clean_line
+from engine.text import clean_line, reason_of
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -27,6 +27,11 @@ class EngineRefused(Exception):
     def passing(self) -> bool:
         """Whether the same request may succeed later."""
         return self.status in (408, 429) or self.status >= 500
+
+
+def no_answer(error: Exception) -> str:
+    """Why a request got no answer, as a phrase."""
+    return f"the engine does not answer ({clean_line(reason_of(error), 200) or type(error).__name__})"
 
 
 class EngineConnection:

@@ -208,7 +208,7 @@ def test_without_the_engine_a_gateway_explains_what_it_does_and_comes_back(
     status, answer = strict.extract("lost")
     assert status == 503
     assert answer["code"] == "store"
-    assert "the engine does not answer" in answer["sentence"]
+    assert "the engine does not answer (Connection refused)" in answer["sentence"]
     assert answer["retry_after_s"] > 0
     assert rig.until(lambda: alone.extract("kept")[1].get("stored") is False, 30)
     status, answer = alone.extract("kept")
