@@ -85,7 +85,7 @@ class Marking(SheetApp[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
         """On the help page only scrolling and leaving it."""
-        return not self.helping or action in ("move", "scroll", "help", "leave")
+        return not self.helping or action in ("move", "scroll", "help", "leave", "suspend")
 
     def action_help(self) -> None:
         self.helping, self.top = not self.helping, 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar, TypeVar
 
 from textual import events
 from textual.app import App
+from textual.binding import Binding, BindingType
 
 from console import themes
 from console.widgets.canvas import Canvas
@@ -18,6 +20,7 @@ class SheetApp(App[Result]):
     """Subclasses compose a `Sheet` and an `Input`, and paint."""
 
     ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend", "suspend; fg in the shell brings it back")]
     CSS: ClassVar[str] = """
     Screen { background: $background; color: $foreground; layers: base over; }
     Sheet { layer: base; }
@@ -33,6 +36,11 @@ class SheetApp(App[Result]):
 
     def on_resize(self, _: events.Resize) -> None:
         self.call_after_refresh(self.repaint)
+
+    def action_suspend(self) -> None:
+        """Stop like any program, unless no shell is behind it that could continue it."""
+        if os.getsid(0) != os.getpgrp():
+            self.action_suspend_process()
 
     def repaint(self) -> None:
         sheet = self.screen.query_one(Sheet)

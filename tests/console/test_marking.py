@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,26 @@ def test_a_phrase_that_is_proposed_already_is_kept_and_not_doubled() -> None:
 def test_a_gold_file_with_documents_missing_in_the_draft_is_refused() -> None:
     with pytest.raises(ValueError, match=r"gold has documents that are not in draft, such as 'c\.md'"):
         started(DRAFT, "draft", b'{"id": "c.md", "keywords": ["x"]}', "gold")
+
+
+def test_ctrl_z_gives_the_shell_its_terminal_and_fg_brings_the_marking_back(tmp_path: Path) -> None:
+    (tmp_path / "draft.jsonl").write_bytes(DRAFT)
+    (tmp_path / "docs").mkdir()
+    verb = [*ROLLOUT, "analyze", "mark-gold", "--draft", "draft.jsonl", "--gold", "gold.jsonl", "docs"]
+    with Terminal(["/bin/bash", "--norc", "-i"], cwd=tmp_path, environ={"PS1": "shell> "}) as terminal:
+        terminal.until("shell>")
+        terminal.send(f"{shlex.join(verb)}\r")
+        terminal.until("1 of 2", "worker pool")
+        terminal.send("\x1a")
+        terminal.until("Stopped", "shell>")
+        terminal.send("fg\r")
+        terminal.until("1 of 2", "0 done")
+        terminal.send(" ")
+        terminal.until("1 keyword kept")
+        terminal.send("q")
+        terminal.until("0 of 2 documents are done")
+        terminal.send("exit\r")
+        assert terminal.ended(30)
 
 
 def test_on_a_terminal_it_resumes_where_it_was_left(tmp_path: Path) -> None:

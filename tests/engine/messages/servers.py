@@ -23,6 +23,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[Message] = []
         self.refuses: set[str] = set()
+        self.is_busy = False  # takes nothing for now
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if address in self.refuses:
@@ -31,6 +32,8 @@ class Mailbox:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        if self.is_busy:
+            return "451 try again later"
         self.mails.append(email.message_from_bytes(envelope.content))
         return "250 OK"
 

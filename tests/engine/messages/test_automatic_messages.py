@@ -31,9 +31,11 @@ def test_a_rollback_a_hold_and_the_daily_summary_arrive_with_their_evidence_and_
             assert rig.until(lambda: any(d.state == "sent" for d in rig.reader.read(deliveries)), 40)
             assert len(arrived("HOLD")) == 1
             assert rig.client.command("resume", epoch=rig.reader.state().epoch).ok
+            mail.box.is_busy = True
             assert rig.client.command("rollback", reason="search is broken").ok
             engine.kill()  # whatever was queued or not yet
             engine.wait()
+            mail.box.is_busy = False
             rig.engine()
             assert rig.until(lambda: len(arrived("ROLLBACK")) == 1, 40)
             (body,) = [mail.box.text(at) for at, m in enumerate(mail.box.mails) if "ROLLBACK" in str(m["Subject"])]
