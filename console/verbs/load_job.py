@@ -139,7 +139,7 @@ def resume(context: CliContext, workers: WorkerOptions, job: int) -> None:
 
     place = workers.place()
     try:
-        why = jobs.why_not_resumed(job, context.reader.read(lambda conn: jobs.find(conn, job)))
+        why = context.reader.read(lambda conn: jobs.why_not_resumed(conn, job))
     except StoreError as error:
         why = str(error)
     if why:
@@ -170,7 +170,8 @@ def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, 
     for why, names in result.troubles.items():
         notice(f"skipped {listed(names)}: {why}")
     if result.why:
-        fail(f"{result.why} {sentence} To continue: {to_continue}", driver.data(result), "job")
+        done = sentence.removesuffix(".")  # it may end with a path
+        fail(f"{result.why} {done}. To continue: {to_continue}", driver.data(result), "job")
     say({**outcome(result.tally.failed, "partial"), "sentence": sentence, **driver.data(result)}, sentence)
     if result.tally.failed:
         raise SystemExit(1)

@@ -91,7 +91,7 @@ class JobDesk:
     async def run(self, job: int) -> None:
         """All its parts are known, or it is continued."""
         known = self._known(job, None)
-        if known.state != "filling" and (why := jobs.why_not_resumed(job, known)):
+        if known.state != "filling" and (why := jobs.why_not_resumed(self._engine.conn, job)):
             raise NoJob("job_state", why)
         self._refuse_barred(known.method)
         if known.state != "running":
@@ -174,7 +174,7 @@ class JobDesk:
     def _known(self, job: int, states: tuple[jobs.JobState, ...] | None) -> Job:
         known = jobs.find(self._engine.conn, job)
         if known is None:
-            raise NoJob("no_job", jobs.why_not_resumed(job, None))
+            raise NoJob("no_job", jobs.why_not_resumed(self._engine.conn, job))
         if states is not None and known.state not in states:
             raise NoJob("job_state", f"Job {job} is {known.state}.")
         return known

@@ -147,7 +147,10 @@ def begin(
 
 
 def add_parts(conn: sqlite3.Connection, job: int, first: int, parts: Sequence[JobPart]) -> None:
-    """Numbered from `first`; the same parts again change nothing."""
+    """Numbered from `first`; the same parts again change nothing, nor do those of a job that was stopped meanwhile."""
+    known = find(conn, job)
+    if known is None or known.state != "filling":
+        return
     conn.executemany(
         "INSERT OR IGNORE INTO job_part (job, part, body) VALUES (?,?,?)",
         [(job, number, msgspec.json.encode(part).decode()) for number, part in enumerate(parts, first)],
@@ -161,7 +164,11 @@ def run(conn: sqlite3.Connection, job: int, at: float) -> None:
 
 
 def stop(conn: sqlite3.Connection, job: int, at: float) -> bool:
-    """Returns whether it was still to be stopped."""
+    """Returns whether it was still to be stopped. One that is still listing its files keeps no part: it could not be
+    continued with all of them."""
+    listing = "SELECT 1 FROM job WHERE id = ? AND state = 'filling'"
+    if conn.execute(listing, (job,)).fetchone() is not None:
+        conn.execute("DELETE FROM job_part WHERE job = ?", (job,))
     stopped = "UPDATE job SET state = 'stopped', ended = ? WHERE id = ? AND state IN ('filling', 'running')"
     return conn.execute(stopped, (at, job)).rowcount > 0
 
@@ -171,8 +178,9 @@ def find(conn: sqlite3.Connection, job: int) -> Job | None:
     return Job(*row) if row is not None else None
 
 
-def why_not_resumed(job: int, known: Job | None) -> str:
+def why_not_resumed(conn: sqlite3.Connection, job: int) -> str:
     """Why a job cannot be continued, as a sentence; "" if it can."""
+    known = find(conn, job)
     if known is None:
         return f"There is no job {job}. `rollout jobs` lists them."
     if known.state == "done":
@@ -182,6 +190,8 @@ def why_not_resumed(job: int, known: Job | None) -> str:
             f"Job {job} does not know all of its files: its command is still listing them, or ended before it had. "
             "In that case load the files again."
         )
+    if known.state == "stopped" and not tally(conn, job).parts:
+        return f"Job {job} was stopped before it knew all of its files. Load the files again."
     return ""
 
 

@@ -103,6 +103,18 @@ def test_a_stopped_job_that_has_no_open_part_is_done_when_it_is_resumed(conn: sq
     assert _state(conn, job) == "done"
 
 
+def test_a_job_that_is_stopped_while_it_lists_its_files_is_not_continued_with_a_part_of_them(
+    conn: sqlite3.Connection,
+) -> None:
+    number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live")
+    first, later = ([JobPart((FilePiece(f"/{n}"),))] for n in range(2))
+    jobs.add_parts(conn, number, 0, first)
+    assert jobs.stop(conn, number, 2.0)
+    jobs.add_parts(conn, number, 1, later)  # it was under way
+    assert jobs.tally(conn, number).parts == 0
+    assert "stopped before it knew all of its files" in jobs.why_not_resumed(conn, number)
+
+
 def _state(conn: sqlite3.Connection, job: jobs.Job) -> str:
     return jobs.find(conn, job.id).state  # type: ignore[union-attr]
 
@@ -116,15 +128,15 @@ def test_a_back_fill_is_stored_raw_and_in_no_figure(conn: sqlite3.Connection) ->
 def test_only_a_job_that_knows_all_its_files_and_has_parts_left_is_resumed(conn: sqlite3.Connection) -> None:
     number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live")
     jobs.add_parts(conn, number, 0, [JobPart((FilePiece("/0"),))])
-    reasons = [jobs.why_not_resumed(number, jobs.find(conn, number))]
+    reasons = [jobs.why_not_resumed(conn, number)]
     for change in (
         lambda: jobs.run(conn, number, 2.0),
         lambda: jobs.stop(conn, number, 3.0),
         lambda: jobs.end_part(conn, number, PartEnded("w", number, 0), 4.0),
     ):
         change()
-        reasons.append(jobs.why_not_resumed(number, jobs.find(conn, number)))
+        reasons.append(jobs.why_not_resumed(conn, number))
     assert "does not know all of its files" in reasons[0]
     assert reasons[1:3] == ["", ""]
     assert "nothing is left to resume" in reasons[3]
-    assert "There is no job 9" in jobs.why_not_resumed(9, jobs.find(conn, 9))
+    assert "There is no job 9" in jobs.why_not_resumed(conn, 9)
