@@ -140,8 +140,9 @@ class Terminal:
         for _ in patience(seconds):
             if all(word in self.text for word in words):
                 return True
-            self.read()
-        return False
+            if self.ended(0.05) and not self.read(0.5):  # nothing more will come
+                break
+        return all(word in self.text for word in words)
 
     def until(self, *words: str, seconds: float = 30.0) -> None:
         assert self.shows(*words, seconds=seconds), f"not on the screen within {seconds:g} s: {words}\n{self.text}"

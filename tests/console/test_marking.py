@@ -84,7 +84,7 @@ async def test_a_question_mark_shows_the_keys_and_how_to_choose_and_changes_noth
         await pilot.press("question_mark")
         await shows(pilot, "keep it, or not", "undo the last change", "Quality: measure keywords")
         await pilot.press("space", "enter", "pagedown")
-        await shows(pilot, "Every key press is saved")
+        await shows(pilot, "two people mark the same five documents")
         await pilot.press("escape")
         await shows(pilot, "1 of 2", "0 keywords kept")
         assert saved == []

@@ -32,10 +32,10 @@ mount --make-rprivate /
 mount -t tmpfs root "$1"
 cd "$1"
 mkdir -p proc tmp dev etc/rollout opt/rollout var/lib/rollout var/lib/rollout-state
+mount -t tmpfs tmp tmp
 for path in $SHARED; do mkdir -p ".$path"; mount --rbind "$path" ".$path"; done
 for path in /bin /lib /lib64; do if [ -L $path ]; then cp -P $path .$path; else mkdir .$path; mount --rbind $path .$path; fi; done
 mount -t proc proc proc
-mount -t tmpfs tmp tmp
 mount --bind "$VENV" opt/rollout
 touch etc/rollout/rollout.toml
 mount --bind "$2/rollout.toml" etc/rollout/rollout.toml
