@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.server
 import json
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +30,7 @@ from console.setup.run import write
 from console.widgets.sheet import Sheet
 from engine.plan.load import parse_plan
 from tests.console.screen_walk import until
-from tests.machine import free_port
+from tests.machine import free_port, patience
 from tests.terminal import ROLLOUT, ROOT, Terminal
 
 CERTIFICATE = ROOT / "tests/engine/extraction/self_signed.pem"
@@ -57,6 +60,22 @@ def empty(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def taken() -> Iterator[None]:
+    """The plan's port, which a rehearsal of another test could take between the set-up's last look and its engine's
+    start."""
+    with contextlib.closing(socket.socket()) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for _ in patience(60):
+            with contextlib.suppress(OSError):  # a rehearsal has it
+                sock.bind(("127.0.0.1", drafts.PORT))
+                sock.listen()
+                break
+            time.sleep(0.2)
+        yield
+
+
+@pytest.mark.usefixtures("taken")
 def test_a_walk_writes_the_plan_and_opens_the_console(empty: Path, llm: str) -> None:
     (empty / "texts").mkdir()
     text = "Backup policies for the platform team. Each restore is tested weekly, and the results are kept."
@@ -82,7 +101,14 @@ def test_a_walk_writes_the_plan_and_opens_the_console(empty: Path, llm: str) -> 
         terminal.press(ENTER)
         terminal.until("Where do messages go?")
         terminal.press(ENTER)
-        terminal.until("Write this plan?", "search-tags", "llama3.2:3b", "texts", "nowhere for now")
+        terminal.until(
+            "Write this plan?",
+            "search-tags",
+            "llama3.2:3b",
+            "texts",
+            "nowhere for now",
+            f"because {drafts.PORT} is taken",
+        )
         assert list(empty.iterdir()) == [empty / "texts"], "nothing is written before the last enter"
         terminal.press(ENTER)
         try:
