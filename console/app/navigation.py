@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import ModalScreen
@@ -10,6 +9,7 @@ from textual.screen import ModalScreen
 from console import themes
 from console.app.commands import PAST
 from console.app.rollback import RollbackActions
+from console.parent_shell import has_shell
 from console.screens import SCREENS, screen, working
 from console.screens.app_api import AppApi
 from console.screens.ask import QuestionDialog
@@ -74,12 +74,11 @@ class Navigation(RollbackActions):
         )
 
     def action_suspend(self) -> None:
-        """Stop like any program; fg continues it. Where no shell is behind it, as after `ssh -t host rollout`, nothing
-        could."""
-        if os.getsid(0) == os.getpgrp():
-            self.say("No shell is behind this console to suspend it. q leaves it; the engine keeps running.", "caution")
-        else:
+        """Stop like any program; fg continues it."""
+        if has_shell():
             self.action_suspend_process()
+        else:
+            self.say("No shell is behind this console to suspend it. q leaves it; the engine keeps running.", "caution")
 
     def action_help(self) -> None:
         from console.screens.help import Help

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import ClassVar, TypeVar
 
 from textual import events
@@ -10,6 +9,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from console import themes
+from console.parent_shell import has_shell
 from console.widgets.canvas import Canvas
 from console.widgets.sheet import Sheet
 
@@ -38,8 +38,8 @@ class SheetApp(App[Result]):
         self.call_after_refresh(self.repaint)
 
     def action_suspend(self) -> None:
-        """Stop like any program, unless no shell is behind it that could continue it."""
-        if os.getsid(0) != os.getpgrp():
+        """Stop like any program; fg continues it."""
+        if has_shell():
             self.action_suspend_process()
 
     def repaint(self) -> None:

@@ -114,20 +114,17 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     useful = None if chosen in needless else chosen
     act, right = _act(scenario, useful, machine, [*early_acts, *mine], wrong, noticed is not None, early)
     if heeded and not wrong:
-        act, right = (
-            ScorePart("right act", ACT, ACT, "You rolled back with a trigger in breach, which was right."),
-            True,
-        )
+        act = ScorePart("right act", ACT, ACT, "You rolled back with a trigger in breach, which was right.")
+        right = True
     # A player who acts in time was looking, on whichever screen.
     looking = max(
         _timely(seen_s, scenario.par.notice_s, NOTICE),
         0 if acted_s is None else _timely(acted_s, scenario.par.act_s, NOTICE),
     )
     watched = not scenario.right and noticed == visible
+    how_noticed = "The screen you had open showed it." if watched else _noticed_words(seen_s)
     parts: tuple[ScorePart, ...] = (
-        ScorePart(
-            "noticed", looking, NOTICE, "The screen you had open showed it." if watched else _noticed_words(seen_s)
-        ),
+        ScorePart("noticed", looking, NOTICE, how_noticed),
         act,
         _time(scenario, acted_s, chosen in needless, wrong),
         _harm_part(scenario, (harmed, best, untouched), wrong, chosen),

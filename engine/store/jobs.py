@@ -166,8 +166,8 @@ def run(conn: sqlite3.Connection, job: int, at: float) -> None:
 def stop(conn: sqlite3.Connection, job: int, at: float) -> bool:
     """Returns whether it was still to be stopped. One that is still listing its files keeps no part: it could not be
     continued with all of them."""
-    listing = "SELECT 1 FROM job WHERE id = ? AND state = 'filling'"
-    if conn.execute(listing, (job,)).fetchone() is not None:
+    known = find(conn, job)
+    if known is not None and known.state == "filling":
         conn.execute("DELETE FROM job_part WHERE job = ?", (job,))
     stopped = "UPDATE job SET state = 'stopped', ended = ? WHERE id = ? AND state IN ('filling', 'running')"
     return conn.execute(stopped, (at, job)).rowcount > 0
