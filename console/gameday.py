@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from console.app import Console
 from console.daemon_call import in_background
-from console.link import EngineSnapshot, Liveness, StoreLink
+from console.link import EngineSnapshot, StoreLink
+from console.liveness import Liveness
 from console.screens.ask import QuestionDialog
 from console.screens.briefing import Briefing
 from console.screens.debrief import DebriefPage

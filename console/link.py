@@ -1,24 +1,21 @@
-"""The console's link to a store and its engine: reads, commands, and liveness.
-
-The console judges liveness, never the engine: a frozen engine's last report would be good.
-"""
+"""The console's link to a store and its engine: reads and commands, and the last view corrected by what the disk
+shows."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from msgspec import Struct, structs
 
+from console.liveness import Liveness, judge, process
 from engine.client import engine_process
 from engine.client.client import EngineClient, Reply
 from engine.client.without_engine import RollbackResult
 from engine.measures.record import SeenArm
-from engine.plan.durations import format_duration
 from engine.rollout.state import State
 from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
@@ -31,30 +28,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LATE_S = 1.6  # the engine's heartbeat comes about once a second
-SILENT_S = 5.0
 ASK_S = 0.3
-STARTS_ONE = "E starts one; in a shell, `rollout` does."
-CONTINUES = "`kill -CONT {pid}` in a shell continues it."
-ENDS = "`kill -9 {pid}` in a shell ends it if it stays silent for a minute; then {then}."
-IN_SHELL = "`rollout` in a shell starts one."
-STARTS_GAME = ("E starts one, in the console that began the game day.", "E starts one, in its console.")
-STARTS_REHEARSAL = "q ends this rehearsal, `rollout rehearse` starts another."
 OTHER_VERSION = (
     "NOT CERTAIN what is in force: the engine runs and answers in a format that this version does not know; use the "
     "version that it was started with"
 )
-
-
-class Liveness(Struct, frozen=True):
-    """Whether the engine is alive, as seen from here. `sentence` is empty while all is well; `remedy` is what to do in
-    this console, `in_shell` what to do without its keys."""
-
-    state: Literal["well", "late", "frozen", "dead", "starting", "gone"]
-    sentence: str = ""
-    age_s: float = 0.0
-    remedy: str = ""
-    in_shell: str = ""
 
 
 class EngineSnapshot(Struct, frozen=True):
@@ -102,61 +80,6 @@ class Link(Protocol):
     def start_engine(self) -> str: ...
 
 
-Process = Literal["runs", "stopped", "ended"]
-
-
-def judge(
-    heartbeat: float,
-    pid: int,
-    started: bool,
-    now: float,
-    lease_s: float,
-    process: Process,
-    rehearsal: bool = False,
-    armed: bool = True,
-    game: bool = False,
-) -> Liveness:
-    """The liveness, from the last heartbeat (epoch seconds of the machine), the process's state and the armed file.
-    Pure."""
-    age = max(0.0, now - heartbeat)
-    if not started:
-        return Liveness("starting", "The engine has started; its first figures come in a moment.", age)
-    if process == "ended":
-        stops = _stops("its lease runs out", lease_s - age, armed)
-        remedy, in_shell = STARTS_ONE, IN_SHELL
-        if game:
-            remedy, in_shell = STARTS_GAME
-        elif rehearsal:
-            remedy, in_shell = STARTS_REHEARSAL, "`rollout rehearse` starts another."
-        ended = f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}."
-        return Liveness("dead", ended, age, remedy, in_shell)
-    if process == "stopped":
-        # the heartbeat is a row of the store: on a full disk it ended before the engine was stopped
-        stops = f"NOT CERTAIN what is in force; LLM calls end within {format_duration(lease_s)} of the stop"
-        return _silent(age, f"process {pid} is stopped", stops, armed, CONTINUES.format(pid=pid))
-    if age > SILENT_S:
-        ends = f"LLM calls end after {format_duration(lease_s)} without triggers"
-        stops = f"NOT CERTAIN what is in force; {ends}"
-        starts = "`rollout rehearse` starts another" if rehearsal else "E starts one"
-        return _silent(age, f"process {pid} is frozen or busy", stops, armed, ENDS.format(pid=pid, then=starts))
-    if age > LATE_S:
-        return Liveness("late", f"no heartbeat for {format_duration(age)}", age)
-    return Liveness("well", "", age)
-
-
-def _silent(age: float, process: str, stops: str, armed: bool, remedy: str) -> Liveness:
-    stops = stops if armed else _stops("", 0.0, armed)
-    sentence = f"Engine silent for {format_duration(age)} ({process}); {stops}. R still works."
-    return Liveness("frozen", sentence, age, remedy, remedy)
-
-
-def _stops(what: str, left: float, armed: bool) -> str:
-    """When routers stop LLM calls at the latest."""
-    if not armed:
-        return "the armed file is missing, so no LLM call can start"
-    return f"{what} in {format_duration(left)}" if left > 0 else "its lease has run out: every router is at 0 %"
-
-
 def corrected(view: View, state: State | None, armed: bool) -> View:
     """The engine's last view, lowered by what the disk shows: a recorded decision holds and a missing armed file stops
     every call, even if no engine has published it. `state` is None while the store can't be read. Never raises a
@@ -176,17 +99,13 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
     percent_bp, stage = view.percent_bp, view.stage
     if state is not None and lower:
         percent_bp, stage = state.percent_bp, state.stage
-    known = stage < len(view.stage_names)
     gate = structs.replace(
         view.gate, open=False, blocked=("the percentage was lowered; the engine hasn't confirmed it yet",)
     )
     return structs.replace(
-        view,
-        stage=stage,
+        _in_stage(view, stage),
         percent_bp=percent_bp,
         effective_bp=0 if out else min(view.effective_bp, percent_bp),
-        stage_name=view.stage_names[stage] if known else view.stage_name,
-        stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp,
         stable=view.stable and stage == view.stage,
         shadow_bp=0 if out else view.shadow_bp,
         why_effective="the armed file is missing" if out and percent_bp else "",
@@ -211,18 +130,22 @@ def uncertain(view: View, state: State | None, armed: bool) -> View:
         f"{percent(view.effective_bp)}, may be older. R makes sure"
     )
     stage = state.stage if state is not None and state.rev > view.rev else view.stage
-    known = stage < len(view.stage_names)
     return structs.replace(
-        view,
-        stage=stage,
-        stage_name=view.stage_names[stage] if known else view.stage_name,
-        stage_percent_bp=view.stage_percents[stage] if known else view.stage_percent_bp,
+        _in_stage(view, stage),
         percent_bp=most,
         effective_bp=most,
         why_effective="",
         health="alert",
         health_sentence=sentence,
     )
+
+
+def _in_stage(view: View, stage: int) -> View:
+    """The view with another stage, and its name and percentage where the view knows them."""
+    if stage >= len(view.stage_names):
+        return structs.replace(view, stage=stage)
+    name, percent_bp = view.stage_names[stage], view.stage_percents[stage]
+    return structs.replace(view, stage=stage, stage_name=name, stage_percent_bp=percent_bp)
 
 
 def _newer(asked: View | None, kept: View | None) -> View | None:
@@ -378,24 +301,3 @@ class StoreLink:
             return self.folder.is_surely_out() and engine_process.ask(self.folder).state == "none"
         except OSError:
             return False
-
-
-PROCESS_STATES: dict[str, Process] = {"Z": "ended", "X": "ended", "T": "stopped", "t": "stopped"}  # else it runs
-
-
-def process(pid: int) -> Process:
-    """A local process's state from the kernel; a zombie counts as ended."""
-    if pid <= 0:
-        return "ended"
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return PROCESS_STATES.get(state, "runs")
-    except (OSError, IndexError):
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return "ended"
-    except OSError:
-        return "runs"
-    return "runs"

@@ -6,7 +6,8 @@ from __future__ import annotations
 import time
 
 from console.daemon_call import in_background
-from console.link import EngineSnapshot, Link, Liveness
+from console.link import EngineSnapshot, Link
+from console.liveness import Liveness
 
 READ_EVERY_S = 0.5
 HANGS_S = 1.5

@@ -34,9 +34,7 @@ class RollbackAttempt:
         self.beside = ""  # without an engine: "done" or "failed" for the neighbouring service
         self.proven_s: float | None = None
         self.proven_rev: int | None = None  # the decision that the proof covers; None without an engine
-        self.engine_proof: ProofView | None = (
-            None  # the engine's own answer, which works even if the store takes no writes
-        )
+        self.engine_proof: ProofView | None = None  # its own answer, which it gives even if the store takes no writes
         self._changed = changed
 
     def start(self) -> None:

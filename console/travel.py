@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from console.link import EngineSnapshot, Link, Liveness
+from console.link import EngineSnapshot, Link
+from console.liveness import Liveness
 from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.store.folder import StoreError

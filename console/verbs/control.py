@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from console import completion
 from console.completion import completes
 from console.context import CliContext, send_command, started_s
 from console.output import say_result, verb
-
-if TYPE_CHECKING:
-    pass
 
 STAGES = completes(completion.stages)
 

@@ -33,17 +33,13 @@ def common(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def _give(context: CliContext, **fields: Any) -> None:
-    send_command(context, "feedback", **fields)
-
-
 @feedback.command()
 @click.argument("text", default="")
 @click.option("--document", default="", help="The document concerned.")
 @common
 def complaint(context: CliContext, text: str, document: str, given: str, user: str) -> None:
     """A complaint about search quality."""
-    _give(context, kind="complaint", text=text, document=document, id=given, source=user)
+    send_command(context, "feedback", kind="complaint", text=text, document=document, id=given, source=user)
 
 
 @feedback.command()
@@ -53,7 +49,7 @@ def complaint(context: CliContext, text: str, document: str, given: str, user: s
 @common
 def rating(context: CliContext, value: float, document: str, text: str, given: str, user: str) -> None:
     """A rating from 1 to 5; 4 and 5 are satisfied."""
-    _give(context, kind="rating", value=value, document=document, text=text, id=given, source=user)
+    send_command(context, "feedback", kind="rating", value=value, document=document, text=text, id=given, source=user)
 
 
 @feedback.command("click")
@@ -61,7 +57,7 @@ def rating(context: CliContext, value: float, document: str, text: str, given: s
 @common
 def opened(context: CliContext, document: str, given: str, user: str) -> None:
     """A search result that was opened."""
-    _give(context, kind="click", document=document, id=given, source=user)
+    send_command(context, "feedback", kind="click", document=document, id=given, source=user)
 
 
 @feedback.command()
@@ -69,7 +65,7 @@ def opened(context: CliContext, document: str, given: str, user: str) -> None:
 @common
 def impression(context: CliContext, document: str, given: str, user: str) -> None:
     """A search result that was shown."""
-    _give(context, kind="impression", document=document, id=given, source=user)
+    send_command(context, "feedback", kind="impression", document=document, id=given, source=user)
 
 
 @feedback.command("import")

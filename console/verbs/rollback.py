@@ -218,7 +218,7 @@ def _unproven(context: CliContext, proof: dict[str, Any] | None) -> str:
     """Loud: the reason as far as it is visible from here, and a command for any shell."""
     if proof is not None and proof.get("overdue"):
         return str(proof["sentence"])
-    from console.link import process
+    from console.liveness import process
     from engine.store.folder import StoreError
     from engine.store.reader import Reader
 

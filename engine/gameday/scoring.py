@@ -20,7 +20,7 @@ EARLY_S = 30.0  # calendar seconds: leaving this long before the end counts as l
 LATE = 4.0  # times par: a slower time earns nothing
 SOON = 1.25  # times par: whoever acts within it has acted, even if a trigger was faster
 
-By = Literal["player", "trigger", "colleague", "engine"]
+By = Literal["player", "trigger", "colleague"]
 
 
 class Act(Struct, frozen=True):

@@ -127,31 +127,39 @@ def complete(
     The plan's two exports contain different documents, so their keywords cannot be compared; the store has both. The
     notes list what was added.
     """
-    have = _index(llm), _index(frequency)
-    texts = 0
-    sides: list[list[ExportRow]] = [[], []]
-    for side, rows in zip(sides, have, strict=True):
-        for key, row in rows.items():
-            known = kept.get(key)
-            if known is not None and known.text and not row.text:
-                row, texts = replace(row, text=known.text), texts + 1
-            side.append(row)
-    added = [0, 0]
-    for number, (mine, others) in enumerate(((0, 1), (1, 0))):
-        for key, row in have[others].items():
-            known = kept.get(key)
-            keywords = None if known is None else known.llm if mine == 0 else known.frequency
-            if key not in have[mine] and known is not None and keywords is not None:
-                sides[mine].append(ExportRow(keywords, key, row.file, known.text))
-                added[number] += 1
+    by_llm, by_frequency = _index(llm), _index(frequency)
     notes = []
-    if any(added):
+    more_llm = [
+        ExportRow(known.llm, key, row.file, known.text)
+        for key, row in by_frequency.items()
+        if key not in by_llm and (known := kept.get(key)) is not None and known.llm is not None
+    ]
+    more_frequency = [
+        ExportRow(known.frequency, key, row.file, known.text)
+        for key, row in by_llm.items()
+        if key not in by_frequency and (known := kept.get(key)) is not None
+    ]
+    if more_llm or more_frequency:
         notes.append(
-            f"Added from the store: frequency keywords for {added[1]} documents and LLM keywords for {added[0]}."
+            f"Added from the store: frequency keywords for {len(more_frequency)} documents and LLM keywords for "
+            f"{len(more_llm)}."
         )
+    texts = sum(_has_more_text(row, kept) for row in (*by_llm.values(), *by_frequency.values()))
     if texts:
         notes.append(f"Added from the store: the text of {texts} rows without one, to check their keywords against.")
-    return tuple(sides[0]), tuple(sides[1]), tuple(notes)
+    completed_llm = (*(_with_text(row, kept) for row in by_llm.values()), *more_llm)
+    completed_frequency = (*(_with_text(row, kept) for row in by_frequency.values()), *more_frequency)
+    return completed_llm, completed_frequency, tuple(notes)
+
+
+def _has_more_text(row: ExportRow, kept: Mapping[str, ComparedDocument]) -> bool:
+    """Whether the store has the text that this row lacks."""
+    known = kept.get(row.key)
+    return not row.text and known is not None and bool(known.text)
+
+
+def _with_text(row: ExportRow, kept: Mapping[str, ComparedDocument]) -> ExportRow:
+    return replace(row, text=kept[row.key].text) if _has_more_text(row, kept) else row
 
 
 def compare(

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from console.link import IN_SHELL, STARTS_ONE, EngineSnapshot, Liveness, corrected, judge
+from console.link import EngineSnapshot, corrected
+from console.liveness import IN_SHELL, STARTS_ONE, Liveness, judge
 from engine.client.client import Reply
 from engine.client.without_engine import RollbackResult
 from engine.measures.bucket import Bucket

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from console.link import corrected, judge
+from console.link import corrected
+from console.liveness import judge
 from console.screens.ask import QuestionDialog
 from console.screens.documents import Documents
 from console.screens.gate import Gate

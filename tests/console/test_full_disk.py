@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from console.link import StoreLink, judge, uncertain
+from console.link import StoreLink, uncertain
+from console.liveness import judge
 from console.rollback_attempt import RollbackAttempt
 from engine.rollout.state import State
 from engine.store import database, live

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from console.link import EngineSnapshot, judge
+from console.link import EngineSnapshot
+from console.liveness import judge
 from console.plan_commands import CommandRun, CommandRunner
 from console.screens import painting
 from console.screens.briefing import KEYS, Briefing

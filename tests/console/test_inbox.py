@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from console.app import Console
-from console.link import EngineSnapshot, Liveness, Process, judge
+from console.link import EngineSnapshot
+from console.liveness import Liveness, Process, judge
 from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.screens.live import gate_lines

@@ -18,7 +18,8 @@ from textual.dom import DOMNode
 
 from console import themes
 from console.app import Console
-from console.link import EngineSnapshot, Liveness
+from console.link import EngineSnapshot
+from console.liveness import Liveness
 from console.screens import painting
 from console.screens.ask import QuestionDialog
 from console.screens.page import Page

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import console.link
+import console.liveness
 from engine.plan.durations import format_duration
 from engine.rollout.control import roll_back
 from engine.rollout.state import DOWN, Ask, Decision, State
@@ -114,7 +115,7 @@ def test_while_the_store_takes_no_writes_a_console_is_shown_the_engine_s_own_vie
     rig: EngineRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.running()
-    monkeypatch.setattr(console.link, "SILENT_S", 0.5)
+    monkeypatch.setattr(console.liveness, "SILENT_S", 0.5)
     watching = console.link.StoreLink(rig.folder, rig.plan)
     with contextlib.closing(sqlite3.connect(rig.folder.database, timeout=5.0, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
