@@ -6,6 +6,7 @@ import contextlib
 import gc
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, TextIO
 import click
 
 from console.context import CliContext
-from console.output import JSON, global_values
+from console.output import JSON, end_as_interrupted, global_values
 from engine import VERSION
 from engine.text import clean_output
 
@@ -84,6 +85,10 @@ def _errors_as_json(as_json: bool) -> Iterator[None]:
         fail_in_json(sentence_of(error), code=code_of(error))
 
 
+class Interrupted(SystemExit):
+    """Ctrl+C, past click, which would make it exit code 1."""
+
+
 class Verbs(click.Group):
     """Loads a verb on use; lists all without loading any."""
 
@@ -113,8 +118,11 @@ class Verbs(click.Group):
         return ctx
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _errors_as_json(ctx.meta[JSON]):
-            return super().invoke(ctx)
+        try:
+            with _errors_as_json(ctx.meta[JSON]):
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted(128 + signal.SIGINT) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -253,7 +261,9 @@ def main() -> None:
 
             shells.use()
         rollout(prog_name="rollout")
-    except (KeyboardInterrupt, BrokenPipeError):
+    except (KeyboardInterrupt, Interrupted):
+        end_as_interrupted()
+    except BrokenPipeError:
         sys.exit(1)
     except Exception as error:
         if COMPLETING in os.environ:

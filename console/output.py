@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -109,6 +112,24 @@ def fail(sentence: str, data: Any = None, code: str = "failed") -> NoReturn:
 def fail_in_json(sentence: str, data: Any = None, code: str = "failed", exit_code: int = 1) -> NoReturn:
     click.echo(_formatted({"ok": False, "code": code, "sentence": sentence, **(data or {})}))
     raise SystemExit(exit_code)
+
+
+def say_stopped(sentence: str) -> None:
+    """What Ctrl+C left, as an error; the caller then raises KeyboardInterrupt again."""
+    if is_json():
+        click.echo(_formatted({"ok": False, "code": "stopped", "sentence": sentence}))
+    else:
+        click.echo(sentence, err=True)
+
+
+def end_as_interrupted() -> NoReturn:
+    """End by SIGINT itself, at once: the shell's exit code is 130, and a script that runs verbs in a loop ends too."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
+    os._exit(128 + signal.SIGINT)  # the first process of a container, which no signal ends
 
 
 def refuse(reply: Reply, data: Any = None) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import cast
 from console.app.navigation import Navigation
 from console.screens.app_api import AppApi
 from console.screens.asking import ask_text
-from engine.view.model import HandoverView
+from engine.view.model import URGENT, HandoverView
 
 
 class PeopleActions(Navigation):
@@ -18,12 +18,7 @@ class PeopleActions(Navigation):
         to read."""
         v = self.live.view
         asks = v is not None and not (self.link.acting_name or self.read_only or self.rehearsal)
-        if (
-            v is not None
-            and asks
-            and self.people.shares_account(v)
-            and v.health not in ("alert", "rolled_back", "blind")
-        ):
+        if v is not None and asks and self.people.shares_account(v) and v.health not in URGENT:
             self.action_go_by()
 
     def action_go_by(self) -> None:

@@ -14,7 +14,18 @@ import click
 
 from console import completion
 from console.context import CliContext
-from console.output import fail, is_json, is_quiet, notice, outcome, raw_stream, say, say_result, verb
+from console.output import (
+    end_as_interrupted,
+    fail,
+    is_json,
+    is_quiet,
+    notice,
+    outcome,
+    raw_stream,
+    say,
+    say_result,
+    verb,
+)
 from console.upload import sources
 from console.upload.known import KnownDocuments
 from console.upload.progress import Progress
@@ -254,6 +265,7 @@ class LoadRun:
         self._uploader = BoundedUploader(lambda some: extract_together(context.client, some, method), together)
         self._engine = contextlib.ExitStack()
         self._began = 0.0  # on the monotonic clock, once the engine answers
+        self._interrupted = False
 
     def run(self) -> None:
         """Send all and report. Exits with 1 if it stopped early or a document failed."""
@@ -277,8 +289,11 @@ class LoadRun:
                 f"{stopped} Every document counted here is stored; to continue, run the same command with --resume.",
                 err=True,
             )
+            # the engine finishes the calls in flight; don't wait for their answers
+            if self._interrupted:
+                end_as_interrupted()
             sys.stdout.flush()
-            os._exit(1)  # the engine finishes the calls in flight; don't wait for their answers
+            os._exit(1)
         if tally.failed:
             raise SystemExit(1)
 
@@ -290,6 +305,7 @@ class LoadRun:
             self._account()
         except (KeyboardInterrupt, EngineGone) as reason:
             self._uploader.stop()
+            self._interrupted = isinstance(reason, KeyboardInterrupt)
             return str(reason) or "Stopped."
         finally:
             self._progress.end()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.context import CliContext
-from console.output import fail, is_json, is_quiet, notice, outcome, raw_stream, say
+from console.output import fail, is_json, is_quiet, notice, outcome, raw_stream, say, say_stopped
 from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.tally import listed
@@ -164,7 +164,8 @@ def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, 
     except driver.JobTrouble as error:
         fail(str(error), code="job")
     except KeyboardInterrupt:
-        fail(f"Stopped. Stored documents are kept; to continue: {to_continue}", code="stopped")
+        say_stopped(f"Stopped. Stored documents are kept; to continue: {to_continue}")
+        raise
     watch.end()
     sentence = driver.sentence(result, time.monotonic() - began)
     for why, names in result.troubles.items():

@@ -18,6 +18,7 @@ from engine.measures.backlog import Backlog
 from engine.plan.durations import clock, format_duration, iso
 from engine.store.folder import StoreError
 from engine.text import percent
+from engine.view.model import URGENT
 from engine.view.servers import backlog_words, server_sentence
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class StatusLine(NamedTuple):
 )
 @verb
 def status(context: CliContext, watch: bool, when: str | None) -> None:
-    """The state of the rollout. Exit code 1 if the engine isn't running, a trigger is in
-    breach, or the rollout was rolled back."""
+    """The state of the rollout. Exit code 1 if a person is needed: no engine answers, a severe trigger is in breach,
+    documents get 503, nothing is observed, or a trigger or a person has lowered the percentage."""
     if when is not None:
         if watch:
             raise click.UsageError("--watch shows what happens now and --at a moment in the past: give one of them.")
@@ -72,7 +73,7 @@ def status(context: CliContext, watch: bool, when: str | None) -> None:
     body = {"engine_state": alive, "rollback_waits": waits, "recorded_bp": record.state.percent_bp}
     where = {"store": str(context.place.path), "elsewhere": elsewhere}
     say({**body, **where, **_plain(record.view)}, "\n".join(printed))
-    if elsewhere or alive != "running" or record.view.health in ("alert", "rolled_back"):
+    if elsewhere or alive != "running" or record.view.health in URGENT:
         raise SystemExit(1)
 
 
@@ -83,7 +84,7 @@ def _rollback_waits(context: CliContext) -> bool:
 
 
 def _at(context: CliContext, when: str) -> None:
-    """A moment in the past, from the store alone. Exit code 1 if a trigger was in breach or it was rolled back."""
+    """A moment in the past, from the store alone. The exit code is that of the health then."""
     from engine.history.decided import NothingKept
     from engine.history.past import view_at
     from engine.plan.durations import parse_when
@@ -100,7 +101,7 @@ def _at(context: CliContext, when: str) -> None:
     unknown = f"Not kept: {'; '.join(view.not_kept)}."
     printed = [title, *(line.sentence for line in lines(view, "running")), unknown]
     say({"engine_state": None, "store": str(context.folder.path), **_plain(view)}, "\n".join(printed))
-    if view.health in ("alert", "rolled_back"):
+    if view.health in URGENT:
         raise SystemExit(1)
 
 
@@ -354,10 +355,7 @@ def _watch(context: CliContext) -> None:
             click.echo(f"{iso(now)} {line.sentence}")
 
     watcher = Watcher(emit)
-    try:
-        while True:
-            record, alive, trouble = look(context)
-            watcher.see(record, alive, trouble, time.time())
-            time.sleep(1)
-    except KeyboardInterrupt:
-        return
+    while True:
+        record, alive, trouble = look(context)
+        watcher.see(record, alive, trouble, time.time())
+        time.sleep(1)

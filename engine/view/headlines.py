@@ -90,7 +90,7 @@ def _locked(s: Situation) -> Headline | None:
 
 
 def _refusing(s: Situation) -> Headline | None:
-    return ("watch", f"WATCH: documents get 503: {s.refusing}") if s.refusing else None
+    return ("alert", f"ALERT: documents get 503: {s.refusing}") if s.refusing else None
 
 
 def _other_breach(s: Situation) -> Headline | None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from engine.measures.backlog import Backlog
 
 Health = Literal["ok", "watch", "alert", "blind", "rolled_back", "held", "locked", "idle", "no_traffic"]
+URGENT: frozenset[Health] = frozenset({"alert", "blind", "locked", "rolled_back"})  # a person is needed now
 
 
 class Gauge(Struct, frozen=True):

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from console.tables import as_csv, as_lines
 from console.verbs.gate import parse_goal
 from engine.store.holders import holders
 from tests.engine.service.rig import COMMAND, QUIET, EngineRig
+from tests.machine import crowd
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +250,22 @@ def test_gate_reports_open_or_shut_by_its_exit_code_and_wait_sees_it_change(tmp_
     late = rig.cli("gate")  # what no engine judges is not open
     assert late.returncode == 1
     assert "engine is not running" in late.stdout + late.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", [("wait", "--for", "stable"), ("status", "--watch")])
+def test_a_verb_that_a_signal_ends_has_the_exit_code_of_that_signal(
+    rig: EngineRig, words: tuple[str, ...], number: signal.Signals
+) -> None:
+    """130 and 143 in a shell; by the signal itself, or a script that runs verbs in a loop would go on."""
+    command = [*COMMAND, "--store", str(rig.folder.path), "--plan", str(rig.plan_path), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as verb:
+        assert verb.stdout is not None
+        assert verb.stdout.readline()
+        verb.send_signal(number)
+        rest, _ = verb.communicate(timeout=60 * crowd())
+        assert verb.returncode == -number, rest
+        assert "Traceback" not in rest
 
 
 @pytest.mark.parametrize("text", ["stage", "stage=", "stage=x", "stage<2", "", "gate"])

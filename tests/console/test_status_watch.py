@@ -110,7 +110,7 @@ def test_on_a_real_engine_each_line_is_json_and_a_decision_is_one(tmp_path: Path
             while not {"decision", "rollback"} <= topics:
                 topics.add(json.loads(watch.stdout.readline())["topic"])
             watch.send_signal(signal.SIGINT)
-            assert watch.wait(30) == 0
+            assert watch.wait(30) == -signal.SIGINT
         finally:
             watch.kill()
             engine.terminate()

@@ -81,7 +81,7 @@ def test_load_stopped_half_way_reports_it_and_resume_takes_only_the_rest(shell: 
     loading.stdout.readline()
     loading.send_signal(signal.SIGINT)
     out, err = loading.communicate(timeout=30)
-    assert loading.returncode == 1
+    assert loading.returncode == -signal.SIGINT
     assert "to continue, run the same command with --resume" in err
     stored = int(out.splitlines()[-1].split()[0])
 

@@ -453,6 +453,8 @@ def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk:
             )
             assert (status, answer["code"]) == (503, "store"), answer
             assert time.monotonic() - began < 15 * crowd()
+        assert rig.until(lambda: "ALERT: documents get 503" in rig.cli("status").stdout)
+        assert rig.cli("status").returncode == 1, "a monitor calls someone"
         filler.unlink()
         assert rig.until(
             lambda: rig.client.request("POST", "/v1/extract", {"id": "after", "text": TEXT}, 20.0)[0] == 200

@@ -61,7 +61,7 @@ def test_a_service_whose_documents_are_refused_is_not_healthy() -> None:
     assert headlines.health(Situation(State(stage=4, percent_bp=5000), 1000.0, views(scene), 100))[0] == "ok"
     for percent_bp in (5000, 0):
         shown = headline(scene, State(stage=4, percent_bp=percent_bp), refusing="the store's disk is full")
-        assert shown == ("watch", "documents get 503: the store's disk is full")
+        assert shown == ("alert", "documents get 503: the store's disk is full")
 
 
 def test_an_unavailable_service_is_reported_in_two_words() -> None:
