@@ -2,8 +2,9 @@
 engine has committed them.
 
 A document that comes alone is sent at once. Under load a batch waits until it has as many documents as the last one, or
-for GATHER_S; while one is under way the next fills. If the engine does not take a batch within
-KEPT_WITHIN_S it fails, and the gateway's clients learn that their documents are not stored.
+for GATHER_S; while one is under way the next fills. If the engine does not confirm a batch within KEPT_WITHIN_S, the
+gateway's clients learn that their documents may not be stored: an engine that is killed may have committed them before
+it could answer. A document that a client then sends again is extracted again: a second record, one document.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from engine.clock import Clock
 from engine.decoding import json_decoder
 from engine.measures.record import Extraction
 from engine.routing.pipeline import KEPT_WITHIN_S
-from engine.routing.ports import Overtaken, all_of, settle
+from engine.routing.ports import Overtaken, Unconfirmed, all_of, settle
 from engine.routing.reading import MethodAsked
 from engine.store.documents import DocumentWrite
 from engine.store.jobs import OVERTAKEN
@@ -134,6 +135,7 @@ class EngineStore:
     async def _send(self, line: EngineConnection, batch: list[Waiting]) -> None:
         self._number += 1
         number, until = self._number, self._clock.real() + KEPT_WITHIN_S
+        failure: type[OSError] = OSError
         while True:
             now = self._clock.real()
             items = [replace(item, age_s=max(0.0, now - made)) for item, made, _ in batch]
@@ -145,8 +147,10 @@ class EngineStore:
                 self.problem = str(refused)
                 if not refused.passing:
                     break
+                failure = Unconfirmed  # a proxy's 504 is one too
             except (OSError, msgspec.MsgspecError) as error:
                 self.problem = no_answer(error)
+                failure = Unconfirmed
             else:
                 self.problem = ""
                 overtaken = frozenset(receipt.overtaken)
@@ -157,4 +161,4 @@ class EngineStore:
                 break
             await asyncio.sleep(AGAIN_S)
         for _, _, future in batch:
-            settle(future, OSError(self.problem))
+            settle(future, failure(self.problem))

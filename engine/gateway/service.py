@@ -18,6 +18,7 @@ from engine.plan.model import Plan
 from engine.routing import reading
 from engine.routing.document_run import Extracted
 from engine.routing.pipeline import KEPT_WITHIN_S
+from engine.routing.ports import Unconfirmed
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
 from engine.service.notices import FaultLog
 from engine.text import clean_line, percent
@@ -103,10 +104,13 @@ class Gateway:
             except OSError as error:
                 if not self._alone or method == "llm":
                     raise
-                why = str(error)
+                perhaps = "perhaps " if isinstance(error, Unconfirmed) else ""
+                note = f"{perhaps}not stored: {error}"
         elif not self._alone or method == "llm":
             raise OSError(f"{why}; send the document again")
-        return await self._unstored(document_id, text, title, why, read)
+        else:
+            note = f"not stored: {why}"
+        return await self._unstored(document_id, text, title, note, read)
 
     async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]:
         """The same for the documents of a batch. An error that `extract` would raise becomes that document's result."""
@@ -117,9 +121,9 @@ class Gateway:
         return await asyncio.gather(*several, return_exceptions=True)
 
     async def _unstored(
-        self, document_id: str, text: str, title: str, why: str, read: ReadDocument | None
+        self, document_id: str, text: str, title: str, note: str, read: ReadDocument | None
     ) -> Extracted:
-        """Frequency keywords that are not stored."""
+        """Frequency keywords that the engine has not stored, as far as this gateway knows."""
         if read is None:
             text, title = self.pipeline.admitted(document_id, text), clean_line(title, TITLE_LIMIT)
             read = await asyncio.to_thread(reading.read, document_id, text, title, self.pipeline.budget)
@@ -136,7 +140,7 @@ class Gateway:
             fallback=False,
             epoch=self._leased.keeper.held.terms.epoch,
             ms=round(read.ms, 3),
-            note=f"not stored: {why}",
+            note=note,
             stored=False,
         )
 

@@ -29,7 +29,7 @@ class Extracted(Struct, frozen=True):
     ms: float
     note: str = ""
     stored: Annotated[
-        bool | UnsetType, Meta(description="False: a gateway without its engine made these, and nothing is stored.")
+        bool | UnsetType, Meta(description="False: a gateway made these and its engine has not confirmed them.")
     ] = UNSET
 
 

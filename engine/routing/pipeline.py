@@ -27,7 +27,7 @@ from engine.routing import buckets, reading
 from engine.routing.admission import TEXT_LIMIT, Busy, LlmBarred, check
 from engine.routing.calls import Calls
 from engine.routing.document_run import DocumentRun, Extracted
-from engine.routing.ports import Overtaken, PermitSource, Store
+from engine.routing.ports import Overtaken, PermitSource, Store, Unconfirmed
 from engine.routing.readers import Readers
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument, ReadingFault, UnreadDocument
 from engine.routing.shadow import ShadowCalls
@@ -36,7 +36,7 @@ from engine.routing.treatment import Treatment, budget
 from engine.store.documents import DocumentWrite
 from engine.text import clean_block, clean_line, normal
 
-KEPT_WITHIN_S = 5.0  # then a document is refused, though the store may commit it later: a resend is harmless
+KEPT_WITHIN_S = 5.0  # then its client hears that it may not be stored; the store may commit it later
 INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that they never delay a key press or a rollback
 BULK_AGAIN_S = 5.0  # when rejected bulk work may be retried
 
@@ -358,4 +358,4 @@ class Pipeline:
                     await stored
         except TimeoutError:
             why = self._writer.problem or f"the store has not committed it within {self._kept_within_s:g} s"
-            raise OSError(f"{why}; send the document again") from None
+            raise Unconfirmed(f"{why}; send the document again") from None

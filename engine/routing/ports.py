@@ -17,6 +17,10 @@ class Overtaken(Exception):
     a phrase."""
 
 
+class Unconfirmed(OSError):
+    """The store got the document and has not confirmed it: it may be stored, now or later. The message is a phrase."""
+
+
 def all_of(several: Sequence[Future[None]]) -> Future[None]:
     """A future that is done when all of these are, with the first failure. They must all end in one thread."""
     whole: Future[None] = Future()

@@ -14,6 +14,7 @@ from engine.decoding import json_decoder
 from engine.routing.admission import Busy, Refused, Unusable
 from engine.routing.document_run import Extracted
 from engine.routing.pipeline import Pipeline
+from engine.routing.ports import Unconfirmed
 from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
 from engine.text import clean_line
@@ -30,7 +31,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class HttpRefusal(Struct, frozen=True):
-    """Why a document is not stored, with its HTTP status."""
+    """Why a document is not answered with keywords, with its HTTP status."""
 
     status: int
     code: str
@@ -45,7 +46,8 @@ def refusal_of(error: Busy | Refused | OSError) -> HttpRefusal:
         return HttpRefusal(422, "document", str(error))
     if isinstance(error, Refused):
         return HttpRefusal(409, "refused", str(error))
-    return HttpRefusal(503, "store", f"Not stored: {error}.", STORE_AGAIN_S)
+    what = "It may not be stored" if isinstance(error, Unconfirmed) else "Not stored"
+    return HttpRefusal(503, "store", f"{what}: {error}.", STORE_AGAIN_S)
 
 
 class Extractor(Protocol):

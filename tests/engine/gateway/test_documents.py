@@ -13,7 +13,7 @@ from engine.clock import SystemClock
 from engine.gateway.documents import EngineStore
 from engine.gateway.process import CannotRun, bound
 from engine.measures.record import Extraction
-from engine.routing.ports import Overtaken
+from engine.routing.ports import Overtaken, Unconfirmed
 from engine.routing.switch import Permit
 from engine.service.jobs import by_frequency
 from engine.store import gateways, migrations
@@ -95,10 +95,21 @@ def test_one_that_comes_alone_is_sent_at_once_and_several_together(monkeypatch: 
 
 def test_a_refusal_that_does_not_pass_fails_its_documents_with_the_engine_s_sentence() -> None:
     async def use(store: EngineStore) -> None:
-        with pytest.raises(OSError, match="not the engine's"):
+        with pytest.raises(OSError, match="not the engine's") as failed:
             await asyncio.wrap_future(store.append(record(), document()))
+        assert not isinstance(failed.value, Unconfirmed)
 
     with_store(Line(EngineRefused(409, "worker_plan", "The plan is not the engine's.")), use)
+
+
+def test_a_batch_that_got_no_answer_may_be_stored_whatever_refuses_it_afterwards() -> None:
+    refused = EngineRefused(409, "worker_plan", "The plan is not the engine's.")
+
+    async def use(store: EngineStore) -> None:
+        with pytest.raises(Unconfirmed):
+            await asyncio.wrap_future(store.append(record(), document()))
+
+    with_store(Line(OSError("killed before it could answer"), refused), use)
 
 
 def test_without_a_lease_nothing_is_accepted() -> None:

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -224,6 +225,37 @@ def test_without_the_engine_a_gateway_explains_what_it_does_and_comes_back(
         assert gateway.extract(name)[0] == 200
         assert method_of(rig, name) == "frequency"
     assert rig.until(lambda: "attached to the engine again" in strict.log(), 30), strict.log()
+
+
+def test_a_document_that_its_engine_has_and_does_not_confirm_is_never_called_not_stored(
+    rig: EngineRig, gateways: tuple[Gateway, Gateway]
+) -> None:
+    strict, alone = gateways
+
+    def sent_to_a_stopped_engine() -> bool:
+        """Whether both were; a crowded machine may not send them within the lease."""
+        assert all(rig.until(lambda of=gateway: of.ready(), 30) for gateway in gateways)
+        engine = rig.running()
+        answers: dict[str, tuple[int, Any]] = {}
+        names = f"silent-{time.monotonic()}", f"silent-alone-{time.monotonic()}"
+        threads = [
+            threading.Thread(target=lambda of=of, name=name: answers.update({name: of.extract(name)}))
+            for of, name in zip((strict, alone), names, strict=True)
+        ]
+        os.kill(engine.pid, signal.SIGSTOP)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        os.kill(engine.pid, signal.SIGCONT)
+        (status, refused), (status_alone, unstored) = (answers[name] for name in names)
+        assert (status, refused["code"], status_alone, unstored["stored"]) == (503, "store", 200, False)
+        if not (refused["sentence"].startswith("It may not be stored: ") and unstored["note"].startswith("perhaps")):
+            return False
+        assert all(rig.until(lambda name=name: method_of(rig, name) != "", 30) for name in names), "it was stored"
+        return True
+
+    assert rig.until(sent_to_a_stopped_engine, 60)
 
 
 def test_it_ends_on_sigterm_after_what_it_has_accepted(rig: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
