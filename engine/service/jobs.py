@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
@@ -151,15 +152,18 @@ class JobDesk:
                 engine.monitor.observations.add(item.record, here=False, starved=item.starved)
         came, items = items, [self._overtaken(item, job, permit) for item in items]
 
-        def keep(piece: list[ExtractedItem], conn: sqlite3.Connection) -> int:
-            new = jobs.keep(conn, job, piece)
-            if job.kind == "live" and new:
+        def keep(piece: list[ExtractedItem], conn: sqlite3.Connection) -> list[ExtractedItem]:
+            return jobs.keep(conn, job, piece)
+
+        def count(conn: sqlite3.Connection, kept: list[list[ExtractedItem]]) -> None:
+            new = list(chain.from_iterable(kept))
+            jobs.count(conn, job, new)
+            if job.kind == "live":
                 ledger.fold(conn, [item.record for item in new])
-            return len(new)
 
         pieces = [partial(keep, items[at : at + PIECE]) for at in range(0, len(items), PIECE)]
-        counts = await asyncio.wrap_future(engine.writer.bulk(*pieces))
-        written = sum(counts)
+        kept = await asyncio.wrap_future(engine.writer.bulk(*pieces, end=count))
+        written = sum(len(new) for new in kept)
         overtaken = tuple(place for place, item in enumerate(items) if item is not came[place])
         return BatchReceipt(written, len(items) - written, overtaken)
 

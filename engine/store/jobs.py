@@ -20,7 +20,7 @@ from engine.decoding import decode, json_decoder
 from engine.measures.record import Extraction
 from engine.store import documents
 from engine.store.documents import DocumentWrite, TextSource
-from engine.store.rollup import insert, insert_and_fold
+from engine.store.rollup import fold, insert
 
 KEY_BYTES = 12
 
@@ -241,8 +241,8 @@ def written(conn: sqlite3.Connection, job: int, number: int) -> tuple[str, ...]:
 
 
 def keep(conn: sqlite3.Connection, job: Job, items: Iterable[ExtractedItem]) -> list[ExtractedItem]:
-    """Store what is new of them, inside the caller's transaction; return it. A back-fill's records are kept raw and
-    are in no bucket, so no gate, bake or figure counts them. Of a job whose keywords go elsewhere only the counts."""
+    """Store what is new of them, inside the caller's transaction; return it, to be counted in the same transaction. Of
+    a job whose keywords go elsewhere nothing is stored but that they are known."""
     parts: dict[int, dict[str, ExtractedItem]] = {}
     for item in items:
         parts.setdefault(item.part, {}).setdefault(item.key, item)
@@ -256,20 +256,25 @@ def keep(conn: sqlite3.Connection, job: Job, items: Iterable[ExtractedItem]) -> 
             del unwritten[name]
         conn.executemany("INSERT INTO job_key VALUES (?,?,?)", [(job.id, number, name) for name in unwritten])
         new += unwritten.values()
-    if new:
-        records = [item.record for item in new]
-        if not job.output:
-            (insert_and_fold if job.kind == "live" else insert)(conn, records)
-            documents.write(conn, [item.document for item in new if item.document is not None])
-        for number in {item.part for item in new}:
-            mine = [item.record for item in new if item.part == number]
-            llm = sum(record.method == "llm" for record in mine)
-            conn.execute(
-                "UPDATE job_part SET llm = llm + ?, frequency = frequency + ?, cached = cached + ?, "
-                "fallback = fallback + ? WHERE job = ? AND part = ?",
-                (llm, len(mine) - llm, sum(r.cached for r in mine), sum(r.fallback for r in mine), job.id, number),
-            )
+    if new and not job.output:
+        insert(conn, [item.record for item in new])
+        documents.write(conn, [item.document for item in new if item.document is not None])
     return new
+
+
+def count(conn: sqlite3.Connection, job: Job, new: Sequence[ExtractedItem]) -> None:
+    """Count what `keep` has stored, in its transaction: in the buckets and in the job's parts. A back-fill's records
+    are in no bucket, so no gate, bake or figure counts them."""
+    if job.kind == "live" and not job.output:
+        fold(conn, [item.record for item in new])
+    for number in {item.part for item in new}:
+        mine = [item.record for item in new if item.part == number]
+        llm = sum(record.method == "llm" for record in mine)
+        conn.execute(
+            "UPDATE job_part SET llm = llm + ?, frequency = frequency + ?, cached = cached + ?, "
+            "fallback = fallback + ? WHERE job = ? AND part = ?",
+            (llm, len(mine) - llm, sum(r.cached for r in mine), sum(r.fallback for r in mine), job.id, number),
+        )
 
 
 OVERTAKEN = "the percentage was lowered before the answer arrived"

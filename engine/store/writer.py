@@ -51,10 +51,12 @@ JOBS_MAX = 20_000  # while the store refuses writes; then the oldest are dropped
 
 
 class _Bulk:
-    """A worker's batch: what is written in pieces, and what became of those that are committed."""
+    """A worker's batch: what is written in pieces, what ends each transaction, and what became of the pieces that are
+    committed."""
 
-    def __init__(self, changes: Sequence[Job]) -> None:
+    def __init__(self, changes: Sequence[Job], end: Callable[[sqlite3.Connection, list[Any]], object]) -> None:
         self.left = deque(changes)
+        self.end = end
         self.results: list[Any] = []
         self.future: Future[list[Any]] = Future()
 
@@ -188,11 +190,16 @@ class Writer:
                 self._wake.notify()
         return future
 
-    def bulk(self, *changes: Callable[[sqlite3.Connection], T]) -> Future[list[T]]:
+    def bulk(
+        self,
+        *changes: Callable[[sqlite3.Connection], T],
+        end: Callable[[sqlite3.Connection, list[T]], object] = lambda conn, results: None,
+    ) -> Future[list[T]]:
         """Run each `change(conn)`, in order, after control jobs and due extractions: a worker's batch in pieces. They
-        share a transaction; it ends early when a decision or a document waits, and the rest follows after that. Not
-        retried; OSError when too many wait already. A failure takes back the pieces that are not committed."""
-        bulk = _Bulk(changes)
+        share a transaction; it ends early when a decision or a document waits, and the rest follows after that. `end`
+        gets the results of a transaction's changes before its commit. Not retried; OSError when too many wait already.
+        A failure takes back the pieces that are not committed."""
+        bulk = _Bulk(changes, end)
         with self._wake:
             if len(self._bulk) >= BULK_MAX:
                 bulk.future.set_exception(OSError(f"the store is not keeping up ({len(self._bulk)} batches wait)"))
@@ -278,6 +285,7 @@ class Writer:
                 results.append(bulk.left.popleft()(conn))
                 if self._control or (self._records and self._is_due):
                     break
+            bulk.end(conn, results)
             return results
 
         try:

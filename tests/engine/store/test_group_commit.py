@@ -204,6 +204,31 @@ def test_a_piece_that_fails_takes_back_what_was_not_committed(pace: Pace) -> Non
     assert kept.result(0) == [[(0,), (1,)]]
 
 
+def test_a_worker_s_batch_is_counted_once_in_each_transaction_and_with_it(pace: Pace) -> None:
+    counted: list[list[int]] = []
+
+    def piece(conn: sqlite3.Connection, number: int) -> int:
+        gateways.keep(conn, "a worker", number, 0.0, (), ())
+        if number == 1:
+            pace.give()
+            pace.now += LEAST_S
+        return number
+
+    def count(conn: sqlite3.Connection, numbers: list[int]) -> None:
+        counted.append(numbers)
+        if 4 in numbers:
+            raise ValueError("a fault")
+
+    pace.until(pace.now + 1.0)
+    batch = pace.writer.bulk(*[partial(piece, number=number) for number in range(5)], end=count)
+    pace.until(pace.now + 1.0)
+    assert counted == [[0, 1], [2, 3, 4]]
+    assert isinstance(batch.exception(0), ValueError)
+    kept = pace.writer.bulk(lambda conn: conn.execute("SELECT number FROM gateway_batch ORDER BY number").fetchall())
+    pace.until(pace.now + 1.0)
+    assert kept.result(0) == [[(0,), (1,)]]
+
+
 def test_side_jobs_without_documents_are_gathered_longer(pace: Pace) -> None:
     ran: list[float] = []
     pace.until(pace.now + 1.0)

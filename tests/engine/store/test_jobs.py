@@ -37,14 +37,20 @@ def begun(conn: sqlite3.Connection, kind: str = "live", parts: int = 4, output: 
     return results
 
 
+def kept(conn: sqlite3.Connection, job: jobs.Job, items: list[ExtractedItem]) -> list[ExtractedItem]:
+    new = jobs.keep(conn, job, items)
+    jobs.count(conn, job, new)
+    return new
+
+
 def test_batches_that_repeat_overlap_and_arrive_in_any_order_write_each_document_once(conn: sqlite3.Connection) -> None:
     job = begun(conn)
     draw = random.Random(4)
     items = [item(number, number % 4) for number in range(200)]
     new = 0
     for _ in range(60):
-        new += len(jobs.keep(conn, job, draw.sample(items, 20)))
-    new += len(jobs.keep(conn, job, items))
+        new += len(kept(conn, job, draw.sample(items, 20)))
+    new += len(kept(conn, job, items))
     assert new == 200
     assert counts(conn) == (200, 200, 200)
     assert jobs.tally(conn, job.id).llm == 200
@@ -53,7 +59,7 @@ def test_batches_that_repeat_overlap_and_arrive_in_any_order_write_each_document
 
 def test_documents_of_a_part_whose_file_is_not_written_yet_are_not_counted(conn: sqlite3.Connection) -> None:
     job = begun(conn, "backfill", output="/archive")
-    jobs.keep(conn, job, [item(number, number % 2) for number in range(10)])
+    kept(conn, job, [item(number, number % 2) for number in range(10)])
     assert jobs.tally(conn, job.id) == jobs.JobTally(parts=4)
     jobs.end_part(conn, job.id, PartEnded("w", job.id, 0, failed=1, counts=(5, 2, 1, 1)), 2.0)
     assert jobs.tally(conn, job.id) == jobs.JobTally(4, 1, llm=5, frequency=2, cached=1, fallback=1, failed=1)
@@ -61,16 +67,16 @@ def test_documents_of_a_part_whose_file_is_not_written_yet_are_not_counted(conn:
 
 def test_a_late_batch_for_a_part_that_is_done_is_known(conn: sqlite3.Connection) -> None:
     job = begun(conn)
-    assert len(jobs.keep(conn, job, [item(1, 0)])) == 1
+    assert len(kept(conn, job, [item(1, 0)])) == 1
     assert not jobs.end_part(conn, job.id, PartEnded("w", job.id, 0), 2.0)
-    assert jobs.keep(conn, job, [item(1, 0), item(2, 0), item(3, 99)]) == []
+    assert kept(conn, job, [item(1, 0), item(2, 0), item(3, 99)]) == []
     assert jobs.written(conn, job.id, 0) == (), "its keys are gone"
     assert counts(conn) == (1, 1, 1)
 
 
 def test_another_text_of_the_same_document_is_another_one(conn: sqlite3.Connection) -> None:
     job = begun(conn)
-    assert len(jobs.keep(conn, job, [item(1, 0), item(1, 0, "edited")])) == 2
+    assert len(kept(conn, job, [item(1, 0), item(1, 0, "edited")])) == 2
     assert counts(conn) == (1, 2, 2)
 
 
@@ -121,7 +127,7 @@ def _state(conn: sqlite3.Connection, job: jobs.Job) -> str:
 
 def test_a_back_fill_is_stored_raw_and_in_no_figure(conn: sqlite3.Connection) -> None:
     job = begun(conn, "backfill")
-    jobs.keep(conn, job, [item(number, 0) for number in range(10)])
+    kept(conn, job, [item(number, 0) for number in range(10)])
     assert counts(conn) == (10, 10, 0)
 
 
