@@ -10,34 +10,30 @@ from pathlib import Path
 import pytest
 
 from engine.server import preload
+from tests import sources
 
-ROOT = Path(__file__).parent.parent
-PATHS = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in ("engine", "console")
-    for path in (ROOT / package).rglob("*.py")
-}
+FILES = {".".join(Path(file).with_suffix("").parts).removesuffix(".__init__"): file for file in sources.trees()}
 
 
 @cache
-def imported(path: Path) -> set[str]:
+def imported(file: str) -> set[str]:
     """Modules of ours that a file names, wherever in it."""
     results: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in sources.nodes(file):
         if isinstance(node, ast.Import):
             results |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             results |= {f"{node.module}.{alias.name}" for alias in node.names}
             results.add(node.module)
-    return results & PATHS.keys()
+    return results & FILES.keys()
 
 
 def graph(package: str) -> dict[str, set[str]]:
     """Which module imports which; a package's own `__init__` gathers its parts and is left out."""
     return {
-        name: {other for other in imported(path) if PATHS[other].name != "__init__.py"}
-        for name, path in PATHS.items()
-        if name.startswith(package) and path.name != "__init__.py"
+        name: {other for other in imported(file) if not FILES[other].endswith("/__init__.py")}
+        for name, file in FILES.items()
+        if name.startswith(package) and not file.endswith("/__init__.py")
     }
 
 
@@ -55,11 +51,11 @@ def test_no_module_imports_itself_through_others(package: str) -> None:
 
 
 @cache
-def at_once_and_late(path: Path) -> tuple[set[str], set[str]]:
+def at_once_and_late(file: str) -> tuple[set[str], set[str]]:
     """Modules that a file imports with itself, and those that its functions import; without those for its types."""
     at_once: set[str] = set()
     late: set[str] = set()
-    due: list[tuple[ast.AST, set[str]]] = [(ast.parse(path.read_text()), at_once)]
+    due: list[tuple[ast.AST, set[str]]] = [(sources.trees()[file], at_once)]
     while due:
         node, into = due.pop()
         if isinstance(node, ast.Import):
@@ -72,7 +68,7 @@ def at_once_and_late(path: Path) -> tuple[set[str], set[str]]:
             due += [(inner, into) for inner in node.orelse]
         elif isinstance(node, ast.stmt | ast.Module | ast.ExceptHandler):
             due += [(inner, into) for inner in ast.iter_child_nodes(node) if not isinstance(inner, ast.expr)]
-    return at_once & PATHS.keys(), late & PATHS.keys()
+    return at_once & FILES.keys(), late & FILES.keys()
 
 
 def loaded_with(*names: str) -> set[str]:
@@ -81,22 +77,22 @@ def loaded_with(*names: str) -> set[str]:
     due = list(names)
     while due:
         name = due.pop()
-        if name in PATHS and name not in loaded:
+        if name in FILES and name not in loaded:
             loaded.add(name)
-            due += [name.rpartition(".")[0], *at_once_and_late(PATHS[name])[0]]
+            due += [name.rpartition(".")[0], *at_once_and_late(FILES[name])[0]]
     return loaded
 
 
 def test_a_running_engine_has_loaded_all_its_modules() -> None:
     """Else an upgrade that replaces the files breaks the request that first needs one."""
     start = "engine.server.process"
-    loaded = loaded_with(start, *at_once_and_late(PATHS[start])[1], *preload.MODULES)
+    loaded = loaded_with(start, *at_once_and_late(FILES[start])[1], *preload.MODULES)
     elsewhere = ("engine.rehearsal", "engine.gameday", "engine.server.rehearse")
     late = {
         (name, other)
         for name in loaded
         if not name.startswith(elsewhere)
-        for other in at_once_and_late(PATHS[name])[1] - loaded
+        for other in at_once_and_late(FILES[name])[1] - loaded
         if not other.startswith(elsewhere)
     }
     assert late == set()

@@ -5,19 +5,16 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-PUBLIC = ROOT / "engine" / "client" / "public"  # a package of its own for users, with their words
+from tests import sources
+
+PUBLIC = "engine/client/public/"  # a package of its own for users, with their words
 MOST_UNNAMED = 7
 
 
 def product() -> Iterator[tuple[str, ast.AST]]:
     """Every node of the product's code, with its file."""
-    for path in sorted(path for package in ("engine", "console") for path in (ROOT / package).rglob("*.py")):
-        if not path.is_relative_to(PUBLIC):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                yield str(path.relative_to(ROOT)), node
+    return ((file, node) for file, node in sources.every_node() if not file.startswith(PUBLIC))
 
 
 def test_no_public_class_name_is_used_twice() -> None:
@@ -43,9 +40,8 @@ def test_an_object_of_many_values_is_made_by_their_names() -> None:
 
 def test_every_package_says_what_it_is_for() -> None:
     silent = [
-        str(path.parent.relative_to(ROOT))
-        for package in ("engine", "console")
-        for path in sorted((ROOT / package).rglob("__init__.py"))
-        if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
+        file
+        for file, tree in sources.trees().items()
+        if file.endswith("/__init__.py") and ast.get_docstring(tree) is None
     ]
     assert not silent, silent

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+from tests import sources
+
 METHODS = frozenset(
     [
         "startswith",
@@ -97,10 +97,10 @@ class Search(NamedTuple):
     names: tuple[str, ...]
 
 
-def searches(tree: ast.Module) -> list[Search]:
+def searches(nodes: Iterable[ast.AST]) -> list[Search]:
     return [
         Search(node.lineno, literals(parts), names(parts))
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Call | ast.Compare) and (parts := sought(node))
     ]
 
@@ -117,15 +117,14 @@ def prose(sought: Iterable[Search], known: Mapping[str, str]) -> list[tuple[int,
 def looked_for(source: str, named: Mapping[str, str] = MappingProxyType({})) -> list[tuple[int, str]]:
     """`named`: constants of other modules that this one may have imported."""
     tree = ast.parse(source)
-    return prose(searches(tree), {**named, **constants(tree)})
+    return prose(searches(ast.walk(tree)), {**named, **constants(tree)})
 
 
 def test_no_sentence_is_parsed() -> None:
     wrong = []
     files: dict[str, tuple[list[Search], dict[str, str]]] = {}
-    for path in sorted([*(ROOT / "engine").rglob("*.py"), *(ROOT / "console").rglob("*.py")]):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        files[str(path.relative_to(ROOT))] = searches(tree), constants(tree)
+    for name, tree in sources.trees().items():
+        files[name] = searches(sources.nodes(name)), constants(tree)
     named = {name: text for _, own in files.values() for name, text in own.items()}  # which others may import
     for name, (sought, own) in files.items():
         if name.startswith(FOREIGN):

@@ -16,6 +16,7 @@ from console.cli import VERBS, rollout
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
 from engine.server import openapi
+from tests import sources
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,10 +132,9 @@ def test_every_code_of_an_error_is_listed_with_its_meaning() -> None:
     # an LLM service's codes, a client's own, a guess of an encoding
     apart = ("engine/extraction/", "engine/rehearsal/", "engine/client/public/", "engine/parsing/")
     found = {"failed", "store", "system", "internal"}  # of `Failed` and `code_of`
-    for path in (path for part in ("engine", "console") for path in (ROOT / part).rglob("*.py")):
-        if not str(path.relative_to(ROOT)).startswith(apart):
-            for node in ast.walk(ast.parse(path.read_text())):
-                found |= {word for code in given_codes(node) for word in words(code) if word}
+    for file, node in sources.every_node():
+        if not file.startswith(apart):
+            found |= {word for code in given_codes(node) for word in words(code) if word}
     assert found == set(CODES)
 
 

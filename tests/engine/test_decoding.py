@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import get_args
 
 import pytest
@@ -15,8 +14,8 @@ from msgspec import Struct
 from engine.plan.model import Plan
 from engine.rollout.state import Decision, State
 from engine.view.model import View
+from tests import sources
 
-ROOT = Path(__file__).parents[2]
 HELPER = "engine/decoding.py"
 PUBLIC = "engine/client/public/"  # imports nothing of ours; its decoders are built when it is imported
 
@@ -45,7 +44,7 @@ for number in range(150):
 
 
 def test_threads_that_decode_a_new_type_at_once_do_not_crash() -> None:
-    assert subprocess.run([sys.executable, "-c", RACE], cwd=ROOT, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", RACE], cwd=sources.ROOT, check=False).returncode == 0
 
 
 def structs_in(kind: object) -> set[type[Struct]]:
@@ -73,12 +72,11 @@ def test_what_every_start_decodes_has_types_for_annotations(kind: type[Struct]) 
 
 
 def test_every_typed_decoder_comes_from_the_helper() -> None:
-    paths = sorted(path for package in ("engine", "console") for path in (ROOT / package).rglob("*.py"))
     direct = [
         f"{name}:{line}"
-        for path in paths
-        if (name := path.relative_to(ROOT).as_posix()) != HELPER
-        for line in typed(path.read_text(), name.startswith(PUBLIC))
+        for name, tree in sources.trees().items()
+        if name != HELPER
+        for line in typed(tree, sources.nodes(name), name.startswith(PUBLIC))
     ]
     assert not direct, f"use {HELPER}: {direct}"
 
@@ -86,17 +84,21 @@ def test_every_typed_decoder_comes_from_the_helper() -> None:
 def test_the_check_finds_decoders_outside_the_helper() -> None:
     source = "import msgspec\nmsgspec.json.Decoder(View)\ndef read(body):\n"
     for call in ("msgspec.json.decode(body, type=View)", "msgspec.convert(body, View)", "msgspec.json.Decoder(View)"):
-        assert list(typed(f"{source}    {call}\n")) == [2, 4]
-        assert list(typed(f"{source}    {call}\n", public=True)) == [4]
-    assert not list(typed("msgspec.json.decode(body)"))
-    assert list(typed("from msgspec import convert"))
+        assert list(typed_in(f"{source}    {call}\n")) == [2, 4]
+        assert list(typed_in(f"{source}    {call}\n", public=True)) == [4]
+    assert not list(typed_in("msgspec.json.decode(body)"))
+    assert list(typed_in("from msgspec import convert"))
 
 
-def typed(source: str, public: bool = False) -> Iterator[int]:
-    """The lines of calls that describe a type; `public`: but for decoders built at import."""
+def typed_in(source: str, public: bool = False) -> Iterator[int]:
     tree = ast.parse(source)
+    return typed(tree, ast.walk(tree), public)
+
+
+def typed(tree: ast.Module, nodes: Iterable[ast.AST], public: bool) -> Iterator[int]:
+    """The lines of calls that describe a type; `public`: but for decoders built at import."""
     at_import = {id(node.value) for node in tree.body if isinstance(node, ast.Assign | ast.Expr)} if public else set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module in ("msgspec", "msgspec.json", "msgspec.msgpack"):
             if any(name.name in ("convert", "decode", "Decoder") for name in node.names):
                 yield node.lineno

@@ -2,11 +2,11 @@
 
 import ast
 import sys
-from pathlib import Path
 
 import pytest
 
 from engine.text import clean_block, rate_beside, rate_percent
+from tests import sources
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,9 @@ def test_a_share_never_reads_like_the_target_it_is_judged_by() -> None:
 
 def test_no_sentence_leaves_out_the_space_before_the_percent_sign() -> None:
     """Python's own `:.0%` prints "45%" where everything else reads "45 %"."""
-    root = Path(__file__).parents[2]
     wrong = [
-        f"{path.relative_to(root)}:{node.lineno}"
-        for folder in ("engine", "console")
-        for path in sorted((root / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        f"{file}:{node.lineno}"
+        for file, node in sources.every_node()
         if isinstance(node, ast.FormattedValue) and node.format_spec is not None
         if ast.unparse(node.format_spec).rstrip("'\"").endswith("%")
     ]

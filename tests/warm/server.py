@@ -55,11 +55,13 @@ ALONE = {
 def main() -> None:
     line = socket.socket(fileno=int(sys.argv[1]))
     paths = [path for path in sys.path if path not in os.environ["PYTHONPATH"].split(os.pathsep)]
+    gc.disable()  # what is loaded here stays
     _import_all()
     load.parse_plan(load.default_plan_text())  # reads the model's types, which is half of a plan's loading
     apprise.Apprise().add("json://localhost")  # loads its hundred plugins
     own_schema.expected(own_schema.KNOWN)  # what the migrations make, with which each opened store is compared
     gc.collect()
+    gc.enable()
     serve(line, paths)
 
 

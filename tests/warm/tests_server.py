@@ -37,6 +37,8 @@ def main() -> None:
     if helper:  # in a new checkout compiling takes ten seconds; two share them, each reads what the other has written
         os._exit(0)
     _prepare_hypothesis()
+    if "tests.sources" in sys.modules:
+        importlib.import_module("tests.sources").trees()
     gc.collect()
     server.serve(line, paths, own_server=False)
 
