@@ -74,7 +74,7 @@ def _listed_kind(low: str) -> str:
         return "V"
     if low in words.EITHER:
         return "B" if low in words.EITHER_S and low not in words.MODIFYING else "b"
-    if low in words.WEAK:
+    if low in words.WEAK or low.endswith("-old"):  # 12-year-old
         return "w"
     if low in words.VERBS:
         return "v"
@@ -119,6 +119,9 @@ FOLDS = Known(_folded)
 
 _PHRASE = re.compile(r"[awegnsbBciP](?:[awegnsbBciP#]*[gnsbBcipP#])?|p")
 
+_INITIAL = re.compile(r"(?<=c)n\.(?=c)")
+_NAME_OF_NAME = re.compile(r"(?<=c)f(?=c)")
+
 
 class Phrases(NamedTuple):
     """All occurrences in text order, the kind of each token, and the language used to find them (None: unlisted)."""
@@ -147,18 +150,22 @@ def phrases(tokens: list[str]) -> Phrases:
 
 
 def _english(tokens: list[str], kinds: str) -> Phrases:
+    if "cn.c" in kinds:
+        tokens, kinds = _with_initials(tokens, kinds)
     kinds = settled(tokens, kinds)
     if "P" in kinds:
         # a name that also occurs without 's owns what follows it (Turing's machine); otherwise 's is part of the name
         # (Zipf's law)
         bare = set(tokens)
         kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
+    if "cfc" in kinds:
+        kinds = _NAME_OF_NAME.sub(lambda of: "c" if _is_bank_of_england(tokens, of.start()) else "f", kinds)
     folds = tuple(map(FOLDS.__getitem__, tokens))
     has_names, has_owners = "i" in kinds, "p" in kinds or "P" in kinds
     spans: list[Span] = []
     for match in _PHRASE.finditer(kinds):
         start, end = match.span()
-        while start < end and kinds[start] == "w" and not _is_new_york(tokens[start : start + 2]):
+        while start < end and kinds[start] == "w" and not _begins_name(tokens, start):
             start += 1
         if kinds[end - 1] == "#" and _counts(tokens, kinds, end):
             while end > start and kinds[end - 1] == "#":
@@ -171,6 +178,8 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         if size > 1:
             if size > MAX_WORDS:  # an English phrase keeps its end, where its head noun is
                 start = end - MAX_WORDS
+                if tokens[start] == "of":
+                    start += 1
             text = " ".join(tokens[start:end])
         elif not size or kinds[start] in "awe":
             continue
@@ -181,20 +190,58 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         if len(text) == 1 and not is_keyword(text):
             continue
         spans.append((folds[start:end], text, start))
-    return Phrases(spans, kinds, ENGLISH)
+    return Phrases(_by_full_names(spans) if "cc" in kinds else spans, kinds, ENGLISH)
+
+
+def _with_initials(tokens: list[str], kinds: str) -> tuple[list[str], str]:
+    """The tokens with the full stop of an initial as part of it: Ada C. Cole."""
+    joined = list(tokens)
+    for match in reversed(list(_INITIAL.finditer(kinds))):
+        at = match.start()
+        if len(tokens[at]) == 1 and tokens[at + 1] == "." and tokens[at - 1].lower() in words.FIRST_NAMES:
+            joined[at : at + 2] = [tokens[at] + "."]
+            kinds = f"{kinds[:at]}c{kinds[at + 2 :]}"
+    return joined, kinds
+
+
+def _by_full_names(spans: list[Span]) -> list[Span]:
+    """The phrases, with a surname alone as the full name that the text gives: Cole is Ada Cole."""
+    full: dict[str, set[tuple[Words, str]]] = {}
+    for folded, text, _ in spans:
+        if 1 < len(folded) < 4 and folded[0] in words.FIRST_NAMES and text.istitle() and folded[-1] not in words.VAGUE:
+            full.setdefault(folded[-1], set()).add((folded, text))
+    one = {surname: people.pop() for surname, people in full.items() if len(people) == 1}
+    if not one:
+        return spans
+    return [
+        (*one[folded[0]], at) if len(folded) == 1 and folded[0] in one and text[0].isupper() else (folded, text, at)
+        for folded, text, at in spans
+    ]
 
 
 def _after_role(tokens: list[str], kinds: str, folds: Words, start: int, end: int) -> int:
-    """Where the name begins in a phrase that says what the name is: analyst Ada Cole, the drug group Sanofi."""
+    """Where the name begins in a phrase that says what the name is: Mayor Ada Cole, the drug group Sanofi."""
     at = end - 1
     while at > start and kinds[at - 1] == "c":
         at -= 1
+        if folds[at] in words.FIRST_NAMES and at > start and folds[at - 1] in words.VAGUE:
+            return at
     return at if at > start and folds[at - 1] in words.VAGUE and tokens[at - 1].islower() else start
 
 
 def _counts(tokens: list[str], kinds: str, end: int) -> bool:
-    """Whether the number that ends a phrase is an amount, not part of a name: margin 65 %, revenue 12,345 14,567."""
-    return kinds[end - 2] == "#" or "," in tokens[end - 1] or (end < len(tokens) and tokens[end][0] == "%")
+    """Whether the number that ends a phrase is an amount, not part of a name: margin 65 %, revenue 12,345 14,567,
+    struck Earth 66 million years ago, beat Port United 2-1."""
+    number = tokens[end - 1]
+    return (
+        kinds[end - 2] == "#"
+        or "," in number
+        or (end < len(tokens) and (tokens[end][0] == "%" or tokens[end] in words.AFTER_AMOUNTS))
+        or _SCORE.fullmatch(number) is not None
+    )
+
+
+_SCORE = re.compile(r"\d\d?[-–]\d\d?")
 
 
 def _named(tokens: list[str], kinds: str, start: int, end: int) -> tuple[int, int]:
@@ -218,5 +265,15 @@ def is_keyword(text: str) -> bool:
     return len(text) <= MAX_CHARS and (text[0].isalpha() or any(map(str.isalpha, text)))
 
 
-def _is_new_york(pair: list[str]) -> bool:
-    return pair[0].lower() == "new" and pair[-1].lower() in words.AFTER_NEW
+def _begins_name(tokens: list[str], at: int) -> bool:
+    """Whether a weak word is part of a name: New York; the General Assembly."""
+    weak, after = tokens[at], tokens[at + 1 : at + 2]
+    if not after or not after[0][0].isupper():
+        return False
+    if weak[0].isupper() and at and tokens[at - 1][0].islower():
+        return True
+    return weak.lower() == "new" and after[0].lower().removesuffix("'s") in words.AFTER_NEW
+
+
+def _is_bank_of_england(tokens: list[str], at: int) -> bool:
+    return tokens[at] == "of" and tokens[at - 1].lower() in words.BEFORE_OF

@@ -107,6 +107,7 @@ def shape(token: str) -> str:
         not (first.isalnum() or (len(token) > 3 and token.lstrip("-_./")[:1].isalnum()))
         or "\n" in token
         or len(token) > MAX_CHARS
+        or (len(token) == 2 and token[1] == ".")  # an initial
     ):
         return "."
     if _NUMBER.fullmatch(token):

@@ -28,8 +28,8 @@ FOREIGN_SUBJECT = 3  # times as often in other languages, whose lists are short:
 
 _LINKS = frozenset(chain.from_iterable(LINKS.values()))
 _NUMBERED = re.compile(r"\d(?<!\S\d)")
-_NO_END = frozenset("aewvG#.")
-_NO_BEGINNING = frozenset("wv#")
+_NO_END = frozenset("aewvfG#.")
+_NO_BEGINNING = frozenset("wvf#.")
 
 
 class Candidate(NamedTuple):

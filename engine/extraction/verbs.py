@@ -46,13 +46,16 @@ _SETTLED = (
         r"|(?<=[nsbBcigp]q.)|(?<=\.q.)(?=[mtdf]))"  # that captures; in some areas, which lead to
         r"|(?<=[qdncis]s)(?:"
         r"(?<=[nsbBcigp]qs)|(?<=[nsbBcigp]qds)"  # that captures, which often captures
+        r"|(?<=\.qs)(?=[taegnciw])"  # the bill, which toughens immigration
         r"|(?<=[nsci]ds)(?=[taegncisw#])"  # the daemon often changes groups
         r"|(?=t)(?:(?<=\.tns)|(?<=^tns)|(?<=\.[ci]s)|(?<=^[ci]s)))"  # This command inspects a
         r"|(?<=m[dfr])(?=[bB])|(?<=[nsbBcigp]qd)(?=[sbB]))"
     ),
-    # is growing; police arrested the; by reading the; nodes passing messages; a flag showing that
+    # is growing; crews quickly cleared; a league that (also) sacked; police arrested the; by reading the; nodes passing
+    # messages; a flag showing that
     re.compile(
-        r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=me)|(?<=[nsbBcig]e)(?=[tqfrm.xd#c])"
+        r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=me)|(?<=[nsci]de)"
+        r"|(?<=[nsbBcigp]qe)|(?<=[nsbBcigp]q[rd]e)|(?<=[nsbBcig]e)(?=[tqfrm.xd#c])"
         r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc]g)(?=q)|(?<=[.frdqvsbci]g)(?=t)|(?<=cg)(?=a)|(?<=[sB]g)(?=[tnsciab]))"
     ),
 )

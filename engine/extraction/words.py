@@ -30,6 +30,9 @@ FUNCTION = _LISTS["function"] | DETERMINERS | _LISTS["relative"] | BEFORE_VERBS 
 
 # names that begin with a weak word
 AFTER_NEW = _LISTS["after_new"]
+AFTER_AMOUNTS = _LISTS["after_amounts"]
+# what a name is of that has another name in it: the Bank of England
+BEFORE_OF = _LISTS["before_of"]
 
 # verbs only: they end a phrase in every form, participles too (proposed, using)
 _VERBS = _LISTS["verbs"]
@@ -154,7 +157,8 @@ GENERAL = _LISTS["general"]
 
 # words of every field that are hardly ever a keyword alone: nouns, first
 # names, and words that may be a verb (check, build)
-VAGUE = GENERAL | _LISTS["general_alone"] | _LISTS["first_names"] | EITHER
+FIRST_NAMES = _LISTS["first_names"]
+VAGUE = GENERAL | _LISTS["general_alone"] | FIRST_NAMES | EITHER
 
 # among GENERAL, words that never end a keyword: number of users, way, first part
 EMPTY = _LISTS["empty"]

@@ -339,6 +339,14 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
          {"ferry"}, {"iowa", "KCRG", "london", "reuters", "reporting", "cole", "dover", "lind"}),
         ("The captain, a mayor and two sisters saw the wonderful ferry aboard which the engine blew on March 31st, 40 kilometres out.",
          {"ferry", "engine"}, {"captain", "mayor", "sisters", "wonderful", "aboard", "blew", "march 31st", "kilometres"}),
+        ("The Bank of England and the Oakham Bureau of Tides agreed. They asked the General Assembly in New Zealand's capital.",
+         {"bank of england", "oakham bureau of tides", "general assembly", "new zealand's capital"}, {"bank", "england", "tides"}),
+        ("A 54-year-old pilot struck Hazel Reef 66 million years later. Oakham Rovers 2-1 was the score of the derby.",
+         {"hazel reef", "oakham rovers", "derby"}, {"54-year-old", "66", "2-1"}),
+        ("Mayor Alice C. Cole met George W. Oakes. Cole agreed, and Oakes said that vitamin C. Gulls eat fish.",
+         {"alice c. cole", "george w. oakes", "vitamin C"}, {"cole", "oakes", "mayor alice", "george W", "C"}),
+        ("Landslides that blocked hauliers fell. Crews desperately cleared mud. The bill, which toughens immigration, starred a league that also sacked carpenters.",
+         {"landslides", "hauliers", "immigration", "carpenters"}, {"blocked", "cleared", "toughens", "sacked"}),
     ],
 )  # fmt: skip
 def test_news_is_about_names_and_things_not_about_roles_days_and_units(
