@@ -137,7 +137,8 @@ class Verbs(click.Group):
 
 
 class NonEmptyPath(click.Path):
-    """A non-empty path: an empty `--plan "$PLAN"` would mean this folder, and its parent's store."""
+    """A non-empty path: an empty `--plan "$PLAN"` would mean this folder, and its parent's store. Whoever uses a path
+    that this user may not read names its owner."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
@@ -171,8 +172,8 @@ def global_options(hidden: bool = False) -> list[click.Option]:
         )
 
     return [
-        option("--plan", plan, type=NonEmptyPath(dir_okay=False, path_type=Path)),
-        option("--store", store, type=NonEmptyPath(file_okay=False, path_type=Path)),
+        option("--plan", plan, type=NonEmptyPath(dir_okay=False, readable=False, path_type=Path)),
+        option("--store", store, type=NonEmptyPath(file_okay=False, readable=False, path_type=Path)),
         option("--as", name, into="acting_name", metavar="NAME"),
         option("--quiet", quiet, is_flag=True),
         option("--read-only", shows, is_flag=True),

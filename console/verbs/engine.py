@@ -53,12 +53,13 @@ def _set_up(context: CliContext) -> int:
 
 def _attach(context: CliContext, started: Callable[[], None] = lambda: None) -> int:
     """`started` is called once an engine runs."""
+    from engine.client import engine_process
     from engine.plan import memory
 
     folder, plan = context.folder, context.plan
     folder.prepare()
     memory.remember(context.plan_path, folder.path, 0)
-    if not _runs(folder):
+    if not engine_process.runs(folder):
         plan = context.file_plan  # a new engine reads the file, never the plan in the store
         from engine.server.process import spawn, wait_until_up
 
@@ -70,16 +71,6 @@ def _attach(context: CliContext, started: Callable[[], None] = lambda: None) -> 
     from console.session import run
 
     return run(folder.path, plan, context.display, again=context.again)
-
-
-def _runs(folder: Folder) -> bool:
-    """Whether an engine runs. Asks the process, because its lock file may have been removed."""
-    from engine.client import engine_process
-
-    if engine_process.listens(folder):
-        return True
-    state = engine_process.ask(folder).state
-    return folder.is_locked() if state == "unknown" else state != "none"
 
 
 @click.command()
@@ -160,8 +151,10 @@ def serve(context: CliContext) -> None:
 @verb
 def stop(context: CliContext) -> None:
     """Stop the engine. It finishes the documents in flight first."""
+    from engine.client import engine_process
+
     folder = context.folder
-    if not _runs(folder):
+    if not engine_process.runs(folder):
         _done(f"No engine runs in {folder.path}.")
         return
     reply = context.client.command("stop")
@@ -169,7 +162,7 @@ def stop(context: CliContext) -> None:
         refuse(reply)
     until = time.monotonic() + 15
     while time.monotonic() < until:
-        if not _runs(folder):
+        if not engine_process.runs(folder):
             _done("The engine has stopped. No document is extracted until it runs again.")
             return
         time.sleep(0.05)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from console.context import CliContext
 from console.output import fail, notice
-from engine.client.client import EngineClient, unanswered
+from engine.client.client import EngineClient, unanswered, unanswered_code
 from engine.store.folder import Folder
 
 PATIENCE_S = 10.0  # how long an engine that starts may take to answer
@@ -23,9 +23,13 @@ def engine_for(context: CliContext) -> Iterator[None]:
     runs, start one that stops with this command, even when this process is killed: its end of the pipe closes then."""
     from engine.client import engine_process
 
-    if engine_process.ask(context.folder).state != "none":
+    try:
+        runs = engine_process.runs(context.folder)
+    except OSError:  # another user's store
+        runs = True
+    if runs:
         if (error := _unreachable(context.client)) is not None:
-            fail(unanswered(context.folder, error), code="no_engine")
+            fail(unanswered(context.folder, error), code=unanswered_code(error))
         yield
         return
     from engine.server.process import spawn, wait_until_up

@@ -61,10 +61,9 @@ def status(context: CliContext, watch: bool, when: str | None) -> None:
     record, alive, trouble = look(context)
     if record is None or record.view is None:
         what = trouble or (NO_FIGURES if alive == "running" else ENGINE[alive])
-        fail(
-            "\n".join(filter(None, (what, ENGINE[alive] if trouble and alive in ENGINE else "", elsewhere))),
-            code="no_view",
-        )
+        is_new = alive == "unknown" and context.folder.missing  # nothing is at stake in a store that nobody has made
+        more = ENGINE[alive] if trouble and alive in ENGINE and not is_new else ""
+        fail("\n".join(filter(None, (what, more, elsewhere))), code="no_view")
     printed = [f"{iso(record.view.at)} {_where(record.view)}", *(line.sentence for line in lines(record.view, alive))]
     if elsewhere:
         printed.insert(1, elsewhere)

@@ -94,7 +94,7 @@ class EngineClient:
                 {"code": "no_answer"},
             )
         except (OSError, ValueError) as error:
-            return Reply(False, unanswered(self.folder, error), {"code": "no_engine"})
+            return Reply(False, unanswered(self.folder, error), {"code": unanswered_code(error)})
         return Reply(
             bool(answer.get("ok")) and status < 400,
             str(answer.get("sentence", f"HTTP {status}")),
@@ -268,6 +268,10 @@ def unanswered(folder: Folder, error: BaseException) -> str:
     nothing_there = isinstance(error, FileNotFoundError | ConnectionRefusedError)
     why = "" if nothing_there else f" ({broken(error)})"
     return f"No engine answers in {folder.path}{why}. Start one with `rollout` or `rollout serve`."
+
+
+def unanswered_code(error: BaseException) -> str:
+    return "peer" if isinstance(error, PermissionError) else "no_engine"
 
 
 def broken(error: BaseException) -> str:

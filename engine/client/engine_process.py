@@ -15,7 +15,7 @@ from engine.client.client import EngineClient
 from engine.decoding import convert
 from engine.store import running
 from engine.store.folder import Folder
-from engine.store.holders import holders, is_ours
+from engine.store.holders import holders, is_ours, locks_a_file, numbers
 
 if TYPE_CHECKING:
     from engine.view.model import View
@@ -47,6 +47,15 @@ def listens(folder: Folder, timeout_s: float = ASK_S) -> bool:
     return True
 
 
+def runs(folder: Folder) -> bool:
+    """Whether an engine runs, so that none is to be started. Asks the process, because its lock file may have been
+    removed; where this user cannot see it, the lock decides. OSError."""
+    if listens(folder):
+        return True
+    state = ask(folder).state
+    return folder.is_locked() if state == "unknown" else state != "none"
+
+
 def ask(folder: Folder, pid: int = 0, heartbeat: float = 0.0, timeout_s: float = ASK_S) -> EngineProcess:
     """`pid` and `heartbeat` (epoch seconds) are the last ones the store has for an engine, 0 if it cannot be read."""
     why = ""
@@ -75,11 +84,28 @@ def _unanswered(folder: Folder, pid: int, heartbeat: float, why: str) -> EngineP
             return EngineProcess("silent", pid=pid, why="it holds the store's lock and does not answer")
     if pid and _is_still(pid, heartbeat):
         return EngineProcess("silent", pid=pid, why="it does not answer")
+    recorded = pid or (_recorded(folder) if hidden else 0)
+    if recorded:  # an engine that another one has succeeded makes no LLM call
+        hidden = [number for number in hidden if recorded in numbers(number)]
     if why or hidden:
         return EngineProcess("unknown", why=why or f"this user cannot see which files process {hidden[0]} has open")
     if not os.path.isdir("/proc/self/fd"):
         return EngineProcess("unknown", why="this system does not show which process has a file open")
     return EngineProcess("none")
+
+
+def _recorded(folder: Folder) -> int:
+    """The engine that last took this store; 0 if the store cannot be read."""
+    from engine.store.folder import StoreError
+    from engine.store.reader import Reader
+
+    reader = Reader(folder)
+    try:
+        return reader.engine_record().pid
+    except StoreError:
+        return 0
+    finally:
+        reader.close()
 
 
 def _elsewhere(folder: Folder, there: Folder, pid: int, timeout_s: float) -> EngineProcess:
@@ -119,6 +145,6 @@ def _is_still(pid: int, heartbeat: float) -> bool:
         with open("/proc/stat") as file:
             boot = next(int(line.split()[1]) for line in file if line.startswith("btime"))
     except (OSError, ValueError, IndexError, StopIteration):
-        return is_ours(pid)
+        return is_ours(pid) or locks_a_file(pid)
     began = boot + int(ticks) / os.sysconf("SC_CLK_TCK")
     return state not in "ZX" and (not heartbeat or began <= heartbeat + 1.0) and is_ours(pid)
