@@ -11,7 +11,7 @@ from engine.view.model import WorkerView
 
 
 class Crew(msgspec.Struct, frozen=True):
-    """`waits`: why the job's documents wait for a person; "" if they do not."""
+    """`waits`: why the job's documents wait; "" if they do not."""
 
     workers: int = 0
     waits: str = ""

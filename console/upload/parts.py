@@ -17,6 +17,7 @@ PART_DOCUMENTS = 500
 PART_BYTES = 16_000_000
 READ_BYTES = 1 << 20
 CHANGED = "has changed since the job began; load it again"
+LINES_CHANGED = "the part that begins on this line has changed since the job began; load the file again"
 RANGE_BYTES = 4_000_000  # of JSON lines at a URL, where lines are not counted
 
 
@@ -105,15 +106,18 @@ def documents(job: Job, part: JobPart) -> Iterator[PartDocument]:
     root = Path(job.root)
     for piece in part.pieces:
         called = "" if remote.is_remote(piece.path) else id_under(root, piece.path)
+        place = f":{piece.line}" if piece.crc is not None else ""
+        changed = PartDocument(f"{called or piece.path}{place}", "", trouble=LINES_CHANGED if place else CHANGED)
         if _is_changed(piece):
-            place = f":{piece.line}" if piece.crc is not None else ""
-            yield PartDocument(f"{called or piece.path}{place}", "", trouble=CHANGED)
+            yield changed
             continue
         span = (piece.start, piece.end, piece.line) if piece.end else None
         for source in sources.documents(piece.path, called, span):
             if source.gone:
                 raise SourceGone(f"{source.id} cannot be read: {source.trouble}.")
             yield PartDocument(source.id, source.text, source.title, source.trouble, _place(piece.path, source))
+        if _is_changed(piece):  # while it was read: what was read may be of both versions
+            yield changed
 
 
 def _is_changed(piece: FilePiece) -> bool:

@@ -74,6 +74,7 @@ class JobDesk:
     def __init__(self, engine: JobHost) -> None:
         self._engine = engine
         self._claims: dict[tuple[int, int], str] = {}
+        self._unreachable: dict[str, str] = {}  # by worker
         self._seen = SeenBatches()
 
     # -- people's side -------------------------------------------------------------------------------------------------
@@ -113,6 +114,10 @@ class JobDesk:
         """The job of each worker that has a part."""
         return {worker: job for (job, _), worker in self._claims.items()}
 
+    def unreachable(self, worker: str) -> str:
+        """Why a worker cannot read its sources or write its output, as it last said; "" if it can."""
+        return self._unreachable.get(worker, "")
+
     def waits(self, job: int) -> str:
         """Why the documents of a job wait for a person; "" if they do not."""
         why = self._engine.pipeline.why_barred
@@ -128,6 +133,8 @@ class JobDesk:
         if job.state != "running":
             return PartGrant(job)
         leases = engine.leases
+        self._unreachable = {worker: why for worker, why in self._unreachable.items() if leases.lives(worker)}
+        self._unreachable[asks.worker] = asks.unreachable
         self._claims = {
             at: worker for at, worker in self._claims.items() if worker != asks.worker and leases.lives(worker)
         }

@@ -103,8 +103,9 @@ def workers(engine: Engine) -> tuple[WorkerView, ...]:
     out = []
     for one in leases.shown():
         job = jobs.get(one.worker)
-        waits = waiting[job] if job is not None else ""
-        held_up = "; its documents wait until the LLM may be called" if waits else ""
+        barred = waiting[job] if job is not None else ""
+        unreachable = engine.jobs.unreachable(one.worker)
+        held_up = "its documents wait until the LLM may be called" if barred else unreachable.rstrip(".")
         out.append(
             WorkerView(
                 name=one.worker,
@@ -114,9 +115,9 @@ def workers(engine: Engine) -> tuple[WorkerView, ...]:
                 percent_bp=one.percent_bp,
                 in_flight=one.in_flight,
                 until=leases.until(one),
-                sentence=f"{leases.sentence(one)}{held_up}",
+                sentence="; ".join(filter(None, (leases.sentence(one), held_up))),
                 job=job,
-                waits=waits,
+                waits=barred or unreachable,
             )
         )
     return tuple(out)

@@ -134,7 +134,7 @@ class WorkerView(Struct, frozen=True):
     until: float  # epoch seconds
     sentence: str
     job: int | None = None  # whose part it has
-    waits: str = ""  # why that job's documents wait for a person
+    waits: str = ""  # why that job's documents wait: for a person, a source or the output
 
 
 class DecisionView(Struct, frozen=True):

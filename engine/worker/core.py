@@ -21,7 +21,7 @@ from engine.text import clean_line, digest, spoken
 from engine.worker.batches import KEPT_S, NOWHERE, PART, SOURCES, Batches
 from engine.worker.leased import LeasedPipeline
 from engine.worker.line import EngineConnection, EngineRefused, no_answer
-from engine.worker.messages import PartGrant, PartRequest
+from engine.worker.messages import REASON_CHARS, PartGrant, PartRequest
 
 _parts = json_decoder(PartGrant)
 
@@ -90,6 +90,7 @@ class Worker:
         self._held: set[int] = set()
         self._part_ended = asyncio.Event()
         self._gone_since: float | None = None  # since when no source could be reached
+        self._unreachable = ""  # why sources, or the output, cannot be reached now
         self._barred = asyncio.Lock()  # held by the document that looks when the LLM may be called again
         self._why_ended = ""
         self._troubles: set[type[BaseException]] = set()
@@ -164,7 +165,7 @@ class Worker:
         if gone:
             self._give_back(number, gone)
             return
-        self._gone_since = None
+        self._gone_since, self._unreachable = None, ""
         if self._batches.collected is not None and self._write is not None:
             items = self._batches.collected.pop(number, [])
             await self._put(self._write, job, number, items)
@@ -206,10 +207,14 @@ class Worker:
         until = self._clock.real() + KEPT_S
         while True:
             try:
-                return await asyncio.to_thread(write, job, number, items)
-            except OutputGone:
+                await asyncio.to_thread(write, job, number, items)
+            except OutputGone as gone:
                 if self._clock.real() > until:
                     raise
+                self._unreachable = f"{gone}."
+            else:
+                self._unreachable = ""
+                return
             await asyncio.sleep(SOURCE_AGAIN_S)
 
     def _give_back(self, number: int, why: str) -> None:
@@ -217,7 +222,7 @@ class Worker:
         if self._batches.collected is not None:
             self._batches.collected.pop(number, None)
         now = self._clock.real()
-        self._gone_since = self._gone_since or now
+        self._gone_since, self._unreachable = self._gone_since or now, why
         if now - self._gone_since > KEPT_S:
             raise WorkerFailed(why)
         self._leave(number)
@@ -289,7 +294,8 @@ class Worker:
 
     async def _next(self) -> PartGrant:
         self._part_ended.clear()  # the engine does not know yet of a part that ends from here on
-        asks = PartRequest(self.name, self._job, frozenset(self._held))
+        why = clean_line(self._unreachable, REASON_CHARS)
+        asks = PartRequest(self.name, self._job, frozenset(self._held), why)
         return _parts.decode(await self._post("part", msgspec.json.encode(asks)))
 
     async def _post(self, kind: str, body: bytes) -> bytes:

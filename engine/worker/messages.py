@@ -14,14 +14,17 @@ from engine.store.jobs import ExtractedItem, Job, JobPart, Method
 BATCH_DOCUMENTS = 100
 BATCH_CHARS = 2_000_000  # characters of texts in one batch; a longer document travels alone
 MOST_HELD = 100  # parts of one worker
+REASON_CHARS = 500
 
 
-class PartRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A worker asks for its next part. `holds`: those that it has not finished."""
+class PartRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A worker asks for its next part. `holds`: those that it has not finished. `unreachable`: why it cannot read its
+    sources or write its output now, as a sentence."""
 
     worker: Name
     job: Count
     holds: Annotated[frozenset[Count], Meta(max_length=MOST_HELD)] = frozenset()
+    unreachable: Annotated[str, Meta(max_length=REASON_CHARS)] = ""
 
 
 class PartGrant(Struct, frozen=True):

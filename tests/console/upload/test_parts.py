@@ -92,12 +92,24 @@ def test_lines_that_changed_since_the_job_began_are_named_and_not_read(tmp_path:
         path.write_text("\n".join([*rows, *rows]) + "\n")  # lines at its end are not the job's
         assert read() == whole_file
         path.write_text("\n".join([*rows[:4], "{}", *rows[5:]]) + "\n")
-        assert read() == [*whole_file[:3], parts.CHANGED, parts.CHANGED]
+        assert read() == [*whole_file[:3], parts.LINES_CHANGED, parts.LINES_CHANGED]
         path.write_text("\n".join(rows[:4]) + "\n")
-        assert read() == [*whole_file[:3], parts.CHANGED, parts.CHANGED]
+        assert read() == [*whole_file[:3], parts.LINES_CHANGED, parts.LINES_CHANGED]
         assert [document.id for document in parts.documents(job, made[1])] == ["rows.jsonl:4"]
         path.unlink()
         assert read() == ["No such file or directory"] * 3
+
+
+@pytest.mark.parametrize("lines", [9, 2])
+def test_lines_that_change_while_they_are_read_are_named_too(tmp_path: Path, lines: int) -> None:
+    """What was read by then may be of both versions."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"text": f"text {number} " + "x" * 100_000}) + "\n" for number in range(9)))
+    (part,) = parts.parts([str(path)])
+    reading = parts.documents(Job(1, 0.0, "running", "a", "docs", str(tmp_path), "auto", "live"), part)
+    assert next(reading).trouble == ""
+    path.write_text("".join(json.dumps({"text": f"other {number} " + "x" * 100_000}) + "\n" for number in range(lines)))
+    assert parts.LINES_CHANGED in [document.trouble for document in reading]
 
 
 def test_a_piece_of_a_job_that_was_begun_before_is_read_unchecked(tmp_path: Path) -> None:

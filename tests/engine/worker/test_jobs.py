@@ -238,17 +238,25 @@ def test_a_source_that_stays_away_ends_the_worker_with_its_name_and_the_job_stay
     rig: EngineRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.worker.core.SOURCE_AGAIN_S", 0.1)
-    monkeypatch.setattr("engine.worker.core.KEPT_S", 0.5)
 
     def read(job: Job, part: JobPart) -> Iterator[PartDocument]:
         if part.pieces:
             raise SourceGone("s3://b cannot be read: no connection.")
         yield PartDocument("away", "")
 
+    async def run() -> None:
+        working = asyncio.create_task(worker.run())
+        why = "it waits: s3://b cannot be read: no connection."
+        shown = await asyncio.to_thread(rig.until, lambda: working.done() or why in rig.cli("jobs").stdout, 20)
+        assert (shown, working.done()) == (True, False), "while it tries"
+        assert "; s3://b cannot be read: no connection\n" in (await asyncio.to_thread(rig.cli, "status")).stdout
+        monkeypatch.setattr("engine.worker.core.KEPT_S", 0.1)
+        await working
+
     job = begun(rig, "away", 1)
     worker = Worker("away", rig.plan, job, lambda: EngineConnection(str(rig.folder.path)), read)
     with pytest.raises(WorkerFailed, match=r"^s3://b cannot be read: no connection\.$"), explained():
-        asyncio.run(worker.run())
+        asyncio.run(run())
     assert state(rig, job) == "running"
 
 
