@@ -20,11 +20,11 @@ from tests.engine.service.rig import EngineRig
 ROUNDS = 3
 
 
-def document(number: int) -> DocumentWrite:
+def document(number: int, at: float) -> DocumentWrite:
     plain = tuple(f"plain {number % 97} {n}" for n in range(12))
     llm = tuple(f"llm {number % 89} {n}" for n in range(12))
     return DocumentWrite(
-        f"docs/{number:06}.md", f"Document {number}", f"text of document {number}. " * 8, f"d{number}", 1_800_000_000.0 + number,
+        f"docs/{number:06}.md", f"Document {number}", f"text of document {number}. " * 8, f"d{number}", at,
         "treatment", "llm", plain, plain[:4], llm, llm[:4], 4, 5,
     )  # fmt: skip
 
@@ -32,9 +32,10 @@ def document(number: int) -> DocumentWrite:
 def fill(rig: EngineRig, count: int) -> None:
     database.create(rig.folder)
     conn = database.open_writer(rig.folder, "NORMAL")
+    began = time.time() - count  # one a second, until now
     for start in range(0, count, 5000):
         conn.execute("BEGIN IMMEDIATE")
-        documents.write(conn, [document(n) for n in range(start, min(count, start + 5000))])
+        documents.write(conn, [document(n, began + n) for n in range(start, min(count, start + 5000))])
         conn.execute("COMMIT")
     conn.close()
 
