@@ -68,7 +68,7 @@ def spawn(
                 "-m",
                 "engine.server.process",
                 "--plan",
-                str(plan_path),
+                str(plan_path.absolute()),
                 "--store",
                 str(folder.path.absolute()),
                 *options,

@@ -44,7 +44,7 @@ class Rehearsal:
     def __init__(self, speed: float = 60.0, keep: Path | None = None) -> None:
         self._speed = speed
         self._keep = keep
-        self._root = Path(keep) if keep else Path(tempfile.mkdtemp(prefix=self.prefix))
+        self._root = Path(keep).absolute() if keep else Path(tempfile.mkdtemp(prefix=self.prefix))
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = Folder(self._root / "store")
         self.plan_path = self._root / "rollout.toml"

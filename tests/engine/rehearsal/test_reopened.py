@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
 from engine.server.rehearse import Rehearsal
@@ -41,6 +43,14 @@ def test_a_kept_rehearsal_continues_under_its_own_plan(tmp_path: Path) -> None:
     with Rehearsal(keep=tmp_path) as second:
         assert second.start() == ""
     assert second.plan_path.read_text() == edited
+
+
+def test_a_kept_rehearsal_may_be_named_from_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Rehearsal(keep=Path("kept")) as rehearsal:
+        assert rehearsal.start() == ""
 
 
 def test_a_rehearsal_never_overwrites_a_real_plan(tmp_path: Path) -> None:
