@@ -144,7 +144,7 @@ class EngineStore:
                 answer = await asyncio.to_thread(line.post, PATH, body, max(0.1, until - now))
                 receipt = _receipts.decode(answer)
             except EngineRefused as refused:
-                self.problem = str(refused)
+                self.problem = refused.phrase
                 if not refused.passing:
                     break
                 failure = Unconfirmed  # a proxy's 504 is one too

@@ -151,7 +151,7 @@ class Gateway:
         held = self._leased.keeper.held
         if held.until > self._clock.real():
             return "" if self._attached else "this gateway is starting"
-        return self.why_ended or self._leased.keeper.problem or self._store.problem or held.ended
+        return self.why_ended.rstrip(".") or self._leased.keeper.problem or self._store.problem or held.ended
 
     def readiness(self) -> Readiness:
         """Readiness: whether a load balancer should send documents here, and why not."""

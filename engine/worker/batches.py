@@ -122,7 +122,7 @@ class Batches:
                 answer = await asyncio.to_thread(self._line.post, "/v1/worker/batch", body, POST_S)
                 receipt = _receipts.decode(answer)
             except EngineRefused as refused:
-                self.problem = str(refused)
+                self.problem = refused.phrase
                 if not refused.passing:
                     self.refusing = str(refused)
             except (OSError, msgspec.MsgspecError) as error:

@@ -315,8 +315,8 @@ class Worker:
             except OSError as error:
                 if isinstance(error, ssl.SSLCertVerificationError) and not self._is_answered:
                     raise WorkerFailed(
-                        f"The engine's certificate is not accepted: {error.verify_message.rstrip('.')}. Give the name "
-                        "that is in it as the address, and set SSL_CERT_FILE if an authority of your own issued it."
+                        f"{spoken(no_answer(error))} Give the name that is in it as the address, and set "
+                        "SSL_CERT_FILE if an authority of your own issued it."
                     ) from None
                 why = spoken(no_answer(error))
             if self._clock.real() - began > (KEPT_S if self._is_answered else START_S):

@@ -126,7 +126,7 @@ class Keeper:
             if not refused.passing and not self._stopping:
                 self._stopping = True
                 self._in_loop(self._ended, str(refused))
-            self.problem = str(refused)
+            self.problem = refused.phrase
             return AGAIN_S
         except (OSError, msgspec.MsgspecError) as error:
             self.problem = no_answer(error)

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import socket
+import ssl
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,9 +29,16 @@ class EngineRefused(Exception):
         """Whether the same request may succeed later."""
         return self.status in (408, 429) or self.status >= 500
 
+    @property
+    def phrase(self) -> str:
+        """The message without its full stop, for a sentence that goes on."""
+        return str(self).rstrip(".")
+
 
 def no_answer(error: Exception) -> str:
     """Why a request got no answer, as a phrase."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the engine's certificate is not accepted: {error.verify_message.rstrip('.')}"
     return f"the engine does not answer ({clean_line(reason_of(error), 200) or type(error).__name__})"
 
 

@@ -190,6 +190,8 @@ def main() -> None:
     parser.add_argument("--fetch", type=Path)
     parser.add_argument("--data", type=Path)
     given = parser.parse_args()
+    if not (given.fetch or given.data):
+        parser.error("give --data FOLDER; --fetch FOLDER gets the documents first")
     kept = json.loads(JUDGED.read_text(encoding="utf-8"))
     if given.fetch:
         fetch(given.fetch, kept["packages"])

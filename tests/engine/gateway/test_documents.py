@@ -95,7 +95,7 @@ def test_one_that_comes_alone_is_sent_at_once_and_several_together(monkeypatch: 
 
 def test_a_refusal_that_does_not_pass_fails_its_documents_with_the_engine_s_sentence() -> None:
     async def use(store: EngineStore) -> None:
-        with pytest.raises(OSError, match="not the engine's") as failed:
+        with pytest.raises(OSError, match=r"^The plan is not the engine's$") as failed:  # within the answer's sentence
             await asyncio.wrap_future(store.append(record(), document()))
         assert not isinstance(failed.value, Unconfirmed)
 

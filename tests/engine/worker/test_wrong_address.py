@@ -13,6 +13,7 @@ import pytest
 
 from console.upload.ray_workers import run
 from engine.plan.load import default_plan_text
+from engine.worker.line import EngineConnection, no_answer
 from tests.machine import crowd, free_port
 
 PEM = Path(__file__).parents[1] / "extraction" / "self_signed.pem"
@@ -45,6 +46,15 @@ def test_a_certificate_that_is_not_trusted_ends_a_worker_at_once(port: int) -> N
     assert time.monotonic() - began < 10 * crowd()
     assert "certificate is not accepted: " in why
     assert "SSL_CERT_FILE" in why
+
+
+def test_a_certificate_that_is_not_trusted_is_named_in_words(port: int) -> None:
+    """Whatever asks the engine: a gateway's clients read it."""
+    with pytest.raises(OSError) as failed:  # noqa: PT011
+        EngineConnection(f"https://127.0.0.1:{port}", "0123456789abcdef0123456789abcdef").post(
+            "/v1/worker/lease", b"", 10
+        )
+    assert no_answer(failed.value) == "the engine's certificate is not accepted: self-signed certificate"
 
 
 def test_where_no_engine_ever_answers_a_worker_does_not_wait_as_for_one_that_restarts(
