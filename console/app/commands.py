@@ -9,6 +9,7 @@ from typing import Any
 from console.app.reading import ViewReading
 from console.daemon_call import in_background
 from console.plan_commands import CommandRun
+from console.screens.asking import READ_ONLY
 from engine.client.client import Reply
 
 PAST = "This screen shows the past: esc returns to now, and only R acts from here."
@@ -20,7 +21,7 @@ class CommandActions(ViewReading):
     def act(self, kind: str, then: Callable[[Reply], None] | None = None, /, **fields: Any) -> None:
         """Send a command in a thread and show its sentence, good or bad."""
         if self.read_only:
-            self.say("This console is read-only; only R acts.", "caution")
+            self.say(READ_ONLY, "caution")
             return
         if self.page is not None and self.page.cursor is not None and kind != "ran":
             self.say(PAST, "caution")

@@ -178,8 +178,7 @@ class Marking(SheetApp[None]):
         area = Area(1, 1, c.width - 2, c.height - 3)
         across = max(1, area.width // COLUMN)
         rows = -(-len(self.document.proposals) // across)
-        frame = 2 if c.width >= blocks.BOXED else 1
-        lists = min(max(3, rows + frame), max(3, area.height * 3 // 5))
+        lists = min(max(3, rows + blocks.frame_rows(c)), max(3, area.height * 3 // 5))
         self._text(c, Area(area.x, area.y, area.width, area.height - lists))
         self._keywords(c, Area(area.x, area.y + area.height - lists, area.width, lists), across)
         line = self.trouble or " · ".join(filter(None, (self._count(), self.warning)))
@@ -210,17 +209,12 @@ class Marking(SheetApp[None]):
 
     def _text(self, c: Canvas, area: Area) -> None:
         text = self.texts.get(self.document.id)
-        inner_width = area.width - (4 if c.width >= blocks.BOXED else 0)
-        lines = [line for part in (text or "").splitlines() for line in wrapped(part.rstrip(), inner_width)]
-        self.text_rows = max(1, area.height - (2 if c.width >= blocks.BOXED else 1))
-        self.top = max(0, min(self.top, len(lines) - self.text_rows))
-        last = min(len(lines), self.top + self.text_rows)
-        place = f"{self.top + 1}-{last} of {len(lines)}" if len(lines) > self.text_rows else ""
-        inner = blocks.panel(c, area, self.document.id, place, "dim")
+        inner = blocks.inside(c, area)
+        lines = [line for part in (text or "").splitlines() for line in wrapped(part.rstrip(), inner.width)]
+        self.text_rows = max(1, inner.height)
+        self.top = blocks.scrolled(c, area, self.document.id, lines, self.top)
         if text is None:
             c.put(inner.x, inner.y, "This document is not in the folder: only its proposals are known.", "warn")
-        for row, line in enumerate(lines[self.top : last]):
-            c.put(inner.x, inner.y + row, line, "text", inner.width)
 
     def _keywords(self, c: Canvas, area: Area, across: int) -> None:
         inner = blocks.panel(c, area, "keywords you would search by", "proposals of the draft, mixed", "dim")

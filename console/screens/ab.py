@@ -13,7 +13,7 @@ from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, words
 from console.widgets.blocks import Area, below
-from console.widgets.canvas import Canvas, columns, wrapped
+from console.widgets.canvas import Canvas, wrapped
 from console.widgets.intervals import interval, span_of
 from engine.experiment.declaration import DAY
 from engine.experiment.effects import Interval
@@ -96,9 +96,9 @@ class AbTest(FetchingPage):
             area = self._metrics(c, area, self.trial.report)
             area = self._limits(c, area, self.trial.report)
             if c.width >= ROOMY and self.pairs:
-                (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
-                self._details(c, Area(area.x + left, area.y, lw, area.height), self.trial)
-                self._pairs(c, Area(area.x + right, area.y, rw, area.height))
+                left, right = blocks.beside(area, (3, 2))
+                self._details(c, left, self.trial)
+                self._pairs(c, right)
                 return
             area = self._details(c, area, self.trial)
         self._pairs(c, area)
@@ -193,7 +193,7 @@ class AbTest(FetchingPage):
 
     def _limits(self, c: Canvas, area: Area, report: TrialReport) -> Area:
         limits = [metric for metric in report.metrics if metric.guardrail is not None]
-        extra = 2 if c.width >= blocks.BOXED else 1
+        extra = blocks.frame_rows(c)
         if area.height < extra + 1 or not limits:
             return area
         inner = blocks.panel(
@@ -237,7 +237,7 @@ class AbTest(FetchingPage):
 
     def _pairs(self, c: Canvas, area: Area) -> None:
         """The documents that have both methods' keywords, served or in shadow."""
-        extra = 2 if c.width >= blocks.BOXED else 1
+        extra = blocks.frame_rows(c)
         if not self.pairs or area.height < len(self.pairs) + extra:
             return
         n = words.count(max(p.n for p in self.pairs))

@@ -168,24 +168,28 @@ class QuestionDialog(ModalScreen[str | None]):
 
     def action_yes(self) -> None:
         typed = self.query_one(Input).value.strip() if self.field else ""
-        if len(typed) < self.least:
-            self.complaint = f"Write at least {self.least} characters; the text goes into the log."
+        if self._is_long_enough(typed):
+            self.dismiss(typed)
+        else:
             self.query_one(Input).focus()
+
+    def _is_long_enough(self, typed: str) -> bool:
+        """Whether this text will do; else the question says what is missing."""
+        few = len(typed) < self.least
+        self.complaint = f"Write at least {self.least} characters; the text goes into the log." if few else ""
+        if few:
             self.repaint()
-            return
-        self.dismiss(typed)
+        return not few
 
     @on(Input.Submitted)
     def typed_it(self, event: Input.Submitted) -> None:
         """Enter in the text moves to the answers, with the safe one focused; it decides nothing."""
         event.stop()
-        if len(event.value.strip()) < self.least:
-            self.complaint = f"Write at least {self.least} characters; the text goes into the log."
-            self.repaint()
+        typed = event.value.strip()
+        if not self._is_long_enough(typed):
             return
-        self.complaint = ""
         if self._is_note:
-            self.dismiss(event.value.strip())
+            self.dismiss(typed)
             return
         self.set_focus(None)
         self.call_after_refresh(self.repaint)

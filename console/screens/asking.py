@@ -8,6 +8,8 @@ from console.screens.app_api import AppApi
 from console.screens.ask import QuestionDialog
 from engine.triggers.complaints import consequences
 
+READ_ONLY = "This console is read-only; only R acts."
+
 
 def ask_text(
     console: AppApi,
@@ -22,7 +24,7 @@ def ask_text(
 ) -> None:
     """`then` gets the text; leaving the question does nothing."""
     if console.read_only:
-        console.say("This console is read-only; only R acts.", "caution")
+        console.say(READ_ONLY, "caution")
         return
     console.push_screen(
         QuestionDialog(title, facts, yes, "cancel", field=field, least=least, typed=typed),

@@ -11,13 +11,15 @@ from textual.binding import BindingType
 from console import explain
 from console.plan_commands import localized
 from console.screens.ask import QuestionDialog
-from console.screens.ordering import Order, Ordered, matches
+from console.screens.asking import READ_ONLY
+from console.screens.fetching import matches
+from console.screens.ordering import Order, Ordered
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import draw
 from console.screens.work import Work
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns
+from console.widgets.canvas import Canvas
 from engine.plan.durations import format_duration
 from engine.plan.model import MonitoringCommand, Plan
 from engine.text import clean_block, clean_line
@@ -147,8 +149,7 @@ class Commands(Ordered, Work):
         self._hold(entries)
         area = self.area(c, y)
         if c.width >= 140:
-            (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
-            upper, detail = Area(area.x + left, y, lw, area.height), Area(area.x + right, y, rw, area.height)
+            upper, detail = blocks.beside(area, (1, 1))
         else:
             rows = max(5, min(len(entries) + 1, area.height - max(4, area.height // 3)))
             upper, detail = blocks.stack(area, (min(rows, area.height), 0))
@@ -269,7 +270,7 @@ class Commands(Ordered, Work):
         if command is None:
             return
         if self.console.read_only:
-            self.console.say("This console is read-only; only R acts.", "caution")
+            self.console.say(READ_ONLY, "caution")
             return
         if self.console.runner.busy:
             self.console.say("A command is already running; x kills it.", "caution")

@@ -15,7 +15,7 @@ from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns, paragraphs
+from console.widgets.canvas import Canvas, paragraphs
 from engine.store.documents import Document, DocumentOrder
 from engine.text import clean_block, clean_line
 from engine.view.model import View
@@ -113,19 +113,17 @@ class Documents(Ordered):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
         if c.width >= 200:
-            (left, lw), (middle, mw), (right, rw) = columns(area.width, (1, 1, 1), 1)
-            self._list(c, Area(area.x + left, y, lw, area.height), v)
-            self._chosen(c, Area(area.x + middle, y, mw, area.height), with_text=False)
-            self._text(c, Area(area.x + right, y, rw, area.height))
+            left, middle, right = blocks.beside(area, (1, 1, 1))
+            self._list(c, left, v)
+            self._chosen(c, middle, with_text=False)
+            self._text(c, right)
             return
         if c.width >= 120:
-            (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
-            self._list(c, Area(area.x + left, y, lw, area.height), v)
-            self._chosen(c, Area(area.x + right, y, rw, area.height))
-            return
-        rows = max(4, area.height * 2 // 5)
-        self._list(c, Area(area.x, y, area.width, rows), v)
-        self._chosen(c, Area(area.x, y + rows, area.width, area.height - rows))
+            listed, chosen = blocks.beside(area, (1, 1))
+        else:
+            listed, chosen = blocks.stack(area, (max(4, area.height * 2 // 5), 0))
+        self._list(c, listed, v)
+        self._chosen(c, chosen)
 
     def _list(self, c: Canvas, area: Area, v: View) -> None:
         served = {None: "all", "llm": "served by LLM", "frequency": "served by frequency"}[FILTERS[self.method]]

@@ -15,6 +15,11 @@ from console.screens.page import Page, key
 from engine.store.folder import StoreError
 
 
+def matches(wanted: str, *parts: str) -> bool:
+    """Whether the text that a row shows contains what the filter asks for."""
+    return wanted.strip().lower() in " ".join(parts).lower()
+
+
 class FetchingPage(Page):
     """A page that fetches data: when `wanted` changes, `fetch` runs in a thread and returns a function that stores the
     answer."""

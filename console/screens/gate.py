@@ -14,7 +14,7 @@ from console.screens.page import LIST_KEYS, Hint, Page, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks, checklist, logs, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns
+from console.widgets.canvas import Canvas
 from console.widgets.checklist import ChecklistLine
 from engine.client.client import Reply
 from engine.plan.durations import clock
@@ -96,12 +96,13 @@ class Gate(Page):
             inner = blocks.panel(c, detail, checklist.heading(chosen), f"{below} more below" if below else "", "dim")
             checklist.paragraphs(c, inner, about)
             return
-        (left, lw), (right, rw) = columns(area.width, (12, 7), 1)  # at 120 columns the plan's items fit whole
+        left, right = blocks.beside(area, (12, 7))  # at 120 columns the plan's items fit whole
         up = len(items) + 2 if area.height >= len(items) + 14 else area.height  # below it there is room for more
-        inner = blocks.panel(c, Area(area.x + left, y, lw, up), "to promote", f"{v.gate.met} of {v.gate.total} met")
+        listed = Area(left.x, y, left.width, up)
+        inner = blocks.panel(c, listed, "to promote", f"{v.gate.met} of {v.gate.total} met")
         self._list(c, inner, v, items)
-        self._more(c, Area(area.x + left, y + up, lw, area.height - up), v)
-        selected, done = blocks.stack(Area(area.x + right, y, rw, area.height), (12, 0))
+        self._more(c, blocks.below(left, up), v)
+        selected, done = blocks.stack(right, (12, 0))
         inner = blocks.panel(c, selected, "selected")
         checklist.paragraphs(c, inner, [(checklist.heading(chosen), "strong"), *about])
         logs.tail(c, blocks.panel(c, done, "log"), v)

@@ -8,7 +8,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console import explain
-from console.screens.ordering import Order, Ordered, matches
+from console.screens.fetching import matches
+from console.screens.ordering import Order, Ordered
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw_whole
 from console.widgets import blocks, waiting, words

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from textual.binding import BindingType
 
 from console import explain
-from console.screens.fetching import Searching
+from console.screens.fetching import Searching, matches
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks
@@ -110,10 +110,7 @@ class Listing(Searching):
 
     def shown(self) -> list[ListRow]:
         """The rows that the filter leaves, in order."""
-        wanted = self.text_wanted.lower()
-        matching = [
-            line for line in self.lines if not wanted or wanted in " ".join(text for text, _ in line.cells).lower()
-        ]
+        matching = [line for line in self.lines if matches(self.text_wanted, *(text for text, _ in line.cells))]
         if self.sorted_by < 0:
             return matching
         at = self.sorted_by

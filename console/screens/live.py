@@ -11,7 +11,7 @@ from console.screens.painting import Painting
 from console.widgets import bars, blocks, checklist, curves, gauges, logs, waiting, words
 from console.widgets.bars import Hint
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, Span, columns, wrapped
+from console.widgets.canvas import Canvas, Span, wrapped
 from console.widgets.tasks import KEY_WIDTH, tasks
 from console.widgets.waiting import WaitingRow
 from engine.view.model import Gauge, TriggerView, View
@@ -67,16 +67,16 @@ class Live(Painting):
         plot_rows -= max(0, c.spare - log_rows)
         if plot_rows < curves.LEAST_ROWS and self._has_curves(v):  # no room for them: what comes next gets it
             next_rows, plot_rows = next_rows + max(0, plot_rows), 0
-        (left, lw), (right, rw) = columns(c.width - 2, (1, 1))
         if self._has_curves(v):
-            self._curve(c, v, "error_rate", Area(1 + left, y, lw, plot_rows))
-            self._curve(c, v, "latency_mean", Area(1 + right, y, rw, plot_rows))
+            left, right = blocks.beside(Area(1, y, c.width - 2, plot_rows), (1, 1), 2)
+            self.curve(c, v, "error_rate", left)
+            self.curve(c, v, "latency_mean", right)
         else:
             self._waiting(c, v, Area(1, y, c.width - 2, plot_rows))
         y += plot_rows
-        self._next(c, v, Area(1 + left, y, lw, next_rows))
-        beside = Area(1 + right, y, rw, next_rows)
-        self._waiting(c, v, beside) if self._has_curves(v) else self._gate(c, v, beside)
+        left, right = blocks.beside(Area(1, y, c.width - 2, next_rows), (1, 1), 2)
+        self._next(c, v, left)
+        self._waiting(c, v, right) if self._has_curves(v) else self._gate(c, v, right)
         y += next_rows
         self._log(c, v, Area(1, y, c.width - 2, bottom - c.spare - y))
 
@@ -155,9 +155,6 @@ class Live(Painting):
             title = f"since you left {words.ago(since, v.at)}: {fresh} new"
         logs.tail(c, blocks.panel(c, area, title), v, since)
 
-    def _curve(self, c: Canvas, v: View, metric: str, area: Area) -> None:
-        self.curve(c, v, metric, area)
-
     # -- 120x36 and up -------------------------------------------------------------------------------------------------
 
     def _large(self, c: Canvas, v: View, y: int) -> None:
@@ -168,32 +165,26 @@ class Live(Painting):
         bottom = c.height - 2
         if c.width < 200:
             log_rows = min(len(logs.lines(v)) + 2, max(6, (bottom - y) // 4))
-            (left, lw), (right, rw) = columns(c.width - 2, (5, 4), 1)
             main = bottom - y - max(log_rows, c.spare)
+            left, right = blocks.beside(Area(1, y, c.width - 2, main), (5, 4))
             if self._has_curves(v):
-                self._curves(c, v, Area(1 + left, y, lw, main), ("error_rate", "latency_mean"), 1)
+                self._curves(c, v, left, ("error_rate", "latency_mean"), 1)
             else:
-                self._waiting(c, v, Area(1 + left, y, lw, main))
-            self._side(c, v, Area(1 + right, y, rw, main), triggers=True, inbox=self._has_curves(v) and not v.as_of)
+                self._waiting(c, v, left)
+            self._side(c, v, right, triggers=True, inbox=self._has_curves(v) and not v.as_of)
             self._log(c, v, Area(1, y + main, c.width - 2, bottom - c.spare - y - main))
             return
         bottom -= c.spare
-        (left, lw), (middle, mw), (right, rw) = columns(c.width - 2, (6, 4, 4), 1)
-        self._curves(
-            c,
-            v,
-            Area(1 + left, y, lw, bottom - y),
-            ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents"),
-            2,
-        )
-        self._side(c, v, Area(1 + middle, y, mw, bottom - y), triggers=False, inbox=not v.as_of)
-        triggers, log = blocks.stack(Area(1 + right, y, rw, bottom - y), (len(v.triggers) + 2, 0))
+        left, middle, right = blocks.beside(Area(1, y, c.width - 2, bottom - y), (6, 4, 4))
+        self._curves(c, v, left, ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents"), 2)
+        self._side(c, v, middle, triggers=False, inbox=not v.as_of)
+        triggers, log = blocks.stack(right, (len(v.triggers) + 2, 0))
         self._triggers(c, v, triggers)
         self._log(c, v, log)
 
     def _curves(self, c: Canvas, v: View, area: Area, metrics: Sequence[str], across: int) -> None:
         for metric, spot in zip(metrics, blocks.grid(area, len(metrics), across), strict=True):
-            self._curve(c, v, metric, spot)
+            self.curve(c, v, metric, spot)
 
     def _side(self, c: Canvas, v: View, area: Area, triggers: bool, inbox: bool) -> None:
         lines = sum(len(wrapped(row.text, area.width - 4 - KEY_WIDTH)) for row in self._unsaid(c, v)) or 1

@@ -14,7 +14,7 @@ from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks, logs
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns
+from console.widgets.canvas import Canvas
 from engine.plan.durations import iso
 from engine.view.model import DecisionView, View
 
@@ -86,9 +86,9 @@ class Log(Ordered):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
         if c.width >= 140:
-            (left, lw), (right, rw) = columns(area.width, (3, 2), 1)
-            self._list(c, Area(area.x + left, y, lw, area.height), v)
-            self._detail(c, Area(area.x + right, y, rw, area.height))
+            left, right = blocks.beside(area, (3, 2))
+            self._list(c, left, v)
+            self._detail(c, right)
             return
         detail = 6 if area.height >= 14 else 0
         self._list(c, Area(area.x, y, area.width, area.height - detail), v)

@@ -10,13 +10,15 @@ from textual.binding import BindingType
 
 from console import explain
 from console.screens.ask import QuestionDialog
-from console.screens.ordering import Order, Ordered, matches
+from console.screens.asking import READ_ONLY
+from console.screens.fetching import matches
+from console.screens.ordering import Order, Ordered
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import draw
 from console.screens.work import Work
 from console.widgets import blocks, contacts, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns, paragraphs
+from console.widgets.canvas import Canvas, paragraphs
 from engine.messages import outbox
 from engine.messages.draft import Draft
 from engine.messages.outbox import Delivery
@@ -155,17 +157,13 @@ class Messages(Ordered, Work):
         self.rows.hold([row.message.id for row in messages])
         people = contacts.rows(c, self.console.plan.contacts)
         if c.width >= 140:
-            (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
-            listed, called = blocks.stack(
-                Area(area.x + left, area.y, lw, area.height), (max(4, area.height - people), 0)
-            )
-            preview = Area(area.x + right, area.y, rw, area.height)
+            left, preview = blocks.beside(area, (1, 1))
+            listed, called = blocks.stack(left, (max(4, area.height - people), 0))
+        elif area.height >= 14:
+            rows = (max(3, area.height * 2 // 5), max(3, area.height * 3 // 5 - people), 0)
+            listed, preview, called = blocks.stack(area, rows)
         else:
-            low = area.height < 14
-            rows = (max(3, area.height * 2 // 5), area.height if low else max(3, area.height * 3 // 5 - people), 0)
-            listed, preview, called = (
-                blocks.stack(area, rows) if not low else (area, Area(1, 0, 0, 0), Area(1, 0, 0, 0))
-            )
+            listed, preview, called = area, Area(1, 0, 0, 0), Area(1, 0, 0, 0)
         self._list(c, listed, v, messages)
         self._preview(c, preview, self._selected(v))
         contacts.panel(c, called, self.console.plan.contacts)
@@ -196,7 +194,7 @@ class Messages(Ordered, Work):
             made = self.sent.get(last.id)
             title = f"{AS[last.state]} {words.hour(last.at, self._now)}: "
         body = paragraphs(made.body, area.width - 4) if made else []
-        rows = area.height - (2 if c.width >= blocks.BOXED else 1)
+        rows = area.height - blocks.frame_rows(c)
         self.top = max(0, min(self.top, len(body) - rows))
         left = len(body) - self.top - rows
         x, y, width, rows = blocks.panel(
@@ -231,7 +229,7 @@ class Messages(Ordered, Work):
         if message is None:
             return
         if self.console.read_only:
-            self.console.say("This console is read-only; only R acts.", "caution")
+            self.console.say(READ_ONLY, "caution")
             return
         made = self.drafts.get(message.id)
         if made is None:

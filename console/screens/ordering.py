@@ -24,11 +24,6 @@ class Order(NamedTuple):
         return list(items) if self.by is None else sorted(items, key=self.by, reverse=self.largest)
 
 
-def matches(wanted: str, *parts: str) -> bool:
-    """Whether the text that a row shows contains what the filter asks for."""
-    return wanted.strip().lower() in " ".join(parts).lower()
-
-
 class Ordered(Searching):
     """Subclasses set ORDERS, and sort what they list with `sorted_by.sort`."""
 

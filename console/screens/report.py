@@ -14,7 +14,7 @@ from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
 from console.widgets import blocks, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns, wrapped
+from console.widgets.canvas import Canvas, wrapped
 from engine.files import write_whole
 from engine.plan.durations import iso
 from engine.report import RolloutReport, gather, html
@@ -86,15 +86,15 @@ class Report(Work):
         if c.width < WIDE:
             self._scrolled(c, area, c.width - 1, y - 1, self._whole(self.story, area.width))
             return
-        (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
-        inner = blocks.panel(c, Area(area.x + left, y, lw, area.height), "the report so far")
-        self._scrolled(c, inner, area.x + left + lw - 2, y, as_lines(self.story, min(inner.width, 110)))
-        figures = measured(self.story, rw - 4)
-        table, incidents = blocks.stack(Area(area.x + right, y, rw, area.height), (len(figures) + 2, 0))
+        left, right = blocks.beside(area, (1, 1))
+        inner = blocks.panel(c, left, "the report so far")
+        self._scrolled(c, inner, left.x + left.width - 2, y, as_lines(self.story, min(inner.width, 110)))
+        figures = measured(self.story, right.width - 4)
+        table, incidents = blocks.stack(right, (len(figures) + 2, 0))
         inner = blocks.panel(c, table, "metrics by stage")
         _put(c, inner, figures or [("No stage has had LLM documents yet.", "dim")])
         if incidents.height >= 4:
-            lines = happened(self.story, rw - 4)
+            lines = happened(self.story, right.width - 4)
             _put(c, blocks.panel(c, incidents, "incidents"), lines or [("none", "ok")])
 
     @staticmethod

@@ -19,7 +19,7 @@ from console.screens.page import Hint, key
 from console.upload.referenced import text_of
 from console.widgets import blocks
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, Span, columns, wrapped
+from console.widgets.canvas import Canvas, Span, wrapped
 from console.widgets.reviewed import FLAW_KEYS, together
 from console.widgets.unreviewed import unreviewed
 from engine.client.client import Reply
@@ -220,16 +220,16 @@ class Review(FetchingPage):
         area = self.area(c, y)
         self._progress(c, area.y, sample, self.mine.get(shown.document))
         c.put(area.x, area.y + 1, shown.title or shown.document, "strong", area.width)
-        frame = 2 if c.width >= blocks.BOXED else 1
-        halves = columns(area.width, (1, 1), 1 if frame == 2 else 2)
-        inside = halves[0][1] - (4 if frame == 2 else 0)
-        longest = max(len(wrapped(", ".join(shown.side(side)), inside)) for side in (self.left, self.right))
+        frame = blocks.frame_rows(c)
+        halves = blocks.beside(area, (1, 1), 1 if frame == 2 else 2)
+        width = blocks.inside(c, halves[0]).width
+        longest = max(len(wrapped(", ".join(shown.side(side)), width)) for side in (self.left, self.right))
         room = area.height - 3  # for progress, title and marks
         lists = max(3, min(longest + frame, room - frame - 3))  # keywords first: the text can scroll
         top = area.y + 2
         self._text(c, Area(area.x, top, area.width, room - lists), shown)
-        for (left, width), side, name in zip(halves, (self.left, self.right), ("A", "B"), strict=True):
-            self._list(c, Area(area.x + left, top + room - lists, width, lists), shown, side, name)
+        for half, side, name in zip(halves, (self.left, self.right), ("A", "B"), strict=True):
+            self._list(c, Area(half.x, top + room - lists, half.width, lists), shown, side, name)
         self._marks(c, area.y + area.height - 1)
 
     def _progress(self, c: Canvas, y: int, sample: Sample, known: StoredJudgement | None) -> None:
@@ -260,18 +260,12 @@ class Review(FetchingPage):
 
     def _text(self, c: Canvas, area: Area, shown: SampledDocument) -> None:
         text = self.document.text if self.document is not None else ""
-        frame = Area(area.x, area.y, area.width, area.height)
-        rows = area.height - (2 if c.width >= blocks.BOXED else 1)
-        width = area.width - (4 if c.width >= blocks.BOXED else 0)
-        lines = [line for part in text.splitlines() for line in wrapped(part.rstrip(), width)]
-        self.page_rows = max(1, rows - 1)
-        self.top = max(0, min(self.top, len(lines) - rows))
-        place = f"{self.top + 1}-{min(len(lines), self.top + rows)} of {len(lines)}" if len(lines) > rows else ""
-        inner = blocks.panel(c, frame, shown.document, place, "dim")
+        inner = blocks.inside(c, area)
+        lines = [line for part in text.splitlines() for line in wrapped(part.rstrip(), inner.width)]
+        self.page_rows = max(1, inner.height - 1)
+        self.top = blocks.scrolled(c, area, shown.document, lines, self.top)
         if not text:
             c.block(inner.x, inner.y, inner.width, inner.height, self.textless or GONE, "warn")
-        for row, line in enumerate(lines[self.top : self.top + inner.height]):
-            c.put(inner.x, inner.y + row, line, "text", inner.width)
 
     def _list(self, c: Canvas, area: Area, shown: SampledDocument, side: Side, name: str) -> None:
         keywords = shown.side(side)

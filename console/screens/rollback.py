@@ -11,7 +11,7 @@ from console.screens.asking import ask_text, complain
 from console.screens.page import Hint, Page, key
 from console.widgets import blocks, contacts, numerals, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, columns, wrapped
+from console.widgets.canvas import Canvas, wrapped
 from engine.plan.durations import clock
 from engine.text import counted, took
 from engine.view.model import ProofView, View
@@ -84,12 +84,12 @@ class Rollback(Page):
             self._back(c, v, back)
             contacts.panel(c, call_area, self.console.plan.contacts)
             return
-        (left, lw), (right, rw) = columns(area.width, (1, 1), 2 if c.width < blocks.BOXED else 1)
-        ways, proof = blocks.stack(Area(area.x + left, y, lw, area.height), (6 if self.console.attempt else 0, 0))
+        left, right = blocks.beside(area, (1, 1), 2 if c.width < blocks.BOXED else 1)
+        ways, proof = blocks.stack(left, (6 if self.console.attempt else 0, 0))
         self._ways(c, ways)
         self._proof(c, last, proof)
         people = contacts.rows(c, self.console.plan.contacts) + 1
-        back, call_area = blocks.stack(Area(area.x + right, y, rw, area.height), (max(8, area.height - people), 0))
+        back, call_area = blocks.stack(right, (max(8, area.height - people), 0))
         self._back(c, v, back)
         contacts.panel(c, call_area, self.console.plan.contacts)
 

@@ -10,12 +10,13 @@ from textual.binding import BindingType
 
 from console import explain
 from console.screens.drill.evidence import EvidencePage
+from console.screens.fetching import matches
 from console.screens.ordering import Order, Ordered
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.rows import Rows, draw
 from console.widgets import blocks, logs, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, Span, columns, fit
+from console.widgets.canvas import Canvas, Span, fit
 from engine.plan.durations import clock, format_duration
 from engine.view.model import MatrixView, TriggerView, View
 
@@ -55,9 +56,8 @@ class Triggers(Ordered):
         )
 
     def triggers(self, v: View) -> list[TriggerView]:
-        wanted = self.text_wanted.lower()
-        matching = [t for t in v.triggers if wanted in f"{t.id} {t.text} {t.action} {t.severity} {t.verdict}".lower()]
-        return self.sorted_by.sort(matching)
+        shown = [t for t in v.triggers if matches(self.text_wanted, t.id, t.text, t.action, t.severity, t.verdict)]
+        return self.sorted_by.sort(shown)
 
     def paint(self, c: Canvas, v: View, y: int) -> None:
         area = self.area(c, y)
@@ -66,23 +66,20 @@ class Triggers(Ordered):
         if c.width < 120 or area.height < 28:
             self._narrow(c, v, area, triggers)
             return
-        (left, lw), (right, rw) = columns(area.width, (5, 4), 1)
+        left, right = blocks.beside(area, (5, 4))
         matrix_rows = len(v.matrix) + 2
-        room = area.height - matrix_rows
-        self._list(c, Area(area.x + left, y, lw, min(room, len(v.triggers) + 2)), v, triggers)
-        at = y + min(room, len(v.triggers) + 2)
-        _matrix(c, Area(area.x + left, at, lw, matrix_rows), v.matrix)
-        at += matrix_rows
+        list_rows = min(area.height - matrix_rows, len(v.triggers) + 2)
+        self._list(c, left._replace(height=list_rows), v, triggers)
+        left_over = blocks.below(left, list_rows)
+        _matrix(c, left_over._replace(height=matrix_rows), v.matrix)
+        left_over = blocks.below(left_over, matrix_rows)
         chosen = self._chosen(triggers)
         large = self._metric(chosen) if chosen else ""
         drawn = self.console.series_cache.metrics
         others = [metric for metric in drawn if metric != large]  # one is drawn once
-        left_over = Area(area.x + left, at, lw, y + area.height - at)
         for metric, spot in zip(others, _spots(left_over, len(others)), strict=True):
             self.curve(c, v, metric, spot)
-        detail, curve, acted = blocks.stack(
-            Area(area.x + right, y, rw, area.height), (14, min(24, area.height - 20), 0)
-        )
+        detail, curve, acted = blocks.stack(right, (14, min(24, area.height - 20), 0))
         if chosen:
             sign_style = words.VERDICT.get(chosen.verdict, ("", "dim"))[1]
             facts = self._facts(chosen, words.nothing_to_lower(v, chosen))

@@ -27,6 +27,18 @@ class Area(NamedTuple):
     height: int
 
 
+def frame_rows(c: Canvas) -> int:
+    """How many rows the frame of a panel takes."""
+    return 2 if c.width >= BOXED else 1
+
+
+def inside(c: Canvas, area: Area) -> Area:
+    """The inner area of a panel in `area`."""
+    if c.width < BOXED or area.height < 3:
+        return below(area, 1)
+    return Area(area.x + 2, area.y + 1, area.width - 4, area.height - 2)
+
+
 def panel(c: Canvas, area: Area, title: str, note: str = "", note_style: str = "text") -> Area:
     """A titled area: a box on a wide screen, a rule on a narrow one. Returns the inner area."""
     x, y, width, height = area
@@ -34,7 +46,7 @@ def panel(c: Canvas, area: Area, title: str, note: str = "", note_style: str = "
         c.rule(x, y, width, title, "line")
         if note and width > cell_len(title) + cell_len(note) + 4:
             c.right(x + width, y, f" {note}", note_style)
-        return Area(x, y + 1, width, max(0, height - 1))
+        return inside(c, area)
     c.fill(x, y, width, "line", "-" if c.ascii else "─")
     c.fill(x, y + height - 1, width, "line", "-" if c.ascii else "─")
     for row in range(y + 1, y + height - 1):
@@ -50,12 +62,18 @@ def panel(c: Canvas, area: Area, title: str, note: str = "", note_style: str = "
     c.put(x + 1, y, f" {title} ", "head", width - 4)
     if note and width > cell_len(title) + cell_len(note) + 8:
         c.right(x + width - 2, y, f" {note} ", note_style)
-    return Area(x + 2, y + 1, width - 4, height - 2)
+    return inside(c, area)
 
 
 def below(area: Area, rows: int) -> Area:
     """The area below the first `rows`."""
     return Area(area.x, area.y + rows, area.width, max(0, area.height - rows))
+
+
+def beside(area: Area, weights: Sequence[float], gap: int = 1) -> list[Area]:
+    """Areas next to each other that share the width by weight."""
+    places = columns(area.width, weights, gap)
+    return [Area(area.x + left, area.y, width, area.height) for left, width in places]
 
 
 def stack(area: Area, wanted: Sequence[int]) -> list[Area]:
@@ -100,6 +118,17 @@ def bullets(c: Canvas, area: Area, lines: Sequence[str], sign: str, style: str, 
         c.put(area.x, area.y + row, sign, style)
         row += c.block(area.x + 2, area.y + row, area.width - 2, room, line, "text")
     return row
+
+
+def scrolled(c: Canvas, area: Area, title: str, lines: Sequence[str], top: int) -> int:
+    """A panel with the lines from `top` on, and which of all they are. Returns `top`, moved to where there is text."""
+    rows = inside(c, area).height
+    top = max(0, min(top, len(lines) - rows))
+    last = min(len(lines), top + rows)
+    inner = panel(c, area, title, f"{top + 1}-{last} of {len(lines)}" if len(lines) > rows else "", "dim")
+    for row, line in enumerate(lines[top:last]):
+        c.put(inner.x, inner.y + row, line, "text", inner.width)
+    return top
 
 
 def tinted(c: Canvas, y: int, x: int = 0, width: int | None = None) -> None:

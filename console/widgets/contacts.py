@@ -24,7 +24,7 @@ def reachable(contacts: Sequence[Contact]) -> list[Contact]:
 
 def rows(c: Canvas, contacts: Sequence[Contact]) -> int:
     """The panel's preferred height."""
-    return max(1, len(reachable(contacts))) + (2 if c.width >= blocks.BOXED else 1)
+    return max(1, len(reachable(contacts))) + blocks.frame_rows(c)
 
 
 def panel(c: Canvas, area: Area, contacts: Sequence[Contact]) -> None:

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from console.widgets import blocks, numerals, words
 from console.widgets.blocks import BOXED, Area
-from console.widgets.canvas import Canvas, Span, columns, fit
+from console.widgets.canvas import Canvas, Span, fit
 from engine.plan.durations import format_duration
 from engine.text import rate_percent
 from engine.view.model import Gauge, ServerView, View
@@ -54,7 +54,7 @@ def gauges(c: Canvas, y: int, v: View, large: bool = False, old: bool = False) -
     """The four figures side by side. `large`: numerals readable across the room. `old`: the figures are stale, so none
     is judged. Returns the rows used."""
     draw, rows = (_large, LARGE_ROWS) if large else (_small, SMALL_ROWS)
-    spots = [Area(1 + x, y, width, rows) for x, width in columns(c.width - 2, (1, 1, 1, 1), 2)]
+    spots = blocks.beside(Area(1, y, c.width - 2, rows), (1, 1, 1, 1), 2)
     error, latency = words.gauges(v)
     named = (
         (words.of_arm("error rate", error.arm), error, words.rate(error.value, 1, error.target)),

@@ -19,9 +19,9 @@ MARKS = {"winner": "which is better", "relevant": "relevance", "grounded": "inve
 
 def together(c: Canvas, area: Area, sample: Sample, summary: Summary, done: bool) -> None:
     """`done`: this reviewer has judged all; a blind sample hides the methods until then."""
-    many, frame = len(sample.documents), 2 if c.width >= blocks.BOXED else 1
+    many = len(sample.documents)
     title = f"sample of {many}, seed {sample.seed}, {'blind' if sample.blind else 'open'}"
-    rows = max(1, len(summary.reviewers)) + frame
+    rows = max(1, len(summary.reviewers)) + blocks.frame_rows(c)
     inner = blocks.panel(c, Area(area.x, area.y, area.width, min(rows, area.height)), title)
     for row, (name, count) in enumerate(sorted(summary.reviewers.items())[: inner.height]):
         c.put(inner.x, inner.y + row, name, "text", 20)
@@ -53,7 +53,7 @@ def together(c: Canvas, area: Area, sample: Sample, summary: Summary, done: bool
 
 def _sentences(c: Canvas, area: Area, title: str, lines: list[Span]) -> Area:
     """A panel of sentences, at most two rows each. Returns the area below it."""
-    frame = 2 if c.width >= blocks.BOXED else 1
+    frame = blocks.frame_rows(c)
     width = area.width - (4 if frame == 2 else 0)
     rows = min(area.height, frame + sum(min(2, len(wrapped(text, width))) for text, _ in lines))
     if rows <= frame:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from console.widgets import blocks, checklist, words
 from console.widgets.blocks import Area
-from console.widgets.canvas import Canvas, Span, columns
+from console.widgets.canvas import Canvas, Span
 from engine.plan.model import Sampling
 from engine.store.documents import Document
 from engine.view.model import View
@@ -19,13 +19,10 @@ def unreviewed(
     console's keys act."""
     size = sampling.documents if sampling else 20
     looks = sampling.look_for if sampling else ()
-    frame = 2 if c.width >= blocks.BOXED else 1
     if c.width >= blocks.BOXED:
-        (left, lw), (right, rw) = columns(area.width, (1, 1), 1)
-        read = Area(area.x + left, area.y, lw, min(area.height, 8 + len(looks)))
-        measured = Area(area.x + right, area.y, rw, read.height)
+        read, measured = blocks.beside(area._replace(height=min(area.height, 8 + len(looks))), (1, 1))
     else:
-        read, measured = blocks.stack(area, (5 + len(looks) + frame, 0))
+        read, measured = blocks.stack(area, (6 + len(looks), 0))
     inner = blocks.panel(c, read, "quality review", "no sample drawn in this stage", "dim")
     texts = [
         ("Two lists of keywords beside their document: which one is better, and is a list flawed?", "text"),

@@ -14,7 +14,7 @@ from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
 from console.widgets import blocks, words
 from console.widgets.blocks import Area, below
-from console.widgets.canvas import Canvas, columns, paragraphs
+from console.widgets.canvas import Canvas, paragraphs
 from console.widgets.keywords import keyword_list
 from engine.metrics import requests
 from engine.metrics.requests import Request
@@ -114,14 +114,9 @@ class OneRequest(FetchingPage):
     def _text(self, c: Canvas, area: Area, d: Document) -> None:
         if area.height < 2:
             return
-        inner_rows = area.height - (2 if c.width >= blocks.BOXED else 1)
         text = clean_block(d.text, MOST_TEXT) if d.text else "The store does not keep its text."
-        lines = paragraphs(text, area.width - (4 if c.width >= blocks.BOXED else 0))
-        self.top = max(0, min(self.top, len(lines) - inner_rows))
-        last = min(len(lines), self.top + inner_rows)
-        x, y, width, rows = blocks.panel(c, area, f"text of {d.id}", f"{self.top + 1}-{last} of {len(lines)}", "dim")
-        for row, line in enumerate(lines[self.top : self.top + rows]):
-            c.put(x, y + row, line, "text", width)
+        lines = paragraphs(text, blocks.inside(c, area).width)
+        self.top = blocks.scrolled(c, area, f"text of {d.id}", lines, self.top)
 
     def action_whole(self) -> None:
         self.whole, self.top = not self.whole, 0
@@ -177,9 +172,8 @@ def keywords(c: Canvas, area: Area, d: Document) -> int:
     """Both methods' keywords side by side, with shared ones marked. Returns the rows used."""
     llm = d.llm if d.llm is not None else d.shadow
     name = "LLM" if d.llm is not None or d.shadow is None else "LLM (shadow, never served)"
-    (left, lw), (right, rw) = columns(area.width, (1, 1), 2)
-    at_left, at_right = Area(area.x + left, area.y, lw, area.height), Area(area.x + right, area.y, rw, area.height)
+    left, right = blocks.beside(area, (1, 1), 2)
     return max(
-        keyword_list(c, at_left, name, "llm", llm, d.frequency, d.method == "llm"),
-        keyword_list(c, at_right, "frequency", "freq", d.frequency, llm or (), d.method != "llm"),
+        keyword_list(c, left, name, "llm", llm, d.frequency, d.method == "llm"),
+        keyword_list(c, right, "frequency", "freq", d.frequency, llm or (), d.method != "llm"),
     )
