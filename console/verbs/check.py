@@ -93,7 +93,7 @@ def _plan(context: CliContext, report: Say) -> None:
     plan = context.file_plan
     report("plan", "ok", f"{context.plan_path}: {len(plan.stages)} stages, {len(plan.triggers)} triggers, no mistakes.")
     _since_read(context, report)
-    missing = [contact.role for contact in plan.contacts if contact.missing]
+    missing = [contact.role for contact in plan.contacts if not contact.is_complete]
     if missing:
         report("contacts", "warn", f"Placeholders instead of people: {', '.join(missing)}. Fill in [[contacts]].")
 

@@ -9,17 +9,12 @@ from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from engine.plan.model import Contact
 
-NOBODY = "none yet: fill in [[contacts]] in rollout.toml (name, phone, email)"
-
-
-def known(contact: Contact, detail: str) -> str:
-    """A detail of a contact; "" if it is still the plan's placeholder, such as "[Phone]"."""
-    return "" if detail in contact.missing else str(getattr(contact, detail))
+NONE_YET = "none yet: fill in [[contacts]] in rollout.toml (name, phone, email)"
 
 
 def reachable(contacts: Sequence[Contact]) -> list[Contact]:
     """Contacts with a phone number or an address."""
-    return [contact for contact in contacts if known(contact, "phone") or known(contact, "email")]
+    return [contact for contact in contacts if contact.given.keys() & {"phone", "email"}]
 
 
 def rows(c: Canvas, contacts: Sequence[Contact]) -> int:
@@ -35,12 +30,8 @@ def panel(c: Canvas, area: Area, contacts: Sequence[Contact]) -> None:
     note = f"{absent} of {len(contacts)} not filled in" if shown and absent else ""
     x, y, width, height = blocks.panel(c, area, "who to call", note, "warn")
     if not shown:
-        c.block(x, y, width, height, NOBODY, "warn")
+        c.block(x, y, width, height, NONE_YET, "warn")
     for row, contact in enumerate(shown[:height]):
-        reach = "  ".join(filter(None, (known(contact, "phone"), known(contact, "email"))))
-        c.spans(
-            x,
-            y + row,
-            [(f"{contact.role}  ", "dim"), (f"{known(contact, 'name')}  ", "text"), (reach, "strong")],
-            width,
-        )
+        name = contact.given.get("name", "")
+        reach = "  ".join(text for key, text in contact.given.items() if key != "name")
+        c.spans(x, y + row, [(f"{contact.role}  ", "dim"), (f"{name}  ", "text"), (reach, "strong")], width)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.metrics import figures
 from engine.plan.durations import format_duration, iso
-from engine.plan.model import Contact, Plan
+from engine.plan.model import Plan
 from engine.rollout.state import Decision
 from engine.store import log
 from engine.store.reader import decision_view
@@ -18,6 +18,7 @@ INCIDENTS = ("trigger", "rollback", "hold")
 DECIDED = (*INCIDENTS, "promote", "resume", "undo_rollback")
 MOST = 5
 DAY = 86400.0
+NOT_FILLED_IN = "not filled in (rollout.toml, [[contacts]])"
 
 
 def facts(
@@ -49,7 +50,7 @@ def facts(
         "schedule": "\n".join(
             f"  {s.number} {s.name}: {percent(s.percent_bp)}, {s.duration_text}" for s in plan.stages
         ),
-        "contacts": "\n".join(f"  {c.role}: {_reach(c)}" for c in plan.contacts),
+        "contacts": "\n".join(f"  {c.role}: {c.reach or NOT_FILLED_IN}" for c in plan.contacts),
     }
 
 
@@ -169,9 +170,3 @@ def _results(conn: sqlite3.Connection, plan: Plan) -> str:
 def _written(conn: sqlite3.Connection, kind: str) -> str:
     rows = conn.execute("SELECT text FROM note WHERE kind = ? ORDER BY at, id", (kind,)).fetchall()
     return "\n".join(f"  {text}" for (text,) in rows) or "  None written yet."
-
-
-def _reach(contact: Contact) -> str:
-    """How to reach them; what the plan still has in brackets is not filled in."""
-    known = [part for part in (contact.name, contact.phone, contact.email) if part and not part.startswith("[")]
-    return ", ".join(known) or "not filled in (rollout.toml, [[contacts]])"

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 from engine import bounds
+from engine.decoding import convert
 from engine.measures.bucket import Bucket
 from engine.measures.figure import MetricValue
 from engine.plan.model import Metric, Plan, Stage
 from engine.quality import review
+from engine.quality.search import Scores
 from engine.store import series
 from engine.text import clean_line, rate_percent
 from engine.triggers import words
@@ -164,17 +166,15 @@ def search(
     results = [body for low, high in visits for _, _, body in measures(conn, SEARCH, low, high)]
     if not results:
         return MetricValue(None, "not measured")
-    improvement = results[-1].get("improvement", results[-1].get("value"))
-    if isinstance(improvement, dict):
-        improvement = improvement.get("mrr", improvement)
-    if isinstance(improvement, dict):
-        value, low, high = (improvement.get(key) for key in ("estimate", "low", "high"))
-    else:
-        value, low, high = improvement, None, None
-    if not isinstance(value, int | float):
+    try:
+        change = convert(results[-1].get("improvement"), Scores).mrr
+    except msgspec.ValidationError:
+        change = None
+    if change is None:
         return MetricValue(None, sentence_of(results[-1]) or "not known")
+    value, low, high = change.estimate, change.low, change.high
     between = f"{_change(low)} to {_change(high)}" if low is not None and high is not None else ""
-    return MetricValue.of(float(value), _change(float(value)), between, judge(float(value), wanted))
+    return MetricValue.of(value, _change(value), between, judge(value, wanted))
 
 
 def _change(value: float) -> str:
@@ -183,7 +183,7 @@ def _change(value: float) -> str:
 
 def sentence_of(body: dict[str, Any]) -> str:
     """The sentence of a stored result, whichever field its kind keeps it in."""
-    for key in ("sentence", "verdict", "summary"):
+    for key in ("sentence", "verdict"):
         part = body.get(key)
         if isinstance(part, dict):
             part = part.get("sentence")

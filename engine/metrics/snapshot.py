@@ -91,38 +91,18 @@ class MetricsSnapshot(Struct, frozen=True):
 
 
 def take(
-    conn: sqlite3.Connection,
-    now: float,
-    *,
-    percent_bp: int,
-    decided_bp: int,
-    stage: int,
-    epoch: int,
-    window_s: float = WINDOW_S,
-    blind_s: float = 0.0,
-    triggers: tuple[TriggerReading, ...] = (),
-    bulk_refused: int = 0,
-    backlog: Backlog = NO_BACKLOG,
-    llm_available: bool | None = None,
-    of: About = UNKNOWN,
-    exemplars: Exemplars | None = None,
+    conn: sqlite3.Connection, now: float, *, percent_bp: int, decided_bp: int, stage: int, epoch: int
 ) -> MetricsSnapshot:
+    """What the store knows; the engine adds what only its process does."""
     by_stage = series.by_stage(conn)
     return MetricsSnapshot(
         at=now,
         percent_bp=percent_bp,
         decided_bp=decided_bp,
         stage=stage,
-        window_s=window_s,
-        window=series.window(conn, now, window_s, since_epoch=epoch),
+        window_s=WINDOW_S,
+        window=series.window(conn, now, WINDOW_S, since_epoch=epoch),
         since_change=series.since_change(conn, epoch),
         ever=Arms.merged(arms for _, arms in by_stage).of(None),
-        blind_s=blind_s,
-        triggers=triggers,
-        bulk_refused=bulk_refused,
-        backlog=backlog,
-        llm_available=llm_available,
-        of=of,
         by_stage=by_stage,
-        exemplars=exemplars,
     )

@@ -325,10 +325,19 @@ class Contact(Part, frozen=True):
     email: Annotated[str, Doc("Mail address.")]
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """The fields that are empty or still a bracketed placeholder."""
-        given = {"name": self.name, "phone": self.phone, "email": self.email}
-        return tuple(key for key, text in given.items() if not text.strip() or text.strip().startswith("["))
+    def given(self) -> dict[str, str]:
+        """Name, phone and email without those that are empty or still a placeholder in brackets."""
+        texts = {"name": self.name.strip(), "phone": self.phone.strip(), "email": self.email.strip()}
+        return {key: text for key, text in texts.items() if text and not text.startswith("[")}
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.given) == 3
+
+    @property
+    def reach(self) -> str:
+        """Who they are and how to reach them, as far as it is known."""
+        return ", ".join(self.given.values())
 
 
 class Panel(Part, frozen=True):

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
 from engine import files, shell
 from engine.plan.model import Apply
 from engine.store import ownership
+
+T = TypeVar("T")
 
 
 class Applied(Struct, frozen=True):
@@ -34,12 +37,12 @@ def write_environment(path: Path, lines: Sequence[str]) -> None:
     files.write_whole(path, text.encode(), 0o644)
 
 
-async def put_environment(path: str, lines: Sequence[str]) -> str:
+def put_environment(path: str, lines: Sequence[str]) -> str:
     """Write the file, if one is configured; "" on success, else a sentence."""
     if not path:
         return ""
     try:
-        await _to_the_end(asyncio.create_task(asyncio.to_thread(write_environment, Path(path), lines)))
+        write_environment(Path(path), lines)
     except OSError as error:
         return f"The environment file {path} could not be written ({error.strerror})."
     return ""
@@ -56,13 +59,26 @@ async def run_command(apply: Apply) -> str:
     return f"The apply command `{apply.command}` {done.sentence}{last}"
 
 
-async def _to_the_end(writing: asyncio.Task[None]) -> None:
+async def _to_the_end(writing: asyncio.Task[T]) -> T:
     """A thread cannot be cancelled: wait for it, so that an older percentage is never written after a newer one."""
     try:
-        await asyncio.shield(writing)
+        return await asyncio.shield(writing)
     except asyncio.CancelledError:
         await asyncio.wait([writing])
         raise
+
+
+def _names(apply: Apply) -> str:
+    """What the plan names to be applied; "" for nothing."""
+    return " and ".join(filter(None, (apply.env_file, f"`{apply.command}`" if apply.command else "")))
+
+
+def _note(done: Path, lines: Sequence[str], durable: bool) -> None:
+    """Record what was applied last; if that is lost, a start applies once more."""
+    with contextlib.suppress(OSError):
+        body = "\n".join(lines).encode()
+        made = partial(ownership.give, folder=done.parent)
+        files.write_whole(done, body, 0o600, made=made, durable=durable)
 
 
 class Applier:
@@ -76,16 +92,12 @@ class Applier:
     def __init__(self, apply: Apply, done: Path, changed: Callable[[Applied], None] = lambda _: None) -> None:
         """`changed` is called with each new state: the first failure, and the recovery after it."""
         self._changed = changed
-        self.applied = Applied("done", "not changed since the engine started") if self._named(apply) else Applied()
+        self.applied = Applied("done", "not changed since the engine started") if _names(apply) else Applied()
         self._apply = apply
         self._done = done
         self._task: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         self._failing = False  # the last attempt failed
-
-    @staticmethod
-    def _named(apply: Apply) -> bool:
-        return bool(apply.env_file or apply.command)
 
     @property
     def problem(self) -> str:
@@ -95,9 +107,9 @@ class Applier:
         return f"{self.applied.sentence} The neighbouring service may still run with the previous percentage."
 
     def start(self, lines: Sequence[str]) -> None:
-        if not self._named(self._apply):
+        if not _names(self._apply):
             return
-        self._set(Applied("waiting", self._what("being applied")), tell=False)
+        self._set(Applied("waiting", f"{_names(self._apply)}: being applied"), tell=False)
         if self._task is not None:
             self._task.cancel()
         self._task = asyncio.create_task(self._apply_until_done(lines, self._task))
@@ -115,26 +127,18 @@ class Applier:
         tries = 0
         while True:
             async with self._writing:  # write the new file immediately, even while the previous command is being ended
-                problem = await put_environment(self._apply.env_file, lines)
+                put = asyncio.to_thread(put_environment, self._apply.env_file, lines)
+                problem = await _to_the_end(asyncio.create_task(put))
             if before is not None:
                 await asyncio.wait([before])
             problem = problem or await run_command(self._apply)
             if not problem:
-                self._set(Applied("done", self._what("done")), tell=self._failing)
-                with contextlib.suppress(OSError):
-                    # not durable, since the loop must not wait for a disk: if it is lost, a start applies once more
-                    files.write_whole(self._done, "\n".join(lines).encode(), 0o600, made=self._give, durable=False)
+                self._set(Applied("done", f"{_names(self._apply)}: done"), tell=self._failing)
+                _note(self._done, lines, durable=False)  # the loop must not wait for a disk
                 return
             self._set(Applied("failed", problem), tell=True)
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
-
-    def _give(self, descriptor: int) -> None:
-        ownership.give(descriptor, self._done.parent)
-
-    def _what(self, how: str) -> str:
-        parts = [self._apply.env_file, f"`{self._apply.command}`" if self._apply.command else ""]
-        return f"{' and '.join(part for part in parts if part)}: {how}"
 
     def _set(self, applied: Applied, tell: bool) -> None:
         news = applied.state != self.applied.state
@@ -152,20 +156,10 @@ class Applier:
 
 def apply_without_engine(apply: Apply, lines: Sequence[str], done: Path) -> Applied:
     """Apply once, as the current user and without retry, when no engine runs."""
-    if not (apply.env_file or apply.command):
+    if not _names(apply):
         return Applied()
-    problem = ""
-    if apply.env_file:
-        try:
-            write_environment(Path(apply.env_file), lines)
-        except OSError as error:
-            problem = f"The environment file {apply.env_file} could not be written ({error.strerror})."
-    problem = problem or asyncio.run(run_command(apply))
+    problem = put_environment(apply.env_file, lines) or asyncio.run(run_command(apply))
     if problem:
         return Applied("failed", problem)
-    with contextlib.suppress(OSError):
-        files.write_whole(
-            done, "\n".join(lines).encode(), 0o600, made=lambda descriptor: ownership.give(descriptor, done.parent)
-        )
-    parts = [apply.env_file, f"`{apply.command}`" if apply.command else ""]
-    return Applied("done", f"{' and '.join(part for part in parts if part)}: done")
+    _note(done, lines, durable=True)
+    return Applied("done", f"{_names(apply)}: done")

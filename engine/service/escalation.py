@@ -102,11 +102,11 @@ def draft(plan: Plan, step: EscalationStep, since: float, alarm: str, now: float
     """Names the person to call, so that a channel that everyone reads can call them too. Its audience is the
     contact's role, so that an address can be theirs alone: technical_lead=..."""
     who = step.contact
-    reach = ", ".join(part for part in (who.name, who.phone, who.email) if part and not part.startswith("["))
+    named = f"{who.role} ({who.reach})" if who.reach else who.role
     ago = format_duration(now - since)
     body = (
         f"{alarm}\n\nSince {iso(since)}, {ago} ago, and no one has acknowledged it.\n"
-        f"Next: {who.role}{f' ({reach})' if reach else ''}. `rollout`, then K acknowledges it; R rolls back to 0 %."
+        f"Next: {named}. `rollout`, then K acknowledges it; R rolls back to 0 %."
     )
     subject = f"ALARM {plan.service}, not acknowledged for {ago}; {who.role}, please take it: {alarm}"
     return Draft(MESSAGE, audience_of(who), clean_line(subject, 300), body)

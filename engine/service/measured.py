@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine import VERSION
 from engine.extraction.llm import ErrorKind
 from engine.metrics import exposition, snapshot
@@ -25,13 +27,16 @@ def measured(engine: Engine) -> MetricsSnapshot:
         view.health if view else "",
         view.gate.open if view and not view.stable else None,
     )
-    return snapshot.take(
+    stored = snapshot.take(
         engine.conn,
         engine.clock.now(),
         percent_bp=engine.switch.read().percent_bp,
         decided_bp=state.percent_bp,
         stage=state.stage,
         epoch=state.epoch,
+    )
+    return replace(
+        stored,
         blind_s=monitor.watch.timers.blind_s,
         triggers=tuple(
             snapshot.of_trigger(judged.rule, reading, judged.rule.id in monitor.verdict.firing)

@@ -36,7 +36,7 @@ class RememberedHead(msgspec.Struct, frozen=True):
     store: str
     rev: int
     hash: str
-    epoch: int = 0  # memories of older versions have none
+    epoch: int
     coming_rev: int = 0
     coming_hash: str = ""
 
@@ -44,8 +44,7 @@ class RememberedHead(msgspec.Struct, frozen=True):
 def recall(store: Path) -> RememberedHead | None:
     """What is remembered of the store at this path, wherever a link in it leads; None when nothing is."""
     with contextlib.suppress(*ERRORS):
-        of_older_versions = state_folder.place(os.path.realpath(store), "heads", "")
-        for path in (*places(store), of_older_versions):
+        for path in places(store):
             with contextlib.suppress(*ERRORS):
                 return decode(files.read(path, 10_000).content, RememberedHead)
     return None

@@ -28,14 +28,10 @@ def places(store: Path, what: str) -> tuple[Path, ...]:
     machine = ""
     with contextlib.suppress(OSError):
         machine = MACHINE.read_text().strip()
-    return tuple(place(path, what, machine) for path in paths(store))
-
-
-def place(path: str, what: str, machine: str) -> Path:
     home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    about = f"{machine}\n{path}" if machine else path
-    name = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return home / "rollout" / what / f"{name}.json"
+    abouts = [f"{machine}\n{path}" if machine else path for path in paths(store)]
+    names = [hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32] for about in abouts]
+    return tuple(home / "rollout" / what / f"{name}.json" for name in names)
 
 
 def published_path(store: Path, what: str, uid: int) -> Path:

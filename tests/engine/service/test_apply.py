@@ -101,7 +101,7 @@ async def test_an_engine_that_starts_applies_only_what_was_not_applied_last(tmp_
 
 
 async def test_a_place_that_takes_no_file_is_a_sentence(tmp_path: Path) -> None:
-    assert "could not be written" in await put_environment(str(tmp_path / "none" / "rollout.env"), TEN)
+    assert "could not be written" in put_environment(str(tmp_path / "none" / "rollout.env"), TEN)
     assert os.listdir(tmp_path) == []
 
 
