@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from console.upload import remote, sources
+from console.upload import inputs, remote, sources
 from console.upload.root import id_under
 from engine.store.documents import TextSource
 from engine.store.jobs import FilePiece, Job, JobPart, PartDocument, SourceGone
@@ -32,7 +32,7 @@ def parts(files: Iterable[str]) -> Iterator[JobPart]:
             yield from (JobPart((piece,)) for piece in alone)
             continue
         pieces.append(FilePiece(path))
-        size += sources.weight(path)
+        size += inputs.weight(path)
         if len(pieces) >= PART_DOCUMENTS or size >= PART_BYTES:
             yield JobPart(tuple(pieces))
             pieces, size = [], 0
@@ -42,11 +42,11 @@ def parts(files: Iterable[str]) -> Iterator[JobPart]:
 
 def _alone(path: str) -> Iterable[FilePiece] | None:
     """The pieces of a file that is not collected with others. An unreadable one is one piece: a worker reports why."""
-    if sources.suffix(path) == sources.PARQUET:
+    if inputs.suffix(path) == inputs.PARQUET:
         return _row_groups(path)
-    if not sources.is_lines(path):
+    if not inputs.is_lines(path):
         return None
-    if sources.is_packed(path):
+    if inputs.is_packed(path):
         return [FilePiece(path)]
     if remote.is_remote(path):
         return _bytes(path)

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from console.upload.inputs import STDIN
 from console.upload.remote import is_remote
-from console.upload.sources import STDIN
 
 
 def root_of(paths: Sequence[str]) -> Path | None:

@@ -1,9 +1,7 @@
-"""Documents from files, folders, globs, URLs and standard input. Bad content never raises: the document carries the
-trouble."""
+"""The documents of a file, a URL or standard input. Bad content never raises: the document carries the trouble."""
 
 from __future__ import annotations
 
-import glob
 import importlib
 import io
 import json
@@ -16,26 +14,12 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from console.upload import remote
+from console.upload import inputs, remote
 from engine.parsing.encoding import Decoded, decode
 from engine.text import digest
 
-LINES = {".jsonl", ".ndjson"}
-PARQUET = ".parquet"
-PACKED = {".gz", ".bz2", ".xz"}  # compressed JSON lines; at URLs whatever fsspec knows
-NOTEBOOK = ".ipynb"
-PAGES = {".html", ".htm", ".xhtml", ".shtml"}
-KINDS = {
-    ".md", ".markdown", ".mdx", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".eml", ".man",
-    ".org", ".tex", ".texi", ".texinfo", ".pod", NOTEBOOK,
-    *(f".{n}" for n in range(1, 10)), ".json", *PAGES, *LINES,
-}  # fmt: skip
 SIZE_LIMIT = 40_000_000  # bytes of one document, and of a file that isn't read line by line
-STDIN = "-"
-
-
 EMPTY = "empty"  # the trouble of an empty file: skipped, not a failure
-LINKED = "linked"  # stands for an ending: a link to a folder, which is not followed
 PACKED_TEXT = "compressed, and not JSON lines; unpack it first"
 # files that may decode as some text, by how they begin
 _NO_TEXT = {
@@ -43,12 +27,6 @@ _NO_TEXT = {
     b"PK\x03\x04": "a zip archive or an office document; convert it to text first",
     b"%PDF-": "a PDF; convert it to text first",
 }  # fmt: skip
-BINARY = "binary"  # the ending assumed for a binary file without one
-_ENDING = re.compile(
-    r"\.[A-Za-z][A-Za-z0-9]{0,7}$|\.[1-9]$|\.[0-9][A-Za-z][A-Za-z0-9]{0,6}$"
-)  # README.old-1.2 has none
-
-
 _INFO_INDEX = re.compile(r"\0\x08\[[^\0]{0,500}\0\x08\]")  # where an Info reader builds an index or shows a picture
 
 
@@ -66,124 +44,6 @@ class Source(NamedTuple):
     encoding: str = ""
     span: tuple[int, int, int] | None = None
     gone: bool = False
-
-
-def is_lines(path: str) -> bool:
-    """Whether it holds JSON lines, compressed or not."""
-    return suffix(unpacked(path)) in LINES
-
-
-def is_packed(path: str) -> bool:
-    return suffix(path) in PACKED
-
-
-def unpacked(path: str) -> str:
-    """ "a.jsonl" for "a.jsonl.gz"."""
-    return path[: -len(suffix(path))] if is_packed(path) else path
-
-
-def is_known(path: str) -> bool:
-    """Whether a folder's file of this name holds documents."""
-    return suffix(path) in KINDS or suffix(path) == PARQUET or (is_packed(path) and is_lines(path))
-
-
-# -- which files -------------------------------------------------------------------------------------------------------
-
-
-def files(paths: tuple[str, ...], passed_over: dict[str, list[str]] | None = None) -> list[str]:
-    """The arguments' files, each once, in a stable order; folders are walked, globs expanded (a shell may not have).
-
-    `passed_over` collects skipped files in folders, by ending.
-    """
-    skipped = passed_over if passed_over is not None else {}
-    chosen: dict[str, None] = {}
-    for path in paths:
-        if path == STDIN:
-            chosen[STDIN] = None
-        elif remote.is_remote(path):
-            chosen.update(dict.fromkeys(_listed(path, skipped)))
-        elif os.path.isdir(path):
-            chosen.update(dict.fromkeys(_walked(path, skipped)))
-        elif os.path.lexists(path):
-            chosen[os.path.normpath(path)] = None
-        else:
-            matches = sorted(glob.glob(path, recursive=True))
-            for match in matches:
-                chosen.update(
-                    dict.fromkeys(_walked(match, skipped) if os.path.isdir(match) else [os.path.normpath(match)])
-                )
-            if not matches:
-                chosen[path] = None  # reading it reports that it is missing
-    return list(chosen)
-
-
-def _listed(url: str, skipped: dict[str, list[str]]) -> Iterator[str]:
-    try:
-        names = remote.listed(url)
-    except remote.RemoteTrouble:
-        names = [url]  # reading it reports why
-    for name in names or [url]:
-        if name == url or is_known(name):
-            yield name
-        else:
-            skipped.setdefault(suffix(name) or "nameless", []).append(name)
-
-
-def _walked(top: str, skipped: dict[str, list[str]]) -> Iterator[str]:
-    unreadable: list[str] = []
-    for folder, folders, names in os.walk(top, onerror=lambda error: unreadable.append(str(error.filename))):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if linked := [path for name in folders if os.path.islink(path := os.path.join(folder, name))]:
-            skipped.setdefault(LINKED, []).extend(map(os.path.normpath, linked))
-        for name in sorted(names):
-            if name.startswith("."):
-                continue
-            path = os.path.normpath(os.path.join(folder, name))
-            ending = suffix(name)
-            if is_known(path) or (not ending and not _is_binary(path)):
-                yield path
-            else:
-                skipped.setdefault(ending or BINARY, []).append(path)
-    yield from unreadable  # reading them reports why
-
-
-def suffix(path: str) -> str:
-    """ ".md"; "" for README, and for a name whose last part isn't an ending."""
-    match = _ENDING.search(os.path.basename(path).lstrip("."))
-    return match[0].lower() if match else ""
-
-
-def why_passed_over(ending: str) -> str:
-    """Why `files` skips files of this ending, as the end of a sentence."""
-    if ending == LINKED:
-        return "load doesn't follow links to folders; name the folder itself"
-    return "not a text file" if ending == BINARY else f"load skips {ending} files in a folder"
-
-
-def _is_binary(path: str) -> bool:
-    """Whether a file without an ending is binary; an unreadable one is reported when it is read."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return False
-        with open(path, "rb") as file:
-            head = file.read(4096)
-    except OSError:
-        return False
-    return b"\0" in head and decode(head).encoding[:5] not in ("utf-1", "utf-3")
-
-
-def weight(path: str) -> int:
-    """Size in bytes, 0 if unknown before reading."""
-    if remote.is_remote(path):
-        return 0  # a request each
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return 0
-    return status.st_size if stat.S_ISREG(status.st_mode) else 0
-
-
-# -- what is in them ---------------------------------------------------------------------------------------------------
 
 
 # ValueError: a name with a NUL, a Parquet file that is none; NotImplementedError: Parquet of a kind that pyarrow does
@@ -204,7 +64,7 @@ def documents(path: str, called: str = "", span: Span | None = None) -> Iterator
 
 def _documents(path: str, span: Span | None = None) -> Iterator[Source]:
     try:
-        if path == STDIN:
+        if path == inputs.STDIN:
             yield from _of_stdin(sys.stdin.buffer)
             return
         if remote.is_remote(path):
@@ -221,9 +81,9 @@ def _documents(path: str, span: Span | None = None) -> Iterator[Source]:
 
 def _opened(path: str) -> BinaryIO:
     """Compressed JSON lines as what is in them."""
-    if not (is_packed(path) and is_lines(path)):
+    if not (inputs.is_packed(path) and inputs.is_lines(path)):
         return open(path, "rb")
-    module = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}[suffix(path)]
+    module = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}[inputs.suffix(path)]
     return cast("BinaryIO", importlib.import_module(module).open(path, "rb"))
 
 
@@ -237,17 +97,17 @@ def _of_url(url: str, span: Span | None) -> Iterator[Source]:
 
 
 def _of_file(path: str, file: BinaryIO, span: Span | None) -> Iterator[Source]:
-    if is_lines(path):
+    if inputs.is_lines(path):
         yield from _of_range(path, file, span) if span and not span[2] else _of_lines(path, file, span=span)
         return
-    if suffix(path) == PARQUET:
+    if inputs.suffix(path) == inputs.PARQUET:
         yield from _of_parquet(path, file, span)
         return
     raw = file.read(SIZE_LIMIT + 1)
     if len(raw) > SIZE_LIMIT:
         yield Source(path, trouble=f"larger than {SIZE_LIMIT // 1_000_000} MB; split it", size=len(raw))
         return
-    yield from _of_bytes(path, raw, suffix(path))
+    yield from _of_bytes(path, raw, inputs.suffix(path))
 
 
 def _of_stdin(stdin: BinaryIO) -> Iterator[Source]:
@@ -324,7 +184,7 @@ def _of_lines(path: str, file: BinaryIO, first: bytes = b"", span: Span | None =
             except (ValueError, RecursionError) as error:
                 yield Source(name, trouble=_broken(error), size=len(line))
             else:
-                place = (at, at + len(line), number) if not is_packed(path) else None
+                place = (at, at + len(line), number) if not inputs.is_packed(path) else None
                 yield of_row(name, row)._replace(size=len(line), encoding=_guess(read), span=place)
         at += len(line)
         if span is not None and file.tell() >= span[1]:
@@ -345,13 +205,13 @@ def _of_bytes(path: str, raw: bytes, ending: str) -> Iterator[Source]:
         yield Source(path, trouble=EMPTY, size=len(raw))
     elif ending == ".json":
         yield from _of_json(path, text, raw)
-    elif ending in PAGES:
+    elif ending in inputs.PAGES:
         from engine.parsing import parse
 
         page = parse(text, path)
         trouble = "" if page.text.strip() else "a page without text"
         yield Source(path, page.title, page.text, trouble, len(raw), encoding=guess)
-    elif ending == NOTEBOOK:  # most of its bytes are pictures
+    elif ending == inputs.NOTEBOOK:  # most of its bytes are pictures
         from engine.parsing import parse
 
         book = parse(text, path)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from console.upload import sources
+from console.upload import inputs, sources
 from console.upload.uploader import Answer
 from engine.text import clean_line, counted
 
@@ -72,7 +72,7 @@ class Tally:
             guesses = [f"{name} ({encoding})" for name, encoding in self.guessed.items()]
             yield f"encoding guessed, check the text: {listed(guesses)}"
         for ending, names in sorted(self.passed_over.items()):
-            yield f"passed over {listed(names)}: {sources.why_passed_over(ending)}"
+            yield f"passed over {listed(names)}: {inputs.why_passed_over(ending)}"
 
     def data(self, took: float) -> dict[str, Any]:
         return {

@@ -26,7 +26,7 @@ from console.output import (
     say_result,
     verb,
 )
-from console.upload import sources
+from console.upload import inputs, sources
 from console.upload.known import KnownDocuments
 from console.upload.progress import Progress
 from console.upload.remote import is_remote
@@ -50,13 +50,13 @@ class LoadFiles(NamedTuple):
 
     def documents(self) -> Iterator[sources.Source]:
         for path in self.files:
-            local = path != sources.STDIN and not is_remote(path)
+            local = path != inputs.STDIN and not is_remote(path)
             name = id_under(self.root, path) if self.root is not None and local else ""
             yield from sources.documents(path, name)
 
     @property
     def size(self) -> int:
-        return sum(map(sources.weight, self.files))
+        return sum(map(inputs.weight, self.files))
 
 
 @click.command()
@@ -157,7 +157,7 @@ def load(
         return
     chosen = _files(paths, root)
     if on is not None:
-        if resume or dry_run or verbose or sources.STDIN in chosen.files:
+        if resume or dry_run or verbose or inputs.STDIN in chosen.files:
             raise click.UsageError(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
@@ -201,10 +201,10 @@ def _new_job(
 def _files(paths: tuple[str, ...], root: Path | None) -> LoadFiles:
     """The files of a load. Exits with a sentence if there is none, or one lies outside the root."""
     passed_over: dict[str, list[str]] = {}
-    files = sources.files(paths, passed_over)
+    files = inputs.files(paths, passed_over)
     if not files:
         fail(
-            "No file to read there. load reads files without an extension and " + " ".join(sorted(sources.KINDS)),
+            "No file to read there. load reads files without an extension and " + " ".join(sorted(inputs.KINDS)),
             code="no_files",
         )
     root = root.resolve() if root is not None else root_of(paths)
@@ -261,7 +261,7 @@ class LoadRun:
         quiet = verbose or is_json() or is_quiet()
         self._progress = Progress("load", chosen.size, raw_stream(sys.stderr), shown=not quiet and sys.stderr.isatty())
         # what comes through a pipe does not wait for more
-        together = TOGETHER if method == "frequency" and sources.STDIN not in chosen.files else 1
+        together = TOGETHER if method == "frequency" and inputs.STDIN not in chosen.files else 1
         self._uploader = BoundedUploader(lambda some: extract_together(context.client, some, method), together)
         self._engine = contextlib.ExitStack()
         self._began = 0.0  # on the monotonic clock, once the engine answers

@@ -118,12 +118,12 @@ class _Watch:
 
 def begin(context: CliContext, workers: WorkerOptions, new: NewJob) -> None:
     """Make a job of these files and carry it out."""
-    from console.upload import driver, sources
+    from console.upload import driver, inputs
 
     place = workers.place()
     for ending, names in new.passed_over.items():
         skipped = listed([clean_line(name) for name in names])
-        notice(f"passed over {skipped}: {sources.why_passed_over(clean_line(ending))}")
+        notice(f"passed over {skipped}: {inputs.why_passed_over(clean_line(ending))}")
     with _reached(place) as machines, engine_for(context):
         try:
             job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind, new.output)

@@ -199,14 +199,14 @@ def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path) -> Non
 
 def _texts(folder: Path) -> dict[str, str]:
     """The folder's texts by id, which is the path in the folder."""
-    from console.upload import sources
+    from console.upload import inputs, sources
     from console.upload.root import id_under, root_of
 
     if not folder.is_dir():
         raise Failed(f"{folder} is not a folder. Give the one whose documents the draft was made from.")
     root = root_of((str(folder),)) or folder
     texts_by_id = {}
-    for path in sources.files((str(folder),)):
+    for path in inputs.files((str(folder),)):
         for source in sources.documents(path, id_under(root, path)):
             if source.text:
                 texts_by_id[source.id] = source.text

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.upload import parts, sources
+from console.upload import inputs, parts, sources
 from console.upload.root import id_under
 from engine.decoding import decode
 from engine.store.jobs import Job, JobPart
@@ -58,7 +58,7 @@ def test_files_are_collected_and_an_unreadable_one_explains_why(tmp_path: Path) 
     for number in range(7):
         (tmp_path / f"{number}.md").write_text(f"# {number}\n\ntext")
     (tmp_path / "none.md").write_bytes(b"")
-    files = [*sources.files((str(tmp_path),)), str(tmp_path / "missing.jsonl"), str(tmp_path / "missing.md")]
+    files = [*inputs.files((str(tmp_path),)), str(tmp_path / "missing.jsonl"), str(tmp_path / "missing.md")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "PART_DOCUMENTS", 3)
         assert cut(files, tmp_path) == whole(files, tmp_path)

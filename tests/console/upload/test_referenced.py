@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from console.cli import rollout
-from console.upload import parts, sources
+from console.upload import inputs, parts
 from console.upload.referenced import NOT_KEPT, text_of
 from engine.plan.load import default_plan_text
 from engine.store import database, documents
@@ -36,7 +36,7 @@ def stored(conn: sqlite3.Connection, *paths: str) -> list[Document]:
     """What a job stores of these files with `texts = "reference"`, read back."""
     job = Job(1, 0.0, "running", "a", "s", "/", "auto", "live")
     names = []
-    for part in parts.parts(sources.files(paths)):
+    for part in parts.parts(inputs.files(paths)):
         for made in parts.documents(job, part):
             made_digest = digest(normal(made.text))
             write = DocumentWrite(

@@ -16,7 +16,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from console.upload import parquet, parts, remote, sources
+from console.upload import inputs, parquet, parts, remote, sources
 from console.upload.root import outside, root_of
 from engine.store.jobs import FilePiece, Job, JobPart, OutputGone, SourceGone
 
@@ -53,12 +53,12 @@ def read(job_parts: list[JobPart]) -> list[str]:
 
 def test_a_folder_and_a_glob_at_a_url_give_their_documents(bucket: str) -> None:
     skipped: dict[str, list[str]] = {}
-    files = sources.files((bucket,), skipped)
+    files = inputs.files((bucket,), skipped)
     assert [name.rpartition("/")[2] for name in files] == ["a.jsonl", "b.jsonl.gz", "notes.md"]
     assert list(skipped) == [".png"]
     expected = [row["id"] for row in ROWS]
     assert sorted(read(list(parts.parts(files)))) == sorted([*expected, files[2]]), "a file's id is its URL"
-    assert sources.files((f"{bucket}/*.gz",)) == files[1:2]
+    assert inputs.files((f"{bucket}/*.gz",)) == files[1:2]
     assert root_of((bucket,)) is None
     assert outside(Path("/"), files) == ""
 
@@ -90,7 +90,7 @@ def test_rows_without_an_id_are_named_by_their_byte(bucket: str, monkeypatch: py
 def test_compressed_lines_on_this_machine_too_in_a_part_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(lines()))
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(lines())[:-40])
-    files = sources.files((str(tmp_path),))
+    files = inputs.files((str(tmp_path),))
     assert [part.pieces for part in parts.parts(files)] == [(FilePiece(name),) for name in files]
     assert read([JobPart((FilePiece(str(tmp_path / "rows.jsonl.gz")),))]) == [row["id"] for row in ROWS]
     *_, last = sources.documents(str(tmp_path / "cut.jsonl.gz"))
@@ -107,7 +107,7 @@ def test_compressed_lines_on_this_machine_too_in_a_part_of_their_own(tmp_path: P
     ],
 )
 def test_a_url_that_cannot_be_read_is_a_trouble_with_a_reason(url: str, why: str) -> None:
-    (part,) = parts.parts(sources.files((url,)))
+    (part,) = parts.parts(inputs.files((url,)))
     (document,) = parts.documents(Job(1, 0.0, "running", "a", "s", "/", "auto", "live"), part)
     assert why in document.trouble
     assert document.id == url

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from console.upload.inputs import files
 from console.upload.root import id_under, root_of
-from console.upload.sources import documents, files
+from console.upload.sources import documents
 
 
 def ids(*paths: str, root: Path | None = None) -> list[str]:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.upload import sources
+from console.upload import inputs, sources
 from console.upload.progress import Progress
 
 
@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def all_of(*paths: str) -> list[sources.Source]:
-    return [source for path in sources.files(paths) for source in sources.documents(path)]
+    return [source for path in inputs.files(paths) for source in sources.documents(path)]
 
 
 def stdin(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> list[sources.Source]:
@@ -40,13 +40,13 @@ def test_folders_and_globs_give_each_file_of_a_known_kind_once_in_order(here: Pa
         (here / name).parent.mkdir(exist_ok=True)
         (here / name).write_text("text")
 
-    assert sources.files((".", "./a.txt", "deep/../a.txt", "*.md", "deep")) == [
+    assert inputs.files((".", "./a.txt", "deep/../a.txt", "*.md", "deep")) == [
         "a.txt",
         "b.md",
         "deep/c.rst",
         "deep/d.HTML",
     ]
-    assert sources.files(("d*",)) == ["deep/c.rst", "deep/d.HTML"]
+    assert inputs.files(("d*",)) == ["deep/c.rst", "deep/d.HTML"]
 
 
 def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,16 +215,16 @@ def test_files_that_are_passed_over_are_named_by_their_ending(here: Path) -> Non
     (here / "deep" / "up").symlink_to("..")
     passed_over: dict[str, list[str]] = {}
 
-    result = sources.files((".",), passed_over)
+    result = inputs.files((".",), passed_over)
 
     assert result == ["README", "a.mdx", "b.adoc", "c.asciidoc", "d.log", "e.1", "release-1.2", "wide"]
     assert passed_over == {
         ".png": ["f.png", "h.PNG"],
         ".py": ["g.py"],
-        sources.BINARY: ["program"],
-        sources.LINKED: ["loop", "deep/up"],
+        inputs.BINARY: ["program"],
+        inputs.LINKED: ["loop", "deep/up"],
     }
-    assert [sources.why_passed_over(ending) for ending in passed_over if not ending.startswith(".")] == [
+    assert [inputs.why_passed_over(ending) for ending in passed_over if not ending.startswith(".")] == [
         "load doesn't follow links to folders; name the folder itself",
         "not a text file",
     ]
