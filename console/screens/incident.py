@@ -18,7 +18,7 @@ from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
 from console.widgets.timegrid import ZOOMS, Grid
 from engine.plan.durations import format_duration, iso
-from engine.report import timeline
+from engine.report import incidents
 from engine.report.model import Incident, IncidentMoment
 from engine.view.model import View
 
@@ -89,7 +89,7 @@ class IncidentPage(FetchingPage):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         plan, v = self.console.plan, self.snapshot.view
-        last = self.console.link.read(lambda conn: timeline.latest(conn, plan))
+        last = self.console.link.read(lambda conn: incidents.latest(conn, plan))
         grid, series = self.grid, self.series
         if last is not None and v is not None:
             grid = grid_around(last, v.at)

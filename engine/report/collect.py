@@ -16,7 +16,7 @@ from engine import VERSION
 from engine.gate.checklist import Signature, signatures
 from engine.metrics import figures
 from engine.plan.model import Item, Plan, Stage
-from engine.report import summary, timeline
+from engine.report import incidents, summary, timeline
 from engine.report.model import (
     Appendix,
     Chapter,
@@ -63,7 +63,7 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
     stays = timeline.visits(rows, at)
     stages = _stages(conn, plan, stays)
     decided = tuple(timeline.verdict(row) for row in rows if row.decision.kind in timeline.DECIDED)
-    incidents = timeline.incidents(conn, plan, rows)
+    events = incidents.every(conn, plan, rows)
     overrides = tuple(entry for entry in decided if entry.override)
     experiment = _experiment(conn)
     began = rows[0].decision.at if rows else None
@@ -84,14 +84,14 @@ def _gather(conn: sqlite3.Connection, plan: Plan) -> RolloutReport:
         after=_after(conn, plan, stays),
         timeline=timeline.timeline(rows),
         verdicts=decided,
-        incidents=incidents,
+        incidents=events,
         overrides=overrides,
         quality=_quality(conn, plan, stages),
         experiment=experiment,
         post_rollout=_signed(conn, plan.post_rollout, plan.stable),
         review=_review(conn, plan),
         messages=_messages(conn, plan),
-        curves=_curves(conn, rows, incidents, began, at),
+        curves=_curves(conn, rows, events, began, at),
         references=tuple(clean_line(entry) for entry in plan.references),
         appendix=_appendix(conn, plan, rows, began, at),
     )
@@ -237,7 +237,7 @@ def _messages(conn: sqlite3.Connection, plan: Plan) -> tuple[SentMessage, ...]:
 
 
 def _curves(
-    conn: sqlite3.Connection, rows: list[Row], incidents: tuple[Incident, ...], began: float | None, at: float
+    conn: sqlite3.Connection, rows: list[Row], events: tuple[Incident, ...], began: float | None, at: float
 ) -> Curves | None:
     """The report's curves; None if there is nothing to draw."""
     first = series.began(conn)
@@ -251,7 +251,7 @@ def _curves(
     changes = (row.decision for row in rows if row.decision.percent_bp != row.percent_from)
     moved = ((start, 0), *((d.at, d.percent_bp) for d in changes))
     entered = tuple((visit.start, visit.stage) for visit in timeline.visits(rows, at))
-    marks = tuple(incident.decided for incident in incidents if incident.within is None)
+    marks = tuple(event.decided for event in events if event.within is None)
     return Curves(
         start=start,
         end=end,

@@ -24,7 +24,7 @@ from engine.measures.bucket import Bucket
 from engine.plan.durations import clock
 from engine.plan.environment import NO_LIMIT, Ceiling
 from engine.plan.model import Action, Metric, Plan, Severity
-from engine.report.timeline import keep_incidents
+from engine.report.incidents import keep_incidents
 from engine.rollout import control
 from engine.rollout.state import ENGINE, Ask, Decision, State
 from engine.service.blindness import Unseen

@@ -19,9 +19,9 @@ from engine.messages import outbox
 from engine.messages.draft import Draft
 from engine.plan.durations import time_of_day
 from engine.plan.model import Action
-from engine.report import timeline
+from engine.report import incidents
+from engine.report.incidents import keep_incidents
 from engine.report.model import Incident
-from engine.report.timeline import keep_incidents
 from engine.rollout.control import act, hold, resume, roll_back
 from engine.rollout.state import ENGINE
 from engine.service import feedback
@@ -54,7 +54,7 @@ def store() -> History:
 
 
 def latest(h: History) -> Incident:
-    last = timeline.latest(h.conn, h.plan)
+    last = incidents.latest(h.conn, h.plan)
     assert last is not None
     return last
 

@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.plan.model import Action
-from engine.report import RolloutReport, gather, html, markdown, summary, timeline
+from engine.report import RolloutReport, gather, html, incidents, markdown, summary
 from engine.report.model import IncidentMoment
 from engine.rollout.control import act, roll_back, set_ceiling
 from engine.rollout.state import ENGINE
@@ -101,7 +101,7 @@ def test_a_hold_and_the_rollback_after_it_are_one_incident(story: RolloutReport)
     hold = replace(incident, rev=47, percent_to=1000, decided=2.0, happened=tuple(rows))
     rollback = replace(incident, rev=49, decided=4.0, happened=tuple(rows[:2] + rows[3:]))  # without the hold itself
     assert (hold.change, rollback.change) == ("held at 10 %", "10 % to 0 %")
-    joined = timeline._within(hold, rollback)
+    joined = incidents._within(hold, rollback)
     assert (joined.within, joined.happened) == (49, ())
     both = replace(story, incidents=(joined, rollback))
     assert summary._incident_words(both.incidents).startswith("1 incident, detected by a trigger; the rollback")
@@ -113,9 +113,9 @@ def test_a_hold_and_the_rollback_after_it_are_one_incident(story: RolloutReport)
     assert ">Part of 1: " in shown  # the count, the numbers in the drawing and the headings are the same
     assert ">2. " not in shown
     apart = replace(rollback, happened=tuple(rows[4:]))
-    assert timeline._within(hold, apart) == hold
+    assert incidents._within(hold, apart) == hold
     alone = replace(hold, happened=(rows[2],))
-    assert timeline._within(alone, rollback) == alone, "nothing connects the two"
+    assert incidents._within(alone, rollback) == alone, "nothing connects the two"
 
 
 def test_an_incident_has_its_time_to_detect_to_decide_and_to_take_effect(story: RolloutReport) -> None:
