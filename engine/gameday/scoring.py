@@ -4,7 +4,7 @@ time."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -107,49 +107,40 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     heeded = [act for act in mine if not scenario.right and _called_for(act, shift)]
     wrong = (*hasty, *(act.kind for act in mine if act.kind in scenario.wrong and act not in heeded))
     noticed = _noticed(scenario, shift, mine, visible, chosen)
-    harmed, best, at_par, untouched = _harm(scenario, shift, fault_at, visible, [*early_acts, *mine], chosen)
+    done = [*early_acts, *mine]
+    harm = _harm(scenario, shift, fault_at, visible, done, chosen)
     seen_s = None if noticed is None else max(0.0, noticed - visible) / shift.speed
     acted_s = None if chosen is None else max(0.0, chosen.at - visible) / shift.speed
     early = shift.ended < shift.began + scenario.lasts_s - EARLY_S
     useful = None if chosen in needless else chosen
-    act, right = _act(scenario, useful, machine, [*early_acts, *mine], wrong, noticed is not None, early)
-    if heeded and not wrong:
-        act = ScorePart("right act", ACT, ACT, "You rolled back with a trigger in breach, which was right.")
-        right = True
-    # A player who acts in time was looking, on whichever screen.
-    looking = max(
-        _timely(seen_s, scenario.par.notice_s, NOTICE),
-        0 if acted_s is None else _timely(acted_s, scenario.par.act_s, NOTICE),
-    )
-    watched = not scenario.right and noticed == visible
-    how_noticed = "The screen you had open showed it." if watched else _noticed_words(seen_s)
+    if scenario.right:
+        act, right = _act(scenario, useful, machine, done, wrong, noticed is not None, early)
+    else:
+        act, right = _watch(useful, wrong, bool(heeded), early, machine is not None)
     parts: tuple[ScorePart, ...] = (
-        ScorePart("noticed", looking, NOTICE, how_noticed),
+        _noticed_part(scenario, seen_s, acted_s, noticed == visible),
         act,
         _time(scenario, acted_s, chosen in needless, wrong),
-        _harm_part(scenario, (harmed, best, untouched), wrong, chosen),
+        _harm_part(scenario, harm, wrong, chosen),
     )
     lost = WRONG_MOVE * len(wrong)
     total = max(0, sum(part.points for part in parts) - lost)
     if wrong:
         when = "During the fault you" if scenario.right else "You"
         parts = (*parts, ScorePart("wrong moves", -lost, 0, _wrong_words(hasty, wrong[len(hasty) :], when)))
-    kind = chosen.kind if chosen is not None else ""
-    par = NOTICE + ACT + TIME + _saved(at_par, best, untouched)
-    passed = right and not wrong and total >= PASS
     return Score(
         total=total,
-        par=par,
-        passed=passed,
+        par=NOTICE + ACT + TIME + harm.saved(harm.at_par),
+        passed=right and not wrong and total >= PASS,
         parts=parts,
         right=right,
         noticed_s=seen_s,
         acted_s=acted_s,
-        acted=kind,
-        harmed=harmed,
-        best=best,
-        at_par=at_par,
-        untouched=untouched,
+        acted=chosen.kind if chosen is not None else "",
+        harmed=harm.actual,
+        best=harm.best,
+        at_par=harm.at_par,
+        untouched=harm.untouched,
         wrong=wrong,
         visible=visible,
     )
@@ -217,10 +208,16 @@ def _noticed(scenario: Scenario, shift: Shift, mine: Iterable[Act], visible: flo
     return min([*looks, *acks, *([chosen.at] if chosen is not None else [])], default=None)
 
 
-def _noticed_words(seconds: float | None) -> str:
-    if seconds is None:
-        return "No screen that shows it was opened since, and no K."
-    return f"You noticed it {seconds:.0f} s after it became visible."
+def _noticed_part(scenario: Scenario, seen_s: float | None, acted_s: float | None, at_once: bool) -> ScorePart:
+    """A player who acts in time was looking, on whichever screen."""
+    points = max(_timely(seen_s, scenario.par.notice_s, NOTICE), _timely(acted_s, scenario.par.act_s, NOTICE))
+    if seen_s is None:
+        sentence = "No screen that shows it was opened since, and no K."
+    elif at_once and not scenario.right:
+        sentence = "The screen you had open showed it."
+    else:
+        sentence = f"You noticed it {seen_s:.0f} s after it became visible."
+    return ScorePart("noticed", points, NOTICE, sentence)
 
 
 def _timely(seconds: float | None, par_s: float, most: int) -> int:
@@ -239,8 +236,6 @@ def _act(
     noticed: bool,
     early: bool,
 ) -> tuple[ScorePart, bool]:
-    if not scenario.right:
-        return _watch(chosen, wrong, early, machine is not None)
     if chosen is not None:
         done = MOVES_DONE.get(chosen.kind, chosen.kind)
         if chosen.kind in scenario.right:
@@ -262,10 +257,15 @@ def _act(
     return ScorePart("right act", 0, ACT, "You did nothing."), False
 
 
-def _watch(chosen: Act | None, wrong: tuple[str, ...], early: bool, fired: bool) -> tuple[ScorePart, bool]:
-    """Nothing is broken. `fired`: a trigger lowered the percentage all the same, as on a machine that is too busy."""
+def _watch(
+    chosen: Act | None, wrong: tuple[str, ...], heeded: bool, early: bool, fired: bool
+) -> tuple[ScorePart, bool]:
+    """Nothing is broken. `heeded`: the player rolled back for a trigger in breach; `fired`: a trigger lowered the
+    percentage all the same, as on a machine that is too busy."""
     if wrong:
         return ScorePart("right act", 0, ACT, "Nothing was broken: to watch was enough."), False
+    if heeded:
+        return ScorePart("right act", ACT, ACT, "You rolled back with a trigger in breach, which was right."), True
     if early:
         return ScorePart("right act", 0, ACT, "You left before the end of the shift."), False
     if chosen is not None:
@@ -289,11 +289,26 @@ def _time(scenario: Scenario, acted_s: float | None, needless: bool, wrong: tupl
 # -- documents -------------------------------------------------------------------------------------------------------
 
 
+class _Harm(NamedTuple):
+    """Documents harmed: actually, at best, at par, and if no one had acted."""
+
+    actual: int
+    best: int
+    at_par: int
+    untouched: int
+
+    def saved(self, harmed: int) -> int:
+        """Points: all for the best possible outcome, none for the outcome without anyone."""
+        if self.untouched <= self.best:
+            return HARM
+        return round(HARM * max(0.0, min(1.0, (self.untouched - harmed) / (self.untouched - self.best))))
+
+
 def _harm(
     scenario: Scenario, shift: Shift, fault_at: float, visible: float, mine: list[Act], chosen: Act | None
-) -> tuple[int, int, int, int]:
-    """Documents harmed: actually, at best, at par, and if no one had acted. Best and par include the time that an
-    engine took to start on this machine. For a right act that lowers nothing, par is what happens without anyone."""
+) -> _Harm:
+    """Best and par include the time that an engine took to start on this machine. For a right act that lowers nothing,
+    par is what happens without anyone."""
     harmed = sum(part.harmed for part in shift.slices if part.at + part.seconds > fault_at)
     rate = _rate(shift.slices, fault_at)
     soonest = visible - fault_at + (0.0 if chosen is None else chosen.took_s)
@@ -307,7 +322,7 @@ def _harm(
         harmed = max(harmed, untouched)  # what the rest of the shift would have harmed
     if chosen is not None and chosen.kind in LOWERS_NOTHING and chosen.kind in scenario.right:
         at_par = untouched
-    return harmed, min(best, untouched), min(at_par, untouched), untouched
+    return _Harm(harmed, min(best, untouched), min(at_par, untouched), untouched)
 
 
 def _rate(slices: Iterable[Slice], until: float) -> float:
@@ -324,23 +339,14 @@ def _expected(shares: tuple[Share, ...], rate: float, until_s: float) -> int:
     return round(sum(rate * share * max(0.0, seconds) for share, seconds in spans))
 
 
-def _saved(harmed: int, best: int, untouched: int) -> int:
-    """Points: all for the best possible outcome, none for the outcome without anyone."""
-    if untouched <= best:
-        return HARM
-    return round(HARM * max(0.0, min(1.0, (untouched - harmed) / (untouched - best))))
-
-
-def _harm_part(
-    scenario: Scenario, documents: tuple[int, int, int], wrong: tuple[str, ...], chosen: Act | None
-) -> ScorePart:
-    harmed, best, untouched = documents
+def _harm_part(scenario: Scenario, harm: _Harm, wrong: tuple[str, ...], chosen: Act | None) -> ScorePart:
+    harmed = harm.actual
     if not scenario.right:
         done = f"{counted(harmed, 'document')} harmed by the service, none by you." if harmed else "Nothing was harmed."
         return ScorePart("harm", 0 if wrong else HARM, HARM, done)
     what = counted(harmed, "complaint") if scenario.harm == "complaints" else f"{counted(harmed, 'document')} harmed"
-    rest = f", {untouched:,} if no one acted."
+    rest = f", {harm.untouched:,} if no one acted."
     if chosen is not None and chosen.kind in LOWERS_NOTHING:
         rest = f". {'A hold' if chosen.kind == 'hold' else 'K'} lowers nothing."
-    sentence = f"{what}; {best:,} at best{rest}"
-    return ScorePart("harm", _saved(harmed, best, untouched), HARM, sentence)
+    sentence = f"{what}; {harm.best:,} at best{rest}"
+    return ScorePart("harm", harm.saved(harmed), HARM, sentence)
