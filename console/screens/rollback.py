@@ -71,27 +71,29 @@ class Rollback(Page):
     def paint(self, c: Canvas, v: View, y: int) -> None:
         y = self._watch(c, y, v)
         area = self.area(c, y)
-        attempt = self.console.attempt
-        last = attempt.proof(self.snapshot) if attempt is not None else v.rollback
+        last = self._last(v)
         if c.width < 70:
             proof, back = blocks.stack(area, (len(_facts(last)) + 1 if last else 0, 0))
             self._proof(c, last, proof)
             self._back(c, v, back)
             return
-        if attempt is None and last is None:
-            people = contacts.rows(c, self.console.plan.contacts) + 1
-            back, call_area = blocks.stack(area, (max(8, area.height - people), 0))
-            self._back(c, v, back)
-            contacts.panel(c, call_area, self.console.plan.contacts)
-            return
-        left, right = blocks.beside(area, (1, 1), 2 if c.width < blocks.BOXED else 1)
-        ways, proof = blocks.stack(left, (6 if self.console.attempt else 0, 0))
-        self._ways(c, ways)
-        self._proof(c, last, proof)
+        right = area
+        if last is not None or self.console.attempt is not None:
+            left, right = blocks.beside(area, (1, 1), 2 if c.width < blocks.BOXED else 1)
+            ways, proof = blocks.stack(left, (6 if self.console.attempt else 0, 0))
+            self._ways(c, ways)
+            self._proof(c, last, proof)
         people = contacts.rows(c, self.console.plan.contacts) + 1
         back, call_area = blocks.stack(right, (max(8, area.height - people), 0))
         self._back(c, v, back)
         contacts.panel(c, call_area, self.console.plan.contacts)
+
+    def _last(self, v: View | None) -> ProofView | None:
+        """The proof of the attempt that was made here, else of the last rollback."""
+        attempt = self.console.attempt
+        if attempt is not None:
+            return attempt.proof(self.snapshot)
+        return v.rollback if v is not None else None
 
     def _watch(self, c: Canvas, y: int, v: View | None) -> int:
         """The large stopwatch and the main sentence. Returns the next free row."""
@@ -127,29 +129,29 @@ class Rollback(Page):
         )
         used = 1 + c.block(x, y + 1, c.width - x - 1, 3, sentence, "text")
         y += max(used, numerals.ROWS) if c.height >= 20 else used
-        last = v.rollback if v else None
-        if self.console.attempt:
-            last = self.console.attempt.proof(self.snapshot)
+        for line in self._warnings(v, state, c.width - 2):
+            c.bar(y, line, "alarm")
+            y += 1
+        return y + 1
+
+    def _warnings(self, v: View | None, state: str, width: int) -> list[str]:
+        """The lines that must fit."""
+        lines: list[str] = []
+        last = self._last(v)
         if last is not None and last.applied == "failed":
-            warning = f"Proven for this engine only. {last.applied_sentence}"
-            for line in wrapped(warning, c.width - 2)[:2]:
-                c.bar(y, line, "alarm")
-                y += 1
-        if state == "overdue":  # the one line that must fit
+            lines += wrapped(f"Proven for this engine only. {last.applied_sentence}", width)[:2]
+        if state == "overdue":
             folder = self.console.link.folder
             gone = f"The armed file is gone, so no LLM call can start; the proof is missing. Check:  ls {folder.armed}"
-            for line in wrapped(
-                gone if v is not None and not v.armed else f"Run in any shell:  {folder.armed_removal}", c.width - 2
-            ):
-                c.bar(y, line, "alarm")
-                y += 1
-        return y + 1
+            run = f"Run in any shell:  {folder.armed_removal}"
+            lines += wrapped(gone if v is not None and not v.armed else run, width)
+        return lines
 
     def _standing(self, v: View | None) -> tuple[str, str, str]:
         """(none, running, proven or overdue; the elapsed time; the sentence)."""
         attempt, snapshot = self.console.attempt, self.snapshot
         if attempt is None:
-            proof = v.rollback if v else None
+            proof = self._last(v)
             if proof is None:
                 return "none", "", "No rollback yet. R goes to 0 % now, from every screen, without asking."
             if proof.effective_ms is not None:
