@@ -14,6 +14,7 @@ from itertools import chain
 
 from engine.extraction.lists import word_lists
 from engine.extraction.words import FUNCTION
+from engine.patterns import pattern
 
 ENGLISH = "english"
 ENGLISH_PROSE = 0.25  # share of English function words above which a text is in no other language
@@ -90,45 +91,45 @@ VERB_FORMS = {language: _present(language) for language in _LISTS if "verb_forms
 
 # Verb endings that nouns rarely have. Such a word ends a phrase, as a function word does.
 VERBS: dict[str, re.Pattern[str]] = {
-    "spanish": re.compile(
+    "spanish": pattern(
         r"\w{4,}mente|\w{2,}(?:ándose|iéndose|iendo|aron|ieron|aban?|ará[ns]?|erá[ns]?|irá[ns]?|arían?|erían?|irían?|arse"
         r"|erse|irse|arlo|arla|ó)|\w{3,}(?<!m)ando"
     ),
-    "portuguese": re.compile(
+    "portuguese": pattern(
         r"\w{4,}mente|\w{2,}(?:endo|indo|aram|eram|iram|avam?|ariam?|eriam?|iriam?|ará|erá|irá|arão|erão|irão|ou"
         r"|eceu|rreu|ndeu|tiu|niu|giu|põem?)|\w{4,}(?:amos|(?<!tr)emos)|\w{3,}-(?:se|lo|la|los|las|lhes?)|\w{3,}(?<!m)ando"
     ),
-    "french": re.compile(r"\w{2,}(?:aient|èrent|erait|eront|issent|issant)"),
-    "italian": re.compile(
+    "french": pattern(r"\w{2,}(?:aient|èrent|erait|eront|issent|issant)"),
+    "italian": pattern(
         r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|[ei]rebbe|[ei]rebbero|[ei]rà|[ei]ranno)"
     ),
-    "serbian": re.compile(r"\w{3,}(?:uje|uju|ује|ују|ujemo|ујемо)"),
-    "slovenian": re.compile(r"\w{3,}(?:uje|ujejo|ujemo|ujte)"),
-    "slovak": re.compile(r"\w{3,}(?:uje|ujú|ujeme|ujte)"),
-    "german": re.compile(r"\w{3,}iert"),
-    "dutch": re.compile(r"\w{3,}(?:eren|eert|eerd)|ge\w{3,}eerde?"),
-    "swedish": re.compile(r"\w{3,}(?:erar|eras|erade|erats)"),
-    "czech": re.compile(r"\w{3,}(?:uje|ují|oval[aoy]?|ován[aoy]?|ovat|ívá|ívat)|\w{4,}[zvščž]en[aoy]?"),
-    "hindi": re.compile(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
+    "serbian": pattern(r"\w{3,}(?:uje|uju|ује|ују|ujemo|ујемо)"),
+    "slovenian": pattern(r"\w{3,}(?:uje|ujejo|ujemo|ujte)"),
+    "slovak": pattern(r"\w{3,}(?:uje|ujú|ujeme|ujte)"),
+    "german": pattern(r"\w{3,}iert"),
+    "dutch": pattern(r"\w{3,}(?:eren|eert|eerd)|ge\w{3,}eerde?"),
+    "swedish": pattern(r"\w{3,}(?:erar|eras|erade|erats)"),
+    "czech": pattern(r"\w{3,}(?:uje|ují|oval[aoy]?|ován[aoy]?|ovat|ívá|ívat)|\w{4,}[zvščž]en[aoy]?"),
+    "hindi": pattern(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
     # -ać and the like but postać, sieć, nić; -ąc but miesiąc, tysiąc; -ał but kanał, materiał
-    "polish": re.compile(
+    "polish": pattern(
         r"\w{3,}(?:uje|ują|ował[aoy]?|[oy]wali|a(?:ją|ła|ło)|[iy]l?iśmy|(?:a|i|y|ę)(?:li|ły)śmy|ujemy|ujesz"
         r"|[iyaoeuó](?:łem|łam)|nęł[aoy]|nął|eć|[aeiyouó]źć|niej|awia|awiają|wraca|maga|(?:[iy]l|ęl)i|yj[ąe]|[iy]ł[aoy]"
         r"|[zcnmwbrl]ił|[żczs]ył|owiedział[aoy]?|jął|jęł[aoy]|wiedzie|jadą|[ouy]wane|owano|aszane|(?<!on)imy|(?:sz|cz|w)amy|ini?an[ey]|ienian[ey]|niane)"
         r"|\w{2,}(?<!kol)(?<!om)ega|\w{2,}(?<!post)(?<!poł)(?<!p)[aąiyu]ć|\w{2,}(?<!miesi)(?<!tysi)(?<!zaj)ąc"
     ),
-    "russian": re.compile(
+    "russian": pattern(
         r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еиё]тся|[юуая]тся|ться|[оие]вать|ывать|ить|л(?:ся|ась|ось|ись)|аем|уем|яем"
         r"|(?:от|ис|аз|ел|ов|[иы]в)али|овал[аои]?|(?<!печ)(?<!кров)ать|(?<!пам)(?<!руко)ять|(?<!с)еть|чески|[ои]рован[аоы]?|ован[аоы]?|вайте|уйте)"
     ),
-    "turkish": re.compile(
+    "turkish": pattern(
         r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar|du|dı)?"
         r"|[ıiuü]l[ıiuü]r|[ıiuü]n[ıiuü]r|l[ae]n[ıi]r|[ae]c[ae](?:k|ktır|ktir|ğını|ğini)|m[ae]d[ae]n|[ıiuü]lm[ae]s[ıi]n[ıi]"
         r"|[ıiuü](?:rsa|rse)|[dt][ıiuü]ğ[ıiuü](?:n[ıiuü]|nd[ae]|nd[ae]n)?|l[ae]y[ae]n|m[ae]y[ae]n)"
     ),
     # contractions with the article or a particle; the past tense
-    "welsh": re.compile(r"\w+['’](?:r|n|i|u|w|m|ch)|\w{4,}(?:odd|wyd|asant)"),
-    "ukrainian": re.compile(r"\w{3,}(?:[уюая]ється|[уюая]ються|[уюіо]вати|ують|юють|ають|ує|ює)"),
+    "welsh": pattern(r"\w+['’](?:r|n|i|u|w|m|ch)|\w{4,}(?:odd|wyd|asant)"),
+    "ukrainian": pattern(r"\w{3,}(?:[уюая]ється|[уюая]ються|[уюіо]вати|ують|юють|ають|ує|ює)"),
 }
 
 
@@ -142,11 +143,18 @@ PERHAPS_FOREIGN = (
 )
 # Not English words: in an English text they belong to a passage in another language.
 NOT_ENGLISH = frozenset(word for listed in FUNCTION_WORDS.values() for word in listed if not word.isascii())
+
+
+def _spoken() -> dict[str, tuple[str, ...]]:
+    spoken: dict[str, tuple[str, ...]] = {}
+    for name, listed in FUNCTION_WORDS.items():
+        for word in listed:
+            spoken[word] = (*spoken.get(word, ()), name)
+    return spoken
+
+
 # the listed languages, English apart, in which a word is a function word
-SPOKEN: dict[str, tuple[str, ...]] = {
-    word: tuple(name for name, listed in FUNCTION_WORDS.items() if word in listed)
-    for word in frozenset().union(*FUNCTION_WORDS.values())
-}
+SPOKEN = _spoken()
 
 
 def language(words: Sequence[str]) -> str | None:
