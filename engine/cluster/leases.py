@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -17,6 +18,7 @@ from engine.plan.durations import iso
 from engine.text import clean_line, counted, percent
 
 WATCH_S = 20.0  # how long a watch without news stays open
+LOOK_S = 0.02  # while there are leases, what routers obey is read as often: a renewal is granted on the last reading
 SILENT_S = 0.7  # without a renewal for this long, a worker is silent: two renewals are missing
 SHOWN_S = 60.0  # how long a lease that has ended is shown
 MOST_WORKERS = 1000
@@ -58,6 +60,7 @@ class Leases:
         self._lender = lender
         self._remembered = False
         self._terms = LeaseTerms()
+        self._read_at = -math.inf
         self._version: Version = (token, 0)
         self._leases: dict[str, WorkerLease] = {}
         self._waiting: dict[_Watch, None] = {}  # longest first
@@ -68,7 +71,7 @@ class Leases:
 
     def refresh(self) -> Version:
         """Read what routers obey; a change wakes every watch. Return the version in force."""
-        terms = self._obeyed()
+        terms, self._read_at = self._obeyed(), self._clock.real()
         changed = terms.differs(self._terms)
         self._terms = terms
         if changed:
@@ -102,7 +105,9 @@ class Leases:
             raise TooManyWorkers(
                 f"{MOST_WORKERS:,} workers hold a lease already, the most that one engine supports. Stop some of them."
             )
-        grant = self.grant(salt)
+        if self._clock.real() - self._read_at >= LOOK_S:
+            self.refresh()
+        grant = LeaseGrant(self._version, self._terms, salt)
         clean = replace(report, worker=clean_line(report.worker, 100), host=clean_line(report.host, 100))
         self._leases[report.worker] = granted(self._leases.get(report.worker), clean, grant, self._clock.real())
         return replace(grant, shares=self._lender.settle(report.worker, report.servers))
@@ -147,6 +152,7 @@ class Leases:
     def close(self) -> None:
         """Answer every watch: the engine is stopping."""
         self.closed = True
+        self.refresh()
         self._wake()
 
     def _wake(self) -> None:

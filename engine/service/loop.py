@@ -9,6 +9,7 @@ import sqlite3
 import msgspec
 
 from engine.cluster.lag import BEAT_S
+from engine.cluster.leases import LOOK_S
 from engine.messages import outbox
 from engine.rollout.control import note
 from engine.rollout.corrections import clock_step
@@ -32,7 +33,6 @@ CLOCK_STEP_S = 2.0
 REMOVAL_GRACE_S = 2.0
 MAIL_S = 1.0
 FILES_S = 2.0  # interval between two checks of the plan's and the program's files
-LEASES_S = 0.02  # interval between two looks at what workers may do
 OBSERVATIONS = ("blind", "seen")  # log rows about what the monitor sees
 
 
@@ -155,7 +155,7 @@ class ControlLoop:
             elif engine.leases.idle and engine.folder.has_workers():
                 engine.leases.forget()
                 engine.folder.unmark_workers()
-            await asyncio.sleep(LEASES_S if engine.leases.any else TICK_S)
+            await asyncio.sleep(LOOK_S if engine.leases.any else TICK_S)
 
     async def _check_model(self) -> None:
         ask = self._engine.ask()

@@ -14,7 +14,7 @@ from engine.cluster import lease
 from engine.cluster.identity import mismatch
 from engine.cluster.lease import HeldLease, LeaseGrant, LeaseRenewal, LeaseTerms, Version, WorkerIdentity, WorkerLease
 from engine.cluster.lease_times import LAST_S, LEASE_S, OUT_S
-from engine.cluster.leases import MOST_WAITING, Leases
+from engine.cluster.leases import LOOK_S, MOST_WAITING, Leases
 from engine.cluster.window_shares import WindowShares
 
 WHO = WorkerIdentity("1", "plan")
@@ -142,6 +142,35 @@ def test_the_proof_names_the_percentage_that_a_worker_has_not_acknowledged() -> 
     obeyed = terms(0, 2)
     version = leases.refresh()
     assert "has not acknowledged 0 % yet" in leases.unproven(version, True)
+
+
+def test_a_renewal_is_granted_on_a_reading_that_is_as_new_as_the_engine_s_looks() -> None:
+    clock, obeyed, readings = ManualClock(), [terms(1000)], []
+
+    def read() -> LeaseTerms:
+        readings.append(clock.real())
+        return obeyed[0]
+
+    leases = Leases(clock, 1, read, lambda: None, WindowShares(dict, lambda: 0, clock.real))
+
+    def renewed() -> int:
+        grant = asyncio.run(leases.renew(LeaseRenewal("w", "h", 7, WHO), "salt"))
+        return grant.terms.percent_bp
+
+    assert renewed() == 1000
+    obeyed[0] = terms(500, 2)
+    clock.advance(LOOK_S / 2)
+    assert renewed() == 1000
+    assert len(readings) == 1
+    clock.advance(LOOK_S / 2)
+    assert renewed() == 500
+    obeyed[0] = terms(0, 3)
+    leases.refresh()  # as a rollback does in its own instruction
+    assert renewed() == 0
+    obeyed[0] = terms(0, 4)
+    leases.close()
+    assert readings[-1] == clock.real()
+    assert len(readings) == 4, "an engine that begins to stop does not grant what it granted before"
 
 
 @pytest.mark.anyio
