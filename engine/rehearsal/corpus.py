@@ -16,8 +16,8 @@ import random
 import re
 import sysconfig
 from collections import deque
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -49,7 +49,7 @@ Source = Callable[[], Iterator[SampleDocument]]
 def documents(seed: int = 7) -> Iterator[SampleDocument]:
     """Every document once, 50 to 40,000 characters, in an order set by the seed and the installation."""
     chance = random.Random(seed)
-    sources = _sources()
+    sources = list(_sources())
     chance.shuffle(sources)
     waiting = iter(sources)
     open_: deque[Iterator[SampleDocument]] = deque()
@@ -108,8 +108,9 @@ def _edited(document: SampleDocument, version: int, chance: random.Random) -> Sa
     return replace(document, id=f"{document.id}#{version}", text=text[-MOST_CHARS:] if len(text) > MOST_CHARS else text)
 
 
-def _sources() -> list[Source]:
-    """The sources, unread; sorted, because file system order is arbitrary."""
+@cache
+def _sources() -> Sequence[Source]:
+    """The sources, unread; sorted, because file system order is arbitrary. Once: there are thousands."""
     places = sysconfig.get_paths()
     library, packages = places["stdlib"], places["purelib"]
     # the topics in parts, or they would all come in a row

@@ -31,8 +31,11 @@ from types import CodeType, ModuleType
 import apprise
 
 from console.cli import VERBS
+from engine.extraction.keywords import Budget
 from engine.plan import load
 from engine.plan.problems import PlanError
+from engine.rehearsal import corpus
+from engine.routing import reading
 from engine.store import own_schema
 from tests.warm import client
 from tests.warm.request import MOST, Request
@@ -44,12 +47,9 @@ STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SI
 # what the product imports where it first needs it
 LATE = (
     "anyio._backends._asyncio", "asyncio", "concurrent.futures.thread", "curses", "h11", "httpcore", "httpx", "multiprocessing",
-    "plotext", "pty", "sqlite_utils", "ssl", "textual.drivers.linux_driver", "tomllib", "unittest",
+    "plotext", "pty", "pydoc_data.topics", "sqlite_utils", "ssl", "textual.drivers.linux_driver", "tomllib", "unittest",
 )  # fmt: skip
-ALONE = {
-    "approve", "ceiling", "documents", "due", "env", "export", "feedback", "gate", "hold", "log", "logs", "metrics", "note", "plan",
-    "promote", "query", "report", "resume", "status", "triggers", "wait",
-}  # fmt: skip
+STARTING = {"gameday", "load", "rehearse", "run", "serve", "worker"}  # verbs that start the product's processes
 
 
 def main() -> None:
@@ -60,6 +60,8 @@ def main() -> None:
     load.parse_plan(load.default_plan_text())  # reads the model's types, which is half of a plan's loading
     apprise.Apprise().add("json://localhost")  # loads its hundred plugins
     own_schema.expected(own_schema.KNOWN)  # what the migrations make, with which each opened store is compared
+    reading.read("", (client.ROOT / "engine" / "README.md").read_text(), "", Budget())  # compiles patterns, loads words
+    next(corpus.documents())  # walks through all files of this Python
     gc.collect()
     gc.enable()
     serve(line, paths)
@@ -133,8 +135,9 @@ def _read_plan(request: Request) -> None:
 
 
 def _starts_nothing(argv: Sequence[str]) -> bool:
-    """Whether this is a verb that starts no process; one that does after all executes it."""
-    return next((word for word in argv if word in VERBS), "") in ALONE
+    """Whether this is a verb that starts no process of the product; one that does after all executes it."""
+    verb = next((word for word in argv if word in VERBS), "")
+    return verb != "" and verb not in STARTING
 
 
 def _stay_apart(files: Sequence[int]) -> None:
