@@ -5,6 +5,7 @@ sqlite-utils records the steps. It takes 0.2 s to import, so it is imported only
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, cast
 
@@ -30,7 +31,8 @@ def run(step: schema.SchemaStep, conn: sqlite3.Connection) -> None:
 
 
 def migrate(conn: sqlite3.Connection) -> None:
-    """Bring the database up to date, one transaction per step. StoreError when a newer version wrote it."""
+    """Bring the database up to date, one transaction per step; a new one is made in one, so nothing finds half of it.
+    StoreError when a newer version wrote it."""
     done = applied(conn)
     known = [step.name for step in schema.steps]
     if unknown := [name for name in done if name not in known]:
@@ -47,7 +49,9 @@ def migrate(conn: sqlite3.Connection) -> None:
     runner = Migrations(NAME)
     for step in schema.steps:
         runner(name=step.name)(step.change)
-    runner.apply(Database(conn))
+    database = Database(conn)
+    with contextlib.nullcontext() if done else database.atomic():
+        runner.apply(database)
 
 
 def of_another_version(conn: sqlite3.Connection, runs: bool) -> str:

@@ -17,7 +17,7 @@ import pytest
 
 from engine.rollout.control import note
 from engine.rollout.state import Actor, Ask, Decision, State
-from engine.store import database, documents, lease, log, restores
+from engine.store import database, documents, lease, log, restores, schema
 from engine.store.documents import DocumentWrite
 from engine.store.file_systems import type_of
 from engine.store.folder import Folder, Intent, StoreError
@@ -240,6 +240,21 @@ def test_a_store_whose_making_was_interrupted_is_called_unfinished_and_the_next_
     store.database.touch(0o600)  # as far as a kill -9 can let `create` come
     with pytest.raises(StoreError, match="not made yet"):
         database.open_reader(store)
+    database.create(store)
+    database.open_reader(store).close()
+
+
+def test_a_store_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(db: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    store = Folder(tmp_path / "s")
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "steps", [*schema.steps, schema.SchemaStep("the_last", fail)])
+        with pytest.raises(StoreError, match="disk I/O error"):
+            database.create(store)
+    with contextlib.closing(sqlite3.connect(store.database)) as conn:
+        assert conn.execute("SELECT name FROM sqlite_master").fetchall() == []
     database.create(store)
     database.open_reader(store).close()
 
