@@ -131,6 +131,18 @@ class Connection(H11Protocol):
             self._refuse(503, "busy", "Every connection is in use. Try again in a moment.")
         else:
             self._wait_for("request")
+            if sock is not None:
+                self._read_at_once(sock.fileno())
+
+    def _read_at_once(self, descriptor: int) -> None:
+        """Read the request that came with the connection, as that of every rollback does: the transport begins to read
+        a turn of the loop later, and under load documents are in that turn."""
+        try:
+            data = os.read(descriptor, READ_BYTES)
+        except OSError:  # nothing has come yet; an end, or an error that lasts, the transport sees too
+            return
+        if data:
+            self.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.budget.leave(self)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import h11
+import asyncio
+import socket
+from typing import Any
 
-from engine.server.connections import _Parser
+import h11
+import pytest
+import uvicorn
+
+from engine.server.connections import Connection, ConnectionBudget, _Parser
 
 
 def asked() -> _Parser:
@@ -34,3 +40,27 @@ def test_the_head_of_a_stream_goes_out_at_once() -> None:
     output = asked().send(h11.Response(status_code=200, headers=[]))
     assert output is not None
     assert output.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.anyio
+async def test_a_request_that_came_with_its_connection_waits_for_no_turn_of_the_loop() -> None:
+    """As a rollback does: the loop's turn may be a document of each client."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    config = uvicorn.Config(app, http="h11", log_config=None, lifespan="off")
+    config.load()
+    near, far = socket.socketpair()
+    far.sendall(b"POST /v1/control/rollback HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
+
+    def made() -> Connection:
+        return Connection(
+            config=config, server_state=uvicorn.server.ServerState(), app_state={}, budget=ConnectionBudget(4, 1000)
+        )
+
+    _, connection = await asyncio.get_running_loop().connect_accepted_socket(made, near)
+    with far:
+        assert connection.phase != "request", "it has been read"
+        connection.transport.close()
