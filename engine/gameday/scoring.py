@@ -106,19 +106,20 @@ def score(scenario: Scenario, shift: Shift) -> Score:
     hasty = tuple(act.kind for act in early_acts if act.kind in HASTY and not _called_for(act, shift))
     heeded = [act for act in mine if not scenario.right and _called_for(act, shift)]
     wrong = (*hasty, *(act.kind for act in mine if act.kind in scenario.wrong and act not in heeded))
-    noticed = _noticed(scenario, shift, mine, visible, chosen)
+    useful = None if chosen in needless else chosen
+    watched = _watched(scenario, shift, visible, useful)
+    noticed = visible if watched else _noticed(scenario, shift, mine, visible, chosen)
     done = [*early_acts, *mine]
     harm = _harm(scenario, shift, fault_at, visible, done, chosen)
     seen_s = None if noticed is None else max(0.0, noticed - visible) / shift.speed
     acted_s = None if chosen is None else max(0.0, chosen.at - visible) / shift.speed
     early = shift.ended < shift.began + scenario.lasts_s - EARLY_S
-    useful = None if chosen in needless else chosen
     if scenario.right:
         act, right = _act(scenario, useful, machine, done, wrong, noticed is not None, early)
     else:
         act, right = _watch(useful, wrong, bool(heeded), early, machine is not None)
     parts: tuple[ScorePart, ...] = (
-        _noticed_part(scenario, seen_s, acted_s, noticed == visible),
+        _noticed_part(scenario, seen_s, acted_s, watched),
         act,
         _time(scenario, acted_s, chosen in needless, wrong),
         _harm_part(scenario, harm, wrong, chosen),
@@ -197,23 +198,26 @@ def _visible(scenario: Scenario, shift: Shift, fault_at: float, chosen: Act | No
     return planned if chosen is not None and chosen.at < shown else shown
 
 
-def _noticed(scenario: Scenario, shift: Shift, mine: Iterable[Act], visible: float, chosen: Act | None) -> float | None:
-    """When the player first noticed it: a look at a screen that shows it, an acknowledgement, or the act. Where all
-    there is to do is to watch, a screen that was open already counts."""
+def _watched(scenario: Scenario, shift: Shift, visible: float, useful: Act | None) -> bool:
+    """Whether the fault appeared on the screen that was open, with the player in front of it: they acted on it, or to
+    watch was all there was to do."""
     before = [look for look in shift.looks if look.at < visible]
-    if not scenario.right and before and before[-1].screen in scenario.screens:
-        return visible
+    return bool(before) and before[-1].screen in scenario.screens and (useful is not None or not scenario.right)
+
+
+def _noticed(scenario: Scenario, shift: Shift, mine: Iterable[Act], visible: float, chosen: Act | None) -> float | None:
+    """When the player first noticed it: a look at a screen that shows it, an acknowledgement, or the act."""
     looks = [look.at for look in shift.looks if look.at >= visible and look.screen in scenario.screens]
     acks = [act.at for act in mine if act.kind == "ack"]
     return min([*looks, *acks, *([chosen.at] if chosen is not None else [])], default=None)
 
 
-def _noticed_part(scenario: Scenario, seen_s: float | None, acted_s: float | None, at_once: bool) -> ScorePart:
+def _noticed_part(scenario: Scenario, seen_s: float | None, acted_s: float | None, watched: bool) -> ScorePart:
     """A player who acts in time was looking, on whichever screen."""
     points = max(_timely(seen_s, scenario.par.notice_s, NOTICE), _timely(acted_s, scenario.par.act_s, NOTICE))
     if seen_s is None:
         sentence = "No screen that shows it was opened since, and no K."
-    elif at_once and not scenario.right:
+    elif watched:
         sentence = "The screen you had open showed it."
     else:
         sentence = f"You noticed it {seen_s:.0f} s after it became visible."

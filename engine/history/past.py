@@ -68,7 +68,8 @@ def _view(
     gauged = record.gauged if record.at == at else None
     bucket = gauge.as_judged(stored, gauged.served if gauged else None)
     wanted = gauge.targets(plan, state)
-    gauges = gauge.gauges(bucket, wanted, window_s, gauge.since_change(state, at))
+    filling = gauge.is_filling(plan, state, at)
+    gauges = gauge.gauges(bucket, wanted, window_s, gauge.since_change(state, at), filling)
     in_shadow = gauged.shadow if gauged else None
     shadow = gauge.shadow_gauges(bucket, wanted, window_s, in_shadow) if bucket.shadow_n else ()
     rules = triggers.recorded(conn, plan, record, log.locked_by(conn, state), at)

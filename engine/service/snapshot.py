@@ -36,7 +36,8 @@ def view(engine: Engine) -> View:
     gauged = monitor.gauged
     bucket = gauge.as_judged(stored, gauged.served if gauged else None)
     targets = gauge.targets(plan, state)
-    gauges = gauge.gauges(bucket, targets, WINDOW_S, gauge.since_change(state, now))
+    filling = gauge.is_filling(plan, state, now)
+    gauges = gauge.gauges(bucket, targets, WINDOW_S, gauge.since_change(state, now), filling)
     shadow = _shadow(engine, bucket, targets)
     triggers, gate = panels.triggers(engine), panels.gate(engine)
     proof, running = panels.proof(engine), panels.process(engine)

@@ -77,10 +77,14 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float, sinc
     )
 
 
-def cache_gauge(treatment: Bucket, target: float | None, window_s: float, since_change: str = "") -> Gauge:
+def cache_gauge(
+    treatment: Bucket, target: float | None, window_s: float, since_change: str = "", filling: bool = False
+) -> Gauge:
     n, k = treatment.lookups, treatment.hits
     rate = k / n if n else None
     ok = None if rate is None or target is None or n < FEWEST else rate > target
+    if filling and ok is False:
+        ok = None
     if rate is None:
         sentence = f"cache: no lookups {since_change or _last(window_s)}"
     else:
@@ -109,15 +113,22 @@ def since_change(state: State, now: float) -> str:
     return "since the last change" if 0 <= now - state.changed_at < WINDOW_S else ""
 
 
+def is_filling(plan: Plan, state: State, now: float) -> bool:
+    """Whether the cache still gets the time that its trigger gives it: a document that the last change of percentage
+    brought to the LLM misses once, whatever is wrong."""
+    patience_s = max((t.for_s for t in plan.triggers if t.metric == "cache_hit_rate"), default=0.0)
+    return 0 <= now - state.changed_at < patience_s
+
+
 def gauges(
-    b: Bucket, wanted: Mapping[str, float], window_s: float, since_change: str = ""
+    b: Bucket, wanted: Mapping[str, float], window_s: float, since_change: str = "", filling: bool = False
 ) -> tuple[Gauge, Gauge, Gauge]:
-    """Error rate, latency and cache hits next to the stage's targets."""
+    """Error rate, latency and cache hits next to the stage's targets. `filling`: see `is_filling`."""
     bound = bounds.rate_upper(b.errors, b.attempts) if b.attempts else None
     return (
         error_gauge(b, wanted.get("error_rate"), bound, window_s, since_change),
         latency_gauge(b, wanted.get("latency_mean"), window_s, since_change),
-        cache_gauge(b, wanted.get("cache_hit_rate"), window_s, since_change),
+        cache_gauge(b, wanted.get("cache_hit_rate"), window_s, since_change, filling),
     )
 
 

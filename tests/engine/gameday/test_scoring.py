@@ -335,6 +335,24 @@ def test_who_rolls_back_with_a_trigger_in_breach_is_right_although_the_scenario_
     assert score(one, before).wrong == ()
 
 
+@pytest.mark.parametrize("one", WITH_FAULT, ids=lambda one: one.name)
+def test_who_watches_a_screen_that_shows_the_fault_and_acts_on_it_has_noticed_it(one: Scenario) -> None:
+    late = 3 * one.par.act_s
+    shift = played(one, (late, one.right[0], "player"), spared_after_s=late)
+
+    def noticed(shift: Shift, screen: str) -> tuple[int, str]:
+        part = score(one, structs.replace(shift, looks=(ScreenLook(0.0, screen),))).parts[0]
+        return part.points, part.sentence
+
+    assert noticed(shift, one.screens[0]) == (NOTICE, "The screen you had open showed it.")
+    assert "The screen you had open" not in noticed(shift, "a screen of another program")[1]
+    if one.right[0] == "rollback":
+        asleep = played(one, (1.0, "trigger", "trigger"), (late, "rollback", "player"))
+        assert noticed(asleep, one.screens[0]) == noticed(asleep, "a screen of another program"), (
+            "a trigger had acted long before"
+        )
+
+
 def test_who_watches_a_false_alarm_from_start_to_end_has_noticed_it() -> None:
     one = scenarios.load("false-alarm")
     shift = played(one)

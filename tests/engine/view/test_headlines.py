@@ -148,6 +148,26 @@ def test_healthy_promises_no_more_than_was_measured() -> None:
     assert output(replace(many, lookups=90, hits=60)) == "HEALTHY: every metric is within its target"
 
 
+def test_a_trigger_that_only_asks_for_a_look_is_in_the_headline_when_its_time_is_over() -> None:
+    """A cache that fills misses each document once; for six hours there is nothing to find."""
+    scene = Scene().run(600, hits=0.0)
+    low = next(trigger for trigger in views(scene) if trigger.id == "cache_low")
+    assert (low.verdict, low.action) == ("breach", "investigate")
+    state = State(stage=4, percent_bp=5000)
+    for left, health in ((low.fires_in_s, "ok"), (0.0, "watch")):
+        now = Situation(state, 1000.0, (replace(low, fires_in_s=left),), 100, effective_bp=5000)
+        assert headlines.health(now)[0] == health
+
+
+def test_a_cache_that_fills_is_not_held_against_its_target() -> None:
+    cold, warm = Bucket(lookups=90, hits=3), Bucket(lookups=90, hits=60)
+    state = State(stage=2, percent_bp=1000, changed_at=1000.0)
+    fills, full = gauge.is_filling(PLAN, state, 1000.0 + 3600), gauge.is_filling(PLAN, state, 1000.0 + 6 * 3600)
+    assert (fills, full) == (True, False)
+    for bucket, filling, ok in ((cold, True, None), (cold, False, False), (warm, True, True)):
+        assert gauge.gauges(bucket, {"cache_hit_rate": 0.2}, 300.0, "", filling)[2].ok is ok
+
+
 def test_after_an_automatic_rollback_the_lock_comes_next_and_not_a_bake() -> None:
     gate = GateView(False, 2, "Canary", 1000, "", (), (), (), 86_400.0, 0.0, 1, (), (), 0, 1)
     state = State(stage=1, percent_bp=0, locked="error_critical fired: errors", cooldown_until=2798.0)
