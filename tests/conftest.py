@@ -43,7 +43,7 @@ machine.be_patient()
 LONGEST = (
     "engine/extraction/test_llm_faults.py", "engine/extraction/test_llm_accepted_answers.py",
     "console/test_screen_rules.py", "engine/gameday/test_game_days.py", "engine/trial/test_whole_trial.py",
-    "console/terminal/test_terminal.py", "engine/worker/test_jobs.py", "engine/server/test_raise_preconditions.py",
+    "console/terminal/test_ending.py", "engine/worker/test_jobs.py", "engine/server/test_raise_preconditions.py",
     "engine/service/test_clocks.py", "console/test_snapshots.py", "engine/server/test_stepped_clock.py",
     "engine/server/test_processes.py", "engine/server/test_page.py", "console/test_ssh.py",
     "engine/metrics/test_prometheus.py", "engine/server/test_flood.py", "engine/messages/test_delivery.py",
@@ -54,7 +54,7 @@ LONGEST = (
     "engine/service/test_rollback_always.py", "console/terminal/test_type_ahead.py",
     "engine/service/test_lease.py", "engine/rehearsal/test_corpus.py",
     "engine/server/test_no_call_after_rollback.py", "engine/extraction/test_frequency.py", "console/test_work.py",
-    "console/test_command_line.py", "engine/server/test_untrusted_store_files.py",
+    "console/test_command_line.py", "console/terminal/test_terminal.py", "engine/server/test_untrusted_store_files.py",
 )  # fmt: skip
 
 

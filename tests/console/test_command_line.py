@@ -270,7 +270,7 @@ def test_what_cannot_be_waited_for_is_a_usage_error(text: str) -> None:
         parse_goal(text)
 
 
-# -- the manual, options and a place without a plan ---------------------------------------------------------------------------
+# -- the manual, options and a place without a plan ------------------------------------------------------------------------
 
 
 def test_the_manual_page_names_every_verb_and_formats_without_a_warning(rig: EngineRig, tmp_path: Path) -> None:
