@@ -217,22 +217,24 @@ class Live(Painting):
         fits = listed[: rows if len(listed) <= rows else max(0, rows - 1)]
         if len(fits) < len(listed) and rows > 0:
             c.spans(x, y + rows - 1, [("3 ", "key"), (f"and {len(listed) - len(fits)} more", "dim")], width)
-        for row, t in enumerate(fits):
-            sign, style = words.VERDICT.get(t.verdict, ("·", "dim"))
-            live = t.verdict == "breach"
-            if t.fired:
-                sign, style = "▼", "bad"
-            c.spans(x, y + row, [(f"{sign} ", style), (t.id, "strong" if live else "text")], 18)
-            nothing_to_lower = words.nothing_to_lower(v, t)
-            timer = (
-                f"{words.AT_ZERO if nothing_to_lower else words.acts(t, brief=True)}  "
-                if live and (nothing_to_lower or t.for_s)
-                else ""
-            )
-            text = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
-            for cut in (": ", " ("):  # the rest is secondary, and useless if cut
-                text = text if cell_len(text) <= width - 19 or live else text.split(cut)[0]
-            c.spans(x + 19, y + row, [(timer, "bad+"), (text, "text" if live else "dim")], width - 19)
+        for row, trigger in enumerate(fits):
+            self._trigger(c, v, trigger, Area(x, y + row, width, 1))
+
+    def _trigger(self, c: Canvas, v: View, t: TriggerView, area: Area) -> None:
+        running = t.verdict == "breach"
+        sign, style = ("▼", "bad") if t.fired else words.VERDICT.get(t.verdict, ("·", "dim"))
+        c.spans(area.x, area.y, [(f"{sign} ", style), (t.id, "strong" if running else "text")], 18)
+        timer = ""
+        if running and words.nothing_to_lower(v, t):
+            timer = f"{words.AT_ZERO}  "
+        elif running and t.for_s:
+            timer = f"{words.acts(t, brief=True)}  "
+        room = area.width - 19
+        text = f"FIRED: {t.sentence}" if t.fired else "locked" if t.verdict == "locked" else t.sentence
+        for cut in (": ", " ("):  # the rest is secondary, and useless if cut
+            if cell_len(text) > room and not running:
+                text = text.split(cut)[0]
+        c.spans(area.x + 19, area.y, [(timer, "bad+"), (text, "text" if running else "dim")], room)
 
     def _gate(self, c: Canvas, v: View, area: Area) -> None:
         """What the next stage still needs, in the gate screen's order."""
