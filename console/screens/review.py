@@ -16,6 +16,7 @@ from console import explain
 from console.screens.ask import QuestionDialog
 from console.screens.fetching import FetchingPage
 from console.screens.page import Hint, key
+from console.screens.review_marks import SIDES, UnsentMarks
 from console.upload.referenced import text_of
 from console.widgets import blocks
 from console.widgets.blocks import Area
@@ -24,7 +25,7 @@ from console.widgets.reviewed import FLAW_KEYS, together
 from console.widgets.unreviewed import unreviewed
 from engine.client.client import Reply
 from engine.quality import review
-from engine.quality.compare import WANTED, DocumentComparison, ExportRow, KeywordStats, compare
+from engine.quality.compare import DocumentComparison, ExportRow, KeywordStats, compare
 from engine.quality.review import Better, Flaw, Sample, SampledDocument, Side, StoredJudgement
 from engine.store import documents
 from engine.store.documents import Document
@@ -69,15 +70,12 @@ class Review(FetchingPage):
         self.document: Document | None = None
         self.compared: DocumentComparison | None = None
         self.textless = ""  # why the document shows no text
-        self.flaws: dict[Side, set[Flaw]] = {}
-        self._kept: dict[tuple[int, str], dict[Side, set[Flaw]]] = {}  # unsent marks, by sample and document
-        self._sent: set[tuple[int, str]] = set()  # judged here, by sample and document; the store may not show it yet
+        self.marks = UnsentMarks()
         self.side: Side = "first"  # the list that r, i and n mark
         self.top = 0  # first visible line of the text
         self.page_rows = 5
         self.summing = False
         self.beat = 0  # incremented on every judgement or draw
-        self._opened = ""  # the document the marks belong to
         self._placed = 0  # the sample whose starting position is known
 
     # -- the subject ---------------------------------------------------------------------------------------------------
@@ -181,20 +179,14 @@ class Review(FetchingPage):
     def _open(self) -> None:
         """Show a document with its marks, given earlier or counted by the machine."""
         self.top, self.side = 0, self.left
-        shown = self.shown
-        if shown is None:
-            return
-        self._opened = shown.document
-        known = self.mine.get(shown.document)
-        kept = self._kept.get((self.sample.id, shown.document)) if self.sample is not None else None
-        sides: tuple[Side, Side] = ("first", "second")
-        if kept is not None:
-            self.flaws = kept
-        elif known is not None:
-            self.flaws = {side: set(known.marks.flaws.get(side, ())) for side in sides}
-        else:
-            few_or_many = {side: not WANTED[0] <= len(shown.side(side)) <= WANTED[1] for side in sides}
-            self.flaws = {side: {"count"} if few_or_many[side] else set() for side in sides}
+        if self.sample is not None and self.shown is not None:
+            self.marks.open(self.sample, self.shown, self.mine.get(self.shown.document))
+
+    @property
+    def marks_are_shown(self) -> bool:
+        """Whether the marks on screen are of the document that is to be shown."""
+        sample, shown = self.sample, self.shown
+        return sample is not None and shown is not None and self.marks.are_of(sample, shown.document)
 
     # -- painting ------------------------------------------------------------------------------------------------------
 
@@ -238,18 +230,12 @@ class Review(FetchingPage):
         blocks.meter(c, x, y, 10, len(self.mine) / many, "accent")
         end = c.width - 1
         if known is not None:
-            unsaved = self._unsaved(known)
+            unsaved = self.marks_are_shown and self.marks.differ_from(known)
             summary = UNSAVED if unsaved else self._summary(known)
             end = c.right(end, y, summary, "ok" if (known.marks.good or sample.blind) and not unsaved else "warn")
         how = "blind" if sample.blind else "open"
         drawn = f"{len(self.mine)} judged by you · {how}, drawn by {sample.actor}, seed {sample.seed}"
         c.put(x + 11, y, drawn, "dim", end - x - 13)
-
-    def _unsaved(self, known: StoredJudgement) -> bool:
-        """Whether the marks on screen differ from those that were sent."""
-        sent = known.marks.flaws
-        opened = self.shown is not None and self.shown.document == self._opened
-        return opened and any(set(sent.get(side, ())) != marks for side, marks in self.flaws.items())
 
     def _summary(self, known: StoredJudgement) -> str:
         marks = known.marks
@@ -294,7 +280,7 @@ class Review(FetchingPage):
         name = f"list {'A' if self.side == self.left else 'B'}: " if blind else "LLM's: "
         parts: list[Span] = [(name, "head")]
         for letter, flaw, good, bad in FLAW_KEYS:
-            flawed = flaw in self.flaws.get(self.side, ())
+            flawed = flaw in self.marks.of(self.side)
             parts += [
                 (f"{letter} ", "key"),
                 (f"✖ {bad}" if flawed else f"✔ {good}", "bad" if flawed else "ok"),
@@ -348,13 +334,9 @@ class Review(FetchingPage):
             self.repaint()
 
     def action_flaw(self, flaw: Flaw) -> None:
-        if self.shown is None or self.summing or self.shown.document != self._opened:
-            return  # until this document is read, the marks on screen belong to another one
-        marks = self.flaws.setdefault(self.side, set())
-        marks.symmetric_difference_update({flaw})
-        if self.sample is not None:
-            self._kept[self.sample.id, self.shown.document] = self.flaws
-        self.repaint()
+        if self.marks_are_shown and not self.summing:
+            self.marks.turn(self.side, flaw)
+            self.repaint()
 
     def action_draw(self, blind: bool) -> None:
         def drawn(reply: Reply) -> None:
@@ -379,30 +361,27 @@ class Review(FetchingPage):
         )
 
     def action_better(self, which: str) -> None:
-        shown = self.shown
-        if self.sample is None or shown is None:
+        sample, shown = self.sample, self.shown
+        if sample is None or shown is None:
             self.console.say("Draw a sample first: d.", "caution")
             return
-        if self.summing or shown.document != self._opened:
+        if self.summing or not self.marks_are_shown:
             return
         better: Better = "same" if which == "same" else self.left if which == "left" else self.right
-        flaws = {side: sorted(names) for side, names in self.flaws.items() if names}
-        if not self.sample.blind:
-            flaws = {side: names for side, names in flaws.items() if side == self.left}
+        sides = SIDES if sample.blind else (self.left,)
+        flaws = {side: sorted(self.marks.of(side)) for side in sides if self.marks.of(side)}
         at, changed = self.at, shown.document in self.mine
 
         def judged(reply: Reply) -> None:
             if not reply.ok:
                 return
-            if self.sample is not None:
-                self._kept.pop((self.sample.id, shown.document), None)
-                self._sent.add((self.sample.id, shown.document))
+            self.marks.sent(sample, shown.document)
             self.beat += 1
             after = self._after(at, changed)
             self.at, self.summing = (at, True) if after is None else (after, False)
             self.refreshed()
 
-        self.console.act("judge", judged, sample=self.sample.id, document=shown.document, better=better, flaws=flaws)
+        self.console.act("judge", judged, sample=sample.id, document=shown.document, better=better, flaws=flaws)
 
     def _after(self, at: int, changed: bool) -> int | None:
         """Where a judgement of document `at` leads: the next one that is not judged, from the start again after the
@@ -410,7 +389,7 @@ class Review(FetchingPage):
         sample = self.sample
         if sample is None:
             return None
-        judged = {document for number, document in self._sent if number == sample.id} | self.mine.keys()
+        judged = self.marks.sent_of(sample) | self.mine.keys()
         many = len(sample.documents)
         left = [i for i in (*range(at + 1, many), *range(at)) if sample.documents[i].document not in judged]
         return next(iter(left), at + 1 if changed and at + 1 < many else None)
