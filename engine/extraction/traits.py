@@ -161,12 +161,14 @@ def of_vague(one: Vague) -> Candidate:
 
 def is_weak(one: Candidate) -> bool:
     """Whether a candidate that occurs once is an ordinary word, or a general noun that an adjective hardly narrows:
-    frequent changes."""
+    frequent changes, but not a name: Red Cross."""
     if one.alone + one.within > 1:
         return False
     if len(one.words) == 1:
         return one.ends in "gnsk"
-    return len(one.words) == 2 and one.words[0] in SOFT and one.words[1] in GENERAL
+    if len(one.words) != 2 or one.begins != "a" or one.words[1] not in VAGUE:
+        return False
+    return one.text.split()[1][0].islower()
 
 
 def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:

@@ -29,6 +29,7 @@ _RENEWS_THE = re.compile(r"t(?:(?<=[.rqm]t)|(?<=^t))[abngc]{0,3}[ncig]s(?=t)")  
 _CONTROL_THE = re.compile(r"[svc]n(?=t)")  # authors control the copyright
 _NOUN = frozenset("ncsibB")
 _SINGULAR = frozenset(("he", "it", "she"))
+_BEFORE_NOUN = re.compile(r"(?<=[tf])v(?=[nsbB])")
 _MOVES = re.compile(r"(?<=[ncisbg])V(?![xn])")  # git rebase moves
 # One letter each: marks what is a verb here. Each expression begins with the letters it may mark and looks back from
 # there, first for the letter itself: most words are asked about one or two of the conditions.
@@ -54,7 +55,7 @@ _SETTLED = (
     # is growing; crews quickly cleared; a league that (also) sacked; police arrested the; by reading the; nodes passing
     # messages; a flag showing that
     re.compile(
-        r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=me)|(?<=[nsci]de)"
+        r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=me)|(?<=[nsci]de)|(?<=re)(?=c)"
         r"|(?<=[nsbBcigp]qe)|(?<=[nsbBcigp]q[rd]e)|(?<=[nsbBcig]e)(?=[tqfrm.xd#c])"
         r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc]g)(?=q)|(?<=[.frdqvsbci]g)(?=t)|(?<=cg)(?=a)|(?<=[sB]g)(?=[tnsciab]))"
     ),
@@ -71,6 +72,8 @@ def settled(tokens: list[str], kinds: str) -> str:
         kinds = _INTRODUCED.sub("d", kinds).replace("y", "n")
     if "D" in kinds:
         kinds = re.sub("D", lambda day: "c" if _is_named_day(tokens, day.start()) else "d", kinds)
+    if "tv" in kinds or "fv" in kinds:
+        kinds = _BEFORE_NOUN.sub(lambda verb: "b" if _is_noun(tokens, verb.start()) else "v", kinds)
     if "V" in kinds:
         kinds = _MOVES.sub("v", kinds).replace("V", "B")
     if marked := [
@@ -90,6 +93,11 @@ def settled(tokens: list[str], kinds: str) -> str:
     for pattern in _SETTLED:
         kinds = pattern.sub("v", kinds)
     return kinds
+
+
+def _is_noun(tokens: list[str], at: int) -> bool:
+    """Whether the base form of a verb is a noun: a retry budget, with retry budgets."""
+    return tokens[at] in words.BASE_VERBS and tokens[at - 1].lower() in words.BEFORE_NOUNS
 
 
 def _is_named_day(tokens: list[str], at: int) -> bool:

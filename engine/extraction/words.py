@@ -117,6 +117,10 @@ VERBS = (
     - _KEPT
 )
 
+# base forms, which are nouns between an article or a preposition and a noun: a retry budget, but not: the present state
+BASE_VERBS = (_VERBS | _FINITE | {f"re{verb}" for verb in _VERBS | EITHER}) - _LISTS["adjectives_too"]
+BEFORE_NOUNS = _LISTS["before_nouns"]
+
 # after a preposition at the beginning of a clause these do not belong to what follows: in practice model checking is
 # slow
 AFTER_IN = _LISTS["after_in"]

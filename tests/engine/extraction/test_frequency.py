@@ -305,6 +305,8 @@ def test_an_acronym_is_kept_as_written() -> None:
         ("Run pip install hazel-tools, then run git commit on the gateway. You can sudo systemctl restart nginx. "
          "Type apt install zip, or npm install acorn.",
          {"hazel-tools", "acorn"}, {"run", "apt", "sudo", "pip install hazel-tools", "npm install acorn", "sudo systemctl"}),
+        ("The worker pool retries failed requests with a retry budget, unless the fetch phase or an append log is full. The present state is fine.",
+         {"retry budget", "fetch phase", "append log", "worker pool"}, {"retries", "present"}),
         ("The shared memory of a hidden Markov model has missing data and an output buffer.",
          {"shared memory", "hidden markov model", "missing data", "output buffer"}, set()),
         ("Choose the gateway, press OK, inspect edge pools. Inspect edge pools. It is a pool, and high-level.",
@@ -345,6 +347,8 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
          {"hazel reef", "oakham rovers", "derby"}, {"54-year-old", "66", "2-1"}),
         ("Mayor Alice C. Cole met George W. Oakes. Cole agreed, and Oakes said that vitamin C. Gulls eat fish.",
          {"alice c. cole", "george w. oakes", "vitamin C"}, {"cole", "oakes", "mayor alice", "george W", "C"}),
+        ("Crews have previously rescued hikers, and robbed Jerry Oakes. After a lengthy, controversial and intense standoff the Red Cross agreed.",
+         {"hikers", "standoff", "red cross", "jerry oakes"}, {"rescued", "robbed", "lengthy", "controversial", "intense"}),
         ("Landslides that blocked hauliers fell. Crews desperately cleared mud. The bill, which toughens immigration, starred a league that also sacked carpenters.",
          {"landslides", "hauliers", "immigration", "carpenters"}, {"blocked", "cleared", "toughens", "sacked"}),
     ],

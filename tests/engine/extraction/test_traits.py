@@ -12,7 +12,7 @@ from engine.extraction.candidates import phrases
 from engine.extraction.frequency import extract
 from engine.extraction.ranking import LONG, ROMANCE, SHORT, romance_weights, weights
 from engine.extraction.tokens import tokenise
-from engine.extraction.traits import Candidate, Context, Fields, Traits, candidate, candidates, context, scores
+from engine.extraction.traits import Candidate, Context, Fields, Traits, candidate, candidates, context, is_weak, scores
 from tests.bench.train_ranking import VERSION, loaded, source
 
 NOTHING = Traits._make([0.0] * len(Traits._fields))
@@ -213,3 +213,10 @@ def test_a_long_romance_text_is_ranked_by_what_recurs_as_a_long_english_one_is()
     assert romance_weights(300) == ROMANCE
     assert romance_weights(2_000) == LONG
     assert ROMANCE.occurs < between.occurs < LONG.occurs
+
+
+def test_an_adjective_and_a_general_noun_once_are_weak_and_a_name_is_not() -> None:
+    assert is_weak(one("senior official"))
+    assert not is_weak(one("senior official", alone=2))
+    assert not is_weak(one("Red Cross"))
+    assert not is_weak(one("federal reserve"))
