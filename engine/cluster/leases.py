@@ -71,7 +71,8 @@ class Leases:
 
     def refresh(self) -> Version:
         """Read what routers obey; a change wakes every watch. Return the version in force."""
-        terms, self._read_at = self._obeyed(), self._clock.real()
+        self._read_at = self._clock.real()
+        terms = self._obeyed()
         changed = terms.differs(self._terms)
         self._terms = terms
         if changed:
