@@ -23,7 +23,8 @@ def text_of(document: Document) -> tuple[str, str]:
         text = clean_block(normal(source.text), TEXT_LIMIT)
         if text and digest(text) == document.digest:
             return text, ""
-        trouble = trouble or source.trouble
+        if source.id == place.uri:  # the file's; that of a row says that another text is there now
+            trouble = trouble or source.trouble
     where = clean_line(place.uri, 300)
     if trouble:
         return "", f"The text is at {where}, which cannot be read: {clean_line(trouble, 300)}."

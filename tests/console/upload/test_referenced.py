@@ -90,6 +90,11 @@ def test_a_text_that_changed_or_is_missing_is_named_and_never_shown(conn: sqlite
     assert text == ""
     assert why == f"The text is at {path}, which cannot be read: No such file or directory."
     assert text_of(replace(document, source=None)) == ("", NOT_KEPT)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    _, second, *_ = stored(conn, str(rows))
+    rows.write_text("".join(json.dumps({"was": "longer", **row}) + "\n" for row in ROWS))  # its place is within a row
+    assert text_of(second) == ("", f"The text was at {rows}, which has changed since.")
 
 
 def test_another_extraction_replaces_the_place_and_a_deletion_removes_it(
