@@ -34,18 +34,19 @@ class SilenceDetector:
         self._seen_at = clock.monotonic()
         self._calm_at = self._seen_at  # the last time with no reason to expect anything: that time is not blindness
         self._per_min = 0.0  # LLM documents per minute before the silence
-        self._others = self._missed = (
-            0  # since then: documents by frequency; documents of the LLM arm that left no trace there
-        )
+        # since then: documents by frequency; documents of the LLM arm that left no trace there; of these, the ones that
+        # failed while the engine was late
+        self._others = self._missed = self._unjudged = 0
 
     def sees(self, per_min: float) -> None:
         """An LLM document has ended, or another percentage is in force: silence restarts, with `per_min` LLM documents
         expected."""
         self._seen_at, self._per_min = self._clock.monotonic(), per_min
-        self._others = self._missed = 0
+        self._others = self._missed = self._unjudged = 0
 
-    def passes(self, llm_arm: bool) -> None:
-        """A document has ended without a trace on the LLM arm."""
+    def passes(self, llm_arm: bool, unjudged: bool = False) -> None:
+        """A document has ended without a trace on the LLM arm. `unjudged`: it failed while the engine was late."""
+        self._unjudged += unjudged
         if llm_arm:
             self._missed += 1
         else:
@@ -66,6 +67,9 @@ class SilenceDetector:
         if not why:
             return Unseen()
         come = self._others + self._missed
+        if self._unjudged:
+            failed = counted(self._unjudged, "LLM call failed", "LLM calls failed")
+            return Unseen(f"{failed} while the engine was late, none was judged", since_s)
         if waiting or not answers:
             return Unseen(why, since_s)
         if self._expected(share) >= GAPS:

@@ -206,7 +206,7 @@ class Monitor:
         asked = replace(ask, actor=ENGINE)
         if self.verdict.blind and not self._blind_reported:
             self._blind_reported = True
-            return control.note(state, asked, "blind", self.verdict.blind, {"unseen": evidence.unseen})
+            return control.note(state, asked, "blind", self.verdict.blind, {"unseen": self.verdict.blind_why})
         if self._blind_reported and not self.verdict.blind:
             self._blind_reported = False
             if not evidence.unseen or evidence.idle:

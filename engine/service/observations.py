@@ -78,8 +78,9 @@ class Observations:
             self._documents.append(t)
         starved = starved or (here and record.attempted and self._starved(record))
         if starved and record.error in BY_CLOCK:
-            self.unjudged += 1
-            self.silence.passes(record.arm == "treatment" and not record.shadow)
+            served = record.arm == "treatment" and not record.shadow
+            self._discard(self.shadow if record.shadow else self.recent, t, False)
+            self.silence.passes(served, served)
             return
         if record.shadow:
             ms = record.ms if record.error is None and not starved else None
@@ -93,7 +94,7 @@ class Observations:
     def _add_back_fill(self, record: Extraction, t: float, starved: bool) -> None:
         """Add a back-fill's record. It protects, but is not evidence about the documents that people send."""
         if starved and record.error in BY_CLOCK:
-            self.unjudged += 1
+            self._discard(self.recent, t, False)
         elif record.attempted:
             ms = None if starved else timed(record)
             self.recent.add(t, record.error is None, ms, ms is not None)
@@ -106,11 +107,16 @@ class Observations:
             ms = timed(record)
             answered = ms is not None
             if starved and answered:
-                ms, self.unjudged = None, self.unjudged + 1
+                ms = None
+                self._discard(self.recent, t, True)
             self.recent.add(t, record.error is None, ms, answered)
             self.live.add(t, record.error is None, ms, answered)
         if record.lookup or record.attempted:
             self.silence.sees(self.live.per_min)
+
+    def _discard(self, attempts: RecentAttempts, t: float, answered: bool) -> None:
+        self.unjudged += 1
+        attempts.discard(t, answered)
 
     def _starved(self, record: Extraction) -> bool:
         """Whether the engine's loop was late for much of what this record took."""

@@ -190,6 +190,7 @@ def _health(
             locked_by=log.locked_by(engine.conn, engine.state),
             blind=verdict.blind_detail,
             quiet=verdict.quiet_detail,
+            unjudged=verdict.unjudged,
             misplaced=engine.misplaced,
             refusing=engine.writer.refusing,
         )

@@ -39,6 +39,7 @@ class Evaluation(Struct, frozen=True, dict=True):
     locked: str = ""
     critical: bool = False  # a critical rule fires: the others are muted
     idle: bool = False  # at 0 %: no LLM documents are expected
+    unjudged: str = ""  # why a rule cannot be judged though calls end: the engine is late
     quiet_detail: str = ""  # why neither arm gets documents; promotion is held, nothing steps down
 
     @property

@@ -14,7 +14,7 @@ from engine.rollout.actions import LOWERING, STRENGTH, resulting
 from engine.triggers.decision import BLIND, Evaluation, ProposedAction
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
 from engine.triggers.measurement import Stale
-from engine.triggers.rules import WINDOWED, find
+from engine.triggers.rules import WINDOWED, Finding, find
 from engine.triggers.wording import JudgedRule, read
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
@@ -28,17 +28,26 @@ def evaluate(
     dt = _watched(timers, moment, settings)
     if timers.epoch != moment.epoch:
         timers, dt = timers.changed(moment.monotonic, moment.epoch, moment.percent_bp), 0.0
-    blind_s = _blind_time(timers, evidence, moment, dt)
+    found = [(rule, find(rule, settings, evidence)) for rule in rules]
+    unjudged = next((finding.unjudged for rule, finding in found if finding.unjudged and rule.enabled), "")
+    silent = _unseen(evidence)
+    unseen = silent or unjudged
+    blind_s = _blind_time(timers, evidence, moment, dt) if unseen else 0.0
     blind = bool(blind_s) and blind_s >= settings.blind_after_s
     before = timers.rules
     quiet = evidence.idle and evidence.unseen_s >= settings.blind_after_s
-    judged = tuple(_judge(rule, settings, before.get(rule.id, _FRESH), evidence, dt, blind, quiet) for rule in rules)
+    judged = tuple(
+        _judge(
+            rule, finding, before.get(rule.id, _FRESH), dt, blind and (bool(silent) or not _in_breach(finding)), quiet
+        )
+        for rule, finding in found
+    )
     locked = moment.locked if moment.percent_bp <= 0 else ""
     firing = [judgement for judgement in judged if judgement.acted and not locked]
     critical = any(_mutes(judgement.rule, moment) for judgement in firing)
     fired = tuple(judgement.rule.id for judgement in firing if _news(judgement))
     step_down = blind and blind_s >= settings.blind_step_down_s
-    blind_why = _blind_why(evidence) if blind else ""
+    blind_why = unseen if blind else ""
     proposals = [_proposal(judgement, read(judgement, critical, locked).sentence, moment) for judgement in firing]
     if step_down:
         proposals.append(_step_down(f"blind {clock(blind_s)}: {blind_why}", moment))
@@ -60,6 +69,7 @@ def evaluate(
         locked=locked,
         critical=critical,
         idle=moment.percent_bp <= 0,
+        unjudged=unjudged if moment.percent_bp > 0 else "",
         quiet_detail=_quiet_detail(evidence) if quiet else "",
     )
 
@@ -77,16 +87,17 @@ def _watched(timers: Timers, moment: Moment, settings: TriggerSettings) -> float
 
 
 def _blind_time(timers: Timers, evidence: Evidence, moment: Moment, dt: float) -> float:
-    unseen = (evidence.unseen and not evidence.idle) or isinstance(evidence.attempts, Stale)
-    if not unseen or moment.percent_bp <= 0:
+    if moment.percent_bp <= 0:
         return 0.0
     return max(timers.blind_s + dt, evidence.unseen_s, 1e-9)
 
 
-def _judge(
-    rule: Trigger, settings: TriggerSettings, timer: Timer, evidence: Evidence, dt: float, blind: bool, quiet: bool
-) -> JudgedRule:
-    finding = find(rule, settings, evidence)
+def _in_breach(finding: Finding) -> bool:
+    """A breach whatever the calls were that could not be judged: it counts on while the engine is late."""
+    return bool(finding.breach or finding.early)
+
+
+def _judge(rule: Trigger, finding: Finding, timer: Timer, dt: float, blind: bool, quiet: bool) -> JudgedRule:
     blind, quiet = blind and rule.metric in WINDOWED, quiet and rule.metric in WINDOWED
     if not rule.enabled:
         return JudgedRule(rule, finding, _FRESH, "", False)
@@ -177,12 +188,13 @@ def _winner(
     )
 
 
-def _blind_why(evidence: Evidence) -> str:
-    if evidence.unseen:
+def _unseen(evidence: Evidence) -> str:
+    """Why nothing is seen though documents arrive; "" while something is."""
+    if evidence.unseen and not evidence.idle:
         return evidence.unseen
     if isinstance(evidence.attempts, Stale):
         return f"the latest figure is {format_duration(evidence.attempts.age_s)} old"
-    return "no figures"
+    return ""
 
 
 def _quiet_detail(evidence: Evidence) -> str:

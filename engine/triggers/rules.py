@@ -61,6 +61,7 @@ class Finding(NamedTuple):
     early_for_s: float = EARLY_S
     early_text: Text = ""
     early_fresh: bool = True
+    unjudged: str = ""  # why it cannot be judged though calls end: the engine is late
 
 
 def find(rule: Trigger, settings: TriggerSettings, evidence: Evidence) -> Finding:
@@ -111,10 +112,14 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
     if mode == "literal" or rule.above is None:
         fewest = 1 if mode == "literal" else settings.min_n
         if window.n < fewest:
-            return _too_few(rule, window.n, fewest, attempts.per_min)
-        return _rate(rule, window, "literal", partial(_span, window))
+            finding = _too_few(rule, window.n, fewest, attempts.per_min)
+        else:
+            finding = _rate(rule, window, "literal", partial(_span, window))
+        return _certain(finding, rule, window, fewest, attempts)
     early = _early(rule, detectors(rule), mode, attempts, window.n < settings.min_n)
     finding = _confirmed(_windowed_errors(rule, settings, attempts, window), detectors(rule), mode, attempts)
+    known = window if window.n + window.unjudged >= settings.min_n else attempts.last
+    finding = _certain(finding, rule, known, settings.min_n, attempts)
     healed = _healed(rule, attempts, window) if finding.breach or early.breach else ""
     if healed:
         finding = finding._replace(convinced=False, why=healed)
@@ -125,6 +130,24 @@ def _errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Atte
         early_fresh=_fresh(attempts) and not healed,
         early_for_s=EARLY_S / 2 if mode == "early" else EARLY_S,
     )
+
+
+def _certain(finding: Finding, rule: Trigger, window: WindowTotals, fewest: int, attempts: Attempts) -> Finding:
+    """Failures that an engine which was late saw may be its own, so they do not count. Where they would make a breach
+    the rule cannot be judged: without them the rate looks better than anyone knows."""
+    worst = window.n + window.unjudged
+    if finding.breach or not window.unjudged or worst < fewest:
+        return finding
+    if not beyond(rule, (window.k + window.unjudged) / worst):
+        return finding
+    return _unjudged(
+        rule, window.n, f"{window.unjudged} of {worst} LLM calls failed while the engine was late", attempts
+    )
+
+
+def _unjudged(rule: Trigger, n: int, why: str, attempts: Attempts) -> Finding:
+    lasts = attempts.unjudged_s <= FRESH_S
+    return Finding(None, threshold=limit(rule), n=n, why=why, unjudged=why if lasts else "")
 
 
 def _confirmed(finding: Finding, listens: Detectors, mode: Mode, attempts: Attempts) -> Finding:
@@ -275,6 +298,9 @@ def _windowed_mean(rule: Trigger, settings: TriggerSettings, mode: Mode, attempt
     fewest = 1 if mode == "literal" else settings.min_n
     if window.fresh >= fewest:
         return _mean(rule, window, "literal", partial(_span, window))
+    if window.fresh + window.untimed >= fewest:
+        timed = f"{window.untimed} of {window.fresh + window.untimed} LLM calls were timed while the engine was late"
+        return _unjudged(rule, window.fresh, timed, attempts)
     if mode == "literal" or slow.fresh < fewest:
         return _too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")
     name = f"fallback-{settings.latency_fallback_n}"

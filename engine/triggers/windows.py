@@ -36,6 +36,9 @@ class WindowTotals(Struct, frozen=True):
     ms_squares: float = 0.0
     lookups: int = 0
     hits: int = 0
+    # seen by an engine that was late itself:
+    unjudged: int = 0  # failures, which are no attempts here
+    untimed: int = 0  # answers, which are no fresh calls
 
 
 class Attempts(Struct, frozen=True):
@@ -54,6 +57,7 @@ class Attempts(Struct, frozen=True):
     burst_ago_s: float
     clean_in_row: int
     clean_s: float  # since the last failure, or since the start without one
+    unjudged_s: float  # since the last call that an engine which was late could not judge; infinite without one
     levels: dict[Design, Level]
     per_min: float  # LLM documents a minute over the last hour, with one assumed at the start: what detectors expect
     seen_per_min: float  # the same, without any assumption
@@ -72,6 +76,7 @@ class RecentAttempts:
         self._horizon = max((*self.spans, HOUR)) + 60
         self._attempts = _Totals(self._horizon)
         self._lookups = _Totals(self._horizon)
+        self._unjudged = _Totals(self._horizon)
         self.reset(start)
 
     def reset(self, t: float) -> None:
@@ -79,6 +84,8 @@ class RecentAttempts:
         self._start = t
         self._attempts.clear()
         self._lookups.clear()
+        self._unjudged.clear()
+        self._last_unjudged = -math.inf
         self._last: deque[tuple[float, bool]] = deque(maxlen=self._last_n)
         self._last_k = 0
         self._slow: deque[tuple[float, float]] = deque(maxlen=self._slow_n)
@@ -132,6 +139,12 @@ class RecentAttempts:
         """Cache lookups on the LLM arm."""
         self._lookups.add(t, lookups, hits, 0, 0.0, 0.0)
 
+    def discard(self, t: float, answered: bool) -> None:
+        """What an engine that was late saw of a call: a failure that may be its own, or an answer whose time says
+        nothing."""
+        self._unjudged.add(t, not answered, answered, 0, 0.0, 0.0)
+        self._last_unjudged = t
+
     def _retune(self, t: float) -> None:
         """Measure traffic over the last hour (one document a minute is assumed at the start) and set the CUSUMs'
         caps.
@@ -146,6 +159,7 @@ class RecentAttempts:
         """The last `span_s` seconds before t (to the second)."""
         attempts = self._attempts.window(t, span_s)
         asked = self._lookups.window(t, span_s)
+        discarded = self._unjudged.window(t, span_s)
         return WindowTotals(
             span_s=span_s,
             n=attempts.n,
@@ -155,6 +169,8 @@ class RecentAttempts:
             ms_squares=attempts.ms_squares,
             lookups=asked.n,
             hits=asked.k,
+            unjudged=discarded.n,
+            untimed=discarded.k,
         )
 
     def _fresh(self, t: float, n: int) -> WindowTotals:
@@ -169,12 +185,13 @@ class RecentAttempts:
         self._retune(t)
         last = self._last
         minute = self.window(t, FRESH_S)
+        last_s = max(0.0, t - last[0][0]) if last else 0.0
         return Attempts(
             t=t,
             n=self._n,
             k=self._k,
             windows={span: self.window(t, span) for span in self.spans},
-            last=WindowTotals(max(0.0, t - last[0][0]) if last else 0.0, len(last), self._last_k),
+            last=WindowTotals(last_s, len(last), self._last_k, unjudged=self._unjudged.window(t, last_s).n),
             slow=self._fresh(t, self._slow_n),
             latest=minute if minute.fresh >= HEALED_DOCUMENTS else self._fresh(t, HEALED_DOCUMENTS),
             failures_in_row=self._failures,
@@ -183,6 +200,7 @@ class RecentAttempts:
             burst_ago_s=max(0.0, t - self._burst_end),
             clean_in_row=self._clean,
             clean_s=max(0.0, t - self._last_failure),
+            unjudged_s=t - self._last_unjudged,
             levels={design: cusum.level(t) for design, cusum in self._cusums.items()},
             per_min=self._per_min,
             seen_per_min=self._seen_per_min,

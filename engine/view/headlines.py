@@ -44,6 +44,7 @@ class Situation(Struct, frozen=True):
     locked_by: str = ""  # the trigger that locked promotion
     blind: str = ""
     quiet: str = ""  # why neither arm gets documents
+    unjudged: str = ""  # why a trigger cannot be judged: the engine is late
     misplaced: str = ""  # why a changed plan holds promotion
     refusing: str = ""  # why no document can be stored
 
@@ -117,6 +118,10 @@ def _no_traffic(s: Situation) -> Headline | None:
     return ("no_traffic", f"NO TRAFFIC: {s.quiet}") if s.quiet else None
 
 
+def _unjudged(s: Situation) -> Headline | None:
+    return ("watch", f"WATCH: {s.unjudged}") if s.unjudged else None
+
+
 def _off_target(s: Situation) -> Headline | None:
     missed = next((g for g in s.gauges if g.ok is False), None)
     return None if missed is None or not s.state.percent_bp else ("watch", f"WATCH: {beside_target(missed)}")
@@ -172,6 +177,7 @@ _HEADLINES: tuple[Callable[[Situation], Headline | None], ...] = (
     _blind,
     _held,
     _no_traffic,
+    _unjudged,
     _off_target,
     _at_zero,
     _capped,

@@ -210,7 +210,7 @@ async def test_it_shows_what_the_engine_showed(tmp_path: Path) -> None:
 @pytest.mark.anyio
 async def test_any_moment_has_the_figures_that_the_engine_showed_at_the_second_it_names(tmp_path: Path) -> None:
     views: dict[float, View] = {}
-    async with StubLlm(slots=4, latency_s=0.01) as stub, Clocked(tmp_path, {"llm.url": stub.url}) as c:
+    async with StubLlm(slots=4, latency_s=0.01) as stub, Clocked(tmp_path, {"llm.url": stub.url}, ticking=False) as c:
         await c.climb(2)
         for n in range(100):
             stub.fault = "http_500" if n % 9 == 0 else ""

@@ -23,12 +23,20 @@ class Clocked:
     """An engine and its heart; by default no LLM answers at its address."""
 
     def __init__(
-        self, root: Path, settings: Mapping[str, object] = NOBODY_ANSWERS, environ: Mapping[str, str] | None = None
+        self,
+        root: Path,
+        settings: Mapping[str, object] = NOBODY_ANSWERS,
+        environ: Mapping[str, str] | None = None,
+        ticking: bool = True,
     ) -> None:
+        """`ticking`: the loop also ticks once a second of the machine, as it does live; otherwise only when the test
+        says so."""
         self.rig = EngineRig(root, settings={**NOBODY_ANSWERS, **settings})
         self.clock = ManualClock(time.time())
         self.engine = Engine(self.rig.plan, self.rig.folder, self.clock, environ=environ)
         self.loop = ControlLoop(self.engine)
+        if not ticking:
+            self.loop._run = asyncio.Event().wait  # type: ignore[method-assign, assignment]
 
     async def __aenter__(self) -> Clocked:
         self.rig.folder.prepare()
@@ -64,8 +72,9 @@ class Clocked:
 
     async def _recorded(self) -> None:
         """What the loop decided is in the log, unless the store refuses it: on a busy machine a tick does not wait for
-        that."""
-        await self.settled(lambda: not self.loop.deferred.waiting or self.engine.writer.problem)
+        that, and a test that only ticks never lets the event loop see that a rollback was recorded."""
+        engine = self.engine
+        await self.settled(lambda: not (self.loop.deferred.waiting or engine.switch.pending) or engine.writer.problem)
 
     async def settled(self, holds: Callable[[], object]) -> None:
         for _ in patience(30.0):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -13,12 +16,12 @@ from engine.clock import ManualClock
 from engine.cluster.lag import BEAT_S, LoopLag
 from engine.measures.record import Extraction
 from engine.service.monitor import Monitor
-from engine.store import database
+from engine.store import database, log
 from engine.store.folder import Folder
 from engine.store.writer import Writer
 from engine.worker.batches import PART, Batches
 from engine.worker.line import EngineConnection
-from tests.engine.service.rig import EngineRig
+from tests.engine.service.rig import TEXT, EngineRig
 
 
 def beats(lag: LoopLag, start: float, count: int, late: float) -> float:
@@ -168,3 +171,46 @@ def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_reports_
         assert any("the engine was late" in problem for problem in seen)
         assert rig.percent_bp == 5000
         assert "trigger" not in rig.kinds()
+
+
+def test_a_late_engine_whose_llm_calls_hang_becomes_blind_and_steps_down(tmp_path: Path) -> None:
+    """Two calls of five hang, and the engine gets a third of its time for as long as it takes."""
+    settings = {
+        "trigger_settings.blind_after": "6s",
+        "trigger_settings.blind_step_down": "12s",
+        "llm.timeout": "2s",
+        "llm.retries": 0,
+    }
+    with EngineRig(tmp_path / "late", speed=1.0, settings=settings) as rig:
+        engine = rig.engine()
+        rig.climb(4)
+        assert rig.client.command("fault", name="hang", value=0.4).ok
+        seen: list[str] = []
+        ended = threading.Event()
+
+        def send(tag: int) -> None:
+            for n in itertools.takewhile(lambda _: not ended.is_set(), itertools.count()):
+                with contextlib.suppress(OSError, AssertionError):
+                    rig.extract(f"{tag}-{n}", f"{TEXT} document {tag}-{n}")
+
+        senders = [threading.Thread(target=send, args=(tag,)) for tag in range(6)]
+        for sender in senders:
+            sender.start()
+
+        def stepped_down() -> bool:
+            for _ in range(8):
+                os.kill(engine.pid, signal.SIGSTOP)
+                time.sleep(0.2)
+                os.kill(engine.pid, signal.SIGCONT)
+                time.sleep(0.1)
+            seen.append(rig.view.health)
+            return rig.percent_bp < 5000
+
+        lowered = rig.until(stepped_down, 90)
+        ended.set()
+        for sender in senders:
+            sender.join()
+        assert lowered
+        assert "blind" in seen
+        row = next(row for row in rig.reader.read(log.every) if row.decision.kind == "trigger")
+        assert "while the engine was late" in row.decision.sentence

@@ -38,9 +38,16 @@ class Scene:
         self.winners: list[tuple[float, str]] = []
 
     def run(
-        self, seconds: float, per_min: float = 60.0, failing: float = 0.0, ms: float = 1000.0, hits: float = 0.3
+        self,
+        seconds: float,
+        per_min: float = 60.0,
+        failing: float = 0.0,
+        ms: float = 1000.0,
+        hits: float = 0.3,
+        late: bool = False,
     ) -> Scene:
-        """Evenly spread attempts, of which every so many fails; a winner is recorded and the scene continues."""
+        """Evenly spread attempts, of which every so many fails; a winner is recorded and the scene continues. `late`:
+        the engine is, so a failure is not judged and an answer has no time."""
         end, due, failed = self.t + seconds, self.t, 0.0
         while self.t < end:
             self.t += TICK
@@ -49,7 +56,10 @@ class Scene:
                 failed += failing
                 bad = failed >= 1 - 1e-9
                 failed -= bad
-                self.recent.add(due, not bad, None if bad else ms, not bad)
+                if late:
+                    self.recent.discard(due, not bad)
+                if not (late and bad):
+                    self.recent.add(due, not bad, None if bad or late else ms, not bad)
                 self.recent.look_up(due, hits > 0.2)
             self.evaluate()
         return self
@@ -86,7 +96,7 @@ def seen(**changes: Any) -> Attempts:
     last = WindowTotals(300.0, 100, 20)
     given: dict[str, Any] = {
         "t": 0.0, "n": 100, "k": 20, "windows": {}, "last": last, "slow": nothing, "latest": nothing,
-        "failures_in_row": 0, "failures_span_s": 0.0, "burst": 0, "burst_ago_s": 0.0, "clean_in_row": 0, "clean_s": 0.0, "levels": {},
+        "failures_in_row": 0, "failures_span_s": 0.0, "burst": 0, "burst_ago_s": 0.0, "clean_in_row": 0, "clean_s": 0.0, "unjudged_s": math.inf, "levels": {},
         "per_min": 60.0, "seen_per_min": 60.0,
     }  # fmt: skip
     return Attempts(**(given | changes))
