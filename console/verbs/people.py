@@ -112,10 +112,9 @@ def due(context: CliContext, reminder: str | None) -> None:
     if reminder is not None:
         send_command(context, "remind", id=reminder)
         return
-    from console.verbs.status import unseen
+    from console.verbs.status import seen
 
-    record = context.reader.engine_record()
-    view, old = record.view, unseen(context, record)
+    view, old = seen(context)
     result = view.reminders if view is not None else ()
     lines = [old] if old else []
     lines += [

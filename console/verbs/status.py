@@ -193,12 +193,11 @@ ENGINE = {
 }
 
 
-def unseen(context: CliContext, record: EngineRecord) -> str:
-    """The line above a view that no engine is updating; "" while one does."""
-    _, alive, _ = look(context)
-    if alive == "running" or record.view is None:
-        return ""
-    return _last_known(alive, record.view)
+def seen(context: CliContext) -> tuple[View | None, str]:
+    """The engine's view as `look` has it, and the line above it if no engine is updating it."""
+    record, alive, _ = look(context)
+    view = record.view if record is not None else None
+    return view, "" if alive == "running" or view is None else _last_known(alive, view)
 
 
 def _last_known(alive: str, view: View) -> str:

@@ -38,14 +38,12 @@ MARK = {"breach": "!", "ok": " ", "insufficient": "?", "blind": "?", "muted": "-
 def list_(context: CliContext) -> None:
     """Every trigger: verdict, value, threshold, n, timer; in breach also the rule, what resets it, and when it
     fires."""
-    from console.verbs.status import NO_FIGURES, unseen
+    from console.verbs.status import NO_FIGURES, seen
     from console.widgets import words
 
-    record = context.reader.engine_record()
-    view = record.view
+    view, old = seen(context)
     if view is None:
         fail(NO_FIGURES, code="no_view")
-    old = unseen(context, record)
     fired = any(t.fired for t in view.triggers)
     lines = [old] if old else []
     for trigger in view.triggers:

@@ -61,8 +61,7 @@ def first_open(lines: Sequence[ChecklistLine]) -> int:
 
 def sign(condition: ConditionView) -> tuple[str, str]:
     """A condition's mark and style. One that only needs more documents is open, not failed."""
-    few = condition.unproven or condition.eta_s  # an engine of an older version sends only the second
-    return ("○", "warn") if condition.met is False and few else words.mark(condition.met)
+    return ("○", "warn") if condition.lacks_samples else words.mark(condition.met)
 
 
 def lacks(condition: ConditionView) -> str:

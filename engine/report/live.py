@@ -226,7 +226,8 @@ def _bake(gate: GateView) -> Element | None:
 
 
 def _condition(one: ConditionView) -> Element:
-    mark, kind = ("✔", "good") if one.met else ("✖", "bad") if one.met is False else ("…", "quiet")
+    failed = one.met is False and not one.lacks_samples
+    mark, kind = ("✔", "good") if one.met else ("✖", "bad") if failed else ("…", "quiet")
     return el("li", el("span", mark, class_=f"tick {kind}"), one.text, el("small", one.sentence))
 
 

@@ -396,7 +396,9 @@ def _available(settings: TriggerSettings, evidence: Evidence) -> Finding:
     attempts, probes = evidence.attempts, evidence.probes
     known = attempts if isinstance(attempts, Attempts) and attempts.n else None
     calls, span = (known.failures_in_row, known.failures_span_s) if known else (0, 0.0)
-    text = f"{calls} failed calls in a row over {format_duration(span)}" if calls else "calls succeed"
+    text = f"{calls} failed calls in a row over {format_duration(span)}" if calls > 1 else "calls succeed"
+    if calls == 1:
+        text = "1 failed call"
     if calls >= settings.unavailable_calls and span >= settings.unavailable_span_s:
         return Finding(True, "calls", 0.0, None, calls, calls, text, resets="one call succeeds")
     if probes.failed_in_row >= settings.unavailable_probes:

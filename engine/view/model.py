@@ -69,6 +69,12 @@ class ConditionView(Struct, frozen=True):
     metric: str = ""
     unproven: bool = False  # the figure meets the target; only its bound does not: more samples can prove it
 
+    @property
+    def lacks_samples(self) -> bool:
+        """Not met, and only for want of samples: it is open, not failed."""
+        # an engine of an older version sends only `eta_s`
+        return self.met is False and bool(self.unproven or self.eta_s)
+
 
 ItemState = Literal["open", "done", "failed"]
 

@@ -155,6 +155,16 @@ def test_the_tasks_are_those_of_the_inbox() -> None:
     assert "bake: 1d to go" in live.fragment(replace(view, inbox=None), LiveTrends(0, 0))  # an older engine
 
 
+def test_a_condition_that_only_lacks_samples_is_open_and_not_failed() -> None:
+    def marked(**changes: object) -> str:
+        one = replace(NORMAL.gate.conditions[0], met=False, eta_s=None, **changes)
+        gate = replace(NORMAL.gate, conditions=(one,))
+        return live.fragment(replace(NORMAL, gate=gate), LiveTrends(0, 0))
+
+    assert "tick bad" in marked(unproven=False)
+    assert "tick bad" not in marked(unproven=True)
+
+
 def test_what_it_shows_is_in_status_and_no_terminal_address_or_document_is_shown(rig: EngineRig) -> None:
     rig.extract("secret/salaries.md")
     page = get(rig, "/")[1].decode()
