@@ -8,6 +8,7 @@ from collections import deque
 from engine.clock import Clock, LapseClock
 from engine.cluster.lag import LoopLag
 from engine.extraction.llm import ErrorKind
+from engine.extraction.llm.failure import UNSENT
 from engine.measures.bucket import timed
 from engine.measures.origin import ORIGIN
 from engine.measures.record import Extraction
@@ -59,7 +60,7 @@ class Observations:
                 self.recent.look_up(t, cached)
             if attempted:
                 answered = error is None or (error == "timeout" and ms > 0)
-                self.recent.add(t, error is None, ms if answered else None, answered)
+                self.recent.add(t, error is None, ms if answered else None, answered, error not in UNSENT)
                 if not backfill:
                     self.live.add(t, error is None, ms if answered else None, answered)
         if rows:
@@ -97,7 +98,7 @@ class Observations:
             self._discard(self.recent, t, False)
         elif record.attempted:
             ms = None if starved else timed(record)
-            self.recent.add(t, record.error is None, ms, ms is not None)
+            self.recent.add(t, record.error is None, ms, ms is not None, record.error not in UNSENT)
 
     def _add_treated(self, record: Extraction, t: float, starved: bool) -> None:
         """A document of the LLM arm; of a starved process, its time does not count."""
@@ -109,7 +110,7 @@ class Observations:
             if starved and answered:
                 ms = None
                 self._discard(self.recent, t, True)
-            self.recent.add(t, record.error is None, ms, answered)
+            self.recent.add(t, record.error is None, ms, answered, record.error not in UNSENT)
             self.live.add(t, record.error is None, ms, answered)
         if record.lookup or record.attempted:
             self.silence.sees(self.live.per_min)

@@ -184,7 +184,8 @@ def _rate(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Findin
         return f"{clean} clean document{'s' if clean > 1 else ''}, or failures leave the window" if clean > 0 else ""
 
     def text() -> str:
-        return f"{window.k} of {window.n} in {composed(where)}"
+        unsent = f", {window.unsent} never sent" if window.unsent else ""
+        return f"{window.k} of {window.n} in {composed(where)}{unsent}"
 
     return Finding(beyond(rule, value), name, value, limit(rule), window.n, window.k, text, resets=resets)
 

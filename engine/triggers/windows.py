@@ -36,6 +36,7 @@ class WindowTotals(Struct, frozen=True):
     ms_squares: float = 0.0
     lookups: int = 0
     hits: int = 0
+    unsent: int = 0  # of the failures: the breaker was open or the queue full
     # seen by an engine that was late itself:
     unjudged: int = 0  # failures, which are no attempts here
     untimed: int = 0  # answers, which are no fresh calls
@@ -76,6 +77,7 @@ class RecentAttempts:
         self._horizon = max((*self.spans, HOUR)) + 60
         self._attempts = _Totals(self._horizon)
         self._lookups = _Totals(self._horizon)
+        self._unsent = _Totals(self._horizon)
         self._unjudged = _Totals(self._horizon)
         self.reset(start)
 
@@ -84,6 +86,7 @@ class RecentAttempts:
         self._start = t
         self._attempts.clear()
         self._lookups.clear()
+        self._unsent.clear()
         self._unjudged.clear()
         self._last_unjudged = -math.inf
         self._last: deque[tuple[float, bool]] = deque(maxlen=self._last_n)
@@ -98,10 +101,12 @@ class RecentAttempts:
         for cusum in self._cusums.values():
             cusum.reset()
 
-    def add(self, t: float, ok: bool, ms: float | None = None, fresh: bool = True) -> None:
+    def add(self, t: float, ok: bool, ms: float | None = None, fresh: bool = True, sent: bool = True) -> None:
         """One LLM attempt that ended at t. `ms` counts only if `fresh`; an attempt stopped by an open breaker has
-        none.
+        none, and was not `sent`.
         """
+        if not sent:
+            self._unsent.add(t, 1, 0, 0, 0.0, 0.0)
         self._n += 1
         last = self._last
         if len(last) == self._last_n:
@@ -169,6 +174,7 @@ class RecentAttempts:
             ms_squares=attempts.ms_squares,
             lookups=asked.n,
             hits=asked.k,
+            unsent=self._unsent.window(t, span_s).n,
             unjudged=discarded.n,
             untimed=discarded.k,
         )
@@ -191,7 +197,13 @@ class RecentAttempts:
             n=self._n,
             k=self._k,
             windows={span: self.window(t, span) for span in self.spans},
-            last=WindowTotals(last_s, len(last), self._last_k, unjudged=self._unjudged.window(t, last_s).n),
+            last=WindowTotals(
+                last_s,
+                len(last),
+                self._last_k,
+                unsent=self._unsent.window(t, last_s).n,
+                unjudged=self._unjudged.window(t, last_s).n,
+            ),
             slow=self._fresh(t, self._slow_n),
             latest=minute if minute.fresh >= HEALED_DOCUMENTS else self._fresh(t, HEALED_DOCUMENTS),
             failures_in_row=self._failures,

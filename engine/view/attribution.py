@@ -34,7 +34,7 @@ def of_errors(now: Bucket, before: Bucket) -> str:
         return f"both arms fail alike: not the rollout ({_share(now)} LLM, {_plain_share(now)} frequency)"
     if min(now.attempts, now.plain_n) < FEWEST:
         return f"too few documents to compare the arms: {points}"
-    return f"no difference between the arms: {points}"
+    return f"no difference shown between the arms: {points}"
 
 
 def _against_before(now: Bucket, before: Bucket) -> str:

@@ -25,7 +25,7 @@ def error_gauge(
 ) -> Gauge:
     n, k = treatment.attempts, treatment.errors
     rate = k / n if n else None
-    ok = None if rate is None or target is None else rate < target
+    ok = None if rate is None or target is None else _within(rate < target, n)
     if rate is None:
         sentence = f"error rate: no LLM documents {since_change or _last(window_s)}"
     else:
@@ -52,7 +52,7 @@ def latency_gauge(treatment: Bucket, target: float | None, window_s: float, sinc
     mean = treatment.ms_sum / n if n else None
     few = n < FEWEST and treatment.histogram.n != n  # of other calls than the mean, see `as_judged`, and it would show
     p95 = treatment.histogram.quantile(0.95) if n and not few else None
-    ok = None if mean is None or target is None else mean < target
+    ok = None if mean is None or target is None else _within(mean < target, n)
     if mean is None:
         # a late engine measures no latency, though documents are answered
         counted = "counted " if treatment.attempts > treatment.errors else ""
@@ -101,6 +101,11 @@ def cache_gauge(
         ok=ok,
         sentence=sentence,
     )
+
+
+def _within(meets: bool, n: int) -> bool | None:
+    """A few documents can show that a target is missed, not that it is met."""
+    return None if meets and n < FEWEST else meets
 
 
 def _last(window_s: float) -> str:

@@ -387,3 +387,10 @@ def test_a_count_needs_no_samples_and_is_of_the_stage() -> None:
     )
     none = find(replace(rule, above=0), SETTINGS, Evidence(samples={"complaints": Ok(6.0, 6)}))
     assert composed(none.resets) == "it is 0 or less"
+
+
+def test_a_rate_names_the_failures_that_were_never_sent() -> None:
+    """Documents that an open breaker turns away count, and make an LLM that fails one call in three look dead."""
+    shown = of(CRITICAL, windows=window(CRITICAL, 38, 36, unsent=24))
+    assert composed(shown.text) == "36 of 38 in 5m, 24 never sent"
+    assert composed(of(CRITICAL, windows=window(CRITICAL, 38, 12)).text) == "12 of 38 in 5m"

@@ -29,7 +29,7 @@ def test_when_both_rose_and_the_llm_arm_by_more_it_states_by_how_much() -> None:
 
 
 def test_arms_that_differ_by_nothing_that_could_be_shown_are_alike() -> None:
-    assert of_errors(now(1, 100, 0, 100), CALM).startswith("no difference between the arms: +1.0 points [")
+    assert of_errors(now(1, 100, 0, 100), CALM).startswith("no difference shown between the arms: +1.0 points [")
 
 
 def test_arms_of_a_few_documents_are_not_called_alike() -> None:
