@@ -127,9 +127,7 @@ class Log(Ordered):
         rev, evidence = self.evidence
         rows = facts_of(d)
         if rev == d.rev and evidence:
-            rows.append(
-                ("evidence", ", ".join(f"{name} {short(value, name)}" for name, value in evidence.items()), "dim")
-            )
+            rows.append(("evidence", short(evidence), "dim"))
         used = c.block(inner.x, inner.y, inner.width, 2, d.sentence, "strong")
         rest = Area(inner.x, inner.y + used, inner.width, inner.height - used)
         blocks.facts(c, rest, rows)

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from console.app import Console
 from console.screens.drill import servers
 from console.screens.drill.counted import Counted
-from console.screens.drill.decision import OneDecision, _rows, short
+from console.screens.drill.decision import OneDecision, _rows, label, short
 from console.screens.drill.error_kinds import ErrorKinds
 from console.screens.drill.evidence import EvidencePage
 from console.screens.drill.request import OneRequest
@@ -20,6 +20,7 @@ from console.screens.drill.servers import Servers
 from console.screens.gate import Gate
 from console.screens.page import Page
 from console.screens.triggers import Triggers
+from console.widgets import words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from console.widgets.keywords import keyword_list
@@ -282,3 +283,18 @@ def test_a_keyword_that_differs_by_case_alone_is_marked_as_found_by_both() -> No
     c = Canvas(40, 5)
     keyword_list(c, Area(0, 0, 40, 5), "LLM", "llm", ["MIT License", "cache"], ["mit license"], served=False)
     assert [line.rstrip() for line in c.text().splitlines()][:3] == ["LLM · 2", "= MIT License", "  cache"]
+
+
+def test_a_decision_s_evidence_is_shown_in_words_with_units_and_not_by_the_names_of_fields() -> None:
+    reading = {
+        "held_s": 300.0,
+        "fires_in_s": None,
+        "percent_bp": 2500,
+        "effective_ms": 20.0,
+        "resets_when": "one clean",
+        "k": 3,
+    }
+    assert short(reading) == (
+        f"held 5m, fires in {words.NO_DATA}, percent 25 %, effective 20 ms, resets when one clean, failures 3"
+    )
+    assert label("by_hand") == "by hand"

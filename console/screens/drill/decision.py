@@ -14,11 +14,18 @@ from console.screens.page import Hint, key
 from console.widgets import blocks, words
 from console.widgets.blocks import below
 from console.widgets.canvas import Canvas, fit
-from engine.plan.durations import iso
+from engine.plan.durations import format_duration, iso
 from engine.view.model import DecisionView, View
 
 LONGEST = 600  # cells of one value
 EPOCH = 1e9  # a number larger than this is a time: seconds since 1970
+# what a field's name ends with says its unit
+UNITS: dict[str, Callable[[float], str]] = {
+    "_s": format_duration,
+    "_ms": lambda value: f"{value:,.4g} ms",
+    "_bp": lambda value: words.percent(int(value)),
+}
+LABELS = {"k": "failures", "rev": "decision", "of": "of decision"}
 Facts = list[tuple[str, str, str]]
 
 
@@ -112,8 +119,14 @@ def facts_of(d: DecisionView) -> Facts:
 def _rows(name: str, value: Any) -> Facts:
     """A piece of evidence; sentences in a list each in a row of their own."""
     if isinstance(value, list | tuple) and any(isinstance(part, str) and " " in part for part in value):
-        return [("" if index else name, short(part), "text") for index, part in enumerate(value)]
-    return [(name, short(value, name), "text")]
+        return [("" if index else label(name), short(part), "text") for index, part in enumerate(value)]
+    return [(label(name), short(value, name), "text")]
+
+
+def label(name: str) -> str:
+    """A field's name in words; its unit stands with the value."""
+    plain = next((name.removesuffix(unit) for unit in UNITS if name.endswith(unit)), name)
+    return LABELS.get(plain, plain.replace("_", " "))
 
 
 def short(value: Any, name: str = "") -> str:
@@ -125,9 +138,11 @@ def short(value: Any, name: str = "") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
+        if unit := next((unit for unit in UNITS if name.endswith(unit)), ""):
+            return UNITS[unit](value)
         return iso(value) if value > EPOCH else f"{value:,.6g}"
     if isinstance(value, list | tuple):
         return fit(", ".join(short(part) for part in value), LONGEST) or "none"
     if isinstance(value, dict):
-        return fit(", ".join(f"{key} {short(part, key)}" for key, part in value.items()), LONGEST)
+        return fit(", ".join(f"{label(key)} {short(part, key)}" for key, part in value.items()), LONGEST)
     return fit(str(value), LONGEST)
