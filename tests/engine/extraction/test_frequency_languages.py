@@ -36,6 +36,24 @@ from engine.extraction.tokens import tokenise
             "تتعلم الشبكة العصبية من البيانات الكبيرة. تحتاج الشبكة العصبية إلى بيانات تدريب كثيرة، وتعتمد جودة النموذج على البيانات.",
             "العصبية", "من إلى على",
         ),
+        (  # news: words that begin a sentence, days and measures
+            "Erst sieben Stunden später bemerkte eine Polizeistreife den Unfall. Demnach haben am Dienstag gegen 23.00 Uhr zwei Lastwagen die "
+            "Baustelle gestreift. Vermutlich führte ein Wildwechsel zu dem Unfall, teilte die Polizei im September mit. Geplant sind Zäune.",
+            "Unfall", "Erst Stunden Demnach haben Dienstag Uhr Vermutlich September Geplant",
+        ),
+        (
+            "Przedstawiony raport korzysta z danych policji, m.in. z wykazu wypadków. Policja poinformowała o wypadkach drogowych, a w ciągu roku "
+            "liczba wypadków drogowych wzrosła.",
+            "wypadk", "Przedstawiony korzysta m.in poinformowała roku",
+        ),
+        (
+            "Сегодня поступило сообщение о пожаре в посёлке. Как сообщили в полиции, лесной пожар начался утром, и пожар уничтожил так называемый сухостой.",
+            "пожар", "Сегодня поступило сообщили начался утром называемый",
+        ),
+        (
+            "मुख्यमंत्री ने घोषणा करते हुये कहा कि शहरों में पुलिस कमिश्नर प्रणाली लागू की जाएगी। पुलिस कमिश्नर प्रणाली को लेकर निर्णय लिया गया है और यह जरूरी है।",
+            "पुलिस कमिश्नर", "हुये लागू जाएगी लेकर लिया गया जरूरी",
+        ),
     ],
 )  # fmt: skip
 def test_other_languages_find_their_words_and_no_function_words(text: str, expected: str, function_words: str) -> None:
