@@ -93,7 +93,7 @@ def test_a_text_that_changed_or_is_missing_is_named_and_never_shown(conn: sqlite
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     _, second, *_ = stored(conn, str(rows))
-    rows.write_text("".join(json.dumps({"was": "longer", **row}) + "\n" for row in ROWS))  # its place is within a row
+    rows.write_text("".join(json.dumps({"text": f"Another {row['text']}"}) + "\n" for row in ROWS))  # within a row
     assert text_of(second) == ("", f"The text was at {rows}, which has changed since.")
 
 
