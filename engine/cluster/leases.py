@@ -18,7 +18,7 @@ from engine.plan.durations import iso
 from engine.text import clean_line, counted, percent
 
 WATCH_S = 20.0  # how long a watch without news stays open
-LOOK_S = 0.02  # while there are leases, what routers obey is read as often: a renewal is granted on the last reading
+LOOK_S = 0.02  # what routers obey is read this often while there are leases; a renewal is granted on the last reading
 SILENT_S = 0.7  # without a renewal for this long, a worker is silent: two renewals are missing
 SHOWN_S = 60.0  # how long a lease that has ended is shown
 MOST_WORKERS = 1000
@@ -153,7 +153,7 @@ class Leases:
     def close(self) -> None:
         """Answer every watch: the engine is stopping."""
         self.closed = True
-        self.refresh()
+        self.refresh()  # a stopping engine grants nothing
         self._wake()
 
     def _wake(self) -> None:

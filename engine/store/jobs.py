@@ -241,8 +241,8 @@ def written(conn: sqlite3.Connection, job: int, number: int) -> tuple[str, ...]:
 
 
 def keep(conn: sqlite3.Connection, job: Job, items: Iterable[ExtractedItem]) -> list[ExtractedItem]:
-    """Store what is new of them, inside the caller's transaction; return it, to be counted in the same transaction. Of
-    a job whose keywords go elsewhere nothing is stored but that they are known."""
+    """Store what is new of them, inside the caller's transaction, and return it: `count` it in the same transaction. Of
+    a job whose keywords go elsewhere only the documents' keys are stored."""
     parts: dict[int, dict[str, ExtractedItem]] = {}
     for item in items:
         parts.setdefault(item.part, {}).setdefault(item.key, item)
