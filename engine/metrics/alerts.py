@@ -31,6 +31,15 @@ _ENGINE = """\
           description: >-
             Without an engine no document is extracted and no trigger is evaluated. Run `rollout status` on its
             machine.
+      - alert: RolloutRefusesDocuments
+        expr: rollout_refusing_documents > 0
+        for: 1m
+        labels:
+          severity: critical
+        annotations:
+          summary: 'Every document gets 503 from the rollout engine at {{ $labels.instance }}.'
+          description: >-
+            Its store takes no document: a full, failing or stuck disk. `rollout status` gives the cause.
       - alert: RolloutHeldBack
         expr: current_rollout_percentage < decided_rollout_percentage
         for: 1m
@@ -85,7 +94,7 @@ _VALUE = {
 
 
 def alert_rules(triggers: Sequence[Trigger], settings: TriggerSettings) -> str:
-    """A rules file (YAML): every enabled trigger, and three alerts about the engine."""
+    """A rules file (YAML): every enabled trigger, and four alerts about the engine."""
     blind = _BLIND.format(after=round(settings.blind_after_s), step=format_duration(settings.blind_step_down_s))
     rules = [_rule(trigger, settings.min_n) for trigger in triggers if trigger.enabled]
     return "groups:\n  - name: keyword_extraction_rollout\n    rules:\n" + "".join(rules) + _ENGINE + blind

@@ -171,6 +171,8 @@ def _gauges(reading: MetricsSnapshot) -> Iterator[Metric]:
         ("rollout_blind_seconds", reading.blind_s,
          "How long the triggers have had no figures to judge; 0 while they have. Blind from [trigger_settings] "
          "blind_after on."),
+        ("rollout_refusing_documents", reading.refusing,
+         "1 while every document gets 503 because the store takes none, else 0."),
         ("current_rollout_stage", reading.stage, "Stage of the rollout plan, 0 is preparation."),
         ("keyword_extraction_error_rate", b.error_rate,
          f"Failed LLM attempts of LLM attempts, 0..1, {window}; {absent}."),

@@ -69,7 +69,7 @@ class MetricsSnapshot(Struct, frozen=True):
 
     `window` covers the last `window_s` seconds; it and `since_change` start at the last change of percentage. `ever`
     covers everything. Each bucket holds both arms. `blind_s`: how long the triggers have had no figures; 0 while they
-    have.
+    have. `refusing`: every document gets 503, because the store takes none.
     """
 
     at: float
@@ -81,6 +81,7 @@ class MetricsSnapshot(Struct, frozen=True):
     since_change: Bucket
     ever: Bucket
     blind_s: float = 0.0
+    refusing: bool = False
     triggers: tuple[TriggerReading, ...] = ()
     bulk_refused: int = 0
     backlog: Backlog = NO_BACKLOG

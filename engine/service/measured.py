@@ -38,6 +38,7 @@ def measured(engine: Engine) -> MetricsSnapshot:
     return replace(
         stored,
         blind_s=monitor.watch.timers.blind_s,
+        refusing=bool(engine.writer.refusing),
         triggers=tuple(
             snapshot.of_trigger(judged.rule, reading, judged.rule.id in monitor.verdict.firing)
             for judged, reading in zip(monitor.verdict.judged, monitor.verdict.readings, strict=True)

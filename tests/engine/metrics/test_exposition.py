@@ -272,6 +272,8 @@ tests:
       - {series: 'current_rollout_percentage{instance="c",job="r"}', values: '0x20'}
       - {series: 'keyword_extraction_llm_available{instance="c",job="r"}', values: '0x20'}
       - {series: 'rollout_trigger_value{trigger="complaints_many",instance="c",job="r"}', values: '11x20'}
+      - {series: 'rollout_refusing_documents{instance="a",job="r"}', values: '0x20'}
+      - {series: 'rollout_refusing_documents{instance="c",job="r"}', values: '1x20'}
     alert_rule_test:
       - eval_time: 15m
         alertname: RolloutErrorCritical
@@ -297,6 +299,13 @@ tests:
       - eval_time: 15m
         alertname: RolloutComplaintsMany
         exp_alerts: []
+      - eval_time: 15m
+        alertname: RolloutRefusesDocuments
+        exp_alerts:
+          - exp_labels: {severity: critical, instance: c, job: r}
+            exp_annotations:
+              summary: Every document gets 503 from the rollout engine at c.
+              description: 'Its store takes no document: a full, failing or stuck disk. `rollout status` gives the cause.'
       - eval_time: 15m
         alertname: RolloutEngineSilent
         exp_alerts:

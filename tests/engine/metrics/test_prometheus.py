@@ -164,7 +164,7 @@ def test_prometheus_keeps_the_exemplars_of_requests(rig: EngineRig, target: str,
 def test_the_alert_rules_are_loaded_and_healthy(prometheus: Prometheus) -> None:
     prometheus.until('{__name__="ALERTS"} or vector(1)')
     (group,) = prometheus.get("rules")["groups"]
-    assert len(group["rules"]) == 12
+    assert len(group["rules"]) == 13
     assert {rule["health"] for rule in group["rules"]} <= {"ok", "unknown"}
 
 

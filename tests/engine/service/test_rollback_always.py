@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from msgspec import structs
 
@@ -447,6 +448,7 @@ def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk:
     with EngineRig(small_disk / "s", speed=None) as rig:
         rig.engine()
         assert rig.client.request("POST", "/v1/extract", {"id": "before", "text": TEXT}, 20.0)[0] == 200
+        address = rig.view.engine.address
         filler = fill(small_disk)
         for number in range(3):
             began = time.monotonic()
@@ -457,6 +459,8 @@ def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk:
             assert time.monotonic() - began < 15 * crowd()
         assert rig.until(lambda: "ALERT: documents get 503" in rig.cli("status").stdout)
         assert rig.cli("status").returncode == 1, "a monitor calls someone"
+        figures = httpx.get(f"{address}/metrics", headers={"Accept": "text/plain; version=0.0.4"}, timeout=20.0).text
+        assert "\nrollout_refusing_documents 1.0\n" in figures
         filler.unlink()
         assert rig.until(
             lambda: rig.client.request("POST", "/v1/extract", {"id": "after", "text": TEXT}, 20.0)[0] == 200
