@@ -124,7 +124,7 @@ class Batches:
             except EngineRefused as refused:
                 self.problem = refused.phrase
                 if not refused.passing:
-                    self.refusing = str(refused)
+                    self.refusing = refused.phrase
             except (OSError, msgspec.MsgspecError) as error:
                 self.problem = no_answer(error)
             else:
