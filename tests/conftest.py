@@ -41,20 +41,22 @@ machine.be_patient()
 
 # The slowest files, slowest first: one that began last would keep the other workers waiting.
 LONGEST = (
-    "engine/extraction/test_llm_faults.py", "engine/extraction/test_llm_accepted_answers.py",
-    "console/test_screen_rules.py", "engine/gameday/test_game_days.py", "engine/trial/test_whole_trial.py",
-    "console/terminal/test_ending.py", "engine/worker/test_jobs.py", "engine/server/test_raise_preconditions.py",
-    "engine/service/test_clocks.py", "console/test_snapshots.py", "engine/server/test_stepped_clock.py",
-    "engine/server/test_processes.py", "engine/server/test_page.py", "console/test_ssh.py",
-    "engine/metrics/test_prometheus.py", "engine/server/test_flood.py", "engine/messages/test_delivery.py",
-    "engine/service/test_secrets.py", "engine/extraction/test_llm_pool.py", "test_end_to_end.py",
-    "console/setup/test_setup.py", "simulate/test_simulation.py", "console/test_which_store.py",
-    "test_plan_walk.py", "console/test_typing.py", "engine/messages/test_automatic_messages.py",
-    "engine/service/test_people.py", "console/test_ssh_group.py", "engine/routing/test_pipeline.py",
-    "engine/service/test_rollback_always.py", "console/terminal/test_type_ahead.py",
-    "engine/service/test_lease.py", "engine/rehearsal/test_corpus.py",
-    "engine/server/test_no_call_after_rollback.py", "engine/extraction/test_frequency.py", "console/test_work.py",
-    "console/test_command_line.py", "console/terminal/test_terminal.py", "engine/server/test_untrusted_store_files.py",
+    "engine/worker/test_jobs.py", "console/terminal/test_ending.py", "console/test_screen_rules.py",
+    "console/test_load.py", "test_end_to_end.py", "engine/gameday/test_game_days.py", "console/test_ssh_group.py",
+    "engine/server/test_raise_preconditions.py", "engine/report/test_clock_was_wrong.py",
+    "engine/messages/test_automatic_messages.py", "engine/extraction/test_llm_faults.py",
+    "engine/routing/test_pipeline.py", "engine/service/test_lease.py", "console/setup/test_setup.py",
+    "engine/service/test_secrets.py", "engine/service/test_rollback_always.py", "engine/extraction/test_llm_pool.py",
+    "engine/trial/test_whole_trial.py", "simulate/test_simulation.py", "engine/metrics/test_prometheus.py",
+    "engine/messages/test_delivery.py", "engine/extraction/test_llm_concurrency.py", "console/test_typing.py",
+    "test_plan_walk.py", "engine/server/test_processes.py", "console/test_snapshots.py", "console/test_work.py",
+    "console/test_which_store.py", "engine/service/test_people.py", "engine/service/test_clocks.py",
+    "engine/server/test_page.py", "engine/server/test_replaced_store_files.py", "console/test_ssh.py",
+    "engine/parsing/test_formats.py", "engine/server/test_flood.py", "engine/gateway/test_gateway.py",
+    "console/test_command_line.py", "engine/server/test_stepped_clock.py", "engine/server/test_openapi_fuzzed.py",
+    "console/terminal/test_type_ahead.py", "console/test_verbs.py", "console/test_untrusted.py",
+    "engine/rehearsal/test_llm_server.py", "engine/experiment/test_unknown_is_none.py", "console/test_plan_edits.py",
+    "engine/extraction/test_frequency.py", "console/terminal/test_terminal.py",
 )  # fmt: skip
 
 

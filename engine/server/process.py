@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from engine.service.engine import Engine
 
 STANDBY_POLL_S = 0.05
+START_S = 60.0  # how long who starts an engine waits for its answer; one that has ended is noticed at once
 PORT_S = 5.0  # how long a standby waits for the previous engine's port: the lock may be free a moment earlier
 SOCKET_LOOK_S = 1.0
 LOG_BYTES = 1 << 20  # a longer engine.log is rotated when the next engine starts, replacing the previous one
@@ -92,7 +93,7 @@ def _set_aside(folder: Folder) -> None:
             folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
 
 
-def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeout_s: float = 20.0) -> str:
+def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeout_s: float = START_S) -> str:
     """ "" when the engine answers, else a sentence that gives the reason."""
     from engine.client.client import EngineClient
 
@@ -113,6 +114,11 @@ def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeo
         time.sleep(0.02)
     if trouble := write_trouble.present(folder.path):
         return f"The engine does not answer: {trouble}."
+    if process is not None:
+        return (
+            f"The engine (process {process.pid}) runs but has not answered for {timeout_s:g} s; the machine may be too "
+            f"busy. See {folder.engine_log}."
+        )
     return f"The engine did not answer within {timeout_s:g} s; see {folder.engine_log}."
 
 

@@ -94,7 +94,7 @@ class Rehearsal:
 
     def _start_engine(self) -> str:
         self._process = self._spawned("--speed", str(self._speed))
-        return wait_until_up(self.folder, self._process, 30.0)
+        return wait_until_up(self.folder, self._process)
 
     def _spawned(self, *options: str) -> subprocess.Popen[bytes]:
         return spawn(self.plan_path, self.folder, *options, attached=True)

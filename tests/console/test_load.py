@@ -146,7 +146,7 @@ def test_a_document_from_a_pipe_does_not_wait_for_the_next(rig: EngineRig) -> No
 
 
 def test_a_load_by_frequency_outlives_its_engine(rig: EngineRig) -> None:
-    rows = [{"id": f"outlives/{n}", "text": f"{TEXT} {n}"} for n in range(3000)]
+    rows = [{"id": f"outlives/{n}", "text": f"{TEXT} {n}"} for n in range(1200)]
     (rig.root / "outlives.jsonl").write_text("\n".join(map(json.dumps, rows)))
     command = [*COMMAND, *rig._where, "load", "--method", "frequency", "--json", "outlives.jsonl"]
 
@@ -164,7 +164,7 @@ def test_a_load_by_frequency_outlives_its_engine(rig: EngineRig) -> None:
         assert load.stdout is not None
         done = json.loads(load.stdout.read())
 
-    assert (done["frequency"], done["failed"], stored()) == (3000, 0, 3000)
+    assert (done["frequency"], done["failed"], stored()) == (1200, 0, 1200)
 
 
 def test_a_document_of_as_many_characters_as_are_taken_is_taken_in_any_script(rig: EngineRig) -> None:
@@ -204,7 +204,7 @@ def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(rig: EngineRig
 
 
 def test_on_a_terminal_a_comparison_shows_how_far_it_is(rig: EngineRig) -> None:
-    rows = [{"id": f"{n}", "keywords": [f"queue {n}", "worker"], "text": f"{TEXT} {n} " * 40} for n in range(1000)]
+    rows = [{"id": f"{n}", "keywords": [f"queue {n}", "worker"], "text": f"{TEXT} {n} " * 40} for n in range(300)]
     (rig.root / "rows.json").write_text(json.dumps(rows))
 
     output = on_a_terminal(
@@ -212,7 +212,7 @@ def test_on_a_terminal_a_comparison_shows_how_far_it_is(rig: EngineRig) -> None:
     )
 
     assert "\r\x1b[Kcompare [#" in output
-    assert "in 1000 documents" in output
+    assert "in 300 documents" in output
 
 
 def test_on_a_terminal_a_query_emphasises_what_matched_and_nothing_of_a_document_acts(rig: EngineRig) -> None:

