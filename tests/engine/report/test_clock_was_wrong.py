@@ -36,7 +36,7 @@ async def documents(c: Clocked, minutes: int, failing: bool = False) -> None:
             )  # fmt: skip
             c.engine.monitor.observations.add(record)
             c.engine.writer.append(record)
-        await c.passes(60)
+        await c.passes(60, step=20.0)
 
 
 async def proven(c: Clocked) -> None:
@@ -57,7 +57,7 @@ async def told(root: Path, step: float) -> Told:
             await documents(c, 1, failing=True)
         await proven(c)
         c.clock.step_wall(-step)
-        await c.passes(1200)
+        await c.passes(1200, step=25.0)
         await asyncio.wrap_future(c.engine.writer.write(lambda conn: None))
         story = gather(c.engine.conn, c.rig.plan)
         stages = [(s.number, round(s.spent_s / 60), round(s.held_s / 60)) for s in story.stages if s.left is not None]
