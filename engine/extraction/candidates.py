@@ -230,14 +230,12 @@ def _after_role(tokens: list[str], kinds: str, folds: Words, start: int, end: in
 
 
 def _counts(tokens: list[str], kinds: str, end: int) -> bool:
-    """Whether the number that ends a phrase is an amount, not part of a name: margin 65 %, revenue 12,345 14,567,
-    struck Earth 66 million years ago, beat Port United 2-1."""
-    number = tokens[end - 1]
+    """Whether the number that ends a phrase is an amount, not part of a name: margin 65 %, revenue 12 14, an aggressive
+    187, struck Earth 66 million years ago, beat Port United 2-1."""
     return (
-        kinds[end - 2] == "#"
-        or "," in number
+        kinds[end - 2] in "#awe"
         or (end < len(tokens) and (tokens[end][0] == "%" or tokens[end] in words.AFTER_AMOUNTS))
-        or _SCORE.fullmatch(number) is not None
+        or _SCORE.fullmatch(tokens[end - 1]) is not None
     )
 
 

@@ -111,7 +111,7 @@ def shape(token: str) -> str:
     ):
         return "."
     if _NUMBER.fullmatch(token):
-        return "#"
+        return "." if "," in token else "#"  # 12,345 is an amount, not part of a name
     if _NAMELESS.fullmatch(token) or token.startswith(_PLACEHOLDERS) or token in _OF_ANY_PROGRAM:
         return "."
     if len(token) == 1:

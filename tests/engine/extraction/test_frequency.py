@@ -350,6 +350,10 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
          {"alice c. cole", "george w. oakes", "vitamin C"}, {"cole", "oakes", "mayor alice", "george W", "C"}),
         ("Crews have previously rescued hikers, and robbed Jerry Oakes. After a lengthy, controversial and intense standoff the Red Cross agreed.",
          {"hikers", "standoff", "red cross", "jerry oakes"}, {"rescued", "robbed", "lengthy", "controversial", "intense"}),
+        ("Vladimir Oakes praised the Festival of Kites. Rebels will trade 1,000 prison hostages; Kohli made an aggressive 187. A hazel comet orbiting two "
+         "moons saw thirteen oak pupils and acorn engineers born in Oakham.",
+         {"vladimir oakes", "festival of kites", "hazel comet", "prison hostages", "oak pupils", "acorn engineers"},
+         {"1,000", "187", "thirteen", "born", "orbiting", "festival"}),
         ("Landslides that blocked hauliers fell. Crews desperately cleared mud. The bill, which toughens immigration, starred a league that also sacked carpenters.",
          {"landslides", "hauliers", "immigration", "carpenters"}, {"blocked", "cleared", "toughens", "sacked"}),
     ],
