@@ -53,7 +53,7 @@ def with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutRepor
     worst = figures.error_rate(series.total(conn, "treatment"))
     if worst.value is not None:
         out.append(
-            f"Of the documents sent to the LLM, {worst.words} failed and got frequency keywords instead; none was lost."
+            f"Of the documents for the LLM, {worst.words} failed and got frequency keywords instead; none was lost."
         )
     out.append(_incident_words(story.incidents))
     baked, waited = sum(s.baked_s for s in story.stages), sum(s.waited_s for s in story.stages)

@@ -67,9 +67,8 @@ class SilenceDetector:
         if not why:
             return Unseen()
         come = self._others + self._missed
-        if self._unjudged:
-            failed = counted(self._unjudged, "LLM call failed", "LLM calls failed")
-            return Unseen(f"{failed} while the engine was late, none was judged", since_s)
+        if self._unjudged >= GAPS:
+            return Unseen(f"engine late: {self._unjudged:,} failed LLM documents not judged", since_s)
         if waiting or not answers:
             return Unseen(why, since_s)
         if self._expected(share) >= GAPS:

@@ -140,9 +140,8 @@ def _certain(finding: Finding, rule: Trigger, window: WindowTotals, fewest: int,
         return finding
     if not beyond(rule, (window.k + window.unjudged) / worst):
         return finding
-    return _unjudged(
-        rule, window.n, f"{window.unjudged} of {worst} LLM calls failed while the engine was late", attempts
-    )
+    why = f"engine late: {window.unjudged} of {worst} LLM documents failed and are not judged"
+    return _unjudged(rule, window.n, why, attempts)
 
 
 def _unjudged(rule: Trigger, n: int, why: str, attempts: Attempts) -> Finding:
@@ -300,7 +299,7 @@ def _windowed_mean(rule: Trigger, settings: TriggerSettings, mode: Mode, attempt
     if window.fresh >= fewest:
         return _mean(rule, window, "literal", partial(_span, window))
     if window.fresh + window.untimed >= fewest:
-        timed = f"{window.untimed} of {window.fresh + window.untimed} LLM calls were timed while the engine was late"
+        timed = f"engine late: {window.untimed} of {window.fresh + window.untimed} latencies are not judged"
         return _unjudged(rule, window.fresh, timed, attempts)
     if mode == "literal" or slow.fresh < fewest:
         return _too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")

@@ -15,6 +15,7 @@ import pytest
 from engine.clock import ManualClock
 from engine.cluster.lag import BEAT_S, LoopLag
 from engine.measures.record import Extraction
+from engine.service.blindness import SilenceDetector, Unseen
 from engine.service.monitor import Monitor
 from engine.store import database, log
 from engine.store.folder import Folder
@@ -142,6 +143,22 @@ def test_what_a_starved_worker_measured_is_not_evidence_in_a_back_fill_either(mo
         assert window() == (n + 2, k + 1, fresh), "they count, their latency does not"
 
 
+def test_one_failure_that_was_not_judged_before_a_quiet_night_is_no_blindness() -> None:
+    clock = ManualClock()
+    silence = SilenceDetector(clock)
+
+    def unseen_after(failures: int) -> Unseen:
+        silence.sees(60.0)
+        for _ in range(failures):
+            silence.passes(llm_arm=True, unjudged=True)
+        clock.advance(600.0)
+        return silence.unseen("", waiting=0, answers=True)
+
+    assert unseen_after(1).idle
+    many = unseen_after(20)
+    assert (many.idle, many.why) == (False, "engine late: 20 failed LLM documents not judged")
+
+
 @pytest.mark.anyio
 async def test_a_worker_sends_with_each_document_whether_its_own_loop_was_late() -> None:
     starved = [True]
@@ -213,4 +230,4 @@ def test_a_late_engine_whose_llm_calls_hang_becomes_blind_and_steps_down(tmp_pat
         assert lowered
         assert "blind" in seen
         row = next(row for row in rig.reader.read(log.every) if row.decision.kind == "trigger")
-        assert "while the engine was late" in row.decision.sentence
+        assert "engine late: " in row.decision.sentence

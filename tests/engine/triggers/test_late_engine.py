@@ -14,7 +14,7 @@ def test_failures_that_a_late_engine_saw_leave_the_error_rate_unjudged_then_blin
     scene = Scene().run(600).run(300, failing=failing, late=True)
     assert scene.verdict("error_critical") == "blind"
     assert scene.last is not None
-    assert "LLM calls failed while the engine was late" in scene.last.blind
+    assert "LLM documents failed and are not judged" in scene.last.blind
     scene.run(1700, failing=failing, late=True)
     assert [winner for _, winner in scene.winners][:1] == ["blind"]
 
@@ -23,7 +23,7 @@ def test_answers_that_a_late_engine_timed_leave_the_latency_unjudged_then_blind(
     scene = Scene().run(600).run(1000, late=True)
     assert scene.verdict("latency_high") == "blind"
     assert scene.last is not None
-    assert "timed while the engine was late" in scene.last.blind
+    assert "latencies are not judged" in scene.last.blind
     assert scene.verdict("error_critical") == "blind"
 
 
