@@ -120,7 +120,7 @@ FOLDS = Known(_folded)
 _PHRASE = re.compile(r"[awegnsbBciP](?:[awegnsbBciP#]*[gnsbBcipP#])?|p")
 
 _INITIAL = re.compile(r"(?<=c)n\.(?=c)")
-_NAME_OF_NAME = re.compile(r"(?<=c)f(?=c)")
+_NAME_OF_NAME = re.compile(r"(?<=c)f(?=[cabBnsw])")
 
 
 class Phrases(NamedTuple):
@@ -158,7 +158,7 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         # (Zipf's law)
         bare = set(tokens)
         kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
-    if "cfc" in kinds:
+    if "cf" in kinds:
         kinds = _NAME_OF_NAME.sub(lambda of: "c" if _is_bank_of_england(tokens, of.start()) else "f", kinds)
     folds = tuple(map(FOLDS.__getitem__, tokens))
     has_names, has_owners = "i" in kinds, "p" in kinds or "P" in kinds
@@ -274,4 +274,4 @@ def _begins_name(tokens: list[str], at: int) -> bool:
 
 
 def _is_bank_of_england(tokens: list[str], at: int) -> bool:
-    return tokens[at] == "of" and tokens[at - 1].lower() in words.BEFORE_OF
+    return tokens[at] == "of" and tokens[at - 1].lower() in words.BEFORE_OF and tokens[at + 1][0].isupper()
