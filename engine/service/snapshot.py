@@ -200,7 +200,9 @@ def _health(
 def _next(engine: Engine, triggers: tuple[TriggerView, ...], gate: GateView) -> tuple[str, ...]:
     """What happens if no one does anything."""
     blind = engine.monitor.verdict.blind
-    left = engine.plan.trigger_settings.blind_step_down_s - engine.monitor.watch.timers.blind_s if blind else None
+    left = None
+    if blind and not engine.switch.pending:  # a rollback in force has taken the step, though it is not recorded yet
+        left = engine.plan.trigger_settings.blind_step_down_s - engine.monitor.watch.timers.blind_s
     return (
         *next_steps.what_next(engine.state, triggers, gate, blind, left, engine.clock.now()),
         *escalation.sentences(engine),

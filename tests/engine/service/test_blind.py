@@ -124,6 +124,7 @@ async def test_a_store_that_takes_no_writes_is_blind_and_notified_once_without_t
                 assert c.engine.switch.lease_valid  # the loop keeps running
                 assert c.engine.view is not None
                 assert "blind" in str(c.engine.view.gate.blocked)
+                assert "one stage back" in str(c.engine.view.next)
                 assert await refused_as(c, "has locked the store")
                 await c.settled(lambda: len(posted) == 1)
                 assert "BLIND" in posted[-1]["title"]
@@ -131,6 +132,7 @@ async def test_a_store_that_takes_no_writes_is_blind_and_notified_once_without_t
                 await c.settled(c.rig.folder.has_intents)  # its own, so that a kill loses nothing
                 await c.passes(20)
                 assert c.engine.switch.read().percent_bp == 1000  # in force though the store does not know
+                assert "one stage back" not in str(c.engine.view.next), "it has happened"
             await c.settled(lambda: log.last(c.engine.conn, ("trigger",)) is not None)
             await c.settled(lambda: log.last(c.engine.conn, ("blind",)) is not None)
             await c.settled(lambda: c.engine.state.percent_bp == 1000)
