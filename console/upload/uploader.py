@@ -109,14 +109,20 @@ class BoundedUploader:
             self._submit()
 
     def ends(self, until_room: bool = False) -> Iterator[tuple[Source, Answer | UploadRefused]]:
-        """Results as documents finish: of all, or only until another may be sent. Raises Gone."""
+        """Results as documents finish: of all, or of those that have, and until another may be sent. Raises Gone."""
         if not until_room and self._gathered:
             self._submit()
+        yield from self.finished()
         while self._sent and not (until_room and self._room()):
-            for future in concurrent.futures.wait(self._sent, return_when="FIRST_COMPLETED").done:
-                sources, since = self._sent.pop(future)
-                self._pace(self._clock() - since)
-                yield from zip(sources, future.result(), strict=True)
+            concurrent.futures.wait(self._sent, return_when="FIRST_COMPLETED")
+            yield from self.finished()
+
+    def finished(self) -> Iterator[tuple[Source, Answer | UploadRefused]]:
+        """Results that are there, without waiting. Raises Gone."""
+        for future in [future for future in self._sent if future.done()]:
+            sources, since = self._sent.pop(future)
+            self._pace(self._clock() - since)
+            yield from zip(sources, future.result(), strict=True)
 
     def stop(self) -> None:
         """Send nothing more and don't wait."""

@@ -302,10 +302,13 @@ class LoadRun:
         try:
             for source in self._chosen.documents():
                 self._take(source)
-            self._account()
+            self._count(self._uploader.ends())
         except (KeyboardInterrupt, EngineGone) as reason:
-            self._uploader.stop()
             self._interrupted = isinstance(reason, KeyboardInterrupt)
+            if self._interrupted:
+                with contextlib.suppress(EngineGone):
+                    self._count(self._uploader.finished())
+            self._uploader.stop()
             return str(reason) or "Stopped."
         finally:
             self._progress.end()
@@ -321,7 +324,7 @@ class LoadRun:
         else:
             self._need_engine()
             self._uploader.send(source)
-            self._account(until_room=True)
+            self._count(self._uploader.ends(until_room=True))
             return
         self._progress.step(source.size, self._tally.done)
 
@@ -330,8 +333,8 @@ class LoadRun:
             self._engine.enter_context(engine_for(self._context))
             self._began = time.monotonic()
 
-    def _account(self, until_room: bool = False) -> None:
-        for source, end in self._uploader.ends(until_room=until_room):
+    def _count(self, ends: Iterator[tuple[sources.Source, Answer | UploadRefused]]) -> None:
+        for source, end in ends:
             if isinstance(end, UploadRefused):
                 self._tally.skip(source.id, str(end))
             else:

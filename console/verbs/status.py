@@ -194,9 +194,11 @@ ENGINE = {
 
 
 def seen(context: CliContext) -> tuple[View | None, str]:
-    """The engine's view as `look` has it, and the line above it if no engine is updating it."""
-    record, alive, _ = look(context)
-    view = record.view if record is not None else None
+    """The engine's view as `look` has it, and the line above it if no engine is updating it. StoreError."""
+    record, alive, trouble = look(context)
+    if record is None:
+        raise StoreError(trouble)
+    view = record.view
     return view, "" if alive == "running" or view is None else _last_known(alive, view)
 
 

@@ -86,7 +86,7 @@ def _unanswered(folder: Folder, pid: int, heartbeat: float, why: str) -> EngineP
         return EngineProcess("silent", pid=pid, why="it does not answer")
     recorded = pid or (_recorded(folder) if hidden else 0)
     if recorded:  # an engine that another one has succeeded makes no LLM call
-        hidden = [number for number in hidden if recorded in numbers(number)]
+        hidden = [process for process in hidden if recorded in numbers(process)]
     if why or hidden:
         return EngineProcess("unknown", why=why or f"this user cannot see which files process {hidden[0]} has open")
     if not os.path.isdir("/proc/self/fd"):

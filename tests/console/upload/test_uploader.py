@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from console.upload.sources import Source
 from console.upload.uploader import LEAST, MOST, MOST_CHARS, TOGETHER_CHARS, Answer, BoundedUploader, UploadRefused
+from tests.machine import patience
 
 
 class Engine:
@@ -55,6 +56,14 @@ def test_every_document_is_reported_once_and_a_refused_one_with_its_reason() -> 
 
     assert len(ends) == 201
     assert str(ends["bad"]) == "not this one"
+
+
+def test_a_document_that_has_ended_is_reported_though_there_is_room_for_more() -> None:
+    """A pipe may bring the next one in an hour."""
+    crew = BoundedUploader(Engine(0.001).extract)
+    crew.send(Source("first", text="short"))
+    assert any(list(crew.ends(until_room=True)) or time.sleep(0.01) for _ in patience(10.0))
+    crew.stop()
 
 
 def test_many_documents_are_in_flight_where_answers_come_soon() -> None:
