@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,14 +22,28 @@ from engine.server.process import wait_until_up
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.rig import QUIET, TEXT, EngineRig, kill_mid_write
-from tests.machine import crowd
+from tests.machine import crowd, patience
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineRig]:
     with EngineRig(tmp_path_factory.mktemp("processes")) as made:
-        made.engine()
         yield made
+
+
+@pytest.fixture
+def rig(shared: EngineRig) -> EngineRig:
+    """With an engine that runs, whatever the test before did to it."""
+    shared.running()
+    return shared
+
+
+@pytest.fixture
+def dead(shared: EngineRig) -> EngineRig:
+    """With an engine that was killed."""
+    shared.running().kill()
+    assert shared.until(lambda: not shared.folder.is_locked())
+    return shared
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +69,17 @@ def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(rig: Engine
 
 
 def test_the_plan_s_own_metrics_lines_work(rig: EngineRig) -> None:
+    def measured() -> dict[str, Any]:
+        with urllib.request.urlopen(f"{rig.view.engine.address}/metrics") as answer:
+            return json.load(answer)["keyword_extraction"]  # type: ignore[no-any-return]
+
     rig.climb(4)
     assert rig.until(lambda: rig.view.error_rate.n > 3)
-    with urllib.request.urlopen(f"{rig.view.engine.address}/metrics") as answer:
-        results = json.load(answer)["keyword_extraction"]
+    results = measured()
+    for _ in patience(30):
+        if results["error_rate"] is not None:  # none for as long as a busy machine lets no document through
+            break
+        results = measured()
     assert 0 <= results["error_rate"] <= 1
     assert results["avg_extraction_time_ms"] > 0
     assert results["cache_hit_rate"] is None or 0 <= results["cache_hit_rate"] <= 1
@@ -243,23 +265,20 @@ def test_kill_9_mid_write_loses_no_acknowledged_extraction_and_no_decision(rig: 
         kill_mid_write(rig)
         rig.engine()
         assert rig.reader.read(log.verify).ok
-    os.kill(rig.pid, signal.SIGKILL)
-    assert rig.until(lambda: not rig.folder.is_locked())
 
 
-def test_without_an_engine_the_rollback_is_committed_by_who_pressed(rig: EngineRig) -> None:
-    assert not rig.folder.is_locked()
+def test_without_an_engine_the_rollback_is_committed_by_who_pressed(dead: EngineRig) -> None:
     actor = Actor("night", os.getuid())
-    result = EngineClient(rig.folder, rig.plan, actor).rollback("no one is there")
+    result = EngineClient(dead.folder, dead.plan, actor).rollback("no one is there")
     assert result.ok, result.sentence
     assert result.rev is not None
     assert "committed by this console" in result.ways
-    assert rig.reader.log(1)[0].actor == "night"
-    assert rig.reader.read(log.verify).ok
+    assert dead.reader.log(1)[0].actor == "night"
+    assert dead.reader.read(log.verify).ok
 
 
-def test_the_command_line_states_that_the_engine_is_dead(rig: EngineRig) -> None:
-    done = rig.cli("status")
+def test_the_command_line_states_that_the_engine_is_dead(dead: EngineRig) -> None:
+    done = dead.cli("status")
     assert done.returncode == 1
     assert "not running" in done.stdout
 
