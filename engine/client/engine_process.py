@@ -14,7 +14,7 @@ from msgspec import Struct
 from engine.client.client import EngineClient
 from engine.decoding import convert
 from engine.store import running
-from engine.store.folder import Folder
+from engine.store.folder import Folder, StoreError
 from engine.store.holders import holders, is_ours, locks_a_file, numbers
 
 if TYPE_CHECKING:
@@ -96,7 +96,6 @@ def _unanswered(folder: Folder, pid: int, heartbeat: float, why: str) -> EngineP
 
 def _recorded(folder: Folder) -> int:
     """The engine that last took this store; 0 if the store cannot be read."""
-    from engine.store.folder import StoreError
     from engine.store.reader import Reader
 
     reader = Reader(folder)
