@@ -119,6 +119,7 @@ FOLDS = Known(_folded)
 
 _PHRASE = re.compile(r"[awegnsbBciP](?:[awegnsbBciP#]*[gnsbBcipP#])?|p")
 
+_SCORE = re.compile(r"\d\d?[-–]\d\d?")
 _INITIAL = re.compile(r"(?<=c)n\.(?=c)")
 _NAME_OF_NAME = re.compile(r"(?<=c)f(?=[cabBnsw])")
 
@@ -206,17 +207,27 @@ def _with_initials(tokens: list[str], kinds: str) -> tuple[list[str], str]:
 
 def _by_full_names(spans: list[Span]) -> list[Span]:
     """The phrases, with a surname alone as the full name that the text gives: Cole is Ada Cole."""
-    full: dict[str, set[tuple[Words, str]]] = {}
+    named: dict[str, tuple[Words, str]] = {}  # by surname
+    shared = set[str]()  # surnames of several people
     for folded, text, _ in spans:
-        if 1 < len(folded) < 4 and folded[0] in words.FIRST_NAMES and text.istitle() and folded[-1] not in words.VAGUE:
-            full.setdefault(folded[-1], set()).add((folded, text))
-    one = {surname: people.pop() for surname, people in full.items() if len(people) == 1}
-    if not one:
+        is_person = 1 < len(folded) < 4 and folded[0] in words.FIRST_NAMES and text.istitle()
+        if not is_person or folded[-1] in words.VAGUE:
+            continue
+        if named.setdefault(folded[-1], (folded, text))[0] != folded:
+            shared.add(folded[-1])
+    if not named:
         return spans
-    return [
-        (*one[folded[0]], at) if len(folded) == 1 and folded[0] in one and text[0].isupper() else (folded, text, at)
-        for folded, text, at in spans
-    ]
+    made: list[Span] = []
+    for folded, text, at in spans:
+        if len(folded) == 1 and text[0].isupper() and folded[0] in named and folded[0] not in shared:
+            folded, text = named[folded[0]]
+        made.append((folded, text, at))
+    return made
+
+
+def _is_bank_of_england(tokens: list[str], at: int) -> bool:
+    """Whether an of joins a name and what the name is of."""
+    return tokens[at] == "of" and tokens[at - 1].lower() in words.BEFORE_OF and tokens[at + 1][0].isupper()
 
 
 def _after_role(tokens: list[str], kinds: str, folds: Words, start: int, end: int) -> int:
@@ -237,9 +248,6 @@ def _counts(tokens: list[str], kinds: str, end: int) -> bool:
         or (end < len(tokens) and (tokens[end][0] == "%" or tokens[end] in words.AFTER_AMOUNTS))
         or _SCORE.fullmatch(tokens[end - 1]) is not None
     )
-
-
-_SCORE = re.compile(r"\d\d?[-–]\d\d?")
 
 
 def _named(tokens: list[str], kinds: str, start: int, end: int) -> tuple[int, int]:
@@ -271,7 +279,3 @@ def _begins_name(tokens: list[str], at: int) -> bool:
     if weak[0].isupper() and at and tokens[at - 1][0].islower():
         return True
     return weak.lower() == "new" and after[0].lower().removesuffix("'s") in words.AFTER_NEW
-
-
-def _is_bank_of_england(tokens: list[str], at: int) -> bool:
-    return tokens[at] == "of" and tokens[at - 1].lower() in words.BEFORE_OF and tokens[at + 1][0].isupper()

@@ -30,8 +30,9 @@ FUNCTION = _LISTS["function"] | DETERMINERS | _LISTS["relative"] | BEFORE_VERBS 
 
 # names that begin with a weak word
 AFTER_NEW = _LISTS["after_new"]
+# after a number they show that it is an amount: 66 million years ago
 AFTER_AMOUNTS = _LISTS["after_amounts"]
-# what a name is of that has another name in it: the Bank of England
+# these begin a name that goes on with of: the Bank of England
 BEFORE_OF = _LISTS["before_of"]
 
 # verbs only: they end a phrase in every form, participles too (proposed, using)

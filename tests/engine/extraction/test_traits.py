@@ -220,3 +220,16 @@ def test_an_adjective_and_a_general_noun_once_are_weak_and_a_name_is_not() -> No
     assert not is_weak(one("senior official", alone=2))
     assert not is_weak(one("Red Cross"))
     assert not is_weak(one("federal reserve"))
+
+
+def test_a_surname_alone_is_the_full_name_unless_several_people_have_it() -> None:
+    def read(text: str) -> list[str]:
+        return [text for _, text, _ in phrases(tokenise(text)).spans]
+
+    assert read("The mayor met Alice Oakes, and Oakes agreed with the board.") == [
+        "mayor",
+        "Alice Oakes",
+        "Alice Oakes",
+        "board",
+    ]
+    assert read("The mayor met Alice Oakes and Robert Oakes, and Oakes agreed.")[-1] == "Oakes"
