@@ -19,7 +19,7 @@ from engine.clock import SystemClock
 from engine.extraction.grounding import Ground
 from engine.extraction.llm import ErrorKind, LlmAnswer, LlmFailure, LlmPool, prompt
 from engine.extraction.llm.answer import parse
-from engine.extraction.llm.failure import Fault
+from engine.extraction.llm.failure import ANSWERS, Fault
 from engine.extraction.llm.http import Http
 from engine.extraction.llm.server import Server
 from engine.plan.model import Llm
@@ -28,6 +28,9 @@ URL = os.environ.get("ROLLOUT_LLAMA_SERVER", "")
 MODEL = os.environ.get("ROLLOUT_LLAMA_MODEL", "tiny")
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not URL, reason="no real server: ROLLOUT_LLAMA_SERVER names none")]
+
+# what a model of random weights may write within the schema; that the server broke the schema or answered otherwise is its own fault
+OF_THE_MODEL = ANSWERS - {ErrorKind.not_chat, ErrorKind.bad_format}
 
 DOCUMENT = "The gateway keeps a connection pool per upstream; retries use exponential backoff with jitter. " * 3
 
@@ -87,7 +90,7 @@ async def test_a_long_document_is_split_to_fit_and_none_is_lost_for_its_length()
     if isinstance(end, LlmAnswer):
         assert end.pieces > 2
     else:  # a random model seldom outputs a word of the document
-        assert end.kind in (ErrorKind.ungrounded, ErrorKind.empty)
+        assert end.kind in OF_THE_MODEL
         assert end.sent
 
 
@@ -98,7 +101,7 @@ async def outcome(pool: LlmPool, text: str) -> LlmAnswer | LlmFailure:
         return failure
 
 
-async def test_many_documents_at_once_end_as_keywords_or_as_ungrounded_and_never_as_faults_of_the_service() -> None:
+async def test_many_documents_at_once_end_as_keywords_or_as_faults_of_the_model_never_of_the_service() -> None:
     pool = LlmPool(config(timeout_s=60.0), SystemClock())
     await pool.start()
 
@@ -106,7 +109,7 @@ async def test_many_documents_at_once_end_as_keywords_or_as_ungrounded_and_never
     health = pool.servers()[0]
     await pool.close()
     faults = {end.kind for end in ends if isinstance(end, LlmFailure)}
-    assert faults <= {ErrorKind.ungrounded, ErrorKind.empty, ErrorKind.invalid}
+    assert faults <= OF_THE_MODEL
     assert health.breaker == "closed"
     for i, end in enumerate(ends):
         if isinstance(end, LlmAnswer):
