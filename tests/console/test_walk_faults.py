@@ -11,6 +11,7 @@ from console.app import Console
 from console.screens.help import Help
 from console.screens.palette import Palette
 from console.screens.review import Review
+from console.screens.review_marks import SIDES
 from tests.console.samples import DOCS, PLAN, FakeLink
 from tests.console.screen_walk import console, ready, until
 from tests.console.test_review_and_ab import with_sample
@@ -82,17 +83,21 @@ async def test_marks_that_are_not_sent_survive_a_step_away_and_back() -> None:
         page = app.page
         assert isinstance(page, Review)
         await until(pilot, lambda: page.document is not None and not page.busy)
-        before = {side: set(result) for side, result in page.flaws.items()}
+
+        def marks() -> dict[str, set[str]]:
+            return {side: set(page.marks.of(side)) for side in SIDES}
+
+        before = marks()
         await pilot.press("r")
-        marked = {side: set(result) for side, result in page.flaws.items()}
+        marked = marks()
         assert marked != before
         first = page.shown
         await pilot.press("j")
-        await until(pilot, lambda: page.shown is not None and page._opened == page.shown.document != first.document)  # type: ignore[union-attr]
-        assert page.flaws == before
+        await until(pilot, lambda: page.shown != first and page.marks_are_shown)
+        assert marks() == before
         await pilot.press("k")
-        await until(pilot, lambda: page.shown == first and page._opened == first.document)  # type: ignore[union-attr]
-        assert page.flaws == marked
+        await until(pilot, lambda: page.shown == first and page.marks_are_shown)
+        assert marks() == marked
 
 
 @pytest.mark.parametrize("number", ["2", "3", "8"])

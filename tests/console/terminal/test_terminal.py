@@ -46,12 +46,12 @@ def test_on_a_slow_late_line_each_screen_comes_and_a_rollback_is_proven_within_s
     """4 KB a second, 150 ms each way: what a phone gives in a cellar."""
     with place.console(terminal=SlowTerminal) as terminal:
         attached(terminal)
-        for key, words in (
+        for key, words in (  # words of no other screen: a key that follows another at once counts as pasted
             ("2", "GATE"),
             ("3", "rollback decision matrix"),
-            ("4", "cache hits"),
-            ("7", "documents"),
-            ("8", "decisions"),
+            ("4", "LLM arm · "),
+            ("7", "documents · all"),
+            ("8", "decisions ─"),
             ("1", "what happens next"),
         ):
             pressed = time.monotonic()

@@ -260,6 +260,7 @@ def test_a_document_that_its_engine_has_and_does_not_confirm_is_never_called_not
 
 def test_it_ends_on_sigterm_after_what_it_has_accepted(rig: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:
     gateway, _ = gateways
+    assert rig.until(gateway.ready, 30)
     answers: list[tuple[int, Any]] = []
     accepted = max(6, int(60 / crowd()))  # the time to finish them is fixed: more is cut on a crowded machine, rightly
     texts = [{"id": f"last-{number}", "text": f"{TEXT * 5} {number}"} for number in range(accepted)]

@@ -191,17 +191,20 @@ def test_an_engine_that_gets_a_tenth_of_its_time_rolls_nothing_back_and_reports_
 
 
 def test_a_late_engine_whose_llm_calls_hang_becomes_blind_and_steps_down(tmp_path: Path) -> None:
-    """Two calls of five hang, and the engine gets a third of its time for as long as it takes."""
+    """One call of six hangs, and the engine gets a third of its time for as long as it takes. No breaker stays open: what is not
+    sent is judged, and its triggers act."""
     settings = {
         "trigger_settings.blind_after": "6s",
         "trigger_settings.blind_step_down": "12s",
         "llm.timeout": "2s",
         "llm.retries": 0,
+        "llm.breaker_failures": 1000,
+        "llm.breaker_open": "1s",
     }
     with EngineRig(tmp_path / "late", speed=1.0, settings=settings) as rig:
         engine = rig.engine()
         rig.climb(4)
-        assert rig.client.command("fault", name="hang", value=0.4).ok
+        assert rig.client.command("fault", name="hang", value=0.17).ok
         seen: list[str] = []
         ended = threading.Event()
 
