@@ -332,6 +332,10 @@ async def test_when_one_of_several_dies_no_document_is_lost_and_it_is_probed_bac
         await until(lambda: one.counters.served > 10 and two.counters.served > 10)
         await two.stop()
         answers = await running
+        for _ in range(20):  # on a busy machine most documents were done before it died
+            if pool.servers()[1].breaker == "open":
+                break
+            answers += await several(pool, 30)
         assert [answer for answer in answers if not isinstance(answer, LlmAnswer)] == []
         dead, health = pool.servers()[1], pool.servers()[0]
         assert dead.breaker == "open"
