@@ -179,7 +179,7 @@ def sentence(view: View) -> str:
 
 def worst(view: View) -> TriggerView | None:
     """The trigger that acts first, or the one closest to acting."""
-    running = [t for t in view.triggers if t.verdict == "breach" and not nothing_to_lower(view, t)]
+    running = [t for t in view.triggers if t.is_urgent and not nothing_to_lower(view, t)]
     if not running:
         return None
     return min(

@@ -54,10 +54,9 @@ class Situation(Struct, frozen=True):
 
     @property
     def worst(self) -> TriggerView | None:
-        """The most urgent breach; None at 0 %, where there is nothing to roll back. One that only asks for a look does
-        so when its time is over: there is nothing to prevent before."""
-        breach = self.breach if self.state.percent_bp else ()
-        return min((t for t in breach if t.action != "investigate" or t.fires_in_s == 0), key=urgency, default=None)
+        """The most urgent breach; None at 0 %, where there is nothing to roll back."""
+        urgent = [t for t in self.triggers if t.is_urgent] if self.state.percent_bp else []
+        return min(urgent, key=urgency, default=None)
 
 
 Headline = tuple[Health, str]

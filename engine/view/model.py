@@ -54,6 +54,12 @@ class TriggerView(Struct, frozen=True):
     fired: bool = False  # its rollback locked promotion
     acts_by: str = ""  # the detector that `held_s`, `for_s` and `fires_in_s` belong to; "" for the plan's own window
 
+    @property
+    def is_urgent(self) -> bool:
+        """In breach, and it matters now: a trigger that only asks for a look does so when its time is over, since there
+        is nothing to prevent before."""
+        return self.verdict == "breach" and (self.action != "investigate" or self.fires_in_s == 0)
+
 
 class ConditionView(Struct, frozen=True):
     id: str
