@@ -94,7 +94,8 @@ async def test_latency_is_what_a_client_waited_and_the_service_s_own_is_a_second
         window = place.engine.monitor.observations.recent.at(place.engine.clock.monotonic()).windows[600.0]
         assert window.ms / window.fresh > 350  # the triggers judge the same
         output = attribution.of_times(series.window(place.engine.conn, place.engine.clock.now(), 300.0), Bucket())
-        assert output.startswith("our queue, not the LLM service: queue ")
+        waited = float(output.removeprefix("our queue, not the LLM service: queue ").partition(" s, LLM service ")[0])
+        assert waited * 1000 == pytest.approx(parsed["avg_queue_time_ms"], abs=10.0 * crowd())
 
 
 async def test_bulk_work_counts_from_its_send_and_yields_to_interactive_documents(tmp_path: Path) -> None:
