@@ -94,7 +94,7 @@ def run(
         app.ending.cancel()  # its engine and store end after the screen, which takes a moment
     # otherwise a person who attaches after a dropped line is asked for a name, next to a console that has ended
     if not passing:
-        app.link.command("presence", timeout_s=GONE_S, gone=True)
+        app.report_presence(timeout_s=GONE_S, gone=True)
     code = app.return_code or 0
     if code > SIGNALLED and not passing:
         os._exit(code)  # the terminal is restored; Python's own shutdown can hang on waiting threads

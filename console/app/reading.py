@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
+from typing import Any
 
 from console.app.base import Base
 from console.daemon_call import in_background
@@ -95,7 +97,11 @@ class ViewReading(Base):
         self._present_at = time.monotonic()
         title = self.page.TITLE if self.page is not None else ""
         self.run_worker(
-            in_background(lambda: self.link.command("presence", timeout_s=1.0, screen=title)),
+            in_background(lambda: self.report_presence(timeout_s=1.0, screen=title)),
             exit_on_error=False,
             group="presence",
         )
+
+    def report_presence(self, **fields: Any) -> None:
+        """Under an id of this process: the next console on the same terminal is another one."""
+        self.link.command("presence", console=f"{self.link.terminal} {os.getpid()}", **fields)

@@ -18,11 +18,15 @@ class Presence:
         self._clock = clock
         self._writer = writer
         self._people: dict[str, tuple[Actor, str, float, float]] = {}  # console -> who, screen, since, last seen
+        self._left: dict[str, float] = {}  # console -> when it left
 
     def seen(self, console: str, actor: Actor, screen: str, gone: bool) -> None:
         if gone:
+            self._left[console] = self._clock.real()
             if self._people.pop(console, None) is not None:
                 self._note_look(actor, "left")
+            return
+        if console in self._left:  # a report on its way while the console ended
             return
         if console not in self._people:
             self._note_look(actor, "came")
@@ -37,4 +41,5 @@ class Presence:
     def now(self) -> list[tuple[Actor, str, float]]:
         limit = self._clock.real() - PRESENT_S
         self._people = {key: value for key, value in self._people.items() if value[3] >= limit}
+        self._left = {key: at for key, at in self._left.items() if at >= limit}
         return [(actor, screen, since) for actor, screen, since, _ in self._people.values()]

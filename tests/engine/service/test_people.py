@@ -65,6 +65,20 @@ def test_two_people_in_one_account_are_two_viewers_and_one_approval(tmp_path: Pa
         assert alice.actor.name == row.actor
 
 
+def test_a_report_that_arrives_after_its_console_left_brings_no_one_back(tmp_path: Path) -> None:
+    """Reports go out in the background: the last one may be overtaken by the end."""
+    with EngineRig(tmp_path, speed=None) as rig:
+        rig.engine()
+        client = EngineClient(rig.folder, rig.plan, replace(rig.client.actor, terminal="pts/1"))
+        assert client.command("presence", console="pts/1 41", screen="Live").ok
+        rig.until(lambda: len(rig.view.operators) == 1)
+        assert client.command("presence", console="pts/1 41", gone=True).ok
+        assert client.command("presence", console="pts/1 41", screen="Live").ok
+        rig.until(lambda: not rig.view.operators)
+        assert client.command("presence", console="pts/1 42", screen="Live").ok  # the next on the same terminal
+        rig.until(lambda: len(rig.view.operators) == 1)
+
+
 def test_the_right_to_promote_is_the_accounts_and_not_a_chosen_names(tmp_path: Path) -> None:
     with EngineRig(tmp_path, speed=None, settings={**SETTINGS, "access.promote": ["alice"]}) as rig:
         rig.engine()
