@@ -1,4 +1,5 @@
-"""Whether the monitor sees LLM documents: how long none has ended, and whether any was expected.
+"""Whether the monitor sees LLM documents: how long none has ended, whether any was expected, and whether the engine
+runs long enough at a time to judge them.
 
 *Blind*: documents arrive and none is seen on the LLM arm; if it lasts, the rollout should step down. *No traffic*: none
 arrive on either arm and the LLM service answers its probes; that is a quiet night.
@@ -80,3 +81,29 @@ class SilenceDetector:
     def _expected(self, share: float) -> float:
         """LLM documents that should have been seen since the last one, judged by traffic on the other arm."""
         return self._missed + (self._others * share / (1 - share) if share < 1 else 0.0)
+
+
+class Interruptions:
+    """Stops of the engine that follow each other so closely that the triggers can judge nothing in between: what was
+    measured before a stop does not count after it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.forget()
+
+    def forget(self) -> None:
+        """The triggers can judge again, or another percentage is in force."""
+        self._first_at, self._stops = 0.0, 0
+
+    def stopped(self) -> None:
+        """The engine was stopped, and the triggers have judged nothing since the stop before."""
+        if not self._stops:
+            self._first_at = self._clock.monotonic()
+        self._stops += 1
+
+    def unseen(self) -> Unseen:
+        """One stop is like a start: the triggers are insufficient for a while, not blind."""
+        if self._stops < 2:
+            return Unseen()
+        why = f"engine stopped {self._stops} times, too few documents in between to judge"
+        return Unseen(why, self._clock.monotonic() - self._first_at)

@@ -222,6 +222,7 @@ class Monitor:
         if state.percent_bp:
             answers = self.probing.answers is True
             unseen = seen.silence.unseen(self.writer.problem, self._waiting(), obeyed / 10_000, answers)
+            unseen = unseen if unseen.why else seen.interrupted()
         return Evidence(
             seen.recent.at(mono), self.probing.evidence, self._samples(state), unseen.why, unseen.since_s, unseen.idle
         )

@@ -15,7 +15,7 @@ from engine.measures.record import Extraction
 from engine.metrics.exemplars import Exemplars
 from engine.plan.model import Plan
 from engine.rollout.state import State
-from engine.service.blindness import SilenceDetector
+from engine.service.blindness import Interruptions, SilenceDetector, Unseen
 from engine.triggers.windows import RecentAttempts
 
 REBUILD_S = 7 * 3600.0  # raw rows from which memory is rebuilt after a restart
@@ -38,6 +38,8 @@ class Observations:
         self.shadow = attempts()
         self.live = attempts()  # without back-fills
         self.silence = SilenceDetector(clock)
+        self._interruptions = Interruptions(clock)
+        self._fewest = 1 if plan.trigger_settings.mode == "literal" else plan.trigger_settings.min_n
         self.exemplars = Exemplars(dated=not isinstance(clock, LapseClock))
         self.complaints = 0  # in the current stage
         self.unjudged = 0  # measurements discarded because the engine's loop was late
@@ -128,15 +130,27 @@ class Observations:
         self.recent.reset(self._clock.monotonic())
         self.live.reset(self._clock.monotonic())
         self.shadow.reset(self._clock.monotonic())
+        self._interruptions.forget()
         self.silence.sees(self.documents_per_min() * state.percent_bp / 10_000)
         self.complained(state)
 
     def unwatched(self) -> None:
         """The triggers were not evaluated for a while: earlier failures no longer count."""
+        self._see_whether_judged()
+        self._interruptions.stopped()
         per_min = self.live.per_min
         self.recent.reset(self._clock.monotonic())
         self.live.reset(self._clock.monotonic())
         self.silence.sees(per_min)
+
+    def interrupted(self) -> Unseen:
+        """Whether the engine stops too often for its triggers to judge anything."""
+        self._see_whether_judged()
+        return self._interruptions.unseen()
+
+    def _see_whether_judged(self) -> None:
+        if self.recent.n >= self._fewest:
+            self._interruptions.forget()
 
     def complained(self, state: State) -> None:
         row = self._conn.execute(

@@ -136,6 +136,11 @@ class RecentAttempts:
             cusum.add(t, ok, cap)
 
     @property
+    def n(self) -> int:
+        """Attempts since the last `reset`."""
+        return self._n
+
+    @property
     def per_min(self) -> float:
         """LLM documents a minute over the last hour, as of the last attempt or evaluation."""
         return self._per_min

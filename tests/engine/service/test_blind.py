@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from engine.clock import LapseClock
+from engine.measures.record import Extraction
 from engine.messages import outbox
 from engine.service.blindness import SilenceDetector, Unseen
 from engine.store import log
@@ -151,6 +152,44 @@ async def test_silence_does_not_end_when_the_last_hour_has_run_empty(tmp_path: P
         assert not shown(c)
         await c.passes(5400, step=20.0)
         assert "no LLM documents for 54" in shown(c)
+
+
+async def test_an_engine_that_stops_again_before_its_triggers_could_judge_is_blind_since_the_first_stop(
+    tmp_path: Path,
+) -> None:
+    """What it measured before a stop does not count after it: stopped every minute, it would never judge anything."""
+    with hanging_service() as url:
+        async with Clocked(tmp_path, {"llm.url": url}, ticking=False) as c:
+            await c.climb(5)
+
+            async def watches(documents: int) -> None:
+                for _ in range(documents):
+                    record = Extraction(0.0, "a", "treatment", "llm", 5, 1, attempted=True, lookup=True, ms=900.0)
+                    c.engine.monitor.observations.add(record)
+                    await c.passes(10)
+
+            async def stops() -> None:
+                c.clock.advance(40)
+                await c.passes(10)
+
+            await watches(30)
+            await stops()
+            await watches(12)
+            assert not shown(c), "one stop is like a start"
+            await stops()
+            assert "engine stopped 2 times, too few documents in between to judge" in shown(c)
+            assert await refused_as(c, "blind 2:")
+            baked = c.engine.monitor.watch.baked_s
+            await watches(12)
+            assert shown(c)
+            assert c.engine.monitor.watch.baked_s == baked
+            await watches(9)
+            assert not shown(c), "now the triggers judge"
+            assert log.last(c.engine.conn, ("seen",)) is not None
+            for _ in range(40):
+                await watches(3)
+                await stops()
+            await c.settled(lambda: c.engine.state.percent_bp == 5000)
 
 
 async def test_in_a_time_lapse_one_answer_in_flight_is_not_silence() -> None:
