@@ -70,9 +70,9 @@ def set_value(text: str, dotted_path: str, value: Value) -> str:
     """`text` with one key changed or added; everything else stays as it was, comments and order included.
 
     The path is like "llm.model", "stages[2].percent" or, by id, "triggers[error_critical].for". A key that is
-    commented out with its default (`# retries = 2`) is uncommented. A missing table is added; a missing list element
-    is not. KeyError: no such place (the message is a sentence). ValueError: the text is not valid TOML, or TOML cannot
-    express the value.
+    commented out with its default (`# retries = 2`) is uncommented. Neither a table nor a list element is added.
+    KeyError: no such place (the message is a sentence). ValueError: the text is not valid TOML, or TOML cannot express
+    the value.
     """
     before = tomllib.loads(text)
     places = find_places(text)
@@ -163,40 +163,11 @@ def _uncommented(text: str, places: Places, path: Path, written: str) -> str | N
 
 
 def _added(text: str, places: Places, path: Path, written: str) -> str | None:
-    table, key = path[:-1], key_text(str(path[-1]))
-    newline = "\r\n" if "\r\n" in text else "\n"
-    if table in places.sections:
-        section = places.sections[table]
-        indent = re.match("[ \t]*", text[text.rfind("\n", 0, section.start) + 1 :])
-        return _line_at(text, section.end, f"{indent[0] if indent else ''}{key} = {written}", newline)
-    if table in places.dotted:
-        owner, end = places.dotted[table]
-        line_end = text.find("\n", end)
-        relative = ".".join(key_text(str(part)) for part in (*table[len(owner) :], path[-1]))
-        return _line_at(text, len(text) if line_end < 0 else line_end + 1, f"{relative} = {written}", newline)
-    span = places.values.get(table)
-    if span is not None and text[span.start : span.start + 1] == "{":
-        inside = text[span.start + 1 : span.end - 1]
-        kept = f"{inside.rstrip()}, " if inside.strip() else " "
-        return f"{text[: span.start + 1]}{kept}{key} = {written} }}{text[span.end :]}"
-    return _added_table(text, places, path, f"{key} = {written}", newline)
-
-
-def _added_table(text: str, places: Places, path: Path, line: str, newline: str) -> str | None:
-    table = path[:-1]
-    if not table or isinstance(table[-1], int):
+    section = places.sections.get(path[:-1])
+    if section is None:
         return None
-    header = "[" + ".".join(key_text(part) for part in table if isinstance(part, str)) + "]"
-    owner = table[:-1]
-    while owner and owner not in places.sections:
-        owner = owner[:-1]
-    end = places.sections[owner].end if owner else len(text)
-    return _line_at(text, end, f"{newline}{header}{newline}{line}", newline)
-
-
-def _line_at(text: str, at: int, line: str, newline: str) -> str:
-    lead = newline if at and text[at - 1] != "\n" else ""
-    return f"{text[:at]}{lead}{line}{newline}{text[at:]}"
+    lead = "\n" if section.end and text[section.end - 1] != "\n" else ""
+    return f"{text[: section.end]}{lead}{key_text(str(path[-1]))} = {written}\n{text[section.end :]}"
 
 
 def _splice(text: str, start: int, end: int, new: str) -> str:

@@ -34,8 +34,6 @@ class Places(Struct):
 
     values: dict[Path, SourceSpan] = field(default_factory=dict)
     sections: dict[Path, SourceSpan] = field(default_factory=dict)
-    dotted: dict[Path, tuple[Path, int]] = field(default_factory=dict)
-    """Tables defined by dotted keys alone: the section they are in and the end of their last key."""
 
     def line(self, path: Path) -> int | None:
         """The line of a key, or of the table it would be in; None for the file as a whole."""
@@ -114,7 +112,7 @@ class _Scanner:
             if self.text[self.at] == "[":
                 section = self._header()
             else:
-                self._pair(section, section)
+                self._pair(section)
                 self._extend(section)
         return self.places
 
@@ -139,16 +137,13 @@ class _Scanner:
     def _current(self, path: Path) -> Path:
         return (*path, self.arrays[path]) if path in self.arrays else path
 
-    def _pair(self, table: Path, section: Path) -> None:
+    def _pair(self, table: Path) -> None:
         start = self.at
         keys = list(self._keys("="))
         self.at += 1
         for depth in range(1, len(keys)):
             self.places.values.setdefault((*table, *keys[:depth]), SourceSpan(self._line(start), start, start))
-        path = (*table, *keys)
-        self._value(path, self._line(start))
-        for depth in range(1, len(keys)):
-            self.places.dotted[(*table, *keys[:depth])] = (section, self.at)
+        self._value((*table, *keys), self._line(start))
 
     def _keys(self, closing: str) -> Iterator[str]:
         while self.text[self.at] != closing:
@@ -192,7 +187,7 @@ class _Scanner:
             if self.text[self.at] == ",":
                 self.at += 1
                 continue
-            self._pair(path, path)
+            self._pair(path)
         self.at += 1
 
     def _skip_blank(self) -> bool:

@@ -67,22 +67,7 @@ def at(data: Any, path: Path) -> Any:
 
 TEXTS = [ODD, ODD.replace("\n", "\r\n")]
 LEAVES = leaves(tomllib.loads(ODD))
-TABLES: list[Path] = [
-    (),
-    ("t",),
-    ("t", "inline"),
-    ("t", "inline", "empty"),
-    ("arr", 0),
-    ("arr", 1),
-    ("arr", 0, "sub"),
-    ("arr", 1, "deep", 0),
-    ("d",),
-    ("d", "e"),
-    ("last",),
-    ("new",),
-    ("new", "er"),
-    ("arr", 0, "new"),
-]
+TABLES: list[Path] = [(), ("t",), ("arr", 0), ("arr", 1), ("arr", 0, "sub"), ("arr", 1, "deep", 0), ("last",)]
 VALUES = st.one_of(
     st.booleans(),
     st.integers(-(2**63), 2**63 - 1),
@@ -166,12 +151,11 @@ def test_a_key_that_is_added_reads_back_and_leaves_the_rest(text: str, table: Pa
     after = tomllib.loads(changed)
     assert at(after, path) == value
     kept = [line for line in text.splitlines() if line not in changed.splitlines()]
-    # A new key adds a line; only an inline table or a default taken out of its comment changes one.
+    # A new key adds a line; only a default taken out of its comment changes one.
     assert not fresh or len(kept) <= 1
     rebuilt = at(after, table)
     del rebuilt[key]
-    original = at(before, table) if fresh and table[:1] != ("new",) and table[-1:] != ("new",) else None
-    assert original is None or rebuilt == original
+    assert not fresh or rebuilt == at(before, table)
 
 
 def test_a_comment_stays_in_its_column() -> None:
