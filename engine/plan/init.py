@@ -70,9 +70,9 @@ def set_value(text: str, dotted_path: str, value: Value) -> str:
     """`text` with one key changed or added; everything else stays as it was, comments and order included.
 
     The path is like "llm.model", "stages[2].percent" or, by id, "triggers[error_critical].for". A key that is
-    commented out with its default (`# retries = 2`) is uncommented. Neither a table nor a list element is added.
-    KeyError: no such place (the message is a sentence). ValueError: the text is not valid TOML, or TOML cannot express
-    the value.
+    commented out with its default (`# retries = 2`) is uncommented. A missing table of the file is added; one
+    within a table and a list element are not. KeyError: no such place (the message is a sentence). ValueError: the text
+    is not valid TOML, or TOML cannot express the value.
     """
     before = tomllib.loads(text)
     places = find_places(text)
@@ -163,11 +163,15 @@ def _uncommented(text: str, places: Places, path: Path, written: str) -> str | N
 
 
 def _added(text: str, places: Places, path: Path, written: str) -> str | None:
-    section = places.sections.get(path[:-1])
-    if section is None:
+    table, line = path[:-1], f"{key_text(str(path[-1]))} = {written}\n"
+    if table in places.sections:
+        end = places.sections[table].end
+    elif len(table) == 1:
+        end, line = len(text), f"\n[{key_text(str(table[0]))}]\n{line}"
+    else:
         return None
-    lead = "\n" if section.end and text[section.end - 1] != "\n" else ""
-    return f"{text[: section.end]}{lead}{key_text(str(path[-1]))} = {written}\n{text[section.end :]}"
+    lead = "\n" if end and text[end - 1] != "\n" else ""
+    return f"{text[:end]}{lead}{line}{text[end:]}"
 
 
 def _splice(text: str, start: int, end: int, new: str) -> str:
