@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from itertools import pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -35,41 +34,24 @@ class Bound(Struct, frozen=True):
 
 
 def bounds(looks: int, alpha: float = 0.05) -> tuple[Bound, ...]:
-    """Equally spaced looks. ValueError unless 1 <= looks <= 100 and 0 < alpha < 0.5."""
-    if not 1 <= looks <= 100:
-        raise ValueError(f"{looks} looks cannot be planned; declare between 1 and 100")
-    return bounds_at(tuple((look + 1) / looks for look in range(looks)), alpha)
+    """Equally spaced looks."""
+    c = _constant(looks, alpha)
+    shares = [(number, number / looks) for number in range(1, looks + 1)]
+    heights = [(number, fraction, c / math.sqrt(fraction)) for number, fraction in shares]
+    return tuple(Bound(number, fraction, z, 2.0 * _NORMAL.cdf(-z)) for number, fraction, z in heights)
 
 
-def bounds_at(fractions: tuple[float, ...], alpha: float) -> tuple[Bound, ...]:
-    """Looks at the given shares of the planned documents, growing, the last one 1. ValueError otherwise."""
-    steps = [after - before for before, after in pairwise((0.0, *fractions))]
-    if not fractions or min(steps) <= 0.0 or not math.isclose(fractions[-1], 1.0):
-        raise ValueError(f"looks at {fractions} do not grow to 1; give each look's share of the planned documents")
-    if not 0.0 < alpha < 0.5:
-        raise ValueError(f"an error rate of {alpha} is not between 0 and 0.5; 0.05 is usual")
-    c = _constant(fractions, alpha)
-    heights = [c / math.sqrt(fraction) for fraction in fractions]
-    return tuple(
-        Bound(number, fraction, z, 2.0 * _NORMAL.cdf(-z))
-        for number, (fraction, z) in enumerate(zip(fractions, heights, strict=True), start=1)
-    )
-
-
-def crossing(fractions: tuple[float, ...], c: float) -> float:
+def crossing(looks: int, c: float) -> float:
     """Probability that |S_k| passes `c` at one of the looks when the arms are equal."""
     import numpy as np  # 0.1 s: only a look needs it
 
-    narrowest = min(after - before for before, after in pairwise((0.0, *fractions)))
-    nodes, weights = _quadrature(min(1000, max(_NODES, math.ceil(16.0 / math.sqrt(narrowest)))))
+    step = 1.0 / looks
+    nodes, weights = _quadrature(min(1000, max(_NODES, math.ceil(16.0 / math.sqrt(step)))))
     at, weights = c * nodes, c * weights
-    apart = (at[:, None] - at[None, :]) ** 2
-    density = np.exp(-(at**2) / (2.0 * fractions[0])) / math.sqrt(2.0 * math.pi * fractions[0])
-    step, kernel = 0.0, apart
-    for before, after in pairwise(fractions):
-        if not math.isclose(after - before, step, rel_tol=1e-12):
-            step = after - before
-            kernel = np.exp(-apart / (2.0 * step)) / math.sqrt(2.0 * math.pi * step)
+    scale = math.sqrt(2.0 * math.pi * step)
+    density = np.exp(-(at**2) / (2.0 * step)) / scale
+    kernel = np.exp(-((at[:, None] - at[None, :]) ** 2) / (2.0 * step)) / scale
+    for _ in range(looks - 1):
         density = kernel @ (weights * density)
     return 1.0 - float(weights @ density)
 
@@ -83,13 +65,13 @@ def _quadrature(nodes: int) -> tuple[NDArray[float64], NDArray[float64]]:
 
 
 @lru_cache(maxsize=64)
-def _constant(fractions: tuple[float, ...], alpha: float) -> float:
+def _constant(looks: int, alpha: float) -> float:
     """Bisection: the probability of crossing falls as C grows; a single look and Bonferroni's bound enclose it."""
     low = _NORMAL.inv_cdf(1.0 - alpha / 2.0)
-    high = _NORMAL.inv_cdf(1.0 - alpha / (2.0 * len(fractions))) + 1e-9
+    high = _NORMAL.inv_cdf(1.0 - alpha / (2.0 * looks)) + 1e-9
     for _ in range(40):
         middle = (low + high) / 2.0
-        if crossing(fractions, middle) > alpha:
+        if crossing(looks, middle) > alpha:
             low = middle
         else:
             high = middle

@@ -21,16 +21,7 @@ _LEAST_EVENTS = 5  # of the rarer outcome, both arms together, likewise
 
 
 def rho(alpha: float, expected_n: float) -> float:
-    """Eq. 161: the mixing parameter that makes the two-sided sequence tightest at about `expected_n`.
-
-    ValueError unless 0 < alpha < 1 and expected_n > 0.
-    """
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"an error rate of {alpha} is not between 0 and 1; 0.05 is usual")
-    if not expected_n > 0.0:
-        raise ValueError(
-            f"the sequence cannot be tuned for {expected_n} documents; give the number expected at the end"
-        )
+    """Eq. 161: the mixing parameter that makes the two-sided sequence tightest at about `expected_n`."""
     log = -2.0 * math.log(alpha)
     return math.sqrt((log + math.log(log + 1.0)) / expected_n)
 

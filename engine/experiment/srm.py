@@ -39,21 +39,9 @@ def sample_ratio(
     """`share` is the treatment's, 0 < share < 1. The e-value decides; with `final` (one look, at the end) chi-square
     does too. A frequency document is counted at once, an LLM document when its call has ended: what up to `pending`
     unfinished ones explain is not a mismatch."""
-    if not 0.0 < share < 1.0:
-        raise ValueError(f"a treatment share of {share} leaves one arm empty; give a share between 0 and 1")
     total = control + treatment
-    if control < 0 or treatment < 0 or total == 0:
-        words = "No documents yet, so the split is unknown."
-        return SampleRatio(
-            control=control,
-            treatment=treatment,
-            expected_share=share,
-            p=None,
-            e_value=None,
-            mismatch=None,
-            sentence=words,
-            pending=pending,
-        )
+    if total == 0:
+        return SampleRatio(0, 0, share, None, None, None, "No documents yet, so the split is unknown.", pending=pending)
     drawn = max(treatment, min(treatment + pending, round(control * share / (1.0 - share))))
     p = split_p(control, drawn, share)
     log_e = rate_log_e(Counts(control + drawn, drawn), share, share * _WEIGHT, (1.0 - share) * _WEIGHT)

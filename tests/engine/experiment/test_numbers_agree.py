@@ -186,8 +186,8 @@ def test_the_o_brien_fleming_constants_are_the_published_ones(looks, constant):
 
 
 def test_the_o_brien_fleming_crossing_probability_agrees_with_another_integrator():
-    fractions = (0.2, 0.5, 1.0)
-    bounds = group_sequential.bounds_at(fractions, 0.05)
+    bounds = group_sequential.bounds(3)
+    fractions = [bound.fraction for bound in bounds]
     cov = [[math.sqrt(min(s, t) / max(s, t)) for s in fractions] for t in fractions]
     heights = [bound.z for bound in bounds]
     below = [-z for z in heights]

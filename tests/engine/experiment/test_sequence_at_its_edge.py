@@ -48,14 +48,6 @@ def test_the_two_sided_interval_has_eq_9s_width_and_the_bounds_eq_134s() -> None
 
 
 @pytest.mark.parametrize(
-    ("alpha", "expected_n"), [(0.0, 100.0), (1.0, 100.0), (-0.1, 100.0), (0.05, 0.0), (0.05, -1.0), (0.05, math.nan)]
-)
-def test_a_sequence_that_cannot_be_tuned_is_refused(alpha: float, expected_n: float) -> None:
-    with pytest.raises(ValueError, match=r"error rate|tuned"):
-        sequence.rho(alpha, expected_n)
-
-
-@pytest.mark.parametrize(
     ("arms", "enough"),
     [
         ((Counts(100, 2), Counts(100, 3)), True),

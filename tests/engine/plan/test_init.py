@@ -67,7 +67,7 @@ def at(data: Any, path: Path) -> Any:
 
 TEXTS = [ODD, ODD.replace("\n", "\r\n")]
 LEAVES = leaves(tomllib.loads(ODD))
-TABLES: list[Path] = [(), ("t",), ("arr", 0), ("arr", 1), ("arr", 0, "sub"), ("arr", 1, "deep", 0), ("last",)]
+TABLES: list[Path] = [(), ("t",), ("arr", 0), ("arr", 1), ("arr", 0, "sub"), ("arr", 1, "deep", 0), ("last",), ("new",)]
 VALUES = st.one_of(
     st.booleans(),
     st.integers(-(2**63), 2**63 - 1),
@@ -155,7 +155,7 @@ def test_a_key_that_is_added_reads_back_and_leaves_the_rest(text: str, table: Pa
     assert not fresh or len(kept) <= 1
     rebuilt = at(after, table)
     del rebuilt[key]
-    assert not fresh or rebuilt == at(before, table)
+    assert not fresh or rebuilt == (at(before, table) if table != ("new",) else {})
 
 
 def test_a_comment_stays_in_its_column() -> None:
