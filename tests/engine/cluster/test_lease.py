@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.clock import ManualClock
 from engine.cluster import lease
 from engine.cluster.identity import mismatch
 from engine.cluster.lease import HeldLease, LeaseGrant, LeaseRenewal, LeaseTerms, Version, WorkerIdentity, WorkerLease
 from engine.cluster.lease_times import LAST_S, LEASE_S, OUT_S
 from engine.cluster.leases import LOOK_S, MOST_WAITING, Leases
 from engine.cluster.window_shares import WindowShares
+from tests.clock import ManualClock
 
 WHO = WorkerIdentity("1", "plan")
 

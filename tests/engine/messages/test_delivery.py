@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.clock import ManualClock
 from engine.messages import outbox
 from engine.messages.addresses import addresses
 from engine.messages.dispatcher import Dispatcher
@@ -22,6 +21,7 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.store import database, lease
 from engine.store.folder import Folder
 from engine.store.writer import Writer
+from tests.clock import ManualClock
 from tests.engine.messages.servers import deaf_server, http_server, mail_server, mail_url
 from tests.machine import free_port, patience
 

@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.clock import LapseClock, ManualClock
+from engine.clock import LapseClock
 from engine.rehearsal.corpus import SampleDocument
 from engine.rehearsal.feeder import Arrivals, Feeder
 from engine.rehearsal.users import Experience, Reaction, Users, experience
 from engine.service.feedback import Feedback, read
+from tests.clock import ManualClock
 from tests.machine import patience
 
 pytestmark = pytest.mark.anyio

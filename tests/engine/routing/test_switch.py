@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import pytest
 
-from engine.clock import ManualClock
 from engine.rollout.state import Actor, Ask, Decision
 from engine.routing.switch import TAKEN_OVER, Switch
 from engine.store import database, lease, log
 from engine.store.folder import Folder
+from tests.clock import ManualClock
 
 LEASE_S = 30.0
 ALICE = Actor("alice", 1000)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from engine.clock import ManualClock
 from engine.rollout.state import Actor
 from engine.server import commands
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
+from tests.clock import ManualClock
 from tests.engine.service.rig import EngineRig
 from tests.machine import patience
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.clock import ManualClock
 from engine.cluster.lag import BEAT_S, LoopLag
 from engine.measures.record import Extraction
 from engine.service.blindness import SilenceDetector, Unseen
@@ -22,6 +21,7 @@ from engine.store.folder import Folder
 from engine.store.writer import Writer
 from engine.worker.batches import PART, Batches
 from engine.worker.line import EngineConnection
+from tests.clock import ManualClock
 from tests.engine.service.rig import TEXT, EngineRig
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.clock import ManualClock
 from engine.service.blindness import SilenceDetector
 from engine.store import log
+from tests.clock import ManualClock
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.rig import TEXT
 from tests.engine.service.test_blind import hanging_service, refused_as, shown

@@ -6,11 +6,11 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from engine.clock import ManualClock
 from engine.rollout.state import State
 from engine.routing.pipeline import Routed
 from engine.service.proof import PROBES, Proof
 from engine.view.model import ProofView
+from tests.clock import ManualClock
 
 
 class _Clock(ManualClock):

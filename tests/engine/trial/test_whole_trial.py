@@ -20,7 +20,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from console.cli import rollout
-from engine.clock import ManualClock
 from engine.measures.record import Extraction
 from engine.plan.load import load_plan
 from engine.plan.model import Plan
@@ -34,6 +33,7 @@ from engine.store.folder import Folder
 from engine.trial import ledger
 from engine.trial.results import assignments, results, trial_status
 from engine.triggers.measurement import Error, Ok
+from tests.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 PLAN = load_plan(Path(__file__).parents[3] / "rollout.toml")

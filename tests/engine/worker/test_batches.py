@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.clock import ManualClock
 from engine.measures.record import Extraction
 from engine.plan.load import default_plan_text, parse_plan
 from engine.service.seen_batches import BATCHES, SENDERS, SeenBatches
@@ -16,6 +15,7 @@ from engine.worker.batches import PART, Batches
 from engine.worker.core import Worker
 from engine.worker.line import EngineConnection
 from engine.worker.messages import BatchReceipt
+from tests.clock import ManualClock
 
 PLAN = parse_plan(default_plan_text())
 RECEIPT = msgspec.json.encode(BatchReceipt(2, 0, ()))

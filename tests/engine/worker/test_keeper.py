@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from engine.clock import ManualClock
 from engine.cluster import lease
 from engine.cluster.lease import HeldLease, LeaseGrant, LeaseTerms, WorkerIdentity
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
+from tests.clock import ManualClock
 
 
 class BusyLoop(asyncio.AbstractEventLoop):
