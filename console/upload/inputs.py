@@ -20,7 +20,7 @@ NOTEBOOK = ".ipynb"
 PAGES = {".html", ".htm", ".xhtml", ".shtml"}
 KINDS = {
     ".md", ".markdown", ".mdx", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".log", ".eml", ".man",
-    ".org", ".tex", NOTEBOOK,
+    ".org", ".tex", ".texi", ".texinfo", ".pod", NOTEBOOK,
     *(f".{n}" for n in range(1, 10)), ".json", *PAGES, *LINES,
 }  # fmt: skip
 LINKED = "linked"  # in place of an ending: a link to a folder, which is not followed

@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import os
+import re
 import stat
 import sys
 import zlib
@@ -27,6 +28,7 @@ _NO_TEXT = {
     b"%PDF-": "a PDF; convert it to text first",
     b"{\\rtf": "rich text; convert it to text first",
 }  # fmt: skip
+_INFO_INDEX = re.compile(r"\0\x08\[[^\0]{0,500}\0\x08\]")  # where an Info reader builds an index or shows a picture
 
 
 class Source(NamedTuple):
@@ -196,7 +198,7 @@ def _of_bytes(path: str, raw: bytes, ending: str) -> Iterator[Source]:
         yield Source(path, trouble=trouble, size=len(raw))
         return
     read = decode(raw)
-    text = read.text
+    text = _INFO_INDEX.sub("", read.text) if "\0\b[" in read.text else read.text
     guess = _guess(read)
     if "\0" in text[:4096]:
         yield Source(path, trouble="not a text file", size=len(raw))

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import re
 
-from engine.parsing import changelog, diff, fields, latex, log, mail, memo, notebook, org, roff, settings, source, wiki
+from engine.parsing import (
+    changelog,
+    diff,
+    fields,
+    latex,
+    log,
+    mail,
+    memo,
+    notebook,
+    org,
+    pod,
+    roff,
+    settings,
+    source,
+    texinfo,
+    wiki,
+)
 from engine.parsing.model import Format
 from engine.patterns import pattern
 
@@ -18,10 +34,12 @@ _SUFFIXES = {
     Format.MAIL: (".eml", ".mbox"),
     Format.LOG: (".log",),
     Format.ORG: (".org",),
+    Format.POD: (".pod",),
     Format.NOTEBOOK: (".ipynb",),
     Format.LATEX: (".tex", ".ltx"),
     Format.WIKI: (".wiki", ".mediawiki"),
     Format.DIFF: (".diff", ".patch"),
+    Format.TEXINFO: (".texi", ".texinfo", ".txi", ".info"),
 }
 _BY_SUFFIX = {suffix: named for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
 _MAN_SUFFIX = pattern(r"\.[1-9n](?:[a-z]{1,4})?$")
@@ -134,8 +152,12 @@ def _by_mark(head: str, first: str) -> Format | None:
         return _of_braces(head)
     if first == "[" and _JSON_LIST.match(head.lstrip("\ufeff \t\r\n")):
         return Format.SETTINGS
+    if (first in "@\\" or "@node " in head or "@c " in head) and texinfo.MARK.match(head.lstrip("\ufeff\n")):
+        return Format.TEXINFO
     if first in "\\%" and "\\" in head and latex.MARK.search(head):
         return Format.LATEX
+    if first == "=" and pod.MARK.match(head.lstrip()):
+        return Format.POD
     return Format.ORG if "#+" in head and first in "#*-:" and org.MARK.search(head) else None
 
 
@@ -158,14 +180,22 @@ def _by_first_lines(head: str, first: str) -> Format | None:
     """The format by a text's first lines: header fields, a comment or import, front matter."""
     if (first.isalpha() or first == "-") and (kind := _by_header(head)) is not None:
         return kind
-    if first in "aos-#" and (": " in head) and settings.MARK.match(head):
-        return Format.SETTINGS
+    if (kind := _by_rarer_line(head, first)) is not None:
+        return kind
     if first in "\"'/#<(pu" and _SOURCE.match(head) and _looks_like_code(head):
         opening = head.lstrip("\n")
         if not _HASH_HEADING.match(f"\n{opening}"):
             return Format.SOURCE
     if head.removeprefix("\ufeff")[:3] in ("---", "+++"):
         return _marked(head, front=True)
+    return None
+
+
+def _by_rarer_line(head: str, first: str) -> Format | None:
+    if ("makeinfo" in head or "Node: " in head[:400]) and texinfo.INFO.search(head[:400]):
+        return Format.TEXINFO
+    if first in "aos-#" and (": " in head) and settings.MARK.match(head):
+        return Format.SETTINGS
     return None
 
 
@@ -211,6 +241,8 @@ def _by_name(head: str, suffix: str) -> Format | None:
         return _by_name_and_mark(head, named)
     if suffix in settings.SUFFIXES:
         return Format.SETTINGS
+    if suffix in (".pm", ".pl") and "\n=head1" in head:
+        return Format.POD
     if suffix in source.SUFFIXES:
         return Format.SOURCE
     if _MAN_SUFFIX.fullmatch(suffix) and _ROFF.match(head.lstrip("\ufeff\n")):
@@ -222,6 +254,8 @@ def _by_name_and_mark(head: str, named: Format) -> Format | None:
     """The format of a name, for those that other programs' files share."""
     if named is Format.NOTEBOOK:
         return named if head.lstrip("\ufeff \n").startswith("{") else None
+    if named is Format.TEXINFO:
+        return named if texinfo.MARK.search(head) or texinfo.INFO.search(head[:4000]) else None
     if named is Format.DIFF:  # what a mail holds is read as mail
         return named if diff.MARK.search(head) and _by_header(head) is None else None
     return named

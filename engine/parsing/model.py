@@ -26,6 +26,8 @@ class Format(StrEnum):
     LOG = "log"
     NOTEBOOK = "notebook"  # Jupyter's
     ORG = "org"
+    TEXINFO = "texinfo"  # its source, or as printed for Info readers
+    POD = "pod"  # Perl's
     LATEX = "latex"
     SETTINGS = "settings"  # YAML, JSON, TOML, INI
     WIKI = "wiki"  # MediaWiki's, Jira's

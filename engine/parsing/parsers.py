@@ -11,7 +11,7 @@ from engine.parsing.model import Format, Raw
 _MODULES = {
     Format.PLAIN: "plain", Format.MARKDOWN: "markdown", Format.RST: "rst", Format.ASCIIDOC: "asciidoc",
     Format.HTML: "page", Format.ROFF: "roff", Format.MAIL: "mail", Format.CHANGELOG: "changelog", Format.LOG: "log",
-    Format.ORG: "org", Format.LATEX: "latex", Format.SETTINGS: "settings",
+    Format.ORG: "org", Format.POD: "pod", Format.LATEX: "latex", Format.SETTINGS: "settings",
     Format.WIKI: "wiki", Format.DIFF: "diff",
 }  # fmt: skip
 _FRONTED = frozenset({Format.RST, Format.ASCIIDOC})  # with front matter that their parsers do not read
@@ -37,6 +37,10 @@ def read(text: str, kind: Format, suffix: str) -> Raw:
             from engine.parsing import notebook
 
             return notebook.parse(text) or plain.parse(text)
+        case Format.TEXINFO:
+            from engine.parsing import texinfo
+
+            return texinfo.parse_info(text) if texinfo.INFO.search(text[:4000]) else texinfo.parse(text)
     return _fronted(text, kind) if kind in _FRONTED else _parsed(text, kind)
 
 

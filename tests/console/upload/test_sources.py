@@ -156,6 +156,15 @@ def test_a_notebook_gives_its_title_and_its_cells_without_outputs(here: Path) ->
     assert (book.title, book.text) == ("Pool sizes", "# Pool sizes\n\nPools grow.\n\n```\ngrow()\n```")
 
 
+def test_an_info_manual_is_text_though_it_marks_its_index_with_zero_bytes(here: Path) -> None:
+    (here / "a.info").write_bytes(b"File: a.info,  Node: Index\n\nIndex\n*****\n\n\0\b[index\0\b]\n* Menu:\n")
+
+    (manual,) = all_of("a.info")
+
+    assert not manual.trouble
+    assert "\0" not in manual.text
+
+
 @given(st.binary(max_size=300), st.sampled_from([".txt", ".json", ".jsonl", ".html", ".md"]))
 def test_no_file_is_an_exception(tmp_path_factory: pytest.TempPathFactory, raw: bytes, suffix: str) -> None:
     path = tmp_path_factory.getbasetemp() / f"any{suffix}"
