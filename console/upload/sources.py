@@ -26,7 +26,6 @@ _NO_TEXT = {
     b"\x1f\x8b": PACKED_TEXT, b"BZh91AY&SY": PACKED_TEXT, b"\xfd7zXZ\0": PACKED_TEXT, b"\x28\xb5\x2f\xfd": PACKED_TEXT,
     b"PK\x03\x04": "a zip archive or an office document; convert it to text first",
     b"%PDF-": "a PDF; convert it to text first",
-    b"{\\rtf": "rich text; convert it to text first",
 }  # fmt: skip
 _INFO_INDEX = re.compile(r"\0\x08\[[^\0]{0,500}\0\x08\]")  # where an Info reader builds an index or shows a picture
 

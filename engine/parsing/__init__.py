@@ -44,7 +44,7 @@ _NUMBERED = pattern(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md
 _README = pattern(r"read[-_]?me\b", re.I)
 _MANUAL = pattern(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
 _MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
-_NAMED_BY_FILE = (Format.SOURCE, Format.SETTINGS, Format.LATEX)
+_NAMED_BY_FILE = (Format.SOURCE, Format.SETTINGS, Format.CATALOGUE, Format.SUBTITLES, Format.LATEX)
 _SECTION = pattern(
     r"(?:key |main |core )?(?:features?|highlights|requirements|prerequisites|install(?:ation|ing)?|usage|examples?"
     r"|about|(?:getting|get) started|quick ?start|description|background|status|motivation|table of contents|why\??"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from engine.parsing import (
+    calendar,
+    catalogue,
     changelog,
     diff,
     fields,
@@ -16,8 +18,10 @@ from engine.parsing import (
     org,
     pod,
     roff,
+    rtf,
     settings,
     source,
+    subtitles,
     texinfo,
     wiki,
 )
@@ -35,6 +39,8 @@ _SUFFIXES = {
     Format.LOG: (".log",),
     Format.ORG: (".org",),
     Format.POD: (".pod",),
+    Format.CATALOGUE: (".po", ".pot"),
+    Format.SUBTITLES: (".srt", ".vtt"),
     Format.NOTEBOOK: (".ipynb",),
     Format.LATEX: (".tex", ".ltx"),
     Format.WIKI: (".wiki", ".mediawiki"),
@@ -63,7 +69,7 @@ _MAIL_FIELDS = frozenset((
 _ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "mime-version")) | mail.SUBJECTS
 # A text that starts with a letter and has none of these is prose. Finding a single character takes a tenth of the time
 # of finding two.
-_NOT_BARE = ("From ", "package ", *mail.GREETINGS)
+_NOT_BARE = ("From ", "package ", "msgid ", "WEBVTT", *mail.GREETINGS)
 _SIGNS = tuple("#`[*|<=~^{")
 _ANY_SIGN = (*_SIGNS, "\t", "\b", "  ", ".. ")
 _ANY_SIGN_AFTER_COLON = ("::", "xref:")
@@ -162,6 +168,8 @@ def _by_mark(head: str, first: str) -> Format | None:
 
 
 def _of_braces(head: str) -> Format | None:
+    if head.lstrip("\ufeff \t\r\n").startswith(rtf.MARK):
+        return Format.RTF
     if notebook.is_notebook(head):
         return Format.NOTEBOOK
     return Format.SETTINGS if _JSON.match(head) else None
@@ -192,6 +200,12 @@ def _by_first_lines(head: str, first: str) -> Format | None:
 
 
 def _by_rarer_line(head: str, first: str) -> Format | None:
+    if first in "Bb" and calendar.MARK.match(head.lstrip("\ufeff")):
+        return Format.CALENDAR
+    if 'msgid "' in head and catalogue.MARK.search(head):
+        return Format.CATALOGUE
+    if (first.isdigit() or first == "W") and subtitles.MARK.match(head.lstrip("\ufeff \t\n")):
+        return Format.SUBTITLES
     if ("makeinfo" in head or "Node: " in head[:400]) and texinfo.INFO.search(head[:400]):
         return Format.TEXINFO
     if first in "aos-#" and (": " in head) and settings.MARK.match(head):

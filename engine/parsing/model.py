@@ -29,9 +29,13 @@ class Format(StrEnum):
     TEXINFO = "texinfo"  # its source, or as printed for Info readers
     POD = "pod"  # Perl's
     LATEX = "latex"
+    CATALOGUE = "catalogue"  # gettext's
+    SUBTITLES = "subtitles"
     SETTINGS = "settings"  # YAML, JSON, TOML, INI
     WIKI = "wiki"  # MediaWiki's, Jira's
     DIFF = "diff"
+    CALENDAR = "calendar"  # iCalendar's, and vCard's addresses
+    RTF = "rtf"
 
 
 Kind = Literal["heading", "text", "item", "person", "code"]

@@ -58,7 +58,6 @@ def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest
     os.mkfifo(here / "pipe.txt")
     (here / "packed.txt").write_bytes(bz2.compress(b"A pool of connections."))
     (here / "office.txt").write_bytes(b"PK\x03\x04" + bytes(range(14, 200)))
-    (here / "rich.txt").write_bytes(b"{\\rtf1\\ansi The pool keeps idle connections.}\n")
     (here / "printed.txt").write_bytes(b"%PDF-1.4\n1 0 obj << /Type /Catalog >> endobj\n")
     (here / "blank.html").write_text("<script>x</script>")
     (here / "blank.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4}')
@@ -74,7 +73,6 @@ def test_every_bad_file_is_named_with_its_reason(here: Path, monkeypatch: pytest
         "pipe.txt": "not a file, but a pipe or a device",
         "packed.txt": "compressed, and not JSON lines; unpack it first",
         "office.txt": "a zip archive or an office document; convert it to text first",
-        "rich.txt": "rich text; convert it to text first",
         "printed.txt": "a PDF; convert it to text first",
         "blank.html": "a page without text",
         "blank.ipynb": "a notebook without text",
