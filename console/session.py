@@ -92,7 +92,7 @@ def run(
     passing = rehearsal or game is not None
     if passing and app.ending is not None:
         app.ending.cancel()  # its engine and store end after the screen, which takes a moment
-    # otherwise a person who attaches after a dropped line is asked for a name, next to a console that has ended
+    # otherwise a person who attaches after a dropped line reads that a console that has ended is open in the account
     if not passing:
         app.report_presence(timeout_s=GONE_S, gone=True)
     code = app.return_code or 0

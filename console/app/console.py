@@ -37,6 +37,7 @@ class Console(Keys):
         Binding("backspace", "dismiss", "dismiss the notice (the inbox keeps it)"),
         Binding("K", "acknowledge", "acknowledge the alarm: everyone sees that you have it"),
         Binding("N", "hand_over", "hand over: a note for the next on-call"),
+        Binding("W", "go_by", "who you are: your name, shown next to this account"),
         Binding("i", "incident", "the last incident, step by step"),
         Binding("v", "proof", "the proof of the last rollback, and the way back"),
         Binding("q", "back_or_quit", "back; on Live: quit (the engine keeps running)"),

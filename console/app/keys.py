@@ -141,8 +141,7 @@ class Keys(PeopleActions):
         if not self._held:
             self._held = None
             self._report_unheard()
-            if self.attempt is None and len(self.screen_stack) == 1:  # the question would hide what they opened
-                self._ask_name()  # not before: R would be text of the question
+            self._offer_name()
             return
         burst, deliberate = next_burst(self._held), []
         for event in burst:

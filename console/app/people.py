@@ -9,17 +9,19 @@ from console.screens.app_api import AppApi
 from console.screens.asking import ask_text
 from engine.view.model import URGENT, HandoverView
 
+NAME_S = 20.0  # how long the key for it is shown
+
 
 class PeopleActions(Navigation):
-    """Asks for a name once, and never in front of something more urgent."""
+    """Offers to set a name, takes notes for the next on-call, and dismisses them."""
 
-    def _ask_name(self) -> None:
-        """Ask once, if another console of the same account is open, and never while there is something more urgent
-        to read."""
+    def _offer_name(self) -> None:
+        """Say once how to set a name, if another console of the same account is open and there is nothing more urgent
+        to read. A question that opens unasked would take the keys of whoever is pressing some."""
         v = self.live.view
-        asks = v is not None and not (self.link.acting_name or self.read_only or self.rehearsal)
+        asks = v is not None and not (self.link.acting_name or self.read_only or self.rehearsal or self.notice)
         if v is not None and asks and self.people.shares_account(v) and v.health not in URGENT:
-            self.action_go_by()
+            self.say("Another console is open in this account. W sets your name for the log.", seconds=NAME_S)
 
     def action_go_by(self) -> None:
         """Ask for the name of the person at this console."""

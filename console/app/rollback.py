@@ -73,7 +73,7 @@ class RollbackActions(TimeTravel):
             self.act("undo_rollback", epoch=v.epoch)
         elif v is not None and v.restore is not None and v.restore.undoable:
             self.act("undo_restore")
-        elif v is not None and v.rollback is not None and v.health == "rolled_back" and (v.locked or v.held):
+        elif v is not None and v.rollback is not None and v.rolled_back and (v.locked or v.held):
             self.say(
                 f"Too late to undo: {v.locked or f'held by {v.held}'}. "
                 "Use the gate (2) to go back up; e resumes there.",
@@ -118,6 +118,7 @@ class RollbackActions(TimeTravel):
             self.say(f"{new.sentence.rstrip('. ')}. i shows the incident.", "alarm", ROLLED_S)
         else:
             self._open_incident(asked=False)
+            self.key_guard.typed_blind_from(time.monotonic())
 
     def _new_rollback(self) -> DecisionView | None:
         """The last decision that lowered the percentage, the first time that a snapshot has it. None of those from

@@ -69,7 +69,6 @@ def _screens(rehearsal: bool) -> Iterator[Command]:
         page = working(module)
         yield Command(f"go to {page.TITLE}: {page.ABOUT}", "9 tab", "screens", f"app.work('{module}')")
     yield Command(f"go to {Inbox.TITLE}: {Inbox.ABOUT}", "!", "screens", "app.inbox")
-    yield Command("set your name, shown next to this account", "", "people", "app.go_by")
     yield Command(f"go to {Servers.TITLE}: {Servers.ABOUT}", "s", "screens", "app.servers")
     yield Command(f"go to {Rollback.TITLE}: {Rollback.ABOUT}", "v", "screens", "app.proof")
 

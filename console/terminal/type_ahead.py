@@ -7,7 +7,8 @@ dropped. j and k are
   among themselves.
 - Where a question for a text was expected and refused ("nothing to resume"), what is typed on, blind, is that text: it
 is dropped
-  until a pause. Else its letters would act, and its Enter and y might confirm. Digits, j and k only move.
+  until a pause. Else its letters would act, and its Enter and y might confirm. Digits, j and k only move. The same
+  holds for a screen that opened without a key: what is pressed at that moment is meant for the screen it covers.
 - R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste: four or more
 keys, three of
   them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive together, and
@@ -29,6 +30,7 @@ PAUSE_S = 1.0
 DELIBERATE = frozenset("Ruy")
 FREE = frozenset("jk")
 TRAVEL = frozenset("[],.")
+ESCAPE = "\x1b"
 TYPED = "\r\n\t"  # keys that a paste contains too
 
 # actions that change something; a read-only console doesn't bind them. R isn't among them: whoever may look may roll
@@ -73,10 +75,11 @@ class KeyGuard:
         self.ready = False
         self._chain: deque[str] = deque(maxlen=64)
         self._last = -1.0
-        self._blind: float | None = None  # the last moment of a text that no question takes
+        self._blind: float | None = None  # the last moment of what is typed without seeing the screen
 
-    def refuse_text(self, at: float) -> None:
-        """No question opened for the key pressed just before."""
+    def typed_blind_from(self, at: float) -> None:
+        """The screen is not what the person at the keyboard expects: no question opened for the last key, or a screen
+        opened without one."""
         self._blind = at
 
     def left_text(self, at: float) -> None:
@@ -99,6 +102,8 @@ class KeyGuard:
         GRACE_S is over."""
         if not self.ready:
             return "drop"
+        if character == ESCAPE:
+            self._blind = None  # whoever leaves a screen has seen it
         if typing or character is None or not (character.isprintable() or character in TYPED):
             return "take"
         if self._typed_blind(character, at):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from console.screens.dashboard import Dashboard
 from console.screens.incident import IncidentPage, as_text, grid_around, number
+from console.terminal import type_ahead
 from console.widgets import curves
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
@@ -297,6 +298,31 @@ async def test_it_opens_over_a_screen_that_was_left_alone() -> None:
         app.key_at = time.monotonic() - 60.0
         await app._read()
         await until(pilot, lambda: isinstance(app.page, IncidentPage))
+
+
+@anyio
+async def test_keys_meant_for_the_screen_that_it_covers_do_nothing_and_R_rolls_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """s signs on the gate and opens the servers here, t restores: who presses on without looking must not do that."""
+    monkeypatch.setattr(type_ahead, "PAUSE_S", 120.0)  # a busy machine presses slowly
+    app = console("normal")
+    link = app.link
+    assert isinstance(link, FakeLink)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await app._read()
+        link.view = replace(LOCKED, at=NORMAL.at + HOUR)
+        app.key_at = time.monotonic() - 60.0
+        await app._read()
+        await until(pilot, lambda: isinstance(app.screen, IncidentPage))
+        await pilot.press(*"seqt", "enter")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, IncidentPage)
+        assert app.travel.at is None
+        assert not link.asked
+        await pilot.press("R")
+        await until(pilot, lambda: bool(link.rollbacks))
 
 
 @anyio

@@ -1,4 +1,4 @@
-"""Several people at consoles: two in one account, the name that is asked for once, the hand-over note until it is dismissed."""
+"""Several people at consoles: two in one account, the name that a key sets, the hand-over note until it is dismissed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from textual.widgets import Input
 
 from console import themes
 from console.app import Console
@@ -21,6 +20,7 @@ from tests.console.screen_walk import ready, until
 from tests.console.test_problems import BROKEN
 
 pytestmark = pytest.mark.anyio
+OFFER = "W sets your name"
 SHARED = (PresenceView("alice", "pts/1", "Live", NOW - 600), PresenceView("alice", "/dev/pts/4", "Gate", NOW - 90))
 
 
@@ -66,13 +66,13 @@ def test_who_has_the_alarm_fits_into_the_header(name: str, width: int) -> None:
         assert "R rollback to 0 %" in row
 
 
-async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still_works() -> None:
+async def test_where_an_account_is_shared_a_key_sets_the_name_and_R_still_works() -> None:
     link = link_with(operators=SHARED)
     app = app_of(link)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
-        await until(pilot, lambda: isinstance(app.screen, QuestionDialog) and isinstance(app.focused, Input))
-        await pilot.press(*"anna", "enter")
+        await until(pilot, lambda: OFFER in app.page.text())  # type: ignore[union-attr]
+        await pilot.press("W", *"anna", "enter")
         await until(pilot, lambda: not isinstance(app.screen, QuestionDialog))
         assert link.who == "anna (uid 1000)"
         assert app.notice is not None
@@ -82,6 +82,7 @@ async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still
     again = app_of(link_with(operators=SHARED))
     async with again.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
+        await pilot.press("W")
         await until(pilot, lambda: isinstance(again.screen, QuestionDialog))
         assert isinstance(again.screen, QuestionDialog)
         assert again.screen.typed == "anna"  # a suggestion, never taken silently
@@ -90,14 +91,14 @@ async def test_the_name_is_asked_for_once_where_an_account_is_shared_and_R_still
 
 
 @pytest.mark.parametrize("why", ["alone", "named", "alarm", "read-only"])
-async def test_a_name_is_asked_for_only_where_it_is_needed(why: str) -> None:
+async def test_a_name_is_offered_only_where_it_is_needed(why: str) -> None:
     link = link_with(operators=SHARED[:1] if why == "alone" else SHARED, health="alert" if why == "alarm" else "ok")
     link.acting_name = "anna" if why == "named" else ""
     app = app_of(link, read_only=why == "read-only")
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)
         await pilot.pause(0.1)
-        assert not isinstance(app.screen, QuestionDialog)
+        assert app.notice is None
 
 
 async def test_a_hand_over_note_is_shown_at_attach_until_it_is_dismissed() -> None:

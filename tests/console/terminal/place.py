@@ -53,7 +53,7 @@ class Place:
         command = list(ROLLOUT)
         if program:
             command[2] = f"{program}\n{command[2]}"
-        # with a name: a console that was killed shows for 15 s, and the next one of its account would be asked for one
+        # with a name: a console that was killed shows for 15 s, and the next one of its account is offered to set one
         environ = {"XDG_CONFIG_HOME": str(self.root / "config"), "ROLLOUT_AS": "sre", **more.pop("environ", {})}  # type: ignore[dict-item]
         return terminal([*command, *options], cwd=self.root, environ=environ, **more)  # type: ignore[arg-type]
 

@@ -64,7 +64,7 @@ def test_what_is_typed_on_after_a_refused_question_does_nothing_until_a_pause() 
     guard = KeyGuard()
     guard.ready = True
     assert guard.take("e", 99.9, typing=False) == "take"
-    guard.refuse_text(100.0)
+    guard.typed_blind_from(100.0)
     text = "a bad model, now reverted\ry"
     verdicts = {key: guard.take(key, 100.3 + i * 0.2, typing=False) for i, key in enumerate(text)}
     assert set(verdicts.values()) == {"drop"}
@@ -74,6 +74,15 @@ def test_what_is_typed_on_after_a_refused_question_does_nothing_until_a_pause() 
     assert guard.take("R", end + 0.2, typing=False) == "wait", "R always acts"
     guard.resolve_deliberate("R")
     assert guard.take("o", end + PAUSE_S + 0.1, typing=False) == "take"
+
+
+def test_escape_leaves_a_screen_that_came_unasked_and_the_next_key_acts() -> None:
+    guard = KeyGuard()
+    guard.ready = True
+    guard.typed_blind_from(100.0)
+    assert guard.take("o", 100.2, typing=False) == "drop"
+    assert guard.take("\x1b", 100.3, typing=False) == "take"
+    assert guard.take("o", 100.5, typing=False) == "take"
 
 
 @pytest.mark.parametrize("lump", ["R", "2R", "RR", "RRR", "qR", "jjjjR", "2jR", "R2", "\rR"])
