@@ -115,6 +115,7 @@ def corrected(view: View, state: State | None, armed: bool) -> View:
         triggers=(),
         undo_until=None,
         armed=armed,
+        rolled_back=lower and not percent_bp,
     )
 
 

@@ -40,7 +40,7 @@ class Live(Painting):
         out: list[Hint] = []
         if v and v.undo_until is not None and v.undo_until > v.at:
             out.append(("u", "undo the rollback", "app.undo"))
-        if v and v.rollback is not None and v.health in ("rolled_back", "locked"):
+        if v and v.rollback is not None and (v.rolled_back or v.locked):
             out += [("v", "proof, restore" if self.acts else "proof", "app.proof"), ("2", "way back up", "app.go(2)")]
         if self.console.size.height >= 36:
             out += [("Y", "copy this screen for the incident channel", "app.copy_screen")]

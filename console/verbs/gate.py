@@ -112,7 +112,7 @@ def parse_goal(text: str) -> Goal:
         case "gate-open":
             return Goal(text, lambda view: view.gate.open, lambda view: headline(view, view.gate.open))
         case "rolled-back":
-            return Goal(text, lambda view: view.health == "rolled_back", _stage)
+            return Goal(text, lambda view: view.rolled_back, _stage)
     raise ValueError(f"{text!r} is not a goal: use stage=N, stage>=N, stable, gate-open or rolled-back")
 
 

@@ -86,6 +86,13 @@ class State(Struct, frozen=True):
     def in_force_bp(self) -> int:
         return min(self.percent_bp, self.ceiling_bp)
 
+    @property
+    def rolled_back(self) -> bool:
+        """Whether 0 % is what a rollback left, and no person has gone on since: `undo` and `last_rev` are kept until
+        then."""
+        last = self.undo is not None or 0 < self.last_rev == self.rev
+        return not self.percent_bp and (bool(self.locked) or last)
+
 
 class Decision(Struct, frozen=True):
     """A row of the log before it has a number. `percent_bp` and `stage` are what is in force after it."""

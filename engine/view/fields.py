@@ -44,6 +44,7 @@ def of_state(state: State) -> dict[str, Any]:
         "entered_at": state.entered_at,
         "changed_at": state.changed_at,
         "locked": state.locked,
+        "rolled_back": state.rolled_back,
         "cooldown_until": state.cooldown_until,
     }
 

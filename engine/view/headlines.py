@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from engine.bounds import FEWEST
 from engine.plan.durations import clock as timer
 from engine.plan.model import Severity
 from engine.rollout.actions import LOWERING
 from engine.rollout.state import State
 from engine.text import counted, percent
-from engine.view.gauge import FEWEST, beside_target, since_change
+from engine.view.gauge import beside_target, since_change
 from engine.view.model import Gauge, Health, TriggerView
 
 SOON = {
@@ -108,7 +109,7 @@ def _held(s: Situation) -> Headline | None:
         return "held", f"HELD, rollout.toml changed: {s.misplaced}"
     if not s.state.held:
         return None
-    if _rolled_back_manually(s.state):
+    if s.state.rolled_back:
         return "rolled_back", f"ROLLED BACK to 0 %, held by {s.state.held}"
     return "held", f"HELD by {s.state.held}"
 
@@ -126,19 +127,13 @@ def _off_target(s: Situation) -> Headline | None:
     return None if missed is None or not s.state.percent_bp else ("watch", f"WATCH: {beside_target(missed)}")
 
 
-def _rolled_back_manually(state: State) -> bool:
-    """Whether the percentage is 0 because the last change was a person's rollback."""
-    # `undo` and `last_rev` are kept until the next change
-    return not state.percent_bp and (state.undo is not None or (state.last_rev > 0 and state.last_rev == state.rev))
-
-
 def _at_zero(s: Situation) -> Headline | None:
     if s.state.percent_bp:
         return None
     served = "every document gets frequency keywords"
     if s.documents:  # those that a person sends with `--method llm`
         served = f"{counted(s.documents, 'document')} by LLM on request"
-    if _rolled_back_manually(s.state):
+    if s.state.rolled_back:
         return "rolled_back", f"ROLLED BACK to 0 %: {served}"
     missed = next((g for g in s.shadow if g.ok is False), None)
     if missed is not None:

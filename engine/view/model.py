@@ -354,6 +354,7 @@ class View(Struct, frozen=True):
     )
     workers: tuple[WorkerView, ...] = ()  # outside the engine
     game: bool = False  # of a game day, which is a rehearsal too
+    rolled_back: bool = False  # 0 % is what a rollback left, whatever `health` has to report before it
 
     @property
     def shows_faults(self) -> bool:

@@ -214,7 +214,7 @@ PROVEN = ProofView(
 )
 ROLLED = replace(
     NORMAL, health="rolled_back", health_sentence="rolled back by alice 12 s ago, proven in 0.04 s", stage=1, stage_name="Internal Testing", stage_percent_bp=0,
-    stage_objective=PLAN.stages[1].objective, percent_bp=0, effective_bp=0, armed=False, resumes=True, epoch=8, rev=42, undo_until=NOW + 48, rollback=PROVEN,
+    stage_objective=PLAN.stages[1].objective, percent_bp=0, effective_bp=0, armed=False, resumes=True, rolled_back=True, epoch=8, rev=42, undo_until=NOW + 48, rollback=PROVEN,
     methods={"llm": 129, "frequency": 1441}, next=("stays at 0 %: up again only through the gate",), waiting=("record why it was rolled back (w)", "restore 1 612 documents or leave them (t)"),
     inbox=(TaskView("reason", "record why it was rolled back", "rollback", "42"),),
     log=(DecisionView(42, NOW - 12, "rollback", "alice", "pts/1", "", 1, 1000, 0, 8, "alice rolled back from 10 % to 0 %"), *LOG),
