@@ -29,6 +29,20 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 
 
+FEWEST = 20  # samples, where nothing else says how many
+
+
+def within(value: float, op: str, limit: float, n: int, k: int | None = None, fewest: int = FEWEST) -> bool | None:
+    """Whether a figure of `n` samples meets its target; None if they are too few to say. Two successes of two prove
+    nothing, nor do two cache misses: with few samples a rate of successes is missed where its upper bound is too. Any
+    number can show that too many failed or took too long."""
+    meets = compare(value, op, limit)
+    if n >= fewest:
+        return meets
+    may_meet = op in (">", ">=") and (k is None or compare(rate_upper(k, n), op, limit))
+    return None if meets or may_meet else False
+
+
 # -- rates: k of n ---------------------------------------------------------------------------------------------------
 
 

@@ -23,7 +23,6 @@ from engine.view.model import ConditionView, ItemView
 MEASURED = frozenset({
     "error_rate", "latency_mean", "latency_p95", "latency_ratio", "cache_hit_rate", "grounded_rate", "documents",
 })  # fmt: skip
-FEWEST = 20  # samples needed where the plan gives no min_n
 SAMPLED = frozenset({"rate", "ms", "change", "ratio"})
 MOST_AHEAD = 1 << 24  # samples: no gate waits for more, so no forecast goes further
 MARGIN = 0.5  # at or below this confidence the figure itself is judged
@@ -116,8 +115,8 @@ def _too_few(condition: Condition, sample: Ok, fewest: int, facts: GateFacts) ->
 
 
 def least(condition: Condition) -> int:
-    """The fewest samples that can meet a condition: two hits of two prove nothing. A miss counts with any number."""
-    return condition.min_n or (FEWEST if METRICS[condition.metric].unit in SAMPLED else 0)
+    """The fewest samples that decide a condition, see `bounds.within`."""
+    return condition.min_n or (bounds.FEWEST if METRICS[condition.metric].unit in SAMPLED else 0)
 
 
 def judge(condition: Condition, facts: GateFacts) -> ConditionView:
@@ -129,9 +128,9 @@ def judge(condition: Condition, facts: GateFacts) -> ConditionView:
         return _too_few(condition, sample, condition.min_n, facts)
     bound, name = bound_of(condition, sample)
     judged = sample.value if bound is None else bound
-    met = bounds.compare(judged, condition.op, condition.value)
-    if met and sample.n < (fewest := least(condition)):
-        return _too_few(condition, sample, fewest, facts)
+    met = bounds.within(judged, condition.op, condition.value, sample.n, sample.k, least(condition))
+    if met is None:
+        return _too_few(condition, sample, least(condition), facts)
     shown = figure(condition, sample, bound, facts)
     missing, eta, inside = "", None, False
     if not met:

@@ -40,11 +40,14 @@ def plan_target(plan: Plan, metric: Metric) -> float | None:
     return next((wanted[1] for wanted in targets if wanted is not None), None)
 
 
-def judge(value: float | None, wanted: tuple[str, float] | None) -> bool | None:
+def judge(
+    value: float | None, wanted: tuple[str, float] | None, n: int = bounds.FEWEST, k: int | None = None
+) -> bool | None:
+    """`n`: the samples behind the figure, where it is not a bound of its own."""
     if value is None or wanted is None:
         return None
     op, limit = wanted
-    return bounds.compare(value, op, limit)
+    return bounds.within(value, op, limit, n, k)
 
 
 # -- what was measured -----------------------------------------------------------------------------------------------
@@ -55,28 +58,28 @@ def error_rate(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Metri
     if not n:
         return MetricValue(None, "no LLM documents")
     upper = rate_percent(bounds.rate_upper(k, n))
-    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n}, at most {upper}", judge(k / n, wanted))
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n}, at most {upper}", judge(k / n, wanted, n, k))
 
 
 def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
     mean = bucket.mean_ms
     if mean is None:
         return MetricValue(None, "no fresh LLM calls")
-    return MetricValue.of(mean, _time(mean), f"n {bucket.fresh}", judge(mean, wanted))
+    return MetricValue.of(mean, _time(mean), f"n {bucket.fresh}", judge(mean, wanted, bucket.fresh))
 
 
 def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
     p95 = bucket.histogram.quantile(0.95)
     if p95 is None:
         return MetricValue(None, "no fresh LLM calls")
-    return MetricValue.of(p95, _time(p95), f"n {bucket.fresh}", judge(p95, wanted))
+    return MetricValue.of(p95, _time(p95), f"n {bucket.fresh}", judge(p95, wanted, bucket.fresh))
 
 
 def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
     n, k = bucket.lookups, bucket.hits
     if not n:
         return MetricValue(None, "no cache lookups")
-    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n}", judge(k / n, wanted))
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n}", judge(k / n, wanted, n, k))
 
 
 def methods(bucket: Bucket) -> str:
@@ -105,7 +108,7 @@ def satisfaction(
     n, k = int(row[0]), int(row[1])
     if not n:
         return MetricValue(None, "no ratings")
-    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n} ratings", judge(k / n, wanted))
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n} ratings", judge(k / n, wanted, n, k))
 
 
 COMPLAINED_OF = {"treatment": "LLM arm", "control": "frequency arm", None: "no known document"}
@@ -137,7 +140,9 @@ def quality(conn: sqlite3.Connection, stage: int, wanted: tuple[str, float] | No
         return MetricValue(None, "no review")
     share = verdict.good / verdict.documents
     evidence = f"{verdict.good} of {verdict.documents} documents"
-    return MetricValue.of(share, f"{rate_percent(share)} judged good", evidence, judge(share, wanted))
+    return MetricValue.of(
+        share, f"{rate_percent(share)} judged good", evidence, judge(share, wanted, verdict.documents, verdict.good)
+    )
 
 
 # -- what was computed -------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from engine.triggers.words import measure
 from engine.view.model import Gauge
 
 WINDOW_S = 300.0
-FEWEST = 20  # two successes of two prove nothing, nor do two cache misses
 
 
 def error_gauge(
@@ -25,7 +24,7 @@ def error_gauge(
 ) -> Gauge:
     n, k = treatment.attempts, treatment.errors
     rate = k / n if n else None
-    ok = None if rate is None or target is None else _within(rate < target, n)
+    ok = None if rate is None or target is None else bounds.within(rate, "<", target, n)
     if rate is None:
         sentence = f"error rate: no LLM documents {since_change or _last(window_s)}"
     else:
@@ -50,9 +49,11 @@ def error_gauge(
 def latency_gauge(treatment: Bucket, target: float | None, window_s: float, since_change: str = "") -> Gauge:
     n = treatment.fresh
     mean = treatment.ms_sum / n if n else None
-    few = n < FEWEST and treatment.histogram.n != n  # of other calls than the mean, see `as_judged`, and it would show
+    few = (
+        n < bounds.FEWEST and treatment.histogram.n != n
+    )  # of other calls than the mean, see `as_judged`, and it would show
     p95 = treatment.histogram.quantile(0.95) if n and not few else None
-    ok = None if mean is None or target is None else _within(mean < target, n)
+    ok = None if mean is None or target is None else bounds.within(mean, "<", target, n)
     if mean is None:
         # a late engine measures no latency, though documents are answered
         counted = "counted " if treatment.attempts > treatment.errors else ""
@@ -82,7 +83,7 @@ def cache_gauge(
 ) -> Gauge:
     n, k = treatment.lookups, treatment.hits
     rate = k / n if n else None
-    ok = None if rate is None or target is None or n < FEWEST else rate > target
+    ok = None if rate is None or target is None else bounds.within(rate, ">", target, n, k)
     if filling and ok is False:
         ok = None
     if rate is None:
@@ -101,11 +102,6 @@ def cache_gauge(
         ok=ok,
         sentence=sentence,
     )
-
-
-def _within(meets: bool, n: int) -> bool | None:
-    """A few documents can show that a target is missed, not that it is met."""
-    return None if meets and n < FEWEST else meets
 
 
 def _last(window_s: float) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from engine.gate.conditions import FEWEST, GateFacts, judge
+from engine.bounds import FEWEST
+from engine.gate.conditions import GateFacts, judge
+from engine.measures.bucket import Bucket
+from engine.metrics import figures
 from engine.plan.model import Condition
 from engine.triggers.measurement import Ok
+from engine.view import gauge
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,21 @@ def test_a_few_samples_meet_no_condition(metric: str, op: str, value: float, sam
     verdict = judge(condition, GateFacts({metric: sample}))
     assert not verdict.met
     assert verdict.met is False or f"n = {sample.n} of {FEWEST}" in verdict.missing
+
+
+@pytest.mark.parametrize(("hits", "lookups"), [(0, 2), (2, 2), (1, 19), (0, 19), (0, 20), (12, 20)])
+def test_the_gate_the_gauge_and_the_report_agree_on_what_is_too_few_to_judge(hits: int, lookups: int) -> None:
+    """0 of 2 cache hits is not unmet, and 2 of 2 is not met."""
+    condition = Condition(id="c", text="It hits", metric="cache_hit_rate", op=">", value=0.2)
+    seen = Bucket(lookups=lookups, hits=hits, attempts=lookups, errors=0)
+    judged = (
+        judge(condition, GateFacts({"cache_hit_rate": Ok(hits / lookups, lookups, hits)})).met,
+        gauge.cache_gauge(seen, 0.2, 300.0).ok,
+        figures.cache(seen, (">", 0.2)).good,
+    )
+    known = {(0, 19): False, (0, 20): False, (12, 20): True}  # 0 of 19 cannot be 20 %, 1 of 19 can
+    assert set(judged) == {known.get((hits, lookups))}
+    assert figures.error_rate(seen, ("<", 0.01)).good is (None if lookups < FEWEST else True)
 
 
 def test_a_count_is_judged_at_once() -> None:
