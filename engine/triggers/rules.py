@@ -410,7 +410,13 @@ def _available(settings: TriggerSettings, evidence: Evidence) -> Finding:
     if known is None and not probes.n:
         return Finding(None, why="neither called nor probed yet")
     failed = calls or probes.failed_in_row
-    if not calls and failed:
+    unjudged = known.unjudged_in_row if known and not failed else 0
+    if unjudged:
+        late = f"{counted(unjudged, 'failed call')} not judged, as the engine was late"
+        if not probes.n:
+            return Finding(None, n=known.n if known else 0, why=late)
+        text = f"probes succeed; {late}"
+    elif not calls and failed:
         text = f"{counted(failed, 'failed probe')}{' in a row' if failed > 1 else ''}"
     elif known is None:
         text = "probes succeed"

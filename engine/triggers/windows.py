@@ -62,6 +62,7 @@ class Attempts(Struct, frozen=True):
     levels: dict[Design, Level]
     per_min: float  # LLM documents a minute over the last hour, with one assumed at the start: what detectors expect
     seen_per_min: float  # the same, without any assumption
+    unjudged_in_row: int = 0  # failed calls since the last attempt, seen by an engine that was late itself
 
 
 class RecentAttempts:
@@ -93,7 +94,7 @@ class RecentAttempts:
         self._last_k = 0
         self._slow: deque[tuple[float, float]] = deque(maxlen=self._slow_n)
         self._n = self._k = 0
-        self._failures = self._clean = self._burst = 0
+        self._failures = self._clean = self._burst = self._unjudged_in_row = 0
         self._burst_end = t
         self._first_failure = self._last_failure = t
         self._rate_at, self._per_min, self._seen_per_min = -math.inf, 0.0, 0.0
@@ -108,6 +109,7 @@ class RecentAttempts:
         if not sent:
             self._unsent.add(t, 1, 0, 0, 0.0, 0.0)
         self._n += 1
+        self._unjudged_in_row = 0
         last = self._last
         if len(last) == self._last_n:
             self._last_k -= not last[0][1]
@@ -154,6 +156,7 @@ class RecentAttempts:
         nothing."""
         self._unjudged.add(t, not answered, answered, 0, 0.0, 0.0)
         self._last_unjudged = t
+        self._unjudged_in_row += not answered
 
     def _retune(self, t: float) -> None:
         """Measure traffic over the last hour (one document a minute is assumed at the start) and set the CUSUMs'
@@ -221,6 +224,7 @@ class RecentAttempts:
             levels={design: cusum.level(t) for design, cusum in self._cusums.items()},
             per_min=self._per_min,
             seen_per_min=self._seen_per_min,
+            unjudged_in_row=self._unjudged_in_row,
         )
 
 

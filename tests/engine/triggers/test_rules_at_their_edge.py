@@ -13,7 +13,7 @@ from engine.triggers.cusum import CREEP, Level, detectors, early_threshold, proo
 from engine.triggers.evidence import Evidence, Probes
 from engine.triggers.measurement import Error, NoData, Ok, Stale
 from engine.triggers.rules import Finding, composed, find
-from engine.triggers.windows import WindowTotals
+from engine.triggers.windows import RecentAttempts, WindowTotals
 from tests.engine.triggers.attempt_timeline import PLAN, seen
 
 SETTINGS = PLAN.trigger_settings  # at least 20 documents
@@ -315,6 +315,21 @@ def test_what_resets_a_rule_with_a_threshold_of_zero_is_zero() -> None:
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------
+
+
+def test_calls_that_no_one_could_judge_are_not_reported_as_successful() -> None:
+    """An engine that was late itself discards failures; the last judged call may be long ago."""
+    recent = RecentAttempts(PLAN.triggers, SETTINGS, 0.0)
+    recent.add(1.0, True, 200.0)
+    recent.discard(2.0, answered=False)
+    recent.discard(3.0, answered=False)
+    late = "2 failed calls not judged, as the engine was late"
+    unsure = find(RULES["llm_unavailable"], SETTINGS, Evidence(recent.at(4.0), Probes(0, 0)))
+    assert (unsure.breach, composed(unsure.why)) == (None, late)
+    probed = find(RULES["llm_unavailable"], SETTINGS, Evidence(recent.at(4.0), Probes(0, 2)))
+    assert (probed.breach, composed(probed.text)) == (False, f"probes succeed; {late}")
+    recent.add(5.0, True, 200.0)
+    assert composed(find(RULES["llm_unavailable"], SETTINGS, Evidence(recent.at(6.0))).text) == "calls succeed"
 
 
 @pytest.mark.parametrize(
