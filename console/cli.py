@@ -6,7 +6,6 @@ import contextlib
 import gc
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from console.context import CliContext
-from console.output import JSON, end_as_interrupted, global_values
+from console.output import JSON, end_by, global_values, signal_of
 from engine import VERSION
 from engine.text import clean_output
 
@@ -80,13 +79,15 @@ def _errors_as_json(as_json: bool) -> Iterator[None]:
         if isinstance(error, click.UsageError):
             usage = {"usage": error.ctx.get_usage()} if error.ctx is not None else None
             fail_in_json(error.format_message(), usage, code="usage", exit_code=error.exit_code)
-        if isinstance(error, click.Abort):
-            fail_in_json("Stopped at the question; nothing was done.", code="aborted")
         fail_in_json(sentence_of(error), code=code_of(error))
 
 
 class Interrupted(SystemExit):
-    """Ctrl+C, past click, which would make it exit code 1."""
+    """Ctrl+C, or SIGTERM where a verb heeds it, past click, which would make it exit code 1."""
+
+    def __init__(self, by: KeyboardInterrupt) -> None:
+        self.signal = signal_of(by)
+        super().__init__(128 + self.signal)
 
 
 class Verbs(click.Group):
@@ -121,8 +122,8 @@ class Verbs(click.Group):
         try:
             with _errors_as_json(ctx.meta[JSON]):
                 return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Interrupted(128 + signal.SIGINT) from None
+        except KeyboardInterrupt as stop:
+            raise Interrupted(stop) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -262,8 +263,10 @@ def main() -> None:
 
             shells.use()
         rollout(prog_name="rollout")
-    except (KeyboardInterrupt, Interrupted):
-        end_as_interrupted()
+    except Interrupted as stop:
+        end_by(stop.signal)
+    except KeyboardInterrupt as stop:
+        end_by(signal_of(stop))
     except BrokenPipeError:
         sys.exit(1)
     except Exception as error:

@@ -114,22 +114,59 @@ def fail_in_json(sentence: str, data: Any = None, code: str = "failed", exit_cod
     raise SystemExit(exit_code)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, in a verb that has something to say when it is stopped."""
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM stops the verb in the same way as Ctrl+C: it says what is done and how to continue."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def signal_of(stop: KeyboardInterrupt) -> signal.Signals:
+    return signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
+
+
 def say_stopped(sentence: str) -> None:
-    """What Ctrl+C left, as an error; the caller then raises KeyboardInterrupt again."""
+    """What Ctrl+C or SIGTERM left, as an error; the caller then raises KeyboardInterrupt again."""
     if is_json():
         click.echo(_formatted({"ok": False, "code": "stopped", "sentence": sentence}))
     else:
         click.echo(sentence, err=True)
 
 
-def end_as_interrupted() -> NoReturn:
-    """End by SIGINT itself, at once: the shell's exit code is 130, and a script that runs verbs in a loop ends too."""
+@contextlib.contextmanager
+def question(unanswered: str) -> Iterator[None]:
+    """Around a question of click's, which raises one error for Ctrl+C and for an end of the input. `unanswered`: a
+    sentence on what was not done."""
+    try:
+        yield
+    except click.Abort as error:
+        click.echo(err=True)  # ends the question's line
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            fail(unanswered, code="aborted")
+        say_stopped(unanswered)
+        raise KeyboardInterrupt from None
+
+
+def end_by(number: int) -> NoReturn:
+    """End by SIGINT or SIGTERM itself, at once: the shell's exit code is 130 or 143, and a script that runs verbs in a
+    loop ends too."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGINT)
-    os._exit(128 + signal.SIGINT)  # the first process of a container, which no signal ends
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # the first process of a container, which no signal ends
 
 
 def refuse(reply: Reply, data: Any = None) -> NoReturn:

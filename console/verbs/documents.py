@@ -12,7 +12,18 @@ import click
 
 from console import completion
 from console.context import CliContext, send_command
-from console.output import as_json_list, fail, is_json, output_option, raw_stream, say_result, verb, write_chunks, wrote
+from console.output import (
+    as_json_list,
+    fail,
+    is_json,
+    output_option,
+    question,
+    raw_stream,
+    say_result,
+    verb,
+    write_chunks,
+    wrote,
+)
 from engine.store.terms import terms
 from engine.text import clean_line, counted
 
@@ -144,12 +155,11 @@ def show(context: CliContext, id: str, with_text: bool) -> None:
 @verb
 def delete(context: CliContext, id: str, yes: bool) -> None:
     """Delete a document permanently: text, keywords and title. The log keeps its id and who deleted it."""
-    try:
+    unanswered = "Nothing was deleted; --yes skips the question."
+    with question(unanswered):
         wanted = yes or click.confirm(f"Delete {clean_line(id)} permanently?", err=True)
-    except click.Abort:  # no terminal to ask on
-        wanted = False
     if not wanted:
-        fail("Nothing was deleted; --yes skips the question.", code="aborted")
+        fail(unanswered, code="aborted")
     send_command(context, "delete_document", document=id)
 
 

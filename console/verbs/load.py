@@ -15,7 +15,7 @@ import click
 from console import completion
 from console.context import CliContext
 from console.output import (
-    end_as_interrupted,
+    end_by,
     fail,
     is_json,
     is_quiet,
@@ -24,6 +24,8 @@ from console.output import (
     raw_stream,
     say,
     say_result,
+    signal_of,
+    stoppable,
     verb,
 )
 from console.upload import inputs, sources
@@ -265,8 +267,9 @@ class LoadRun:
         self._uploader = BoundedUploader(lambda some: extract_together(context.client, some, method), together)
         self._engine = contextlib.ExitStack()
         self._began = 0.0  # on the monotonic clock, once the engine answers
-        self._interrupted = False
+        self._stopped_by = 0  # a signal
 
+    @stoppable()
     def run(self) -> None:
         """Send all and report. Exits with 1 if it stopped early or a document failed."""
         with self._engine:
@@ -290,8 +293,8 @@ class LoadRun:
                 err=True,
             )
             # the engine finishes the calls in flight; don't wait for their answers
-            if self._interrupted:
-                end_as_interrupted()
+            if self._stopped_by:
+                end_by(self._stopped_by)
             sys.stdout.flush()
             os._exit(1)
         if tally.failed:
@@ -304,8 +307,8 @@ class LoadRun:
                 self._take(source)
             self._count(self._uploader.ends())
         except (KeyboardInterrupt, EngineGone) as reason:
-            self._interrupted = isinstance(reason, KeyboardInterrupt)
-            if self._interrupted:
+            if isinstance(reason, KeyboardInterrupt):
+                self._stopped_by = signal_of(reason)
                 with contextlib.suppress(EngineGone):
                     self._count(self._uploader.finished())
             self._uploader.stop()

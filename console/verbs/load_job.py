@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from console.context import CliContext
-from console.output import fail, is_json, is_quiet, notice, outcome, raw_stream, say, say_stopped
+from console.output import fail, is_json, is_quiet, notice, outcome, raw_stream, say, say_stopped, stoppable
 from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.tally import listed
@@ -150,6 +150,7 @@ def resume(context: CliContext, workers: WorkerOptions, job: int) -> None:
         _carry_out(context, workers, machines, job)
 
 
+@stoppable()
 def _carry_out(context: CliContext, workers: WorkerOptions, machines: Machines, job: int) -> None:
     from console.upload import driver
 

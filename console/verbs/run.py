@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext
-from console.output import Failed, fail, is_json, say, say_result, verb
+from console.output import fail, is_json, question, say, say_result, verb
 
 if TYPE_CHECKING:
     from engine.plan.model import MonitoringCommand
@@ -42,12 +42,11 @@ def _run(context: CliContext, command: MonitoringCommand, address: str, yes: boo
 
     line = localized(command.run.strip(), context.plan, address)
     click.echo(f"$ {line}", err=True)
-    try:
+    unanswered = "Not run; --yes skips the question."
+    with question(unanswered):
         wanted = yes or click.confirm("Run it here?", err=True)
-    except click.Abort:  # no terminal to ask on
-        wanted = False
     if not wanted:
-        raise Failed("Not run; --yes skips the question.", "aborted")
+        fail(unanswered, code="aborted")
     heard = None if is_json() else (lambda text: click.echo(text, nl=False))
     environ = command_environment(context.plan, context.folder.path)
     done = asyncio.run(shell.run(line, command.timeout_s, environ=environ, heard=heard))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import stat
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from console.context import CliContext
-from console.output import FILE, Failed, fail, say_result, verb, write_text, wrote
+from console.output import FILE, Failed, fail, question, say_result, verb, write_text, wrote
 from engine.files import write_whole
 
 QUESTIONS: dict[str, tuple[str, Any, Any]] = {  # option -> question, default, type
@@ -45,20 +44,12 @@ def init(context: CliContext, /, yes: bool, output: Path, force: bool, **given: 
         )
     answers = dict(given)
     if not yes:
-        try:
+        with question("Nothing was written, because a question got no answer. --yes uses the default for each."):
             for name, (text, default, kind) in QUESTIONS.items():
                 if answers[name] is None:
                     answers[name] = click.prompt(text, default=default, type=kind)
             roles = [contact.role for contact in parse_plan(default_plan_text()).contacts]
             answers["contacts"] = dict(_contact(role) for role in roles)
-        except click.Abort:
-            if sys.stdin.isatty():
-                raise
-            click.echo(err=True)  # ends the question's line
-            fail(
-                "Nothing was written, because a question got no answer. --yes uses the default for each.",
-                code="aborted",
-            )
     text = initial_plan(Answers(**answers))
     try:
         parse_plan(text, str(output))

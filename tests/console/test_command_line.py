@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
@@ -16,14 +17,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from console.cli import rollout
 from console.output import as_json_list, write_chunks
 from console.tables import as_csv, as_lines
 from console.verbs.gate import parse_goal
 from engine.store.holders import holders
+from engine.view.model import Health
+from tests.console import samples
 from tests.engine.service.rig import COMMAND, QUIET, EngineRig
 from tests.machine import crowd
+from tests.terminal import ROLLOUT, Terminal
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +267,27 @@ def test_a_verb_that_a_signal_ends_has_the_exit_code_of_that_signal(
         rest, _ = verb.communicate(timeout=60 * crowd())
         assert verb.returncode == -number, rest
         assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize("words", [("init", "--output", "new.toml"), ("documents", "delete", "docs/queues.md")])
+def test_a_question_ended_with_ctrl_c_ends_as_every_verb_does(rig: EngineRig, words: tuple[str, ...]) -> None:
+    """130 in a shell, and nothing is done."""
+    with Terminal([*ROLLOUT, "--plan", str(rig.plan_path), *words], cwd=rig.root) as asked:
+        asked.until(": ")
+        asked.send("\x03")
+        assert asked.ended(30.0)
+        assert asked.status is not None
+        assert os.waitstatus_to_exitcode(asked.status) == -signal.SIGINT, asked.text
+        assert "Not" in asked.text
+        assert "Aborted" not in asked.text
+    assert not (rig.root / "new.toml").exists()
+
+
+@pytest.mark.parametrize("health", ["rolled_back", "alert", "held"])
+def test_a_wait_for_a_rollback_ends_whatever_is_more_urgent_to_read(health: Health) -> None:
+    goal = parse_goal("rolled-back")
+    assert goal.met(replace(samples.ROLLED, health=health))
+    assert not goal.met(replace(samples.NORMAL, health=health))
 
 
 @pytest.mark.parametrize("text", ["stage", "stage=", "stage=x", "stage<2", "", "gate"])

@@ -70,8 +70,12 @@ def test_load_by_the_llm_is_refused_in_preparation(shell: Shell) -> None:
     assert "Stage 0 Preparation makes no LLM call" in shell("load", "--method", "llm", "docs/backoff.md", code=1)
 
 
-def test_load_stopped_half_way_reports_it_and_resume_takes_only_the_rest(shell: Shell) -> None:
-    rows = [{"id": f"half/{n}", "text": f"Paper ledgers list row {n} of the harbour tolls. " * 20} for n in range(400)]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_load_stopped_half_way_reports_it_and_resume_takes_only_the_rest(shell: Shell, number: signal.Signals) -> None:
+    rows = [
+        {"id": f"{number.name}/{n}", "text": f"Paper ledgers list row {n} of the harbour tolls. " * 20}
+        for n in range(400)
+    ]
     (shell.folder / "half.jsonl").write_text("\n".join(map(json.dumps, rows)))
     loading = subprocess.Popen(
         [*COMMAND, "load", "--verbose", "half.jsonl"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=shell.folder,
@@ -79,9 +83,9 @@ def test_load_stopped_half_way_reports_it_and_resume_takes_only_the_rest(shell: 
     )  # fmt: skip
     assert loading.stdout is not None
     loading.stdout.readline()
-    loading.send_signal(signal.SIGINT)
+    loading.send_signal(number)
     out, err = loading.communicate(timeout=30)
-    assert loading.returncode == -signal.SIGINT
+    assert loading.returncode == -number
     assert "to continue, run the same command with --resume" in err
     stored = int(out.splitlines()[-1].split()[0])
 
