@@ -16,8 +16,9 @@ from engine.store.jobs import FilePiece, Job, JobPart, PartDocument, SourceGone
 PART_DOCUMENTS = 500
 PART_BYTES = 16_000_000
 READ_BYTES = 1 << 20
-CHANGED = "has changed since the job began; load it again"
-LINES_CHANGED = "the part that begins on this line has changed since the job began; load the file again"
+AS_ONE = "; all its documents count as one that failed"  # how many they are is not known
+CHANGED = f"has changed since the job began; load it again{AS_ONE}"
+LINES_CHANGED = f"the part that begins on this line has changed since the job began; load the file again{AS_ONE}"
 RANGE_BYTES = 4_000_000  # of JSON lines at a URL, where lines are not counted
 
 
@@ -115,9 +116,15 @@ def documents(job: Job, part: JobPart) -> Iterator[PartDocument]:
         for source in sources.documents(piece.path, called, span):
             if source.gone:
                 raise SourceGone(f"{source.id} cannot be read: {source.trouble}.")
-            yield PartDocument(source.id, source.text, source.title, source.trouble, _place(piece.path, source))
+            whole = source.trouble and not source.named and source.id == (called or piece.path)
+            trouble = f"{source.trouble}{AS_ONE}" if whole and _holds_many(piece) else source.trouble
+            yield PartDocument(source.id, source.text, source.title, trouble, _place(piece.path, source))
         if _is_changed(piece):  # while it was read: what was read may be of both versions
             yield changed
+
+
+def _holds_many(piece: FilePiece) -> bool:
+    return inputs.is_lines(piece.path) or inputs.suffix(piece.path) == inputs.PARQUET
 
 
 def _is_changed(piece: FilePiece) -> bool:

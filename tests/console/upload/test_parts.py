@@ -97,7 +97,7 @@ def test_lines_that_changed_since_the_job_began_are_named_and_not_read(tmp_path:
         assert read() == [*whole_file[:3], parts.LINES_CHANGED, parts.LINES_CHANGED]
         assert [document.id for document in parts.documents(job, made[1])] == ["rows.jsonl:4"]
         path.unlink()
-        assert read() == ["No such file or directory"] * 3
+        assert read() == [f"No such file or directory{parts.AS_ONE}"] * 3
 
 
 @pytest.mark.parametrize("lines", [9, 2])
