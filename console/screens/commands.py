@@ -139,7 +139,9 @@ class Commands(Ordered, Work):
         if self.console.runner.busy:
             return (("x", "end it", "cancel"), ("c", "copy", "copy"), self.turn_hint())
         line = self._selected()
-        if line is not None and line[0] == "reminder":
+        if line is None:
+            return (self.turn_hint(), *LISTED)
+        if line[0] == "reminder":
             return (("d", "done", "tick"), self.turn_hint(), *LISTED)
         return (("r", "run", "run"), ("c", "copy", "copy"), self.turn_hint(), *LISTED)
 

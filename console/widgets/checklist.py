@@ -118,9 +118,11 @@ def _narrow(item: ItemView, now: float, room: int) -> str:
 
 
 def heading(line: ChecklistLine) -> str:
-    """A line's subject, in the plan's words."""
+    """A line's subject: in the plan's words, where it is the plan's."""
     of = line.condition or line.item
-    return of.text if of is not None else line.text
+    if of is None and line.text:
+        return "met" if line.done else "missing"
+    return of.text if of is not None else ""
 
 
 def detail(line: ChecklistLine, now: float, acts: bool = True) -> list[tuple[str, str]]:
@@ -133,7 +135,7 @@ def detail(line: ChecklistLine, now: float, acts: bool = True) -> list[tuple[str
         return [missing, (HOW[of.metric], "dim")] if of.metric in HOW else [missing]
     if line.item is not None:
         return _item_detail(line.item, now, acts)
-    return []
+    return [(line.text, "text" if line.done else "warn")] if line.text else []
 
 
 def _item_detail(item: ItemView, now: float, acts: bool) -> list[tuple[str, str]]:

@@ -41,6 +41,8 @@ def _against_before(now: Bucket, before: Bucket) -> str:
     """Compare with the day before: without a frequency arm (at 100 %) nothing else remains."""
     if before.attempts < FEWEST:
         return "no frequency arm to compare with"
+    if now.attempts < FEWEST:
+        return "no frequency arm; too few documents to compare with the day before"
     low, high = bounds.difference(now.errors, now.attempts, before.errors, before.attempts)
     change = now.errors / now.attempts - before.errors / before.attempts
     return f"no frequency arm; against the day before: {_points(change, low, high)}"

@@ -45,7 +45,8 @@ def what_next(
     elif gate.total and not breach and not gate.blocked and (waits := _open_in(gate)):
         out.append(f"gate waits for {waits} (2)")
     if not out:
-        out.append("nothing until a person acts")
+        at = percent(state.percent_bp)
+        out.append(f"stays {at}; triggers keep watching" if state.percent_bp else "nothing until a person acts")
     elif not breach:
         out.append("only a person raises the percentage")
     return tuple(out)

@@ -362,3 +362,16 @@ def test_a_figure_is_not_parted_from_its_unit(width: int) -> None:
     lines = wrapped(text, width)
     assert " ".join(lines) == text
     assert [line for line in lines if line.split(" ")[0].strip(";:,.") in ("%", "s", "ms", "min", "points")] == []
+
+
+async def test_the_selected_line_of_the_gate_is_whole_at_80_columns() -> None:
+    """What reset the count of stable days is at the end of a long line."""
+    why = "counted since 2026-12-03T03:25:40Z, reset by 2026-12-02: cache hit rate 14 %, not over 20 %"
+    app = console("normal")
+    link = cast(FakeLink, app.link)
+    link.view = replace(link.view, gate=replace(link.view.gate, others=(f"stable within targets: 6d 17h left, {why}",)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("2", "G")
+        assert app.page is not None
+        assert why in " ".join(app.page.canvas(80, 24).text().split())

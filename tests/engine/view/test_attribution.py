@@ -38,6 +38,8 @@ def test_arms_of_a_few_documents_are_not_called_alike() -> None:
 
 def test_without_a_frequency_arm_the_day_before_is_compared() -> None:
     assert of_errors(now(60, 1200, 0, 0), CALM).startswith("no frequency arm; against the day before: +4.5 points [")
+    few = "no frequency arm; too few documents to compare with the day before"
+    assert of_errors(now(0, 1, 0, 0), CALM) == few, "an interval of [-1.4, 79.3] points compares nothing"
     assert of_errors(now(60, 1200, 0, 0), Bucket()) == "no frequency arm to compare with"
 
 

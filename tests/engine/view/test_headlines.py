@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from engine.measures.bucket import Bucket
 from engine.rollout.state import State, Undo
 from engine.triggers.measurement import Ok
-from engine.view import gauge, headlines, next_steps
+from engine.view import fields, gauge, headlines, next_steps
 from engine.view.headlines import Situation
 from engine.view.model import ConditionView, GateView, ItemView, TriggerView
 from tests.engine.triggers.attempt_timeline import PLAN, Scene
@@ -62,6 +62,17 @@ def test_a_service_whose_documents_are_refused_is_not_healthy() -> None:
     for percent_bp in (5000, 0):
         shown = headline(scene, State(stage=4, percent_bp=percent_bp), refusing="the store's disk is full")
         assert shown == ("alert", "documents get 503: the store's disk is full")
+
+
+def test_a_rollback_is_a_fact_whatever_is_more_urgent_to_read() -> None:
+    """Scripts wait for it, while the headline may have a full disk or a changed plan to report."""
+    rolled = State(stage=1, rev=9, last_rev=9, undo=Undo(2, 1000, 1060.0))
+    assert headlines.health(Situation(rolled, 1000.0, refusing="the store's disk is full"))[0] == "alert"
+    assert headlines.health(Situation(rolled, 1000.0, misplaced="stage 2 is gone"))[0] == "held"
+    assert fields.of_state(rolled)["rolled_back"]
+    assert fields.of_state(State(stage=1, rev=9, locked="error_critical fired"))["rolled_back"]
+    for other in (State(stage=1, rev=9), replace(rolled, percent_bp=1000), replace(rolled, undo=None, rev=10)):
+        assert not fields.of_state(other)["rolled_back"]
 
 
 def test_an_unavailable_service_is_reported_in_two_words() -> None:
@@ -185,7 +196,8 @@ def test_an_open_gate_comes_next_and_a_shut_one_names_what_it_waits_for() -> Non
     shut = replace(gate, open=False, conditions=(open_,), items=(item, replace(item, state="done")))
     assert next_steps.what_next(state, (), shut, "", None, 0.0)[0] == "gate waits for 1 condition, 1 item (2)"
     stable = replace(shut, total=0)  # what is left to do then is on no gate
-    assert next_steps.what_next(state, (), stable, "", None, 0.0) == ("nothing until a person acts",)
+    assert next_steps.what_next(state, (), stable, "", None, 0.0) == ("stays 10 %; triggers keep watching",)
+    assert next_steps.what_next(State(), (), stable, "", None, 0.0) == ("nothing until a person acts",)
     held = replace(shut, blocked=("held by bo",))
     assert not any("waits" in line for line in next_steps.what_next(state, (), held, "", None, 0.0))
 
