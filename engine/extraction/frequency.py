@@ -82,7 +82,7 @@ def _keywords(
     parts = []
     if english and not words and len(tokens) < LITTLE:
         parts = shorter([rated[3] for rated in ranked], singles=title)
-    least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 else 1
+    least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 and read.language not in LINKS else 1
     chosen = _chosen(ranked, parts, vague, budget, quoted, english, least, FEW_OF_LITTLE if title else FEW)
     return _shown(chosen, read.spans, quoted, english)
 

@@ -43,6 +43,10 @@ GENERAL_NOUNS: dict[str, frozenset[str]] = {
 }
 # links that join two nouns into a term: base de données, base de datos, base di dati
 LINKS = {name: lists["links"] for name, lists in _LISTS.items() if "links" in lists}
+# what may follow a link: calidad de la educación
+ARTICLES = {name: lists["articles"] for name, lists in _LISTS.items() if "articles" in lists}
+# nouns that say nothing of what follows their link: tipos de redes
+EMPTY = {name: lists["empty"] for name, lists in _LISTS.items() if "empty" in lists}
 
 _PRESENT: dict[str, dict[str, tuple[str, ...]]] = {  # by the ending of the infinitive
     "spanish": {"ar": ("a", "an", "en"), "er": ("e", "en", "an"), "ir": ("e", "en", "an")},
@@ -92,11 +96,11 @@ VERB_FORMS = {language: _present(language) for language in _LISTS if "verb_forms
 # Verb endings that nouns rarely have. Such a word ends a phrase, as a function word does.
 VERBS: dict[str, re.Pattern[str]] = {
     "spanish": pattern(
-        r"\w{4,}mente|\w{2,}(?:ándose|iéndose|iendo|aron|ieron|aban?|ará[ns]?|erá[ns]?|irá[ns]?|arían?|erían?|irían?|arse"
+        r"\w{4,}mente|\w{2,}(?:ándose|iéndose|iendo|aron|ieron|aban?|ará[ns]?|erá[ns]?|irá[ns]?|arían|[ei]rían|arse"
         r"|erse|irse|arlo|arla|ó)|\w{3,}(?<!m)ando"
     ),
     "portuguese": pattern(
-        r"\w{4,}mente|\w{2,}(?:endo|indo|aram|eram|iram|avam?|ariam?|eriam?|iriam?|ará|erá|irá|arão|erão|irão|ou"
+        r"\w{4,}mente|\w{2,}(?:endo|indo|aram|eram|iram|avam?|[aei]riam|ará|erá|irá|arão|erão|irão|ou"
         r"|eceu|rreu|ndeu|tiu|niu|giu|põem?)|\w{4,}(?:amos|(?<!tr)emos)|\w{3,}-(?:se|lo|la|los|las|lhes?)|\w{3,}(?<!m)ando"
     ),
     "french": pattern(r"\w{2,}(?:aient|èrent|erait|eront|issent|issant)"),

@@ -34,30 +34,31 @@ FOREIGN = Traits(
     part=-0.1, number=-0.5, identifier_alone=0.9,
 )  # fmt: skip
 # where noun phrases are known by their adjectives and links; a single word may be a verb
-ROMANCE = FOREIGN._replace(one=-0.2, two=0.4, three=0.1)
-
-
-# what recurs in a paper is its subject in every language: from here on LONG ranks Romance phrases too
+ROMANCE = FOREIGN._replace(
+    one=-0.2, two=0.5, three=-0.3, four=-0.9, alone=0.6, occurs=0.3, late=-0.1, name=0.9, part=0.1
+)
+# what recurs in a paper is its subject in every language
+ROMANCE_LONG = LONG._replace(one=-0.9, four=-0.5, name=0.6, part=0.0, identifier_alone=0.9)
 ROMANCE_SHORT_TOKENS, ROMANCE_LONG_TOKENS = 500, 1_500
 
 
 def weights(length: int) -> Traits:
     """The weights for an English text of this many tokens: interpolated by the logarithm of its length."""
-    return _mixed(SHORT, between(length, SHORT_TOKENS, LONG_TOKENS))
+    return _mixed(SHORT, LONG, between(length, SHORT_TOKENS, LONG_TOKENS))
 
 
 def romance_weights(length: int) -> Traits:
     """The same for a text in a Romance language."""
-    return _mixed(ROMANCE, between(length, ROMANCE_SHORT_TOKENS, ROMANCE_LONG_TOKENS))
+    return _mixed(ROMANCE, ROMANCE_LONG, between(length, ROMANCE_SHORT_TOKENS, ROMANCE_LONG_TOKENS))
 
 
-def _mixed(few: Traits, share: float) -> Traits:
-    """The weights between those for a short text and LONG."""
+def _mixed(few: Traits, many: Traits, share: float) -> Traits:
+    """The weights between those for a short text and those for a long one."""
     if share == 0.0:
         return few
     if share == 1.0:
-        return LONG
-    return Traits._make(short + share * (long - short) for short, long in zip(few, LONG, strict=True))
+        return many
+    return Traits._make(short + share * (long - short) for short, long in zip(few, many, strict=True))
 
 
 def between(length: int, short: int, long: int) -> float:

@@ -13,28 +13,43 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from engine.extraction.languages import LINKS, PARTICIPLES
+from engine.extraction.languages import ARTICLES, EMPTY, LINKS, PARTICIPLES
 from engine.extraction.lists import word_lists
 
-# j: a word with an adjective's ending, N: a noun that recurs after the one before it (palabras clave), L: a link
-_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:L[ncij]N?j?){0,2}")
+# j: a word with an adjective's ending, N: a noun that recurs after the one before it (palabras clave), L: a link or the
+# article after it (de la)
+_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:LL?(?:c{1,3}|n|i|j)[N#]?j{0,2}){0,2}")
 _ADJECTIVE = re.compile(
     r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?"
     r"|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
+    r"|[cgm]il(?:es)?|[iaoe]nnes?|[ao]is(?:es?)?|[ie]nas|[ie]nos?|eir[oa]s?|er[oa]s"
     r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?"
     r"|at[aoie]|it[aoie]|ut[aoie]|an[oa]s?|(?:ion|r)ais)|m[áí][xn]im[oa]s?"
+    r"|ágil(?:es)?|ágeis|úti(?:l(?:es)?|eis)|libres?|livres?"
 )
 _ELIDING = ("catalan", "french", "italian")
 _ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)  # l'eau
 _ELIDED_DETERMINER = re.compile(r"(?:l|un|cet|quest)['’]\w")
 _ELIDED_BEFORE_VERB = re.compile(r"(?:s|n)['’]\w")  # s'affiche
+# the present, as it ends after que
+_PRESENT = {
+    "spanish": re.compile(r"\w{2,}(?:[^i]a|[^d]e|an|en)"),
+    "portuguese": re.compile(r"\w{2,}(?:[^i]a|[^d]e|am|em)"),
+}
+# its third person plural, in which few nouns end: los expertos advierten
+_THEIR_PRESENT = {
+    "spanish": re.compile(r"\w{3,}an|\w{3,}(?<![aiu][mg])(?<!rd)en"),
+    "portuguese": re.compile(r"\w{3,}am|\w{3,}(?<![gd])em"),
+}
 _NEGATIONS = ("no", "não", "non", "ne")
 _PARTICIPLE = re.compile(r"\w{2,}(?:[aiu]d[oa]s?|[aiu]t[oie]|[aiu]ta|[ée]e?s?)")
 # a participle that no determiner precedes is not a keyword alone; quantité is not one
 _ALONE = re.compile(r"\w{2,}íd[oa]s?|\w{4,}(?:[aiu]d[oa]s?|[aiu]t[oaie]|(?<![ienr]t)ée?s?)")
 # adjectives that are hardly ever nouns: none is a keyword alone that no determiner precedes
 _LONE_ADJECTIVE = {
-    "portuguese": re.compile(r"\w{2,}(?:[áéíóú]ve(?:l|is)|ionais|[tu]rais|ári[oa]s?|ban[oa]s?)|m[áí][xn]im[oa]s?")
+    "portuguese": re.compile(
+        r"\w{2,}(?:[áéíóú]ve(?:l|is)|ionais|[tu]rais|ári[oa]s?|ban[oa]s?)|m[áí][xn]im[oa]s?|ágil(?:es)?|ágeis|úti(?:l(?:es)?|eis)|libres?|livres?"
+    )
 }
 # an infinitive by its ending; in -er too many are English nouns (buffer, router), in French -ier nouns (fichier)
 _INFINITIVE = {
@@ -64,6 +79,7 @@ def noun_phrases(tokens: Sequence[str], kinds: str, spoken: str, most: int) -> l
     A noun after a noun may be a verb that is in no list: it belongs to the phrase only if the pair recurs.
     """
     links, eliding, participles = LINKS[spoken], spoken in _ELIDING, PARTICIPLES.get(spoken, frozenset[str]())
+    articles, empty = ARTICLES.get(spoken, frozenset[str]()), EMPTY.get(spoken, frozenset[str]())
     determined, nouns = _DETERMINERS[spoken] | links, _NOUNS.get(spoken, frozenset[str]())
     adjective = _LONE_ADJECTIVE.get(spoken)
     low = [token.lower() for token in tokens]
@@ -72,7 +88,7 @@ def noun_phrases(tokens: Sequence[str], kinds: str, spoken: str, most: int) -> l
     letters = []
     before = previous = ""
     for kind, word in zip(kinds, low, strict=True):
-        if kind == "f" and word in links:
+        if kind == "f" and (word in links or (before == "L" and word in articles)):
             kind = "L"
         elif kind == "n" and before in ("n", "N", "j", "c", "i") and _ADJECTIVE.fullmatch(word):
             kind = "j"
@@ -83,10 +99,12 @@ def noun_phrases(tokens: Sequence[str], kinds: str, spoken: str, most: int) -> l
     phrases = []
     for match in _PHRASE.finditer("".join(letters)):
         start, end = match.span()
+        while end - start > 2 and letters[start + 1] == "L" and (low[start] in empty or end - start > most):
+            start += 3 if letters[start + 2] == "L" else 2  # tipos de redes
         run = list(tokens[start : min(end, start + most)])
         if eliding:
             run[0] = _ELIDED.sub("", run[0])
-        while run and run[-1].lower() in links:
+        while run and ((last := run[-1].lower()) in links or last in articles):
             run.pop()
         if len(run) == 1 and (
             (word := run[0].lower()) in participles
@@ -131,6 +149,11 @@ def _is_verb(low: list[str], kinds: str, at: int, spoken: str) -> bool:
     before = "" if begins else low[at - 1]
     if kinds[at] == "c" and not begins:  # a name
         return False
+    if spoken in _PRESENT and (
+        (before == "que" and _PRESENT[spoken].fullmatch(word))
+        or (not begins and kinds[at - 1] in "nc" and _THEIR_PRESENT[spoken].fullmatch(word))
+    ):
+        return True
     if before in _BEFORE_VERBS[spoken]:
         return not (before in _NEGATIONS and _PARTICIPLE.fullmatch(word))  # no autorizado
     if (begins or before in _BEFORE_INFINITIVES[spoken]) and _is_infinitive(word, spoken):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from engine.extraction.candidates import KINDS, is_keyword
 from engine.extraction.foreign import general_nouns, lone_adjectives
-from engine.extraction.languages import LINKS
+from engine.extraction.languages import ARTICLES, LINKS
 from engine.extraction.tokens import Known, Span, Words
 from engine.extraction.words import EMPTY, GENERAL, SOFT, VAGUE, WEAK
 
@@ -26,7 +26,7 @@ EARLY = 400  # tokens
 SUBJECT, SUBJECT_OF = 8, 60
 FOREIGN_SUBJECT = 3  # times as often in other languages, whose lists are short: what they hold is general indeed
 
-_LINKS = frozenset(chain.from_iterable(LINKS.values()))
+_LINKS = frozenset(chain.from_iterable([*LINKS.values(), *ARTICLES.values()]))
 _NUMBERED = re.compile(r"\d(?<!\S\d)")
 _NO_END = frozenset("aewvfG#.")
 _NO_BEGINNING = frozenset("wvf#.")
@@ -110,9 +110,9 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
         else:
             seen[0][1] = at
             seen[1].append(text)
-    parts = _parts(phrases)
-    if language in LINKS or language == "german":
-        allowed = _with_noun(phrases, first=language in LINKS)
+    parts = _parts_by_links(phrases) if language in LINKS else _parts(phrases)
+    if language == "german":
+        allowed = _with_noun(phrases)
         parts = {part: where for part, where in parts.items() if part in allowed}
     elif adjectives := () if english else lone_adjectives(spans, language):
         parts = {part: where for part, where in parts.items() if len(part) > 1 or part[0] not in adjectives}
@@ -238,16 +238,29 @@ def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, lis
     return {part: where for part, where in shared.items() if len(part) > 1 or part[0] not in VAGUE}
 
 
-def _with_noun(phrases: Iterable[Words], *, first: bool) -> set[Words]:
-    """The parts of phrases that begin as a phrase does or after a link; if not `first`, those that end as one does."""
-    made = set[Words]()
-    for words in phrases:
-        for i in range(len(words)):
-            if not first:
-                made.add(words[i:])
-            elif not i or words[i - 1] in _LINKS:
-                made.update([words[i:j] for j in range(i + 1, len(words) + 1)])
-    return made
+def _parts_by_links(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:
+    """The same for a language that joins nouns by links: every part that begins as a phrase does or after a link,
+    though it comes once. Of análisis de redes neuronales also redes neuronales."""
+    parts: dict[Words, list[int]] = {}
+    for words, ((begins, ends, _), texts) in phrases.items():
+        size, count = len(words), len(texts)
+        for i in range(size):
+            if words[i] in _LINKS or (i and words[i - 1] not in _LINKS):
+                continue
+            for j in range(i + 1, size + 1 if i else size):
+                if words[j - 1] in _LINKS:
+                    continue
+                part = words[i:j]
+                phrase = phrases.get(part)
+                where = phrase[0] if phrase else parts.setdefault(part, [begins + i, ends + i, 0])
+                where[0], where[1] = min(where[0], begins + i), max(where[1], ends + i)
+                where[2] += count
+    return parts
+
+
+def _with_noun(phrases: Iterable[Words]) -> set[Words]:
+    """The parts of phrases that end as one does."""
+    return {words[i:] for words in phrases for i in range(len(words))}
 
 
 def _spelling(forms: Sequence[str]) -> str:

@@ -92,6 +92,38 @@ def test_a_noun_phrase_of_a_romance_language_is_whole_though_it_comes_once(text:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "terms", "others"),
+    [
+        (
+            "La ingeniería de software estudia la calidad de la educación. Se comparan tres tipos de redes neuronales que detectan fallos. "
+            "Los expertos advierten del riesgo en la provincia de Salamanca y piden una gestión ágil de requerimientos.",
+            {"ingeniería de software", "calidad de la educación", "redes neuronales", "Salamanca", "gestión ágil de requerimientos"},
+            {"tres", "tipos", "detectan", "advierten"},
+        ),
+        (
+            "A engenharia de software estuda a qualidade do ensino. Comparam-se quatro tipos de redes neurais que detectam falhas. "
+            "Os peritos avisam que o risco no concelho de Arganil é alto e que há um problema de segurança rodoviária.",
+            {"engenharia de software", "qualidade do ensino", "redes neurais", "Arganil", "segurança rodoviária"},
+            {"quatro", "tipos", "detectam", "avisam", "problema"},
+        ),
+        (
+            "La Commission européenne a publié une étude de la théorie de la mesure. Trois sortes de réseaux de neurones sont comparées dans "
+            "la ville de Mamuju, et le Stade brestois accueille la réunion.",
+            {"Commission européenne", "théorie de la mesure", "réseaux de neurones", "Mamuju", "Stade brestois"},
+            {"trois", "sortes"},
+        ),
+    ],
+)  # fmt: skip
+def test_a_romance_term_is_whole_without_a_noun_that_says_nothing_of_it(
+    text: str, terms: set[str], others: set[str]
+) -> None:
+    keywords = extract(text).ranked
+
+    assert terms <= set(keywords), keywords
+    assert not others & {word.lower() for keyword in keywords for word in keyword.split()}
+
+
 def test_hindi_has_no_function_words() -> None:
     keywords = extract(
         "मशीन लर्निंग कृत्रिम बुद्धिमत्ता की एक शाखा है जिसमें कंप्यूटर डेटा से सीखते हैं। डेटाबेस सर्वर पर प्रशिक्षण डेटा सुरक्षित रखा जाता है और यदि सर्वर बंद हो जाए तो बैकअप "

@@ -10,7 +10,7 @@ import pytest
 from engine.extraction import ranking_trees, trees
 from engine.extraction.candidates import phrases
 from engine.extraction.frequency import extract
-from engine.extraction.ranking import LONG, ROMANCE, SHORT, romance_weights, weights
+from engine.extraction.ranking import LONG, ROMANCE, ROMANCE_LONG, SHORT, romance_weights, weights
 from engine.extraction.tokens import tokenise
 from engine.extraction.traits import Candidate, Context, Fields, Traits, candidate, candidates, context, is_weak, scores
 from tests.bench.train_ranking import VERSION, loaded, source
@@ -211,8 +211,8 @@ def test_a_long_romance_text_is_ranked_by_what_recurs_as_a_long_english_one_is()
     between = romance_weights(900)
 
     assert romance_weights(300) == ROMANCE
-    assert romance_weights(2_000) == LONG
-    assert ROMANCE.occurs < between.occurs < LONG.occurs
+    assert romance_weights(2_000) == ROMANCE_LONG
+    assert ROMANCE.occurs < between.occurs < ROMANCE_LONG.occurs
 
 
 def test_an_adjective_and_a_general_noun_once_are_weak_and_a_name_is_not() -> None:
