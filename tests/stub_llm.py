@@ -205,7 +205,7 @@ class StubLlm(SimulatedApi):
             case "huge_body":
                 call.begin(200, "application/json")
                 while not call.left:
-                    call.chunk(b"x" * 65_536)
+                    call.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
                     await asyncio.sleep(0)
             case "not_json":
                 call.send(200, b"<html><body>It works!</body></html>", "text/html")
@@ -232,13 +232,24 @@ class StubLlm(SimulatedApi):
             text, usage = "", replace(usage, thinking="The user wants keywords. Let me think...")
         fault = _fault.get()
         await work.lasts(usage.prompt_s + usage.answer_s)
-        if asked.stream or fault in ("stream_anyway", "stream_error"):
+        if fault in ("stream_anyway", "stream_error"):
             half = len(text) // 2
             broken = msgspec.json.encode({"error": "an error was encountered while running the model: unexpected EOF"})
-            end = broken if fault == "stream_error" else form.part(text[half:], usage) + form.end(usage)
-            call.send(200, form.part(text[:half], usage) + end, form.stream_type)
+            first, second, last = (_streamed(form, part, usage) for part in (text[:half], text[half:], None))
+            stream_type = "text/event-stream" if form is OPENAI else "application/x-ndjson"
+            call.send(200, first + (broken if fault == "stream_error" else second + last), stream_type)
         else:
             call.send(200, form.whole(text, usage))
+
+
+def _streamed(form: AnswerFormat, text: str | None, usage: Usage) -> bytes:
+    """A piece of a streamed answer; None: its end."""
+    if form is not OPENAI:
+        return form.whole(text or "", replace(usage, done=text is None)) + b"\n"
+    delta = {} if text is None else {"role": "assistant", "content": text}
+    choice = {"index": 0, "delta": delta, "finish_reason": usage.reason if text is None else None}
+    body = msgspec.json.encode({"object": "chat.completion.chunk", "model": usage.model, "choices": [choice]})
+    return b"data: " + body + (b"\n\ndata: [DONE]\n\n" if text is None else b"\n\n")
 
 
 def keywords_of(document: str) -> tuple[list[str], list[str]]:

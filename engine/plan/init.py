@@ -22,7 +22,7 @@ Value = str | int | float | bool | Sequence[Any]
 class Answers:
     """The answers to `rollout init`. None keeps the value of the plan that ships with the product.
 
-    `contacts` maps a role to any of name, phone, email; a role missing from the plan is added.
+    `contacts` maps a role of that plan to any of name, phone, email.
     """
 
     service: str | None = None
@@ -52,18 +52,9 @@ def initial_plan(answers: Answers) -> str:
         text = text.replace("http://localhost:8080/", f"http://localhost:{answers.http_port}/")
     roles = [contact["role"] for contact in tomllib.loads(text)["contacts"]]
     for role, details in (answers.contacts or {}).items():
-        if role not in roles:
-            text = _add_contact(text, len(roles), clean_line(role))
-            roles.append(role)
         for key, detail in details.items():
             text = set_value(text, f"contacts[{roles.index(role)}].{key}", clean_line(detail))
     return text
-
-
-def _add_contact(text: str, count: int, role: str) -> str:
-    end = find_places(text).sections["contacts", count - 1].end
-    blanks = "".join(f'{key} = "[{key.capitalize()}]"\n' for key in ("name", "phone", "email"))
-    return f"{text[:end]}\n[[contacts]]\nrole = {_toml(role)}\n{blanks}{text[end:]}"
 
 
 def set_value(text: str, dotted_path: str, value: Value) -> str:

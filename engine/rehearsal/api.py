@@ -1,4 +1,5 @@
-"""The simulated service's answers on the paths of Ollama's and OpenAI's APIs, using a `Service` with slots and a model.
+"""The simulated service's answers on the paths of Ollama's and OpenAI's APIs that the engine asks, using a `Service`
+with slots and a model. Answers come whole, as the engine asks for them.
 
 It misbehaves in three hooks: before a slot is taken, in the slot, and in the model's text. The rehearsal's faults are
 shares of texts (`faults`); a test's server overrides the hooks.
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from engine.rehearsal import model
 from engine.rehearsal.capacity import Full, Service, SlotCall
 from engine.rehearsal.http_server import Call, send_json
-from engine.rehearsal.protocol import CHAT, GENERATE, OPENAI, AnswerFormat, ModelRequest, Usage, error, parse
+from engine.rehearsal.protocol import CHAT, OPENAI, AnswerFormat, ModelRequest, Usage, error, parse
 
 VERSION = "0.33.0"
 SIZE = 2_019_393_189
@@ -23,10 +24,9 @@ BUSY = "server busy, please try again.  maximum pending requests exceeded"
 USED_UP = "You exceeded your current quota, please check your plan and billing details."
 CRASHED = "llama runner process has terminated: exit status 2"
 PROMPT_PART = 0.25  # of the time goes into reading the prompt
-PIECES = 16  # of a streamed answer; a real server sends one per token
 DRIP_S = 0.1  # between two bytes
 
-FORMS: dict[str, AnswerFormat] = {"/api/chat": CHAT, "/api/generate": GENERATE, "/v1/chat/completions": OPENAI}
+FORMS: dict[str, AnswerFormat] = {"/api/chat": CHAT, "/v1/chat/completions": OPENAI}
 
 
 class SimulatedApi:
@@ -133,11 +133,7 @@ class SimulatedApi:
     async def deliver(
         self, call: Call, asked: ModelRequest, form: AnswerFormat, text: str, usage: Usage, work: SlotCall
     ) -> None:
-        await work.lasts(usage.prompt_s)
-        if asked.stream:
-            await self._stream(call, form, text, usage, work)
-            return
-        await work.lasts(usage.answer_s)
+        await work.lasts(usage.prompt_s + usage.answer_s)
         body = form.whole(text, usage)
         if not self.service.read(asked.prompt).meets("drip", self.service.faults.drip):
             call.send(200, body)
@@ -146,17 +142,6 @@ class SimulatedApi:
         for i in range(len(body)):
             call.write(body[i : i + 1])
             await work.lasts(DRIP_S)
-
-    @staticmethod
-    async def _stream(call: Call, form: AnswerFormat, text: str, usage: Usage, work: SlotCall) -> None:
-        call.begin(200, form.stream_type)
-        step = max(1, -(-len(text) // PIECES))
-        pieces = [text[i : i + step] for i in range(0, len(text), step)]
-        for piece in pieces:
-            await work.lasts(usage.answer_s / len(pieces))
-            call.chunk(form.part(piece, usage))
-        call.chunk(form.end(usage))
-        call.end()
 
     def turn_away(self, call: Call, form: AnswerFormat) -> None:
         self.service.counters.turned_away += 1
@@ -206,7 +191,7 @@ class SimulatedApi:
     def _show(self, call: Call, details: Mapping[str, object]) -> None:
         service = self.service
         try:
-            asked = parse(call.body, GENERATE).model
+            asked = parse(call.body, CHAT).model
         except ValueError as wrong:
             send_json(call, {"error": str(wrong)}, 400)
             return

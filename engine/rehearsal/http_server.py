@@ -37,19 +37,13 @@ class Call:
         self.write(body)
 
     def begin(self, status: int, kind: str, length: int | None = None) -> None:
-        """Send the head; the body follows with `write`, or with `chunk` and `end` if its length is unknown."""
+        """Send the head; the body follows with `write`, in chunks if its length is unknown."""
         framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
         reason = responses.get(status, "Status")
         self.write(f"HTTP/1.1 {status} {reason}\r\ncontent-type: {kind}\r\n{framing}\r\n\r\n".encode())
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
-
-    def chunk(self, data: bytes) -> None:
-        self.write(b"%x\r\n%b\r\n" % (len(data), data))
-
-    def end(self) -> None:
-        self.write(b"0\r\n\r\n")
 
     def close(self) -> None:
         """Close the connection after sending what was written."""

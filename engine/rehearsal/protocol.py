@@ -26,7 +26,6 @@ class ModelRequest(Struct, frozen=True):
     model: str
     texts: tuple[str, ...]
     prompt: str
-    stream: bool
     schema: dict[str, Any]
     context: int
     most_tokens: int
@@ -51,34 +50,18 @@ class Usage(Struct, frozen=True):
 class AnswerFormat(Protocol):
     """The answer format of one API path."""
 
-    streams: bool  # the default of `stream`
-    stream_type: str
-
     def whole(self, text: str, usage: Usage) -> bytes: ...
-    def part(self, text: str, usage: Usage) -> bytes: ...
-    def end(self, usage: Usage) -> bytes: ...
 
 
 class _Ollama:
-    """The wire format of /api/chat (`field` "message") and /api/generate (`field` "response")."""
-
-    streams = True
-    stream_type = "application/x-ndjson"
-
-    def __init__(self, field: str) -> None:
-        self._field = field
-
-    def _message(self, text: str) -> Any:
-        return {"role": "assistant", "content": text} if self._field == "message" else text
-
-    def _head(self, text: str, usage: Usage) -> dict[str, Any]:
-        at = datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z")
-        return {"model": usage.model, "created_at": at, self._field: self._message(text)}
+    """The wire format of /api/chat."""
 
     def whole(self, text: str, usage: Usage) -> bytes:
-        body = self._head(text, usage) | {"done": usage.done}
-        if usage.thinking and self._field == "message":
-            body[self._field]["thinking"] = usage.thinking
+        at = datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z")
+        message = {"role": "assistant", "content": text}
+        if usage.thinking:
+            message["thinking"] = usage.thinking
+        body: dict[str, Any] = {"model": usage.model, "created_at": at, "message": message, "done": usage.done}
         if usage.done:
             body["done_reason"] = usage.reason
         if usage.prompt_tokens:
@@ -93,43 +76,25 @@ class _Ollama:
             }
         return msgspec.json.encode(body)
 
-    def part(self, text: str, usage: Usage) -> bytes:
-        return msgspec.json.encode(self._head(text, usage) | {"done": False}) + b"\n"
-
-    def end(self, usage: Usage) -> bytes:
-        return self.whole("", usage) + b"\n"
-
 
 class _OpenAi:
-    streams = False
-    stream_type = "text/event-stream"
-
-    def _body(self, kind: str, choice: dict[str, Any], usage: Usage) -> dict[str, Any]:
-        at = time.time()
-        head = {"id": f"chatcmpl-{int(at * 1000) % 1000}", "object": kind, "created": int(at)}
-        return head | {"model": usage.model, "choices": [{"index": 0, **choice}]}
-
     def whole(self, text: str, usage: Usage) -> bytes:
         message = {"role": "assistant", "content": text}
         if usage.thinking:
             message["reasoning_content"] = usage.thinking
-        choice = {"message": message, "finish_reason": usage.reason}
-        p, a = usage.prompt_tokens, usage.answer_tokens
-        counts = {"prompt_tokens": p, "completion_tokens": a, "total_tokens": p + a}
-        return msgspec.json.encode(self._body("chat.completion", choice, usage) | {"usage": counts})
-
-    def part(self, text: str, usage: Usage) -> bytes:
-        choice = {"delta": {"role": "assistant", "content": text}, "finish_reason": None}
-        return b"data: " + msgspec.json.encode(self._body("chat.completion.chunk", choice, usage)) + b"\n\n"
-
-    def end(self, usage: Usage) -> bytes:
-        choice = {"delta": {}, "finish_reason": usage.reason}
-        body = msgspec.json.encode(self._body("chat.completion.chunk", choice, usage))
-        return b"data: " + body + b"\n\ndata: [DONE]\n\n"
+        p, a, at = usage.prompt_tokens, usage.answer_tokens, time.time()
+        body = {
+            "id": f"chatcmpl-{int(at * 1000) % 1000}",
+            "object": "chat.completion",
+            "created": int(at),
+            "model": usage.model,
+            "choices": [{"index": 0, "message": message, "finish_reason": usage.reason}],
+            "usage": {"prompt_tokens": p, "completion_tokens": a, "total_tokens": p + a},
+        }
+        return msgspec.json.encode(body)
 
 
-CHAT: AnswerFormat = _Ollama("message")
-GENERATE: AnswerFormat = _Ollama("response")
+CHAT: AnswerFormat = _Ollama()
 OPENAI: AnswerFormat = _OpenAi()
 
 
@@ -154,8 +119,6 @@ def parse(body: bytes, form: AnswerFormat) -> ModelRequest:
         raise ValueError("the request is not a JSON object")
     messages = [m for m in fields.get("messages") or () if isinstance(m, dict)]
     turns = [(m.get("role"), str(m.get("content") or "")) for m in messages]
-    if form is GENERATE:
-        turns = [("system", str(fields.get("system") or "")), ("user", str(fields.get("prompt") or ""))]
     options = fields.get("options")
     options = options if isinstance(options, dict) else {}
     most = (
@@ -167,7 +130,6 @@ def parse(body: bytes, form: AnswerFormat) -> ModelRequest:
         model=str(fields.get("model") or ""),
         texts=tuple(text for _, text in turns),
         prompt=max((text for role, text in turns if role == "user"), key=len, default=""),
-        stream=bool(fields.get("stream", form.streams)),
         schema=_schema(fields),
         context=_whole_number(options.get("num_ctx"), DEFAULT_CONTEXT if form is not OPENAI else 1 << 30),
         most_tokens=_whole_number(most, 1 << 30),

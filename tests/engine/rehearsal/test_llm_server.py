@@ -66,18 +66,6 @@ def test_a_schema_of_another_shape_is_answered_in_that_shape(server: Process) ->
     assert 1 <= len(answer["tags"]) <= 3
 
 
-def test_it_streams_lines_of_json_unless_asked_not_to(server: Process) -> None:
-    whole = server.ask(TEXTS[0])
-    body = {key: value for key, value in server.body(TEXTS[0]).items() if key != "stream"}
-    streamed = server.client.post(f"{server.url}/api/chat", json=body)
-    lines = [json.loads(line) for line in streamed.text.splitlines()]
-    assert streamed.headers["content-type"] == "application/x-ndjson"
-    assert len(lines) > 3
-    assert [line["done"] for line in lines] == [False] * (len(lines) - 1) + [True]
-    assert "".join(line["message"]["content"] for line in lines) == content(whole)
-    assert lines[-1]["eval_count"] == whole.json()["eval_count"]
-
-
 def test_counts_and_durations_are_those_of_the_call(server: Process) -> None:
     reply = server.ask(TEXTS[0]).json()
     assert reply["done_reason"] == "stop"
@@ -95,26 +83,17 @@ def test_the_openai_path_agrees_in_its_own_form(server: Process) -> None:
     assert reply["choices"][0]["message"]["content"] == content(server.ask(TEXTS[0]))
     assert reply["choices"][0]["finish_reason"] == "stop"
     assert reply["usage"]["prompt_tokens"] > 0
-    streamed = server.client.post(f"{server.url}/v1/chat/completions", json={**body, "stream": True})
-    events = streamed.text.strip().split("\n\n")
-    assert events[-1] == "data: [DONE]"
-    parts = [
-        json.loads(event.removeprefix("data: "))["choices"][0]["delta"].get("content", "") for event in events[:-1]
-    ]
-    assert "".join(parts) == reply["choices"][0]["message"]["content"]
 
 
 def test_an_empty_prompt_loads_the_model_and_keep_alive_0_unloads_it(server: Process) -> None:
     def loaded() -> list[int]:
         return [m["context_length"] for m in server.client.get(f"{server.url}/api/ps").json()["models"]]
 
-    ask = {"model": MODEL, "prompt": "", "stream": False, "options": {"num_ctx": 2048}}
-    assert server.client.post(f"{server.url}/api/generate", json=ask).json()["done_reason"] == "load"
+    ask = {"model": MODEL, "messages": [], "stream": False, "options": {"num_ctx": 2048}}
+    assert server.client.post(f"{server.url}/api/chat", json=ask).json()["done_reason"] == "load"
     assert loaded() == [2048]
-    assert (
-        server.client.post(f"{server.url}/api/generate", json={**ask, "keep_alive": 0}).json()["done_reason"]
-        == "unload"
-    )
+    unloaded = server.client.post(f"{server.url}/api/chat", json={**ask, "keep_alive": 0})
+    assert unloaded.json()["done_reason"] == "unload"
     assert loaded() == []
 
 
@@ -128,7 +107,7 @@ def test_what_it_reports_about_itself(server: Process) -> None:
     assert server.client.post(f"{server.url}/api/show", json={"model": "other"}).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/api/chat", "/api/generate", "/v1/chat/completions"])
+@pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
 def test_what_it_cannot_read_is_refused_with_a_sentence(server: Process, path: str) -> None:
     for body in (b"{", b"[]", b"\xff"):
         reply = server.client.post(server.url + path, content=body)
@@ -160,9 +139,9 @@ def test_no_more_calls_at_once_than_slots_and_busy_beyond_the_queue() -> None:
 def test_a_client_that_leaves_gives_its_slot_back() -> None:
     with Process("--slots=1") as server:
         server.faults(hang=1)
-        for body in (server.body(TEXTS[0]), {**server.body(TEXTS[0]), "stream": True}):
+        for _ in range(2):
             with pytest.raises(httpx.ReadTimeout):
-                httpx.post(f"{server.url}/api/chat", json=body, timeout=0.2 * crowd())
+                httpx.post(f"{server.url}/api/chat", json=server.body(TEXTS[0]), timeout=0.2 * crowd())
         server.faults(hang=0)
         assert server.ask(TEXTS[0]).status_code == 200
         assert server.counters()["gone"] == 2
