@@ -12,6 +12,8 @@ from engine.service.engine import Engine
 from engine.service.rollback import ANSWER_S
 
 RETRY_S = 1.0
+# The plain class is for a page that cannot be read, and is not one of OperationalError; disks recover.
+OF_THE_DISK = (sqlite3.OperationalError, sqlite3.DatabaseError)
 
 
 class DeferredRecords:
@@ -40,9 +42,9 @@ class DeferredRecords:
             ask, decide = self._pending[0]
             try:
                 await self._engine.commit(ask, decide)
-            except sqlite3.OperationalError:
-                await asyncio.sleep(RETRY_S)
-                continue
-            except Exception as error:  # a retry would fail too, and others are queued behind it
-                self._engine.trouble(error)
+            except Exception as error:
+                if type(error) in OF_THE_DISK:
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                self._engine.trouble(error)  # a retry would fail too, and others are queued behind it
             self._pending.popleft()

@@ -32,6 +32,7 @@ from engine.text import clean_line
 # lose who pressed R and why
 ANSWER_S = 0.05
 INTENT_S = 0.05  # how long the answer waits for that file: a console waits 0.2 s for the answer
+AGAIN_S = 1.0
 PROOFS = 32
 SETTLE_S = 1.0  # how long a raise waits for a rollback's record before it is refused
 LEFT = "left while the engine did not answer"
@@ -202,8 +203,11 @@ async def roll_back(
         committed.append(engine.clock.real())
         return outcome
 
-    waiting = engine.writer.control(job, insist=True)  # in this instruction: no promotion is queued in between
-    recording = engine.background(_record(engine, ask, proof, waiting, committed))
+    def submit() -> Future[Outcome]:
+        return engine.writer.control(job, insist=True)
+
+    # submitted in this instruction: no promotion is queued in between
+    recording = engine.background(_record(engine, ask, proof, submit(), submit, committed))
     engine.background(_prove(engine, ask, proof, recording))
     with contextlib.suppress(TimeoutError):
         return await asyncio.wait_for(asyncio.shield(recording), ANSWER_S), proof
@@ -245,17 +249,29 @@ def _possible(engine: Engine, pressed: float | None) -> float | None:
 
 
 async def _record(
-    engine: Engine, ask: Ask, proof: Proof, job: Future[Outcome], committed: list[float]
+    engine: Engine,
+    ask: Ask,
+    proof: Proof,
+    job: Future[Outcome],
+    submit: Callable[[], Future[Outcome]],
+    committed: list[float],
 ) -> Outcome | None:
-    try:
-        outcome = await engine.follow(job)
-    except (sqlite3.Error, log.Fenced, OSError, asyncio.CancelledError) as error:
-        engine.event(f"The rollback is in force and not yet recorded: {error or 'the engine is stopping'}.")
-        if isinstance(error, asyncio.CancelledError):
-            _leave_intent(engine, ask)
-            raise
-        await asyncio.to_thread(_leave_intent, engine, ask)
-        return None  # the cap stays in this process, whatever the row has
+    """Follow the job that records it, and submit it again after an error that the writer does not retry: a disk's read
+    error looks like a damaged database, and may pass."""
+    while True:
+        try:
+            outcome = await engine.follow(job)
+            break
+        except (sqlite3.Error, log.Fenced, OSError, asyncio.CancelledError) as error:
+            engine.event(f"The rollback is in force and not yet recorded: {error or 'the engine is stopping'}.")
+            if isinstance(error, asyncio.CancelledError):
+                _leave_intent(engine, ask)
+                raise
+            await asyncio.to_thread(_leave_intent, engine, ask)
+            if not isinstance(error, sqlite3.Error):
+                return None  # the cap stays in this process, whatever the row has
+        await asyncio.sleep(AGAIN_S)
+        job = submit()
     proof.recorded(outcome.state.rev, committed[-1])
     if outcome.state.percent_bp < proof.target_bp:  # something was decided in between
         engine.pipeline.cancel_calls()

@@ -125,9 +125,12 @@ def damaged(folder: Folder, error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
     if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return ""
+    what, first = f"is damaged ({error})", "Stop"
+    if code == sqlite3.SQLITE_CORRUPT:  # SQLite's word for a page that the disk does not give, too
+        what, first = f"is damaged or its disk fails ({error}); `dmesg` may say which", "If the disk is well, stop"
     return (
-        f"The store {folder.database} is damaged ({error}). Rollback still works. Stop the engine, move the file "
-        "away and restore the last `rollout backup`."
+        f"The store {folder.database} {what}. Rollback still works. {first} the engine, move the file away and restore "
+        "the last `rollout backup`."
     )
 
 

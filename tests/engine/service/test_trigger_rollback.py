@@ -1,4 +1,4 @@
-"""A trigger's rollback is in force in the tick that decides it, however long the store takes to record it."""
+"""A rollback is in force at once, a trigger's in the tick that decides it, however long the store takes to record it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.measures.record import Extraction
+from engine.rollout.control import note
 from tests.engine.service.clocked import Clocked
 
 pytestmark = pytest.mark.anyio
@@ -53,3 +54,38 @@ async def test_a_trigger_s_rollback_is_in_force_before_a_slow_store_has_recorded
         await c.settled(lambda: c.engine.state.percent_bp == 0)
         assert "trigger" in c.rig.kinds()
         blocker.close()
+
+
+def unreadable(action: int, table: str | None, *_: str | None) -> int:
+    """Makes statements fail with an error of the class that a damaged page has. SQLite calls a disk's read error
+    "malformed" too."""
+    refused = action == sqlite3.SQLITE_INSERT and table == "decision"
+    return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
+
+
+async def test_a_rollback_that_a_damaged_page_kept_out_of_the_log_is_recorded_once_it_can_be_read(
+    tmp_path: Path,
+) -> None:
+    async with Clocked(tmp_path) as c:
+        await c.climb(4)
+        c.engine.writer._durable.set_authorizer(unreadable)
+        reply = await c.command("rollback", reason="bad keywords")
+        assert reply.ok
+        assert "still retrying" in reply.sentence
+        assert c.engine.switch.read().percent_bp == 0
+        assert c.rig.folder.has_intents(), "so that a kill loses nothing"
+        c.engine.writer._durable.set_authorizer(None)
+        await c.settled(lambda: c.engine.state.percent_bp == 0)
+        await c.settled(lambda: not c.rig.folder.has_intents())
+        assert c.rig.kinds().count("rollback") == 1
+
+
+async def test_a_note_that_a_damaged_page_kept_out_of_the_log_is_recorded_once_it_can_be_read(tmp_path: Path) -> None:
+    async with Clocked(tmp_path) as c:
+        c.engine.writer._durable.set_authorizer(unreadable)
+        ask = c.engine.ask()
+        await c.loop.deferred.record(ask, lambda state: note(state, ask, "blind", "blind for two minutes"))
+        assert c.loop.deferred.waiting
+        c.engine.writer._durable.set_authorizer(None)
+        await c.settled(lambda: not c.loop.deferred.waiting)
+        assert c.rig.kinds()[-1] == "blind"
