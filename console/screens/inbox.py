@@ -97,7 +97,7 @@ class Inbox(Ordered):
         return f"No match; {hidden} are hidden. esc shows all." if hidden else waiting.empty(self.snapshot)
 
     def _list(self, c: Canvas, area: Area, tasks: list[WaitingRow]) -> None:
-        """One line per task; the selected one in full."""
+        """Tasks in full where they fit, else one line per task and the selected one in full."""
 
         def line(index: int, y: int, height: int) -> None:
             row = tasks[index]
@@ -110,8 +110,7 @@ class Inbox(Ordered):
                 c.put(area.x + 3, y, row.when, "warn+", area.width - 3)
 
         if tasks:
-            whole = wrapped(tasks[self.rows.at].text, area.width - 3)
-            draw_whole(c, area, self.rows, len(tasks), len(whole), line)
+            draw_whole(c, area, self.rows, [len(wrapped(task.text, area.width - 3)) for task in tasks], line)
 
     def _handover(self, c: Canvas, area: Area, note: HandoverView, v: View) -> None:
         """What the last on-call left, in full, dismissed or not."""

@@ -168,9 +168,8 @@ class IncidentPage(FetchingPage):
         if not moments:
             return
         self.rows.at = min(self.rows.at, len(moments) - 1)
-        chosen = moments[self.rows.at]
-        room = inner.width - 3 - len(words.hour(chosen.at, v.at))
-        draw_whole(c, inner, self.rows, len(moments), len(wrapped(chosen.sentence, room)), line)
+        lines = [len(wrapped(h.sentence, inner.width - 3 - len(words.hour(h.at, v.at)))) for h in moments]
+        draw_whole(c, inner, self.rows, lines, line)
 
     def text(self) -> str:
         """The whole timeline, for the incident channel, not only the rows that fit."""

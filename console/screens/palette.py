@@ -131,8 +131,9 @@ class Palette(ModalScreen[Command | None]):
             c.put(0, 1, "No match; type fewer letters.", "dim")
         elif c.height > 2:
             area = Area(0, 1, c.width, c.height - 2)
-            room, lines = self._room(c), wrapped(self.matching[self.rows.at].words, self._room(c) - 1)
-            draw_whole(c, area, self.rows, len(self.matching), len(lines), partial(self._line, c, room))
+            room = self._room(c)
+            lines = [len(wrapped(command.words, room - 1)) for command in self.matching]
+            draw_whole(c, area, self.rows, lines, partial(self._line, c, room))
         bars.keys(
             c,
             0,

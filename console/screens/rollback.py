@@ -9,13 +9,16 @@ from textual.binding import BindingType
 from console import explain
 from console.screens.asking import ask_text, complain
 from console.screens.page import Hint, Page, key
-from console.widgets import blocks, contacts, numerals, words
+from console.widgets import blocks, contacts, logs, numerals, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas, wrapped
 from engine.plan.durations import clock
 from engine.text import counted, took
 from engine.view.model import ProofView, View
 
+WAYS_ROWS, PROOF_ROWS, BACK_ROWS = 6, 10, 11
+MORE_ROWS, ROWS_OF_TWO = 9, 14  # of the log and one chart; of two
+CHARTS = ("llm_documents", "error_rate")
 LEAST = ("calls cancelled", "last LLM call")  # rows of the proof that give way where a banner takes their room
 
 
@@ -77,13 +80,17 @@ class Rollback(Page):
             self._proof(c, last, proof)
             self._back(c, v, back)
             return
+        people = contacts.rows(c, self.console.plan.contacts) + 1
+        facts = max(PROOF_ROWS + (WAYS_ROWS if self.console.attempt else 0), people + BACK_ROWS)
+        if area.height >= facts + MORE_ROWS:
+            area, more = blocks.stack(area, (facts, 0))
+            self._more(c, v, more)
         right = area
         if last is not None or self.console.attempt is not None:
             left, right = blocks.beside(area, (1, 1), 2 if c.width < blocks.BOXED else 1)
-            ways, proof = blocks.stack(left, (6 if self.console.attempt else 0, 0))
+            ways, proof = blocks.stack(left, (WAYS_ROWS if self.console.attempt else 0, 0))
             self._ways(c, ways)
             self._proof(c, last, proof)
-        people = contacts.rows(c, self.console.plan.contacts) + 1
         back, call_area = blocks.stack(right, (max(8, area.height - people), 0))
         self._back(c, v, back)
         contacts.panel(c, call_area, self.console.plan.contacts)
@@ -241,6 +248,14 @@ class Rollback(Page):
         if v.locked:
             return "To go up again, a person resumes with the cause (e), then promotes through the gate (2).", "strong"
         return "To go up again, a person promotes through the gate (2).", "dim"
+
+    def _more(self, c: Canvas, v: View, area: Area) -> None:
+        """On a tall screen, what the rollback does to documents and errors, and the log."""
+        charts, log = blocks.beside(area, (1, 1), 1)
+        shown = CHARTS[: 2 if area.height >= ROWS_OF_TWO else 1]
+        for metric, spot in zip(shown, blocks.grid(charts, len(shown), 1), strict=True):
+            self.curve(c, v, metric, spot)
+        logs.tail(c, blocks.panel(c, log, "log"), v)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 

@@ -43,16 +43,17 @@ class Rows:
 
 
 def draw_whole(
-    c: Canvas, area: Area, rows: Rows, count: int, selected: int, line: Callable[[int, int, int], object]
+    c: Canvas, area: Area, rows: Rows, lines: Sequence[int], line: Callable[[int, int, int], object]
 ) -> None:
-    """Draw a list with its selected row in full: as many of its `selected` lines as fit. `line(index, y, height)`
-    paints one row."""
-    if not count or area.height < 1:
+    """Draw a list whose rows are some `lines` high: all in full where they fit, else the selected one, as far as it
+    fits, and one line of each other. `line(index, y, height)` paints one row."""
+    if not lines or area.height < 1:
         return
-    extra = min(max(0, selected - 1), area.height - 1)
+    fit = sum(lines) <= area.height
+    extra = 0 if fit else min(max(0, lines[rows.at] - 1), area.height - 1)
     y = area.y
-    for index in rows.window(count, area.height - extra):
-        height = 1 + extra if index == rows.at else 1
+    for index in rows.window(len(lines), area.height - extra):
+        height = lines[index] if fit else 1 + extra if index == rows.at else 1
         line(index, y, height)
         c.zone(area.x, y, area.width, height, f"pick({index})")
         if index == rows.at:

@@ -150,7 +150,7 @@ def serve(context: CliContext) -> None:
 @click.command()
 @verb
 def stop(context: CliContext) -> None:
-    """Stop the engine. It finishes the documents in flight first."""
+    """Stop the engine. It finishes the documents in flight first. Until one starts again, no document is extracted."""
     from engine.client import engine_process
 
     folder = context.folder

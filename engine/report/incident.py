@@ -41,6 +41,9 @@ def happened(
     out = [*_first_failure(conn, incident), *between(conn, start, end, rows, incident.decided)]
     if measured is not None:
         out = [*measured, *(moment for moment in out if moment.kind not in MEASURED)]
+        # older versions kept a first bad document where an incident began with a complaint or a trigger
+        others = {moment.at for moment in out if moment.kind in ("complaint", "seen")}
+        out = [moment for moment in out if moment.kind != "first" or moment.at not in others]
     if incident.effective is not None:
         out.append(IncidentMoment(incident.effective, "proof", incident.proof or "0 % was observed"))
     return tuple(sorted(out, key=lambda moment: moment.at)[:MOST])

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from console.screens.dashboard import Dashboard
 from console.screens.incident import IncidentPage, as_text, grid_around, number
+from console.screens.rows import Rows, draw_whole
 from console.terminal import type_ahead
 from console.widgets import curves
 from console.widgets.blocks import Area
@@ -22,7 +23,8 @@ from engine.plan.durations import time_of_day
 from engine.plan.model import Action
 from engine.report import incidents
 from engine.report.incidents import keep_incidents
-from engine.report.model import Incident
+from engine.report.kept_incidents import KIND, KeptIncident
+from engine.report.model import Incident, IncidentMoment
 from engine.rollout.control import act, hold, resume, roll_back
 from engine.rollout.state import ENGINE
 from engine.service import feedback
@@ -138,6 +140,19 @@ def test_a_breach_that_probes_saw_before_a_document_failed_has_no_first_bad_docu
     text = "\n".join(moment.sentence for moment in latest(h).happened)
     assert "LLM unavailable" in text
     assert "first bad document" not in text
+
+
+@pytest.mark.parametrize("began_with", ["complaint", "seen"])
+def test_a_kept_first_bad_document_that_was_none_is_not_shown(began_with: str) -> None:
+    """As an older version kept it: at the moment of the complaint or of the breach with which the incident began."""
+    h = store()
+    last = latest(h)
+    at = next(moment.at for moment in last.happened if moment.kind == began_with)
+    none = IncidentMoment(at, "first", "first bad document; its row is no longer kept")
+    measured = (none, *(moment for moment in last.happened if moment.kind == "seen"))
+    stored.keep(h.conn, last.decided, KIND, KeptIncident(last.rev, at, at, measured))
+    assert "first" not in [moment.kind for moment in latest(h).happened]
+    assert [moment.at for moment in latest(h).happened].count(at) == 1
 
 
 def test_a_cost_that_was_not_kept_is_not_shown_as_zero() -> None:
@@ -340,3 +355,17 @@ async def test_enter_goes_to_the_moment() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: app.travel.at == BEGAN + 120)
         assert isinstance(app.page, Dashboard)
+
+
+def test_moments_are_whole_where_they_fit_and_the_selected_one_everywhere() -> None:
+    def heights(room: int, at: int) -> list[int]:
+        drawn: list[int] = []
+        rows = Rows()
+        rows.at = at
+        draw_whole(Canvas(40, 20), Area(0, 0, 40, room), rows, [1, 3, 2], lambda index, y, height: drawn.append(height))
+        return drawn
+
+    assert heights(6, 0) == [1, 3, 2]
+    assert heights(5, 0) == [1, 1, 1]
+    assert heights(5, 1) == [1, 3, 1]
+    assert heights(2, 1) == [2]
