@@ -235,9 +235,9 @@ def _after_role(tokens: list[str], kinds: str, folds: Words, start: int, end: in
     at = end - 1
     while at > start and kinds[at - 1] == "c":
         at -= 1
-        if folds[at] in words.FIRST_NAMES and at > start and folds[at - 1] in words.VAGUE:
+        if folds[at] in words.FIRST_NAMES and at > start and folds[at - 1] in words.ROLES:
             return at
-    return at if at > start and folds[at - 1] in words.VAGUE and tokens[at - 1].islower() else start
+    return at if at > start and folds[at - 1] in words.ROLES and tokens[at - 1].islower() else start
 
 
 def _counts(tokens: list[str], kinds: str, end: int) -> bool:

@@ -39,11 +39,11 @@ _SETTLED = (
         # nodes that support the; users often join groups
         r"(?<=[qd]n)(?:(?<=[nsbBcigp]qn)(?=[tnscia])|(?<=[sB]dn)(?=[tnsc]))"
         r"|(?<=[bB])(?:"
-        r"(?<=[md].)|(?<=m[fr].)"  # to use, to better use, users often change
-        r"|(?<=[nsci].)(?=t)|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
-        r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
+        r"(?<=[md].)|(?<=m[fr].)|(?<=vr.)(?=[aegnscibBw])"  # to use, to better use, users often change
+        r"|(?<=[nscib].)(?=t)|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
+        r"|(?<=[.r]b)(?=[aw])|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
         # system mines answers; and supports business
-        r"|(?<=[ncigb]B)(?=[taegncisbBwd#])|(?<=[.r]B)(?=[taegncisBbw])"
+        r"|(?<=[ncigb]B)(?=[taegncisbBwd#pP])|(?<=[.r]B)(?=[taegncisBbw])"
         r"|(?<=[nsbBcigp]q.)|(?<=\.q.)(?=[mtdf]))"  # that captures; in some areas, which lead to
         r"|(?<=[qdncis]s)(?:"
         r"(?<=[nsbBcigp]qs)|(?<=[nsbBcigp]qds)"  # that captures, which often captures
@@ -55,7 +55,7 @@ _SETTLED = (
     # is growing; crews quickly cleared; a league that (also) sacked; police arrested the; by reading the; nodes passing
     # messages; a flag showing that
     re.compile(
-        r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=me)|(?<=[nsci]de)|(?<=re)(?=c)"
+        r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=mde)|(?<=me)|(?<=[nsci]de)|(?<=re)(?=c)"
         r"|(?<=[nsbBcigp]qe)|(?<=[nsbBcigp]q[rd]e)|(?<=[nsbBcig]e)(?=[tqfrm.xd#c])"
         r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc]g)(?=q)|(?<=[.frdqvsbci]g)(?=t)|(?<=cg)(?=a)|(?<=[sB]g)(?=[tnsciab]))"
     ),
@@ -141,6 +141,7 @@ def _doing(tokens: list[str], kinds: str) -> Iterator[int]:
         if (
             after in words.AFTER_ING
             or (at and kinds[at - 1] in _NOUN and word in words.ING_AFTER_NOUNS)
+            or (at and kinds[at - 1 : at + 2] == "sgf" and word not in words.ING_NOUNS)
             or (kinds[at + 1] in _NAMED and word in words.ING_BEFORE_OBJECTS and after not in words.AFTER_PARTICIPLE)
             or (
                 at
@@ -235,7 +236,7 @@ def _after_to(tokens: list[str], kinds: str) -> list[int]:
                     after in _DETERMINED
                     or (
                         after in _OBJECT
-                        and tokens[at].lower() in words.VERBS_AFTER_TO
+                        and (after == "a" or tokens[at].lower() in words.VERBS_AFTER_TO)
                         and not (start and tokens[start - 1].lower() in words.WITH_TO)
                     )
                 )

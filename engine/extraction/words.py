@@ -164,6 +164,8 @@ GENERAL = _LISTS["general"]
 # names, and words that may be a verb (check, build)
 FIRST_NAMES = _LISTS["first_names"]
 VAGUE = GENERAL | _LISTS["general_alone"] | FIRST_NAMES | EITHER
+# what may come before a name and is not part of it: Mayor Ada Cole
+ROLES = VAGUE - FIRST_NAMES
 
 # among GENERAL, words that never end a keyword: number of users, way, first part
 EMPTY = _LISTS["empty"]

@@ -119,6 +119,14 @@ def test_the_trees_in_force_have_the_version_of_the_trainer() -> None:
         ("Operators often join groups of experts; people usually use laptops.", "join"),
         ("We map the network into zones, which lead to shorter routes.", "lead"),
         ("Peers re-elect leaders, and leaders self-adapt to load.", "self-adapt"),
+        ("Filters detect and store scripts.", "store"),
+        ("The gateway is cheap, and offers vary; we offer different limits, or support online learning.", "support"),
+        ("The probe is able to image biological tissue.", "image"),
+        ("The tax impacts publishers, and a tax impacts publisher's revenue.", "impacts"),
+        ("Our results support the claim.", "support"),
+        ("They quickly patched 2 gateways.", "patched"),
+        ("The gulls foraging off the reef were ringed.", "foraging"),
+        ("A control problem subject to noise is hard, and so are networks subject to loss.", "subject"),
     ],
 )
 def test_a_clause_is_not_a_keyword(text: str, clause: str) -> None:
