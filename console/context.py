@@ -252,9 +252,10 @@ class CliContext:
 
 def started_s() -> float | None:
     """When this command started, on the monotonic clock: the stopwatch runs from the Enter key."""
+    from engine.store import running
+
     try:
-        ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
-        return int(ticks) / os.sysconf("SC_CLK_TCK")
+        return running.stat(os.getpid())[1] / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return None
 

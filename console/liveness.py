@@ -5,13 +5,14 @@ The console judges liveness, never the engine: a frozen engine's last report wou
 
 from __future__ import annotations
 
+import contextlib
 import os
-from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
 from engine.plan.durations import format_duration
+from engine.store import running
 
 LATE_S = 1.6  # the engine's heartbeat comes about once a second
 SILENT_S = 5.0
@@ -96,15 +97,12 @@ def process(pid: int) -> Process:
     """A local process's state from the kernel; a zombie counts as ended."""
     if pid <= 0:
         return "ended"
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return PROCESS_STATES.get(state, "runs")
-    except (OSError, IndexError):
-        pass
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return PROCESS_STATES.get(running.stat(pid)[0], "runs")
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return "ended"
-    except OSError:
+    except OSError:  # another user's
         pass
     return "runs"

@@ -139,11 +139,10 @@ def _is_still(pid: int, heartbeat: float) -> bool:
     except OSError:
         pass
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            state, ticks = (file.read().rpartition(")")[2].split()[at] for at in (0, 19))
+        state, tick = running.stat(pid)
         with open("/proc/stat") as file:
             boot = next(int(line.split()[1]) for line in file if line.startswith("btime"))
     except (OSError, ValueError, IndexError, StopIteration):
         return is_ours(pid) or locks_a_file(pid)
-    began = boot + int(ticks) / os.sysconf("SC_CLK_TCK")
+    began = boot + tick / os.sysconf("SC_CLK_TCK")
     return state not in "ZX" and (not heartbeat or began <= heartbeat + 1.0) and is_ours(pid)

@@ -64,9 +64,16 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def stat(pid: int) -> tuple[str, int]:
+    """The kernel's letter for a process's state, and the clock tick of its start. OSError, ValueError or IndexError if
+    there is no such process, or it cannot be read."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[0], int(fields[19])
+
+
 def _began(pid: int) -> str:
-    """When a process began. OSError or IndexError if there is none; a zombie does not count."""
-    state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """When a process began. Raises what `stat` does; a zombie does not count."""
+    state, tick = stat(pid)
     if state in "ZX":
         raise ProcessLookupError(pid)
-    return f"{BOOT.read_text().strip()} {rest[18]}"
+    return f"{BOOT.read_text().strip()} {tick}"
