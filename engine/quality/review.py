@@ -67,6 +67,13 @@ class Marks(Struct, frozen=True):
     better: Better
     flaws: dict[Side, tuple[Flaw, ...]]
 
+    @property
+    def why_not(self) -> list[str]:
+        """What keeps the LLM's keywords from being good, in words."""
+        found = {"not relevant": self.relevant, "something invented": self.grounded, "wrong number": self.count}
+        worse = ["frequency's are better"] if self.winner == "frequency" else []
+        return [name for name, well in found.items() if not well] + worse
+
 
 class StoredJudgement(Struct, frozen=True):
     document: str

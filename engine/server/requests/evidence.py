@@ -81,7 +81,7 @@ async def judge(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         review.keep_judgement(conn, asked.sample, asked.document, ask.actor.name, ask.at, marks)
 
     await asyncio.wrap_future(engine.writer.write(change))
-    result = "judged" if sample.blind else "good" if marks.good else "not good"
+    result = "judged" if sample.blind else "good" if marks.good else f"not good: {', '.join(marks.why_not)}"
     return Reply(True, f"{clean_line(shown.title or shown.document, 60)}: {result}.", {"sample": asked.sample})
 
 

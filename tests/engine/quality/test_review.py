@@ -70,6 +70,7 @@ def test_sides_are_read_back_to_methods(first: str, better: Better, result: dict
     said_of_llm = set(result.get(llm_stands, ()))
     assert {name for name in review.FLAWS if not getattr(marks, name)} == said_of_llm
     assert marks.good == (not said_of_llm and marks.winner != "frequency")
+    assert marks.good == (not marks.why_not)
     assert shown.side(llm_stands) == shown.llm
 
 
