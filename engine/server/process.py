@@ -104,7 +104,7 @@ def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeo
             status, _ = client.request("GET", "/healthz", timeout_s=1.0)
             if status:
                 return ""
-        if process is not None and process.poll() is not None:
+        if process is not None and process.poll():  # 0: another one runs, and will answer
             if trouble := write_trouble.present(folder.path):  # the log could not take the engine's last words either
                 return f"The engine cannot run: {trouble}."
             return (
@@ -114,7 +114,7 @@ def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeo
         time.sleep(0.02)
     if trouble := write_trouble.present(folder.path):
         return f"The engine does not answer: {trouble}."
-    if process is not None:
+    if process is not None and process.poll() is None:
         return (
             f"The engine (process {process.pid}) runs but has not answered for {timeout_s:g} s; the machine may be too "
             f"busy. See {folder.engine_log}."
@@ -160,7 +160,7 @@ def run(
         with contextlib.suppress(OSError):
             os.nice(NICE)
     try:
-        return asyncio.run(_main(plan_path, plan, folder, clock, attached, scenario))
+        return asyncio.run(_main(plan_path, plan, folder, clock, attached, scenario, foreground or attached))
     except (StoreError, PlanError, EnvironmentProblem) as error:  # errors a person can fix
         _last_word(str(error), apart)
     except (OSError, sqlite3.Error) as error:
@@ -231,7 +231,10 @@ class EndRequest:
             self.end("the process that started it ended")
 
 
-async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool, scenario: str = "") -> int:
+async def _main(
+    plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attached: bool, scenario: str, stays: bool
+) -> int:
+    """`stays`: as a standby, where another engine runs."""
     from engine.service.engine import Engine
 
     ending = EndRequest()
@@ -239,7 +242,7 @@ async def _main(plan_path: Path, plan: Plan, folder: Folder, clock: Clock, attac
     lock, patience_s = folder.try_lock(), 0.0
     if lock is None:
         patience_s = PORT_S
-        lock = await _wait_as_standby(folder, ending.event)
+        lock = await _wait_as_standby(folder, ending.event, stays)
         if lock is None:
             return 0
         with contextlib.suppress(PlanError):  # it may have been edited during the wait
@@ -287,8 +290,9 @@ async def _live(engine: Engine, simulation: Simulation | None, tcp: socket.socke
         await engine.stop()
 
 
-async def _wait_as_standby(folder: Folder, ending: asyncio.Event) -> Lock | None:
-    """The store's lock as soon as the other engine releases it; None if this one ends first."""
+async def _wait_as_standby(folder: Folder, ending: asyncio.Event, stays: bool) -> Lock | None:
+    """The store's lock as soon as the other engine releases it; None if this one ends first. One that a console
+    started, at the same time as another, does not stay: `rollout stop` would only make it take over."""
     log.info("standby: another engine holds %s; waiting to take over", folder.lock)
     _load_all()
     sd_notify.notify(sd_notify.READY, "STATUS=standby: another engine holds the store")
@@ -298,9 +302,18 @@ async def _wait_as_standby(folder: Folder, ending: asyncio.Event) -> Lock | None
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ending.wait(), STANDBY_POLL_S)
         lock = folder.try_lock()
+        if lock is None and not stays and _answers(folder):
+            log.info("another engine runs on this store; this one ends")
+            return None
     if lock is not None:
         log.info("standby: the lock is free; taking over")
     return lock
+
+
+def _answers(folder: Folder) -> bool:
+    with contextlib.suppress(OSError), folder.connect(STANDBY_POLL_S):
+        return True
+    return False
 
 
 def _load_all() -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from engine.client.client import EngineClient
 from engine.rollout.state import Actor
-from engine.server.process import wait_until_up
+from engine.server.process import spawn, wait_until_up
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.rig import QUIET, TEXT, EngineRig, kill_mid_write
@@ -59,6 +59,20 @@ def test_an_engine_that_is_slow_to_start_is_not_called_dead(tmp_path: Path) -> N
         process.send_signal(signal.SIGSTOP)
         sentence = wait_until_up(rig.folder, process, 0.3)
         assert sentence.startswith(f"The engine (process {process.pid}) runs but has not answered for 0.3 s")
+
+
+def test_two_consoles_that_start_an_engine_at_once_leave_one_which_stop_ends(tmp_path: Path) -> None:
+    """The second used to stay, unseen, as a standby, and to take over when someone stopped the first."""
+    with EngineRig(tmp_path, speed=None) as rig:
+        rig.folder.prepare()
+        both = [spawn(rig.plan_path, rig.folder) for _ in range(2)]
+        rig.processes += both
+        for process in both:
+            assert wait_until_up(rig.folder, process, 30.0 * crowd()) == ""
+        assert rig.until(lambda: [process.poll() for process in both].count(0) == 1)
+        done = rig.cli("stop")
+        assert done.returncode == 0, done.stderr
+        assert rig.until(lambda: all(process.poll() is not None for process in both))
 
 
 def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(rig: EngineRig) -> None:
