@@ -19,7 +19,7 @@ from engine.routing import reading
 from engine.routing.document_run import Extracted
 from engine.routing.pipeline import KEPT_WITHIN_S
 from engine.routing.ports import Unconfirmed
-from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
+from engine.routing.reading import TITLE_LIMIT, AskedDocument, BulkDocument, ReadDocument
 from engine.service.notices import FaultLog
 from engine.text import clean_line, percent
 from engine.worker.core import SteadyClock
@@ -85,53 +85,43 @@ class Gateway:
 
     # -- documents -----------------------------------------------------------------------------------------------------
 
-    async def extract(
-        self,
-        document_id: str,
-        text: str,
-        title: str = "",
-        method: MethodAsked = "auto",
-        bulk: bool = False,
-        read: ReadDocument | None = None,
-    ) -> Extracted:
+    async def extract(self, asked: AskedDocument, read: ReadDocument | None = None) -> Extracted:
         """Keywords for one document. Returns when the engine has stored them. Raises Refused, Busy, or OSError
         without an engine."""
-        ASKED.set(method)  # of this request's task
+        ASKED.set(asked.method)  # of this request's task
         why = self._lacks()
         if not why:
             try:
-                return await self.pipeline.extract(document_id, text, title, method, bulk, read)
+                return await self.pipeline.extract(asked, read)
             except OSError as error:
-                if not self._alone or method == "llm":
+                if not self._alone or asked.method == "llm":
                     raise
                 perhaps = "perhaps " if isinstance(error, Unconfirmed) else ""
                 note = f"{perhaps}not stored: {error}"
-        elif not self._alone or method == "llm":
+        elif not self._alone or asked.method == "llm":
             raise OSError(f"{why}; send the document again")
         else:
             note = f"not stored: {why}"
-        return await self._unstored(document_id, text, title, note, read)
+        return await self._unstored(asked, note, read)
 
     async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]:
         """The same for the documents of a batch. An error that `extract` would raise becomes that document's result."""
         if len({one.method for one in documents}) == 1 and not self._alone and not self.unattached():
             ASKED.set(documents[0].method)
             return await self.pipeline.extract_many(documents)
-        several = (self.extract(one.id, one.read.text, one.read.title, one.method, True, one.read) for one in documents)
+        several = (self.extract(one.asked, one.read) for one in documents)
         return await asyncio.gather(*several, return_exceptions=True)
 
-    async def _unstored(
-        self, document_id: str, text: str, title: str, note: str, read: ReadDocument | None
-    ) -> Extracted:
+    async def _unstored(self, asked: AskedDocument, note: str, read: ReadDocument | None) -> Extracted:
         """Frequency keywords that the engine has not stored, as far as this gateway knows."""
         if read is None:
-            text, title = self.pipeline.admitted(document_id, text), clean_line(title, TITLE_LIMIT)
-            read = await asyncio.to_thread(reading.read, document_id, text, title, self.pipeline.budget)
+            text, title = self.pipeline.admitted(asked.id, asked.text), clean_line(asked.title, TITLE_LIMIT)
+            read = await asyncio.to_thread(reading.read, asked.id, text, title, self.pipeline.budget)
         if read.fault:
             self.trouble(reading.ReadingFault(read.fault))
         made = read.plain
         return Extracted(
-            id=document_id,
+            id=asked.id,
             keywords=made.ranked,
             descriptive=made.descriptive,
             technical=made.technical,

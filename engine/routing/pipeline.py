@@ -29,7 +29,7 @@ from engine.routing.calls import Calls
 from engine.routing.document_run import DocumentRun, Extracted
 from engine.routing.ports import Overtaken, PermitSource, Store, Unconfirmed
 from engine.routing.readers import Readers
-from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument, ReadingFault, UnreadDocument
+from engine.routing.reading import TITLE_LIMIT, AskedDocument, BulkDocument, ReadDocument, ReadingFault, UnreadDocument
 from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit
 from engine.routing.treatment import Treatment, budget
@@ -131,27 +131,15 @@ class Pipeline:
 
     # -- one document --------------------------------------------------------------------------------------------------
 
-    async def extract(
-        self,
-        document_id: str,
-        text: str,
-        title: str = "",
-        method: MethodAsked = "auto",
-        bulk: bool = False,
-        read: ReadDocument | None = None,
-    ) -> Extracted:
+    async def extract(self, asked: AskedDocument, read: ReadDocument | None = None) -> Extracted:
         """Keywords for one document, stored. Refused when the id or text is not usable, or when `llm` is not allowed
-        now; OSError when the store takes no writes (immediately when that is already known). `read`: already admitted
-        and read.
-
-        `bulk`: no client is waiting for this document. It yields to those with a waiting client, and its queue time is
-        not part of its latency. Busy when too many are queued.
-        """
-        text = self.admitted(document_id, text) if read is None else read.text
+        now; Busy when too many bulk documents are queued; OSError when the store takes no writes (immediately when that
+        is already known). `read`: already admitted and read."""
+        text = self.admitted(asked.id, asked.text) if read is None else read.text
         self.active += 1
         try:
-            with tracing.span("document", bulk=bulk) as span:
-                made = await self._extract(document_id, text, clean_line(title, TITLE_LIMIT), method, bulk, read)
+            with tracing.span("document", bulk=asked.bulk) as span:
+                made = await self._extract(asked, text, read)
                 span.note(
                     arm=made.arm,
                     method=made.method,
@@ -226,20 +214,19 @@ class Pipeline:
         return results
 
     def _extract_bulk(self, document: BulkDocument) -> Coroutine[Any, Any, Extracted]:
-        read = document.read
-        return self.extract(document.id, read.text, read.title, document.method, bulk=True, read=read)
+        return self.extract(document.asked, document.read)
 
-    async def _extract(
-        self, document_id: str, text: str, title: str, method: MethodAsked, bulk: bool, read: ReadDocument | None
-    ) -> DocumentRun:
+    async def _extract(self, asked: AskedDocument, text: str, read: ReadDocument | None) -> DocumentRun:
+        """`text`: admitted."""
+        method, bulk = asked.method, asked.bulk
         if read is None:
             await self._prepared()
             started = self._clock.real()
-            read = await self._read(document_id, text, title)
+            read = await self._read(asked.id, text, clean_line(asked.title, TITLE_LIMIT))
             frequency_ms = (self._clock.real() - started) * 1000
         else:
             frequency_ms = read.ms
-        route = self.route(document_id)
+        route = self.route(asked.id)
         permit, arm = route.permit, route.arm
         state = self._state()
         if method == "llm" and (why := self._why_barred(state, permit)):
@@ -255,7 +242,7 @@ class Pipeline:
         if method == "auto":
             self._count(arm)
         bucket = route.bucket if method == "auto" else None
-        made = self._made(document_id, read, arm, permit, state, bulk)
+        made = self._made(asked.id, read, arm, permit, state, bulk)
         if arm == "treatment":
             self._bulk += bulk
             try:

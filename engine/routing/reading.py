@@ -43,12 +43,27 @@ class ReadDocument(Struct, frozen=True, array_like=True):
         return self.other or self.text
 
 
+class AskedDocument(Struct, frozen=True):
+    """A document as it is sent. `bulk`: no client is waiting for it. It yields to those with a waiting client, and its
+    queue time is not part of its latency."""
+
+    id: str
+    text: str
+    title: str = ""
+    method: MethodAsked = "auto"
+    bulk: bool = False
+
+
 class BulkDocument(Struct, frozen=True):
     """One document of a batch, admitted and read."""
 
     id: str
     method: MethodAsked
     read: ReadDocument
+
+    @property
+    def asked(self) -> AskedDocument:
+        return AskedDocument(self.id, self.read.text, self.read.title, self.method, bulk=True)
 
 
 class ReadingFault(Exception):

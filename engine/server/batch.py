@@ -15,7 +15,7 @@ from engine.routing.admission import Busy, Refused, Unusable
 from engine.routing.document_run import Extracted
 from engine.routing.pipeline import Pipeline
 from engine.routing.ports import Unconfirmed
-from engine.routing.reading import TITLE_LIMIT, BulkDocument, MethodAsked, ReadDocument
+from engine.routing.reading import TITLE_LIMIT, AskedDocument, BulkDocument, ReadDocument
 from engine.server.wire import DocumentLine, ExtractRequest, ProblemLine
 from engine.text import clean_line
 
@@ -59,15 +59,7 @@ class Extractor(Protocol):
     @property
     def failed(self) -> str: ...
     def trouble(self, error: BaseException) -> None: ...
-    async def extract(
-        self,
-        document_id: str,
-        text: str,
-        title: str = "",
-        method: MethodAsked = "auto",
-        bulk: bool = False,
-        read: ReadDocument | None = None,
-    ) -> Extracted: ...
+    async def extract(self, asked: AskedDocument, read: ReadDocument | None = None) -> Extracted: ...
     async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]: ...
 
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from engine.decoding import json_decoder
 from engine.routing.admission import Busy, Refused
+from engine.routing.reading import AskedDocument
 from engine.server.answers import CLOSE, answer, refuse
 from engine.server.batch import Batch, Extractor, refusal_of
 from engine.server.connections import BODY_S, SMALL_BODY, ConnectionBudget
@@ -129,7 +130,8 @@ class DocumentApi:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}. {SHAPE}")
         try:
-            made = await self.extractor.extract(asked.id, asked.text, asked.title, asked.method, asked.bulk)
+            document = AskedDocument(asked.id, asked.text, asked.title, asked.method, asked.bulk)
+            made = await self.extractor.extract(document)
         except (Busy, Refused, OSError) as error:
             why = refusal_of(error)
             return refuse(why.status, why.code, why.sentence, retry_after_s=why.retry_after_s)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.clock import LapseClock
 from engine.rollout.state import Actor
+from engine.routing.reading import AskedDocument
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Reader
 
@@ -122,4 +123,7 @@ def _populate(world: World, engine: Engine) -> None:
     async def feedback(fields: dict[str, Any], actor: Actor) -> None:
         await carry_out(engine, "feedback", fields, actor)
 
-    world.attach(engine.extract, feedback, served_by_llm, visit=f"visit-{engine.token}")
+    async def extract(document_id: str, text: str, title: str) -> None:
+        await engine.extract(AskedDocument(document_id, text, title))
+
+    world.attach(extract, feedback, served_by_llm, visit=f"visit-{engine.token}")

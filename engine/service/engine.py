@@ -34,7 +34,7 @@ from engine.rollout.control import note
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State
 from engine.routing.document_run import Extracted
 from engine.routing.pipeline import Pipeline
-from engine.routing.reading import BulkDocument, MethodAsked, ReadDocument
+from engine.routing.reading import AskedDocument, BulkDocument, ReadDocument
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
 from engine.service.feedback import RateLimiter
@@ -308,22 +308,14 @@ class Engine:
 
     # -- documents -----------------------------------------------------------------------------------------------------
 
-    async def extract(
-        self,
-        document_id: str,
-        text: str,
-        title: str = "",
-        method: MethodAsked = "auto",
-        bulk: bool = False,
-        read: ReadDocument | None = None,
-    ) -> Extracted:
+    async def extract(self, asked: AskedDocument, read: ReadDocument | None = None) -> Extracted:
         """Keywords for one document; returns when they are stored. Refused, Busy, or OSError when the store refuses
         writes."""
         if self.stopping:
             raise OSError("the engine is stopping; send the document again")
         if self.switch.shut:
             raise OSError(self.switch.shut)
-        return await self.pipeline.extract(document_id, text, title, method, bulk, read)
+        return await self.pipeline.extract(asked, read)
 
     async def extract_many(self, documents: Sequence[BulkDocument]) -> list[Extracted | BaseException]:
         """Extract the documents of a batch; an error that `extract` would raise becomes that document's result."""

@@ -14,7 +14,7 @@ from engine.clock import SystemClock
 from engine.decoding import json_decoder
 from engine.plan.model import Plan
 from engine.routing.admission import LlmBarred, Refused
-from engine.routing.reading import BulkDocument
+from engine.routing.reading import AskedDocument, BulkDocument
 from engine.store.documents import TextSource
 from engine.store.jobs import ExtractedItem, Job, JobPart, OutputGone, PartDocument, PartEnded, SourceGone, key
 from engine.text import clean_line, digest, spoken
@@ -274,7 +274,8 @@ class Worker:
         try:
             while True:
                 with contextlib.suppress(LlmBarred):
-                    await self._pipeline.extract(source.id, source.text, source.title, job.method, bulk=True)
+                    asked = AskedDocument(source.id, source.text, source.title, job.method, bulk=True)
+                    await self._pipeline.extract(asked)
                     return
                 await self._until_permitted()
         except Refused as refused:

@@ -21,6 +21,7 @@ from engine.plan.model import Plan
 from engine.rollout.state import Actor
 from engine.routing import reading
 from engine.routing.pipeline import Pipeline, Route
+from engine.routing.reading import AskedDocument
 from engine.server.commands import carry_out
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
@@ -202,7 +203,7 @@ class World:
             return False
         self.observer.sent(document_id, text)
         try:
-            await self.loop.start_as(self._owner, engine.extract(document_id, text))
+            await self.loop.start_as(self._owner, engine.extract(AskedDocument(document_id, text)))
         except asyncio.CancelledError:
             self._not_mine()
             return False

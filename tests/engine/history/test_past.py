@@ -13,6 +13,7 @@ from engine.history.past import view_at
 from engine.measures.record import Extraction
 from engine.plan.durations import iso
 from engine.rollout.state import ENGINE
+from engine.routing.reading import AskedDocument
 from engine.service import probes
 from engine.store import live
 from engine.store.rollup import insert_and_fold, retain
@@ -190,7 +191,7 @@ async def test_it_shows_what_the_engine_showed(tmp_path: Path) -> None:
         async with Clocked(tmp_path, {"llm.url": url}) as c:
             await c.climb(2)
             for n in range(30):
-                await c.engine.extract(f"control-{n}", TEXT, method="frequency")
+                await c.engine.extract(AskedDocument(f"control-{n}", TEXT, method="frequency"))
             await c.passes(70)
             then = c.engine.view
             assert then is not None
@@ -214,7 +215,7 @@ async def test_any_moment_has_the_figures_that_the_engine_showed_at_the_second_i
         await c.climb(2)
         for n in range(100):
             stub.fault = "http_500" if n % 9 == 0 else ""
-            await c.engine.extract(f"document-{n}", TEXT, method="llm")
+            await c.engine.extract(AskedDocument(f"document-{n}", TEXT, method="llm"))
             await c.passes(3, step=3)
             assert c.engine.view is not None
             views[c.engine.view.at] = c.engine.view

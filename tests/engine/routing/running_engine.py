@@ -16,6 +16,7 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Llm, Plan
 from engine.rollout.state import Actor
 from engine.routing.document_run import Extracted
+from engine.routing.reading import AskedDocument
 from engine.server.commands import carry_out
 from engine.service.engine import Engine
 from engine.service.loop import ControlLoop
@@ -40,7 +41,7 @@ class Place:
         self.stub = stub
 
     async def extract(self, name: str, body: str = "", method: Any = "auto") -> Extracted:
-        return await self.engine.extract(name, body or text(name), method=method)
+        return await self.engine.extract(AskedDocument(name, body or text(name), method=method))
 
     async def climb(self, stage: int) -> None:
         while self.engine.state.stage < stage:

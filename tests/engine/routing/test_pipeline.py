@@ -20,7 +20,7 @@ from engine.extraction.keywords import Keywords
 from engine.measures.bucket import Bucket
 from engine.plan.model import Llm, Plan
 from engine.routing.admission import Busy, LlmBarred
-from engine.routing.reading import BulkDocument, read_all
+from engine.routing.reading import AskedDocument, BulkDocument, read_all
 from engine.server.batch import CHUNK, Batch
 from engine.server.connections import ConnectionBudget
 from engine.server.http import application
@@ -101,7 +101,10 @@ async def test_latency_is_what_a_client_waited_and_the_service_s_own_is_a_second
 async def test_bulk_work_counts_from_its_send_and_yields_to_interactive_documents(tmp_path: Path) -> None:
     async with StubLlm(slots=1, latency_s=0.1) as stub, running(tmp_path, stub, FULL, max_concurrency=1) as place:
         began = time.monotonic()
-        bulk = [asyncio.create_task(place.engine.extract(f"bulk{i}", text(f"bulk{i}"), bulk=True)) for i in range(8)]
+        bulk = [
+            asyncio.create_task(place.engine.extract(AskedDocument(f"bulk{i}", text(f"bulk{i}"), bulk=True)))
+            for i in range(8)
+        ]
         await place.until(lambda: place.engine.pool.waiting >= 7)
         before = sum(task.done() for task in bulk)
         answer = await place.extract("waited for")
@@ -164,7 +167,7 @@ async def test_the_queue_is_no_longer_while_the_model_loads(tmp_path: Path) -> N
 async def test_excess_bulk_work_is_refused_with_a_retry_time_and_not_stored(tmp_path: Path) -> None:
     settings = {"max_concurrency": 1, "max_waiting": 3}
     async with StubLlm(slots=1, latency_s=0.2) as stub, running(tmp_path, stub, FULL, **settings) as place:
-        work = [place.engine.extract(f"bulk{i}", text(f"bulk{i}"), bulk=True) for i in range(5)]
+        work = [place.engine.extract(AskedDocument(f"bulk{i}", text(f"bulk{i}"), bulk=True)) for i in range(5)]
         ends = await asyncio.gather(*work, return_exceptions=True)
         refused = [end for end in ends if isinstance(end, Busy)]
         assert len(refused) == 2

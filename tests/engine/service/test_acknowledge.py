@@ -9,6 +9,7 @@ import pytest
 from engine.plan.model import Action
 from engine.rollout import control
 from engine.rollout.state import ENGINE, Actor, Ask
+from engine.routing.reading import AskedDocument
 from engine.server.requests import people
 from engine.service import snapshot
 from tests.engine.service.clocked import Clocked
@@ -60,7 +61,7 @@ async def test_the_alarm_is_what_the_headline_says(tmp_path: Path) -> None:
         await c.climb(2)
         seen = set()
         for n in range(30):
-            await c.engine.extract(f"document-{n}", TEXT, method="llm")
+            await c.engine.extract(AskedDocument(f"document-{n}", TEXT, method="llm"))
             await c.passes(3, step=3)
             view = snapshot.view(c.engine)
             if not view.percent_bp:

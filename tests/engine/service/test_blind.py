@@ -18,6 +18,7 @@ import pytest
 from engine.clock import LapseClock
 from engine.measures.record import Extraction
 from engine.messages import outbox
+from engine.routing.reading import AskedDocument
 from engine.service.blindness import SilenceDetector, Unseen
 from engine.store import log
 from tests.engine.messages.servers import http_server
@@ -101,7 +102,7 @@ async def test_a_service_that_shows_nothing_while_calls_wait_is_blind_by_that_na
     with hanging_service() as url:
         async with Clocked(tmp_path, {"llm.url": url, "llm.timeout": "1h"}) as c:
             await c.climb(5)
-            waiting = [asyncio.create_task(c.engine.extract(f"d{n}", f"{TEXT} {n}")) for n in range(3)]
+            waiting = [asyncio.create_task(c.engine.extract(AskedDocument(f"d{n}", f"{TEXT} {n}"))) for n in range(3)]
             await c.settled(lambda: c.engine.pipeline.in_flight == 3)
             await c.passes(BLIND_S + 10)
             assert "no answer from the LLM service for 130 s, 3 calls wait" in shown(c)

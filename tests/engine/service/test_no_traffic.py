@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.routing.reading import AskedDocument
 from engine.service.blindness import SilenceDetector
 from engine.store import log
 from tests.clock import ManualClock
@@ -46,7 +47,7 @@ async def test_documents_by_frequency_alone_at_a_quarter_are_blindness(tmp_path:
             await answered(c)
             await c.climb(3)
             for n in range(30):
-                await c.engine.extract(f"control-{n}", TEXT, method="frequency")
+                await c.engine.extract(AskedDocument(f"control-{n}", TEXT, method="frequency"))
             await c.passes(BLIND_S + 20)
             assert "while 30 arrived" in shown(c)
             await c.passes(STEP_DOWN_S)
@@ -60,7 +61,7 @@ async def test_a_quiet_night_does_not_count_towards_blindness_in_the_morning(tmp
             await c.climb(3)
             await c.passes(3 * 3600, step=25.0)  # six times what steps down on blindness
             for n in range(30):
-                await c.engine.extract(f"control-{n}", TEXT, method="frequency")
+                await c.engine.extract(AskedDocument(f"control-{n}", TEXT, method="frequency"))
             await c.passes(BLIND_S - 20)
             assert c.engine.state.percent_bp == 2500
             assert not shown(c)

@@ -14,6 +14,7 @@ from engine.plan.model import Action
 from engine.rollout import control
 from engine.rollout.state import ENGINE, Actor, Ask, State
 from engine.routing.pipeline import LlmBarred
+from engine.routing.reading import AskedDocument
 from engine.service import snapshot
 from engine.store.rollup import insert_and_fold
 from engine.triggers.measurement import rate
@@ -61,7 +62,7 @@ async def test_a_document_that_may_not_ask_for_the_llm_says_what_allows_it(tmp_p
         await c.climb(1)
         await c.command("rollback", reason="a drill")
         with pytest.raises(LlmBarred, match="`rollout resume` allows it again"):
-            await c.engine.pipeline.extract("asked", "text " * 50, method="llm")
+            await c.engine.pipeline.extract(AskedDocument("asked", "text " * 50, method="llm"))
         assert (await c.command("resume", epoch=c.engine.state.epoch)).ok
         assert c.engine.pipeline.why_barred == ""
 
