@@ -81,7 +81,7 @@ class Monitor:
         self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.watch = Watch()
         self.verdict = Evaluation((), Timers())
-        self.gauged: Gauged | None = None  # the gauges' window as the triggers last counted it
+        self.gauged: Gauged | None = None  # the gauges' window as the triggers last counted it; None if not all of it
         self.lag = LoopLag()
         self.presence = Presence(clock, writer)
         self.observations = Observations(plan, clock, conn, self.lag)
@@ -159,7 +159,9 @@ class Monitor:
         mono = self.clock.monotonic()
         evidence = self._gather(state, mono)
         seen = self.observations
-        self.gauged = Gauged(seen.recent.window(mono, WINDOW_S), seen.shadow.window(mono, WINDOW_S))
+        self.gauged = None
+        if seen.counts_all(WINDOW_S):
+            self.gauged = Gauged(seen.recent.window(mono, WINDOW_S), seen.shadow.window(mono, WINDOW_S))
         moment = Moment(
             mono, state.epoch, state.stage, state.percent_bp, self._percents, bool(state.held), state.locked
         )

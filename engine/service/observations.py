@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections import deque
 
@@ -39,6 +40,7 @@ class Observations:
         self.live = attempts()  # without back-fills
         self.silence = SilenceDetector(clock)
         self._interruptions = Interruptions(clock)
+        self._stopped_at = -math.inf  # when what was observed was last discarded because of a stop
         self._fewest = 1 if plan.trigger_settings.mode == "literal" else plan.trigger_settings.min_n
         self.exemplars = Exemplars(dated=not isinstance(clock, LapseClock))
         self.complaints = 0  # in the current stage
@@ -138,10 +140,15 @@ class Observations:
         """The triggers were not evaluated for a while: earlier failures no longer count."""
         self._see_whether_judged()
         self._interruptions.stopped()
+        self._stopped_at = self._clock.monotonic()
         per_min = self.live.per_min
         self.recent.reset(self._clock.monotonic())
         self.live.reset(self._clock.monotonic())
         self.silence.sees(per_min)
+
+    def counts_all(self, span_s: float) -> bool:
+        """Whether no stop has taken a part of the last `span_s` seconds from what the triggers count."""
+        return self._clock.monotonic() - self._stopped_at >= span_s
 
     def interrupted(self) -> Unseen:
         """Whether the engine stops too often for its triggers to judge anything."""
