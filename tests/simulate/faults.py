@@ -8,9 +8,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
+from msgspec.structs import replace
+
 from engine.extraction.llm.permit import RequestGuard
 from engine.rollout import control
 from engine.routing.pipeline import Pipeline
+from engine.routing.reading import AskedDocument, ReadDocument
 from engine.routing.switch import Switch
 from engine.service import rollback
 from engine.store.files import Files
@@ -22,8 +25,8 @@ def many_to_one_ids() -> Iterator[None]:
     """Document ids are cleaned instead of refused: two ids become one, and one document overwrites the other."""
     original = Pipeline.extract
 
-    async def cleaned(self: Pipeline, document_id: str, *more: Any, **named: Any) -> Any:
-        return await original(self, clean_line(document_id, 512), *more, **named)
+    async def cleaned(self: Pipeline, asked: AskedDocument, read: ReadDocument | None = None) -> Any:
+        return await original(self, replace(asked, id=clean_line(asked.id, 512)), read)
 
     with (
         mock.patch.object(Pipeline, "extract", cleaned),
