@@ -10,7 +10,7 @@ import hypothesis
 import pytest
 from _pytest import unraisableexception
 
-from tests import machine, warm
+from tests import machine, stores, warm
 
 TESTS = Path(__file__).parent
 
@@ -37,6 +37,7 @@ os.environ["LANG"] = "C.UTF-8"
 os.umask(0o022)  # nor a umask, which decides what the modes are that a test gives
 warm.install()
 machine.be_patient()
+stores.install()
 
 
 # The slowest files, slowest first: one that began last would keep the other workers waiting.

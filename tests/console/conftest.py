@@ -10,6 +10,7 @@ from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.css.types import CSSLocation
 
+from console.app.drawing import Drawing
 from console.widgets import plot
 
 
@@ -40,3 +41,16 @@ def styles_parsed_once() -> None:
         return kept[key]
 
     Stylesheet._parse_rules = parse_rules  # type: ignore[assignment, method-assign]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def frames_unseen_not_rendered() -> None:
+    """A console draws past Textual where it has a terminal. Without one it would have Textual render each frame, a quarter
+    of what a test of a screen costs, and no one sees it: there too its canvas is the whole picture."""
+    draws = Drawing.draws.fget
+    assert draws is not None
+
+    def unseen(self: Drawing) -> bool:
+        return self.is_headless and self._running and not self._closed and not self._batch_count
+
+    Drawing.draws = property(lambda self: draws(self) or unseen(self))  # type: ignore[method-assign, assignment]

@@ -37,6 +37,7 @@ from engine.plan.problems import PlanError
 from engine.rehearsal import corpus
 from engine.routing import reading
 from engine.store import own_schema
+from tests import stores
 from tests.warm import client
 from tests.warm.request import MOST, Request
 
@@ -61,6 +62,8 @@ def main() -> None:
     apprise.Apprise().add("json://localhost")  # loads its hundred plugins
     own_schema.expected(own_schema.KNOWN)  # what the migrations make, with which each opened store is compared
     reading.read("", (client.ROOT / "engine" / "README.md").read_text(), "", Budget())  # compiles patterns, loads words
+    stores.install()
+    stores.first()
     next(corpus.documents())  # walks through all files of this Python
     gc.collect()
     gc.enable()
