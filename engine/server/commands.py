@@ -6,7 +6,6 @@ table, check or wait delays it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 import uuid
@@ -23,6 +22,7 @@ from engine.server.requests import data, decisions, evidence, feedback, jobs, pe
 from engine.service import rollback
 from engine.service.access import may_promote
 from engine.service.engine import REASON_LIMIT, Engine
+from engine.service.proof import Proof
 from engine.store import log
 from engine.store.write_trouble import refusal
 from engine.text import clean_line, digest, percent
@@ -124,10 +124,9 @@ def _ask_of(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> 
     )
 
 
-def _unrecorded(engine: Engine) -> str:
-    with contextlib.suppress(OSError):
-        if engine.folder.has_intents():
-            return "the store is not accepting the record yet, still retrying"
+def _unrecorded(proof: Proof) -> str:
+    if not proof.is_kept_nowhere:  # an intent may still be on its way to a slow disk
+        return "the store is not accepting the record yet, still retrying"
     return (
         "no disk takes its record, so only this engine knows of it: keep it running, and start the next one with "
         f"{PERCENTAGE}=0"
@@ -143,7 +142,7 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     ask = rollback.own_id(engine, ask, to_stage)
     outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
     rev = outcome.state.rev if outcome else proof.view.rev or None
-    how = "recorded" if rev is not None else f"in force; {_unrecorded(engine)}"
+    how = "recorded" if rev is not None else f"in force; {_unrecorded(proof)}"
     after = outcome.state.percent_bp if outcome else proof.target_bp
     move = (
         f"Rolled back from {percent(was)} to {percent(after)}"

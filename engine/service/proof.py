@@ -69,6 +69,7 @@ class Proof:
         self.target_bp = target_bp
         self.request = request  # digest of the request that it proves
         self.leads_to = leads_to  # the state once it is recorded
+        self.is_kept_nowhere = False  # neither its record nor its intent could be written
         self.view = ProofView(
             rev=0,
             at=clock.now(),

@@ -293,12 +293,14 @@ async def _keep_intent(engine: Engine, ask: Ask, recording: asyncio.Task[Outcome
 
 
 def _leave_intent(engine: Engine, ask: Ask) -> None:
+    proof = engine.proofs.get(ask.request_id)
     if engine.writer.files.differs():  # it would belong to another store; the armed file stays removed, at least
+        if proof is not None:
+            proof.is_kept_nowhere = True
         engine.folder.sync()
         return
-    proof = engine.proofs.get(ask.request_id)
     actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}
-    with contextlib.suppress(OSError):
+    try:
         engine.folder.leave_intent(
             Intent(
                 ask.request_id,
@@ -309,6 +311,9 @@ def _leave_intent(engine: Engine, ask: Ask) -> None:
                 target_bp=0 if proof is None else proof.target_bp,
             )
         )
+    except OSError:
+        if proof is not None:
+            proof.is_kept_nowhere = True
 
 
 def _tidy(engine: Engine, ask: Ask) -> None:
