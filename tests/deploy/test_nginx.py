@@ -32,7 +32,7 @@ PASSWORD = {"Authorization": "Basic " + base64.b64encode(f"bo:{TOKEN}".encode())
 AROUND = """\
 daemon off; pid nginx.pid; error_log error.log; worker_processes 1; {user}
 events {{ worker_connections 64; }}
-http {{ access_log off; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
+http {{ access_log off; lingering_time 10m; lingering_timeout 60s; client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
 {rollout}
 }}
 """

@@ -130,7 +130,7 @@ def test_a_rollback_whose_engine_dies_before_it_answers_is_recorded_once(tmp_pat
         rig.climb(3)
         result = AnswerLost(rig.folder, rig.plan).rollback("the line breaks")
         assert result.ok
-        assert result.ways[-1] == "recorded by the engine before it ended"
+        assert result.ways[-1] == "recorded by the engine before it ended", result.ways
         (row,) = rig.reader.log(50, kind="rollback")
         assert result.rev is not None
         assert result.rev >= row.rev
