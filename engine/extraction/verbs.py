@@ -35,27 +35,26 @@ _MOVES = re.compile(r"(?<=[ncisbg])V(?![xn])")  # git rebase moves
 # there, first for the letter itself: most words are asked about one or two of the conditions.
 _SETTLED = (
     re.compile(
-        r"[bBsdfrn](?:"
-        # nodes that support the; users often join groups
-        r"(?<=[qd]n)(?:(?<=[nsbBcigp]qn)(?=[tnscia])|(?<=[sB]dn)(?=[tnsc]))"
+        r"[bBsn](?:"
+        r"(?<=[nsbBcigp]qn)(?=[tnscia])"  # nodes that support the
         r"|(?<=[bB])(?:"
-        r"(?<=[md].)|(?<=m[fr].)|(?<=vr.)(?=[aegnscibBw])"  # to use, to better use, users often change
+        r"(?<=[md].)|(?<=m[fr].)"  # to use, to better use, users often change
+        r"|(?<=vr.)(?=[aegnscibBw])|(?<=[.r]b)(?=[aw])"  # detect and store files; or support online learning
         r"|(?<=[nscib].)(?=t)|(?<![^.].)(?=[ti])"  # the system supports the; Set max_tokens
-        r"|(?<=[.r]b)(?=[aw])|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
+        r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
         # system mines answers; and supports business
         r"|(?<=[ncigb]B)(?=[taegncisbBwd#pP])|(?<=[.r]B)(?=[taegncisBbw])"
         r"|(?<=[nsbBcigp]q.)|(?<=\.q.)(?=[mtdf]))"  # that captures; in some areas, which lead to
         r"|(?<=[qdncis]s)(?:"
         r"(?<=[nsbBcigp]qs)|(?<=[nsbBcigp]qds)"  # that captures, which often captures
         r"|(?<=\.qs)(?=[taegnciw])"  # the bill, which toughens immigration
-        r"|(?<=[nsci]ds)(?=[taegncisw#])"  # the daemon often changes groups
         r"|(?=t)(?:(?<=\.tns)|(?<=^tns)|(?<=\.[ci]s)|(?<=^[ci]s)))"  # This command inspects a
-        r"|(?<=m[dfr])(?=[bB])|(?<=[nsbBcigp]qd)(?=[sbB]))"
+        r")"
     ),
     # is growing; crews quickly cleared; a league that (also) sacked; police arrested the; by reading the; nodes passing
     # messages; a flag showing that
     re.compile(
-        r"[deg](?:(?<=x[eg])|(?<=xd)(?=[eg])|(?<=xd[eg])|(?<=mde)|(?<=me)|(?<=[nsci]de)|(?<=re)(?=c)"
+        r"[deg](?:(?<=x[eg])|(?<=xdg)|(?<=me)|(?<=[xmnsci]de)|(?<=re)(?=c)"
         r"|(?<=[nsbBcigp]qe)|(?<=[nsbBcigp]q[rd]e)|(?<=[nsbBcig]e)(?=[tqfrm.xd#c])"
         r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc]g)(?=q)|(?<=[.frdqvsbci]g)(?=t)|(?<=cg)(?=a)|(?<=[sB]g)(?=[tnsciab]))"
     ),
