@@ -136,10 +136,10 @@ def signal_of(stop: KeyboardInterrupt) -> signal.Signals:
     return signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
 
 
-def say_stopped(sentence: str) -> None:
+def say_stopped(sentence: str, code: str = "stopped") -> None:
     """What Ctrl+C or SIGTERM left, as an error; the caller then raises KeyboardInterrupt again."""
     if is_json():
-        click.echo(_formatted({"ok": False, "code": "stopped", "sentence": sentence}))
+        click.echo(_formatted({"ok": False, "code": code, "sentence": sentence}))
     else:
         click.echo(sentence, err=True)
 
@@ -154,7 +154,7 @@ def question(unanswered: str) -> Iterator[None]:
         click.echo(err=True)  # ends the question's line
         if not isinstance(error.__context__, KeyboardInterrupt):
             fail(unanswered, code="aborted")
-        say_stopped(unanswered)
+        say_stopped(unanswered, "aborted")
         raise KeyboardInterrupt from None
 
 

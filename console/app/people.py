@@ -19,7 +19,8 @@ class PeopleActions(Navigation):
         """Say once how to set a name, if another console of the same account is open and there is nothing more urgent
         to read. A question that opens unasked would take the keys of whoever is pressing some."""
         v = self.live.view
-        asks = v is not None and not (self.link.acting_name or self.read_only or self.rehearsal or self.notice)
+        busy = self.notice or self.attempt
+        asks = v is not None and not (self.link.acting_name or self.read_only or self.rehearsal or busy)
         if v is not None and asks and self.people.shares_account(v) and v.health not in URGENT:
             self.say("Another console is open in this account. W sets your name for the log.", seconds=NAME_S)
 

@@ -215,7 +215,10 @@ class _Process:
 
     def _start(self) -> None:
         self._starts += 1
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # in a process group of its own: Ctrl+C is for the command, which ends its workers
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0
+        )
 
     def keep_alive(self) -> bool:
         """Whether it runs. One that was killed starts again; one that gave up, or has nothing left, does not."""

@@ -7,7 +7,6 @@ network. It ends when the engine closes the socket, or is killed.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -57,7 +56,6 @@ def serve(engine: socket.socket) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the engine's terminal; the engine closes the socket
     os.nice(NICE)
     prepare()
     garbage.collect_seldom()

@@ -103,8 +103,9 @@ class _Reader(asyncio.Protocol):
         with far:
             # -P as for the engine: nothing is imported from the store's folder
             command = [sys.executable, "-P", "-m", "engine.routing.reader", str(far.fileno())]
+            # in a process group of its own: Ctrl+C is for the engine, which closes the socket
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(far.fileno(),)
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(far.fileno(),), process_group=0
             )
         self._waiting: deque[asyncio.Future[bytes]] = deque()
         self._received = bytearray()

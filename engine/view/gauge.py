@@ -49,9 +49,8 @@ def error_gauge(
 def latency_gauge(treatment: Bucket, target: float | None, window_s: float, since_change: str = "") -> Gauge:
     n = treatment.fresh
     mean = treatment.ms_sum / n if n else None
-    few = (
-        n < bounds.FEWEST and treatment.histogram.n != n
-    )  # of other calls than the mean, see `as_judged`, and it would show
+    # of other calls than the mean, see `as_judged`, and it would show
+    few = n < bounds.FEWEST and treatment.histogram.n != n
     p95 = treatment.histogram.quantile(0.95) if n and not few else None
     ok = None if mean is None or target is None else bounds.within(mean, "<", target, n)
     if mean is None:

@@ -31,6 +31,7 @@ def test_a_reader_gives_what_counting_here_gives_and_its_death_or_hang_costs_no_
         try:
             assert compared(await readers.read(DOCUMENTS, BUDGET)) == here
             (first,) = readers.pids
+            assert os.getpgid(first) == first, "Ctrl+C is for the engine; a reader that starts would show a traceback"
             os.kill(first, signal.SIGKILL)
             several = await asyncio.gather(*(readers.read(DOCUMENTS, BUDGET) for _ in range(5)))
             assert all(compared(one) == here for one in several)

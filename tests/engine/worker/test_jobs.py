@@ -83,7 +83,7 @@ class Load:
     def __init__(self, rig: EngineRig, *words: str) -> None:
         self.process = subprocess.Popen(
             [*COMMAND, *rig._where, "load", "--json", "--on", "local:2", *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     def end(self, timeout: float = 60.0) -> dict[str, Any]:
@@ -287,6 +287,22 @@ def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_n
     outcome = load.end()
     assert outcome["state"] == "done", outcome
     assert stored(rig, "killed") == (DOCUMENTS, DOCUMENTS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_that_is_stopped_while_its_workers_start_says_how_to_continue_it(
+    rig: EngineRig, number: signal.Signals
+) -> None:
+    """Ctrl+C reaches every process of the terminal's group; a worker that was being imported printed a traceback."""
+    folder = written(rig, f"stopped-{number.name}")
+    load = Load(rig, "--root", str(rig.root), str(folder))
+    assert rig.until(lambda: load.workers)
+    os.killpg(load.process.pid, number)
+    out, error = load.process.communicate(timeout=60.0 * crowd())
+    assert load.process.returncode == -number
+    assert "Traceback" not in error
+    assert f"--resume {latest(rig)['id']}" in json.loads(out)["sentence"]
+    assert rig.until(lambda: latest(rig)["workers"] == 0)
 
 
 def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(rig: EngineRig) -> None:
