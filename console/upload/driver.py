@@ -171,8 +171,9 @@ def sentence(result: JobResult, took: float) -> str:
     here = f", {new:,} of them" if result.before else ""
     return (
         f"Job {result.job.id}: {counted(t.documents, 'document')}{here} in {took:.1f} s ({per_s:.0f}/s): "
-        f"{t.llm} by LLM, {t.frequency} by frequency ({t.fallback} as fallback), "
-        f"{f'{t.empty} empty, ' if t.empty else ''}{t.failed} failed; {t.done} of {counted(t.parts, 'part')} done."
+        f"{t.llm:,} by LLM, {t.frequency:,} by frequency ({t.fallback:,} as fallback), "
+        f"{f'{t.empty:,} empty, ' if t.empty else ''}{t.failed:,} failed; "
+        f"{t.done:,} of {counted(t.parts, 'part')} done."
         f"{f' Keywords: {parquet.files_of(result.job)}' if result.job.output else ''}"
     )
 

@@ -58,9 +58,9 @@ class Tally:
     def sentence(self, took: float) -> str:
         return (
             f"{counted(self.done, 'document')} in {took:.1f} s ({self.done / took:.0f}/s): "
-            f"{self.llm} by LLM ({self.cached} from the cache), "
-            f"{self.frequency} by frequency ({self.fallback} as fallback), {self.unchanged} unchanged, "
-            f"{f'{self.empty} empty, ' if self.empty else ''}{self.failed} failed."
+            f"{self.llm:,} by LLM ({self.cached:,} from the cache), "
+            f"{self.frequency:,} by frequency ({self.fallback:,} as fallback), {self.unchanged:,} unchanged, "
+            f"{f'{self.empty:,} empty, ' if self.empty else ''}{self.failed:,} failed."
         )
 
     def remarks(self) -> Iterator[str]:

@@ -57,8 +57,8 @@ def _line(job: Job, tally: JobTally, crew: Crew) -> str:
     state = f"running, {counted(crew.workers, 'worker')}" if job.state == "running" else job.state
     return (
         f"{job.id}  {iso(job.at)}  {state}, {job.kind}, {job.method}  "
-        f"{tally.done} of {counted(tally.parts, 'part')}, "
-        f"{counted(tally.documents, 'document')} ({tally.llm} by LLM), {tally.failed} failed  "
+        f"{tally.done:,} of {counted(tally.parts, 'part')}, "
+        f"{counted(tally.documents, 'document')} ({tally.llm:,} by LLM), {tally.failed:,} failed  "
         f"{job.actor}: {job.sources}{f' into {job.output}' if job.output else ''}{how}"
     )
 

@@ -125,6 +125,7 @@ def begin(context: CliContext, workers: WorkerOptions, new: NewJob) -> None:
         skipped = listed([clean_line(name) for name in names])
         notice(f"passed over {skipped}: {inputs.why_passed_over(clean_line(ending))}")
     with _reached(place) as machines, engine_for(context):
+        _refuse_another_plan(context)
         try:
             job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind, new.output)
         except driver.JobTrouble as error:
@@ -147,7 +148,22 @@ def resume(context: CliContext, workers: WorkerOptions, job: int) -> None:
     if workers.implied:
         notice(f"continuing job {job} on {workers.on}; --on names another place")
     with _reached(place) as machines, engine_for(context):
+        _refuse_another_plan(context)
         _carry_out(context, workers, machines, job)
+
+
+def _refuse_another_plan(context: CliContext) -> None:
+    """Exit with a sentence if the engine read another plan than the workers will: it would grant them no lease."""
+    from engine.store import plans
+
+    read = context.reader.read(plans.digest_read)
+    if read and read != context.file_plan.digest:
+        fail(
+            f"{context.plan_path} is not the plan that the engine read, so it would refuse the workers. Name the "
+            "engine's with --plan; if you changed this one, `rollout plan diff` shows how, and a restart of the "
+            "engine applies it.",
+            code="job",
+        )
 
 
 @stoppable()

@@ -34,7 +34,7 @@ def mismatch(worker: WorkerIdentity, engine: WorkerIdentity) -> Mismatch | None:
     if worker.plan != engine.plan:
         return Mismatch(
             "worker_plan",
-            f"The worker's rollout.toml ({clean_line(worker.plan, 12)}) is not the engine's "
+            f"The worker's rollout.toml ({clean_line(worker.plan[:12])}) is not the engine's "
             f"({engine.plan[:12]}). Copy the engine's file to the worker and start the worker again; if you changed "
             "the engine's, restart the engine.",
         )

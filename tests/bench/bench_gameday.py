@@ -5,7 +5,7 @@
 Without --par and --act no one touches anything; the shares of each run are printed as the scenario's file has them (`untouched`),
 with the medians below, beside the file's own. With --par a player does each right act in turn, `par.act_s` seconds (or --after) after
 the fault becomes visible; with --act, whatever is given, such as the wrong move. What was harmed is printed beside what the score
-computes for par. A shift takes as long as a player's: three minutes each.
+computes for par. A shift takes as long as a player's: three minutes each. The shortest: `--scenario dead --runs 1 --speed 30`, a minute.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from engine.gameday.scenario import Scenario
 from engine.gameday.scoring import Slice
 from engine.server.rehearse import GameDay
 from engine.store.reader import Reader
+from engine.text import counted
 
 READY_S = 150.0
 
@@ -110,6 +111,16 @@ def _line(act: str, after_s: float, made: Debrief) -> str:
     return f"{act} after {after_s:.0f} s (scored: {seen}): {saved}; {s.total} ({points}), par {s.par}, {verdict}"
 
 
+def _minutes(names: Sequence[str], given: argparse.Namespace) -> int:
+    """How long all shifts take."""
+    seconds = 0.0
+    for name in names:
+        of = scenario.load(name)
+        acts = len(given.act or (of.right if given.par else ("",)))
+        seconds += of.lasts_s / given.speed * acts * given.runs
+    return max(1, round(seconds / 60))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", action="append")
@@ -119,7 +130,10 @@ def main() -> None:
     parser.add_argument("--after", type=float, help="the player's seconds; default: par")
     parser.add_argument("--speed", type=float, default=scenario.SPEED)
     given = parser.parse_args()
-    for name in given.scenario or scenario.names():
+    names = given.scenario or scenario.names()
+    runs = f"{counted(len(names), 'scenario')}, {counted(given.runs, 'run')} of each act"
+    print(f"{runs}: {_minutes(names, given)} min or more", flush=True)
+    for name in names:
         of, measured = scenario.load(name), []
         for act in given.act or (of.right if given.par else ("",)):
             after_s = of.par.act_s if given.after is None else given.after
@@ -131,8 +145,8 @@ def main() -> None:
                 measured.append(shares(of, cut))
                 text = " ".join(f"{share:.4f}" for share in measured[-1])
                 calm = sum(part.documents for part in cut if part.at < cut[0].at + of.fault_after_s)
-                counted = f"{made.score.harmed:5} harmed, {calm / of.fault_after_s * 60:.0f} documents/min"
-                print(f"{name:<11} {counted}: {text}   by minute: {tail(of, cut)}", flush=True)
+                harmed = f"{made.score.harmed:5} harmed, {calm / of.fault_after_s * 60:.0f} documents/min"
+                print(f"{name:<11} {harmed}: {text}   by minute: {tail(of, cut)}", flush=True)
         if measured:
             median = " ".join(f"{statistics.median(run):.4f}" for run in zip(*measured, strict=True))
             print(

@@ -480,6 +480,23 @@ def niceness(pid: int) -> dict[int, int]:
     return {int(stat.split(" ", 1)[0]): int(stat.rpartition(")")[2].split()[16]) for stat in stats if stat}
 
 
+def test_a_load_whose_plan_is_not_the_engine_s_begins_no_job(rig: EngineRig, tmp_path: Path) -> None:
+    """Its workers would get no lease, and the job would stay behind."""
+    folder = written(rig, "foreign", FEW)
+    other = tmp_path / "other.toml"
+    other.write_text(rig.plan_path.read_text() + "\n# changed since the engine read it\n")
+    job = begun(rig, "foreign", 1)
+    for words in (["--method", "frequency", str(folder)], ["--resume", str(job)]):
+        refused = subprocess.run(
+            [*COMMAND, "--store", str(rig.folder.path), "--plan", str(other), "load", "--json", "--on", "local:1", *words],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert refused.returncode == 1
+        assert str(other) in json.loads(refused.stdout)["sentence"]
+    assert rig.client.command("job_stop", job=job).ok
+    assert latest(rig)["id"] == job
+
+
 def test_a_stopped_job_ends_its_workers(rig: EngineRig) -> None:
     folder = written(rig, "halted")
     load = Load(rig, "--method", "frequency", "--root", str(rig.root), str(folder))
