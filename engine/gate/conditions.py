@@ -102,11 +102,8 @@ def _too_few(condition: Condition, sample: Ok, fewest: int, facts: GateFacts) ->
     return ConditionView(
         id=condition.id,
         text=condition.text,
-        met=None,
         value=sample.value,
         n=sample.n,
-        bound=None,
-        bound_name="",
         sentence=figure(condition, sample, None, facts),
         missing=missing,
         eta_s=eta,
@@ -286,16 +283,4 @@ def _without(condition: Condition, sample: Sample, facts: GateFacts) -> Conditio
     if missing and condition.metric == "error_rate" and condition.confidence > MARGIN and 0 < condition.value < 1:
         need = bounds.documents_for_rate_below(0, condition.value, condition.confidence)
         missing += "; it takes " + _more("clean documents", need, facts)[0].removeprefix("; ")
-    return ConditionView(
-        id=condition.id,
-        text=condition.text,
-        met=None,
-        value=None,
-        n=0,
-        bound=None,
-        bound_name="",
-        sentence=why,
-        missing=missing,
-        eta_s=None,
-        metric=condition.metric,
-    )
+    return ConditionView(id=condition.id, text=condition.text, sentence=why, missing=missing, metric=condition.metric)

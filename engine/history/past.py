@@ -195,14 +195,5 @@ def _engine(bucket: Bucket, window_s: float, unwatched: str) -> EngineView:
     state: Literal["standby", "active"] = "standby" if unwatched else "active"
     problems = (unwatched,) if unwatched else ()
     return EngineView(
-        pid=0,
-        started=0.0,
-        token=0,
-        state=state,
-        documents_per_min=bucket.n * per_min,
-        llm_per_min=bucket.attempts * per_min,
-        in_flight=0,
-        queue=0,
-        address="",
-        problems=problems,
+        state=state, documents_per_min=bucket.n * per_min, llm_per_min=bucket.attempts * per_min, problems=problems
     )

@@ -49,8 +49,6 @@ def _server(conn: sqlite3.Connection, plan: Plan, number: int, url: str, calls: 
         url=url,
         up=up,
         state=state,
-        in_flight=0,
-        window=0.0,
         latency_ms=mean,
         failures=failed,
         error=error,

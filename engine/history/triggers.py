@@ -55,20 +55,7 @@ def recorded(conn: sqlite3.Connection, plan: Plan, record: Record, fired: str, a
         kept = record.readings.get(rule.id)
         age = at - kept.at if kept is not None else math.inf
         if kept is None or age > history.STALE_S:
-            nothing = Reading(
-                id=rule.id,
-                verdict="insufficient",
-                value=None,
-                threshold=None,
-                n=0,
-                k=None,
-                held_s=0.0,
-                for_s=rule.for_s,
-                rule="",
-                sentence=_unwatched(age),
-                resets_when="",
-                fires_in_s=None,
-            )
+            nothing = Reading(rule.id, "insufficient", for_s=rule.for_s, sentence=_unwatched(age))
             out.append(trigger_view(rule, nothing, fired, verdict="unknown"))
         else:
             reading = kept.reading if age < SAME_S else _dated(kept.reading, kept.at)

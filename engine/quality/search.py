@@ -35,12 +35,9 @@ _CHUNK = 200  # resamples in one step, to bound memory
 class Scores(Struct, frozen=True):
     """MRR@10, nDCG@10 and success@10: means over queries, or relative changes of them, with 95 % intervals."""
 
-    mrr: Interval | None
-    ndcg: Interval | None
-    success: Interval | None
-
-
-_NO_SCORES = Scores(None, None, None)
+    mrr: Interval | None = None
+    ndcg: Interval | None = None
+    success: Interval | None = None
 
 
 class SearchQuality(Struct, frozen=True):
@@ -119,17 +116,8 @@ def search_quality(
     if not usable:
         notes.append("There are no queries, so search quality is unknown.")
         sentence = "Search quality is unknown: no queries."
-        return SearchQuality(
-            queries=0,
-            documents=len(ids),
-            llm=_NO_SCORES,
-            frequency=_NO_SCORES,
-            improvement=_NO_SCORES,
-            seed=seed,
-            resamples=resamples,
-            notes=tuple(notes),
-            sentence=sentence,
-        )
+        none = Scores()
+        return SearchQuality(0, len(ids), none, none, none, seed, resamples, notes=tuple(notes), sentence=sentence)
     by_llm = _graded([(d.id, d.llm) for d in documents], usable, lambda done: progress(done / 2))
     by_frequency = _graded([(d.id, d.frequency) for d in documents], usable, lambda done: progress((1 + done) / 2))
     clusters = [answers[0] if query.source != "file" else f"query {i}" for i, (query, answers) in enumerate(usable)]

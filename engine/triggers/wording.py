@@ -29,16 +29,16 @@ class Reading(Struct, frozen=True):
 
     id: str
     verdict: Verdict
-    value: float | None
-    threshold: float | None
-    n: int
-    k: int | None
-    held_s: float
-    for_s: float
-    rule: str
-    sentence: str
-    resets_when: str
-    fires_in_s: float | None
+    value: float | None = None
+    threshold: float | None = None
+    n: int = 0
+    k: int | None = None
+    held_s: float = 0.0
+    for_s: float = 0.0
+    rule: str = ""
+    sentence: str = ""
+    resets_when: str = ""
+    fires_in_s: float | None = None
     headline: str = ""  # "errors 12.2 % over 5 %"; "" unless it is in breach
     evidence: str = ""  # "17 of 304 in 5 min": the figures behind the headline
     acts_by: str = ""  # "early rule", "last documents"; "" for the plan's own window

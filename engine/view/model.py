@@ -64,14 +64,14 @@ class TriggerView(Struct, frozen=True):
 class ConditionView(Struct, frozen=True):
     id: str
     text: str
-    met: bool | None
-    value: float | None
-    n: int
-    bound: float | None
-    bound_name: str
-    sentence: str
-    missing: str
-    eta_s: float | None
+    met: bool | None = None
+    value: float | None = None
+    n: int = 0
+    bound: float | None = None
+    bound_name: str = ""
+    sentence: str = ""
+    missing: str = ""
+    eta_s: float | None = None
     metric: str = ""
     unproven: bool = False  # the figure meets the target; only its bound does not: more samples can prove it
 
@@ -126,11 +126,11 @@ class ServerView(Struct, frozen=True):
     url: str
     up: bool | None
     state: str  # "up", "refused", "breaker open, tries again in 9 s"
-    in_flight: int
-    window: float
-    latency_ms: float | None
-    failures: int
-    error: str
+    in_flight: int = 0
+    window: float = 0.0
+    latency_ms: float | None = None
+    failures: int = 0
+    error: str = ""
     learnt: str = ""  # what is left out of requests since the server refuses it
 
 
@@ -259,16 +259,16 @@ class MatrixView(Struct, frozen=True):
 
 
 class EngineView(Struct, frozen=True):
-    pid: int
-    started: float
-    token: int
-    state: Literal["active", "standby", "stopping"]
-    documents_per_min: float
-    llm_per_min: float
-    in_flight: int
-    queue: int
-    address: str
-    problems: tuple[str, ...]
+    pid: int = 0  # of an engine in the past neither this nor its calls are known
+    started: float = 0.0
+    token: int = 0
+    state: Literal["active", "standby", "stopping"] = "active"
+    documents_per_min: float = 0.0
+    llm_per_min: float = 0.0
+    in_flight: int = 0
+    queue: int = 0
+    address: str = ""
+    problems: tuple[str, ...] = ()
     late_s: float = 0.0  # how late the engine's own loop was in the last 10 s, in all
     unjudged: int = 0  # timeouts and latencies since the start discarded because of that
     notices: tuple[str, ...] = ()  # possibly intentional: shown where it belongs, not on every screen
