@@ -141,6 +141,6 @@ class GameConsole(Console):
                 while len(self.screen_stack) > 1:
                     self.pop_screen()
                 self.push_screen(DebriefPage(made))
-                self.key_guard.typed_blind_from(time.monotonic())  # the shift may end under someone's hands
+                self.key_guard.typed_blind_from(time.monotonic(), text=False)  # the shift may end under someone's hands
 
         self.run_worker(finish(), exit_on_error=False, group="finishing", exclusive=True)

@@ -193,7 +193,7 @@ class Base(Drawing):
     def refuse_text(self, sentence: str) -> None:
         """Refuse keys in place of a question for a text: if someone keeps typing without looking, the letters must
         not act."""
-        self.key_guard.typed_blind_from(time.monotonic())
+        self.key_guard.typed_blind_from(time.monotonic(), text=True)
         self.say(sentence, "caution")
 
     def copy(self, text: str) -> str:

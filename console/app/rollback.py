@@ -118,7 +118,7 @@ class RollbackActions(TimeTravel):
             self.say(f"{new.sentence.rstrip('. ')}. i shows the incident.", "alarm", ROLLED_S)
         else:
             self._open_incident(asked=False)
-            self.key_guard.typed_blind_from(time.monotonic())
+            self.key_guard.typed_blind_from(time.monotonic(), text=False)
 
     def _new_rollback(self) -> DecisionView | None:
         """The last decision that lowered the percentage, the first time that a snapshot has it. None of those from

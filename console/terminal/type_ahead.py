@@ -76,11 +76,12 @@ class KeyGuard:
         self._chain: deque[str] = deque(maxlen=64)
         self._last = -1.0
         self._blind: float | None = None  # the last moment of what is typed without seeing the screen
+        self._text = False  # it is a text, whose digits are text too
 
-    def typed_blind_from(self, at: float) -> None:
-        """The screen is not what the person at the keyboard expects: no question opened for the last key, or a screen
-        opened without one."""
-        self._blind = at
+    def typed_blind_from(self, at: float, *, text: bool) -> None:
+        """The screen is not what the person at the keyboard expects: no question for a `text` opened, or a screen
+        opened without a key."""
+        self._blind, self._text = at, text
 
     def left_text(self, at: float) -> None:
         """Enter ended a text: what follows it at once is the rest of a paste, and its y confirms nothing."""
@@ -89,6 +90,8 @@ class KeyGuard:
         self._last = at
 
     def _typed_blind(self, character: str, at: float) -> bool:
+        if character.isdigit() and not self._text:
+            self._blind = None  # the person goes to a screen of their choice
         if self._blind is None or character == "R" or character in FREE or character.isdigit():
             return False
         if at - self._blind > PAUSE_S:

@@ -64,7 +64,7 @@ def test_what_is_typed_on_after_a_refused_question_does_nothing_until_a_pause() 
     guard = KeyGuard()
     guard.ready = True
     assert guard.take("e", 99.9, typing=False) == "take"
-    guard.typed_blind_from(100.0)
+    guard.typed_blind_from(100.0, text=True)
     text = "a bad model, now reverted\ry"
     verdicts = {key: guard.take(key, 100.3 + i * 0.2, typing=False) for i, key in enumerate(text)}
     assert set(verdicts.values()) == {"drop"}
@@ -76,12 +76,13 @@ def test_what_is_typed_on_after_a_refused_question_does_nothing_until_a_pause() 
     assert guard.take("o", end + PAUSE_S + 0.1, typing=False) == "take"
 
 
-def test_escape_leaves_a_screen_that_came_unasked_and_the_next_key_acts() -> None:
+@pytest.mark.parametrize("way", ["\x1b", "2"])
+def test_after_a_key_that_leaves_a_screen_that_came_unasked_the_next_one_acts(way: str) -> None:
     guard = KeyGuard()
     guard.ready = True
-    guard.typed_blind_from(100.0)
+    guard.typed_blind_from(100.0, text=False)
     assert guard.take("o", 100.2, typing=False) == "drop"
-    assert guard.take("\x1b", 100.3, typing=False) == "take"
+    assert guard.take(way, 100.3, typing=False) == "take"
     assert guard.take("o", 100.5, typing=False) == "take"
 
 
