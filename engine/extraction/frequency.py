@@ -84,7 +84,7 @@ def _keywords(
         parts = shorter([rated[3] for rated in ranked], singles=title)
     least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 and read.language not in LINKS else 1
     chosen = _chosen(ranked, parts, vague, budget, quoted, english, least, FEW_OF_LITTLE if title else FEW)
-    return _shown(chosen, read.spans, quoted, english)
+    return _shown(chosen, read.spans, quoted, english and not elsewhere)
 
 
 def _joined(lists: list[tuple[int, Keywords]], budget: Budget) -> Keywords:
@@ -138,13 +138,13 @@ def _scored(read: Phrases, *, english: bool) -> tuple[list[Rated], list[Vague]]:
 def _of_piece(piece: Piece) -> Rated:
     """A run of Chinese or Japanese characters as a rated candidate. One that occurs once loses: that is weak evidence
     of a word."""
-    once = 0.4 if piece.times == 1 else 0.0
+    once = 0.6 if piece.times == 1 else 0.0
     if piece.text in GENERAL_WORDS:
         once += 1.5
     if len(piece.text) == 2:  # a term has more: of 网络 and 神经网络 the second
-        once += 1.0
-    times = piece.times - 0.5 * piece.within
-    loss = once - math.log(times) - 0.3 * min(len(piece.text), 4) + 0.45 * math.log1p(piece.at / 40)
+        once += 1.2
+    times = piece.times - 0.4 * piece.within
+    loss = once - math.log(times) - 0.5 * min(len(piece.text), 6) + 0.45 * math.log1p(piece.at / 40)
     alone = piece.times - piece.within
     one = Candidate(
         words=tuple(piece.text),

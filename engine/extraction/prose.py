@@ -63,7 +63,7 @@ def prose(text: str) -> str:
         text = _DATELINE.sub("", text)
     if "eporting" in text:
         text = _CREDIT.sub(" . ", text)
-    if text.isupper():
+    if text.isupper() and _is_mostly_capitals(text):
         text = text.lower()
     if _may_have_long_word(text) and _LONG_WORD.search(text):
         text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
@@ -79,6 +79,11 @@ def _has_long_run(text: str) -> bool:
             return True
         at = space + 1
     return False
+
+
+def _is_mostly_capitals(text: str) -> bool:
+    """Not where most letters have no case: a Chinese text in which only API is Latin."""
+    return 2 * sum(map(str.isupper, text)) > sum(map(str.isalpha, text))
 
 
 def _may_have_long_word(text: str) -> bool:

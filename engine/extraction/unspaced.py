@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from engine.extraction.lists import word_lists
@@ -24,25 +25,33 @@ GENERAL_WORDS = _LISTS["general"]
 SUBJECT = 8  # from this many times on a general word is the subject of the text
 # verbs, which begin a run before their object: 修改文件
 _VERB = pattern("(?:" + "|".join(sorted(_LISTS["verbs"])) + ")(?=..)(?![机機器值力者性率点點方组組书書流法])")
+# nouns that say little at the end of a word
+_TAIL = pattern(f".{{3,}}(?=(?:{'|'.join(sorted(_LISTS['tails']))})$)")
 # after a figure: 120例患者, 2018年
 _COUNTED = "年月日例名个個种種次章节節位项項条條倍"
+
+
+def _any_of(name: str) -> str:
+    """One of the words of a list, the longest that fits; first a look at one character, which begins few of them."""
+    words = sorted(_LISTS[name], key=lambda word: (-len(word), word))
+    return f"(?=[{''.join(sorted({word[0] for word in words}))}])(?:{'|'.join(words)})"
+
+
 # What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
 # conjunctions of one character unless they are part of a content word (并 ends one, 并发 does not).
-_PARTICLES = pattern(
-    # first a look at one character, since most begin none of these words
-    f"(?=[{''.join(sorted({word[0] for word in _LISTS['function_words']}))}])"
-    f"(?:{'|'.join(sorted(_LISTS['function_words'], key=lambda word: (-len(word), word)))})(?!性)"
+_PARTICLES = (
+    f"{_any_of('function_words')}(?!性)|(?P<whole>{_any_of('whole')})"
     # what 了 follows is a verb: 持久内存提供了
-    f"|{_IDEOGRAPHS}{{2}}了(?!解)(?<![有为為到成做写寫用看说說给給取起去来來过過好除]了)"
+    f"|{_IDEOGRAPHS}{{2}}了(?<![有为為到成做写寫用看说說给給取起去来來过過好除]了)"
     "|[的了是在和与及而但为从到于被把也都就这那些其之此我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或該則则某仍曾每]"
-    "|[个個](?!人)|以(?!太)|不(?!同)|有(?!效|限)|对(?!象|比|话|称|齐|照)|對(?!象|話|照|比)|(?<![地源])利用(?!率)"
-    "|将(?!来)|將(?!來)|(?<![未将])来(?!源|自)"
-    "|过(?!程|滤|期|载|拟)|過(?!程)|(?<![方定面导双])向(?!量)|(?<![均同平对])等(?![级級待价價候式距位效])|几(?!何)|除(?!法|数)"
-    "|(?<![路自理])由|[并並](?![发行發])|更(?!新)|后(?![端台缀门续置])|最(?![优大小终])|可(?![靠视用信扩移观测编控重再持逆行穿变读控追配])|会(?!议|话|员)|會(?!議|員)|要(?!求|素)|^中|^上(?!下|传|游|级)"
-    f"|(?<={_IDEOGRAPHS}{{2}})(?<![集命空其])中(?![文国國间間心央止断斷介继繼转轉值位型期年小])"
-    f"|(?<={_IDEOGRAPHS}{{2}})[上下里裡內内时時](?=$|[的是有会會可所被将將进進])(?<![线網网晚早地以之同实實即及定限期历歷当當].)"
+    "|[个個以不有对對向等几除由并並更后可会會要过過将將]|最|^中|^上|(?<![地源])利用|来(?!自)"
+    f"|(?<={_IDEOGRAPHS}{{2}})中(?![文期])"
+    f"|(?<={_IDEOGRAPHS}{{2}})[上下里裡內内时時](?=$|[的是有会會可所被将將进進])(?<![線網网晚早地以之同实實即及定限期历歷当當].)"
     "|(?<=[这那各几两此這幾兩])[种種]"
 )
+_JAPANESE_BORDERS = pattern(_PARTICLES)
+_CHINESE_BORDERS = pattern(f"{_any_of('breaks')}|{_PARTICLES}")
+_HIRAGANA = pattern("[\u3041-\u3096]")
 # The ending of a Japanese verb or adjective, whose stem is the character before: 関連付ける has 関連. Not する, nor a
 # particle.
 _OKURIGANA = pattern(
@@ -50,9 +59,13 @@ _OKURIGANA = pattern(
 )
 # Text wrapped at a fixed width breaks its lines within words.
 _WRAPPED = pattern(f"(?<=[^\\n]{{28}}[\u3040-\u30ff\u3400-\u9fff])[ \\t]*\\n[ \\t]*(?={_IDEOGRAPHS}|[\u3040-\u30ff])")
-LONGEST_PIECE = 8  # characters
+LONGEST_PIECE = 12  # characters
 LONGEST_WHOLE = 7  # characters of a run that is a word although it occurs once
 PLACES = 20  # occurrences of a piece whose edges are examined
+
+
+# letters that are part of the word after them: C反应蛋白, BP神经网络
+_LETTERS = pattern("(?<![A-Za-z0-9-])[A-Z]{1,3}$")
 
 
 class Piece(NamedTuple):
@@ -102,10 +115,18 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
     counts = _Counts()
     runs: list[tuple[str, int]] = []
     for run, at in _runs(text):
+        if 2 <= len(run) <= LONGEST_WHOLE and (letters := _LETTERS.search(text, max(0, at - 4), at)):
+            run, at = letters[0] + run, letters.start()
+            counts.whole.add(run)
+            counts.add(run, at)
+            continue
         foreign = "\u30a0" <= run[:1] <= "\u31ff" or run[:1] >= "\uff66"
         if foreign or 2 <= len(run) <= LONGEST_WHOLE:
             counts.whole.add(run)
             counts.add(run, at)
+            if len(run) <= LONGEST_WHOLE and (stem := _TAIL.match(run)):
+                counts.whole.add(stem[0])
+                counts.add(stem[0], at)
         if not foreign and len(run) > 2:
             runs.append((run, at))
     _count_parts(runs, counts)
@@ -122,10 +143,13 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
 
 def _runs(text: str) -> Iterator[tuple[str, int]]:
     """Strings between particles, without the verb that begins them, each with the place of its first character."""
+    is_japanese = 20 * len(_HIRAGANA.findall(text)) > len(text)
+    particles = _JAPANESE_BORDERS if is_japanese else _CHINESE_BORDERS
     for match in _CJK_WORDS.finditer(text):
         found = match[0]  # copied once: it may be the whole text
         length = len(found) - (_OKURIGANA.match(text, match.end()) is not None)
-        borders = [0, *(edge for part in _PARTICLES.finditer(found) for edge in part.span()), length]
+        ends = [part for part in particles.finditer(found) if part.lastgroup is None]
+        borders = [0, *chain.from_iterable(part.span() for part in ends), length]
         if match.start() and text[match.start() - 1].isdigit() and found[0] in _COUNTED:
             borders[0] = min(1, borders[1])
         for begin, end in zip(borders[::2], borders[1::2], strict=True):

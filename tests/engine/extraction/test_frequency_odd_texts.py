@@ -47,6 +47,20 @@ def test_identifiers_are_kept_whole_and_separate_in_any_language(spoken: str) ->
     assert set(keywords.technical) >= NAMES
 
 
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("针对检测精度低的问题，引入坐标注意力机制，增强骨干网络，采用损失函数加快收敛，并优于原有的关联规则。",
+         {"坐标注意力机制", "损失函数", "关联规则"}),
+        ("探讨血清降钙素原与C反应蛋白对预后的评估价值，C反应蛋白和BP神经网络的曲线较好。", {"C反应蛋白", "BP神经网络", "预后"}),
+        ("持久内存NVM支持Redis的快照，社会行为与潜在规则不影响NVM。", {"NVM", "Redis", "社会行为", "潜在规则"}),
+        ("高校思想政治教育工作面临挑战，高校思想政治教育工作面临机遇。", {"高校思想政治教育工作"}),
+    ],
+)  # fmt: skip
+def test_chinese_terms_are_whole_between_verbs_and_keep_their_letters(text: str, terms: set[str]) -> None:
+    assert terms <= set(extract(text).ranked), extract(text).ranked
+
+
 def test_chinese_words_end_at_particles_unless_these_are_part_of_a_word() -> None:
     keywords = extract(IN_LANGUAGES["chinese"] + "并发请求通过重定向到达节点。").ranked
 
