@@ -13,6 +13,7 @@ MOMENTS = frozenset((
     "entered_at", "last_acted", "last_call", "last_call_ended", "last_error_at", "last_seen", "llm_at", "next_look",
     "next_try", "not_before", "opens_at", "seen_at", "since", "started", "undo_until", "undone", "until", "updated",
 ))  # fmt: skip
+NOT_YET = frozenset(("changed_at", "entered_at"))  # 0 until the first change of the percentage or the stage
 EVENTS = "events"  # pairs of a moment and a sentence
 EARLIEST = 1e9  # 2001; a smaller number under such a key is a duration
 
@@ -31,6 +32,8 @@ def _moments(value: Any) -> Any:
 
 
 def _under(key: Any, item: Any) -> Any:
+    if key in NOT_YET and item == 0:
+        return None
     if key in MOMENTS:
         return _moment(item)
     if key == EVENTS and isinstance(item, list | tuple):

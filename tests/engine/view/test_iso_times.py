@@ -35,3 +35,7 @@ def test_a_moment_is_iso_and_a_duration_under_the_same_name_stays_a_number() -> 
         "value": 3e9,
     }
     assert with_iso_times({"since": 90.0}) == {"since": 90.0}
+
+
+def test_before_the_first_change_its_time_is_null_and_not_a_number() -> None:
+    assert with_iso_times({"entered_at": 0.0, "changed_at": 0.0}) == {"entered_at": None, "changed_at": None}
