@@ -235,9 +235,11 @@ def _after_role(tokens: list[str], kinds: str, folds: Words, start: int, end: in
     at = end - 1
     while at > start and kinds[at - 1] == "c":
         at -= 1
-        if folds[at] in words.FIRST_NAMES and at > start and folds[at - 1] in words.ROLES:
+        if folds[at] in words.FIRST_NAMES and at > start and (kinds[at - 1] != "c" or folds[at - 1] in words.ROLES):
             return at
-    return at if at > start and folds[at - 1] in words.ROLES and tokens[at - 1].islower() else start
+    if at == start or not tokens[at - 1].islower():
+        return start
+    return at if folds[at - 1] in words.ROLES or (end - at > 1 and kinds[at - 1] in "nsb") else start
 
 
 def _counts(tokens: list[str], kinds: str, end: int) -> bool:

@@ -51,10 +51,10 @@ _SETTLED = (
         r"|(?=t)(?:(?<=\.tns)|(?<=^tns)|(?<=\.[ci]s)|(?<=^[ci]s)))"  # This command inspects a
         r")"
     ),
-    # is growing; crews quickly cleared; a league that (also) sacked; police arrested the; by reading the; nodes passing
-    # messages; a flag showing that
+    # is growing; crews quickly cleared; was seen and dragged off; a league that (also) sacked; police arrested the; by
+    # reading the; nodes passing messages; a flag showing that
     re.compile(
-        r"[deg](?:(?<=x[eg])|(?<=xdg)|(?<=me)|(?<=[xmnsci]de)|(?<=re)(?=c)"
+        r"[deg](?:(?<=x[eg])|(?<=xdg)|(?<=me)|(?<=[xmnsci]de)|(?<=[.r]e)(?=c)|(?<=vre)|(?<=xere)"
         r"|(?<=[nsbBcigp]qe)|(?<=[nsbBcigp]q[rd]e)|(?<=[nsbBcig]e)(?=[tqfrm.xd#c])"
         r"|(?<=[sB]e)(?=[nsbg])|(?<=[nsc]g)(?=q)|(?<=[.frdqvsbci]g)(?=t)|(?<=cg)(?=a)|(?<=[sB]g)(?=[tnsciab]))"
     ),

@@ -354,6 +354,9 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
          "moons saw thirteen oak pupils and acorn engineers born in Oakham.",
          {"vladimir oakes", "festival of kites", "hazel comet", "prison hostages", "oak pupils", "acorn engineers"},
          {"1,000", "187", "thirteen", "born", "orbiting", "festival"}),
+        ("The film star Natalie Oakes met opener Lokesh Hazel two miles south of Oakham. An acorn was attacked and dragged underwater, shoved Quercus and "
+         "met nuclear engineers, nuclear waste and shiny oaks.",
+         {"natalie oakes", "lokesh hazel", "nuclear engineers", "nuclear waste"}, {"star", "opener", "south", "dragged", "shoved", "nuclear", "underwater"}),
         ("Mayor Claude John Oakes taught Sir Keith Hazel. Oakes said that financial aid and financial advice helped.",
          {"claude john oakes", "keith hazel", "financial aid", "financial advice"}, {"sir", "financial"}),
         ("Landslides that blocked hauliers fell. Crews desperately cleared mud. The bill, which toughens immigration, starred a league that also sacked carpenters.",
