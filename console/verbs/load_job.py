@@ -153,11 +153,13 @@ def resume(context: CliContext, workers: WorkerOptions, job: int) -> None:
 
 
 def _refuse_another_plan(context: CliContext) -> None:
-    """Exit with a sentence if the engine read another plan than the workers will: it would grant them no lease."""
-    from engine.store import plans
-
-    read = context.reader.read(plans.digest_read)
-    if read and read != context.file_plan.digest:
+    """Exit with a sentence if the engine read another plan than the workers will: it would grant them no lease. Asks
+    the engine: the store still names its predecessor's plan for a moment after a start."""
+    try:
+        _, view = context.client.request("GET", "/v1/status")
+    except (OSError, ValueError):
+        return  # it refuses the workers itself
+    if view.get("plan_digest") not in (None, context.file_plan.digest):
         fail(
             f"{context.plan_path} is not the plan that the engine read, so it would refuse the workers. Name the "
             "engine's with --plan; if you changed this one, `rollout plan diff` shows how, and a restart of the "
