@@ -8,14 +8,15 @@ from textual.binding import BindingType
 
 from console.screens.incident import KIND
 from console.screens.page import LIST_KEYS, Hint, Page, key
-from console.screens.rows import Rows
+from console.screens.rows import Rows, draw_whole
 from console.widgets import blocks
-from console.widgets.canvas import Canvas
+from console.widgets.canvas import Canvas, wrapped
 from engine.gameday.debrief import Debrief
 from engine.view.model import View
 
 FULL = 0.8  # of a part's points: well done
 POOR = 0.4
+SECONDS = 8  # cells of a moment's time
 
 
 class DebriefPage(Page):
@@ -68,17 +69,15 @@ class DebriefPage(Page):
             f"{len(made.moments)} moments",
             "dim",
         )
-        for row, index in enumerate(self.rows.window(len(made.moments), inner.height)):
+        room = inner.width - SECONDS
+
+        def line(index: int, y: int, height: int) -> None:
             moment = made.moments[index]
-            seconds = f"{(moment.at - made.began) / made.speed:5.0f} s "
-            c.spans(
-                inner.x,
-                inner.y + row,
-                [(seconds, "dim"), (moment.sentence, KIND.get(moment.kind, "text"))],
-                inner.width,
-            )
-            if index == self.rows.at:
-                blocks.tinted(c, inner.y + row, inner.x, inner.width)
+            c.put(inner.x, y, f"{(moment.at - made.began) / made.speed:5.0f} s ", "dim", SECONDS)
+            c.block(inner.x + SECONDS, y, room, height, moment.sentence, KIND.get(moment.kind, "text"))
+
+        self.rows.at = max(0, min(self.rows.at, len(made.moments) - 1))
+        draw_whole(c, inner, self.rows, [len(wrapped(moment.sentence, room)) for moment in made.moments], line)
 
     def text(self) -> str:
         """The whole debrief, not only the rows that fit."""

@@ -13,13 +13,17 @@ from console.liveness import judge
 from console.plan_commands import CommandRun, CommandRunner
 from console.screens import painting
 from console.screens.briefing import KEYS, Briefing
+from console.screens.debrief import DebriefPage
 from console.screens.report import FILE, _file
 from console.widgets import bars, words
 from console.widgets.canvas import Canvas
+from engine.gameday.debrief import Debrief
+from engine.gameday.scoring import Score, ScorePart
 from engine.plan.model import MonitoringCommand
+from engine.report.model import IncidentMoment
 from engine.view.model import AckView, View
 from tests.console.samples import NORMAL, REHEARSAL, STATES, FakeLink
-from tests.console.screen_walk import console, ready
+from tests.console.screen_walk import console, ready, until
 from tests.console.test_screen_rules import Recording
 
 GAME = replace(REHEARSAL, game=True, speed=10.0)
@@ -93,3 +97,20 @@ async def test_the_briefing_is_read_whole_below_a_problem_of_two_lines(
     assert not canvas.clashes
     assert [what for _, what in KEYS if what not in canvas.text()] == []
     assert "The day shift is not done yet" in canvas.text() or "press enter" in canvas.text()
+
+
+@pytest.mark.anyio
+async def test_the_debrief_shows_the_selected_moment_whole_at_80_columns() -> None:
+    held = "held by trigger: error rate creeps up (CUSUM 8.6 of 8.2, 5 of 12 in 1m 25s), and no one was at a console"
+    moments = tuple(IncidentMoment(1000.0 + n, "fired", f"{n}: {held}") for n in range(12))
+    part = ScorePart("noticed", 13, 15, "You noticed it 9 s after it became visible.")
+    score = Score(23, 70, False, (part,), False, 9.0, None, "", 11, 5, 7, 11, ())
+    made = Debrief("d", 1000.0, "alice", "empty", "Empty answers", 10.0, 1000.0, score, moments, "empty", "roll back")
+    app = console("normal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        page = DebriefPage(made)
+        app.push_screen(page)
+        await pilot.press("j", "j")
+        await until(pilot, lambda: page.is_mounted and page.rows.at == 2)
+        assert f"2: {held}" in " ".join(page.canvas(80, 24).text().split())
