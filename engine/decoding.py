@@ -13,6 +13,9 @@ import msgspec
 
 T = TypeVar("T")
 
+# what a decoder raises for bytes that are not what it reads; the last for lists that are nested without end
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _describing = threading.Lock()
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -32,8 +35,7 @@ def msgpack_decoder(kind: type[T], **options: Any) -> msgspec.msgpack.Decoder[T]
 
 
 def decode(body: bytes | memoryview | str, kind: type[T]) -> T:
-    """JSON as this type, for what is read now and then. Raises msgspec.MsgspecError, UnicodeDecodeError,
-    RecursionError."""
+    """JSON as this type, for what is read now and then. Raises `UNREADABLE`."""
     decoder: msgspec.json.Decoder[T] = _decoder(kind)
     return decoder.decode(body)
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from engine.decoding import UNREADABLE, decode
 from engine.text import clean_line, counted
 
 TIMEOUT_S = 4.0
@@ -84,8 +85,6 @@ def answered(url: str, api: str, models: tuple[str, ...], version: str = "") -> 
 
 async def _ask(client: Any, url: str) -> tuple[int, dict[str, Any]]:
     """The status and the JSON object of an answer, {} for anything else."""
-    import msgspec
-
     async with client.stream("GET", url) as answer:
         body = b""
         async for part in answer.aiter_bytes():
@@ -93,10 +92,9 @@ async def _ask(client: Any, url: str) -> tuple[int, dict[str, Any]]:
             if len(body) > MOST_BYTES:
                 return answer.status_code, {}
     try:
-        read = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
+        return answer.status_code, decode(body, dict[str, Any])
+    except UNREADABLE:
         return answer.status_code, {}
-    return answer.status_code, read if isinstance(read, dict) else {}
 
 
 def _names(rows: list[Any], field: str) -> tuple[str, ...]:

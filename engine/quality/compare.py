@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.decoding import json_decoder
+from engine.decoding import UNREADABLE, json_decoder
 from engine.experiment.effects import Interval, fixed_interval, single, wilson
 from engine.experiment.moments import Counts, Moments
 from engine.extraction.grounding import Ground
@@ -105,7 +104,7 @@ def read_rows(body: bytes, name: str) -> tuple[ExportRow, ...]:
     """The rows of an export; `name` is the file's, for the error. ValueError is a sentence."""
     try:
         return tuple(_rows.decode(body))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"{name} is not an export ({error}); write one with `rollout export --method llm --output {name}`."
         ) from None

@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
-from engine.decoding import json_decoder
+from engine.decoding import UNREADABLE, json_decoder
 from engine.quality.sample import draw
 from engine.text import clean_line, normal
 
@@ -91,7 +90,7 @@ def read_queries(body: bytes, name: str) -> tuple[Query, ...]:
     """A JSON list of `{"query", "relevant_docs"}`, or an object with it under "queries". ValueError is a sentence."""
     try:
         parsed = _file.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"{name} is not a file of queries ({error}); it needs a JSON list of "
             '{"query": "...", "relevant_docs": ["id", ...]}.'

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from engine import files
-from engine.decoding import decode
+from engine.decoding import UNREADABLE, decode
 
 T = TypeVar("T")
 READ_BYTES = 1 << 24  # of a larger file, the end
@@ -33,6 +33,6 @@ def read(path: Path, of: type[T]) -> list[T]:
     lines: list[T] = []
     with contextlib.suppress(OSError):
         for line in files.tail(path, READ_BYTES).splitlines():
-            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            with contextlib.suppress(*UNREADABLE):
                 lines.append(decode(line, of))
     return lines

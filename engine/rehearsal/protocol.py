@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from engine.decoding import UNREADABLE
+
 DEFAULT_CONTEXT = 4096  # Ollama's, on a machine without a large GPU
 DEFAULT_KEEP_S = 300.0
 THERE_S = 0.001  # to see that the model is loaded; reported, not waited for
@@ -113,7 +115,7 @@ def parse(body: bytes, form: AnswerFormat) -> ModelRequest:
     """The request. Raises ValueError, with a sentence, if it is malformed."""
     try:
         fields = msgspec.json.decode(body or b"{}")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+    except UNREADABLE as wrong:
         raise ValueError(f"the request is not JSON: {wrong}") from None
     if not isinstance(fields, dict):
         raise ValueError("the request is not a JSON object")

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct, structs
 
-from engine.decoding import json_decoder
+from engine.decoding import UNREADABLE, json_decoder
 from engine.routing.admission import Busy, Refused, Unusable
 from engine.routing.document_run import Extracted
 from engine.routing.pipeline import Pipeline
@@ -118,7 +118,7 @@ class Batch:
                 request = _requests.decode(one)
                 text = self._extractor.pipeline.admitted(request.id, request.text)
                 asked.append((index, structs.replace(request, text=text)))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            except UNREADABLE as error:
                 lines.append(ProblemLine(index, 422, f"Not usable: {clean_line(str(error))}.", "fields"))
             except (Refused, OSError) as error:
                 lines.append(_problem(index, msgspec.UNSET, refusal_of(error)))

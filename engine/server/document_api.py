@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from engine.decoding import json_decoder
+from engine.decoding import UNREADABLE, json_decoder
 from engine.routing.admission import Busy, Refused
 from engine.routing.reading import AskedDocument
 from engine.server.answers import CLOSE, answer, refuse
@@ -127,7 +127,7 @@ class DocumentApi:
         except msgspec.ValidationError as error:
             code = "method" if str(error).endswith("`$.method`") else "fields"
             return refuse(422, code, f"Not usable: {clean_line(str(error))}. {SHAPE}")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}. {SHAPE}")
         try:
             document = AskedDocument(asked.id, asked.text, asked.title, asked.method, asked.bulk)
@@ -142,7 +142,7 @@ class DocumentApi:
             asked = _batches.decode(body)
         except msgspec.ValidationError as error:
             return refuse(422, "fields", f"Not usable: {clean_line(str(error))}. {BATCH_SHAPE}")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}. {BATCH_SHAPE}")
         return StreamingResponse(Batch(self.extractor, asked.documents).lines(), media_type="application/x-ndjson")
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from engine.cluster.identity import mismatch
 from engine.cluster.lease import LeasePoll, LeaseRenewal
 from engine.cluster.leases import TooManyWorkers
-from engine.decoding import decode, json_decoder
+from engine.decoding import UNREADABLE, decode, json_decoder
 from engine.server.answers import answer, refuse
 from engine.service.engine import Engine
 from engine.service.gateways import GatewayDesk
@@ -51,7 +51,7 @@ class Workers:
             return await handler(body)
         except msgspec.ValidationError as error:
             return refuse(422, "fields", f"Not usable: {clean_line(str(error))}.")
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             return refuse(400, "json", f"Invalid JSON: {clean_line(str(error))}.")
         except NoJob as error:
             return refuse(409, error.code, str(error))
@@ -95,7 +95,7 @@ def renewed(engine: Engine, body: bytes) -> bytes | None:
     """The answer to a renewal that is granted without waiting; None for any other, which is the route's."""
     try:
         report = _renewals.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     if mismatch(report.identity, engine.identity()) is not None:
         return None
@@ -107,7 +107,7 @@ def watched(engine: Engine, body: bytes, send: Callable[[bytes], None]) -> Calla
     """Send the answer to a watch, now or later; return what ends the waiting. None for what the route refuses."""
     try:
         watch = _watches.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     return engine.leases.attend(watch.worker, watch.seen, engine.plan.salt, lambda grant: send(_encoder.encode(grant)))
 

@@ -20,7 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from engine import files
-from engine.decoding import decode
+from engine.decoding import UNREADABLE, decode
 from engine.store import file_systems, outside, ownership, sockets
 from engine.text import clean_line
 
@@ -287,7 +287,7 @@ class Folder:
                 kept = files.read(path, INTENT_BYTES)
                 known = decode(kept.content, Intent)
                 intent = replace(known, request_id=request, owner=kept.owner)
-            except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except (OSError, *UNREADABLE):
                 intent = Intent(request, 0.0, {"name": "unknown"}, "a rollback intent that could not be read")
             waiting.append((path, intent))
         return sorted(waiting, key=lambda pair: pair[1].at)

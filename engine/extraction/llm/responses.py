@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from engine.decoding import UNREADABLE
 from engine.extraction.llm import listing
 from engine.extraction.llm.http import HttpAnswer
 from engine.text import clean_line
@@ -117,7 +118,7 @@ def _json(body: bytes) -> Any:
     """Parse leniently: a byte-order mark, NaN, a byte that is not UTF-8, half of a surrogate pair. ValueError."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         pass
     if body.startswith(b")]}'"):  # a prefix that keeps browsers from running it as a script
         return _json(body[4:].lstrip(b", \r\n"))

@@ -284,7 +284,7 @@ class _Listed(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status, body = self.answers.get(self.path, (404, {}))
-        data = json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -317,7 +317,14 @@ async def test_an_openai_server_is_distinguished_from_ollama(server: tuple[str, 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("answer", "state"),
-    [((401, {}), "key"), ((200, []), "none"), ((200, {"data": "many"}), "none"), ((500, {}), "none")],
+    [
+        ((401, {}), "key"),
+        ((200, []), "none"),
+        ((200, {"data": "many"}), "none"),
+        ((200, b"[" * 3000 + b"]" * 3000), "none"),
+        ((200, b'{"data": "\xff"}'), "none"),
+        ((500, {}), "none"),
+    ],
 )
 async def test_a_refusal_asks_for_a_key_and_any_other_answer_is_not_an_llm_service(
     server: tuple[str, type[_Listed]], answer: tuple[int, object], state: str

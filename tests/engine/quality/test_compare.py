@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.quality.compare import ComparedDocument, ExportRow, compare, complete, read_rows
+from engine.quality.queries import read_queries
 
 TEXT = "The harbor crane lifts containers. Wind limits apply to cranes when extracting keywords."
 
@@ -116,3 +117,12 @@ def test_the_store_completes_two_exports_of_different_documents_and_reports_it()
     assert result.overall.frequency.documents == 2
     assert any("frequency keywords for 1 documents" in note for note in result.notes)
     assert compare(*complete(llm, frequency, {})).overall.both == 0
+
+
+DEEP = b"[" * 3000 + b"]" * 3000
+
+
+@pytest.mark.parametrize("read", [read_rows, read_queries])
+def test_a_file_that_nests_without_end_is_refused_in_a_sentence(read) -> None:
+    with pytest.raises(ValueError, match=r"^deep\.json is not "):
+        read(b'[{"keywords": [], "query": "a", "relevant_docs": [], "more": ' + DEEP + b"}]", "deep.json")
