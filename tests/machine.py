@@ -31,6 +31,7 @@ def patience(seconds: float) -> Iterator[None]:
     waits was not let run.
     """
     began, spent, allowed = time.monotonic(), 0.0, 0.0
+    yield  # mostly it holds already
     while spent <= allowed:
         spent = time.monotonic() - began
         allowed = max(allowed, seconds * crowd())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.service.rig import SETTINGS, plan_text
+from tests.engine.service.rig import SETTINGS, plan_with
 from tests.machine import crowd
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,7 @@ class Container:
             path.mkdir(parents=True)
         for path in (files / "store", files / "state"):
             os.chown(path, int(USER), int(USER))
-        (files / "rollout.toml").write_text(plan_text(json.dumps(SETTINGS)))
+        (files / "rollout.toml").write_text(plan_with(SETTINGS))
         shared = {"/usr", sys.base_prefix, sys.prefix, *(str(ROOT / name) for name in ("engine", "console"))}
         self.log = folder / "log"
         self.socket = files / "store" / "engine.sock"

@@ -50,6 +50,8 @@ LATE = (
     "anyio._backends._asyncio", "asyncio", "concurrent.futures.thread", "curses", "h11", "httpcore", "httpx", "multiprocessing",
     "plotext", "pty", "pydoc_data.topics", "sqlite_utils", "ssl", "textual.drivers.linux_driver", "tomllib", "unittest",
 )  # fmt: skip
+OF_THE_BUILD = {"engine.extraction.compiled_wheel"}  # imports setuptools, which no process of the product does
+ALONE = {"engine.rehearsal.llm_server", "engine.messages.deliver_worker"}
 STARTING = {"gameday", "load", "rehearse", "run", "serve", "worker"}  # verbs that start the product's processes
 
 
@@ -86,7 +88,7 @@ def _import_all() -> None:
         _import(name)
     for package in ("engine", "console"):
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith("__main__") and module.name not in OF_THE_BUILD:
                 _import(module.name)
 
 
@@ -138,7 +140,9 @@ def _read_plan(request: Request) -> None:
 
 
 def _starts_nothing(argv: Sequence[str]) -> bool:
-    """Whether this is a verb that starts no process of the product; one that does after all executes it."""
+    """Whether this is a program or a verb that starts no process of the product; one that does after all executes it."""
+    if not ALONE.isdisjoint(argv):
+        return True
     verb = next((word for word in argv if word in VERBS), "")
     return verb != "" and verb not in STARTING
 
