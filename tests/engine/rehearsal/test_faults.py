@@ -15,6 +15,7 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.rehearsal import corpus, model
 from engine.rehearsal.faults import BY_NAME, FAULTS, ServerFaults, active, changed, checked
 from tests.engine.rehearsal.process import Process, content, user_prompt
+from tests.machine import crowd
 
 TEXTS = [document.text for document in islice(corpus.documents(), 80) if 200 < len(document.text) < 6000][:40]
 SEED = 7
@@ -159,4 +160,6 @@ def test_a_dripping_answer_comes_a_byte_at_a_time(server: Process) -> None:
     with httpx.stream("POST", f"{server.url}/api/chat", json=server.body(TEXTS[0])) as reply:
         pieces = list(islice(reply.iter_raw(), 3))
         assert int(reply.headers["content-length"]) > 100
-    assert pieces == [b"{", b'"', b"m"]
+    begun = b"".join(pieces)
+    assert begun.startswith(b'{"m')
+    assert len(begun) <= 3 * crowd()  # a busy machine reads those of several pauses at once
