@@ -186,7 +186,7 @@ class Worker:
                 return str(gone)
             if not some:
                 return ""
-            new = [source for source in some if (name := self._key(source, tally)) and name not in written]
+            new = [source for source in some if self._is_new(source, written, tally)]
             if self._makes_no_call(job):
                 await self._room_together.acquire()
                 group.create_task(self._extract_together(job, number, new, tally))
@@ -231,16 +231,18 @@ class Worker:
         self._held.discard(number)
         self._part_ended.set()
 
-    def _key(self, source: PartDocument, tally: _Tally) -> str:
-        """A document's key: its name and its text. "" if it could not be read or accepted."""
+    def _is_new(self, source: PartDocument, written: frozenset[str], tally: _Tally) -> bool:
+        """Whether a document is to be extracted: it could be read, is accepted, and its name and text are not stored
+        yet."""
         if source.trouble:
             tally.skip(source.id, source.trouble)
-            return ""
+            return False
         try:
-            return key(source.id, digest(self._pipeline.admitted(source.id, source.text)))
+            text = self._pipeline.admitted(source.id, source.text)
         except Refused as refused:
             tally.skip(source.id, str(refused))
-            return ""
+            return False
+        return not written or key(source.id, digest(text)) not in written
 
     def _sources(self, documents: Sequence[PartDocument]) -> Mapping[str, TextSource]:
         """Where the documents' texts are, by id, for a store that keeps references."""
