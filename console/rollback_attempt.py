@@ -99,7 +99,8 @@ class RollbackAttempt:
             return f"{sentence} The neighbouring service may still use it." if self.beside == "failed" else sentence
         if snapshot.view is not None and snapshot.liveness.state == "gone":
             return snapshot.liveness.sentence
-        return f"{self.result.sentence} {snapshot.liveness.sentence}".strip()
+        late = snapshot.liveness.sentence if snapshot.liveness.state == "late" else ""  # else the banner has it
+        return f"{self.result.sentence} {late}".strip()
 
     def state(self, snapshot: EngineSnapshot, now: float | None = None) -> Literal["running", "proven", "overdue"]:
         """`now` is monotonic seconds. Once proven, always proven; unproven for 5 s is overdue."""

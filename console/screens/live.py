@@ -143,7 +143,7 @@ class Live(Painting):
 
     def _unsaid(self, c: Canvas, v: View) -> list[WaitingRow]:
         """What waits, without the problem that the banner above has whole."""
-        _, banner = bars.problem_lines(c, v)
+        _, banner = bars.problem_lines(c, v, self.old)
         return [row for row in self.todo if row.task is None or row.task.sentence != banner]
 
     def _log(self, c: Canvas, v: View, area: Area) -> None:

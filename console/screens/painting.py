@@ -147,12 +147,12 @@ class Painting:
         if self.NUMBER == 1 and app.handover is not None:
             y += bars.handover(c, y, app.handover, app.live)
         v = self.snapshot.view
-        if v is not None:
-            y += bars.problems(c, y, v)
         if v is None:
             self.nothing(c, y)
         else:
-            self.paint(c, v, y + bars.band(c, y, v, not (self.snapshot.fresh or self.snapshot.corrected)))
+            old = not (self.snapshot.fresh or self.snapshot.corrected)
+            y += bars.problems(c, y, v, old)
+            self.paint(c, v, y + bars.band(c, y, v, old))
         badge = waiting.badge(self.snapshot, app.rehearsal)
         bars.footer(c, self.NUMBER, app.shows_faults, self.keys_now(), badge)
         return c

@@ -147,24 +147,25 @@ def banner(c: Canvas, y: int, snapshot: EngineSnapshot, acts: bool) -> int:
     return len(lines)
 
 
-def problem_lines(c: Canvas, v: View) -> tuple[list[str], str]:
+def problem_lines(c: Canvas, v: View, old: bool = False) -> tuple[list[str], str]:
     """The first problem that does not stop the rollout, in as many rows as it may take; and the problem itself, if
-    those have all of it."""
+    those have all of it. `old`: it may be over."""
     troubles = [problem for problem in v.engine.problems if problem not in v.health_sentence]  # the band has that one
     if not troubles:
         return [], ""
     more = f" (and {len(troubles) - 1} more: rollout status)" if len(troubles) > 1 else ""
     most, width = 2 if c.height >= 24 else 1, c.width - 11
-    lines = wrapped(f"{troubles[0]}{more}", width)
+    first = f"until {words.hour(v.at, v.at)}: {troubles[0]}" if old else troubles[0]
+    lines = wrapped(f"{first}{more}", width)
     if len(lines) <= most:
         return lines, troubles[0]
     room = most * width - cell_len(more) - 8 * (most - 1)  # words do not fill a line to its end
-    return wrapped(fit(troubles[0], max(8, room)) + more, width)[:most], ""
+    return wrapped(fit(first, max(8, room)) + more, width)[:most], ""
 
 
-def problems(c: Canvas, y: int, v: View) -> int:
+def problems(c: Canvas, y: int, v: View, old: bool = False) -> int:
     """The first problem, on every screen. Returns the rows used."""
-    lines, _ = problem_lines(c, v)
+    lines, _ = problem_lines(c, v, old)
     for row, line in enumerate(lines):
         c.bar(y + row, "PROBLEM" if not row else "", "caution")
         c.put(10, y + row, line, "caution", c.width - 11)

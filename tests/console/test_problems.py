@@ -16,7 +16,7 @@ from console.screens.ask import QuestionDialog
 from console.screens.drill.decision import short
 from console.screens.rollback import _facts
 from console.verbs import status
-from console.widgets import bars
+from console.widgets import bars, words
 from console.widgets.canvas import Canvas
 from engine.client.client import Reply
 from engine.view.model import TaskView
@@ -97,6 +97,12 @@ def test_a_problem_that_is_the_health_sentence_is_shown_once() -> None:
     assert bars.problems(c, 0, blind) == 1
     assert "The WAL grows" in c.text()
     assert "apply command" not in c.text()
+
+
+def test_a_problem_of_an_engine_that_has_ended_says_until_when_it_was_known() -> None:
+    c = Canvas(80, 24)
+    bars.problems(c, 0, BROKEN, old=True)
+    assert f"PROBLEM until {words.hour(BROKEN.at, BROKEN.at)}: {FAILED[:20]}" in " ".join(c.text().split())
 
 
 def test_a_problem_is_in_status() -> None:
