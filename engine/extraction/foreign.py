@@ -6,16 +6,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 
 from engine.extraction import words
 from engine.extraction.languages import (
     FUNCTION_WORDS,
     GENERAL_NOUNS,
     LINKS,
+    NO_NOUN,
     NOT_ENGLISH,
     VERB_FORMS,
     VERB_LAST,
     VERBS,
+    VERBS_AFTER_NOUNS,
     own_function_words,
 )
 from engine.extraction.romance import noun_phrases
@@ -25,7 +28,7 @@ from engine.extraction.tokens import ACRONYM, MAX_WORDS, Known, Span, shape
 # of other languages; I: an identifier, which is a whole phrase, since the word next to it may be a verb; E: a Korean
 # word that had a particle, which ends a phrase
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
-_GERMAN_PHRASE = re.compile(r"I|n{0,2}[ci]{1,2}")  # its nouns are capitalised
+_GERMAN_PHRASE = re.compile(r"I|n{0,2}[ci]{1,3}")  # its nouns are capitalised
 _GERMAN_ADJECTIVE = re.compile(r"\w+e[nmrs]?")
 # no keyword without the noun after it; endings that nouns hardly have
 _LONE_ADJECTIVE = {
@@ -80,6 +83,8 @@ def foreign_phrases(tokens: list[str], spoken: str | None, partly_english: bool)
             "f" if kind == "n" and after[0] in ".!?;" else kind
             for kind, after in zip(kinds, [*tokens[1:], ","], strict=True)
         )
+    if spoken in VERBS_AFTER_NOUNS:
+        kinds = _without_verbs_after_nouns(tokens, kinds, spoken)
     fold = _folding(spoken)
     if spoken in LINKS:
         links = LINKS[spoken]
@@ -99,6 +104,15 @@ def foreign_phrases(tokens: list[str], spoken: str | None, partly_english: bool)
                 run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
             spans.append((tuple(map(fold, run)), " ".join(run), first))
     return spans
+
+
+def _without_verbs_after_nouns(tokens: list[str], kinds: str, spoken: str) -> str:
+    verb, adjective = VERBS_AFTER_NOUNS[spoken], NO_NOUN[spoken]
+    letters = list(kinds)
+    for at, (before, kind) in enumerate(pairwise(kinds), 1):
+        if kind == "n" and before in "nci" and verb.fullmatch(tokens[at]) and not adjective.fullmatch(tokens[at - 1]):
+            letters[at] = "f"
+    return "".join(letters)
 
 
 def lone_adjectives(spans: list[Span], spoken: str | None) -> frozenset[str]:

@@ -27,16 +27,18 @@ LISTED_SHARE = (
 ENGLISH_SHARE = 0.05  # the same for English: tables and lists of options have few, and English words occur everywhere
 
 
-LISTED = (
-    "arabic", "bulgarian", "catalan", "czech", "danish", "dutch", "finnish", "french", "german", "greek",
-    "hebrew", "hindi", "hungarian", "indonesian", "italian", "korean", "norwegian", "persian", "polish",
-    "portuguese", "romanian", "russian", "serbian", "slovak", "slovenian", "spanish", "swedish", "turkish",
-    "ukrainian", "vietnamese", "welsh",
+LISTED = (  # at a tie the first counts: the one that more documents are in
+    "spanish", "german", "french", "russian", "portuguese", "italian", "polish", "dutch", "turkish", "arabic",
+    "persian", "hindi", "korean", "vietnamese", "indonesian", "czech", "swedish", "ukrainian", "romanian", "hungarian",
+    "greek", "hebrew", "danish", "finnish", "norwegian", "bulgarian", "slovak", "serbian", "slovenian", "catalan",
+    "welsh",
 )  # fmt: skip
 # languages whose passages in an English text are recognised by ASCII words too; others share more words with English
 _MIXED_IN = ("dutch", "french", "german", "italian", "polish", "portuguese", "spanish", "swedish")
 _LISTS = {name: word_lists(name) for name in LISTED}
 FUNCTION_WORDS: dict[str, frozenset[str]] = {name: lists["function_words"] for name, lists in _LISTS.items()}
+# letters that few other languages have
+_LETTERS = {name: pattern(f"[{''.join(lists['letters'])}]") for name, lists in _LISTS.items() if "letters" in lists}
 # nouns of every field, as a text writes them
 GENERAL_NOUNS: dict[str, frozenset[str]] = {
     name: lists["general"] for name, lists in _LISTS.items() if "general" in lists
@@ -120,6 +122,7 @@ VERBS: dict[str, re.Pattern[str]] = {
         r"\w{3,}(?:uje|ują|ował[aoy]?|[oy]wali|a(?:ją|ła|ło)|[iy]l?iśmy|(?:a|i|y|ę)(?:li|ły)śmy|ujemy|ujesz"
         r"|[iyaoeuó](?:łem|łam)|nęł[aoy]|nął|eć|[aeiyouó]źć|niej|awia|awiają|wraca|maga|(?:[iy]l|ęl)i|yj[ąe]|[iy]ł[aoy]"
         r"|[zcnmwbrl]ił|[żczs]ył|owiedział[aoy]?|jął|jęł[aoy]|wiedzie|jadą|[ouy]wane|owano|aszane|(?<!on)imy|(?:sz|cz|w)amy|ini?an[ey]|ienian[ey]|niane)"
+        r"|\w{3,}(?:ono|[^r]ano|ęto|szło)|\w{2,}(?:sta|da|zna)je"
         r"|\w{2,}(?<!kol)(?<!om)ega|\w{2,}(?<!post)(?<!poł)(?<!p)[aąiyu]ć|\w{2,}(?<!miesi)(?<!tysi)(?<!zaj)ąc"
     ),
     "russian": pattern(
@@ -136,6 +139,19 @@ VERBS: dict[str, re.Pattern[str]] = {
     "ukrainian": pattern(r"\w{3,}(?:[уюая]ється|[уюая]ються|[уюіо]вати|ують|юють|ають|ує|ює)"),
 }
 
+# Endings of verbs that nouns have too, but hardly after another noun: Документ вступит, Дума приняла
+VERBS_AFTER_NOUNS: dict[str, re.Pattern[str]] = {
+    "russian": pattern(r"\w{2,}(?:[иеёуюая]т|[аяиыоу]л[ао]?|нула?)|\w{3,}(?:[иы]ли|[дшщчжн]ен[аоы])|\w{4,}(?:али|ано)"),
+    "ukrainian": pattern(r"\w{2,}(?:[уюая]ть|[аяиіоу]л[аои]|[иаяу]в)|\w{4,}(?:ено|ано)"),
+    "swedish": pattern(r"\w{3,}ade"),
+    "polish": pattern(r"\w{3,}(?:[iyę]ła|[iya]ł)|\w{2,}(?:gł|pr|n)asza"),
+}
+NO_NOUN: dict[str, re.Pattern[str]] = {  # adjectives, which a noun follows
+    "russian": pattern(r"\w+(?:[ыио]й|[ая]я|[ое]е|[ыи]е|[ое]го|[ое]му|[ыи]ми?|[ыи]х|[ую]ю)"),
+    "ukrainian": pattern(r"\w+(?:ий|ій|[ая]|ого|ому|і|их|им|ими|[ую])"),
+    "swedish": pattern(r"\w+[at]"),
+    "polish": pattern(r"\w+(?:[yi]|ego|emu|[yi]m|ych|ich)"),
+}
 
 # languages whose sentences end with their verb
 VERB_LAST = frozenset(("turkish",))
@@ -173,6 +189,9 @@ def language(words: Sequence[str]) -> str | None:
     if english >= ENGLISH_PROSE * total:
         return ENGLISH
     counts = Counter(chain.from_iterable([SPOKEN.get(word, ()) for word in low]))
+    rare = " ".join([word for word in low if not word.isascii()])
+    if rare:
+        counts.update({name: len(_LETTERS[name].findall(rare)) for name in list(counts) if name in _LETTERS})
     name = max(LISTED, key=counts.__getitem__)
     most = counts[name]
     shared = FUNCTION & FUNCTION_WORDS[name]  # do, to, on are Polish too

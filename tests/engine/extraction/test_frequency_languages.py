@@ -93,6 +93,38 @@ def test_a_noun_phrase_of_a_romance_language_is_whole_though_it_comes_once(text:
 
 
 @pytest.mark.parametrize(
+    ("text", "spoken"),
+    [
+        ("Detección de anomalías en redes industriales", "spanish"),
+        ("Deteção de anomalias em redes industriais", "portuguese"),
+        ("Обнаружение аномалий в промышленных сетях", "russian"),
+        ("Виявлення аномалій у промислових мережах", "ukrainian"),
+        ("Upptäckt av avvikelser i industriella nätverk", "swedish"),
+        ("Merkez Bankası politika faizini yüzde 45'te sabit tuttu", "turkish"),
+        ("Opozycja zarzucała rządowi brak konsultacji z wojewodami", "polish"),
+    ],
+)
+def test_a_title_is_in_its_language_and_not_in_one_that_shares_its_function_words(text: str, spoken: str) -> None:
+    assert language(tokenise(text)) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "verbs"),
+    [
+        ("Документ вступит в силу, Дума приняла закон, эксперименты проведены, и новый кредит выдан.", "вступит приняла проведены"),
+        ("Міністерство оборони запустило електронний кабінет для громадян.", "запустило"),
+        ("Badania przeprowadzono na stanowisku, a zakwas żytni powstaje z mąki i wody w piekarni.", "przeprowadzono powstaje"),
+        ("Riksdagen röstade om den nya kärnkraftslagen och regeringen ändrade förslaget.", "röstade ändrade"),
+    ],
+)  # fmt: skip
+def test_a_verb_after_its_subject_is_in_no_keyword(text: str, verbs: str) -> None:
+    keywords = extract(text).ranked
+
+    assert keywords
+    assert not set(verbs.split()) & {word for keyword in keywords for word in keyword.split()}
+
+
+@pytest.mark.parametrize(
     ("text", "terms", "others"),
     [
         (
