@@ -22,7 +22,6 @@ _BEFORE_ORDERS = frozenset("-,")
 SENTENCE = 60  # tokens of a sentence in which a list of orders is looked for
 _NAMED, _SINGULAR_NOUN = frozenset("sicbB"), frozenset("nigabBe")
 _CASES = frozenset(("case", "cases"))
-_VALUES = frozenset(("code", "codes", "type", "types", "value", "values"))
 _NOT_MODIFIED = frozenset("frdvm")
 _DETERMINED, _OBJECT = frozenset("tqm"), frozenset("aesgrwnci")
 _RENEWS_THE = re.compile(r"t(?:(?<=[.rqm]t)|(?<=^t))[abngc]{0,3}[ncig]s(?=t)")  # a gateway client renews the lease
@@ -82,7 +81,7 @@ def settled(tokens: list[str], kinds: str) -> str:
         *_begun(tokens, kinds),
         *_doing(tokens, kinds),
         *_stating(tokens, kinds),
-        *_subjects_verbs(kinds),
+        *(match.end() - 1 for match in _RENEWS_THE.finditer(kinds)),
         *_times(tokens, kinds),
     ]:
         letters = list(kinds)
@@ -113,11 +112,7 @@ def _orders(tokens: list[str], kinds: str) -> list[int]:
     marked = []
     for at in orders:
         verb, follower = tokens[at].lower(), tokens[at + 1]
-        if verb == "use":
-            is_noun = follower.lower() in _CASES
-        else:
-            is_noun = follower.lower() in _VALUES or (verb, follower) in within
-        if not is_noun:
+        if follower.lower() not in _CASES and (verb == "use" or (verb, follower) not in within):
             marked.append(at)
     return marked
 
@@ -165,12 +160,6 @@ def _stating(tokens: list[str], kinds: str) -> Iterator[int]:
             is_verb = word == "use" and after not in _CASES and not (at and kinds[at - 1] in _SINGULAR_NOUN)
         if is_verb:
             yield at
-
-
-def _subjects_verbs(kinds: str) -> Iterator[int]:
-    """Where a word in -s is a verb, since an object follows its subject and it: the client renews the lease."""
-    for match in _RENEWS_THE.finditer(kinds):
-        yield match.end() - 1
 
 
 def _commands(tokens: list[str], kinds: str) -> Iterator[int]:
