@@ -120,6 +120,7 @@ def test_the_trees_in_force_have_the_version_of_the_trainer() -> None:
         ("We map the network into zones, which lead to shorter routes.", "lead"),
         ("Peers re-elect leaders, and leaders self-adapt to load.", "self-adapt"),
         ("Filters detect and store scripts.", "store"),
+        ("Moths extrude their scales.", "extrude"),
         ("The gateway is cheap, and offers vary; we offer different limits, or support online learning.", "support"),
         ("The probe is able to image biological tissue.", "image"),
         ("The tax impacts publishers, and a tax impacts publisher's revenue.", "impacts"),
