@@ -39,7 +39,7 @@ ACTING = frozenset((
     "undo", "promote", "override", "approve", "hold", "resume", "sign", "revoke", "check_item", "restore",
     "restore_bad_window", "undo_restore", "why", "complaint", "draw", "better", "flaw", "judge", "measure", "send",
     "resend", "remind", "tick", "write", "run", "fault", "calm", "speed", "start_engine", "on_gate", "acknowledge",
-    "hand_over",
+    "hand_over", "go_by",
 ))  # fmt: skip
 
 
