@@ -11,7 +11,7 @@ import msgspec
 
 from engine.routing.document_run import Extracted
 from engine.server import wire
-from engine.view.iso_times import MOMENTS
+from engine.view.iso_times import MOMENTS, NOT_YET
 from engine.view.model import View
 
 VERSION = "1"
@@ -99,7 +99,7 @@ def _with_moments(schema: dict[str, Any]) -> None:
     for name, of in schema.get("properties", {}).items():
         kinds = of.get("anyOf", [of])
         if name in MOMENTS and any(kind.get("type") in ("number", "string") for kind in kinds):
-            null = [kind for kind in kinds if kind.get("type") == "null"]
+            null = [{"type": "null"}] if name in NOT_YET or {"type": "null"} in kinds else []
             schema["properties"][name] = {
                 "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}, *null]
             }

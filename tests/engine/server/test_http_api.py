@@ -361,3 +361,5 @@ def test_answers_have_the_documented_types(rig: EngineRig) -> None:
     assert set(status) <= set(view)
     assert view["at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
     assert isinstance(status["at"], str)
+    assert status["entered_at"] is None
+    assert {"type": "null"} in view["entered_at"]["anyOf"]
