@@ -24,7 +24,7 @@ def ask_text(
 ) -> None:
     """`then` gets the text; leaving the question does nothing."""
     if console.read_only:
-        console.say(READ_ONLY, "caution")
+        console.refuse_text(READ_ONLY)
         return
     console.push_screen(
         QuestionDialog(title, facts, yes, "cancel", field=field, least=least, typed=typed),

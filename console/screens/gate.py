@@ -212,7 +212,7 @@ class Gate(Page):
         line = self._selected(v) if v else None
         if line is not None and line.item is not None:
             return line.item
-        self.console.say("Select a checklist item first (j, k).", "caution")
+        self.console.refuse_text("Select a checklist item first (j, k).")
         return None
 
     async def action_open(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from console.screens import gate_questions
-from tests.console.samples import GATE, HELD, LOCKED, READY
+from console.terminal import type_ahead
+from tests.console.samples import GATE, HELD, LOCKED, READY, FakeLink
+from tests.console.screen_walk import console, ready, until
 
 
 def test_a_promotion_names_the_percentage_before_and_after() -> None:
@@ -47,3 +50,21 @@ def test_a_cause_can_be_written_during_the_cool_down_and_is_kept() -> None:
     assert any("1:05 more" in fact for fact in asked.facts)
     assert any(HELD.held in fact for fact in asked.facts)
     assert gate_questions.unlock(replace(early, cooldown_until=LOCKED.at), "").yes_text == "resume"
+
+
+@pytest.mark.anyio
+async def test_a_note_that_no_question_takes_does_not_act_as_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """s on a condition, not on an item: the w, i, e and Enter of the note went to other screens and could resume."""
+    monkeypatch.setattr(type_ahead, "PAUSE_S", 120.0)  # a busy machine presses slowly
+    app = console("normal")
+    link = app.link
+    assert isinstance(link, FakeLink)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("2", "g", "s")
+        await until(pilot, lambda: app.notice is not None and "Select a checklist item" in app.notice[0])
+        gate = app.screen
+        await pilot.press(*"oevi", "enter", "y")
+        await pilot.pause(0.1)
+        assert app.screen is gate
+        assert not link.asked
