@@ -6,10 +6,20 @@ Every expression here runs in time linear in the text: no repetition can restart
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from engine.parsing.inline import unescaped
 from engine.text import without
 
+# not seen: soft hyphens, marks of direction, joints. In Thai, Khmer and their neighbours a blank without width ends a
+# word.
+_INVISIBLE = re.compile(
+    "[\u00ad\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    "|(?<![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b"
+)
+_TYPESET = re.compile("[\ufb00-\ufb06\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")  # ﬁ, full-width letters
+_DIVIDED = re.compile(r"(?<![^\W\d_])([^\W\d_A-Z]{2,20})-\n[ \t]{0,40}([^\W\d_A-Z]{2,20})(?![^\W\d_])")
+_WORD = re.compile(r"[^\W\d_]+")
 # treated as one, or the search for the next line's first letter would rescan all of them at each
 _EMPTY_LINES = re.compile(r"\n\s*\n")
 _FENCE = re.compile(r"^[ \t>]*(`{3,}|~{3,})[^\n]*$", re.M)
@@ -51,6 +61,11 @@ _FEW = 200  # characters of prose; with less, code is read too
 def prose(text: str) -> str:
     """The text without code blocks, tags, addresses and directives. Keeps the code if hardly anything else is left."""
     text = text.replace("\r", "")
+    if not text.isascii():
+        text = _INVISIBLE.sub("", text)
+        text = _TYPESET.sub(lambda letter: unicodedata.normalize("NFKC", letter[0]), text)
+    if "-\n" in text:
+        text = _undivided(text)
     if any(map(text.__contains__, _MARKS)):
         text = _without_markup(text)
     if _MAY_BE_CODE.search(text):
@@ -68,6 +83,21 @@ def prose(text: str) -> str:
     if _may_have_long_word(text) and _LONG_WORD.search(text):
         text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
     return _EMPTY_LINES.sub("\n\n", text) if "\n" in text else text
+
+
+def _undivided(text: str) -> str:
+    """The text with a word in one piece that the end of a line divides: com-pany, not end-to-end, whose parts the text
+    has as words."""
+    if not _DIVIDED.search(text):
+        return text
+    words = {word.lower() for word in _WORD.findall(_DIVIDED.sub(" ", text))}
+
+    def joined(match: re.Match[str]) -> str:
+        first, second = match[1], match[2]
+        apart = first + second not in words and (first in words or second in words)
+        return match[0] if apart else first + second
+
+    return _DIVIDED.sub(joined, text)
 
 
 def _has_long_run(text: str) -> bool:

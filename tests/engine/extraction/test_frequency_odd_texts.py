@@ -14,6 +14,7 @@ import pytest
 from engine.extraction import prose, tokens
 from engine.extraction.candidates import FOLDS
 from engine.extraction.frequency import extract
+from engine.extraction.grounding import Ground, ground
 from engine.extraction.tokens import tokenise
 from engine.extraction.unspaced import pieces
 from engine.parsing.sampling import SAMPLE_CHARS
@@ -45,6 +46,28 @@ def test_identifiers_are_kept_whole_and_separate_in_any_language(spoken: str) ->
 
     assert set(keywords.ranked) >= NAMES
     assert set(keywords.technical) >= NAMES
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("The \ufb01re brigade tests each \ufb02ame detector. A \ufb02ame detector needs power.", "flame detector"),
+        (
+            "Die Daten\u00adbank\u00adsicherung läuft täglich, und die Daten\u00adbank\u00adsicherung wird geprüft.",
+            "Datenbanksicherung",
+        ),
+        ("The rate\u200b limiter blocks the gateway. The rate\u200b limiter counts requests.", "rate limiter"),
+        ("ＡＰＩゲートウェイのレート制限はＡＰＩキーごとに数える。", "APIキー"),
+        ("The credi-\ntors met, and the railway com-\npany paid the credi-\ntors.", "railway company"),
+        ("An end-to-\nend test covers the payment path. The end of the payment path is the bank.", "payment path"),
+    ],
+)
+def test_a_word_is_read_as_its_reader_sees_it(text: str, term: str) -> None:
+    keywords = extract(text).ranked
+
+    assert term in keywords, keywords
+    assert not any("toend" in keyword for keyword in keywords)
+    assert set(ground(keywords, Ground(text)).kept) == set(keywords)
 
 
 @pytest.mark.parametrize(
