@@ -22,7 +22,7 @@ import pytest
 from engine.metrics.alerts import alert_rules
 from engine.metrics.dashboard import dashboard
 from tests.engine.service.rig import QUIET, TEXT, EngineRig
-from tests.machine import free_port, patience
+from tests.machine import crowd, free_port, patience
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 CONFIG = """\
@@ -62,7 +62,9 @@ class Prometheus:
             )
 
     def get(self, path: str, **fields: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(fields)}", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(fields)}", timeout=5 * crowd()
+        ) as answer:
             return json.loads(answer.read())["data"]
 
     def query(self, expr: str) -> list[dict[str, Any]]:
@@ -112,7 +114,7 @@ def test_the_scraper_reads_metrics_without_a_token_and_nothing_else(
     assert prometheus.until("rollout_info")[0]["metric"]["service"] == rig.plan.service
     for path in ("/v1/status", "/v1/decisions", "/openapi.json"):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(f"http://{target}{path}", timeout=5)
+            urllib.request.urlopen(f"http://{target}{path}", timeout=5 * crowd())
         assert refused.value.code == 401
 
 
@@ -171,7 +173,7 @@ def test_the_alert_rules_are_loaded_and_healthy(prometheus: Prometheus) -> None:
 def test_the_decisions_of_the_annotations_are_served(rig: EngineRig, target: str) -> None:
     url = f"http://{target}/v1/decisions?from={int((time.time() - 86_400) * 1000)}&to={int((time.time() + 9e7) * 1000)}&kind=promote"
     request = urllib.request.Request(url, headers={"Authorization": "Bearer a-token-of-the-test"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=5 * crowd()) as answer:
         decisions = json.loads(answer.read())["decisions"]
     assert [one["stage"] for one in decisions] == [4, 3, 2, 1]
     assert all(one["at"].endswith("Z") and one["sentence"] for one in decisions)

@@ -115,7 +115,7 @@ def test_slow_multiplies_the_time(server: Process) -> None:
 def test_a_hanging_call_is_never_answered_while_the_server_states_it_is_well(server: Process) -> None:
     server.faults(hang=1)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(f"{server.url}/api/chat", json=server.body(TEXTS[0]), timeout=0.3)
+        httpx.post(f"{server.url}/api/chat", json=server.body(TEXTS[0]), timeout=httpx.Timeout(20, read=0.3))
     assert server.client.get(f"{server.url}/api/version").status_code == 200
 
 
