@@ -11,14 +11,14 @@ import msgspec
 
 from engine.routing.document_run import Extracted
 from engine.server import wire
+from engine.view import model
 from engine.view.iso_times import MOMENTS, NOT_YET
-from engine.view.model import View
 
 VERSION = "1"
 REF = "#/components/schemas/{name}"
 TYPES = (
     wire.ExtractRequest, wire.BatchRequest, wire.FeedbackRequest, Extracted, wire.DocumentLine, wire.ProblemLine,
-    wire.Problem, wire.Answer, wire.StoredDocument, wire.Decisions, wire.Health, View,
+    wire.Problem, wire.Answer, wire.StoredDocument, wire.Decisions, wire.Health, model.View,
 )  # fmt: skip
 
 ERRORS = {
@@ -45,8 +45,10 @@ SENT = (400, 408, 413, 415, 422)
 def described(service: str, environment: str) -> dict[str, Any]:
     """The whole document."""
     _, components = msgspec.json.schema_components(TYPES, ref_template=REF)
-    for schema in components.values():
+    for name, schema in components.items():
         _with_moments(schema)
+        if hasattr(model, name) and not hasattr(wire, name):  # written whole; the defaults are for what makes it
+            schema["required"] = list(schema["properties"])
     for problem in ("Problem", "ProblemLine"):
         components[problem]["properties"]["code"]["description"] = _codes()
     components["BatchRequest"]["properties"]["documents"]["items"] = {"$ref": REF.format(name="ExtractRequest")}

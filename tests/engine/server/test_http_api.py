@@ -359,6 +359,7 @@ def test_answers_have_the_documented_types(rig: EngineRig) -> None:
     view = document["components"]["schemas"]["View"]["properties"]
     status = ask(rig, "GET", "/v1/status").json
     assert set(status) <= set(view)
+    assert set(status["engine"]) == set(document["components"]["schemas"]["EngineView"]["required"])
     assert view["at"]["anyOf"][0] == {"type": "string", "format": "date-time"}
     assert isinstance(status["at"], str)
     assert status["entered_at"] is None
