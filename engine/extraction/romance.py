@@ -18,7 +18,7 @@ from engine.extraction.lists import word_lists
 
 # j: a word with an adjective's ending, N: a noun that recurs after the one before it (palabras clave), L: a link or the
 # article after it (de la)
-_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:LL?(?:c{1,3}|n|i|j)[N#]?j{0,2}){0,2}")
+_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:LL?(?:c{1,3}|n|i)[N#]?j{0,2}){0,2}")
 _ADJECTIVE = re.compile(
     r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?"
     r"|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
@@ -47,9 +47,7 @@ _PARTICIPLE = re.compile(r"\w{2,}(?:[aiu]d[oa]s?|[aiu]t[oie]|[aiu]ta|[ée]e?s?)"
 _ALONE = re.compile(r"\w{2,}íd[oa]s?|\w{4,}(?:[aiu]d[oa]s?|[aiu]t[oaie]|(?<![ienr]t)ée?s?)")
 # adjectives that are hardly ever nouns: none is a keyword alone that no determiner precedes
 _LONE_ADJECTIVE = {
-    "portuguese": re.compile(
-        r"\w{2,}(?:[áéíóú]ve(?:l|is)|ionais|[tu]rais|ári[oa]s?|ban[oa]s?)|m[áí][xn]im[oa]s?|ágil(?:es)?|ágeis|úti(?:l(?:es)?|eis)|libres?|livres?"
-    )
+    "portuguese": re.compile(r"\w{2,}(?:[áéíóú]ve(?:l|is)|ionais|[tu]rais|ári[oa]s?|ban[oa]s?)|m[áí][xn]im[oa]s?")
 }
 # an infinitive by its ending; in -er too many are English nouns (buffer, router), in French -ier nouns (fichier)
 _INFINITIVE = {
@@ -99,8 +97,9 @@ def noun_phrases(tokens: Sequence[str], kinds: str, spoken: str, most: int) -> l
     phrases = []
     for match in _PHRASE.finditer("".join(letters)):
         start, end = match.span()
+        # tipos de redes; and what is too long goes on with its last noun
         while end - start > 2 and letters[start + 1] == "L" and (low[start] in empty or end - start > most):
-            start += 3 if letters[start + 2] == "L" else 2  # tipos de redes
+            start += 3 if letters[start + 2] == "L" else 2
         run = list(tokens[start : min(end, start + most)])
         if eliding:
             run[0] = _ELIDED.sub("", run[0])

@@ -239,8 +239,8 @@ def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, lis
 
 
 def _parts_by_links(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:
-    """The same for a language that joins nouns by links: every part that begins as a phrase does or after a link,
-    though it comes once. Of análisis de redes neuronales also redes neuronales."""
+    """The same for a language with links: every part that begins as a phrase does or after a link, though it comes
+    once."""
     parts: dict[Words, list[int]] = {}
     for words, ((begins, ends, _), texts) in phrases.items():
         size, count = len(words), len(texts)
