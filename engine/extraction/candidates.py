@@ -231,7 +231,8 @@ def _is_bank_of_england(tokens: list[str], at: int) -> bool:
 
 
 def _after_role(tokens: list[str], kinds: str, folds: Words, start: int, end: int) -> int:
-    """Where the name begins in a phrase that says what the name is: Mayor Ada Cole, the drug group Sanofi."""
+    """Where the name begins in a phrase that says what the name is: Mayor Ada Cole, opener Ada Cole, the drug group
+    Sanofi."""
     at = end - 1
     while at > start and kinds[at - 1] == "c":
         at -= 1
