@@ -148,7 +148,7 @@ VERBS_AFTER_NOUNS: dict[str, re.Pattern[str]] = {
 }
 NO_NOUN: dict[str, re.Pattern[str]] = {  # adjectives, which a noun follows
     "russian": pattern(r"\w+(?:[ыио]й|[ая]я|[ое]е|[ыи]е|[ое]го|[ое]му|[ыи]ми?|[ыи]х|[ую]ю)"),
-    "ukrainian": pattern(r"\w+(?:ий|ій|[ая]|ого|ому|і|их|им|ими|[ую])"),
+    "ukrainian": pattern(r"\w+(?:ий|ій|на|ська|ого|ому|і|их|им|ими|ну|ську)"),
     "swedish": pattern(r"\w+[at]"),
     "polish": pattern(r"\w+(?:[yi]|ego|emu|[yi]m|ych|ich)"),
 }
