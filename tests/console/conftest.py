@@ -51,6 +51,7 @@ def frames_unseen_not_rendered() -> None:
     assert draws is not None
 
     def unseen(self: Drawing) -> bool:
-        return self.is_headless and self._running and not self._closed and not self._batch_count
+        without_line = self.is_headless and self.terminal is None
+        return without_line and self._running and not self._closed and not self._batch_count
 
     Drawing.draws = property(lambda self: draws(self) or unseen(self))  # type: ignore[method-assign, assignment]
