@@ -239,6 +239,7 @@ async def test_a_busy_line_gets_no_frame_before_textual_s_next_one() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         assert app.page is not None
+        await until(pilot, lambda: not app.page._draw_due)  # one from before the line was busy
         recorder = on_terminal(app)
         recorder.stalled = True
         app.page.repaint()
