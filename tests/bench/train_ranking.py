@@ -8,9 +8,10 @@ and wiki20 (O. Medelyan; theses and reports with librarians' and readers' keywor
 and 150 words. The file holds only thresholds and leaves, nothing of a text.
 
 LightGBM grows each tree on top of the log-linear score of ranking.py, over the best candidates of a document, for a
-random mixture of the kinds of sets; a leaf is the mean of what each kind asks for. There are two sums of trees. What an exhaustive index wants of a short text costs authors' keywords, and the reverse, and
-a text does not show who will index it. So short texts follow Inspec and, by a quarter (trees.FLOOR), the authors, readers
-and librarians of the other sets; long ones these alone. F1@10 without trees, and with trees that have not seen the set:
+random mixture of the kinds of sets; a leaf is the mean of what each kind asks for. There are two sums of trees. What an
+exhaustive index wants of a short text costs authors' keywords, and the reverse, and a text does not show who will index
+it. So short texts follow Inspec and, by a quarter (trees.FLOOR), the authors, readers and librarians of the other sets;
+long ones these alone. F1@10 without trees, and with trees that have not seen the set:
 
     Inspec   42.5  43.7                    KDD  14.8  14.4        WWW  15.0  14.5
     theses   15.4  14.9    first 500 words 12.3  12.8    150 words 8.0  7.5
@@ -19,8 +20,9 @@ and librarians of the other sets; long ones these alone. F1@10 without trees, an
 With 0.7 of the short trees KDD and WWW gain 0.4 each and Inspec loses 0.5. Traits of the title, of all words of a stem,
 of degree and of counts did not help on the sets that were tried. Nor did a candidate's distance to the best one, better
 candidates that hold it, longer ones that contain it, words of the first sentence, times inside a phrase, or candidates
-that begin with the same word: 0.0 to -0.1 in the mean of the five whole sets, three seeds each, 0.1 apart themselves. What KDD and WWW lacked were candidates: half of their
-texts are titles, whose phrases frequency.py now divides (12.2 to 14.1 and 11.8 to 14.4 with the shipped trees).
+that begin with the same word: 0.0 to -0.1 in the mean of the five whole sets, three seeds each, 0.1 apart themselves.
+What KDD and WWW lacked were candidates: half of their texts are titles, whose phrases frequency.py now divides (12.2 to
+14.1 and 11.8 to 14.4 with the shipped trees).
 
 Without --out nothing is written, and each set is judged by trees that were fitted without it: for Inspec's validation
 part without it alone, else without its kind.
