@@ -25,6 +25,7 @@ from engine.plan.model import Llm
 from engine.text import counted
 
 ASIDE_S = 5.0  # for a question about the server itself
+EXAMINED = 0.9  # of a deadline: the document that asks gives up at its end, and would learn nothing
 LOAD_S = 300.0  # how long loading a model may take; a longer load counts as a failure of the service
 PROVEN_S = 180.0  # a success within this time outweighs a failed probe
 POLL_S = 0.5  # between two looks at a model that is loading
@@ -204,7 +205,7 @@ class Server:
     async def examine(self, http: Http) -> None:
         """Ask a silent server a question that uses no model, before another document spends its deadline there.
         Raises Fault if that gets no answer either: the server hangs, and one more such timeout opens the breaker."""
-        limit = min(self._config.timeout_s, max(ASIDE_S, self._config.timeout_s / 3))
+        limit = min(EXAMINED * self._config.timeout_s, max(ASIDE_S, self._config.timeout_s / 3))
         try:
             async with asyncio.timeout(limit):
                 await self.ask(http, SHORT, seed=1)

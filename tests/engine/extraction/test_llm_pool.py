@@ -246,8 +246,9 @@ async def test_answers_that_are_not_the_service_s_fault_leave_the_breaker_closed
         assert pool.servers()[0].breaker == "closed"
 
 
-async def test_a_model_that_hangs_is_taken_out_after_one_deadline_and_one_short_question() -> None:
-    deadline = 0.5 * crowd()
+@pytest.mark.parametrize("deadline_s", [0.5, 2.5])
+async def test_a_model_that_hangs_is_taken_out_after_one_deadline_and_one_short_question(deadline_s: float) -> None:
+    deadline = deadline_s * crowd()
     async with (
         StubLlm(slots=1) as stub,
         pool_of(stub, timeout_s=deadline, breaker_failures=5, breaker_open_s=30.0, max_concurrency=1) as pool,
