@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 from engine.rollout.state import Ask, Decision, State
 from engine.service.engine import Engine
-from engine.service.rollback import ANSWER_S
+from engine.service.rollback import ANSWER_S, RETRY_S
 
-RETRY_S = 1.0
 # The plain class is for a page that cannot be read, and is not one of OperationalError; disks recover.
 OF_THE_DISK = (sqlite3.OperationalError, sqlite3.DatabaseError)
 

@@ -32,7 +32,7 @@ from engine.text import clean_line
 # lose who pressed R and why
 ANSWER_S = 0.05
 INTENT_S = 0.05  # how long the answer waits for that file: a console waits 0.2 s for the answer
-AGAIN_S = 1.0
+RETRY_S = 1.0  # between two tries to record what the writer gave up
 PROOFS = 32
 SETTLE_S = 1.0  # how long a raise waits for a rollback's record before it is refused
 LEFT = "left while the engine did not answer"
@@ -270,7 +270,7 @@ async def _record(
             await asyncio.to_thread(_leave_intent, engine, ask)
             if not isinstance(error, sqlite3.Error):
                 return None  # the cap stays in this process, whatever the row has
-        await asyncio.sleep(AGAIN_S)
+        await asyncio.sleep(RETRY_S)
         job = submit()
     proof.recorded(outcome.state.rev, committed[-1])
     if outcome.state.percent_bp < proof.target_bp:  # something was decided in between
@@ -294,26 +294,21 @@ async def _keep_intent(engine: Engine, ask: Ask, recording: asyncio.Task[Outcome
 
 def _leave_intent(engine: Engine, ask: Ask) -> None:
     proof = engine.proofs.get(ask.request_id)
+    is_kept = False
     if engine.writer.files.differs():  # it would belong to another store; the armed file stays removed, at least
-        if proof is not None:
-            proof.is_kept_nowhere = True
         engine.folder.sync()
-        return
+    else:
+        with contextlib.suppress(OSError):
+            engine.folder.leave_intent(_intent(ask, proof))
+            is_kept = True
+    if proof is not None:
+        proof.is_kept_nowhere = not is_kept
+
+
+def _intent(ask: Ask, proof: Proof | None) -> Intent:
     actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}
-    try:
-        engine.folder.leave_intent(
-            Intent(
-                ask.request_id,
-                machine_time(),
-                actor,
-                ask.reason,
-                ask.seen,
-                target_bp=0 if proof is None else proof.target_bp,
-            )
-        )
-    except OSError:
-        if proof is not None:
-            proof.is_kept_nowhere = True
+    target_bp = 0 if proof is None else proof.target_bp
+    return Intent(ask.request_id, machine_time(), actor, ask.reason, ask.seen, target_bp=target_bp)
 
 
 def _tidy(engine: Engine, ask: Ask) -> None:
