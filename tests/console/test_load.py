@@ -192,7 +192,7 @@ def on_a_terminal(rig: EngineRig, *words: str) -> str:
 
 
 def test_on_a_terminal_the_progress_is_one_line_drawn_over_itself(rig: EngineRig) -> None:
-    rows = [{"id": f"bar/{n}", "text": f"{TEXT} {n}"} for n in range(400)]
+    rows = [{"id": f"bar/{n}", "text": f"{TEXT} {n}"} for n in range(3000)]
     (rig.root / "bar.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
     output = on_a_terminal(rig, "load", "--method", "frequency", "bar.jsonl")
