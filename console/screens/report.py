@@ -18,7 +18,7 @@ from console.widgets.canvas import Canvas, wrapped
 from engine.files import write_whole
 from engine.plan.durations import iso
 from engine.report import RolloutReport, gather, html
-from engine.report.markdown import METRICS, PROMPTS, QUESTIONS
+from engine.report.model import METRICS, PROMPTS, QUESTIONS
 from engine.report.timeline import duration
 from engine.text import counted, percent
 from engine.view.model import View

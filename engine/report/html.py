@@ -15,17 +15,16 @@ from engine.plan.durations import format_duration
 from engine.report import charts, html_record
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import Content, figure_of, table, tile, when
-from engine.report.markdown import METRICS, NOT_BEGUN, NOT_ENTERED, TIMES_NOTE, complaints_of, documents_none
-from engine.report.model import RolloutReport, StageStory
+from engine.report.model import METRICS, RolloutReport, StageStory
 from engine.report.timeline import span
 from engine.text import percent, rate_percent
 from engine.triggers import words
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+NOT_ENTERED = "not entered"
 
 
 def html(story: RolloutReport) -> str:
-    sections = [(name, title, made) for name, title, make in SECTIONS if (made := make(story)) is not None]
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -36,8 +35,14 @@ def html(story: RolloutReport) -> str:
         el("title", f"{story.title}: report"),
         el("style", (files("engine.report") / "page.css").read_text(encoding="utf-8")),
     )
+    return page(el("html", head, body(story), lang="en"))
+
+
+def body(story: RolloutReport) -> Element:
+    """What the report says; its Markdown is made from this too."""
+    sections = [(name, title, made) for name, title, make in SECTIONS if (made := make(story)) is not None]
     contents = [el("a", title, href=f"#{name}") for name, title, _ in sections]
-    body = el(
+    return el(
         "body",
         el("a", "To the report", class_="skip", href="#report"),
         _header(story),
@@ -45,7 +50,6 @@ def html(story: RolloutReport) -> str:
         el("main", *(_section(*made) for made in sections), id="report"),
         _footer(story),
     )
-    return page(el("html", head, body, lang="en"))
 
 
 def _section(name: str, title: str, content: Content) -> Element:
@@ -56,7 +60,7 @@ def _section(name: str, title: str, content: Content) -> Element:
 
 
 def _header(story: RolloutReport) -> Element:
-    dates: list[Child] = [NOT_BEGUN]
+    dates: list[Child] = ["The rollout has not begun: the log is empty."]
     if story.began is not None:
         dates = ["As of ", when(story.at), ", begun ", when(story.began)]
         dates += [f", {format_duration(story.at - story.began)} in total."]
@@ -127,7 +131,7 @@ def _metrics(story: RolloutReport) -> Content:
     head: list[Child] = ["Metric", *(_stage_head(s) for s in stages)]
     rows: list[list[Child]] = [[name, *(_cell(s, of(s)) for s in stages)] for name, of in METRICS]
     rows.append(["Documents", *(_documents(s) for s in stages)])
-    rows.append(["Complaints", *(complaints_of(s) for s in stages)])
+    rows.append(["Complaints", *(str(s.complaints) if s.entered is not None else NOT_ENTERED for s in stages)])
     note = (
         "Figures of each stage over all visits. ✓ within the stage's target, ✗ outside it; without a mark there is no "
         "target or nothing to judge. “At most” is the upper 95 % confidence bound, which a gate judges."
@@ -137,7 +141,7 @@ def _metrics(story: RolloutReport) -> Content:
 
 def _documents(stage: StageStory) -> Child:
     if not stage.documents:
-        return documents_none(stage)
+        return "none" if stage.entered is not None else NOT_ENTERED
     return el("span", f"{stage.documents}", el("small", f"{stage.llm_documents} by the LLM"))
 
 
@@ -171,7 +175,11 @@ def _spent(story: RolloutReport) -> Content | None:
         left: Child = when(s.left) if s.left is not None else "still there"
         rows.append([name, when(s.entered or 0.0), left, *(span(value) for value in spans)])
     drawing = figure_of("Bake and waiting for people.", "", charts.spent(story.stages))
-    return [drawing, table("Time by stage", head, rows), el("p", TIMES_NOTE, class_="note")]
+    note = (
+        "Bake: the stage's minimum time. For figures: from then until the gate's conditions on figures were met, to "
+        "the hour. For people: the rest until the next step, without holds and locks."
+    )
+    return [drawing, table("Time by stage", head, rows), el("p", note, class_="note")]
 
 
 def _footer(story: RolloutReport) -> Element:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from engine.report import charts
 from engine.report.elements import Child, Element, el
 from engine.report.html_parts import Content, scrolling, table, tile, when
-from engine.report.markdown import NO_FINDING, NO_INCIDENT, PROMPTS, delivery, no_override, restored, times
-from engine.report.model import Chapter, Incident, LoggedDecision, MeasuredResult, RolloutReport, SignedItem
+from engine.report.model import (
+    PROMPTS,
+    Chapter,
+    Incident,
+    LoggedDecision,
+    MeasuredResult,
+    RolloutReport,
+    SentMessage,
+    SignedItem,
+)
+from engine.report.timeline import duration
 from engine.text import counted, percent
 
 TICKS = {"done": ("✓", "good", "done"), "failed": ("✗", "bad", "failed"), "open": ("○", "quiet", "open")}
@@ -17,7 +26,7 @@ TICKS = {"done": ("✓", "good", "done"), "failed": ("✗", "bad", "failed"), "o
 
 def incidents(story: RolloutReport) -> Content:
     if not story.incidents:
-        return [el("p", NO_INCIDENT)]
+        return [el("p", "None: nothing rolled back and no trigger acted.")]
     note = (
         "Time to detect: from the first failure to the trigger's first breach. To decide: from there to the decision, "
         "including the trigger's own duration. To take effect: until routed documents showed the lower percentage."
@@ -31,14 +40,13 @@ def incidents(story: RolloutReport) -> Content:
 
 
 def _incident(number: int, i: Incident) -> Element:
-    named = ("time to detect", "time to decide", "time to take effect", "promotion possible after")
-    facts = " ".join(filter(None, (i.proof, restored(i))))
+    facts = " ".join(filter(None, (i.proof, _restored(i))))
     how = f"by trigger {i.trigger}" if i.automatic and i.trigger else "automatic" if i.automatic else "manual"
     return el(
         "article",
         el("h3", f"{number}. {i.what}" if i.within is None else f"Part of {number}: {i.what}"),
         el("p", when(i.decided), f", stage {i.stage}, {i.change}, {how}, ", _link(i.rev), class_="by"),
-        el("dl", *(tile(name, value) for name, value in zip(named, times(i), strict=True)), class_="times"),
+        el("dl", *(tile(name, value) for name, value in _times(i)), class_="times"),
         scrolling(drawn, f"Incident {number}", "drawing") if (drawn := charts.moments(i)) else None,
         el("p", facts) if facts else None,
         el("p", i.cost) if i.cost else None,
@@ -51,6 +59,26 @@ def _incident(number: int, i: Incident) -> Element:
         else el("p", "No cause has been recorded yet.", class_="prompt"),
         class_="incident-card",
     )
+
+
+def _times(i: Incident) -> tuple[tuple[str, str], ...]:
+    decide = (
+        duration(i.decide_s) if i.detected is not None else "no trigger detected it" if not i.automatic else "not known"
+    )
+    effect = duration(i.effect_s) if i.effect_s is not None or i.percent_to < i.percent_from else "nothing to observe"
+    resumed = duration(i.resumed - i.decided) if i.resumed is not None else "not yet" if i.automatic else "at once"
+    return (
+        ("time to detect", duration(i.detect_s)),
+        ("time to decide", decide),
+        ("time to take effect", effect),
+        ("promotion possible after", resumed),
+    )
+
+
+def _restored(i: Incident) -> str:
+    """How many documents have their frequency keywords back; "" for none."""
+    count = counted(i.restored, "document was given its", "documents were given their")
+    return f"{count} frequency keywords back." if i.restored else ""
 
 
 def _link(rev: int) -> Element:
@@ -88,7 +116,9 @@ def _verdict(v: LoggedDecision) -> Element:
 
 def overrides(story: RolloutReport) -> Content:
     if not story.overrides:
-        return [el("p", no_override(story))]
+        passed = any(entry.kind == "promote" for entry in story.verdicts)
+        why = "every gate was open when passed" if passed else "no gate has been passed yet"
+        return [el("p", f"None: {why}.")]
     rows: list[list[Child]] = []
     for v in story.overrides:
         link = el("a", str(v.rev), href=f"#decision-{v.rev}")
@@ -108,7 +138,7 @@ def quality(story: RolloutReport) -> Content:
         content.append(el("h3", "Reviews and search quality"))
         for entry in story.quality:
             content += [el("h4", entry.what, class_="kicker"), *_finding(entry)]
-    return content or [el("p", NO_FINDING, class_="prompt")]
+    return content or [el("p", "No review, search measurement or A/B result yet.", class_="prompt")]
 
 
 def _finding(entry: MeasuredResult) -> Content:
@@ -154,8 +184,14 @@ def _signed(item: SignedItem) -> Element:
 def messages(story: RolloutReport) -> Content:
     if not story.messages:
         return [el("p", "No message was sent.")]
-    rows: list[list[Child]] = [[m.message, when(m.at), m.audience, m.subject, delivery(m)] for m in story.messages]
+    rows: list[list[Child]] = [[m.message, when(m.at), m.audience, m.subject, _delivery(m)] for m in story.messages]
     return [table("Messages and their delivery", ("Message", "When", "To", "Subject", "Delivery"), rows)]
+
+
+def _delivery(message: SentMessage) -> str:
+    """ "sent", "waiting after 2 tries: mailto: not accepted"."""
+    tries = f" after {counted(message.tries, 'try', 'tries')}" if message.state != "sent" and message.tries else ""
+    return f"{message.state}{tries}" + (f": {message.error}" if message.error else "")
 
 
 # -- to check it -------------------------------------------------------------------------------------------------------

@@ -6,12 +6,23 @@ not escaped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from engine.measures.figure import MetricValue
 from engine.text import percent
 
 Point = tuple[float, float | None]
+
+# what the review asks for, by kind of note
+QUESTIONS = {
+    "well": "What worked, and should be done again?",
+    "improve": "What was slow, unclear or missing?",
+    "lesson": "What should the next rollout know?",
+    "action": "Who does what until when?",
+}
+PROMPTS = {kind: f"Nothing written yet. {question}" for kind, question in QUESTIONS.items()}
 
 
 class StageStory(Struct, frozen=True):
@@ -48,6 +59,17 @@ class StageStory(Struct, frozen=True):
     @property
     def label(self) -> str:
         return "Stable" if self.stable else f"Stage {self.number}"
+
+
+METRICS: tuple[tuple[str, Callable[[StageStory], MetricValue]], ...] = (
+    ("Error Rate", lambda s: s.error_rate),
+    ("Avg Time", lambda s: s.latency),
+    ("p95 latency", lambda s: s.p95),
+    ("Cache Hit Rate", lambda s: s.cache),
+    ("Search Quality", lambda s: s.search),
+    ("Reviewed quality", lambda s: s.quality),
+    ("User Satisfaction", lambda s: s.satisfaction),
+)
 
 
 class SignedItem(Struct, frozen=True):
