@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -19,92 +20,86 @@ from engine.view.model import Gauge
 WINDOW_S = 300.0
 
 
-def error_gauge(
-    treatment: Bucket, target: float | None, bound: float | None, window_s: float, since_change: str = ""
-) -> Gauge:
-    n, k = treatment.attempts, treatment.errors
-    rate = k / n if n else None
-    ok = None if rate is None or target is None else bounds.within(rate, "<", target, n)
-    if rate is None:
-        sentence = f"error rate: no LLM documents {since_change or _last(window_s)}"
-    else:
-        limit = f", bound {rate_percent(bound, 1)}" if bound is not None else ""
-        figures = f"{k} of {n} in {format_duration(window_s)}{limit}"
-        sentence = f"error rate {rate_beside(rate, 1, target)} ({figures}){target_words(target, '<', percent_unit)}"
-    return Gauge(
-        metric="error_rate",
-        value=rate,
-        n=n,
-        k=k,
-        window_s=window_s,
-        target=target,
-        op="<",
-        ok=ok,
-        sentence=sentence,
-        bound=bound,
-        control=treatment.plain_error_rate,
+def percent_unit(value: float) -> str:
+    return f"{value * 100:g} %"
+
+
+def seconds_unit(value: float) -> str:
+    return f"{value / 1000:g} s"
+
+
+class Kind(NamedTuple):
+    """How a gauge's metric is compared, and worded."""
+
+    op: str
+    name: str  # in the gauge's sentence
+    short: str  # in a headline
+    figure: Callable[[float, float | None], str]  # a value, beside its target
+    unit: Callable[[float], str]  # of the target
+
+
+KINDS = {
+    "error_rate": Kind("<", "error rate", "errors", lambda value, target: rate_beside(value, 1, target), percent_unit),
+    "latency_mean": Kind("<", "mean latency", "latency", lambda ms, _: measure("latency_mean", ms), seconds_unit),
+    "cache_hit_rate": Kind(
+        ">", "cache hits", "cache hits", lambda value, target: rate_beside(value, 0, target), percent_unit
+    ),
+}
+
+
+def gauges(
+    b: Bucket, wanted: Mapping[str, float], window_s: float, since_change: str = "", filling: bool = False
+) -> tuple[Gauge, Gauge, Gauge]:
+    """Error rate, latency and cache hits next to the stage's targets. `filling`: see `is_filling`."""
+
+    def gauge(metric: str, value: float | None, n: int, k: int | None) -> Gauge:
+        op, target = KINDS[metric].op, wanted.get(metric)
+        ok = None if value is None or target is None else bounds.within(value, op, target, n, k)
+        return Gauge(metric=metric, value=value, n=n, k=k, window_s=window_s, target=target, op=op, ok=ok, sentence="")
+
+    errors = gauge("error_rate", b.error_rate, b.attempts, b.errors)
+    bound = bounds.rate_upper(b.errors, b.attempts) if b.attempts else None
+    errors = replace(errors, bound=bound, control=b.plain_error_rate)
+    # the histogram may be of other calls than the mean, see `as_judged`, and with few calls it would show
+    p95 = b.histogram.quantile(0.95) if b.fresh >= bounds.FEWEST or b.histogram.n == b.fresh else None
+    latency = replace(gauge("latency_mean", b.mean_ms, b.fresh, None), p95=p95 if b.fresh else None)
+    cache = gauge("cache_hit_rate", b.hit_rate, b.lookups, b.hits)
+    if filling and cache.ok is False:
+        cache = replace(cache, ok=None)
+    # a late engine measures no latency, though documents are answered
+    counted = "counted " if b.attempts > b.errors else ""
+    covered = since_change or f"in the last {format_duration(window_s)}"
+    return (
+        _worded(errors, f"error rate: no LLM documents {covered}"),
+        _worded(latency, f"latency: no fresh LLM call {counted}{covered}"),
+        _worded(cache, f"cache: no lookups {covered}"),
     )
 
 
-def latency_gauge(treatment: Bucket, target: float | None, window_s: float, since_change: str = "") -> Gauge:
-    n = treatment.fresh
-    mean = treatment.ms_sum / n if n else None
-    # of other calls than the mean, see `as_judged`, and it would show
-    few = n < bounds.FEWEST and treatment.histogram.n != n
-    p95 = treatment.histogram.quantile(0.95) if n and not few else None
-    ok = None if mean is None or target is None else bounds.within(mean, "<", target, n)
-    if mean is None:
-        # a late engine measures no latency, though documents are answered
-        counted = "counted " if treatment.attempts > treatment.errors else ""
-        sentence = f"latency: no fresh LLM call {counted}{since_change or _last(window_s)}"
-    else:
-        tail = f", p95 {measure('latency_p95', p95)}" if p95 is not None else ""
-        figures = f"n {n} in {format_duration(window_s)}"
-        sentence = (
-            f"mean latency {measure('latency_mean', mean)}{tail} ({figures}){target_words(target, '<', seconds_unit)}"
-        )
-    return Gauge(
-        metric="latency_mean",
-        value=mean,
-        n=n,
-        k=None,
-        window_s=window_s,
-        target=target,
-        op="<",
-        ok=ok,
-        sentence=sentence,
-        p95=p95,
-    )
+def _worded(g: Gauge, unmeasured: str) -> Gauge:
+    """With its sentence: "error rate 2.0 % (5 of 250 in 5 min, bound 4.2 %), target < 1 %"."""
+    if g.value is None:
+        return replace(g, sentence=unmeasured)
+    kind = KINDS[g.metric]
+    p95 = f", p95 {measure('latency_p95', g.p95)}" if g.p95 is not None else ""
+    bound = f", bound {rate_percent(g.bound, 1)}" if g.bound is not None else ""
+    evidence = f"{_samples(g)} in {format_duration(g.window_s)}{bound}"
+    return replace(g, sentence=f"{kind.name} {kind.figure(g.value, g.target)}{p95} ({evidence}){_target(g)}")
 
 
-def cache_gauge(
-    treatment: Bucket, target: float | None, window_s: float, since_change: str = "", filling: bool = False
-) -> Gauge:
-    n, k = treatment.lookups, treatment.hits
-    rate = k / n if n else None
-    ok = None if rate is None or target is None else bounds.within(rate, ">", target, n, k)
-    if filling and ok is False:
-        ok = None
-    if rate is None:
-        sentence = f"cache: no lookups {since_change or _last(window_s)}"
-    else:
-        figures = f"{k} of {n} in {format_duration(window_s)}"
-        sentence = f"cache hits {rate_beside(rate, 0, target)} ({figures}){target_words(target, '>', percent_unit)}"
-    return Gauge(
-        metric="cache_hit_rate",
-        value=rate,
-        n=n,
-        k=k,
-        window_s=window_s,
-        target=target,
-        op=">",
-        ok=ok,
-        sentence=sentence,
-    )
+def beside_target(g: Gauge) -> str:
+    """ "errors 2.0 %, target < 1 % (5 of 250)"."""
+    assert g.value is not None
+    kind = KINDS[g.metric]
+    return f"{kind.short} {kind.figure(g.value, g.target)}{_target(g)} ({_samples(g)})"
 
 
-def _last(window_s: float) -> str:
-    return f"in the last {format_duration(window_s)}"
+def _samples(g: Gauge) -> str:
+    return f"{g.k} of {g.n}" if g.k is not None else f"n {g.n}"
+
+
+def _target(g: Gauge) -> str:
+    return "" if g.target is None else f", target {g.op} {KINDS[g.metric].unit(g.target)}"
 
 
 def since_change(state: State, now: float) -> str:
@@ -118,18 +113,6 @@ def is_filling(plan: Plan, state: State, now: float) -> bool:
     brought to the LLM misses once, whatever is wrong."""
     patience_s = max((t.for_s for t in plan.triggers if t.metric == "cache_hit_rate"), default=0.0)
     return 0 <= now - state.changed_at < patience_s
-
-
-def gauges(
-    b: Bucket, wanted: Mapping[str, float], window_s: float, since_change: str = "", filling: bool = False
-) -> tuple[Gauge, Gauge, Gauge]:
-    """Error rate, latency and cache hits next to the stage's targets. `filling`: see `is_filling`."""
-    bound = bounds.rate_upper(b.errors, b.attempts) if b.attempts else None
-    return (
-        error_gauge(b, wanted.get("error_rate"), bound, window_s, since_change),
-        latency_gauge(b, wanted.get("latency_mean"), window_s, since_change),
-        cache_gauge(b, wanted.get("cache_hit_rate"), window_s, since_change, filling),
-    )
 
 
 def as_judged(stored: Bucket, judged: WindowTotals | None) -> Bucket:
@@ -158,29 +141,3 @@ def targets(plan: Plan, state: State) -> dict[str, float]:
         for condition in stage.success:
             by_metric.setdefault(condition.metric, condition.value)
     return by_metric
-
-
-def percent_unit(value: float) -> str:
-    return f"{value * 100:g} %"
-
-
-def seconds_unit(value: float) -> str:
-    return f"{value / 1000:g} s"
-
-
-def target_words(target: float | None, op: str, unit: Callable[[float], str]) -> str:
-    return "" if target is None else f", target {op} {unit(target)}"
-
-
-def beside_target(gauge: Gauge) -> str:
-    """ "errors 2.0 %, target < 1 % (5 of 250)"."""
-    assert gauge.value is not None
-    match gauge.metric:
-        case "error_rate":
-            figures, of = f"errors {rate_beside(gauge.value, 1, gauge.target)}", f"{gauge.k} of {gauge.n}"
-        case "latency_mean":
-            figures, of = f"latency {measure('latency_mean', gauge.value)}", f"n {gauge.n}"
-        case _:
-            figures, of = f"cache hits {rate_beside(gauge.value, 0, gauge.target)}", f"{gauge.k} of {gauge.n}"
-    unit = seconds_unit if gauge.metric == "latency_mean" else percent_unit
-    return f"{figures}{target_words(gauge.target, gauge.op, unit)} ({of})"

@@ -37,7 +37,7 @@ def test_the_gate_the_gauge_and_the_report_agree_on_what_is_too_few_to_judge(hit
     seen = Bucket(lookups=lookups, hits=hits, attempts=lookups, errors=0)
     judged = (
         judge(condition, GateFacts({"cache_hit_rate": Ok(hits / lookups, lookups, hits)})).met,
-        gauge.cache_gauge(seen, 0.2, 300.0).ok,
+        gauge.gauges(seen, {"cache_hit_rate": 0.2}, 300.0)[2].ok,
         figures.cache(seen, (">", 0.2)).good,
     )
     known = {(0, 19): False, (0, 20): False, (12, 20): True}  # 0 of 19 cannot be 20 %, 1 of 19 can

@@ -146,11 +146,8 @@ def test_healthy_promises_no_more_than_was_measured() -> None:
     few, many = Bucket(attempts=3, lookups=3, fresh=3, ms_sum=150.0), Bucket(attempts=90, fresh=90, ms_sum=4500.0)
 
     def output(bucket: Bucket) -> str:
-        gauges = (
-            gauge.error_gauge(bucket, 0.01, None, 300.0),
-            gauge.latency_gauge(bucket, 2000.0, 300.0),
-            gauge.cache_gauge(bucket, 0.2, 300.0),
-        )
+        targets = {"error_rate": 0.01, "latency_mean": 2000.0, "cache_hit_rate": 0.2}
+        gauges = gauge.gauges(bucket, targets, 300.0)
         situation = Situation(state, 1000.0, documents=bucket.attempts, gauges=gauges, effective_bp=1000)
         return headlines.health(situation)[1]
 
