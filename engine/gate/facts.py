@@ -7,11 +7,16 @@ import sqlite3
 
 import msgspec
 
+from engine import bounds
 from engine.decoding import json_decoder
 from engine.experiment.report import Verdict
 from engine.gate.impacts import impacts
 from engine.measures.bucket import Bucket
+from engine.plan.model import Plan
+from engine.rollout import way_back
 from engine.rollout.state import State
+from engine.rollout.way_back import Setback
+from engine.store import series
 from engine.triggers.measurement import NoData, Ok, Sample, mean, rate
 
 _verdicts = json_decoder(Verdict)
@@ -36,6 +41,22 @@ def measured(state: State, bucket: Bucket) -> dict[str, Sample]:
         "documents": Ok(float(b.llm), b.llm),
         "latency_ratio": _latency_ratio(b),
     }
+
+
+def on_the_way_back(conn: sqlite3.Connection, plan: Plan, setback: Setback, state: State, until: float) -> Bucket:
+    """What a return is judged on: recent documents, and where those are too few to show a low error rate, older ones
+    too. Otherwise the gate of a quiet service would never open."""
+    fewest = max(
+        (bounds.documents_for_rate_below(0, c.value, c.confidence)
+         for c in way_back.evidence(plan, setback) if c.metric == "error_rate" and 0 < c.value < 1),
+        default=0,
+    )  # fmt: skip
+    reach = way_back.evidence_s(plan, setback)
+    while True:
+        bucket = series.between(conn, until - reach, until, since_epoch=state.epoch)
+        if max(bucket.attempts, bucket.shadow_n) >= fewest or until - reach <= state.changed_at:
+            return bucket
+        reach *= 2
 
 
 def _latency_ratio(b: Bucket) -> Sample:

@@ -14,7 +14,7 @@ from engine.history import bake
 from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.quality import review
-from engine.rollout import control, way_back
+from engine.rollout import control
 from engine.rollout.calendar import blocked_until
 from engine.rollout.state import Decision, State
 from engine.store import log, series
@@ -27,10 +27,11 @@ _decision = json_decoder(Decision)
 def samples_at(conn: sqlite3.Connection, plan: Plan, state: State, at: float) -> dict[str, Sample]:
     """Measurements from the last change of percentage up to the moment, on the way back only the recent ones, and
     people's judgements by then."""
-    began = log.began(conn, state.epoch) or state.changed_at
     if (back := control.returns(plan, state)) is not None:
-        began = max(began, at - way_back.evidence_s(plan, back))
-    bucket = series.between(conn, began - 10, at, since_epoch=state.epoch)
+        bucket = facts.on_the_way_back(conn, plan, back, state, at)
+    else:
+        began = log.began(conn, state.epoch) or state.changed_at
+        bucket = series.between(conn, began - 10, at, since_epoch=state.epoch)
     since = state.entered_at
     reviewed = review.verdict(conn, state.stage, since, at)
     complained = conn.execute(

@@ -72,8 +72,8 @@ def rebake_s(stage: "Stage") -> float:
 
 
 def evidence_s(plan: "Plan", setback: Setback) -> float:
-    """How far back the evidence of a return reaches at most, so that the failures that the rollback answered do not
-    count against what came after the fix."""
+    """How far back the evidence of a return reaches where documents are many, so that the failures that the rollback
+    answered do not count against what came after the fix."""
     return max(rebake_s(plan.stages[min(setback.stage, plan.last_stage)]), LEAST_EVIDENCE_S)
 
 

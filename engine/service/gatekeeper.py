@@ -19,7 +19,7 @@ from engine.plan.durations import iso
 from engine.plan.environment import Ceiling
 from engine.plan.model import Plan
 from engine.quality import review
-from engine.rollout import control, way_back
+from engine.rollout import control
 from engine.rollout.calendar import blocked_until
 from engine.rollout.state import State
 from engine.service.observations import Observations
@@ -95,10 +95,7 @@ class GateKeeper:
         back = control.returns(self._plan, state)
         if back is None:
             return series.since_change(self._conn, state.epoch)
-        now = self._clock.now()
-        return series.between(
-            self._conn, now - way_back.evidence_s(self._plan, back), now + 10, since_epoch=state.epoch
-        )
+        return gate_facts.on_the_way_back(self._conn, self._plan, back, state, self._clock.now() + 10)
 
     def _stability(self, state: State) -> Stability | None:
         """Reads hours of buckets, so it is read only every half a minute and extended in between."""

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.gate.conditions import GateFacts
+from engine.history.gate import samples_at
 from engine.measures.record import Extraction
 from engine.plan.model import Action
 from engine.rollout import control
@@ -109,3 +110,20 @@ async def test_failures_older_than_the_bake_asks_for_do_not_count(tmp_path: Path
         assert facts.samples["error_rate"] == rate(0, 400)
         report = engine.monitor.gatekeeper.report(state, facts, engine.conn)
         assert [c.met for c in report.conditions] == [True]
+
+
+async def test_where_documents_are_few_the_evidence_reaches_back_until_there_is_enough(tmp_path: Path) -> None:
+    """Ten documents an hour never make 299 within six hours, and the gate would stay shut for ever."""
+    async with opened(tmp_path) as engine:
+        state = await rolled_back(engine)
+        now = engine.clock.now()
+        records = [
+            Extraction(now - n * 360, f"d{n}", "control", "llm", 1, state.epoch, attempted=True, shadow=True, ms=9.0)
+            for n in range(600)
+        ]
+        engine.writer.write(lambda conn: insert_and_fold(conn, records)).result()
+        engine.monitor.gatekeeper.forget()
+        facts = engine.monitor.gatekeeper.facts(state)
+        report = engine.monitor.gatekeeper.report(state, facts, engine.conn)
+        assert [c.met for c in report.conditions] == [True], report.missing
+        assert samples_at(engine.conn, engine.plan, state, now + 10)["error_rate"] == facts.samples["error_rate"]
