@@ -68,9 +68,9 @@ def _recall_proof(engine: Engine) -> None:
 
 
 def _accept_armed_file(engine: Engine) -> None:
-    """Accept a file the previous engine left in place. One that outlived a rollback, or appeared after it, permits
-    nothing."""
-    if not engine.rolled_back() and engine.state.stage > 0:
+    """Accept a file the previous engine left in place. One that outlived a rollback, appeared after it, or came with a
+    copy of the store, permits nothing."""
+    if not engine.rolled_back() and engine.state.stage > 0 and not engine.folder.armed_is_copied():
         engine.switch.armed = engine.folder.armed_stamp()
 
 
@@ -82,6 +82,8 @@ def _why_not_in_force(engine: Engine, lack: MissingHead | None) -> str:
         return "a restored backup carries an old percentage"
     if lack is not None:
         return lack.why
+    if engine.folder.armed_is_copied():
+        return "the store's folder was copied or restored, and its armed file with it"
     if engine.switch.armed is None:
         return "the armed file was removed while no engine ran"
     return ""

@@ -26,6 +26,7 @@ from engine.text import clean_line
 
 BALLAST_BYTES = 256 * 1024
 INTENT_BYTES = 64 * 1024
+INODE = "inode="  # begins the line of the armed file that says which file it was made as
 OF_A_STORE = ("store.db", "lock", "armed", "engine.log")  # a folder with any of these has been a store
 
 
@@ -191,9 +192,22 @@ class Folder:
         """Write the armed file under a temporary name, before anything is decided. OSError when it cannot be
         written."""
         with os.fdopen(self.create(self._prepared, os.O_TRUNC), "w") as file:
-            file.write(note + "\n")
+            file.write(f"{note}\n{INODE}{os.fstat(file.fileno()).st_ino}\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def armed_is_copied(self) -> bool:
+        """Whether the armed file was made as another one: whoever copied the folder, or put back a copy of it, did not
+        decide that this store calls the LLM. A file that cannot be read counts as copied; one of an older version says
+        nothing and does not."""
+        try:
+            lines = files.read(self.armed).content.decode(errors="replace").splitlines()
+            made_as = [line.removeprefix(INODE) for line in lines if line.startswith(INODE)]
+            return any(inode != str(os.stat(self.armed).st_ino) for inode in made_as)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
 
     def arm(self) -> None:
         """Move the prepared file into place; needs no disk space. Until `sync` a power cut may undo it, which means 0

@@ -1,4 +1,4 @@
-"""A restored backup never switches the LLM on; and moments in JSON are ISO 8601."""
+"""Neither a restored backup nor a copied folder switches the LLM on; and moments in JSON are ISO 8601."""
 
 from __future__ import annotations
 
@@ -38,6 +38,27 @@ def test_a_backup_that_is_put_back_is_at_zero_and_unarmed_until_a_person_goes_up
         assert rig.until(lambda: not rig.folder.is_locked())
         rig.engine()
         assert rig.percent_bp == 1000
+
+
+def test_a_copy_of_the_folder_is_at_zero_though_its_armed_file_was_copied_along(tmp_path: Path) -> None:
+    with EngineRig(tmp_path / "place", speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as rig:
+        rig.engine()
+        rig.climb(3)
+        copy = tmp_path / "copy" / "store"
+        shutil.copytree(rig.folder.path, copy, ignore=shutil.ignore_patterns("engine.sock"))
+        with EngineRig(tmp_path / "copy", speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as copied:
+            assert copied.folder.is_armed()
+            copied.engine()
+            assert copied.percent_bp == 0
+            assert copied.until(lambda: not copied.folder.is_armed())
+            assert "copied" in copied.cli("log", "--kind", "rollback").stdout
+        assert rig.percent_bp == 2500  # the rollout itself goes on,
+        assert rig.cli("stop").returncode == 0
+        assert rig.until(lambda: not rig.folder.is_locked())
+        moved = rig.folder.path.rename(tmp_path / "moved")
+        moved.rename(rig.folder.path)  # and renaming its folder copies nothing
+        rig.engine()
+        assert rig.percent_bp == 2500
 
 
 def numbers_that_look_like_moments(value: Any, where: str = "") -> list[str]:
