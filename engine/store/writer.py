@@ -4,7 +4,8 @@ Control jobs come first and are flushed to disk immediately. A document that com
 load a batch waits until it has as many extractions as the last one, or for 20 ms; what comes during a flush goes
 together into the next, so a slow disk makes larger batches. An extraction is acknowledged when its batch is on the
 disk: a power cut takes none. Figures alone are not flushed. When the store fails (locked, full), the batch waits and
-is retried, `problem` gives the reason, and a rollback on a full disk uses the ballast's space.
+is retried, `problem` gives the reason, and a rollback on a full disk uses the ballast's space. A rollback does not wait
+for what is being written: that is taken back and written after it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ LEAST_S = 0.004  # from one batch of extractions to the next: bulk work comes in
 GATHER_S = 0.02  # at most, to gather as many extractions as the last batch had
 ASIDE_S = 0.05  # from a batch to one of side jobs alone
 BATCH_MAX = 200
+SLICE = 50  # documents of a batch that are written before the writer looks whether a rollback waits
 PENDING_MAX = 20_000
 RETRY_S = 0.1
 STUCK_S = 20.0  # no single change takes this long
@@ -59,6 +61,10 @@ class _Bulk:
         self.end = end
         self.results: list[Any] = []
         self.future: Future[list[Any]] = Future()
+
+
+class _GivesWay(Exception):
+    """A rollback waits: the transaction under way is taken back, and done again after it."""
 
 
 class Writer:
@@ -196,9 +202,10 @@ class Writer:
         end: Callable[[sqlite3.Connection, list[T]], object] = lambda conn, results: None,
     ) -> Future[list[T]]:
         """Run each `change(conn)`, in order, after control jobs and due extractions: a worker's batch in pieces. They
-        share a transaction; it ends early when a decision or a document waits, and the rest follows after that. `end`
-        gets the results of a transaction's changes before its commit. Not retried; OSError when too many wait already.
-        A failure takes back the pieces that are not committed."""
+        share a transaction; it ends early when a decision or a document waits, and the rest follows after that. A
+        rollback takes back the pieces that are not committed, and they run again. `end` gets the results of a
+        transaction's changes before its commit. Not retried; OSError when too many wait already. A failure takes back
+        the pieces that are not committed."""
         bulk = _Bulk(changes, end)
         with self._wake:
             if len(self._bulk) >= BULK_MAX:
@@ -278,11 +285,19 @@ class Writer:
             self._given_up = not ok and self._stopping
         self._took_s, self._began = time.monotonic() - began, None
 
+    def _give_way(self) -> None:
+        with self._wake:
+            if any(insist for _, _, insist in self._control):
+                raise _GivesWay
+
     def _run_bulk(self, conn: sqlite3.Connection, bulk: _Bulk) -> None:
+        before = bulk.left.copy()
+
         def pieces(conn: sqlite3.Connection) -> list[Any]:
             results = []
             while bulk.left:
                 results.append(bulk.left.popleft()(conn))
+                self._give_way()
                 if self._control or (self._records and self._is_due):
                     break
             bulk.end(conn, results)
@@ -290,6 +305,9 @@ class Writer:
 
         try:
             bulk.results += self._here(conn, lambda conn: self._whole(conn, pieces))
+        except _GivesWay:
+            bulk.left = before
+            self._go_on_later(bulk)
         except Fenced as error:
             self.fenced, self._problem = True, str(error)
             _fail(bulk.future, OSError(str(error)))
@@ -298,11 +316,14 @@ class Writer:
         except BaseException as error:
             _fail(bulk.future, error)
         else:
-            if not bulk.left:
+            if bulk.left:
+                self._go_on_later(bulk)
+            else:
                 _done(bulk.future, bulk.results)
-                return
-            with self._wake:
-                self._bulk.appendleft(bulk)
+
+    def _go_on_later(self, bulk: _Bulk) -> None:
+        with self._wake:
+            self._bulk.appendleft(bulk)
 
     def _close(self) -> None:
         for conn in (self._fast, self._durable):
@@ -375,13 +396,13 @@ class Writer:
             for _, future in batch:
                 _fail(future, error)
             return False
+        except _GivesWay:
+            self._put_back(batch, jobs)
+            return True
         except sqlite3.OperationalError as error:
             self._problem = refusal(error, self._folder.path)
             self._failing_since = self._failing_since or time.monotonic()
-            with self._wake:
-                self._records.extendleft(reversed(batch))
-                self._pending += sum(len(items) for items, _ in batch)
-                self._jobs.extendleft(reversed(jobs))
+            self._put_back(batch, jobs)
             return False
         except Exception as error:
             damage = database.damaged(self._folder, error) if isinstance(error, sqlite3.Error) else ""
@@ -397,6 +418,12 @@ class Writer:
         for _, future in batch:
             _done(future, None)
         return True
+
+    def _put_back(self, batch: list[Waiting], jobs: list[Job]) -> None:
+        with self._wake:
+            self._records.extendleft(reversed(batch))
+            self._pending += sum(len(items) for items, _ in batch)
+            self._jobs.extendleft(reversed(jobs))
 
     def _take(self) -> list[Waiting]:
         """Take the next transaction's documents, about BATCH_MAX extractions. The caller holds the lock."""
@@ -416,9 +443,17 @@ class Writer:
         if batch:
             records = [record for items, _ in batch for record, _ in items]
             insert_and_fold(conn, records)
-            documents.write(conn, [document for items, _ in batch for _, document in items if document is not None])
+            written = [document for items, _ in batch for _, document in items if document is not None]
+            for first in range(0, len(written), SLICE):
+                self._give_way()
+                documents.write(conn, written[first : first + SLICE])
             counting = [lambda conn: self._counted(conn, records)]
-        trouble = [error for job in (*counting, *jobs) if (error := _aside(conn, job))]
+        trouble = []
+        for job in (*counting, *jobs):
+            self._give_way()
+            if error := _aside(conn, job):
+                trouble.append(error)
+        self._give_way()
         conn.execute("COMMIT")
         return trouble
 

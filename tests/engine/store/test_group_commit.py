@@ -186,6 +186,48 @@ def test_a_document_and_a_decision_wait_for_a_piece_of_a_worker_s_batch_and_not_
     assert other.result(0) == [8], "batches keep their order"
 
 
+def test_a_rollback_takes_back_the_pieces_that_are_not_committed_and_they_are_written_after_it(pace: Pace) -> None:
+    events: list[str] = []
+
+    def piece(conn: sqlite3.Connection, number: int) -> int:
+        gateways.keep(conn, "a worker", number, 0.0, (), ())
+        events.append(str(number))
+        if events == ["0", "1"]:
+            pace.give()
+            pace.now += LEAST_S
+        if events == ["0", "1", "2", "3"]:
+            pace.writer.control(lambda conn: events.append(f"rollback, {stored(conn)} stored"), insist=True)
+        return number
+
+    def stored(conn: sqlite3.Connection) -> int:
+        return int(conn.execute("SELECT count(*) FROM gateway_batch").fetchone()[0])
+
+    pace.until(pace.now + 1.0)
+    batch = pace.writer.bulk(*[partial(piece, number=number) for number in range(5)])
+    after = pace.writer.bulk(stored)
+    pace.until(pace.now + 1.0)
+    assert events == ["0", "1", "2", "3", "rollback, 2 stored", "2", "3", "4"]
+    assert batch.result(0) == list(range(5))
+    assert after.result(0) == [5]
+
+
+def test_a_rollback_takes_back_the_documents_that_are_not_committed_and_they_are_stored_after_it(pace: Pace) -> None:
+    seen: list[int] = []
+    pace.until(pace.now + 1.0)
+    documents = pace.give(BATCH_MAX + 50)
+    pace.at(pace.now, lambda: pace.writer.control(lambda conn: seen.append(stored(conn)), insist=True))
+
+    def stored(conn: sqlite3.Connection) -> int:
+        return int(conn.execute("SELECT count(*) FROM extraction").fetchone()[0])
+
+    pace.writer.step()
+    assert seen == []
+    pace.until(pace.now + 1.0)
+    assert seen == [0]
+    assert all(future.result(0) is None for future in documents)
+    assert stored(pace.writer._durable) == BATCH_MAX + 50
+
+
 def test_a_piece_that_fails_takes_back_what_was_not_committed(pace: Pace) -> None:
     def piece(conn: sqlite3.Connection, number: int) -> None:
         gateways.keep(conn, "a worker", number, 0.0, (), ())
