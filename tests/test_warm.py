@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from engine.extraction.keywords import Budget
+from engine.routing.reader import ReadRequest, framed
 from tests import warm
 from tests.engine.service.rig import COMMAND
 from tests.terminal import Terminal
@@ -57,13 +61,34 @@ def test_a_long_lived_process_looks_like_one_that_was_executed(tmp_path: Path) -
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     mask = os.umask(0o027)
     try:
-        for more in ({}, {"start_new_session": True, "stderr": subprocess.DEVNULL}):
+        for more in ({}, {"start_new_session": True, "stderr": subprocess.DEVNULL}, {"process_group": 0}):
             with warm.executed():
                 executed = served(tmp_path, False, **more)
             assert served(tmp_path, True, **more) == executed
     finally:
         os.umask(mask)
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_file_that_is_passed_keeps_its_number(tmp_path: Path) -> None:
+    def answered(is_warm: bool) -> tuple[bytes, Mapping[str, Any], int]:
+        near, far = socket.socketpair()
+        with near:
+            with far:
+                number = fcntl.fcntl(far, fcntl.F_DUPFD, 100)  # the same in both
+            reader = [sys.executable, "-P", "-m", "engine.routing.reader", str(number)]
+            process = subprocess.Popen(reader, stdin=subprocess.DEVNULL, cwd=tmp_path, pass_fds=[number])
+            os.close(number)
+            near.sendall(framed(ReadRequest(Budget(), [])))
+            answer = near.recv(64)
+            assert (b"ROLLOUT_TESTS_WARM=1" in Path(f"/proc/{process.pid}/environ").read_bytes()) is is_warm
+            seen = facts(process)
+        return answer, seen, process.wait(30)
+
+    with warm.executed():
+        executed = answered(False)
+    assert executed[0] == framed([])
+    assert answered(True) == executed
 
 
 def test_a_verb_prints_and_ends_as_one_that_was_executed(tmp_path: Path) -> None:

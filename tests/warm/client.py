@@ -19,7 +19,7 @@ from typing import Any
 
 from execnet import gateway_io
 
-from tests.warm.request import MOST, Request
+from tests.warm.request import MOST, MOST_PASSED, Request
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from console.cli import main; main()"
@@ -27,6 +27,7 @@ MODULES = {
     "console.upload.worker",
     "engine.messages.deliver_worker",
     "engine.rehearsal.llm_server",
+    "engine.routing.reader",
     "engine.server.process",
     "tests.console.hostile",
     "tests.console.show",
@@ -97,7 +98,10 @@ def _start(popen: Any, *given: Any) -> None:
         for number, own in enumerate((asked["p2cread"], asked["c2pwrite"], asked["errwrite"]))
     ]
     cwd = os.path.abspath(os.curdir if asked["cwd"] is None else os.fsdecode(asked["cwd"]))  # the server has its own
-    pid = _ask(server, asked["args"], cwd, asked["env"], files, new_session=asked["start_new_session"])
+    pid = _ask(
+        server, asked["args"], cwd, asked["env"], files,
+        new_session=asked["start_new_session"], process_group=asked["process_group"], passed=sorted(asked["pass_fds"]),
+    )  # fmt: skip
     if not pid:
         _real_start(popen, *given)
         return
@@ -122,10 +126,10 @@ def _is_plain(asked: Mapping[str, Any]) -> bool:
         not asked["shell"]
         and asked["executable"] is None
         and asked["preexec_fn"] is None
-        and not asked["pass_fds"]
+        and len(asked["pass_fds"]) <= MOST_PASSED
+        and all(number > 2 for number in asked["pass_fds"])
         and asked["close_fds"]
         and asked["umask"] == -1
-        and asked["process_group"] == -1
         and asked["uid"] is asked["gid"] is asked["gids"] is None
         and (cwd is None or os.access(cwd, os.X_OK))
         and not isinstance(asked["args"], str | bytes | os.PathLike)
@@ -174,7 +178,9 @@ def _ask(
     files: Sequence[int],
     *,
     new_session: bool,
+    process_group: int = -1,
     terminal: bool = False,
+    passed: Sequence[int] = (),
 ) -> int:
     """The new process's id; 0 where it must be executed."""
     global _executed
@@ -184,10 +190,12 @@ def _ask(
         cwd,
         {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
         new_session,
+        process_group,
         terminal,
         _umask(),
         [int(number) for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN],
         [int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])],
+        passed,
         {limit: resource.getrlimit(limit) for limit in LIMITS},
         os.getpriority(os.PRIO_PROCESS, 0),
     )
@@ -197,7 +205,7 @@ def _ask(
         assert len(message) < MOST
         answer = b""
         with contextlib.suppress(ConnectionError):  # it has ended, and its reason is printed
-            line.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))])
+            line.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [*files, *passed]))])
             answer = line.recv(64)
     if answer.isdigit():
         return int(answer)

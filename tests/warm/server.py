@@ -39,7 +39,7 @@ from engine.routing import reading
 from engine.store import own_schema
 from tests import stores
 from tests.warm import client
-from tests.warm.request import MOST, Request
+from tests.warm.request import MOST, MOST_PASSED, Request
 
 CLONE_PARENT = 0x00008000
 CLONE = {"x86_64": 56, "aarch64": 220}[platform.machine()]
@@ -51,7 +51,7 @@ LATE = (
     "plotext", "pty", "pydoc_data.topics", "sqlite_utils", "ssl", "textual.drivers.linux_driver", "tomllib", "unittest",
 )  # fmt: skip
 OF_THE_BUILD = {"engine.extraction.compiled_wheel"}  # imports setuptools, which no process of the product does
-ALONE = {"engine.rehearsal.llm_server", "engine.messages.deliver_worker"}
+ALONE = {"engine.rehearsal.llm_server", "engine.routing.reader", "engine.messages.deliver_worker"}
 STARTING = {"gameday", "load", "rehearse", "run", "serve", "worker"}  # verbs that start the product's processes
 
 
@@ -100,16 +100,20 @@ def _import(name: str) -> None:
 def _serve(line: socket.socket, paths: Sequence[str], own_server: bool) -> Callable[[], None] | None:
     """Answer requests. Returns in a child, with what it has to run, and None when no client is left."""
     while True:
-        message, files, _, _ = socket.recv_fds(line, MOST, 8)
+        message, files, _, _ = socket.recv_fds(line, MOST, 3 + MOST_PASSED)
         if not message:
             return None
         request: Request = pickle.loads(message)
         _read_plan(request)
         child = _fork()  # -1 where the kernel does not let it
         if child == 0:
-            line.close()
             if request.new_session:
                 os.setsid()
+            if request.process_group >= 0:
+                os.setpgid(0, request.process_group)
+            line.send(str(os.getpid()).encode())  # who asked may signal its group at once
+            line.close()
+            files = _renumbered(files, request.passed)
             if request.terminal:
                 fcntl.ioctl(files[0], termios.TIOCSCTTY, 0)
             if not own_server:
@@ -120,7 +124,7 @@ def _serve(line: socket.socket, paths: Sequence[str], own_server: bool) -> Calla
             mine, its = client.pair()
             if os.fork() == 0:  # the server of this process's own children, forked while it is as clean as this one
                 mine.close()
-                _stay_apart(files)
+                _stay_apart([*files, *request.passed])
                 line = its
                 continue
             its.close()
@@ -128,7 +132,8 @@ def _serve(line: socket.socket, paths: Sequence[str], own_server: bool) -> Calla
             return _become(request, files, paths)
         for number in files:
             os.close(number)
-        line.send(str(child).encode())
+        if child < 0:
+            line.send(b"-1")
 
 
 def _read_plan(request: Request) -> None:
@@ -145,6 +150,17 @@ def _starts_nothing(argv: Sequence[str]) -> bool:
         return True
     verb = next((word for word in argv if word in VERBS), "")
     return verb != "" and verb not in STARTING
+
+
+def _renumbered(files: Sequence[int], passed: Sequence[int]) -> Sequence[int]:
+    """The three streams, out of the way of the others, which get the numbers that they have where they come from."""
+    high = [fcntl.fcntl(number, fcntl.F_DUPFD, 512) for number in files]
+    for number in files:
+        os.close(number)
+    for number, own in zip(high[3:], passed, strict=True):
+        os.dup2(number, own)
+        os.close(number)
+    return high[:3]
 
 
 def _stay_apart(files: Sequence[int]) -> None:
