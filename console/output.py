@@ -158,6 +158,18 @@ def question(unanswered: str) -> Iterator[None]:
         raise KeyboardInterrupt from None
 
 
+@contextlib.contextmanager
+def readable(path: Path, hint: str) -> Iterator[None]:
+    """Around the reading of a file that a person named: what is wrong with it is a refusal. `hint`: what to do if it
+    cannot be read at all."""
+    try:
+        yield
+    except OSError as error:
+        raise Failed(f"{error.filename or path} cannot be read: {error.strerror}. {hint}") from None
+    except ValueError as error:
+        raise Failed(str(error)) from None
+
+
 def end_by(number: int) -> NoReturn:
     """End by SIGINT or SIGTERM itself, at once: the shell's exit code is 130 or 143, and a script that runs verbs in a
     loop ends too."""

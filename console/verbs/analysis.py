@@ -20,6 +20,7 @@ from console.output import (
     is_quiet,
     output_option,
     raw_stream,
+    readable,
     say_result,
     verb,
     write_json,
@@ -97,15 +98,11 @@ def _kept(context: CliContext, keys: set[str]) -> dict[str, ComparedDocument]:
 def _rows(path: Path) -> tuple[ExportRow, ...]:
     from engine.quality.compare import read_rows
 
-    try:
+    with readable(path, "`rollout export` writes such a file."):
         rows = read_rows(path.read_bytes(), str(path))
-        if not rows:
-            raise Failed(f"{path} holds no documents: nothing to compare.")
-        return rows
-    except OSError as error:
-        raise Failed(f"{path} cannot be read: {error.strerror}. `rollout export` writes such a file.") from None
-    except ValueError as error:
-        raise Failed(str(error)) from None
+    if not rows:
+        fail(f"{path} holds no documents: nothing to compare.")
+    return rows
 
 
 @analyze.command("search-quality")
@@ -120,12 +117,8 @@ def search_quality(context: CliContext, queries: Path | None, output: Path) -> N
     if queries is None:
         written, trouble = search_scores.written_queries(context.plan)
     else:
-        try:
+        with readable(queries, "Check the path given with --queries."):
             written, trouble = read_queries(queries.read_bytes(), str(queries)), ""
-        except OSError as error:
-            raise Failed(f"{queries} cannot be read: {error.strerror}. Check the path given with --queries.") from None
-        except ValueError as error:
-            raise Failed(str(error)) from None
     if trouble:
         raise Failed(trouble)
     import msgspec

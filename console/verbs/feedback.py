@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from console.context import CliContext, send_command
-from console.output import FILE, Failed, fail, outcome, say, verb
+from console.output import FILE, Failed, fail, outcome, readable, say, verb
 from engine.text import counted
 
 A_BATCH = 500
@@ -76,12 +76,8 @@ def import_(context: CliContext, file: Path) -> None:
 
     `at` (2026-11-25T14:03:07Z) assigns a row to that time and stage; the default is now. The same id counts once.
     """
-    try:
+    with readable(file, "Check the path, or give - for standard input."):
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise Failed(
-            f"{file} cannot be read: {error.strerror}. Check the path, or give - for standard input."
-        ) from None
     troubles: list[str] = []
     rows = list(_json_lines(text, troubles) if text.lstrip().startswith("{") else _csv(text, str(file)))
     counts = {"new": 0, "complaints": 0}

@@ -70,7 +70,6 @@ def send(context: CliContext, kind: str) -> None:
 @verb
 def queue(context: CliContext) -> None:
     """Messages sent and waiting, newest first. Needs no engine."""
-    import msgspec
 
     from engine.messages.outbox import deliveries
     from engine.plan.durations import iso
@@ -82,8 +81,7 @@ def queue(context: CliContext) -> None:
         + (f"  ({counted(d.tries, 'try', 'tries')}, {d.error})" if d.error else "")
         for d in result
     ]
-    body = [{**msgspec.to_builtins(d), "at": iso(d.at, ms=True)} for d in result]
-    say_result(body, "\n".join(lines) or "No message was sent yet.")
+    say_result(result, "\n".join(lines) or "No message was sent yet.")
 
 
 @notify.command()
@@ -148,14 +146,12 @@ def log(context: CliContext, limit: int, text: str, kind: str, verify: bool, hea
             )
         _verify(context, noted)
         return
-    import msgspec
 
     from engine.plan.durations import iso
 
     rows = context.reader.log(limit, text=text, kind=kind)[::-1]
     lines = [f"{row.rev:>5} {iso(row.at)} {row.kind:<13} {row.sentence}" for row in rows]
-    body = [{**msgspec.to_builtins(row), "at": iso(row.at, ms=True)} for row in rows]
-    say_result(body, "\n".join(lines) or "No decision matches.")
+    say_result(rows, "\n".join(lines) or "No decision matches.")
 
 
 def _verify(context: CliContext, noted: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from console.context import CliContext
-from console.output import FILE, Failed, say, say_result, verb, write_chunks, wrote
+from console.output import FILE, Failed, readable, say, say_result, verb, write_chunks, wrote
 from engine.text import clean_line, counted
 
 if TYPE_CHECKING:
@@ -77,14 +77,8 @@ def quality(context: CliContext, gold: Path, method: str, folder: Path | None) -
 def _read_gold(gold: Path) -> GoldFile:
     from engine.quality.gold import read_gold
 
-    try:
+    with readable(gold, "The console's help page Quality (?) describes how to build one."):
         return read_gold(gold.read_bytes(), str(gold))
-    except OSError as error:
-        raise Failed(
-            f"{gold} cannot be read: {error.strerror}. The console's help page Quality (?) describes how to build one."
-        ) from None
-    except ValueError as error:
-        raise Failed(str(error)) from None
 
 
 def _not_counted(file: GoldFile, absent: Mapping[str, Sequence[str]], folder: Path | None) -> list[str]:
@@ -168,15 +162,9 @@ def mark_gold(context: CliContext, draft: Path, gold: Path, folder: Path) -> Non
     from engine.files import write_whole
     from engine.quality.marking import Marked, gold_lines, started
 
-    try:
+    with readable(draft, "`rollout analyze draft-gold` writes a draft."):
         known = gold.read_bytes() if gold.exists() else b""
         documents = started(draft.read_bytes(), str(draft), known, str(gold))
-    except OSError as error:
-        raise Failed(
-            f"{error.filename} cannot be read: {error.strerror}. `rollout analyze draft-gold` writes a draft."
-        ) from None
-    except ValueError as error:
-        raise Failed(str(error)) from None
 
     def save(marked: tuple[Marked, ...]) -> str:
         try:
