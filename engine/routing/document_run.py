@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from engine.extraction.keywords import Keywords
 from engine.extraction.llm import NO_ATTEMPT, LlmAnswer, LlmFailure
-from engine.measures.record import Arm, Extraction, Method
+from engine.measures.record import Extraction, Method
 from engine.store.documents import DocumentWrite
 from engine.text import clean_line, digest
 
@@ -34,39 +34,24 @@ class Extracted(Struct, frozen=True):
 
 
 class DocumentRun(Struct, frozen=True):
-    """A document in progress: its route, and its results so far."""
+    """A document in progress: what it is, and its results so far."""
 
-    id: str
     text: str  # as it came
     content: str  # what both methods read
     title: str
-    arm: Arm
     plain: Keywords
-    stage: int
-    epoch: int
     rev: int  # of the control state that routed it
-    method: Method = "frequency"
+    extraction: Extraction  # what will be recorded, so far; its time comes with `record`
     keywords: Keywords = Keywords()
-    attempted: bool = False
-    cached: bool = False
-    lookup: bool = False
-    fallback: bool = False
-    skipped: bool = False
-    shadow: bool = False
     bulk: bool = False  # no client is waiting for it
-    error: str | None = None
-    message: str | None = None
-    ms: float = 0.0
-    queue_ms: float = 0.0
-    proposed: int = 0
-    ungrounded: int = 0
-    server: str | None = None
-    short: bool = False
-    answer: str | None = None
-    tries: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.extraction.document_id
 
     def serve(self, method: Method, keywords: Keywords, **facts: object) -> DocumentRun:
-        return replace(self, method=method, keywords=keywords, **facts)
+        extraction = replace(self.extraction, method=method, keywords=len(keywords), **facts)
+        return replace(self, keywords=keywords, extraction=extraction)
 
     def answered(self, answer: LlmAnswer, keywords: Keywords, short: str, **facts: object) -> DocumentRun:
         """Record an answer of the LLM from a fresh call. `short` describes what it lacks; "" if nothing."""
@@ -106,61 +91,38 @@ class DocumentRun(Struct, frozen=True):
         return {"ms": service_ms + waited if service_ms else 0.0, "queue_ms": waited}
 
     def record(self, at: float) -> Extraction:
-        return Extraction(
-            at=at,
-            document_id=self.id,
-            arm=self.arm,
-            method=self.method,
-            stage=self.stage,
-            epoch=self.epoch,
-            attempted=self.attempted,
-            cached=self.cached,
-            lookup=self.lookup,
-            fallback=self.fallback,
-            skipped=self.skipped,
-            shadow=self.shadow,
-            error=self.error,
-            message=self.message,
-            ms=self.ms,
-            queue_ms=self.queue_ms,
-            keywords=len(self.keywords),
-            proposed=self.proposed,
-            ungrounded=self.ungrounded,
-            server=self.server,
-            short=self.short,
-            answer=self.answer,
-            tries=self.tries,
-        )
+        return replace(self.extraction, at=at)
 
     def write(self, at: float, keep_text: bool = True) -> DocumentWrite:
-        by_llm = self.method == "llm"
+        extraction, by_llm = self.extraction, self.extraction.method == "llm"
         return DocumentWrite(
             id=self.id,
             title=self.title,
             text=self.text if keep_text else "",
             digest=digest(self.text),
             at=at,
-            arm=self.arm,
-            method="frequency" if self.shadow else self.method,
+            arm=extraction.arm,
+            method="frequency" if extraction.shadow else extraction.method,
             frequency=self.plain.ranked,
             frequency_technical=self.plain.technical,
             llm=self.keywords.ranked if by_llm else None,
             llm_technical=self.keywords.technical if by_llm else (),
-            stage=self.stage,
-            epoch=self.epoch,
-            shadow=self.shadow,
+            stage=extraction.stage,
+            epoch=extraction.epoch,
+            shadow=extraction.shadow,
         )
 
     def extracted(self) -> Extracted:
+        extraction = self.extraction
         return Extracted(
             id=self.id,
             keywords=self.keywords.ranked,
             descriptive=self.keywords.descriptive,
             technical=self.keywords.technical,
-            method=self.method,
-            cached=self.cached,
-            fallback=self.fallback,
-            epoch=self.epoch,
-            ms=round(self.ms, 3),
-            note=self.message or ("too short for the LLM" if self.skipped else ""),
+            method=extraction.method,
+            cached=extraction.cached,
+            fallback=extraction.fallback,
+            epoch=extraction.epoch,
+            ms=round(extraction.ms, 3),
+            note=extraction.message or ("too short for the LLM" if extraction.skipped else ""),
         )

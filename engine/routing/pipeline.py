@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
@@ -20,7 +20,7 @@ from engine.extraction.cache import LlmCache
 from engine.extraction.keywords import Budget
 from engine.extraction.llm import LlmPool
 from engine.measures.backlog import Backlog
-from engine.measures.record import Extraction
+from engine.measures.record import Arm, Extraction
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.routing import buckets, reading
@@ -39,8 +39,7 @@ from engine.text import clean_block, clean_line, normal
 KEPT_WITHIN_S = 5.0  # then its client hears that it may not be stored; the store may commit it later
 INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that they never delay a key press or a rollback
 BULK_AGAIN_S = 5.0  # when rejected bulk work may be retried
-
-Arm = Literal["treatment", "control"]
+NOTED = ("arm", "method", "stage", "epoch", "cached", "fallback", "keywords")  # of a document, in its trace
 
 
 class Route(Struct, frozen=True):
@@ -140,17 +139,9 @@ class Pipeline:
         try:
             with tracing.span("document", bulk=asked.bulk) as span:
                 made = await self._extract(asked, text, read)
-                span.note(
-                    arm=made.arm,
-                    method=made.method,
-                    stage=made.stage,
-                    epoch=made.epoch,
-                    cached=made.cached,
-                    fallback=made.fallback,
-                    keywords=len(made.keywords),
-                )
-                if made.error is not None:
-                    span.fail(made.error)
+                span.note(**{name: getattr(made.extraction, name) for name in NOTED})
+                if made.extraction.error is not None:
+                    span.fail(made.extraction.error)
             return made.extracted()
         finally:
             self.active -= 1
@@ -264,17 +255,15 @@ class Pipeline:
     ) -> DocumentRun:
         if read.fault:
             self._trouble(ReadingFault(f"document {document_id} was read by counting words alone: {read.fault}"))
-        title = read.title or document_id
         return DocumentRun(
-            id=document_id,
             text=read.text,
             content=read.content,
-            title=title,
-            arm=arm,
+            title=read.title or document_id,
             plain=read.plain,
-            stage=state.stage,
-            epoch=permit.epoch,
             rev=state.rev,
+            extraction=Extraction(
+                at=0.0, document_id=document_id, arm=arm, method="frequency", stage=state.stage, epoch=permit.epoch
+            ),
             bulk=bulk,
         )
 

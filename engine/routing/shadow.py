@@ -63,7 +63,7 @@ class ShadowCalls:
 
     async def _call(self, made: DocumentRun) -> None:
         try:
-            answer = await self._calls.extract(made.content, background=True, epoch=made.epoch)
+            answer = await self._calls.extract(made.content, background=True, epoch=made.extraction.epoch)
             done = self._treatment.answered(made, answer, shadow=True)
         except (Cancelled, NotPermitted):
             return
