@@ -13,8 +13,9 @@ from engine.plan.model import Action, Severity, Trigger, TriggerSettings
 from engine.rollout.actions import LOWERING, STRENGTH, resulting
 from engine.triggers.decision import BLIND, Evaluation, ProposedAction
 from engine.triggers.evidence import Evidence, Moment, Timer, Timers
+from engine.triggers.finding import Finding
 from engine.triggers.measurement import Stale
-from engine.triggers.rules import WINDOWED, Finding, find
+from engine.triggers.rules import WINDOWED, find
 from engine.triggers.wording import JudgedRule, read
 
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}

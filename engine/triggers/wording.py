@@ -14,7 +14,8 @@ from engine.rollout.actions import LOWERING
 from engine.text import counted
 from engine.triggers import words
 from engine.triggers.evidence import Timer
-from engine.triggers.rules import WINDOWED, Finding, composed
+from engine.triggers.finding import Finding, composed
+from engine.triggers.rules import WINDOWED
 
 Verdict = Literal["ok", "breach", "insufficient", "blind", "muted", "locked", "disabled"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

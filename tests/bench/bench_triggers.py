@@ -44,9 +44,9 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Mode, Trigger
 from engine.triggers.cusum import early_threshold
 from engine.triggers.decision import Evaluation
+from engine.triggers.error_rules import FEWEST_FAILURES
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
-from engine.triggers.rules import FEWEST_FAILURES
 from engine.triggers.windows import Attempts, RecentAttempts
 
 PLAN = parse_plan(default_plan_text())

@@ -9,8 +9,8 @@ from hypothesis import given
 from engine.plan.model import Action
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Probes, Timers
+from engine.triggers.finding import beyond
 from engine.triggers.measurement import NoData, Ok, Sample
-from engine.triggers.rules import beyond
 from engine.triggers.windows import RecentAttempts
 from tests.engine.triggers.attempt_timeline import PERCENTS, PLAN, Scene
 

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from engine.plan.model import Mode, Trigger
 from engine.triggers.cusum import CREEP, Level, detectors, early_threshold, proof_threshold, target_threshold
 from engine.triggers.evidence import Evidence, Probes
+from engine.triggers.finding import Finding, composed
 from engine.triggers.measurement import Error, NoData, Ok, Stale
-from engine.triggers.rules import Finding, composed, find
+from engine.triggers.rules import find
 from engine.triggers.windows import RecentAttempts, WindowTotals
 from tests.engine.triggers.attempt_timeline import PLAN, seen
 
