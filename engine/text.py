@@ -16,6 +16,12 @@ _UNSAFE = re.compile(
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
 _UNPRINTABLE = re.compile(rf"\n|{_UNSAFE.pattern}")
+# What a reader does not see: soft hyphens, joints, marks of direction. In Thai, Khmer and their neighbours a blank
+# without width ends a word.
+_UNSEEN = re.compile(
+    "[\u00ad\u200c-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    "|(?<![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b"
+)
 _SPACE = re.compile(r"\s+")
 MARK = "·"
 
@@ -60,6 +66,11 @@ def unfit_id(name: str, limit: int) -> str:
 def clean_output(text: str) -> str:
     """Text for a terminal or a pipe: keeps lines and tabs, no other control characters."""
     return text if text.isprintable() else _UNSAFE.sub(MARK, text)
+
+
+def as_seen(text: str) -> str:
+    """The text as its reader sees it: a word in one piece, whatever invisible characters divide it."""
+    return text if text.isascii() else _UNSEEN.sub("", text)
 
 
 def normal(text: str) -> str:

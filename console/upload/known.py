@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.upload.sources import Source
 from engine.store.reader import Reader
-from engine.text import clean_block, clean_line, digest, normal
+from engine.text import clean_line, digest
 
 
 class KnownDocuments:
@@ -17,6 +17,7 @@ class KnownDocuments:
 
     def has(self, source: Source) -> bool:
         """Whether this text is stored under this id. Not before the store exists."""
+        from engine.routing.admission import admitted
         from engine.store import documents
         from engine.store.folder import StoreError
 
@@ -25,10 +26,4 @@ class KnownDocuments:
             stored = self._reader.read(lambda conn: documents.digests(conn, self._method, [name]))
         except StoreError:
             return False
-        return stored.get(name) == _digest(source.text)
-
-
-def _digest(text: str) -> str:
-    from engine.routing.admission import TEXT_LIMIT
-
-    return digest(clean_block(normal(text), TEXT_LIMIT))
+        return stored.get(name) == digest(admitted(source.text))

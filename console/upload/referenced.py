@@ -4,8 +4,9 @@ same text."""
 from __future__ import annotations
 
 from console.upload import sources
-from engine.store.documents import TEXT_LIMIT, Document
-from engine.text import clean_block, clean_line, digest, normal
+from engine.routing.admission import admitted
+from engine.store.documents import Document
+from engine.text import clean_line, digest
 
 NOT_KEPT = "The text is not kept."
 
@@ -20,7 +21,7 @@ def text_of(document: Document) -> tuple[str, str]:
     span = (place.start, place.end, place.line) if place.end else None
     trouble = ""
     for source in sources.documents(place.uri, span=span):
-        text = clean_block(normal(source.text), TEXT_LIMIT)
+        text = admitted(source.text)
         if text and digest(text) == document.digest:
             return text, ""
         if source.id == place.uri:  # the file's; that of a row says that another text is there now

@@ -220,9 +220,10 @@ def _keywords(
 def _computed(context: CliContext, names: list[str], folder: Path) -> dict[str, tuple[str, ...]]:
     from engine.extraction.frequency import extract
     from engine.parsing import parse
+    from engine.routing.admission import admitted
 
     budget, texts = _budget(context), _texts(folder)
-    return {name: extract(parse(texts[name], name), budget=budget).ranked for name in names if name in texts}
+    return {name: extract(parse(admitted(texts[name]), name), budget=budget).ranked for name in names if name in texts}
 
 
 def _budget(context: CliContext) -> Budget:

@@ -9,14 +9,8 @@ import re
 import unicodedata
 
 from engine.parsing.inline import unescaped
-from engine.text import without
+from engine.text import as_seen, without
 
-# not seen: soft hyphens, marks of direction, joints. In Thai, Khmer and their neighbours a blank without width ends a
-# word.
-_INVISIBLE = re.compile(
-    "[\u00ad\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
-    "|(?<![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b"
-)
 _TYPESET = re.compile("[\ufb00-\ufb06\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")  # ﬁ, full-width letters
 _DIVIDED = re.compile(r"(?<![^\W\d_])([^\W\d_A-Z]{2,20})-\n[ \t]{0,40}([^\W\d_A-Z]{2,20})(?![^\W\d_])")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -62,7 +56,7 @@ def prose(text: str) -> str:
     """The text without code blocks, tags, addresses and directives. Keeps the code if hardly anything else is left."""
     text = text.replace("\r", "")
     if not text.isascii():
-        text = _INVISIBLE.sub("", text)
+        text = as_seen(text)
         text = _TYPESET.sub(lambda letter: unicodedata.normalize("NFKC", letter[0]), text)
     if "-\n" in text:
         text = _undivided(text)

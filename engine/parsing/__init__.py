@@ -10,7 +10,7 @@ import re
 from pathlib import PurePosixPath
 
 from engine.parsing import boilerplate, changelog, detect, fields, labels, parsers, plain
-from engine.parsing.inline import heading
+from engine.parsing.inline import heading, unescaped
 from engine.parsing.model import Block, Format, Parsed, Raw
 from engine.parsing.sampling import sample
 from engine.parsing.template import is_template
@@ -59,8 +59,7 @@ _COLOUR = pattern(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
 def content(text: str) -> str:
     """Only the content, as `parse` returns it. Fast for plain prose, whose title it does not look for."""
-    text = _printed(text)
-    kind = detect.detect(text)
+    text, kind = _detected(text)
     if kind is Format.PLAIN and not _may_hold_boilerplate(text):
         return text
     return _parsed(text, kind, "", "").content
@@ -69,13 +68,19 @@ def content(text: str) -> str:
 def parse(text: str, name: str = "") -> Parsed:
     """The document in a text. `name`: of the file or document; its ending and folder may help. Never raises."""
     suffix = _suffix(name)
-    text = _printed(text)
-    kind = detect.detect(text, suffix)
+    text, kind = _detected(text, suffix)
     base = _base(name)
     by_name = base and (_README.match(base) or _CHANGES.match(base))
     if kind is Format.PLAIN and not by_name and not _may_hold_boilerplate(text):
         return Parsed(kind, _plain_title(text, name)[:TITLE_CHARS], text, named_by_file=suffix in _TABLES)
     return _parsed(text, kind, suffix, name)
+
+
+def _detected(text: str, suffix: str = "") -> tuple[str, Format]:
+    """The text and its format. In plain text, character references are not decoded by a parser."""
+    text = _printed(text)
+    kind = detect.detect(text, suffix)
+    return unescaped(text) if kind is Format.PLAIN else text, kind
 
 
 def _printed(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engine.text import clean_line, unfit_id
+from engine.parsing.damage import mended
+from engine.text import as_seen, clean_block, clean_line, normal, unfit_id
 
 ID_LIMIT = 512
 TEXT_LIMIT = 10_000_000
@@ -37,3 +38,8 @@ def check(document_id: str, text: str) -> None:
         )
     if len(text) > TEXT_LIMIT:
         raise Unusable(f"The document has {len(text):,} characters; the limit is {TEXT_LIMIT:,}. Split it.")
+
+
+def admitted(text: str) -> str:
+    """A document's text as it is stored and as both methods read it."""
+    return clean_block(normal(as_seen(mended(text))), TEXT_LIMIT)

@@ -24,7 +24,7 @@ from engine.measures.record import Arm, Extraction
 from engine.plan.model import Plan
 from engine.rollout.state import State
 from engine.routing import buckets, reading
-from engine.routing.admission import TEXT_LIMIT, Busy, LlmBarred, check
+from engine.routing.admission import Busy, LlmBarred, admitted, check
 from engine.routing.calls import Calls
 from engine.routing.document_run import DocumentRun, Extracted
 from engine.routing.ports import Overtaken, PermitSource, Store, Unconfirmed
@@ -34,7 +34,7 @@ from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit
 from engine.routing.treatment import Treatment, budget
 from engine.store.documents import DocumentWrite
-from engine.text import clean_block, clean_line, normal
+from engine.text import clean_line
 
 KEPT_WITHIN_S = 5.0  # then its client hears that it may not be stored; the store may commit it later
 INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that they never delay a key press or a rollback
@@ -147,12 +147,12 @@ class Pipeline:
             self.active -= 1
 
     def admitted(self, document_id: str, text: str) -> str:
-        """The text without control characters. Unusable for an id or text that cannot be accepted; OSError when the
+        """The text as it is read. Unusable for an id or text that cannot be accepted; OSError when the
         store takes no writes."""
         check(document_id, text)
         if why := self._writer.refusing:
             raise OSError(f"{why}; send the document again when that is resolved")
-        return clean_block(normal(text), TEXT_LIMIT)
+        return admitted(text)
 
     @property
     def permit(self) -> Permit:

@@ -17,6 +17,7 @@ from functools import cached_property
 
 from engine.extraction.languages import ENGLISH, FUNCTION_WORDS, language
 from engine.extraction.words import AUXILIARIES, BEFORE_VERBS, DETERMINERS, FUNCTION, TECHNOLOGIES_BY_NAME, VERBS
+from engine.text import as_seen
 
 MOST_ITEMS = 200  # items of one list that are examined
 LONGEST = 2_000  # characters of one item that are examined
@@ -28,7 +29,6 @@ _ORDINAL = re.compile(
     r"^\s*(?:[\u2460-\u24ff\u2776-\u2793]\s*|\\item\s+|\d{1,2}[.)](?=[^\W\d])|[（(]\d{1,2}[）)]\s*|\d{1,2}[、．）]\s*)"
 )
 _FOOTNOTE = re.compile(r"\s*(?:\[\d{1,3}\]|\(\d{1,3}\s?[x×]?\)|[\u00b9\u00b2\u00b3\u2070-\u2079]{1,3})$")
-_INVISIBLE = str.maketrans("", "", "\u200b\u2060\ufeff\u00ad")
 _HASH = re.compile(r"^#(?=[^\W\d_])")
 _TAGS = re.compile(r"</?[a-zA-Z][\w-]{0,20}(?:\s[^<>]{0,80})?/?>")
 _LINK = re.compile(r"!?\[([^\[\]]{1,80})\]\([^()\s]{1,300}\)")
@@ -209,7 +209,7 @@ def _plain(raw: str) -> str:
     if "&" in text:
         text = html.unescape(text)
     if not text.isascii():
-        text = "".join(c for c in text.translate(_INVISIBLE) if not "\ud800" <= c <= "\udfff")
+        text = "".join(c for c in as_seen(text) if not "\ud800" <= c <= "\udfff")
     return unicodedata.normalize("NFC", text)
 
 
