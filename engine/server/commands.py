@@ -124,7 +124,12 @@ def _ask_of(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> 
     )
 
 
-def _unrecorded(proof: Proof) -> str:
+def _unrecorded(engine: Engine, proof: Proof) -> str:
+    if engine.writer.files.differs():
+        return (
+            "the store was replaced under this engine, so nothing is recorded: `rollout stop`, repair the store, then "
+            f"start the next engine with {PERCENTAGE}=0"
+        )
     if not proof.is_kept_nowhere:  # an intent may still be on its way to a slow disk
         return "the store is not accepting the record yet, still retrying"
     return (
@@ -142,7 +147,7 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     ask = rollback.own_id(engine, ask, to_stage)
     outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
     rev = outcome.state.rev if outcome else proof.view.rev or None
-    how = "recorded" if rev is not None else f"in force; {_unrecorded(proof)}"
+    how = "recorded" if rev is not None else f"in force; {_unrecorded(engine, proof)}"
     after = outcome.state.percent_bp if outcome else proof.target_bp
     move = (
         f"Rolled back from {percent(was)} to {percent(after)}"

@@ -38,3 +38,13 @@ async def test_only_a_file_that_no_disk_took_is_called_lost(
             assert (reply.ok, reply.data["recorded"]) == (True, False)
             assert ("only this engine knows of it" in reply.sentence) is (disk == "read-only")
             assert ("still retrying" in reply.sentence) is (disk == "slow")
+
+
+async def test_in_a_store_that_was_replaced_the_answer_blames_no_disk_and_says_what_status_says(tmp_path: Path) -> None:
+    async with Clocked(tmp_path) as c:
+        await c.climb(3)
+        c.rig.folder.database.with_name("store.db-shm").unlink()
+        reply = await c.command("rollback", reason="the store is odd")
+        assert (reply.ok, reply.data["recorded"]) == (True, False)
+        assert "disk" not in reply.sentence
+        assert "`rollout stop`, repair the store" in reply.sentence
