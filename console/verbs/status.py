@@ -71,7 +71,7 @@ def status(context: CliContext, watch: bool, when: str | None) -> None:
         printed.insert(1, "A rollback waits to be recorded: the next engine goes to 0 % first.")
     body = {"engine_state": alive, "rollback_waits": waits, "recorded_bp": record.state.percent_bp}
     where = {"store": str(context.place.path), "elsewhere": elsewhere}
-    say({**body, **where, **_plain(record.view)}, "\n".join(printed))
+    say({**body, **where, **_for_programs(record.view, alive)}, "\n".join(printed))
     if elsewhere or alive != "running" or record.view.health in URGENT:
         raise SystemExit(1)
 
@@ -169,6 +169,20 @@ def _elsewhere(context: CliContext) -> str:
                 "status` shows it."
             )
     return ""
+
+
+def _for_programs(view: View, alive: str) -> dict[str, object]:
+    """The view; of an engine that does not run or answer, its last health is not the health now, and what a dead one
+    had in force is not."""
+    plain = {**_plain(view), "last_health": None}
+    if alive == "running":
+        return plain
+    plain["last_health"] = view.health
+    if view.health not in URGENT:
+        plain |= {"health": "alert", "health_sentence": ENGINE[alive]}
+    if alive == "dead":
+        plain |= {"effective_bp": 0, "shadow_bp": 0, "why_effective": "no engine runs"}
+    return plain
 
 
 def _plain(view: object) -> dict[str, object]:

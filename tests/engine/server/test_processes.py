@@ -297,6 +297,24 @@ def test_the_command_line_states_that_the_engine_is_dead(dead: EngineRig) -> Non
     assert "not running" in done.stdout
 
 
+def test_for_programs_nothing_is_well_or_in_force_without_an_engine(quiet: EngineRig) -> None:
+    process = quiet.running()
+    quiet.climb(2)
+    assert quiet.until(lambda: quiet.view.effective_bp == 1000)
+    last = quiet.view
+    process.kill()
+    process.wait()
+    shown = json.loads(quiet.cli("status", "--json").stdout)
+    assert shown["engine_state"] == "dead"
+    assert (shown["health"], shown["last_health"]) == ("alert", last.health)
+    assert "not running" in shown["health_sentence"]
+    assert (shown["recorded_bp"], shown["percent_bp"], shown["effective_bp"]) == (1000, 1000, 0)
+    quiet.running()
+    shown = json.loads(quiet.cli("status", "--json").stdout)
+    assert (shown["engine_state"], shown["last_health"]) == ("running", None)
+    assert shown["health"] != "alert"
+
+
 def test_a_rollback_to_a_stage_that_is_not_there_goes_to_zero_and_reports_it(quiet: EngineRig) -> None:
     rig = quiet
     rig.running()
