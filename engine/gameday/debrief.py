@@ -14,7 +14,8 @@ from msgspec import Struct
 from engine.gameday import journal, scoring
 from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import Scenario
-from engine.gameday.scoring import Act, Score, ScreenLook, Shift, Slice
+from engine.gameday.scoring import Score
+from engine.gameday.shift import Act, By, ScreenLook, Shift, Slice
 from engine.plan.durations import iso
 from engine.plan.model import Plan
 from engine.report import incident
@@ -117,7 +118,7 @@ def _acts(rows: Iterable[Row], moments: tuple[JournalEntry, ...], began: float, 
         locked = locked if d.locked is None else d.locked
         if d.kind not in ACTS or not began <= d.at <= ended:
             continue
-        by: scoring.By = "player"
+        by: By = "player"
         if d.actor.kind == "engine":
             by = "trigger"
         elif d.actor.kind != "person" or d.actor.uid < 0:  # the director's people have no account

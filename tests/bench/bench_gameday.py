@@ -23,7 +23,7 @@ from engine.gameday import scenario
 from engine.gameday.debrief import Debrief, slices
 from engine.gameday.director import CORE, delay
 from engine.gameday.scenario import Scenario
-from engine.gameday.scoring import Slice
+from engine.gameday.shift import Slice
 from engine.server.rehearse import GameDay
 from engine.store.reader import Reader
 from engine.text import counted

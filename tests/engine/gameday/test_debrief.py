@@ -14,7 +14,8 @@ from engine.gameday import debrief, results
 from engine.gameday.director import DELAYED_S, delay
 from engine.gameday.journal import JournalEntry
 from engine.gameday.scenario import load
-from engine.gameday.scoring import Act, Shift, score
+from engine.gameday.scoring import score
+from engine.gameday.shift import Act, Shift
 from engine.measures import stored
 from engine.measures.attendance import LOOK, Attendance
 from engine.rehearsal import record

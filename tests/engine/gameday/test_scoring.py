@@ -13,21 +13,8 @@ from console import screens
 from console.screens.page import Page
 from engine.gameday import scenario as scenarios
 from engine.gameday.scenario import SPEED, Scenario
-from engine.gameday.scoring import (
-    ACT,
-    FINE,
-    HARM,
-    LOWERS_NOTHING,
-    NOTICE,
-    TIME,
-    WRONG_MOVE,
-    Act,
-    By,
-    ScreenLook,
-    Shift,
-    Slice,
-    score,
-)
+from engine.gameday.scoring import ACT, FINE, HARM, LOWERS_NOTHING, NOTICE, TIME, WRONG_MOVE, score
+from engine.gameday.shift import Act, By, ScreenLook, Shift, Slice
 from engine.rehearsal.faults import checked
 
 TEN = [scenarios.load(name) for name in scenarios.names()]
