@@ -8,6 +8,9 @@ neither advances nor resets. A lower percentage (a new epoch) resets all timers;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from engine.plan.durations import clock, format_duration
 from engine.plan.model import Action, Severity, Trigger, TriggerSettings
 from engine.rollout.actions import LOWERING, STRENGTH, resulting
@@ -30,49 +33,96 @@ def evaluate(
     if timers.epoch != moment.epoch:
         timers, dt = timers.changed(moment.monotonic, moment.epoch, moment.percent_bp), 0.0
     found = [(rule, find(rule, settings, evidence)) for rule in rules]
-    unjudged = next((finding.unjudged for rule, finding in found if finding.unjudged and rule.enabled), "")
-    silent = _unseen(evidence)
-    unseen = silent or unjudged
-    blind_s = _blind_time(timers, evidence, moment, dt) if unseen else 0.0
-    blind = bool(blind_s) and blind_s >= settings.blind_after_s
-    before = timers.rules
-    quiet = evidence.idle and evidence.unseen_s >= settings.blind_after_s
+    sight = _sight(found, settings, timers, evidence, moment, dt)
     judged = tuple(
-        _judge(
-            rule, finding, before.get(rule.id, _FRESH), dt, blind and (bool(silent) or not _in_breach(finding)), quiet
-        )
+        _judge(rule, finding, timers.rules.get(rule.id, _FRESH), dt, sight.hides(finding), sight.quiet)
         for rule, finding in found
     )
     locked = moment.locked if moment.percent_bp <= 0 else ""
     firing = [judgement for judgement in judged if judgement.acted and not locked]
     critical = any(_mutes(judgement.rule, moment) for judgement in firing)
     fired = tuple(judgement.rule.id for judgement in firing if _news(judgement))
-    step_down = blind and blind_s >= settings.blind_step_down_s
-    blind_why = unseen if blind else ""
     proposals = [_proposal(judgement, read(judgement, critical, locked).sentence, moment) for judgement in firing]
-    if step_down:
-        proposals.append(_step_down(f"blind {clock(blind_s)}: {blind_why}", moment))
+    if sight.steps_down:
+        proposals.append(_step_down(f"blind {clock(sight.blind_s)}: {sight.blind_why}", moment))
     return Evaluation(
         judged=judged,
         timers=Timers(
             moment.monotonic,
             moment.epoch,
             {judgement.rule.id: _latched(judgement) for judgement in judged},
-            blind_s,
-            step_down,
+            sight.blind_s,
+            sight.steps_down,
             moment.percent_bp,
         ),
-        firing=(*(judgement.rule.id for judgement in firing), *((BLIND,) if step_down else ())),
-        fired=(*fired, *((BLIND,) if step_down and not timers.blind_fired else ())),
+        firing=(*(judgement.rule.id for judgement in firing), *((BLIND,) if sight.steps_down else ())),
+        fired=(*fired, *((BLIND,) if sight.steps_down and not timers.blind_fired else ())),
         winner=_winner(proposals, moment, judged, fired) if proposals else None,
-        blind_why=blind_why,
-        blind_step_in_s=settings.blind_step_down_s - blind_s,
+        blind_why=sight.blind_why,
+        blind_step_in_s=settings.blind_step_down_s - sight.blind_s,
         locked=locked,
         critical=critical,
         idle=moment.percent_bp <= 0,
-        unjudged=unjudged if moment.percent_bp > 0 else "",
-        quiet_detail=_quiet_detail(evidence) if quiet else "",
+        unjudged=sight.unjudged if moment.percent_bp > 0 else "",
+        quiet_detail=_quiet_detail(evidence) if sight.quiet else "",
     )
+
+
+# -- what is seen ------------------------------------------------------------------------------------------------------
+
+
+class _Sight(NamedTuple):
+    """What of the evidence is missing. `silent`: why nothing is seen; `unjudged`: why something seen is not judged."""
+
+    silent: str
+    unjudged: str
+    blind_s: float
+    blind: bool
+    steps_down: bool  # it has lasted long enough
+    quiet: bool  # no traffic
+
+    @property
+    def blind_why(self) -> str:
+        return (self.silent or self.unjudged) if self.blind else ""
+
+    def hides(self, finding: Finding) -> bool:
+        """A breach whatever the calls were that could not be judged counts on while the engine is late."""
+        return self.blind and (bool(self.silent) or not (finding.breach or finding.early))
+
+
+def _sight(
+    found: Sequence[tuple[Trigger, Finding]],
+    settings: TriggerSettings,
+    timers: Timers,
+    evidence: Evidence,
+    moment: Moment,
+    dt: float,
+) -> _Sight:
+    silent = _unseen(evidence)
+    unjudged = next((finding.unjudged for rule, finding in found if finding.unjudged and rule.enabled), "")
+    blind_s = _blind_time(timers, evidence, moment, dt) if silent or unjudged else 0.0
+    blind = bool(blind_s) and blind_s >= settings.blind_after_s
+    return _Sight(
+        silent=silent,
+        unjudged=unjudged,
+        blind_s=blind_s,
+        blind=blind,
+        steps_down=blind and blind_s >= settings.blind_step_down_s,
+        quiet=evidence.idle and evidence.unseen_s >= settings.blind_after_s,
+    )
+
+
+def _unseen(evidence: Evidence) -> str:
+    """Why nothing is seen though documents arrive; "" while something is."""
+    if evidence.unseen and not evidence.idle:
+        return evidence.unseen
+    if isinstance(evidence.attempts, Stale):
+        return f"the latest figure is {format_duration(evidence.attempts.age_s)} old"
+    return ""
+
+
+def _quiet_detail(evidence: Evidence) -> str:
+    return f"{evidence.unseen}, the LLM service answers; promotion waits, bake and timers pause, nothing steps down"
 
 
 # -- time --------------------------------------------------------------------------------------------------------------
@@ -91,11 +141,6 @@ def _blind_time(timers: Timers, evidence: Evidence, moment: Moment, dt: float) -
     if moment.percent_bp <= 0:
         return 0.0
     return max(timers.blind_s + dt, evidence.unseen_s, 1e-9)
-
-
-def _in_breach(finding: Finding) -> bool:
-    """A breach whatever the calls were that could not be judged: it counts on while the engine is late."""
-    return bool(finding.breach or finding.early)
 
 
 def _judge(rule: Trigger, finding: Finding, timer: Timer, dt: float, blind: bool, quiet: bool) -> JudgedRule:
@@ -187,16 +232,3 @@ def _winner(
         key=lambda judgement: (judgement.percent_bp, STRENGTH[judgement.action], severity.get(judgement.id, 0)),
         default=None,
     )
-
-
-def _unseen(evidence: Evidence) -> str:
-    """Why nothing is seen though documents arrive; "" while something is."""
-    if evidence.unseen and not evidence.idle:
-        return evidence.unseen
-    if isinstance(evidence.attempts, Stale):
-        return f"the latest figure is {format_duration(evidence.attempts.age_s)} old"
-    return ""
-
-
-def _quiet_detail(evidence: Evidence) -> str:
-    return f"{evidence.unseen}, the LLM service answers; promotion waits, bake and timers pause, nothing steps down"
