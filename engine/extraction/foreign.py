@@ -15,6 +15,7 @@ from engine.extraction.languages import (
     LINKS,
     NO_NOUN,
     NOT_ENGLISH,
+    NOUNS_LIKE_VERBS,
     VERB_FORMS,
     VERB_LAST,
     VERBS,
@@ -30,6 +31,7 @@ from engine.extraction.tokens import ACRONYM, MAX_WORDS, Known, Span, shape
 _FOREIGN_PHRASE = re.compile(r"I|[nci](?:[nci#]*[nciE])?|E")
 _GERMAN_PHRASE = re.compile(r"I|n{0,2}[ci]{1,3}")  # its nouns are capitalised
 _GERMAN_ADJECTIVE = re.compile(r"\w+e[nmrs]?")
+_NUMERAL = re.compile(r"[IVX]{2,}[eºª]?")  # no keyword alone: siglo XX
 # no keyword without the noun after it; endings that nouns hardly have
 _LONE_ADJECTIVE = {
     "russian": re.compile(
@@ -61,18 +63,25 @@ def foreign_phrases(tokens: list[str], spoken: str | None, partly_english: bool)
     stops = FUNCTION_WORDS[spoken] | VERB_FORMS.get(spoken, frozenset()) if spoken else own_function_words(tokens)
     if partly_english:  # a foreign passage: split it at its own function words
         stops |= words.FUNCTION
-    verb = VERBS.get(spoken or "")
+    verb, nouns, fold = VERBS.get(spoken or ""), _nouns_like_verbs(spoken), _folding(spoken)
 
     def kind_of(token: str) -> str:
         low = token.lower().replace("’", "'")
-        if low in stops or low in NOT_ENGLISH or (verb and verb.fullmatch(low)) or _KOREAN_VERB.fullmatch(token):
+        if low in stops or low in NOT_ENGLISH or _KOREAN_VERB.fullmatch(token):
             return "f"
+        if verb and verb.fullmatch(low) and fold(low) not in nouns:
+            return "V"
         if _KOREAN_PARTICLE.search(token):
             return "E"
         form = shape(token)
         return "I" if form == "i" and ("/" in token or not ACRONYM.fullmatch(token)) else form
 
     kinds = "".join(map(Known(kind_of).__getitem__, tokens))
+    if "V" in kinds:  # a capital inside a sentence is a name's: Urał, Людмила
+        kinds = "".join(
+            kind if kind != "V" else "c" if before != "." and token[0].isupper() else "f"
+            for before, kind, token in zip("." + kinds, kinds, tokens, strict=False)
+        )
     if spoken == "german":
         kinds = "".join(
             "f" if kind == "n" and not _GERMAN_ADJECTIVE.fullmatch(token) else kind
@@ -85,12 +94,12 @@ def foreign_phrases(tokens: list[str], spoken: str | None, partly_english: bool)
         )
     if spoken in VERBS_AFTER_NOUNS:
         kinds = _without_verbs_after_nouns(tokens, kinds, spoken)
-    fold = _folding(spoken)
     if spoken in LINKS:
         links = LINKS[spoken]
         return [
             (tuple(word if (word := part.lower()) in links else fold(part) for part in run), " ".join(run), start)
             for start, run in noun_phrases(tokens, kinds, spoken, MAX_WORDS)
+            if len(run) > 1 or not _NUMERAL.fullmatch(run[0])
         ]
     spans: list[Span] = []
     lone = _LONE_ADJECTIVE.get(spoken or "")
@@ -98,7 +107,7 @@ def foreign_phrases(tokens: list[str], spoken: str | None, partly_english: bool)
         start, end = match.span()
         for first in range(start, end, 3):  # without a list of verbs a long run is a sentence, not a phrase
             run = tokens[first : min(first + 3, end)]
-            if lone and len(run) == 1 and lone.fullmatch(run[0].lower()):
+            if len(run) == 1 and (_NUMERAL.fullmatch(run[0]) or (lone and lone.fullmatch(run[0].lower()))):
                 continue
             if kinds[end - 1] == "E":
                 run[-1] = _KOREAN_PARTICLE.sub("", run[-1])
@@ -108,9 +117,16 @@ def foreign_phrases(tokens: list[str], spoken: str | None, partly_english: bool)
 
 def _without_verbs_after_nouns(tokens: list[str], kinds: str, spoken: str) -> str:
     verb, adjective = VERBS_AFTER_NOUNS[spoken], NO_NOUN[spoken]
+    nouns, fold = _nouns_like_verbs(spoken), _folding(spoken)
     letters = list(kinds)
     for at, (before, kind) in enumerate(pairwise(kinds), 1):
-        if kind == "n" and before in "nci" and verb.fullmatch(tokens[at]) and not adjective.fullmatch(tokens[at - 1]):
+        if (
+            kind == "n"
+            and before in "nci"
+            and verb.fullmatch(tokens[at])
+            and not adjective.fullmatch(tokens[at - 1])
+            and fold(tokens[at]) not in nouns
+        ):
             letters[at] = "f"
     return "".join(letters)
 
@@ -127,6 +143,12 @@ def lone_adjectives(spans: list[Span], spoken: str | None) -> frozenset[str]:
         for word, written in zip(words, text.split(), strict=False)
         if lone.fullmatch(written.lower())
     )
+
+
+@cache
+def _nouns_like_verbs(language: str | None) -> frozenset[str]:
+    """The compared forms of nouns that end as verbs do."""
+    return frozenset(map(_folding(language), NOUNS_LIKE_VERBS.get(language or "", ())))
 
 
 @cache

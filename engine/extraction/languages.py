@@ -43,6 +43,10 @@ _LETTERS = {name: pattern(f"[{''.join(lists['letters'])}]") for name, lists in _
 GENERAL_NOUNS: dict[str, frozenset[str]] = {
     name: lists["general"] for name, lists in _LISTS.items() if "general" in lists
 }
+# nouns that end as verbs do (see VERBS), in any case and number
+NOUNS_LIKE_VERBS: dict[str, frozenset[str]] = {
+    name: lists["nouns_like_verbs"] for name, lists in _LISTS.items() if "nouns_like_verbs" in lists
+}
 # links that join two nouns into a term: base de données, base de datos, base di dati
 LINKS = {name: lists["links"] for name, lists in _LISTS.items() if "links" in lists}
 # what may follow a link: calidad de la educación
@@ -50,23 +54,28 @@ ARTICLES = {name: lists["articles"] for name, lists in _LISTS.items() if "articl
 # nouns that say nothing of what follows their link: tipos de redes
 EMPTY = {name: lists["empty"] for name, lists in _LISTS.items() if "empty" in lists}
 
-_PRESENT: dict[str, dict[str, tuple[str, ...]]] = {  # by the ending of the infinitive
+_FORMS: dict[str, dict[str, tuple[str, ...]]] = {  # by the ending of the infinitive
     "spanish": {"ar": ("a", "an", "en"), "er": ("e", "en", "an"), "ir": ("e", "en", "an")},
     "portuguese": {"ar": ("a", "am", "em"), "er": ("e", "em", "am"), "ir": ("e", "em", "am")},
     "french": {"er": ("e", "ent"), "ir": (), "re": ()},
     "italian": {"are": ("a", "ano"), "ere": ("e", "ono"), "ire": ("e", "ono")},
+    "swedish": {"a": ("ar", "ade", "at", "as", "ades", "ats")},
+    "hindi": {
+        "ाना": ("ा", "ाने", "ानी", "ाता", "ाते", "ाती", "ाया", "ाए", "ाई", "ाईं", "ाकर", "ाएं", "ाएँ", "ाओ"),
+        "ना": ("", "ने", "नी", "ता", "ते", "ती", "तीं", "ा", "े", "ी", "ीं", "कर", "ें", "ो", "ेगा", "ेगी", "ेंगे"),
+    },
 }
 
 
-def _present(language: str) -> frozenset[str]:
+def _conjugated(language: str) -> frozenset[str]:
     """The listed verbs of a language in the forms that documents use."""
     lists = _LISTS[language]
     made = set(lists["verb_forms"])
     for verb in lists.get("verbs", ()):
-        ending = verb[-3:] if language == "italian" else verb[-2:]
+        ending = next(filter(verb.endswith, _FORMS[language]), "")
         stem = verb.removesuffix(ending)
         made.add(verb)
-        made.update(stem + form for form in _PRESENT[language].get(ending, ()))
+        made.update(stem + form for form in _FORMS[language].get(ending, ()))
     return frozenset(made)
 
 
@@ -93,63 +102,79 @@ def _participles(language: str) -> frozenset[str]:
 PARTICIPLES = {language: _participles(language) for language in _PARTICIPLE}
 
 # verbs in forms that end a phrase
-VERB_FORMS = {language: _present(language) for language in _LISTS if "verb_forms" in _LISTS[language]}
+VERB_FORMS = {language: _conjugated(language) for language in _LISTS if "verb_forms" in _LISTS[language]}
 
 # Verb endings that nouns rarely have. Such a word ends a phrase, as a function word does.
 VERBS: dict[str, re.Pattern[str]] = {
     "spanish": pattern(
         r"\w{4,}mente|\w{2,}(?:ándose|iéndose|iendo|aron|ieron|aban?|ará[ns]?|erá[ns]?|irá[ns]?|arían|[ei]rían|arse"
-        r"|erse|irse|arlo|arla|ó)|\w{3,}(?<!m)ando"
+        r"|erse|irse|arlo|arla|ó|ían|íamos|ábamos|[^q]uvo|[^q]uvieron|[^q]uvimos)|\w{3,}(?<!m)ando"
     ),
     "portuguese": pattern(
         r"\w{4,}mente|\w{2,}(?:endo|indo|aram|eram|iram|avam?|[aei]riam|ará|erá|irá|arão|erão|irão|ou"
-        r"|eceu|rreu|ndeu|tiu|niu|giu|põem?)|\w{4,}(?:amos|(?<!tr)emos)|\w{3,}-(?:se|lo|la|los|las|lhes?)|\w{3,}(?<!m)ando"
+        r"|[aei]rem|[aei]ssem|põem?)|\w{2,}(?:[^oé]eu|iu)|\w{4,}(?:[aá]mos|(?<!tr)emos)|\w{2,}-(?:se|lo|la|los|las|lhes?|me|nos)(?:-\w+)?"
+        r"|\w{3,}(?<!m)ando"
     ),
-    "french": pattern(r"\w{2,}(?:aient|èrent|erait|eront|issent|issant)"),
+    "french": pattern(
+        r"\w{2,}(?:aient|èrent|erait|eront|issent|issant|[ei]quement|[aeu]llement|alement|ivement|eusement|[ai]irement|ièrement|a(?<!t)mment|emment|tement(?<=[iu]tement)(?<!traitement))"
+    ),
     "italian": pattern(
         r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|[ei]rebbe|[ei]rebbero|[ei]rà|[ei]ranno)"
     ),
     "serbian": pattern(r"\w{3,}(?:uje|uju|ује|ују|ujemo|ујемо)"),
     "slovenian": pattern(r"\w{3,}(?:uje|ujejo|ujemo|ujte)"),
     "slovak": pattern(r"\w{3,}(?:uje|ujú|ujeme|ujte)"),
-    "german": pattern(r"\w{3,}iert"),
+    "german": pattern(r"\w{3,}(?:iert|lich|weise|seits|dings|mals|falls)"),
     "dutch": pattern(r"\w{3,}(?:eren|eert|eerd)|ge\w{3,}eerde?"),
-    "swedish": pattern(r"\w{3,}(?:erar|eras|erade|erats)"),
-    "czech": pattern(r"\w{3,}(?:uje|ují|oval[aoy]?|ován[aoy]?|ovat|ívá|ívat)|\w{4,}[zvščž]en[aoy]?"),
+    "swedish": pattern(r"\w{3,}(?:erar|eras|erats|ades?|ddes?)"),
+    "czech": pattern(
+        r"\w{3,}(?:uje|ují|ován[aoy]?|[íá]vá|ujeme|[áií]me|[ae]jí|(?<!o)nout|it)|\w{2,}(?:[aiyuě]l[aioy]?|at)|\w{4,}[zvščž]en[aoy]?"
+    ),
     "hindi": pattern(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
-    # -ać and the like but postać, sieć, nić; -ąc but miesiąc, tysiąc; -ał but kanał, materiał
     "polish": pattern(
-        r"\w{3,}(?:uje|ują|ował[aoy]?|[oy]wali|a(?:ją|ła|ło)|[iy]l?iśmy|(?:a|i|y|ę)(?:li|ły)śmy|ujemy|ujesz"
-        r"|[iyaoeuó](?:łem|łam)|nęł[aoy]|nął|eć|[aeiyouó]źć|niej|awia|awiają|wraca|maga|(?:[iy]l|ęl)i|yj[ąe]|[iy]ł[aoy]"
-        r"|[zcnmwbrl]ił|[żczs]ył|owiedział[aoy]?|jął|jęł[aoy]|wiedzie|jadą|[ouy]wane|owano|aszane|(?<!on)imy|(?:sz|cz|w)amy|ini?an[ey]|ienian[ey]|niane)"
-        r"|\w{3,}(?:ono|[^r]ano|ęto|szło)|\w{2,}(?:sta|da|zna)je"
-        r"|\w{2,}(?<!kol)(?<!om)ega|\w{2,}(?<!post)(?<!poł)(?<!p)[aąiyu]ć|\w{2,}(?<!miesi)(?<!tysi)(?<!zaj)ąc"
+        # the past and the conditional: zapisał, przyszli, mieliśmy, musiałby
+        r"\w{2,}(?:[aieyęąu]|[^\Waeiouyąęóć])(?:ł[aoy]?|łe[mś]|ła[mś])(?:by[mś]?)?"
+        r"|\w{2,}(?:[aeiyęśź]|[dgkrsz](?=l))li(?:by)?(?:śmy|ście)?|\w+(?:łyśmy|łyście|by(?:śmy|ście))"
+        # infinitives, but not jakość; gerunds; orders
+        r"|\w{2,}(?:[aeiyąu]ć|jść|[aiyęą]wszy|źć|ąc)|\w{3,}(?:uj|aj|[eiy])my|\w{3,}(?:uj|aj|ij)cie"
+        # the present
+        r"|\w{3,}(?:[uai]ją|uj[eęą]|yj[ąe]|ujesz|[aei]sz|awia|biera|wiera|ziera|piera|kłada|owiada|wraca|zuca|aga|(?<!l)ega"
+        r"|odzi|owadzi|ynosi|odnosi|jadą)|\w{2,}(?:sta|da|zna)je"
+        # impersonal: opisano, zajęto
+        r"|\w{3,}(?:ono|[^r]ano|ęto|wane|owano|aszane|ini?an[ey]|ienian[ey]|niane)"
     ),
     "russian": pattern(
-        r"\w{3,}(?:[уюяа]ет|[уюя]ют|ают|[еиё]тся|[юуая]тся|ться|[оие]вать|ывать|ить|л(?:ся|ась|ось|ись)|аем|уем|яем"
-        r"|(?:от|ис|аз|ел|ов|[иы]в)али|овал[аои]?|(?<!печ)(?<!кров)ать|(?<!пам)(?<!руко)ять|(?<!с)еть|чески|[ои]рован[аоы]?|ован[аоы]?|вайте|уйте)"
+        # the past
+        r"\w{2,}[аеёиоуыя]л[аои]?(?:с[ья])?|\w{2,}(?:шёл|шел|шл[аои]|вёл|вел[аои]?|нес[лшё]\w?|рыл[аи]?|ер(?:ла|ло|ли)|мог(?:л[аои])?)"
+        # infinitives, participles without cases
+        r"|\w{2,}(?:[аиоуыя]ть|(?<!с)еть|йти|вести|нести|вшись|[аия]вши|аясь|уясь)(?:ся)?|\w{3,}(?:[оие]рован[аоы]?|ован[аоы]?)|\w+чески|\w{2,}(?<!ще)но"
+        # the present, and orders
+        r"|\w{2,}(?:[уюяае]ет|ёт|[уюяае]ют|[дзсхшжчвм]ят|[джзчшсв]ит|[еиёуюая]тся|ешь|ишь|[аяею]ем|[уюя]ю|а[ею]мся)"
+        r"|\w{2,}(?:юсь|ешься|ишься|[еи]мся|[аяеи]те[сь]ь|айте|яйте|уйте|ейте)"
     ),
     "turkish": pattern(
         r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar|du|dı)?"
         r"|[ıiuü]l[ıiuü]r|[ıiuü]n[ıiuü]r|l[ae]n[ıi]r|[ae]c[ae](?:k|ktır|ktir|ğını|ğini)|m[ae]d[ae]n|[ıiuü]lm[ae]s[ıi]n[ıi]"
         r"|[ıiuü](?:rsa|rse)|[dt][ıiuü]ğ[ıiuü](?:n[ıiuü]|nd[ae]|nd[ae]n)?|l[ae]y[ae]n|m[ae]y[ae]n)"
+        r"|\w{2,}(?:arak|erek|[ıiuü]nc[ae]|m[ae]kt[ae]|[ıiuü]yordu\w*|[ıiuü]yor|m[ıiuü]şt[ıiuü]r?|[ae]cakt[ıi]|[ae]cekti|s[ae]yd[ıi]|ken)"
     ),
     # contractions with the article or a particle; the past tense
     "welsh": pattern(r"\w+['’](?:r|n|i|u|w|m|ch)|\w{4,}(?:odd|wyd|asant)"),
-    "ukrainian": pattern(r"\w{3,}(?:[уюая]ється|[уюая]ються|[уюіо]вати|ують|юють|ають|ує|ює)"),
+    "ukrainian": pattern(
+        r"\w{2,}(?:[аиіїуя]ти|нути|йти|йш(?:ов|л[аио])|[аеиіїуя]л[аио]|[аияу]в|[уюао]чи|[аи]вши)|\w{3,}(?:с[ья]|но|ято|ито)"
+        r"|\w{2,}(?:[аеіуюя]є|[аєиї]мо|[уюая]ють|[дзсжчшвлб]ить|[иаеї]муть|єш|иш|йте|тиме|[аую]ю)"
+    ),
 }
 
 # Endings of verbs that nouns have too, but hardly after another noun: Документ вступит, Дума приняла
 VERBS_AFTER_NOUNS: dict[str, re.Pattern[str]] = {
     "russian": pattern(r"\w{2,}(?:[иеёуюая]т|[аяиыоу]л[ао]?|нула?)|\w{3,}(?:[иы]ли|[дшщчжн]ен[аоы])|\w{4,}(?:али|ано)"),
-    "ukrainian": pattern(r"\w{2,}(?:[уюая]ть|[аяиіоу]л[аои]|[иаяу]в)|\w{4,}(?:ено|ано)"),
-    "swedish": pattern(r"\w{3,}ade"),
+    "ukrainian": pattern(r"\w{2,}(?:[уюая]ть|[ео]л[аои])|\w{3,}ить"),
     "polish": pattern(r"\w{3,}(?:[iyę]ła|[iya]ł)|\w{2,}(?:gł|pr|n)asza"),
 }
 NO_NOUN: dict[str, re.Pattern[str]] = {  # adjectives, which a noun follows
     "russian": pattern(r"\w+(?:[ыио]й|[ая]я|[ое]е|[ыи]е|[ое]го|[ое]му|[ыи]ми?|[ыи]х|[ую]ю)"),
     "ukrainian": pattern(r"\w+(?:ий|ій|на|ська|ого|ому|і|их|им|ими|ну|ську)"),
-    "swedish": pattern(r"\w+[at]"),
     "polish": pattern(r"\w+(?:[yi]|ego|emu|[yi]m|ych|ich)"),
 }
 

@@ -15,8 +15,13 @@ _PORTUGUESE_PLURAL = re.compile("(?<=[a-zçãéíóú])(?:ões|ães|ãos)$")
 
 
 def stemmer(language: str | None) -> Callable[[str], str] | None:
-    """The stem of a lower-case word of the language; None if no rule is known. For one thread: it holds the word it
-    works on."""
+    """The stem of a lower-case word of the language, the word itself where nothing would be left; None if no rule is
+    known. For one thread: it holds the word it works on."""
+    of = _stemmer(language)
+    return None if of is None else lambda word: of(word) or word
+
+
+def _stemmer(language: str | None) -> Callable[[str], str] | None:
     if language == "ukrainian":
         return _ukrainian
     if language not in snowballstemmer.algorithms():
