@@ -105,7 +105,7 @@ def _folded(token: str) -> str:
         low = low[:-2] or low
     elif token[-1] == "s" and token[:-1].isupper():  # APIs, IDs
         return low[:-1]
-    if len(low) < 4 or not low.endswith("s") or low.endswith(("ss", "us", "is")):
+    if len(low) < 4 or not low.endswith("s") or low.endswith(("ss", "us", "is")) or low in words.SINGULAR_IN_S:
         return low
     if low.endswith("ies"):
         return low[:-3] + "y" if len(low) > 5 else low[:-1]
@@ -167,6 +167,8 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
     for match in _PHRASE.finditer(kinds):
         start, end = match.span()
         while start < end and kinds[start] == "w" and not _begins_name(tokens, start):
+            start += 1
+        if match.start() < start < end - 1 and tokens[start] in words.AFTER_WEAK:  # long term project
             start += 1
         if kinds[end - 1] == "#" and _counts(tokens, kinds, end):
             while end > start and kinds[end - 1] == "#":

@@ -25,7 +25,18 @@ from engine.extraction.passages import LEAST_SHARE, is_prose, passages
 from engine.extraction.prose import prose
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, romance_weights, weights
 from engine.extraction.tokens import ACRONYM, IDENTIFIER, Known, Span, Words, is_ordinary, tokenise
-from engine.extraction.traits import Candidate, Traits, Vague, candidates, context, is_weak, of_vague, scores, shorter
+from engine.extraction.traits import (
+    Candidate,
+    Traits,
+    Vague,
+    candidates,
+    context,
+    is_fragment,
+    is_weak,
+    of_vague,
+    scores,
+    shorter,
+)
 from engine.extraction.unspaced import CJK, GENERAL_WORDS, Piece, joined, pieces, without_general
 from engine.extraction.words import GENERAL, TECHNOLOGIES, TECHNOLOGIES_BY_NAME
 from engine.parsing import Parsed, content
@@ -184,7 +195,8 @@ def _chosen(
     technical = descriptive = 0
     first_part, first_vague = len(ranked), len(ranked) + len(parts)
     root = _ROOTS.__getitem__
-    for place, candidate in enumerate(chain([rated[3] for rated in ranked], parts, map(of_vague, vague))):
+    rivals = [rated[3] for rated in ranked]
+    for place, candidate in enumerate(chain(rivals, parts, map(of_vague, vague))):
         words = candidate.words
         many = len(chosen)
         if many >= budget.total:
@@ -195,6 +207,8 @@ def _chosen(
             if candidate.text not in quoted:
                 break
         elif place < first_part and candidate.alone < least and words in covered:
+            continue
+        if english and place < first_part and not candidate.alone and is_fragment(candidate, rivals):
             continue
         size = len(words)
         if size > 1 and len(set(words)) < size and " " in candidate.text:  # a table's row: Pool Pool

@@ -171,6 +171,18 @@ def is_weak(one: Candidate) -> bool:
     return one.text.split()[1][0].islower()
 
 
+def is_fragment(part: Candidate, of: Iterable[Candidate]) -> bool:
+    """Whether a part of phrases occurs only inside a longer candidate: airlines flight, of Malaysia Airlines flight."""
+    words, size = part.words, len(part.words)
+    for other in of:
+        longer = other.words
+        if len(longer) > size and other.alone + other.within >= part.within and words[0] in longer:
+            at = longer.index(words[0])
+            if longer[at : at + size] == words:
+                return True
+    return False
+
+
 def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
     """Shorter keywords for an English text that has few: of each phrase its last two words, then other pairs of
     neighbours, then, with `singles`, its words that are not general. In text order. Some may be in `phrases`

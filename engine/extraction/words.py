@@ -154,6 +154,9 @@ HOW_OFTEN = _LISTS["how_often"]
 # adjectives and other words that add little: never at the left edge of a phrase, never a keyword
 WEAK = _LISTS["weak"]
 
+# these belong to the weak word before them: long term project, early stage startup
+AFTER_WEAK = _LISTS["after_weak"]
+
 # these may begin a phrase although they add little: high pressure, multiple processors
 SOFT = _LISTS["soft"]
 
@@ -164,6 +167,10 @@ GENERAL = _LISTS["general"]
 # names, and words that may be a verb (check, build)
 FIRST_NAMES = _LISTS["first_names"]
 VAGUE = GENERAL | _LISTS["general_alone"] | FIRST_NAMES | EITHER
+# singular though they end in s: Thomas, series
+SINGULAR_IN_S = frozenset(
+    word for word in FIRST_NAMES | GENERAL | _LISTS["general_alone"] if word.endswith("s") and not word.endswith("ss")
+)
 # what may come before a name and is not part of it: Mayor Ada Cole
 ROLES = VAGUE - FIRST_NAMES
 

@@ -361,6 +361,10 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
          {"claude john oakes", "keith hazel", "financial aid", "financial advice"}, {"sir", "financial"}),
         ("Landslides that blocked hauliers fell. Crews desperately cleared mud. The bill, which toughens immigration, starred a league that also sacked carpenters.",
          {"landslides", "hauliers", "immigration", "carpenters"}, {"blocked", "cleared", "toughens", "sacked"}),
+        ("Mayor Thomas Oakes met James Hazel. Oakes read a series of laws, and the series ended. It is a long term lease and an early stage brewery.",
+         {"thomas oakes", "james hazel", "lease", "brewery"}, {"oakes", "mayor", "series", "term", "stage"}),
+        ("The carpenters pull a headband straight and do not hate otters. The larder is dark, and the lamp is the weakest. The whereabouts of the otters are unknown.",
+         {"headband", "otters", "lamp"}, {"straight", "hate", "dark", "weakest", "whereabouts"}),
     ],
 )  # fmt: skip
 def test_news_is_about_names_and_things_not_about_roles_days_and_units(

@@ -12,7 +12,18 @@ from engine.extraction.candidates import phrases
 from engine.extraction.frequency import extract
 from engine.extraction.ranking import LONG, ROMANCE, ROMANCE_LONG, SHORT, romance_weights, weights
 from engine.extraction.tokens import tokenise
-from engine.extraction.traits import Candidate, Context, Fields, Traits, candidate, candidates, context, is_weak, scores
+from engine.extraction.traits import (
+    Candidate,
+    Context,
+    Fields,
+    Traits,
+    candidate,
+    candidates,
+    context,
+    is_fragment,
+    is_weak,
+    scores,
+)
 from tests.bench.train_ranking import VERSION, loaded, source
 
 NOTHING = Traits._make([0.0] * len(Traits._fields))
@@ -242,3 +253,22 @@ def test_a_surname_alone_is_the_full_name_unless_several_people_have_it() -> Non
         "board",
     ]
     assert read("The mayor met Alice Oakes and Robert Oakes, and Oakes agreed.")[-1] == "Oakes"
+
+
+def test_a_part_that_occurs_only_inside_one_longer_phrase_is_a_fragment() -> None:
+    whole = one("hazel airlines flight", alone=1, within=2)
+
+    assert is_fragment(one("airlines flight", alone=0, within=3), [whole])
+    assert not is_fragment(one("airlines flight", alone=0, within=4), [whole, one("other airlines flight")])
+    assert not is_fragment(one("hazel flight", alone=0, within=3), [whole]), "no part of it"
+
+
+def test_of_phrases_that_outrank_the_whole_only_the_whole_is_a_keyword() -> None:
+    text = "Crown Acorn Holdings fell. Buy Crown Acorn Holdings today, said Crown Acorn Holdings Inc. of Oakham. " * 3
+    filler = "".join(
+        f"The pilot of boat {n} saw a tide gauge near harbour wall {n} of the customs house. " for n in range(40)
+    )
+    keywords = extract(text + filler).ranked
+
+    assert "crown acorn holdings" in keywords
+    assert not {"crown acorn", "acorn holdings"} & set(keywords), keywords
