@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from console.app.reading import ViewReading
+from console.app.polling import ViewReading
 from console.daemon_call import in_background
 from console.plan_commands import CommandRun
 from console.screens.asking import READ_ONLY

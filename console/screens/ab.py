@@ -17,9 +17,9 @@ from console.widgets.canvas import Canvas, wrapped
 from console.widgets.intervals import interval, span_of
 from engine.experiment.declaration import DAY
 from engine.experiment.effects import Interval
+from engine.experiment.formatting import Unit, number, percent, times
 from engine.experiment.pairs import PairedReport
 from engine.experiment.report import MetricReport, TrialReport
-from engine.experiment.words import Unit, number, percent, times
 from engine.plan.durations import format_duration
 from engine.text import rate_percent
 from engine.trial.results import TrialStatus, trial_status

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from engine.experiment import effects, fixed, group_sequential, guardrail, power, sequence
 from engine.experiment.declaration import DAY, ArmStats, Declaration, MetricPlan
+from engine.experiment.formatting import number, span
 from engine.experiment.moments import Counts, Measure, Moments, Ratio
 from engine.experiment.multiplicity import holm
 from engine.experiment.report import (
@@ -34,7 +35,6 @@ from engine.experiment.report import (
 )
 from engine.experiment.srm import SampleRatio, sample_ratio
 from engine.experiment.verdict import decide
-from engine.experiment.words import number, span
 from engine.plan.durations import format_duration
 
 

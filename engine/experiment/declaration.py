@@ -11,8 +11,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.experiment.formatting import Unit
 from engine.experiment.moments import Measure
-from engine.experiment.words import Unit
 from engine.plan.model import Experiment
 
 DAY = 86400.0

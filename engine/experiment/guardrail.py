@@ -14,9 +14,9 @@ from engine.bounds import t_quantile
 from engine.experiment import sequence
 from engine.experiment.declaration import MetricPlan
 from engine.experiment.effects import Contrast, Interval, contrast, difference, exact_bounds, ratio, single
+from engine.experiment.formatting import number
 from engine.experiment.moments import Counts, Measure, Moments
 from engine.experiment.report import GuardrailReading
-from engine.experiment.words import number
 
 Bounds = Callable[[Contrast | None, float], Interval | None]  # (contrast, one-sided error)
 

@@ -7,8 +7,8 @@ from typing import Literal
 from msgspec import Struct
 
 from engine.experiment.effects import Interval
+from engine.experiment.formatting import Unit
 from engine.experiment.srm import SampleRatio
-from engine.experiment.words import Unit
 
 Signal = Literal["better", "worse", "different", "none", "unknown"]
 Word = Literal["ship", "short of target", "no difference", "worse", "not yet", "void"]

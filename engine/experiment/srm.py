@@ -9,9 +9,9 @@ import math
 
 from msgspec import Struct
 
+from engine.experiment.formatting import percent
 from engine.experiment.moments import Counts
 from engine.experiment.sequence import rate_log_e
-from engine.experiment.words import percent
 
 P_LIMIT = 0.001
 E_LIMIT = 100.0

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from engine.experiment.declaration import Declaration, MetricPlan
+from engine.experiment.formatting import number, percent, span, times
 from engine.experiment.report import FixedTestLock, Look, MetricReport, Signal, Verdict
 from engine.experiment.srm import SampleRatio
-from engine.experiment.words import number, percent, span, times
 
 
 class _Case(NamedTuple):

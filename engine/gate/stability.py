@@ -15,11 +15,11 @@ from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.plan.durations import iso
 from engine.plan.model import Condition, Plan, Stage
+from engine.plan.units import value_and_threshold
 from engine.plan.vocabulary import METRICS
 from engine.rollout.state import State
 from engine.store import series
 from engine.text import percent
-from engine.triggers import words
 
 DAY = 86400
 LEAST_N = 20  # a day with fewer samples is not judged
@@ -90,5 +90,5 @@ def _missed(condition: Condition, day: Bucket) -> str:
         return ""
     if bounds.compare(value, condition.op, condition.value):
         return ""
-    shown, asked = words.value_and_threshold(condition.metric, value, condition.value)
+    shown, asked = value_and_threshold(condition.metric, value, condition.value)
     return f"{METRICS[condition.metric].name} {shown} (n {n}), target {condition.op} {asked}"

@@ -13,11 +13,11 @@ from engine.decoding import convert
 from engine.measures.bucket import Bucket
 from engine.measures.figure import MetricValue
 from engine.plan.model import Metric, Plan, Stage
+from engine.plan.units import measure
 from engine.quality import review
 from engine.quality.search import Scores
 from engine.store import series
 from engine.text import clean_line, rate_percent
-from engine.triggers import words
 
 SATISFIED = 4.0  # of 5: this rating and higher ones are positive
 
@@ -92,7 +92,7 @@ def methods(bucket: Bucket) -> str:
 
 
 def _time(ms: float) -> str:
-    return words.measure("latency_mean", ms)
+    return measure("latency_mean", ms)
 
 
 # -- feedback and review ---------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def search(
 
 
 def _change(value: float) -> str:
-    return words.measure("search_improvement", value)
+    return measure("search_improvement", value)
 
 
 def sentence_of(body: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from engine.experiment.effects import Interval
-from engine.experiment.words import span
+from engine.experiment.formatting import span
 from engine.quality.queries import Query, SearchedDocument, words
 from engine.store.terms import indexed, queried
 from engine.text import clean_line

@@ -18,12 +18,12 @@ from xml.etree import ElementTree as ET
 from msgspec import Struct
 
 from engine.plan.durations import format_duration, iso
+from engine.plan.units import measure
 from engine.report import charts
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import tile, when
 from engine.report.model import Point
 from engine.text import percent, rate_percent
-from engine.triggers import words
 from engine.view.model import ConditionView, DecisionView, GateView, Gauge, View
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 340.0, 118.0, 46.0, 10.0, 96.0
@@ -166,7 +166,7 @@ def _gauge(title: str, gauge: Gauge, unit: Callable[[float], str]) -> Element:
 
 
 def milliseconds(value: float) -> str:
-    return words.measure("latency_mean", value)
+    return measure("latency_mean", value)
 
 
 def count(value: float) -> str:

@@ -28,7 +28,7 @@ from engine.routing.admission import Busy, LlmBarred, admitted, check
 from engine.routing.calls import Calls
 from engine.routing.document_run import DocumentRun, Extracted
 from engine.routing.ports import Overtaken, PermitSource, Store, Unconfirmed
-from engine.routing.readers import Readers
+from engine.routing.reader_pool import Readers
 from engine.routing.reading import TITLE_LIMIT, AskedDocument, BulkDocument, ReadDocument, ReadingFault, UnreadDocument
 from engine.routing.shadow import ShadowCalls
 from engine.routing.switch import Permit

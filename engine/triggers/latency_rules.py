@@ -6,8 +6,8 @@ from functools import partial
 
 from engine.plan.durations import format_duration
 from engine.plan.model import Mode, Trigger, TriggerSettings
+from engine.plan.units import measure
 from engine.text import rate_percent
-from engine.triggers import words
 from engine.triggers.finding import Finding, Text, beyond, composed, limit, span, too_few, unjudged
 from engine.triggers.windows import FRESH_S, HEALED_DOCUMENTS, Attempts, WindowTotals
 
@@ -47,7 +47,7 @@ def _early_mean(finding: Finding, rule: Trigger, above: float, mode: Mode, slow:
     surely = mean - 2 * error
 
     def text() -> str:
-        less = f"{words.measure(rule.metric, mean)} less 2 SE is {words.measure(rule.metric, surely)}"
+        less = f"{measure(rule.metric, mean)} less 2 SE is {measure(rule.metric, surely)}"
         return f"mean {less}, last {slow.fresh} fresh calls"
 
     return finding._replace(
@@ -69,7 +69,7 @@ def _fast_again(rule: Trigger, latest: WindowTotals) -> str:
     mean, error = _mean_and_error(latest)
     if beyond(rule, mean + 2 * error):
         return ""
-    shown, span = words.measure(rule.metric, mean), format_duration(latest.span_s)
+    shown, span = measure(rule.metric, mean), format_duration(latest.span_s)
     return f"mean {shown} over the latest {latest.fresh} fresh calls, {span}: waits for another slow spell"
 
 
@@ -90,7 +90,7 @@ def _mean(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Findin
         window.fresh,
         None,
         lambda: f"n = {window.fresh} in {composed(where)}",
-        resets=lambda: f"the mean is {words.measure(rule.metric, limit(rule) or 0.0)} or less",
+        resets=lambda: f"the mean is {measure(rule.metric, limit(rule) or 0.0)} or less",
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from engine.plan.durations import format_duration
 from engine.plan.model import Mode, Trigger, TriggerSettings
+from engine.plan.units import measure
 from engine.plan.vocabulary import METRICS
 from engine.text import counted
-from engine.triggers import words
 from engine.triggers.error_rules import creep, errors
 from engine.triggers.evidence import Evidence
 from engine.triggers.finding import Finding, beyond, limit, nothing
@@ -83,9 +83,7 @@ def _plain(rule: Trigger, settings: TriggerSettings, mode: Mode, sample: Ok) -> 
     text = f"{sample.k} of {sample.n}" if sample.k is not None else "in this stage" if counts else f"n = {sample.n}"
 
     def resets() -> str:
-        return (
-            f"it is {words.measure(rule.metric, limit(rule) or 0.0)} or {'less' if rule.above is not None else 'more'}"
-        )
+        return f"it is {measure(rule.metric, limit(rule) or 0.0)} or {'less' if rule.above is not None else 'more'}"
 
     return Finding(
         beyond(rule, sample.value), "literal", sample.value, limit(rule), sample.n, sample.k, text, resets=resets

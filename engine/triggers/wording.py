@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from engine.plan.durations import clock
 from engine.plan.model import Severity, Trigger
+from engine.plan.units import value_and_threshold
 from engine.plan.vocabulary import METRICS
 from engine.rollout.actions import LOWERING
 from engine.text import counted
-from engine.triggers import words
 from engine.triggers.evidence import Timer
 from engine.triggers.finding import Finding, composed
 from engine.triggers.rules import WINDOWED
@@ -187,7 +187,7 @@ def _headline(judged: JudgedRule) -> str:
         return f"{name} rising"
     if finding.value is None or finding.threshold is None or not math.isfinite(finding.value):
         return name
-    value, threshold = words.value_and_threshold(rule.metric, finding.value, finding.threshold)
+    value, threshold = value_and_threshold(rule.metric, finding.value, finding.threshold)
     return f"{name} {value} {_relation(finding.value, finding.threshold)} {threshold}"
 
 
@@ -215,5 +215,5 @@ def _figures(rule: Trigger, finding: Finding, held: str) -> str:
         return f"error rate {'creeps up' if finding.breach else 'steady'}{held} ({composed(finding.text)})"
     if finding.value is None or finding.threshold is None or not math.isfinite(finding.value):
         return f"{name}{held} ({composed(finding.text)})"
-    value, threshold = words.value_and_threshold(rule.metric, finding.value, finding.threshold)
+    value, threshold = value_and_threshold(rule.metric, finding.value, finding.threshold)
     return f"{name} {value} {_relation(finding.value, finding.threshold)} {threshold}{held} ({composed(finding.text)})"

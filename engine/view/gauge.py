@@ -11,10 +11,10 @@ from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan
+from engine.plan.units import measure
 from engine.rollout.state import State
 from engine.text import rate_beside, rate_percent
 from engine.triggers.windows import WindowTotals
-from engine.triggers.words import measure
 from engine.view.model import Gauge
 
 WINDOW_S = 300.0

@@ -10,7 +10,7 @@ import pytest
 
 from engine.extraction.keywords import Budget
 from engine.routing.reader import read_documents
-from engine.routing.readers import Readers
+from engine.routing.reader_pool import Readers
 from engine.routing.reading import ReadDocument, read_all
 from tests.machine import crowd
 
@@ -46,7 +46,7 @@ def test_a_reader_gives_what_counting_here_gives_and_its_death_or_hang_costs_no_
             readers._hung_s = 60.0 * crowd()
             with pytest.MonkeyPatch.context() as patch:  # fewer documents than were asked for
                 patch.setattr(
-                    "engine.routing.readers.read_documents", lambda body, asked: read_documents(body, asked[1:])
+                    "engine.routing.reader_pool.read_documents", lambda body, asked: read_documents(body, asked[1:])
                 )
                 assert compared(await readers.read(DOCUMENTS, BUDGET)) == here
             assert readers.pids == []
@@ -68,7 +68,7 @@ def test_readers_end_when_nothing_was_read_for_a_while() -> None:
 
 
 def test_a_reader_that_cannot_be_started_leaves_the_counting_to_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.routing.readers.sys.executable", "/nonexistent/python")
+    monkeypatch.setattr("engine.routing.reader_pool.sys.executable", "/nonexistent/python")
 
     async def use() -> list[ReadDocument]:
         return await Readers(most=2).read(DOCUMENTS, BUDGET)
@@ -89,7 +89,7 @@ def test_a_caller_that_waits_for_a_reader_is_served_though_its_starter_left(monk
         readers = Readers(most=1)
         try:
             with monkeypatch.context() as patch:
-                patch.setattr("engine.routing.readers._Reader.start", start)
+                patch.setattr("engine.routing.reader_pool._Reader.start", start)
                 left = asyncio.create_task(readers.read(DOCUMENTS, BUDGET))
                 await starting.wait()
                 waits = asyncio.create_task(readers.read(DOCUMENTS, BUDGET))

@@ -1,4 +1,4 @@
-"""Formats numbers for the sentences of triggers and gates."""
+"""A figure in the unit of its metric, for sentences."""
 
 from __future__ import annotations
 
