@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 from engine import VERSION
@@ -41,7 +43,12 @@ def mismatch(worker: WorkerIdentity, engine: WorkerIdentity) -> Mismatch | None:
     if worker.model and engine.model and worker.model != engine.model:
         return Mismatch(
             "worker_model",
-            f"The worker's LLM servers have the model {clean_line(worker.model, 120)} and the engine's "
-            f"{clean_line(engine.model, 120)}. Pull the same model on all of them.",
+            f"The worker's LLM servers have the model {_named(worker.model)} and the engine's {_named(engine.model)}. "
+            "Pull the same model on all of them and start the worker again.",
         )
     return None
+
+
+def _named(model: str) -> str:
+    """With digests as `ollama list` shows them."""
+    return clean_line(re.sub(r"([0-9a-f]{12})[0-9a-f]{52}", r"\1", model), 120)

@@ -67,6 +67,16 @@ def test_another_version_plan_or_model_is_refused_by_name() -> None:
         assert result.code == code
 
 
+def test_a_worker_of_another_model_names_both_with_digests_as_short_as_ollama_shows_them() -> None:
+    models = [WorkerIdentity("1", "plan", f"llama3.2:3b+{letter * 64}") for letter in "ab"]
+    result = mismatch(models[0], models[1])
+    assert result is not None
+    assert result.sentence == (
+        "The worker's LLM servers have the model llama3.2:3b+aaaaaaaaaaaa and the engine's llama3.2:3b+bbbbbbbbbbbb. "
+        "Pull the same model on all of them and start the worker again."
+    )
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[str, float, float]]:
     """(what happens, seconds until it, how late its answer arrives)."""
