@@ -47,7 +47,10 @@ alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron
 omega
 """
 _GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAMES.split(), strict=True))
-_GREEK_LETTER = re.compile(r"(?<![^\W\d_])[α-ωΑ-Ω](?![^\W\d_])")  # alone, not in a Greek word
+# not in a Greek word; beside a Latin letter too: TGFβ
+_GREEK_LETTER = re.compile(
+    r"([A-Za-z])?(?<![\u0370-\u03ff\u1f00-\u1fff])([α-ωΑ-Ω])(?![\u0370-\u03ff\u1f00-\u1fff])(?=([A-Za-z])?)"
+)
 # both begin with what is rare: a search from there takes a tenth of the time
 _DOTTED = re.compile(r"\.(?<=[A-Za-z]\.)(?<![\w.][A-Za-z]\.)(?:[A-Za-z]\.)+(?:[A-Za-z](?!\w))?")
 _V = re.compile(r"[vV](?<![a-z0-9]v)(?<![A-Za-z0-9]V)\.? ?(?=\d+\.\d)")
@@ -225,7 +228,9 @@ class Ground:
     def _own_stem(self) -> Callable[[str], str] | None:
         """The stemmer of the text's language, if it is not English and there is one."""
         name = language(list(self._places.of))
-        return None if name == ENGLISH else stemmer(name)
+        of = None if name == ENGLISH else stemmer(name)
+        # twice: the end of a stem may be taken for a case's, as that of system in Polish
+        return None if of is None else lambda word: of(of(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +268,16 @@ def _plain(text: str) -> str:
     v2.0 as 2.0."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_MARKS)).translate(_SIGNS)
-        text = _GREEK_LETTER.sub(lambda letter: _GREEK.get(letter[0].lower(), letter[0]), text)
+        text = _GREEK_LETTER.sub(_named, text)
     if "'" in text or not text.isascii():  # the keyword l'annuaire is ASCII where its text is not
         text = _PREFIXED.sub(" ", text)
     return _V.sub(" ", _DOTTED.sub(lambda match: match[0].replace(".", ""), text))
+
+
+def _named(letter: re.Match[str]) -> str:
+    """A Greek letter by its name, apart from the letters beside it."""
+    name = _GREEK.get(letter[2].lower(), letter[2])
+    return f"{f'{letter[1]} ' if letter[1] else ''}{name}{' ' if letter[3] else ''}"
 
 
 def _words(text: str) -> list[str]:

@@ -48,7 +48,7 @@ _ENDINGS = (  # of words longer than five letters
     (re.compile(r"(?<=queu)e(?=ing)"), ""),
 )
 _DOUBLED = re.compile(r"(?<=[aeiou])ll(?=(?:ed|ing|er|ers)$)")
-# not a plural's s
+# not a plural's s; and numerals. One, I, IV and the like have other meanings.
 _PAIRS = {
     "fibre": "fiber", "calibre": "caliber", "spectre": "specter", "licence": "license", "defence": "defense",
     "offence": "offense", "pretence": "pretense", "practise": "practice", "programme": "program",
@@ -58,6 +58,10 @@ _PAIRS = {
     "enrolment": "enrollment", "instalment": "installment", "jewellery": "jewelry", "sulphur": "sulfur", "buse": "bus",
     "metre": "meter", "litre": "liter", "postgre": "postgresql", "k8": "kubernetes",
     "basi": "base",
+    "first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "sixth": "6th",
+    "seventh": "7th", "eighth": "8th", "ninth": "9th", "tenth": "10th", "nineteenth": "19th", "twentieth": "20th",
+    "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "ten": "10", "ii": "2", "iii": "3", "vi": "6", "vii": "7", "viii": "8", "ix": "9",
 }  # fmt: skip
 _BEGINNINGS = (("scept", "skept"), ("mould", "mold"), ("plough", "plow"))
 

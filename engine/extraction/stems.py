@@ -12,6 +12,7 @@ _UKRAINIAN_CASE = re.compile(
 )
 _RUSSIAN_PAST = re.compile("(?<=а)л$")
 _PORTUGUESE_PLURAL = re.compile("(?<=[a-zçãéíóú])(?:ões|ães|ãos)$")
+_PORTUGUESE_PLURAL_OF_L = re.compile(r"(?<=\w{2})(?:(a)|[eé]|([oó])|(u))is$")  # neurais, níveis
 
 
 def stemmer(language: str | None) -> Callable[[str], str] | None:
@@ -28,12 +29,18 @@ def _stemmer(language: str | None) -> Callable[[str], str] | None:
         return None
     of = snowballstemmer.stemmer(language).stemWord
     if language == "portuguese":  # permissões is permissão
-        return lambda word: str(of(_PORTUGUESE_PLURAL.sub("ão", word)))
+        return lambda word: str(of(_portuguese_singular(word)))
     if language == "polish":  # the stemmer keeps the i of kopii and kopię, and the ń of połączeń
         return lambda word: str(of(word)).removesuffix("i").replace("ń", "n")
     if language == "russian":  # the stemmer takes the л of журнал for the end of a verb, and not that of журналы
         return lambda word: _RUSSIAN_PAST.sub("", str(of(word)))
     return lambda word: str(of(word))
+
+
+def _portuguese_singular(word: str) -> str:
+    """permissão of permissões, neural of neurais."""
+    word = _PORTUGUESE_PLURAL.sub("ão", word)
+    return _PORTUGUESE_PLURAL_OF_L.sub(lambda end: f"{end[1] or (end[2] and 'o') or end[3] or 'e'}l", word)
 
 
 def _ukrainian(word: str) -> str:

@@ -51,7 +51,8 @@ VARIANTS = (
     ("postgres", "PostgreSQL"), ("k8s", "Kubernetes"), ("TLSv1.3", "TLS 1.3"), (".NET", "dotnet"), ("Vue", "Vue.js"),
     ("α-particle", "alpha particle"), ("λ calculus", "lambda calculus"), ("μ-law", "mu-law"), ("Łukasiewicz logic", "Lukasiewicz logic"),
     ("Øresund", "Oresund"), ("œuvre", "oeuvre"), ("v1.2.3", "1.2.3"), ("version 2.0", "v2.0"), ("paediatric", "pediatric"), ("U.S.A.", "USA"),
-    ("oesophagus", "esophagus"), ("octopi", "octopus"), ("bases", "base"), ("quizzes", "quiz"), ("™ Oracle", "Oracle"), ("İstanbul", "istanbul"),
+    ("second law", "2nd law"), ("third-party", "3rd party"), ("two-phase commit", "2-phase commit"), ("World War II", "World War 2"),
+    ("TGFβ", "TGF-beta"), ("oesophagus", "esophagus"), ("octopi", "octopus"), ("bases", "base"), ("quizzes", "quiz"), ("™ Oracle", "Oracle"), ("İstanbul", "istanbul"),
 )  # fmt: skip
 FRAME = "The team wrote down how {} fares in the cluster, and what the operators saw of it during the night."
 

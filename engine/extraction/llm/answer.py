@@ -53,7 +53,8 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _TYPED = re.compile(r"\s*\"?([^,;\t|\"]{2,60}?)\"?\s*[,;\t]\s*\"?(\w{3,20})\"?\s*")
-_REPEATS = 10  # of one word in a row
+_REPEATS = 10  # of one phrase in a row
+_PHRASE = 4  # words of it
 
 
 def parse(text: str) -> Proposal:
@@ -283,10 +284,12 @@ def _without(text: str) -> Proposal:
 
 
 def _loops(text: str) -> bool:
+    """Whether a phrase of a few words repeats itself."""
     words = text[:20_000].split()
-    run = 1
-    for word, before in zip(words[1:], words, strict=False):
-        run = run + 1 if word == before else 1
-        if run >= _REPEATS:
-            return True
+    for length in range(1, _PHRASE + 1):
+        run = 0
+        for word, before in zip(words[length:], words, strict=False):
+            run = run + 1 if word == before else 0
+            if run >= (_REPEATS - 1) * length:
+                return True
     return False

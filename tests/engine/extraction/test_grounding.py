@@ -98,6 +98,11 @@ def test_what_a_document_supports(text: str, keyword: str, supported: bool) -> N
         ("A naïve Bayes model.", "naive bayes"), ("A godel number.", "Gödel number"), ("It speaks HTTP/2.", "HTTP2"),
         ("It runs on Python 3.", "python3"), ("Encoded as UTF-8.", "utf8"), ("It uses OAuth 2 here.", "OAuth2"), ("Slow I/O.", "IO"),
         ("The kilometre theatre.", "kilometer theater"), ("A sceptical judgement.", "skeptical judgment"), ("An anaemia test.", "anemia"),
+        ("The 2nd law of motion.", "second law"), ("The third-party library.", "3rd party library"), ("Two-phase commit.", "2-phase commit"),
+        ("A type II error.", "type 2 error"), ("World War 2 ended.", "World War II"), ("TGFβ is a cytokine.", "TGF-beta"),
+        ("The TGF beta pathway.", "TGFβ pathway"), ("The NF-κB pathway.", "NFκB"), ("An αβ receptor.", "αβ receptor"),
+        ("Systemów operacyjnych jest wiele i są dobre.", "system operacyjny"), ("As redes neurais aprendem com os dados e não param.", "rede neural"),
+        ("Os níveis do sistema são azuis e os animais não são.", "nível"), ("Databaserna är snabba och servrarna är stora.", "databas"),
         ("Two disc adaptors.", "disk adapter"), ("Eine Größe für den Server, und nicht für die Uhr.", "Groesse"),
     ],
 )  # fmt: skip
@@ -114,6 +119,8 @@ def test_another_spelling_of_a_thing_supports_it(text: str, keyword: str) -> Non
         ("The causes of an excuse.", "caus us"),
         ("An error mailed at night.", "email"),
         ("Python has three heads.", "python3"),
+        ("Το δίκτυο έχει κόμβους.", "kappa"),
+        ("One pool of two.", "one 2nd pool"),
     ],
 )
 def test_words_that_only_look_alike_support_nothing(text: str, keyword: str) -> None:

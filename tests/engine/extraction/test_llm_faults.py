@@ -53,6 +53,7 @@ LACKS = [
     Lacks("JSON cut before a keyword", content('{"descriptive": ["connec', "length"), "cut", "is cut before its first keyword"),
     Lacks("JSON cut after one keyword", content('{"descriptive": ["connection pool", "circuit bre', "length"), "cut", "the answer was cut (finish_reason 'length')"),
     Lacks("a loop", content("pool " * 300, "length"), "loop", "the model repeats itself"),
+    Lacks("a loop of a phrase", content("connection pool " * 150, "length"), "loop", "the model repeats itself"),
     Lacks("what is not in the document", content('{"descriptive": ["quantum chromodynamics", "medieval poetry"], "technical": ["Fortran"]}'), "ungrounded", 'none of the 3 keywords proposed: "quantum'),
     Lacks("a content filter", content("", "content_filter"), "filtered", "a content filter held the answer back"),
     Lacks("a web page", body(b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"), "not_chat", '200 with a web page titled "Sign in"'),
