@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.plan.durations import format_duration
@@ -52,30 +53,36 @@ def next_step(plan: Plan, state: State, short: bool = True) -> tuple[int, int]:
     return state.stage + 1, plan.stages[state.stage + 1].percent_bp
 
 
+class Promotion(Struct, frozen=True):
+    """A requested promotion: one step up from the epoch that the person reviewed, to the stage they expect to enter. An
+    override skips what the gate misses, with a typed reason; never what blocks it: a lock, a hold, quiet hours, a blind
+    monitor."""
+
+    ask: Ask
+    epoch: int
+    override: bool = False
+    to_stage: int | None = None
+
+
 def promote(
     plan: Plan,
     state: State,
-    ask: Ask,
-    epoch: int,
-    missing: tuple[str, ...],
-    blocked: tuple[str, ...],
-    override: bool,
-    by: str,
-    to_stage: int | None = None,
+    wanted: Promotion,
+    missing: tuple[str, ...] = (),
+    blocked: tuple[str, ...] = (),
+    by: str = "",
     short: bool = True,
 ) -> Decision | Refusal:
-    """One step up. `missing` and `blocked` are the gate's, evaluated in the same transaction; `by` is the last
-    decision's sentence. `to_stage` is the stage the person expects to enter.
-
-    An override skips `missing` with a typed reason, never `blocked`: a lock, a hold, quiet hours, a blind monitor.
-    """
-    if epoch != state.epoch:
+    """`missing` and `blocked` are the gate's, evaluated in the same transaction; `by` is the last decision's
+    sentence."""
+    ask = wanted.ask
+    if wanted.epoch != state.epoch:
         return moved("promoted", by)
-    if (other := _not_the_next(plan, state, to_stage, by, short)) is not None:
+    if (other := _not_the_next(plan, state, wanted.to_stage, by, short)) is not None:
         return other
     if blocked:
         return Refusal("Not promoted: " + "; ".join(blocked) + ".")
-    if missing and not override:
+    if missing and not wanted.override:
         more = f" (and {len(missing) - 3} more)" if len(missing) > 3 else ""
         return Refusal("Not promoted: the gate is not open. Missing: " + "; ".join(missing[:3]) + more + ".")
     if missing and len(ask.reason.strip()) < 8:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from engine.history.past import view_at
 from engine.plan.load import default_plan_text, parse_plan
-from engine.rollout.control import note, promote
+from engine.rollout.control import Promotion, note, promote
 from engine.rollout.state import ENGINE, Actor, Ask, State
 from engine.service import feedback
 from engine.service.feedback import Feedback
@@ -44,7 +44,7 @@ def people(conn: sqlite3.Connection) -> None:
         ask = Ask(Actor("alice") if number % 3 else ENGINE, start + number * DAYS * DAY / 2000, f"r{number}")
         made = note(state, ask, "reason", "checked", {"item": "backups"})
         if number % 500 == 499:
-            made = promote(PLAN, state, ask, state.epoch, (), (), True, "")
+            made = promote(PLAN, state, Promotion(ask, state.epoch))
         state = log.append(conn, state, made)
     for minute in range(int(DAYS * 1440)):
         at = start + minute * 60

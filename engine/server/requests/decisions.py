@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from engine.client.client import Reply
 from engine.decoding import convert
 from engine.plan.environment import PERCENTAGE
 from engine.rollout import control, pinned
+from engine.rollout.control import Promotion
 from engine.rollout.state import Ask, Decision, Refusal, State, stage_name
 from engine.service import checklist_requests, panels, pinning, rollback
 from engine.service.engine import REASON_LIMIT, Engine
@@ -21,15 +21,6 @@ from engine.store import log
 from engine.text import clean_line, percent
 
 Decide = Callable[[State, sqlite3.Connection], Decision | Refusal]
-
-
-class Promotion(Struct, frozen=True):
-    """A requested promotion: one step up from the epoch the person reviewed."""
-
-    epoch: int
-    to_stage: int | None
-    override: bool
-    ask: Ask
 
 
 async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
@@ -56,7 +47,7 @@ def _promotion(fields: dict[str, Any], ask: Ask) -> Promotion | Reply:
     override = bool(fields.get("override")) or bool(fields.get("override_reason"))
     if fields.get("override_reason"):
         ask = msgspec.structs.replace(ask, reason=clean_line(str(fields["override_reason"]), REASON_LIMIT))
-    return Promotion(epoch, to_stage, override, ask)
+    return Promotion(ask, epoch, override, to_stage)
 
 
 def _promoting(engine: Engine, wanted: Promotion) -> Decide:
@@ -71,18 +62,7 @@ def _promoting(engine: Engine, wanted: Promotion) -> Decide:
         report = engine.monitor.gatekeeper.report(state, facts, conn, short)
         by = log.moved_by(conn, state.epoch)
         blocked = (*report.blocked, *unwatched)
-        made = control.promote(
-            engine.plan,
-            state,
-            wanted.ask,
-            wanted.epoch,
-            report.missing,
-            blocked,
-            wanted.override,
-            by,
-            wanted.to_stage,
-            short,
-        )
+        made = control.promote(engine.plan, state, wanted, report.missing, blocked, by, short)
         return msgspec.structs.replace(made, pins=known) if isinstance(made, Decision) else made
 
     return decide

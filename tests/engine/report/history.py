@@ -13,7 +13,7 @@ from engine.messages import outbox
 from engine.messages.draft import Draft
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action, Plan
-from engine.rollout.control import act, note, promote, resume
+from engine.rollout.control import Promotion, act, note, promote, resume
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, State
 from engine.store import log, notes
 from engine.store.migrations import migrate
@@ -50,7 +50,7 @@ class History:
 
     def up(self, reason: str = "", missing: tuple[str, ...] = ()) -> int:
         ask = self.ask(ALICE, reason)
-        return self.decide(promote(self.plan, self.state, ask, self.state.epoch, missing, (), bool(missing), ""))
+        return self.decide(promote(self.plan, self.state, Promotion(ask, self.state.epoch, override=True), missing))
 
     def documents(self, n: int, failed: int = 0, ms: float = 800.0, at: float | None = None) -> None:
         """`n` documents of the LLM arm now, as many of the control arm, a quarter cache hits besides."""

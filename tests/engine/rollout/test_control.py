@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
 from engine.rollout import control
+from engine.rollout.control import Promotion
 from engine.rollout.state import ENGINE, UP, Actor, Ask, Decision, Refusal, State, replay, transition, unlawful
 from engine.routing import buckets as routing
 
@@ -30,7 +31,7 @@ def at_stage(stage: int, **changes: object) -> State:
 
 def promote(state: State, epoch: int | None = None, missing: tuple[str, ...] = ()) -> Decision | Refusal:
     seen = state.epoch if epoch is None else epoch
-    return control.promote(PLAN, state, ask(), seen, missing, (), False, "bo held promotion")
+    return control.promote(PLAN, state, Promotion(ask(), seen), missing, by="bo held promotion")
 
 
 def test_promotion_goes_one_stage_up() -> None:
@@ -53,18 +54,17 @@ def test_promotion_through_a_shut_gate_names_what_is_missing() -> None:
 
 def test_an_override_needs_a_typed_reason_and_is_marked() -> None:
     state = at_stage(2)
-    short = control.promote(PLAN, state, ask("ok"), 7, ("bake",), (), True, "")
+    short = control.promote(PLAN, state, Promotion(ask("ok"), 7, override=True), ("bake",))
     assert isinstance(short, Refusal)
-    done = control.promote(PLAN, state, ask("the customer waits for it"), 7, ("bake",), (), True, "")
+    done = control.promote(PLAN, state, Promotion(ask("the customer waits for it"), 7, override=True), ("bake",))
     assert isinstance(done, Decision)
     assert done.override
     assert done.evidence == {"missing": ["bake"]}
 
 
 def test_an_override_never_passes_a_block() -> None:
-    refusal = control.promote(
-        PLAN, at_stage(2), ask("the customer waits"), 7, (), ("quiet hours until 07:00",), True, ""
-    )
+    wanted = Promotion(ask("the customer waits"), 7, override=True)
+    refusal = control.promote(PLAN, at_stage(2), wanted, blocked=("quiet hours until 07:00",))
     assert isinstance(refusal, Refusal)
 
 
@@ -233,7 +233,8 @@ class Requests(RuleBasedStateMachine):
         request = ask("a reason long enough", who, self.now, f"{len(self.log)}")
         epoch = self.state.epoch - late
         blocked = tuple(filter(None, (self.state.held, self.state.locked)))
-        result = control.promote(PLAN, self.state, request, epoch, ("x",) if missing else (), blocked, override, "")
+        wanted = Promotion(request, epoch, override)
+        result = control.promote(PLAN, self.state, wanted, ("x",) if missing else (), blocked)
         if late or blocked or (missing and not override):
             assert isinstance(result, Refusal)
         self._take(result)
@@ -304,7 +305,7 @@ def test_a_rollback_to_a_stage_that_is_not_below_goes_to_zero_and_explains_why()
 
 
 def test_the_promotion_to_a_stage_with_shadow_names_its_share() -> None:
-    made = control.promote(PLAN, State(), ask(), 0, (), (), False, "")
+    made = control.promote(PLAN, State(), Promotion(ask(), 0))
     assert isinstance(made, Decision)
     assert "promoted to stage 1" in made.sentence
     assert "0 % (shadow 100 %)" in made.sentence

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action
 from engine.rollout import control, way_back
+from engine.rollout.control import Promotion
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State, Undo, transition
 from engine.rollout.way_back import Setback
 
@@ -27,9 +28,10 @@ def at_stage(stage: int, **changes: object) -> State:
 
 
 def promote(state: State, **changes: object) -> Decision | Refusal:
-    given = {"epoch": 7, "missing": (), "blocked": (), "override": False, "by": "bo held", "to_stage": None} | changes
-    asked = ask(str(given.pop("reason", "")))
-    return control.promote(PLAN, state, asked, **given)  # type: ignore[arg-type]
+    asked = ask(str(changes.pop("reason", "")))
+    wanted = {name: changes.pop(name) for name in ("epoch", "override", "to_stage") if name in changes}
+    promotion = Promotion(**{"ask": asked, "epoch": 7, **wanted})  # type: ignore[arg-type]
+    return control.promote(PLAN, state, promotion, **{"by": "bo held", **changes})  # type: ignore[arg-type]
 
 
 def sentence(outcome: Decision | Refusal | None) -> str:
@@ -114,7 +116,7 @@ def test_after_an_explained_rollback_the_gate_is_the_way_backs_unless_the_whole_
 def test_the_shadow_of_the_last_stage_is_named_too() -> None:
     last = replace(PLAN.stages[-1], shadow_bp=500)
     plan = replace(PLAN, stages=(*PLAN.stages[:-1], last))
-    outcome = control.promote(plan, at_stage(4), ask(), 7, (), (), False, "")
+    outcome = control.promote(plan, at_stage(4), Promotion(ask(), 7))
     assert "(shadow 5 %)" in sentence(outcome)
 
 

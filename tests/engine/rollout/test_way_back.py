@@ -10,6 +10,7 @@ from engine.plan.load import default_plan_text, parse_plan
 from engine.plan.model import Action, Condition, Plan
 from engine.plan.problems import PlanError
 from engine.rollout import control, way_back
+from engine.rollout.control import Promotion
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State, transition, unlawful
 from engine.rollout.way_back import Setback
 
@@ -40,7 +41,7 @@ def resumed(state: State) -> State:
 
 
 def promoted(state: State, **more: bool) -> Decision | Refusal:
-    return control.promote(PLAN, state, ask(), state.epoch, (), (), False, "", **more)
+    return control.promote(PLAN, state, Promotion(ask(), state.epoch), **more)
 
 
 def test_without_a_cause_there_is_no_short_way() -> None:
@@ -62,14 +63,14 @@ def test_with_its_cause_recorded_a_person_returns_to_the_stage_that_was_left() -
 
 def test_the_engine_cannot_take_the_way_back() -> None:
     state = resumed(fired())
-    made = control.promote(PLAN, state, ask(actor=ENGINE), state.epoch, (), (), False, "")
+    made = control.promote(PLAN, state, Promotion(ask(actor=ENGINE), state.epoch))
     assert isinstance(made, Decision)
     assert unlawful(state, made) is not None
 
 
 def test_the_plans_own_next_stage_can_still_be_taken() -> None:
     state = resumed(fired())
-    made = control.promote(PLAN, state, ask(), state.epoch, (), (), False, "", 2, short=False)
+    made = control.promote(PLAN, state, Promotion(ask(), state.epoch, to_stage=2), short=False)
     assert isinstance(made, Decision)
     assert (made.stage, made.percent_bp) == (2, 1000)
     assert transition(state, made).setback is None  # from there on the plan's gates hold

@@ -27,7 +27,7 @@ async def test_an_alarm_is_taken_by_a_person_and_ends_with_its_cause(tmp_path: P
         assert not reply.ok  # nothing is on
         for n in range(3):
             up = Ask(BO, now(), f"p{n}")
-            await engine.commit(up, lambda s, up=up: control.promote(PLAN, s, up, s.epoch, (), (), False, ""))  # type: ignore[misc]
+            await engine.commit(up, lambda s, up=up: control.promote(PLAN, s, control.Promotion(up, s.epoch)))  # type: ignore[misc]
         fire = Ask(ENGINE, now(), "t", "error_critical")
         await engine.commit(fire, lambda s: control.act(PLAN, s, Action.to_zero, fire, "too many errors", {}))
         engine.monitor.evaluate(engine.state, Ask(ENGINE, now(), "m1"))

@@ -39,7 +39,7 @@ def climb(conn: sqlite3.Connection, stage: int, at: float) -> None:
     """One stage a second, the last at `at`."""
     while (state := log.read_state(conn)).stage < stage:
         asked = ask(ALICE, at - (stage - state.stage - 1))
-        log.commit(conn, asked.request_id, lambda s, a=asked: control.promote(PLAN, s, a, s.epoch, (), (), False, ""))  # type: ignore[misc]
+        log.commit(conn, asked.request_id, lambda s, a=asked: control.promote(PLAN, s, control.Promotion(a, s.epoch)))  # type: ignore[misc]
 
 
 def roll_back(conn: sqlite3.Connection, at: float) -> None:

@@ -35,7 +35,7 @@ async def rolled_back(engine) -> State:  # type: ignore[no-untyped-def]
         assert outcome.decision is not None, outcome.refusal
 
     for n in range(3):
-        await commit(Ask(ALICE, 1.0 + n, f"p{n}"), lambda s, n=n: control.promote(PLAN, s, Ask(ALICE, 1.0, f"p{n}"), s.epoch, (), (), False, ""))  # fmt: skip
+        await commit(Ask(ALICE, 1.0 + n, f"p{n}"), lambda s, n=n: control.promote(PLAN, s, control.Promotion(Ask(ALICE, 1.0, f"p{n}"), s.epoch)))  # fmt: skip
     fire = Ask(ENGINE, 10.0, "t", "error_critical")
     await commit(fire, lambda s: control.act(PLAN, s, Action.to_zero, fire, "too many errors", {}))
     cause = Ask(ALICE, 10_000.0, "e", "the model server ran out of memory")

@@ -175,9 +175,8 @@ class Requests(RuleBasedStateMachine):
 
         def decide(state: State) -> Decision | Refusal:
             blocked = tuple(filter(None, (state.held, state.locked)))
-            return control.promote(
-                PLAN, state, ask, epoch, missing, blocked, override, log.moved_by(self.conn, state.epoch)
-            )
+            by = log.moved_by(self.conn, state.epoch)
+            return control.promote(PLAN, state, control.Promotion(ask, epoch, override), missing, blocked, by)
 
         outcome = self.commit(ask, decide)
         if old or (missing and not override):
