@@ -4,11 +4,13 @@ however it ends; the job stays."""
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -78,6 +80,8 @@ class CrewMember(Protocol):
     why: str
 
     def keep_alive(self) -> bool: ...
+    def pause(self) -> None: ...
+    def go_on(self) -> None: ...
     def end(self) -> None: ...
     def wait(self) -> None: ...
 
@@ -136,7 +140,32 @@ def carry_out(
     return replace(result, before=before)
 
 
+@contextlib.contextmanager
+def _pausing(crew: Sequence[CrewMember]) -> Iterator[None]:
+    """Ctrl+Z stops the command's process group, and workers are in groups of their own."""
+
+    def pause(*_: object) -> None:
+        for member in crew:
+            member.pause()
+        os.kill(os.getpid(), signal.SIGSTOP)  # returns once `fg` or `bg` continues the command
+        for member in crew:
+            member.go_on()
+
+    before = signal.signal(signal.SIGTSTP, pause)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+
+
 def _watched(reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callable[[JobTally, str], None]) -> JobResult:
+    with _pausing(crew):
+        return _until_it_ends(reader, job, crew, watch)
+
+
+def _until_it_ends(
+    reader: Reader, job: int, crew: Sequence[CrewMember], watch: Callable[[JobTally, str], None]
+) -> JobResult:
     try:
         while True:
             known, tally, at_work = reader.read(
@@ -232,6 +261,12 @@ class _Process:
             return False
         self._start()
         return True
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)  # its lease ends meanwhile
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         with contextlib.suppress(OSError):

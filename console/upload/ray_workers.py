@@ -142,6 +142,12 @@ class RayWorker:
             self.why = f"A worker died more than {RETRIES} times ({type(error).__name__})."
         return False
 
+    def pause(self) -> None:
+        """Workers of a cluster carry on with the parts that they have."""
+
+    def go_on(self) -> None:
+        """It did not pause."""
+
     def end(self) -> None:
         with contextlib.suppress(Exception):  # the cluster may be gone
             self._ray.cancel(self._ends, force=True)

@@ -101,7 +101,8 @@ class Server:
 
     def not_ready(self, waited_s: float) -> Fault:
         """The fault of a document that stops waiting for the server to get ready."""
-        waited = f"{self.url} has not loaded the model after {waited_s:.1f} s"
+        after = f"after {waited_s:.1f} s" if waited_s >= 0.05 else "yet"  # other documents may have waited before it
+        waited = f"{self.url} has not loaded the model {after}"
         if self._loading_since is None:
             return Fault(ErrorKind.timeout, f"{waited}, or hangs")
         return self.on_loading(Fault(ErrorKind.loading, f"{waited}: it is still loading", retry="never"))

@@ -331,6 +331,23 @@ def test_a_killed_driver_takes_its_workers_with_it_and_the_job_resumes(rig: Engi
     assert "continuing" not in again.stderr
 
 
+def test_ctrl_z_pauses_the_workers_too_and_fg_continues_them(rig: EngineRig) -> None:
+    def states() -> set[str]:
+        return {_read(Path(f"/proc/{pid}/stat")).rpartition(") ")[2][:1] for pid in (load.process.pid, *load.workers)}
+
+    folder = written(rig, "paused")
+    load = Load(rig, "--root", str(rig.root), str(folder))
+    assert rig.until(lambda: stored(rig, "paused")[0] > 20)
+    os.killpg(load.process.pid, signal.SIGTSTP)  # as the terminal does
+    assert rig.until(lambda: states() == {"T"})
+    assert rig.until(lambda: active(rig).isdisjoint(load.workers)), "their leases end"
+    before = stored(rig, "paused")[0]
+    assert before < DOCUMENTS
+    os.killpg(load.process.pid, signal.SIGCONT)
+    assert load.end()["ok"]
+    assert stored(rig, "paused") == (DOCUMENTS, DOCUMENTS)
+
+
 def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(rig: EngineRig, llm: Llm) -> None:
     rig.climb(4)
     documents = 4 * DOCUMENTS  # both workers still have some when the proof is there
