@@ -27,30 +27,38 @@ SUBJECT = 8  # from this many times on a general word is the subject of the text
 _VERB = pattern("(?:" + "|".join(sorted(_LISTS["verbs"])) + ")(?=..)(?![机機器值力者性率点點方组組书書流法])")
 # nouns that say little at the end of a word
 _TAIL = pattern(f".{{3,}}(?=(?:{'|'.join(sorted(_LISTS['tails']))})$)")
-# after a figure: 120例患者, 2018年
-_COUNTED = "年月日例名个個种種次章节節位项項条條倍"
+# after a figure: 120例患者, 2018年, 30平方公里
+_COUNTED = pattern(
+    "年代|平方[公英]?[里尺米]|[公英海][里尺斤分]|[万萬亿億]?(?:[多余餘]?[人名元吨]|美元)|人次|小时|小時|分钟|分鐘|世纪|世紀|周年"
+    "|[年月日例名个個种種次章節节位项項条條倍届屆部座架艘篇集岁歲米秒点點]"
+)
 
 
-def _any_of(name: str) -> str:
-    """One of the words of a list, the longest that fits; first a look at one character, which begins few of them."""
-    words = sorted(_LISTS[name], key=lambda word: (-len(word), word))
+def _any_of(listed: frozenset[str]) -> str:
+    """One of the words, the longest that fits; first a look at one character, which begins few of them."""
+    words = sorted(listed, key=lambda word: (-len(word), word))
     return f"(?=[{''.join(sorted({word[0] for word in words}))}])(?:{'|'.join(words)})"
 
 
 # What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
 # conjunctions of one character unless they are part of a content word (并 ends one, 并发 does not).
 _PARTICLES = (
-    f"{_any_of('function_words')}(?!性)|(?P<whole>{_any_of('whole')})"
+    f"{_any_of(_LISTS['function_words'])}(?!性)|(?P<whole>{_any_of(_LISTS['whole'])})"
     # what 了 follows is a verb: 持久内存提供了
     f"|{_IDEOGRAPHS}{{2}}了(?<![有为為到成做写寫用看说說给給取起去来來过過好除]了)"
     "|[的了是在和与及而但为从到于被把也都就这那些其之此我们你他她它么吗呢吧着给让还又很只该这這們為與從還讓於且或該則则某仍曾每]"
     "|[个個以不有对對向等几除由并並更后可会會要过過将將]|最|^中|^上|(?<![地源])利用|来(?!自)"
     f"|(?<={_IDEOGRAPHS}{{2}})中(?![文期])"
     f"|(?<={_IDEOGRAPHS}{{2}})[上下里裡內内时時](?=$|[的是有会會可所被将將进進])(?<![線網网晚早地以之同实實即及定限期历歷当當].)"
-    "|(?<=[这那各几两此這幾兩])[种種]"
+    "|(?<=[这那各几两此這幾兩])[种種]|亦|皆|(?<![冷退])却|^[如像即](?![来意素时時])"
+    # 拿破仑所率领的军队, but not 研究所; 一座博物馆; 抵制英国产品外
+    f"|(?<={_IDEOGRAPHS})(?<![场場究处處诊診厕廁会會务務住居易派裁判])所(?={_IDEOGRAPHS})(?![有在得属屬])"
+    "|[一二两兩三四五六七八九几幾数數每首](?:[件位座只隻届屆架艘篇张張辆輛枚颗顆棵株款幅批名](?![一牌额額目])|部(?![分门門]))"
+    f"|(?<={_IDEOGRAPHS}{{2}})[外前]$(?<![国國海户戶室红紅紫例意对對中涉郊院域以之目术術产產当當眼战戰生面提餐空学學].)"
 )
 _JAPANESE_BORDERS = pattern(_PARTICLES)
-_CHINESE_BORDERS = pattern(f"{_any_of('breaks')}|{_PARTICLES}")
+_LONGER = frozenset(word for word in _LISTS["whole"] if len(word) > 2 and word[:2] in _LISTS["breaks"])  # 研究所
+_CHINESE_BORDERS = pattern(f"(?P<longer>{_any_of(_LONGER)})|{_any_of(_LISTS['breaks'])}|{_PARTICLES}")
 _HIRAGANA = pattern("[\u3041-\u3096]")
 # The ending of a Japanese verb or adjective, whose stem is the character before: 関連付ける has 関連. Not する, nor a
 # particle.
@@ -150,8 +158,8 @@ def _runs(text: str) -> Iterator[tuple[str, int]]:
         length = len(found) - (_OKURIGANA.match(text, match.end()) is not None)
         ends = [part for part in particles.finditer(found) if part.lastgroup is None]
         borders = [0, *chain.from_iterable(part.span() for part in ends), length]
-        if match.start() and text[match.start() - 1].isdigit() and found[0] in _COUNTED:
-            borders[0] = min(1, borders[1])
+        if match.start() and text[match.start() - 1].isdigit() and (counted := _COUNTED.match(found)):
+            borders[0] = min(counted.end(), borders[1])
         for begin, end in zip(borders[::2], borders[1::2], strict=True):
             if verb := _VERB.match(found, begin, end):
                 begin = verb.end()

@@ -120,3 +120,19 @@ def test_no_word_has_an_empty_stem_and_no_text_fails_for_one() -> None:
         assert all(map(of, FUNCTION_WORDS.get(spoken, ()))), spoken
 
     assert extract("Η ίδια ομάδα μηχανικών, ο ίδιος διακομιστής. Είναι ίδια του διακομιστή.").ranked
+
+
+def test_a_chinese_keyword_ends_at_figures_verbs_and_function_characters() -> None:
+    keywords = set(
+        extract(
+            "水库面积约30平方公里，2019年建成后向三座城市供水。拿破仑所率领的军队抵达莫斯科，冷却系统与研究所亦遭破坏。"
+            "一部纪录片讲述了抗洪英雄，该片在国外上映。天津市成立气象局，首任局长毕业于清华大学。1990年代后期扩建机场。"
+        ).ranked
+    )
+
+    assert {"冷却系统", "研究所", "纪录片", "气象局", "清华大学"} <= keywords, keywords
+    assert not [
+        word
+        for word in keywords
+        if any(cut in word for cut in ("平方", "所率", "一部", "座城", "代后", "成立", "抵达", "上映", "亦"))
+    ], keywords
