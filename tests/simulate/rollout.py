@@ -61,11 +61,9 @@ def _no_collections() -> Iterator[None]:
         gc.collect(1)
 
 
-def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
-    """Deterministic: the same seed and moves give the same trace."""
-    random = Random(seed)
-    drawn = script(random, WEIGHTS)
-    moves = drawn if moves is None else moves
+@contextlib.contextmanager
+def machine(seed: int) -> Iterator[tuple[World, VirtualLoop]]:
+    """A machine with an empty store, its time, and everything that a seed draws."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
     engine_log = logging.getLogger("rollout.engine")
@@ -73,32 +71,42 @@ def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
     engine_log.setLevel(logging.CRITICAL + 1)
     source = template()
     root = Path(tempfile.mkdtemp(prefix="rollout-simulation-", dir=ROOT))
-    broken = what = ""
     try:
         with _no_collections(), virtual_time(loop, Random(seed + 1)):
             world = World(root, loop, Random(seed + 2), source)
-            began = world.clock.now()
             with in_place_of(world):
                 try:
-                    loop.run_until_complete(_whole(world, moves))
-                except Broken as error:
-                    broken, what = error.name, str(error)
-                except BaseExceptionGroup as group:
-                    first = _first(group)
-                    if not isinstance(first, Broken):
-                        raise
-                    broken, what = first.name, str(first)
-                world.kill()
-                _drain(loop)
-            return Result(
-                seed, broken, what, dict(world.observer.checked), dict(world.counts), tuple(world.trace),
-                world.clock.now() - began,
-            )  # fmt: skip
+                    yield world, loop
+                finally:
+                    world.kill()
+                    _drain(loop)
     finally:
         engine_log.setLevel(level)
         loop.close()
         asyncio.set_event_loop(None)
         shutil.rmtree(root, ignore_errors=True)
+
+
+def run(seed: int, moves: Sequence[Move] | None = None) -> Result:
+    """Deterministic: the same seed and moves give the same trace."""
+    drawn = script(Random(seed), WEIGHTS)
+    moves = drawn if moves is None else moves
+    broken = what = ""
+    with machine(seed) as (world, loop):
+        began = world.clock.now()
+        try:
+            loop.run_until_complete(_whole(world, moves))
+        except Broken as error:
+            broken, what = error.name, str(error)
+        except BaseExceptionGroup as group:
+            first = _first(group)
+            if not isinstance(first, Broken):
+                raise
+            broken, what = first.name, str(first)
+        return Result(
+            seed, broken, what, dict(world.observer.checked), dict(world.counts), tuple(world.trace),
+            world.clock.now() - began,
+        )  # fmt: skip
 
 
 async def _whole(world: World, moves: Sequence[Move]) -> None:

@@ -35,7 +35,8 @@ from tests.simulate.observer import Request as Seen
 from tests.simulate.servers import Request, Servers, Transport
 from tests.simulate.virtual import VirtualLoop
 
-WATCHED, NIGHT = 40.0, 86_400.0  # calendar seconds a second
+DAY_S = 86_400.0
+WATCHED, NIGHT = 40.0, DAY_S  # calendar seconds a second
 BEAT_S = 0.25  # of the engine's measure of its own lateness: late is only what was frozen
 TICK_S = 1.0  # of the engine, as in production; at the watched speed it is 40 s of the calendar
 
