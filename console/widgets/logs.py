@@ -28,8 +28,9 @@ def lines(v: View) -> list[tuple[float, str, str]]:
 
 
 def tail(c: Canvas, area: Area, v: View, since: float = 0.0) -> None:
-    """The newest on top, as many as fit; lines since the user last looked are bright."""
-    shown = lines(v)[: max(0, area.height)]
+    """The newest on top, as many as fit; lines since the user last looked are bright. Rows are few here, so what was
+    sent is left to the log and to Messages."""
+    shown = [line for line in lines(v) if line[1] != "message"][: max(0, area.height)]
     whose = {(d.at, d.sentence): d for d in v.log} if area.width >= 120 else {}
     stamps = [words.hour(at, v.at) for at, _, _ in shown]
     width = max((len(stamp) for stamp in stamps), default=0)

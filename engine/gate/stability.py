@@ -40,8 +40,8 @@ class Stability(Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        why = f", reset by {self.reset}" if self.reset else ""
-        return f"counted since {iso(self.since)}{why}"
+        why = f"reset by {self.reset}; " if self.reset else ""  # first: the line is cut at the end
+        return f"{why}counted since {iso(self.since)}"
 
 
 def stability(conn: sqlite3.Connection, plan: Plan, state: State, now: float) -> Stability | None:

@@ -10,8 +10,6 @@ In guarded mode an error rate is judged four ways, and the screen names the one 
 
 from __future__ import annotations
 
-from functools import partial
-
 from engine.plan.durations import format_duration
 from engine.plan.model import Mode, Trigger, TriggerSettings
 from engine.triggers.cusum import Detectors, Level, detectors, early_threshold, proof_threshold, target_threshold
@@ -35,7 +33,7 @@ def errors(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attem
         if window.n < fewest:
             finding = too_few(rule, window.n, fewest, attempts.per_min)
         else:
-            finding = _rate(rule, window, "literal", partial(span, window))
+            finding = _rate(rule, window, "literal", lambda: _share_of(window))
         return _certain(finding, rule, window, fewest, attempts)
     early = _early(rule, detectors(rule), mode, attempts, window.n < settings.min_n)
     finding = _confirmed(_windowed_errors(rule, settings, attempts, window), detectors(rule), mode, attempts)
@@ -78,19 +76,23 @@ def _confirmed(finding: Finding, listens: Detectors, mode: Mode, attempts: Attem
 def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempts, window: WindowTotals) -> Finding:
     last = attempts.last
     if window.n >= settings.min_n:
-        return _rate(rule, window, "literal", partial(span, window))
+        return _rate(rule, window, "literal", lambda: _share_of(window))
     if last.n < settings.min_n:
         return too_few(rule, last.n, settings.min_n, attempts.per_min)
     finding = _rate(
         rule,
         last,
         f"fallback-{settings.fallback_n}",
-        lambda: f"the last {last.n} documents, {format_duration(last.span_s)}",
+        lambda: f"the last {last.n} documents, in {format_duration(last.span_s)}",
     )
     return finding._replace(breach=bool(finding.breach) and last.k >= FEWEST_FAILURES)
 
 
-def _rate(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Finding:
+def _share_of(window: WindowTotals) -> str:
+    return f"{window.n} in {span(window)}"
+
+
+def _rate(rule: Trigger, window: WindowTotals, name: str, which: Text) -> Finding:
     value = window.k / window.n
     threshold = limit(rule) or 0.0
 
@@ -100,7 +102,7 @@ def _rate(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Findin
 
     def text() -> str:
         unsent = f", {window.unsent} never sent" if window.unsent else ""
-        return f"{window.k} of {window.n} in {composed(where)}{unsent}"
+        return f"{window.k} of {composed(which)}{unsent}"
 
     return Finding(beyond(rule, value), name, value, limit(rule), window.n, window.k, text, resets=resets)
 

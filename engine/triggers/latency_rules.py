@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from engine.plan.durations import format_duration
 from engine.plan.model import Mode, Trigger, TriggerSettings
 from engine.plan.units import measure
 from engine.text import rate_percent
-from engine.triggers.finding import Finding, Text, beyond, composed, limit, span, too_few, unjudged
+from engine.triggers.finding import Finding, Text, beyond, limit, span, too_few, unjudged
 from engine.triggers.windows import FRESH_S, HEALED_DOCUMENTS, Attempts, WindowTotals
 
 EARLY_MEAN = 0.2  # of `for`: 2 minutes of 10
@@ -30,14 +28,14 @@ def _windowed_mean(rule: Trigger, settings: TriggerSettings, mode: Mode, attempt
     window = attempts.windows.get(rule.for_s) or slow
     fewest = 1 if mode == "literal" else settings.min_n
     if window.fresh >= fewest:
-        return _mean(rule, window, "literal", partial(span, window))
+        return _mean(rule, window, "literal", lambda: f"n = {window.fresh} in {span(window)}")
     if window.fresh + window.untimed >= fewest:
         timed = f"engine late: {window.untimed} of {window.fresh + window.untimed} latencies are not judged"
         return unjudged(rule, window.fresh, timed, attempts)
     if mode == "literal" or slow.fresh < fewest:
         return too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")
     name = f"fallback-{settings.latency_fallback_n}"
-    return _mean(rule, slow, name, lambda: f"the last {slow.fresh} fresh calls, {format_duration(slow.span_s)}")
+    return _mean(rule, slow, name, lambda: f"the last {slow.fresh} fresh calls, in {format_duration(slow.span_s)}")
 
 
 def _early_mean(finding: Finding, rule: Trigger, above: float, mode: Mode, slow: WindowTotals) -> Finding:
@@ -80,7 +78,7 @@ def _mean_and_error(calls: WindowTotals) -> tuple[float, float]:
     return mean, (spread / calls.fresh) ** 0.5
 
 
-def _mean(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Finding:
+def _mean(rule: Trigger, window: WindowTotals, name: str, which: Text) -> Finding:
     value = window.ms / window.fresh
     return Finding(
         beyond(rule, value),
@@ -89,7 +87,7 @@ def _mean(rule: Trigger, window: WindowTotals, name: str, where: Text) -> Findin
         limit(rule),
         window.fresh,
         None,
-        lambda: f"n = {window.fresh} in {composed(where)}",
+        which,
         resets=lambda: f"the mean is {measure(rule.metric, limit(rule) or 0.0)} or less",
     )
 

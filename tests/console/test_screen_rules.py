@@ -365,8 +365,8 @@ def test_a_figure_is_not_parted_from_its_unit(width: int) -> None:
 
 
 async def test_the_selected_line_of_the_gate_is_whole_at_80_columns() -> None:
-    """What reset the count of stable days is at the end of a long line."""
-    why = "counted since 2026-12-03T03:25:40Z, reset by 2026-12-02: cache hit rate 14 %, not over 20 %"
+    """What reset the count of stable days makes a long line."""
+    why = "reset by 2026-12-02: cache hit rate 14 %, not over 20 %; counted since 2026-12-03T03:25:40Z"
     app = console("normal")
     link = cast(FakeLink, app.link)
     link.view = replace(link.view, gate=replace(link.view.gate, others=(f"stable within targets: 6d 17h left, {why}",)))

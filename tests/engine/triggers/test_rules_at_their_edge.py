@@ -96,8 +96,8 @@ def test_the_window_needs_twenty_documents_else_the_last_hundred_do(
         CRITICAL, windows=window(CRITICAL, n, n), last=WindowTotals(65.0, last, failures), levels={FEW: level(99.0)}
     )
     assert (finding.rule, finding.breach) == (rule, breach)
-    where = "5m" if rule == "literal" else f"the last {last} documents, 1m 5s"
-    assert not rule or composed(finding.text).endswith(f"in {where}")
+    where = "5m" if rule == "literal" else f"the last {last} documents, in 1m 5s"
+    assert not rule or composed(finding.text).endswith(where)
 
 
 @pytest.mark.parametrize(
@@ -259,8 +259,8 @@ def test_latency_needs_twenty_fresh_calls(mode: Mode, n: int, last: int, rule: s
     finding = of(SLOW, mode, windows={SLOW.for_s: calls(n, 3500.0)}, slow=calls(last, 3500.0))
     assert (finding.rule, finding.breach) == (rule, breach)
     if rule:
-        where = "1m 5s" if rule == "literal" else f"the last {last} fresh calls, 1m 5s"
-        assert composed(finding.text) == f"n = {n if rule == 'literal' else last} in {where}"
+        where = f"n = {n} in 1m 5s" if rule == "literal" else f"the last {last} fresh calls, in 1m 5s"
+        assert composed(finding.text) == where
         assert composed(finding.resets) == "the mean is 3.00 s or less"
     else:
         assert "fresh calls/min" in composed(finding.why)
