@@ -88,8 +88,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Thousands of tests are there to stay: the collector need not walk through them each time, nor after each 700 objects."""
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # also the little of it that is garbage, which takes half a second to find
     gc.set_threshold(7000, 20, 20)
     gc.enable()
 

@@ -67,7 +67,6 @@ def main() -> None:
     stores.install()
     stores.first()
     next(corpus.documents())  # walks through all files of this Python
-    gc.collect()
     gc.enable()
     serve(line, paths)
 

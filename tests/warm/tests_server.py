@@ -7,7 +7,6 @@ finds imported it does not import again.
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import os
 import signal
@@ -39,7 +38,6 @@ def main() -> None:
     _prepare_hypothesis()
     if "tests.sources" in sys.modules:
         importlib.import_module("tests.sources").trees()
-    gc.collect()
     server.serve(line, paths, own_server=False)
 
 
