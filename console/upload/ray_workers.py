@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -31,6 +32,11 @@ CONNECT_S = 10.0
 WRONG_TOKEN = b"InvalidAuthToken"  # in what Ray prints; its exception does not say why it could not connect
 HTTP2_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # an empty frame; its fourth byte is its kind
 AUTHENTICATED_BY_DEFAULT = (2, 61)
+TRIAL = """
+import contextlib, sys, ray
+with contextlib.suppress(Exception):
+    ray.init(address=sys.argv[1], log_to_driver=False, configure_logging=False)
+"""
 
 
 class NoCluster(Exception):
@@ -67,6 +73,14 @@ def _speaks_grpc(connection: socket.socket) -> bool:
     return answer[3:4] == HTTP2_SETTINGS[3:4]
 
 
+def _survives(address: str) -> bool:
+    """Whether a process that connects lives on. Where no node of the cluster runs on this machine Ray ends it, with a
+    C++ stack trace and no exception."""
+    command = [sys.executable, "-c", TRIAL, address]
+    tried = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return tried.returncode == 0
+
+
 def _unusable(address: str, why: str) -> NoCluster:
     return NoCluster(
         f"No Ray cluster can be used at {address}: {why}. Run this command on a machine of the cluster, with the "
@@ -80,6 +94,8 @@ class RayCluster:
     def __init__(self, address: str, workers: int) -> None:
         self._ray = ray = usable(address)
         self._workers = workers
+        if not _survives(address):
+            raise _unusable(address, "this machine is not one of the cluster's")
         with tempfile.TemporaryFile() as output:
             try:
                 with _written_to(output):

@@ -25,6 +25,7 @@ def squeezed(text: str) -> list[str]:
     ("file", "page"),
     [
         ("rollout.service", "systemd.md"),
+        ("rollout-ray.service", "cluster.md"),
         ("50-rollout.rules", "systemd.md"),
         ("nginx.conf", "proxy.md"),
         ("Caddyfile", "proxy.md"),
@@ -33,6 +34,15 @@ def squeezed(text: str) -> list[str]:
 def test_the_help_shows_the_file_as_it_is(file: str, page: str) -> None:
     wanted, shown = squeezed((DEPLOY / file).read_text()), squeezed((HELP / page).read_text())
     assert any(shown[at : at + len(wanted)] == wanted for at in range(len(shown)))
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("file", sorted(DEPLOY.glob("*.service")), ids=lambda file: file.name)
+def test_systemd_understands_every_line_of_a_unit(file: Path, tmp_path: Path) -> None:
+    unit = tmp_path / file.name
+    unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", file.read_text(), flags=re.M))  # it must be there
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

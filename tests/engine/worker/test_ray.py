@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -92,6 +93,18 @@ def test_what_answers_but_is_not_ray_is_found_before_a_job_begins(
         rig.engine()
         with pytest.raises(JobTrouble, match="not Ray"):
             reached(Place(2, rig.view.engine.address.removeprefix("http://")))
+
+
+@pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed: pip install 'rollout-console[ray]'")
+def test_ray_takes_every_option_that_the_help_gives_it() -> None:
+    page = (Path(__file__).parents[3] / "console" / "help" / "cluster.md").read_text()
+    given = {
+        option for words in re.findall(r"\bray start ([^`#\n]*)", page) for option in re.findall(r"--[\w-]+", words)
+    }
+    ray = str(Path(sys.executable).with_name("ray"))
+    known = subprocess.run([ray, "start", "--help"], capture_output=True, text=True, check=True).stdout
+    assert given >= {"--head", "--port", "--address", "--block", "--num-cpus"}
+    assert given <= set(re.findall(r"--[\w-]+", known))
 
 
 class Cluster(NamedTuple):
@@ -183,6 +196,28 @@ def test_a_wrong_token_is_named_before_a_job_begins_and_ray_prints_nothing(tmp_p
             )
             assert "does not accept this command's token" in json.loads(made.stdout)["sentence"]
             assert made.stderr == ""
+        assert json.loads(rig.cli("jobs", "--json").stdout)["jobs"] == []
+
+
+@pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed: pip install 'rollout-console[ray]'")
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="only root hides a node's sockets")
+def test_a_machine_without_a_node_of_the_cluster_is_named_before_a_job_begins(tmp_path: Path, cluster: Cluster) -> None:
+    """Ray's C++ half kills the process that connects from there. Without its sockets, a node is another machine's."""
+    with warm.executed(), EngineRig(tmp_path / "rig", speed=None) as rig:
+        rig.engine()
+        path = tmp_path / "documents.jsonl"
+        path.write_text(json.dumps({"id": "d", "text": TEXT.format(1)}))
+        hidden = f'mount -t tmpfs none /tmp/ray-{os.getpid()} && exec "$@"'
+        on = ("--on", f"ray://127.0.0.1:{cluster.port}", "--workers", "1")
+        made = subprocess.run(
+            ["unshare", "-m", "sh", "-c", hidden, "sh", *COMMAND, *rig._where, "load", "--json", *on, str(path)],
+            env=cluster.environ,
+            capture_output=True,
+            text=True,
+        )
+        assert made.returncode == 1, made.stderr
+        assert "this machine is not one of the cluster's" in json.loads(made.stdout)["sentence"]
+        assert made.stderr == ""
         assert json.loads(rig.cli("jobs", "--json").stdout)["jobs"] == []
 
 
