@@ -21,6 +21,10 @@ def write_traceback(error: BaseException) -> str:
 
 def bug_sentence(error: BaseException) -> str:
     """What happened, and where its traceback is."""
+    return f"Unexpected error: {type(error).__name__}: {error}.{details(error)}"
+
+
+def details(error: BaseException) -> str:
+    """Where its traceback is, to append to a sentence."""
     name = write_traceback(error)
-    where = f" Details for a bug report: {name}" if name else ""
-    return f"Unexpected error: {type(error).__name__}: {error}.{where}"
+    return f" Details for a bug report: {name}" if name else ""

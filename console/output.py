@@ -262,7 +262,7 @@ def code_of(error: BaseException) -> str:
 
 def sentence_of(error: BaseException) -> str:
     """A sentence for an error that no one expected; a bug's traceback goes to a file."""
-    from console.bug_report import bug_sentence
+    from console.bug_report import bug_sentence, details
     from engine.store.folder import StoreError
     from engine.text import reason_of
 
@@ -271,7 +271,8 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, StoreError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{reason_of(error)}.{_whose(error)}"
+        what_to_do = _whose(error) if error.filename else details(error)  # without a name it says too little
+        return f"{reason_of(error)}.{what_to_do}"
     return bug_sentence(error)
 
 

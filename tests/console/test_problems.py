@@ -91,6 +91,20 @@ def test_a_bug_on_a_full_disk_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch)
     assert sentence_of(ValueError("odd")) == "Unexpected error: ValueError: odd."
 
 
+def test_an_error_of_the_system_that_names_no_file_has_its_place_in_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with (tmp_path / "any").open("w") as file, pytest.raises(OSError, match="Invalid argument") as caught:
+        os.lseek(file.fileno(), -1, os.SEEK_SET)
+    assert sentence_of(caught.value).startswith("Invalid argument. Details for a bug report: ")
+    ((mode, text),) = tracebacks(tmp_path)
+    assert mode == 0o600
+    assert "os.lseek" in text
+    assert sentence_of(FileNotFoundError(errno.ENOENT, "No such file", "/a")) == "/a: No such file."
+    assert len(tracebacks(tmp_path)) == 1, "a person can do something about a file that is named"
+
+
 def test_a_problem_that_is_the_health_sentence_is_shown_once() -> None:
     blind = replace(BROKEN, health="blind", health_sentence=f"BLIND: {FAILED}; one stage back in 9:18")
     c = Canvas(80, 24)

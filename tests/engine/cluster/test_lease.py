@@ -145,6 +145,13 @@ def test_calls_in_flight_leave_a_lease_pending_whatever_it_acknowledged() -> Non
     assert not lease.pending(held, (1, 2), True, 11.05)
 
 
+def test_a_worker_acknowledges_nothing_that_it_was_not_granted() -> None:
+    """One of an engine before this one may know a higher version: a restored store's tokens go back."""
+    report = LeaseRenewal(worker="w", host="h", pid=1, identity=WHO, acknowledged=(9, 9))
+    held = lease.granted(None, report, LeaseGrant((1, 2), terms(1000)), now=10.0)
+    assert lease.pending(held, (1, 3), False, 10.5)
+
+
 def test_the_proof_names_the_percentage_that_a_worker_has_not_acknowledged() -> None:
     clock, obeyed = ManualClock(), terms(1000)
     leases = Leases(clock, 1, lambda: obeyed, lambda: None, WindowShares(dict, lambda: 0, clock.real))
@@ -152,6 +159,18 @@ def test_the_proof_names_the_percentage_that_a_worker_has_not_acknowledged() -> 
     obeyed = terms(0, 2)
     version = leases.refresh()
     assert "has not acknowledged 0 % yet" in leases.unproven(version, True)
+
+
+def test_zero_is_not_proven_while_leases_of_the_engine_before_may_last() -> None:
+    clock = ManualClock()
+    shares = WindowShares(dict, lambda: 0, clock.real)
+    leases = Leases(clock, 2, lambda: terms(0), lambda: None, shares, inherited=True)
+    version = leases.refresh()
+    assert "the engine before this one" in leases.unproven(version, True)
+    assert not leases.idle, "their mark in the store's folder stays"
+    clock.advance(OUT_S)
+    assert leases.unproven(version, True) == ""
+    assert leases.idle
 
 
 def test_a_renewal_is_granted_on_a_reading_that_is_as_new_as_the_engine_s_looks() -> None:
