@@ -170,6 +170,8 @@ def _store(context: CliContext, report: Say) -> None:
 
 def _port(context: CliContext, report: Say) -> None:
     """Check that the engine listens, or could listen, on the plan's port."""
+    from engine.server.binding import why_unbound
+
     http = context.file_plan.http
     family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
@@ -180,8 +182,7 @@ def _port(context: CliContext, report: Say) -> None:
             if context.folder.path.is_dir() and context.folder.is_locked():
                 report("port", "ok", f"{http.host}:{http.port}, this store's engine is running.")
                 return
-            why = error.strerror or str(error)
-            report("port", "fail", f"{http.host}:{http.port} cannot be bound ({why}): set [http] port to a free one.")
+            report("port", "fail", why_unbound(http, error))
             return
     report("port", "ok", f"{http.host}:{http.port} is free.")
 

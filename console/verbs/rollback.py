@@ -11,7 +11,7 @@ import click
 from console.context import CliContext, send_command, started_s
 from console.output import fail, say, verb
 from console.verbs.control import STAGES, StageNumber
-from engine.text import counted
+from engine.text import counted, spoken
 
 if TYPE_CHECKING:
     from engine.client.client import EngineClient
@@ -79,7 +79,7 @@ def _roll_back(context: CliContext, to_stage: int | None, reason: str) -> None:
         fail("\n".join((unsure, sentence, *(f"Store: {s}: {w}" for s, _, w in elsewhere))), body, "other_stores")
     result = structs.replace(result, sentence="\n".join((sentence, *(f"Also in {s}: {w}" for s, _, w in elsewhere))))
     if not result.ok:
-        fail("\n".join((result.sentence, *result.ways)), body, "not_certain")
+        fail("\n".join((result.sentence, *(spoken(way) for way in result.ways))), body, "not_certain")
     if result.engine == "none":
         _without_engine(context, result, body)
     else:

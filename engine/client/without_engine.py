@@ -68,6 +68,7 @@ class RollbackWithoutEngine:
         """Never raises for a store that cannot be used."""
         if self._folder.missing:
             self._engine = "none"
+            self._ways.clear()  # no file to remove and no socket to call: that says nothing more
             where = self._folder.path
             return self._result(
                 False, f"There is no store in {where}, so there is nothing to roll back. Give --store or --plan."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import time
@@ -55,13 +56,20 @@ def _bind(plan: Plan, rehearsal: bool) -> socket.socket:
     except OSError as error:
         if not rehearsal:
             tcp.close()
-            raise StoreError(
-                f"{http.host}:{http.port} cannot be bound ({error.strerror}): set [http] host to an address of "
-                "this machine and port to a free one."
-            ) from None
+            raise StoreError(why_unbound(http, error)) from None
         tcp.bind((http.host, 0))
     tcp.listen(128)
     return tcp
+
+
+def why_unbound(http: HttpSettings, error: OSError) -> str:
+    """Why the address cannot be had, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"{http.host}:{http.port} is in use by another program. Stop it, or set [http] port to a free one."
+    return (
+        f"{http.host}:{http.port} cannot be bound ({error.strerror or error}): set [http] host to an address of this "
+        "machine, and port to one that you may use."
+    )
 
 
 def url(tcp: socket.socket) -> str:

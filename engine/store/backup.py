@@ -14,7 +14,7 @@ from engine import files
 from engine.store import database
 from engine.store.folder import Folder, StoreError
 from engine.store.verification import verify
-from engine.text import reason_of
+from engine.text import reason_of, spoken
 
 
 class BackupReport(Struct, frozen=True):
@@ -32,7 +32,7 @@ def take(folder: Folder, target: Path) -> BackupReport:
     try:
         source = database.open_reader(folder)
     except (OSError, StoreError) as error:
-        return BackupReport(False, f"No backup: {reason_of(error)}")
+        return BackupReport(False, f"No backup was made. {spoken(reason_of(error))}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # in its own folder: SQLite opens by name, and in the target's folder others could swap the file

@@ -149,7 +149,7 @@ def _sentence(judged: JudgedRule, verdict: Verdict, locked: str, idle: bool) -> 
     if verdict == "ok":
         return _figures(rule, finding, "")
     first = _first(judged)
-    by = f", {first.name}" if first.name and first.name != NAMES["fallback"] else ""  # the figures say which documents
+    by = ", early rule" if first.early else ""  # of the others the figures say which they are
     held = f" for {clock(first.held_s)} of {clock(first.for_s)}{by}" if first.for_s else ""
     if (judged.acted and judged.acted == finding.early_rule) or not finding.breach:
         head = f"{METRICS[rule.metric].name} is rising" if rule.metric != "latency_mean" else "latency is rising"

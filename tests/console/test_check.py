@@ -113,3 +113,14 @@ def test_a_rollback_ends_a_question_in_flight(tmp_path: Path) -> None:
         return "answered"
 
     assert asyncio.run(asked()) == "cut"
+
+
+def test_a_port_that_another_program_uses_is_named_so(check: Check) -> None:
+    """And an address that is not this machine's is not."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        taken = check("http://127.0.0.1:9", http__port=port)
+    assert f"127.0.0.1:{port} is in use by another program. Stop it, or set [http] port to a free one." in taken.stdout
+    elsewhere = check("http://127.0.0.1:9", http__host="192.0.2.1", http__port=port)
+    assert "192.0.2.1" in elsewhere.stdout
+    assert "another program" not in elsewhere.stdout

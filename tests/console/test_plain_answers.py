@@ -26,6 +26,7 @@ from engine.measures.bucket import Bucket
 from engine.plan.load import PlanError, plan_text
 from engine.plan.pins import Change
 from engine.rollout.state import State
+from engine.store.folder import Folder
 from engine.triggers.evidence import Evidence, Probes
 from engine.triggers.rules import find
 from engine.triggers.wording import _figures
@@ -211,3 +212,13 @@ def test_a_status_right_after_a_promotion_waits_for_the_view_with_it() -> None:
     assert _is_behind(view, State(epoch=view.epoch + 1))
     assert not _is_behind(view, State(epoch=view.epoch))
     assert not _is_behind(None, State(epoch=9))
+
+
+def test_without_a_store_a_rollback_says_only_that(tmp_path: Path) -> None:
+    """What it tried on files that are not there would only frighten."""
+    result = EngineClient(Folder(tmp_path / "none"), lambda: None).rollback(
+        "search is broken", done=("armed file was not there",)
+    )
+    assert not result.ok
+    assert "There is no store" in result.sentence
+    assert result.ways == ()
