@@ -16,10 +16,11 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from console.upload import inputs, remote
 from engine.parsing.encoding import Decoded, decode
-from engine.text import digest
+from engine.text import clean_line, digest
 
 SIZE_LIMIT = 40_000_000  # bytes of one document, and of a file that isn't read line by line
 EMPTY = "empty"  # the trouble of an empty file: skipped, not a failure
+FIELDS = 6  # of a row without a text, that are named
 PACKED_TEXT = "compressed, and not JSON lines; unpack it first"
 # files that may decode as some text, by how they begin
 _NO_TEXT = {
@@ -245,8 +246,8 @@ def _of_json(path: str, text: str, raw: bytes) -> Iterator[Source]:
 
 def of_row(name: str, row: Any) -> Source:
     """{"text", optional "id" (or "file", as in exports) and "title"}; `name` replaces a missing id."""
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        return Source(name, trouble='not a JSON object with "text"')
+    if trouble := _textless(row):
+        return Source(name, trouble=trouble)
     given = row.get("id", row.get("file"))
     named = isinstance(given, str | int) and not isinstance(given, bool) and bool(str(given).strip())
     id = str(given) if named else name
@@ -256,6 +257,17 @@ def of_row(name: str, row: Any) -> Source:
     if _sound(id) != id:  # two ids would become the same name
         trouble = "its id holds half of a surrogate pair"
     return Source(_sound(id), _sound(title) if isinstance(title, str) else "", text, trouble, named=named)
+
+
+def _textless(row: Any) -> str:
+    """Why a row has no text; "" if it has one."""
+    if not isinstance(row, dict):
+        return "not a JSON object"
+    if "text" in row:
+        return "" if isinstance(row["text"], str) else '"text" is not a string'
+    names = [clean_line(str(name), 40) for name in sorted(row, key=str)]
+    more = f" and {len(names) - FIELDS} more" if len(names) > FIELDS else ""
+    return f'no "text"; its fields are {", ".join(names[:FIELDS])}{more}' if names else 'no "text"; it has no fields'
 
 
 def _broken(error: Exception) -> str:

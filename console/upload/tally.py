@@ -11,6 +11,7 @@ from console.upload.uploader import Answer
 from engine.text import clean_line, counted
 
 NAMED = 10  # documents listed per problem
+KNOWN = 1_000_000  # ids among which one given twice is noticed
 REASONS = 5  # listed causes of fallback
 _FIGURE = re.compile(r"\d+")
 
@@ -25,6 +26,8 @@ class Tally:
             clean_line(ending): [clean_line(name) for name in names] for ending, names in passed_over.items()
         }
         self.troubles: dict[str, list[str]] = {}  # reason -> documents
+        self._ids: set[int] = set()
+        self._twice: dict[str, None] = {}
         self._fallbacks: dict[str, tuple[str, int]] = {}  # reason without its figures -> (reason, count)
 
     @property
@@ -48,6 +51,16 @@ class Tally:
         """(reason, count), the most frequent first."""
         return sorted(self._fallbacks.values(), key=lambda cause: -cause[1])
 
+    def sent(self, source: sources.Source) -> None:
+        """Note an id that came before: the document sent last replaces the other. A file's path comes once."""
+        if not source.named:
+            return
+        key = hash(source.id)  # less memory than the id
+        if key in self._ids:
+            self._twice[clean_line(source.id)] = None
+        elif len(self._ids) < KNOWN:
+            self._ids.add(key)
+
     def skip(self, name: str, why: str) -> None:
         if why == sources.EMPTY:
             self.empty += 1
@@ -68,6 +81,8 @@ class Tally:
             yield f"fallback, {times} document{'' if times == 1 else 's'}: {why}"
         for why, names in self.troubles.items():
             yield f"skipped {listed(names)}: {why}"
+        if self._twice:
+            yield f"ids given more than once, of which the store keeps one document: {listed([*self._twice])}"
         if self.guessed:
             guesses = [f"{name} ({encoding})" for name, encoding in self.guessed.items()]
             yield f"encoding guessed, check the text: {listed(guesses)}"

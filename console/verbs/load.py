@@ -220,16 +220,17 @@ def _dry_run(chosen: LoadFiles, known: KnownDocuments | None) -> None:
     tally = Tally(chosen.passed_over)
     ids, size = [], 0
     for source in chosen.documents():
-        if source.trouble:
-            tally.skip(source.id, source.trouble)
+        if trouble := source.trouble or _refused(source):
+            tally.skip(source.id, trouble)
         elif known is not None and known.has(source):
             tally.unchanged += 1
         else:
+            tally.sent(source)
             ids.append(clean_line(source.id, 512))
             size += len(source.text)
     head = (
         f"Would send {counted(len(ids), 'document')}, {size:,} characters; {tally.unchanged} unchanged, "
-        f"{tally.failed} unreadable. Nothing was sent."
+        f"{tally.failed} cannot be loaded. Nothing was sent."
     )
     for line in tally.remarks():
         notice(line)
@@ -248,6 +249,17 @@ def _dry_run(chosen: LoadFiles, known: KnownDocuments | None) -> None:
     say_result(body, "\n".join([head, *(f"  {name}" for name in ids[:SHOWN]), *more]))
     if tally.failed:
         raise SystemExit(1)
+
+
+def _refused(source: sources.Source) -> str:
+    """Why the engine would refuse a document; "" if it would not."""
+    from engine.routing.admission import Unusable, check
+
+    try:
+        check(source.id, source.text)
+    except Unusable as unusable:
+        return str(unusable)
+    return ""
 
 
 class LoadRun:
@@ -326,6 +338,7 @@ class LoadRun:
             self._tally.unchanged += 1
         else:
             self._need_engine()
+            self._tally.sent(source)
             self._uploader.send(source)
             self._count(self._uploader.ends(until_room=True))
             return

@@ -12,6 +12,10 @@ from engine.parsing.inline import unescaped
 from engine.text import as_seen, without
 
 _TYPESET = re.compile("[\ufb00-\ufb06\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]")  # ﬁ, full-width letters
+# letters of mathematics: an unknown alone, or a word set in them
+_MATHEMATICAL = re.compile(
+    "([\U0001d400-\U0001d7ff]+|[\u2102\u210d\u2113\u2115\u2119\u211a\u211d\u2124])([\u2070-\u209c]*)(-(?=[a-z]))?"
+)
 _DIVIDED = re.compile(r"(?<![^\W\d_])([^\W\d_A-Z]{2,20})-\n[ \t]{0,40}([^\W\d_A-Z]{2,20})(?![^\W\d_])")
 _WORD = re.compile(r"[^\W\d_]+")
 # treated as one, or the search for the next line's first letter would rescan all of them at each
@@ -57,6 +61,7 @@ def prose(text: str) -> str:
     text = text.replace("\r", "")
     if not text.isascii():
         text = as_seen(text)
+        text = _MATHEMATICAL.sub(_written, text)
         text = _TYPESET.sub(lambda letter: unicodedata.normalize("NFKC", letter[0]), text)
     if "-\n" in text:
         text = _undivided(text)
@@ -77,6 +82,12 @@ def prose(text: str) -> str:
     if _may_have_long_word(text) and _LONG_WORD.search(text):
         text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
     return _EMPTY_LINES.sub("\n\n", text) if "\n" in text else text
+
+
+def _written(maths: re.Match[str]) -> str:
+    """A word in letters of mathematics, or the 𝑘 of 𝑘-means; an unknown is none."""
+    letters, _, name = maths.groups()
+    return f"{unicodedata.normalize('NFKC', letters)}{name or ''}" if name or len(letters) > 1 else " . "
 
 
 def _undivided(text: str) -> str:

@@ -61,7 +61,8 @@ _NUMBER = re.compile(
     r"[\d.,:/-]+(?:st|nd|rd|th|s|am|pm|AM|PM|[mckn]?m|[mk]?g|[mn]?s|[kKMGT]i?[bB]|[KMGT]i|[kMG]?Hz|[kx%])?"
 )  # 1.5, 2nd, 10am, 5GHz; but 3D and 5G are names
 _NAMELESS = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d|[\d.]+Z|0[xX][0-9a-fA-F]+|(?=[a-f]*\d)[0-9a-f]{8,}|(?=\d*[a-f]+\d+[a-f]|\d+[a-f]+\d)[0-9a-f]{6,7}"
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=[A-F]*\d)(?=\d*[A-F])[0-9A-F]{16,}"
+    r"|\d{4}-\d\d-\d\dT\d\d|[\d.]+Z|0[xX][0-9a-fA-F]+|(?=[a-f]*\d)[0-9a-f]{8,}|(?=\d*[a-f]+\d+[a-f]|\d+[a-f]+\d)[0-9a-f]{6,7}"
 )  # 2026-11-25T08, 07.123Z, 0x2f, 4f1c9a02
 
 

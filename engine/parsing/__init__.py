@@ -44,7 +44,7 @@ _NUMBERED = pattern(r"^\d[\d.]{0,12}[-_ ](?=[^\W\d])")  # 0012-pool-sizes.md
 _README = pattern(r"read[-_]?me\b", re.I)
 _MANUAL = pattern(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
 _MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
-_NAMED_BY_FILE = (Format.SOURCE, Format.SETTINGS, Format.CATALOGUE, Format.SUBTITLES, Format.LATEX)
+_NAMED_BY_FILE = (Format.SOURCE, Format.SETTINGS, Format.CATALOGUE, Format.SUBTITLES, Format.LATEX, Format.BIBLIOGRAPHY)
 _SECTION = pattern(
     r"(?:key |main |core )?(?:features?|highlights|requirements|prerequisites|install(?:ation|ing)?|usage|examples?"
     r"|about|(?:getting|get) started|quick ?start|description|background|status|motivation|table of contents|why\??"
@@ -53,6 +53,12 @@ _SECTION = pattern(
     re.I,
 )  # headings of a README that are not the project's name
 _TEXT_ENDINGS = frozenset((".md", ".mdx", ".markdown", ".rst", ".txt", ".adoc", ".asciidoc", ".html", ".org"))
+_SIGNED = pattern(r"-----BEGIN PGP SIGNED MESSAGE-----\s*\n(?:\w+: [^\n]*\n){0,9}")
+_SIGNATURE = pattern(r"-----BEGIN PGP SIGNATURE-----[\w\s:.,+/=()-]*?(?:-----END PGP SIGNATURE-----|\Z)")
+_LATEX = pattern(
+    r"\\(?:cite[a-z]{0,6}|(?:eq)?ref|emph|text(?:it|bf|sc|rm|tt)|math(?:bb|bf|cal|rm))\{"
+    r"|\$(?=\S)[^$\n]{0,200}(?:[_^](?:\{|\w(?!\w))|\\[A-Za-z])[^$\n]{0,200}(?<=\S)\$(?![A-Za-z])"
+)
 _OVERSTRUCK = pattern(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underlined, as printers overstrike
 _COLOUR = pattern(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
@@ -77,10 +83,18 @@ def parse(text: str, name: str = "") -> Parsed:
 
 
 def _detected(text: str, suffix: str = "") -> tuple[str, Format]:
-    """The text and its format. In plain text, character references are not decoded by a parser."""
+    """The text and its format. What markup a plain text holds is read here: no parser of its own does."""
     text = _printed(text)
+    if "-----BEGIN PGP SIG" in text:
+        text = _SIGNATURE.sub("", _SIGNED.sub("", text))
     kind = detect.detect(text, suffix)
-    return unescaped(text) if kind is Format.PLAIN else text, kind
+    if kind is Format.PLAIN:
+        text = unescaped(text)
+        if ("\\" in text or "$" in text) and _LATEX.search(text):  # as in an abstract
+            from engine.parsing.latex import words
+
+            text = words(text)
+    return text, kind
 
 
 def _printed(text: str) -> str:

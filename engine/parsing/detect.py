@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.parsing import (
+    bibtex,
     calendar,
     catalogue,
     changelog,
@@ -43,6 +44,7 @@ _SUFFIXES = {
     Format.SUBTITLES: (".srt", ".vtt"),
     Format.NOTEBOOK: (".ipynb",),
     Format.LATEX: (".tex", ".ltx"),
+    Format.BIBLIOGRAPHY: (".bib",),
     Format.WIKI: (".wiki", ".mediawiki"),
     Format.DIFF: (".diff", ".patch"),
     Format.TEXINFO: (".texi", ".texinfo", ".txi", ".info"),
@@ -162,6 +164,8 @@ def _by_mark(head: str, first: str) -> Format | None:
         return Format.TEXINFO
     if first in "\\%" and "\\" in head and latex.MARK.search(head):
         return Format.LATEX
+    if first in "@%" and "@" in head and bibtex.MARK.match(head.lstrip("\ufeff")):
+        return Format.BIBLIOGRAPHY
     if first == "=" and pod.MARK.match(head.lstrip()):
         return Format.POD
     return Format.ORG if "#+" in head and first in "#*-:" and org.MARK.search(head) else None

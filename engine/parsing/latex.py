@@ -29,6 +29,7 @@ _LEVELS = {"part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsectio
 _MATH = pattern(
     r"\$\$[^$]{1,2000}\$\$|(?<!\\)\$[^$\n]{1,300}(?:\n[^$\n]{1,300}){0,2}\$|\\\[.{1,2000}?\\\]|\\\(.{1,500}?\\\)", re.S
 )
+_LETTER_OF_NAME = pattern(r"\$([A-Za-z])\$(?=-[a-z])")  # $k$-means
 _ARGUMENTS = pattern(
     r"\\(?:label|ref|eqref|pageref|cite[a-z]{0,10}|nocite|autoref|cref|Cref|nameref|vspace|hspace|include|input"
     r"|includegraphics|bibliography|bibliographystyle|usepackage|documentclass|documentstyle|newcommand|renewcommand"
@@ -123,7 +124,7 @@ def words(text: str) -> str:
         text = _ACCENT.sub(_accented, text)
         text = _LETTER.sub(lambda letter: _LETTERS[letter[1]], text)
     if "$" in text or "\\" in text:
-        text = _MATH.sub(" ", text)
+        text = _MATH.sub(" ", _LETTER_OF_NAME.sub(r"\1", text))
     if "\\" in text:
         text = _ARGUMENTS.sub("", text)
         text = replaced_inside_out(_WORDS, r"\1", text, 4)

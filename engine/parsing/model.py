@@ -36,6 +36,7 @@ class Format(StrEnum):
     DIFF = "diff"
     CALENDAR = "calendar"  # iCalendar's, and vCard's addresses
     RTF = "rtf"
+    BIBLIOGRAPHY = "bibliography"  # BibTeX's
 
 
 Kind = Literal["heading", "text", "item", "person", "code"]

@@ -13,7 +13,7 @@ _MODULES = {
     Format.HTML: "page", Format.ROFF: "roff", Format.MAIL: "mail", Format.CHANGELOG: "changelog", Format.LOG: "log",
     Format.ORG: "org", Format.POD: "pod", Format.LATEX: "latex", Format.CATALOGUE: "catalogue",
     Format.SUBTITLES: "subtitles", Format.SETTINGS: "settings", Format.WIKI: "wiki", Format.DIFF: "diff",
-    Format.CALENDAR: "calendar", Format.RTF: "rtf",
+    Format.CALENDAR: "calendar", Format.RTF: "rtf", Format.BIBLIOGRAPHY: "bibtex",
 }  # fmt: skip
 _FRONTED = frozenset({Format.RST, Format.ASCIIDOC})  # with front matter that their parsers do not read
 _DECLARED = {"text/markdown": Format.MARKDOWN, "text/x-rst": Format.RST, "text/plain": Format.PLAIN}

@@ -256,3 +256,18 @@ def test_a_file_outside_the_root_is_refused_before_anything_is_loaded(rig: Engin
     ended = rig.cli("load", "--root", str(tmp_path / "in"), str(tmp_path / "out.md"))
     assert ended.returncode == 1
     assert "is not under the root" in ended.stderr
+
+
+def test_a_dry_run_refuses_what_the_engine_would_and_both_name_ids_given_twice(rig: EngineRig) -> None:
+    rows = [{"id": id, "text": TEXT} for id in ("twice/a", "x" * 600, "twice/b\n", "twice/a")]
+    (rig.root / "twice.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    dry = rig.cli("load", "--dry-run", "--method", "frequency", "twice.jsonl")
+    done = rig.cli("load", "--method", "frequency", "twice.jsonl")
+
+    remarks = [line for line in done.stderr.splitlines() if "twice" in line or "xxx" in line]
+    assert re.search("Would send 2 documents, .*; 0 unchanged, 2 cannot be loaded", dry.stdout), dry.stdout
+    assert "2 failed" in done.stdout, done.stdout
+    assert sum("is one line of visible text" in line for line in remarks) == 2
+    assert "ids given more than once, of which the store keeps one document: twice/a" in remarks
+    assert [line for line in dry.stderr.splitlines() if "twice" in line or "xxx" in line] == remarks

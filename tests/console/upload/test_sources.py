@@ -202,7 +202,26 @@ def test_broken_json_differs_from_json_without_a_text(here: Path) -> None:
     cut, bare = all_of("rows.jsonl")
 
     assert cut.trouble.startswith("not JSON: ")
-    assert bare.trouble == 'not a JSON object with "text"'
+    assert bare.trouble == 'no "text"; its fields are id'
+
+
+@pytest.mark.parametrize(
+    ("row", "trouble"),
+    [
+        ({"doc_id": "1", "content": "c"}, 'no "text"; its fields are content, doc_id'),
+        ({}, 'no "text"; it has no fields'),
+        ({"id": "1", "text": ["a"]}, '"text" is not a string'),
+        ({"id": "1", "text": None}, '"text" is not a string'),
+        ([1, 2], "not a JSON object"),
+        ("text", "not a JSON object"),
+        ({f"column {n}": n for n in range(100)}, 'no "text"; its fields are ' + ", ".join(f"column {n}" for n in (0, 1, 10, 11, 12, 13)) + " and 94 more"),
+        ({"\x1b[31m" + "x" * 500: 1}, 'no "text"; its fields are ·[31m' + "x" * 34 + "…"),
+    ],
+)  # fmt: skip
+def test_a_row_without_a_text_is_told_what_it_has_instead(here: Path, row: object, trouble: str) -> None:
+    (here / "rows.jsonl").write_text(json.dumps(row))
+
+    assert [source.trouble for source in all_of("rows.jsonl")] == [trouble]
 
 
 def test_files_that_are_passed_over_are_named_by_their_ending(here: Path) -> None:

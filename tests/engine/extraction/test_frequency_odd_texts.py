@@ -7,6 +7,7 @@ import hashlib
 import random
 import time
 import tracemalloc
+import uuid
 from itertools import product
 
 import pytest
@@ -56,6 +57,8 @@ def test_identifiers_are_kept_whole_and_separate_in_any_language(spoken: str) ->
             "Die Daten\u00adbank\u00adsicherung läuft täglich, und die Daten\u00adbank\u00adsicherung wird geprüft.",
             "Datenbanksicherung",
         ),
+        ("𝗥𝗮𝘁𝗲 𝗹𝗶𝗺𝗶𝘁𝗲𝗿𝘀 protect the gateway.", "rate limiters"),
+        ("A 𝑘-means clustering of points finds centres.", "k-means clustering"),
         ("The rate\u200b limiter blocks the gateway. The rate\u200b limiter counts requests.", "rate limiter"),
         ("ＡＰＩゲートウェイのレート制限はＡＰＩキーごとに数える。", "APIキー"),
         ("The credi-\ntors met, and the railway com-\npany paid the credi-\ntors.", "railway company"),
@@ -134,7 +137,8 @@ def test_encoded_bytes_digests_and_times_are_not_keywords() -> None:
     assert not extract(base64.encodebytes(noise).decode()).ranked
     log = "".join(
         f"2026-11-25T08:{n % 60:02}:07.{n:03}Z ERROR [worker-1] request {n * 7919:08x}f of gateway refused by scheduler, image "
-        f"sha256:{hashlib.sha256(str(n).encode()).hexdigest()}\n"
+        f"sha256:{hashlib.sha256(str(n).encode()).hexdigest()} of session {uuid.UUID(int=n << 90)} "
+        f"{hashlib.md5(str(n).encode()).hexdigest().upper()}\n"
         for n in range(60)
     )
 
@@ -142,6 +146,15 @@ def test_encoded_bytes_digests_and_times_are_not_keywords() -> None:
 
     assert {"gateway", "scheduler"} <= set(" ".join(keywords).split())
     assert not any(sum(c.isdigit() for c in keyword) > 3 for keyword in keywords), keywords
+
+
+def test_an_unknown_of_mathematics_is_not_a_keyword() -> None:
+    keywords = extract(
+        "Let 𝑓 : ℝⁿ → ℝ be convex with the constant 𝐿. Gradient descent lowers 𝑓(𝑥ₖ) in steps of 1∕𝐿 for all 𝑘."
+    ).ranked
+
+    assert "gradient descent" in keywords
+    assert [keyword for keyword in keywords if not keyword.isascii() or not keyword[-1].isalpha()] == []
 
 
 def test_a_flag_keeps_its_dashes_after_a_quote_or_a_bar() -> None:
