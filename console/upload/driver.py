@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec import Struct, to_builtins
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from console.upload import parquet
 from console.upload.crews import Crew, crews
 from console.upload.parts import parts
 from engine.client.client import EngineClient
 from engine.store import jobs
-from engine.store.jobs import Job, JobPart, JobTally
+from engine.store.jobs import Job, JobPart, JobRequest, JobTally
 from engine.store.reader import Reader
 from engine.text import counted
 
@@ -105,12 +105,9 @@ def reached(place: Place) -> Machines:
         raise JobTrouble(str(error)) from None
 
 
-def begin(
-    client: EngineClient, files: Iterable[str], sources: str, root: Path, method: str, kind: str, output: str = ""
-) -> int:
+def begin(client: EngineClient, files: Iterable[str], asked: JobRequest) -> int:
     """Enter a job and its parts into the store; nothing is read yet. JobTrouble."""
-    fields = {"sources": sources, "root": str(root), "method": method, "kind": kind, "output": output}
-    job = int(_ask(client, "job_begin", **fields)["job"])
+    job = int(_ask(client, "job_begin", **asdict(asked))["job"])
     some: list[JobPart] = []
     first = 0
     for part in parts(files):

@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
+from msgspec.structs import replace
 
 from console import completion
 from console.context import CliContext
@@ -37,6 +38,7 @@ from console.upload.tally import Tally, listed
 from console.upload.uploader import TOGETHER, Answer, BoundedUploader, EngineGone, UploadRefused, extract_together
 from console.verbs import load_job
 from console.verbs.own_engine import engine_for
+from engine.store.jobs import JobRequest, Method
 from engine.text import clean_line, counted
 
 SHOWN = 20  # documents that --dry-run lists
@@ -116,16 +118,12 @@ class LoadFiles(NamedTuple):
 def load(
     context: CliContext,
     paths: tuple[str, ...],
-    method: str,
+    method: Method,
     verbose: bool,
     root: Path | None,
     resume: str | None,
-    on: str | None,
-    workers: int | None,
-    engine: str,
-    kind: str | None,
-    output: tuple[str, ...],
     dry_run: bool,
+    **of_a_job: Any,
 ) -> None:
     """Extract keywords from files, folders, globs, or `-` for standard input.
 
@@ -141,36 +139,30 @@ def load(
     With --on, worker processes read and extract the documents; the engine stores them and keeps all authority. The
     load is a job: `rollout jobs` lists it, `rollout load --resume JOB` continues it after whatever ended it.
     """
-    if len(output) > 1:
-        raise click.UsageError("A job writes to one place: give --output once.")
+    asked = load_job.JobOptions(**of_a_job)
     job, paths = _resumed(resume, paths)
     if job is None and not paths:
         raise click.UsageError("Missing argument 'PATHS...'.")
-    if on is None and (kind is not None or workers is not None or engine or output):
-        raise click.UsageError("Jobs run on workers: add --on local:4.")
-    implied = on is None and job is not None
-    if implied:
-        on = f"local:{len(os.sched_getaffinity(0))}"
-    on_workers = load_job.WorkerOptions(on or "", workers, engine, implied)
+    asked.check(continues=job is not None)
     if job is not None:
-        if paths or kind is not None or method != "auto" or root is not None or output:
-            raise click.UsageError("A job continues with its own paths and options: give --on and --resume JOB alone.")
-        load_job.resume(context, on_workers, job)
+        if paths or method != "auto" or root is not None:
+            raise click.UsageError(load_job.ALONE)
+        load_job.resume(context, asked.workers_or_here(), job)
         return
     chosen = _files(paths, root)
-    if on is not None:
+    if asked.on is not None:
         if resume or dry_run or verbose or inputs.STDIN in chosen.files:
             raise click.UsageError(
                 "--on reads files in other processes: not with --resume alone, --dry-run, --verbose or `-`."
             )
         _check_found(chosen.files)
-        load_job.begin(context, on_workers, _new_job(chosen, paths, method, kind, next(iter(output), None)))
+        load_job.begin(context, asked.workers_or_here(), _new_job(chosen, paths, method, asked))
         return
     known = KnownDocuments(context.reader, method) if resume else None
     if dry_run:
         _dry_run(chosen, known)
-        return
-    LoadRun(context, chosen, known, method, verbose).run()
+    else:
+        LoadRun(context, chosen, known, method, verbose).run()
 
 
 def _check_found(files: list[str]) -> None:
@@ -188,16 +180,13 @@ def _resumed(resume: str | None, paths: tuple[str, ...]) -> tuple[int | None, tu
     return None, (resume, *paths)
 
 
-def _new_job(
-    chosen: LoadFiles, paths: tuple[str, ...], method: str, kind: str | None, output: str | None
-) -> load_job.NewJob:
+def _new_job(chosen: LoadFiles, paths: tuple[str, ...], method: Method, asked: load_job.JobOptions) -> load_job.NewJob:
     """The job that these options describe; with --output it is a back-fill."""
-    if output is not None:
-        kind, output = kind or "backfill", load_job.checked_output(output, kind)
-    root = chosen.root or Path.cwd()
-    return load_job.NewJob(
-        chosen.files, " ".join(paths), root, method, kind or "live", chosen.passed_over, output or ""
-    )
+    wanted = JobRequest(" ".join(paths), str(chosen.root or Path.cwd()), method, asked.kind or "live")
+    if asked.output:
+        output = load_job.checked_output(asked.output[0], asked.kind)
+        wanted = replace(wanted, kind="backfill", output=output)
+    return load_job.NewJob(chosen.files, chosen.passed_over, wanted)
 
 
 def _files(paths: tuple[str, ...], root: Path | None) -> LoadFiles:

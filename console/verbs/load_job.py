@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -19,23 +18,22 @@ from console.upload.progress import Progress
 from console.upload.remote import is_remote
 from console.upload.tally import listed
 from console.verbs.own_engine import engine_for
-from engine.store.jobs import JobTally
+from engine.store.jobs import JobRequest, JobTally, Kind
 from engine.text import clean_line
 
 if TYPE_CHECKING:
     from console.upload.driver import Machines, Place
 
 
+ALONE = "A job continues with its own paths and options: give --on and --resume JOB alone."
+
+
 class NewJob(NamedTuple):
     """A job that is not in the store yet."""
 
     files: list[str]
-    sources: str
-    root: Path
-    method: str
-    kind: str
     passed_over: dict[str, list[str]]
-    output: str = ""
+    asked: JobRequest
 
 
 class WorkerOptions(NamedTuple):
@@ -61,6 +59,30 @@ class WorkerOptions(NamedTuple):
         except driver.JobTrouble as error:
             raise click.UsageError(str(error)) from None
         return place
+
+
+class JobOptions(NamedTuple):
+    """--on and the options that need it, as given."""
+
+    on: str | None
+    workers: int | None
+    engine: str
+    kind: Kind | None
+    output: tuple[str, ...]
+
+    def check(self, continues: bool) -> None:
+        """Exit with a sentence if they cannot be given together. `continues`: with a job's number."""
+        if len(self.output) > 1:
+            raise click.UsageError("A job writes to one place: give --output once.")
+        if self.on is None and (self.kind is not None or self.workers is not None or self.engine or self.output):
+            raise click.UsageError("Jobs run on workers: add --on local:4.")
+        if continues and (self.kind is not None or self.output):
+            raise click.UsageError(ALONE)
+
+    def workers_or_here(self) -> WorkerOptions:
+        """The workers asked for, else one for each processor of this machine."""
+        on = f"local:{len(os.sched_getaffinity(0))}" if self.on is None else self.on
+        return WorkerOptions(on, self.workers, self.engine, implied=self.on is None)
 
 
 @contextlib.contextmanager
@@ -127,7 +149,7 @@ def begin(context: CliContext, workers: WorkerOptions, new: NewJob) -> None:
     with _reached(place) as machines, engine_for(context):
         _refuse_another_plan(context)
         try:
-            job = driver.begin(context.client, new.files, new.sources, new.root, new.method, new.kind, new.output)
+            job = driver.begin(context.client, new.files, new.asked)
         except driver.JobTrouble as error:
             fail(str(error), code="job")
         _carry_out(context, workers, machines, job)

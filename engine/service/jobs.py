@@ -21,7 +21,7 @@ from engine.routing.switch import Permit
 from engine.service.seen_batches import SeenBatches
 from engine.store import jobs
 from engine.store.documents import DocumentWrite
-from engine.store.jobs import ExtractedItem, Job, JobPart, PartEnded
+from engine.store.jobs import ExtractedItem, Job, JobPart, JobRequest, PartEnded
 from engine.text import unfit_id
 from engine.trial import ledger
 from engine.worker.messages import BatchReceipt, PartGrant, PartRequest, WorkerBatch
@@ -79,12 +79,10 @@ class JobDesk:
 
     # -- people's side -------------------------------------------------------------------------------------------------
 
-    async def begin(
-        self, actor: str, sources: str, root: str, method: jobs.Method, kind: jobs.Kind, output: str = ""
-    ) -> int:
+    async def begin(self, actor: str, asked: JobRequest) -> int:
         now = self._engine.clock.now()
-        self._refuse_barred(method)
-        return int(await self._write(lambda conn: jobs.begin(conn, now, actor, sources, root, method, kind, output)))
+        self._refuse_barred(asked.method)
+        return int(await self._write(lambda conn: jobs.begin(conn, now, actor, asked)))
 
     async def add_parts(self, job: int, first: int, parts: list[JobPart]) -> None:
         self._known(job, ("filling",))

@@ -66,9 +66,20 @@ class OutputGone(OSError):
     """The keywords of a part cannot be written now; later they may. The message is a sentence's end."""
 
 
+class JobRequest(Struct, frozen=True):
+    """What a person asks of a job. `root`: ids are paths from there. `kind`: back-fills protect like live work, but do
+    not count for a gate, a bake or the A/B test. `output`: where a back-fill's workers write the keywords, one file a
+    part; "": the store."""
+
+    sources: str
+    root: str
+    method: Method = "auto"
+    kind: Kind = "live"
+    output: str = ""
+
+
 class Job(Struct, frozen=True):
-    """`root`: ids are paths from there. `kind`: back-fills protect like live work, but do not count for a gate, a
-    bake or the A/B test. `output`: where a back-fill's workers write the keywords, one file a part; "": the store."""
+    """A job in the store; see `JobRequest`."""
 
     id: int
     at: float
@@ -134,13 +145,12 @@ def key(document_id: str, digest: str) -> str:
     return hashlib.blake2b(whole, digest_size=KEY_BYTES).hexdigest()
 
 
-def begin(
-    conn: sqlite3.Connection, at: float, actor: str, sources: str, root: str, method: str, kind: str, output: str = ""
-) -> int:
+def begin(conn: sqlite3.Connection, at: float, actor: str, asked: JobRequest) -> int:
+    """The number of a new job, without parts so far."""
     return int(
         conn.execute(
             "INSERT INTO job (at, state, actor, sources, root, method, kind, output) VALUES (?,'filling',?,?,?,?,?,?)",
-            (at, actor, sources, root, method, kind, output),
+            (at, actor, asked.sources, asked.root, asked.method, asked.kind, asked.output),
         ).lastrowid
         or 0
     )

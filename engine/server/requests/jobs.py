@@ -5,27 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.client.client import Reply
 from engine.decoding import convert
 from engine.rollout.state import Ask
 from engine.service.engine import Engine
 from engine.service.jobs import NoJob
-from engine.store import jobs
-from engine.store.jobs import JobPart
+from engine.store.jobs import JobPart, JobRequest
 from engine.text import clean_line, counted
 
 NO_REHEARSAL = (
     "A rehearsal has no workers: its LLM service is simulated beside its engine. Use `rollout load` without --on."
 )
-
-
-class _Begin(Struct, frozen=True):
-    sources: str
-    root: str
-    method: jobs.Method = "auto"
-    kind: jobs.Kind = "live"
-    output: str = ""
 
 
 class _Parts(Struct, frozen=True):
@@ -41,13 +33,13 @@ class _Named(Struct, frozen=True):
 async def begin(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if engine.rehearsal:
         return Reply(False, NO_REHEARSAL, {"code": "rehearsal"})
-    asked = convert(fields, _Begin)
-    sources = clean_line(asked.sources, 2000)
+    asked = convert(fields, JobRequest)
+    asked = replace(asked, sources=clean_line(asked.sources, 2000))
     if asked.output and asked.kind != "backfill":
         why = "Only a back-fill's keywords can go elsewhere: live documents are served from the store."
         return Reply(False, why, {"code": "output"})
     try:
-        number = await engine.jobs.begin(ask.actor.name, sources, asked.root, asked.method, asked.kind, asked.output)
+        number = await engine.jobs.begin(ask.actor.name, asked)
     except NoJob as error:
         return Reply(False, str(error), {"code": error.code})
     return Reply(True, f"Job {number} begins.", {"job": number})

@@ -14,7 +14,7 @@ from engine.worker.messages import PartRequest
 
 def test_a_part_has_one_worker_until_its_lease_ends(conn: sqlite3.Connection) -> None:
     for number in (1, 2):
-        assert jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live") == number
+        assert jobs.begin(conn, 1.0, "a", jobs.JobRequest("docs", "/")) == number
         jobs.add_parts(conn, number, 0, [JobPart((FilePiece(f"/{n}"),)) for n in range(2)])
         jobs.run(conn, number, 1.0)
     living = {"a", "b", "c"}

@@ -28,8 +28,8 @@ def counts(conn: sqlite3.Connection) -> tuple[int, int, int]:
     return documents, records, series.since_change(conn, 9).attempts
 
 
-def begun(conn: sqlite3.Connection, kind: str = "live", parts: int = 4, output: str = "") -> jobs.Job:
-    number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", kind, output)
+def begun(conn: sqlite3.Connection, kind: jobs.Kind = "live", parts: int = 4, output: str = "") -> jobs.Job:
+    number = jobs.begin(conn, 1.0, "a", jobs.JobRequest("docs", "/", "auto", kind, output))
     jobs.add_parts(conn, number, 0, [JobPart((FilePiece(f"/{n}"),)) for n in range(parts)])
     jobs.run(conn, number, 1.0)
     results = jobs.find(conn, number)
@@ -112,7 +112,7 @@ def test_a_stopped_job_that_has_no_open_part_is_done_when_it_is_resumed(conn: sq
 def test_a_job_that_is_stopped_while_it_lists_its_files_is_not_continued_with_a_part_of_them(
     conn: sqlite3.Connection,
 ) -> None:
-    number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live")
+    number = jobs.begin(conn, 1.0, "a", jobs.JobRequest("docs", "/"))
     first, later = ([JobPart((FilePiece(f"/{n}"),))] for n in range(2))
     jobs.add_parts(conn, number, 0, first)
     assert jobs.stop(conn, number, 2.0)
@@ -132,7 +132,7 @@ def test_a_back_fill_is_stored_raw_and_in_no_figure(conn: sqlite3.Connection) ->
 
 
 def test_only_a_job_that_knows_all_its_files_and_has_parts_left_is_resumed(conn: sqlite3.Connection) -> None:
-    number = jobs.begin(conn, 1.0, "a", "docs", "/", "auto", "live")
+    number = jobs.begin(conn, 1.0, "a", jobs.JobRequest("docs", "/"))
     jobs.add_parts(conn, number, 0, [JobPart((FilePiece("/0"),))])
     reasons = [jobs.why_not_resumed(conn, number)]
     for change in (
