@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 
+from msgspec.structs import replace
+
 from engine.client.client import Reply
 from engine.gate.checklist import Signature, items, read, write
 from engine.plan.model import Item
@@ -47,11 +49,10 @@ async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
         again = engine.ask("against the machine", ask.actor)
         finding = str(reply.data.get("evidence", ""))
         sentence = f'{ask.actor.name} signed "{item.text}" manually ({written}), although its check failed: {finding}'
-        return await _record(
-            engine, again, item, "done", "sign", sentence, written=written, evidence=finding, manually=True
-        )
+        signed = Signature(engine.state.stage, item.id, "done", note=written, evidence=finding, manually=True)
+        return await _record(engine, again, "sign", sentence, signed)
     sentence = f'{ask.actor.name} signed "{item.text}"' + (f": {written}" if written else "")
-    return await _record(engine, ask, item, "done", "sign", sentence, written=written)
+    return await _record(engine, ask, "sign", sentence, Signature(engine.state.stage, item.id, "done", note=written))
 
 
 async def revoke(engine: Engine, item_id: str, ask: Ask) -> Reply:
@@ -59,7 +60,8 @@ async def revoke(engine: Engine, item_id: str, ask: Ask) -> Reply:
     if item is None:
         return _unknown(engine, item_id)
     sentence = f'{ask.actor.name} withdrew the signature of "{item.text}"' + (f": {ask.reason}" if ask.reason else "")
-    return await _record(engine, ask, item, "open", "revoke", sentence, written=ask.reason)
+    withdrawn = Signature(engine.state.stage, item.id, "open", note=ask.reason)
+    return await _record(engine, ask, "revoke", sentence, withdrawn)
 
 
 async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
@@ -78,7 +80,7 @@ async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
     result = "passed" if finding.ok else "failed"
     evidence = clean_line(finding.evidence, EVIDENCE_LIMIT)
     sentence = f'{ask.actor.name} checked "{item.text}", which {result}: {evidence}'
-    reply = await _record(engine, ask, item, state, "check", sentence, evidence=evidence)
+    reply = await _record(engine, ask, "check", sentence, Signature(stage, item.id, state, evidence=evidence))
     return Reply(finding.ok, reply.sentence, reply.data) if reply.ok else reply
 
 
@@ -98,37 +100,14 @@ async def recheck(engine: Engine, ask: Ask) -> None:
     await asyncio.gather(*(check(engine, name, engine.ask("before a promotion", ask.actor)) for name in old))
 
 
-async def _record(
-    engine: Engine,
-    ask: Ask,
-    item: Item,
-    state: ItemState,
-    kind: str,
-    sentence: str,
-    *,
-    written: str = "",
-    evidence: str = "",
-    manually: bool = False,
-) -> Reply:
-    stage = engine.state.stage
+async def _record(engine: Engine, ask: Ask, kind: str, sentence: str, signed: Signature) -> Reply:
+    """Log it, and write the item's row: `signed`, completed with who, when and the decision's number."""
 
     def within(conn: sqlite3.Connection, rev: int) -> None:
-        write(
-            conn,
-            Signature(
-                stage=stage,
-                item=item.id,
-                state=state,
-                actor=ask.actor.name,
-                at=ask.at,
-                note=written,
-                evidence=evidence,
-                rev=rev,
-                manually=manually,
-            ),
-        )
+        write(conn, replace(signed, actor=ask.actor.name, at=ask.at, rev=rev))
 
-    logged = {"item": item.id, "state": state, "evidence": evidence, **({"manually": True} if manually else {})}
-    outcome = await engine.commit(ask, lambda now: note(now, ask, kind, sentence, logged), within)
+    logged = {"item": signed.item, "state": signed.state, "evidence": signed.evidence}
+    evidence = logged | ({"manually": True} if signed.manually else {})
+    outcome = await engine.commit(ask, lambda now: note(now, ask, kind, sentence, evidence), within)
     ok = outcome.decision is not None
-    return Reply(ok, spoken(sentence, ask.actor.name), {"item": item.id, "state": state, "evidence": evidence})
+    return Reply(ok, spoken(sentence, ask.actor.name), logged)
