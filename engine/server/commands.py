@@ -125,7 +125,7 @@ def _ask_of(engine: Engine, kind: str, fields: dict[str, Any], actor: Actor) -> 
 
 
 def _unrecorded(engine: Engine, proof: Proof) -> str:
-    if engine.writer.files.differs():
+    if engine.writer.opened.files.differs():
         return (
             "the store was replaced under this engine, so nothing is recorded: `rollout stop`, repair the store, then "
             f"start the next engine with {PERCENTAGE}=0"

@@ -259,7 +259,7 @@ class Engine:
         await asyncio.to_thread(self.writer.stop)
         if self.heads is not None:
             await asyncio.to_thread(self.heads.close)
-        if self.switch.shut and (kept := self.writer.files.set_aside()) is not None:
+        if self.switch.shut and (kept := self.writer.opened.files.set_aside()) is not None:
             journal.info("Changes from this engine's log that were not carried over are kept in %s.", kept)
         await self._end_tasks()  # work started in the meantime must not read a closed store
         self.conn.close()

@@ -18,7 +18,7 @@ class Integrity:
 
     def check(self) -> None:
         """Once a tick: look in the background if the file was touched."""
-        files = self._engine.writer.files
+        files = self._engine.writer.opened.files
         if files.touched and not self._looking:
             files.touched, self._looking = False, True
             self._engine.background(self._look())
@@ -31,7 +31,7 @@ class Integrity:
             self._looking = False
         what = f"the database {engine.folder.database} was modified by another program"
         if why:
-            engine.writer.files.overwritten = f"{what} and is damaged ({why})"
+            engine.writer.opened.files.overwritten = f"{what} and is damaged ({why})"
         else:
             engine.event(
                 f"{what[0].upper()}{what[1:]} without changing its size or modification time: a backup program "

@@ -195,7 +195,7 @@ class ControlLoop:
         """Whether the files under this engine are not the ones it opened. If so it stays at 0 % and writes nothing
         until it is restarted: the files there now are not its own."""
         engine = self._engine
-        if not engine.switch.shut and (why := engine.writer.files.differs()):
+        if not engine.switch.shut and (why := engine.writer.opened.files.differs()):
             self._shut(why)
         if engine.switch.shut:
             engine.event(f"ALARM: {engine.switch.shut}. `rollout stop`, repair the store, then start it.")
@@ -224,7 +224,7 @@ class ControlLoop:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 running.call_soon_threadsafe(shut, why)
 
-        self._engine.writer.replaced = replaced
+        self._engine.writer.opened.replaced = replaced
 
     async def _watch_row(self) -> None:
         """Report what went wrong in the writer's thread. If the schema, the control row or the last decision is not
@@ -232,8 +232,8 @@ class ControlLoop:
         engine = self._engine
         while engine.writer.faults:
             engine.trouble(engine.writer.faults.popleft())
-        while engine.writer.altered:
-            await rollback.alarm(engine, engine.writer.altered.popleft())
+        while engine.writer.opened.altered:
+            await rollback.alarm(engine, engine.writer.opened.altered.popleft())
         differs = engine.trust.check(engine.conn, engine.token)
         if differs and not engine.switch.pending:
             await rollback.alarm(self._engine, differs)

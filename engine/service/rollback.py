@@ -295,7 +295,7 @@ async def _keep_intent(engine: Engine, ask: Ask, recording: asyncio.Task[Outcome
 def _leave_intent(engine: Engine, ask: Ask) -> None:
     proof = engine.proofs.get(ask.request_id)
     is_kept = False
-    if engine.writer.files.differs():  # it would belong to another store; the armed file stays removed, at least
+    if engine.writer.opened.files.differs():  # it would belong to another store; the armed file stays removed, at least
         engine.folder.sync()
     else:
         with contextlib.suppress(OSError):

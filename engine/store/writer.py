@@ -24,12 +24,11 @@ from engine.clock import switch_threads_at_once, switch_threads_soon
 from engine.measures.record import Extraction
 from engine.store import database, documents
 from engine.store.documents import DocumentWrite
-from engine.store.files import Files, Replaced
+from engine.store.files import Replaced
 from engine.store.folder import Folder
 from engine.store.log import Fenced, begin
-from engine.store.own_schema import TablesDiffer
+from engine.store.opened import OpenedStore
 from engine.store.rollup import insert_and_fold
-from engine.store.schema_watch import SchemaWatch
 from engine.store.write_trouble import refusal
 
 T = TypeVar("T")
@@ -69,14 +68,12 @@ class _GivesWay(Exception):
 
 class Writer:
     """`token` is this engine's fencing token; every transaction checks it. `counted` receives each batch in its
-    transaction. `replaced`, once set, receives the reason in the writer's thread when the store's files are not the
-    ones that were opened, before anything is refused for it."""
+    transaction."""
 
     def __init__(self, folder: Folder, token: int, counted: Callable[..., None] = lambda conn, records: None) -> None:
         self._folder = folder
         self._token = token
         self._counted = counted
-        self.replaced: Callable[[str], None] = lambda why: None
         self._control: deque[tuple[Job, Future[Any], bool]] = deque()
         self._records: deque[Waiting] = deque()
         self._pending = 0  # extractions in `_records`
@@ -94,9 +91,8 @@ class Writer:
         self._began: float | None = None  # when the current write began, monotonic seconds
         self._took_s = 0.0  # the last write
         self.fenced = False
-        self.altered: deque[str] = deque()  # what was put into the schema and dropped, for the loop to report
         self.faults: deque[Exception] = deque(maxlen=FAULTS_MAX)  # internal ones of batches, for the loop to log
-        self._schema = SchemaWatch(token)
+        self.opened = OpenedStore(token)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -105,7 +101,7 @@ class Writer:
         self._fast = database.open_writer(self._folder, "NORMAL")
         for conn in (self._durable, self._fast):
             conn.execute("SELECT 1 FROM control").fetchone()  # opens the log too
-        self.files = Files(self._folder)
+        self.opened.open(self._folder)
         self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -304,7 +300,7 @@ class Writer:
             return results
 
         try:
-            bulk.results += self._here(conn, lambda conn: self._whole(conn, pieces))
+            bulk.results += self.opened.run(conn, lambda conn: self._whole(conn, pieces))
         except _GivesWay:
             bulk.left = before
             self._go_on_later(bulk)
@@ -331,7 +327,7 @@ class Writer:
 
     def _run_control(self, conn: sqlite3.Connection, job: Job, future: Future[Any], insist: bool) -> None:
         try:
-            result = self._here(conn, job)
+            result = self.opened.run(conn, job)
         except sqlite3.OperationalError as error:
             self._problem = f"a decision waits: {refusal(error, self._folder.path)}"
             has_room = insist and not database.is_locked(error) and self._folder.drop_ballast()
@@ -354,30 +350,6 @@ class Writer:
             self._problem = ""
             _done(future, result)
 
-    def _here(self, conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a job on the store that was opened: check the files before it writes, and again before acknowledging."""
-        try:
-            self.files.check_content()
-            try:
-                self._keep_schema(conn)
-                result = _alone(conn, job)
-            finally:
-                self.files.wrote()
-            self.files.check()
-        except Replaced as error:
-            self.replaced(str(error))
-            raise
-        return result
-
-    def _keep_schema(self, conn: sqlite3.Connection) -> None:
-        """Drop what someone put into it before it acts on this job. Replaced when tables are not ours any more."""
-        try:
-            if altered := self._schema.repair(conn):
-                self.altered.append(altered)
-        except TablesDiffer as differ:
-            self.files.overwritten = f"the database was changed by another program ({differ})"
-            raise Replaced(self.files.overwritten) from None
-
     def _run_batch(self) -> bool:
         with self._wake:
             batch = self._take()
@@ -385,7 +357,7 @@ class Writer:
             self._jobs.clear()
         conn = self._durable if batch else self._fast  # what is acknowledged is on the disk
         try:
-            trouble = self._here(conn, lambda conn: self._write_batch(conn, batch, jobs))
+            trouble = self.opened.run(conn, lambda conn: self._write_batch(conn, batch, jobs))
         except Replaced as error:
             self._problem = f"not recorded: {error}; `rollout stop`, repair the store, then start it"
             for _, future in batch:
@@ -456,15 +428,6 @@ class Writer:
         self._give_way()
         conn.execute("COMMIT")
         return trouble
-
-
-def _alone(conn: sqlite3.Connection, job: Callable[[sqlite3.Connection], T]) -> T:
-    """Run it and leave no transaction open, which would block the next one on this connection, a rollback's too."""
-    try:
-        return job(conn)
-    finally:
-        if conn.in_transaction:
-            conn.execute("ROLLBACK")
 
 
 def _aside(conn: sqlite3.Connection, job: Job) -> Exception | None:

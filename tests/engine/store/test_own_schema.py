@@ -91,11 +91,11 @@ def test_nothing_planted_acts_on_a_running_writer(folder: Folder, writer: Writer
     for number, statement in enumerate(statements, 1):
         change(folder, statement)
         writer.write(lambda conn: notes.add(conn, 1.0, "lesson", "a", "kept")).result(60)
-        assert writer.altered.popleft().startswith("trigger x was added")
+        assert writer.opened.altered.popleft().startswith("trigger x was added")
         assert schema_of(folder) == own
         texts = writer.write(lambda conn: conn.execute("SELECT text FROM note").fetchall()).result(60)
         assert texts == [("kept",)] * number
-    assert not writer.altered
+    assert not writer.opened.altered
 
 
 def test_what_sqlite_and_a_person_may_add_is_left(folder: Folder) -> None:
@@ -119,7 +119,7 @@ def test_changed_tables_end_the_writing_of_a_running_engine(folder: Folder, writ
     change(folder, "ALTER TABLE document ADD COLUMN mine TEXT")
     with pytest.raises(OSError, match="table document was removed or changed"):
         writer.write(lambda conn: None).result(60)
-    assert "was changed by another program" in writer.files.differs()
+    assert "was changed by another program" in writer.opened.files.differs()
 
 
 @pytest.mark.parametrize(
