@@ -34,6 +34,8 @@ def _kind(token: str) -> str:
         return "O" if kind == "c" else "o"
     if kind == "c" and token in words.DAYS:
         return "D"
+    if kind == "n" and token in words.DIRECTIONS:
+        return "a"  # areas south of a town; but the Middle East
     if kind == "n":
         return "y" if token in words.AFTER_IN else "k" if token in words.COMMANDS else "n"
     return kind
@@ -91,7 +93,7 @@ def _formed_kind(low: str, form: str) -> str:
     """The letter of an English word in no list, from its shape and ending."""
     if form == "c":
         return "c"
-    if low.endswith("ed") and len(low) > 4 and not low.endswith("eed"):
+    if low in words.PARTICIPLES or (low.endswith("ed") and len(low) > 4 and not low.endswith("eed")):
         return "e"
     if low.endswith("ing") and len(low) > 5:
         return "g"

@@ -62,6 +62,9 @@ ORDERS = _LISTS["orders"]
 # days are adverbs unless one of these comes before: the council voted Tuesday, Black Friday
 DAYS, BEFORE_DAYS = _LISTS["days"], _LISTS["before_days"]
 
+# in small letters these say where something is: areas south of a town
+DIRECTIONS = _LISTS["directions"]
+
 # what a text writes after a time of day
 OF_TIMES = _LISTS["of_times"]
 
@@ -100,6 +103,8 @@ MODIFYING = _LISTS["modifying"]
 ING_NOUNS = _LISTS["ing_nouns"]
 # forms of verbs that are part of a term: shared memory, output feedback
 _KEPT = _LISTS["kept"]
+# irregular ones that may begin a term as those in -ed do: left ventricle, spoken language
+PARTICIPLES = _LISTS["participles"]
 # among the forms that may be nouns, those that hardly ever are
 _SELDOM_NOUNS = _LISTS["seldom_nouns"]
 EITHER -= _SELDOM_NOUNS
