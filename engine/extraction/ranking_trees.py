@@ -3,7 +3,6 @@ do not edit. Code, since walking the trees as data would take ten times as long 
 """
 
 # fmt: off
-VERSION = "10"  # changes with every file that changes the ranking
 
 
 def short(

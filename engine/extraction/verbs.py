@@ -43,7 +43,7 @@ _SETTLED = (
         r"|(?<=[sB]b)(?![iE])"  # peers form; clusters overlap, but not: systems design
         # system mines answers; and supports business
         r"|(?<=[ncigb]B)(?=[taegncisbBwd#pP])|(?<=[.r]B)(?=[taegncisBbw])"
-        r"|(?<=[nsbBcigp]q.)|(?<=\.q.)(?=[mtdf]))"  # that captures; in some areas, which lead to
+        r"|(?<=[nsbBcigp]q.)|(?<=\.qB)|(?<=\.q.)(?=[mtdf]))"  # that captures; which blocks writers; which lead to
         r"|(?<=[qdncis]s)(?:"
         r"(?<=[nsbBcigp]qs)|(?<=[nsbBcigp]qds)"  # that captures, which often captures
         r"|(?<=\.qs)(?=[taegnciw])"  # the bill, which toughens immigration

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from engine.extraction import ranking_file
+from engine.extraction import method
 from engine.extraction.llm import PROMPT_VERSION
 from engine.plan.model import Llm
 from engine.plan.pins import Change, PinnedModel, Pins, pins_of
@@ -41,7 +41,7 @@ def identity(engine: Engine) -> PinnedModel:
 def _settings(llm: Llm) -> str:
     """The [llm] settings that change a text's keywords (the cache key uses the same), and the control arm's ranking."""
     names = ("max_descriptive", "max_technical", "max_total", "chunk_chars", "num_ctx", "temperature")
-    return ", ".join([*(f"{name} {getattr(llm, name):g}" for name in names), ranking_file.NAME])
+    return ", ".join([*(f"{name} {getattr(llm, name):g}" for name in names), method.NAME])
 
 
 # -- at the start ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import get_type_hints
 
 import pytest
 
-from engine.extraction import ranking_trees, trees
+from engine.extraction import trees
 from engine.extraction.candidates import phrases
 from engine.extraction.frequency import extract
 from engine.extraction.ranking import LONG, ROMANCE, ROMANCE_LONG, SHORT, romance_weights, weights
@@ -24,7 +24,7 @@ from engine.extraction.traits import (
     is_weak,
     scores,
 )
-from tests.bench.train_ranking import VERSION, loaded, source
+from tests.bench.train_ranking import loaded, source
 
 NOTHING = Traits._make([0.0] * len(Traits._fields))
 
@@ -101,8 +101,7 @@ def test_trees_become_code_as_they_are_fitted_and_hold_nothing_but_traits_and_nu
             source({"sum": [unfit]})
 
 
-def test_the_trees_in_force_have_the_version_of_the_trainer() -> None:
-    assert ranking_trees.VERSION == VERSION
+def test_the_fields_of_a_candidate_are_those_of_a_context_in_its_order() -> None:
     assert Fields.__args__ == tuple(get_type_hints(Context).values())
 
 
@@ -114,6 +113,7 @@ def test_the_trees_in_force_have_the_version_of_the_trainer() -> None:
         ("All copies bear a serial number, and copies bear a date.", "bear"),
         ("The system mines open answers for topics every night.", "mines"),
         ("We describe an approach that captures common access patterns.", "captures"),
+        ("Earlier work takes a lock, which blocks writers.", "blocks"),
         ("The results show that replication helps.", "show"),
         ("The controller automates failover of the primary.", "automates"),
         ("C# runs on Linux. C# runs in a container; C# runs everywhere.", "runs"),
