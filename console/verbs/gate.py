@@ -25,13 +25,13 @@ LOOK_S = 0.5
 @verb
 def gate(context: CliContext) -> None:
     """The current stage's gate: what is met, what is missing. Exit code 0 if it is open, 1 if it is shut."""
-    from console.verbs.status import ENGINE, NO_FIGURES, look
+    from console.verbs.status import ENGINE, NO_FIGURES, last_known, look
 
     record, alive, trouble = look(context)
     view = record.view if record is not None else None
     if view is None:
         fail(trouble or ENGINE.get(alive, NO_FIGURES), {"open": False}, "no_view")
-    old = "" if alive == "running" else ENGINE[alive]
+    old = "" if alive == "running" else last_known(alive, view)
     is_open = view.gate.open and not old  # a gate that no engine judges now is not open
     head = headline(view, is_open)
     body = {

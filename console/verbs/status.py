@@ -213,10 +213,11 @@ def seen(context: CliContext) -> tuple[View | None, str]:
     if record is None:
         raise StoreError(trouble)
     view = record.view
-    return view, "" if alive == "running" or view is None else _last_known(alive, view)
+    return view, "" if alive == "running" or view is None else last_known(alive, view)
 
 
-def _last_known(alive: str, view: View) -> str:
+def last_known(alive: str, view: View) -> str:
+    """Above what an engine showed that does not run or answer now."""
     return f"{ENGINE[alive]} What follows is as of {iso(view.at)}."
 
 
@@ -230,7 +231,7 @@ def lines(view: View, alive: str) -> list[StatusLine]:
     if view.why_effective:
         shown += f" in force, {percent(view.percent_bp)} decided: {view.why_effective}"
     in_breach = [t for t in view.triggers if t.verdict == "breach"]
-    out = [StatusLine("engine", alive, _last_known(alive, view))] if alive in ENGINE else []
+    out = [StatusLine("engine", alive, last_known(alive, view))] if alive in ENGINE else []
     out += [
         StatusLine(
             "stage",
@@ -240,14 +241,14 @@ def lines(view: View, alive: str) -> list[StatusLine]:
         ),
         StatusLine("health", f"{view.health} {[t.id for t in in_breach]}", view.health_sentence),
     ]
+    if view.plan_changed:
+        out.append(StatusLine("plan", view.plan_changed, f"{view.plan_changed}."))
     out += [
         # the first word is the topic that --json prints: the metric, whichever arm it is of
         StatusLine(f"{gauge.metric} {gauge.arm}", f"{gauge.ok} {gauge.value is None}", gauge.sentence)
         for gauge in (view.error_rate, view.latency, view.cache, *view.shadow)
     ]
     out += [StatusLine(f"limit {sentence}", "", f"Limited by the environment: {sentence}.") for sentence in view.limits]
-    if view.plan_changed:
-        out.append(StatusLine("plan", view.plan_changed, f"{view.plan_changed}."))
     if view.attribution:
         out.append(_ignoring_figures("attribution", f"Attribution: {view.attribution}"))
     out += [StatusLine(f"server {s.name}", str(s.up), f"LLM server {server_sentence(s)}") for s in view.servers]

@@ -80,6 +80,8 @@ def test_a_promotion_without_an_engine_is_judged_by_its_last_look(rig: EngineRig
     answer = json.loads(rig.cli("promote", "--dry-run", "--json").stdout)
     assert (answer["code"], answer["stage"], answer["gate"]["open"]) == ("no_engine", 1, False)
     assert rig.reader.state().rev == before
+    shut = rig.cli("gate")
+    assert re.search("not running.* What follows is as of 20", shut.stdout.splitlines()[0]), "its times are of then"
     assert not rig.folder.is_locked()
 
 

@@ -119,6 +119,12 @@ def test_a_problem_of_an_engine_that_has_ended_says_until_when_it_was_known() ->
     assert f"PROBLEM until {words.hour(BROKEN.at, BROKEN.at)}: {FAILED[:20]}" in " ".join(c.text().split())
 
 
+def test_a_changed_plan_comes_before_the_figures_in_status() -> None:
+    changed = replace(NORMAL, plan_changed="rollout.toml has a mistake")
+    topics = [line.topic for line in status.lines(changed, "")]
+    assert topics[:3] == ["stage", "health", "plan"]
+
+
 def test_a_problem_is_in_status() -> None:
     results = [line.sentence for line in status.lines(BROKEN, "")]
     assert f"Problem: {FAILED}" in results
