@@ -9,6 +9,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from engine import files
@@ -25,13 +26,17 @@ def paths(store: Path) -> tuple[str, ...]:
 
 def places(store: Path, what: str) -> tuple[Path, ...]:
     """The files about a store, one for each of its paths. RuntimeError for a user without a home."""
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return tuple(home / "rollout" / what / _name(path) for path in paths(store))
+
+
+@cache  # a tick asks for it
+def _name(path: str) -> str:
     machine = ""
     with contextlib.suppress(OSError):
         machine = MACHINE.read_text().strip()
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    abouts = [f"{machine}\n{path}" if machine else path for path in paths(store)]
-    names = [hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:32] for about in abouts]
-    return tuple(home / "rollout" / what / f"{name}.json" for name in names)
+    about = f"{machine}\n{path}" if machine else path
+    return f"{hashlib.sha256(about.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
 
 
 def published_path(store: Path, what: str, uid: int) -> Path:
