@@ -119,6 +119,12 @@ def _rounded(rate: float, places: int) -> str:
     return f"{rate * 100:.{places}f}"
 
 
+def milliseconds(ms: float) -> str:
+    """A latency: "840 ms", "1.24 s", "120 s"."""
+    size = abs(ms)
+    return f"{ms:.0f} ms" if size < 999.5 else f"{ms / 1000:.2f} s" if size < 99_995 else f"{ms / 1000:.0f} s"
+
+
 def took(ms: float) -> str:
     """ "0.4 ms", "38 ms", "4.2 s": one way to write how long something took, wherever it is shown."""
     return f"{ms / 1000:.1f} s" if ms >= 999.5 else f"{ms:.0f} ms" if ms >= 1 else f"{ms:.1f} ms"

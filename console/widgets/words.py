@@ -8,7 +8,7 @@ from engine.plan.durations import clock, format_duration, iso
 from engine.plan.model import Plan
 from engine.plan.vocabulary import METRICS
 from engine.rollout.actions import LOWERING
-from engine.text import percent, rate_beside
+from engine.text import milliseconds, percent, rate_beside
 from engine.view.model import GateView, Gauge, Health, ServerView, TriggerView, View
 
 __all__ = ["ago", "clock", "format_duration", "hour", "moment", "percent"]
@@ -46,12 +46,7 @@ def rate(value: float | None, digits: int = 1, target: float | None = None) -> s
 
 
 def ms(value: float | None) -> str:
-    """840 -> "840 ms", 1240 -> "1.24 s"."""
-    if value is None or not isfinite(value):
-        return NO_DATA
-    return (
-        f"{value:.0f} ms" if value < 999.5 else f"{value / 1000:.2f} s" if value < 99_995 else f"{value / 1000:.0f} s"
-    )
+    return NO_DATA if value is None or not isfinite(value) else milliseconds(value)
 
 
 def figure(metric: str, value: float | None) -> str:

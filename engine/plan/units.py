@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.plan.model import Metric
 from engine.plan.vocabulary import METRICS
-from engine.text import rate_percent
+from engine.text import milliseconds, rate_percent
 
 
 def measure(metric: Metric, value: float) -> str:
@@ -15,7 +15,7 @@ def measure(metric: Metric, value: float) -> str:
         case "change":
             return rate_percent(value, signed=True)
         case "ms":
-            return f"{value / 1000:.2f} s" if abs(value) >= 1000 else f"{value:.0f} ms"
+            return milliseconds(value)
         case "ratio":
             return f"{value:.2f}x"
         case _:

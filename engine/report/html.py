@@ -7,18 +7,16 @@ evidence, lessons; the log and how to check the report come last.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from importlib.resources import files
 
 from engine.measures.figure import MetricValue
 from engine.plan.durations import format_duration
-from engine.plan.units import measure
 from engine.report import charts, html_record
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import Content, figure_of, table, tile, when
 from engine.report.model import METRICS, RolloutReport, StageStory
 from engine.report.timeline import span
-from engine.text import percent, rate_percent
+from engine.text import milliseconds, percent, rate_percent
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 NOT_ENTERED = "not entered"
@@ -118,7 +116,7 @@ def _course(story: RolloutReport) -> Content | None:
         figure_of(
             "Latency",
             "of documents sent to the LLM, fresh calls only.",
-            charts.measured(curves, "Latency", times, partial(measure, "latency_mean"), target.latency_ms, 500.0),
+            charts.measured(curves, "Latency", times, milliseconds, target.latency_ms, 500.0),
         ),
     ]
 

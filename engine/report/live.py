@@ -18,12 +18,11 @@ from xml.etree import ElementTree as ET
 from msgspec import Struct
 
 from engine.plan.durations import format_duration, iso
-from engine.plan.units import measure
 from engine.report import charts
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import tile, when
 from engine.report.model import Point
-from engine.text import percent, rate_percent
+from engine.text import milliseconds, percent, rate_percent
 from engine.view.model import ConditionView, DecisionView, GateView, Gauge, View
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 340.0, 118.0, 46.0, 10.0, 96.0
@@ -163,10 +162,6 @@ def _gauge(title: str, gauge: Gauge, unit: Callable[[float], str]) -> Element:
     value = "no data" if gauge.value is None else unit(gauge.value)
     target = f"target {gauge.op} {unit(gauge.target)}, " if gauge.target is not None else ""
     return tile(title, el("span", mark + value, class_=kind), f"{target}n = {gauge.n:,}")
-
-
-def milliseconds(value: float) -> str:
-    return measure("latency_mean", value)
 
 
 def count(value: float) -> str:

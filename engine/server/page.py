@@ -11,7 +11,7 @@ from engine.report import live
 from engine.report.live import LiveTrends, Trend
 from engine.service.engine import Engine
 from engine.store import series
-from engine.text import rate_percent
+from engine.text import milliseconds, rate_percent
 from engine.view.gauge import targets
 from engine.view.model import View
 
@@ -117,7 +117,7 @@ class StatusPage:
             second=of["latency_p95"],
             target=wanted.get("latency_mean"),
             least=500.0,
-            unit=live.milliseconds,
+            unit=milliseconds,
         )
         hits = Trend(
             title="Cache hits",

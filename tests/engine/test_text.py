@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from console.widgets import words
+from engine.plan.units import measure
 from engine.text import clean_block, rate_beside, rate_percent
 from tests import sources
 
@@ -32,6 +34,12 @@ def test_a_column_keeps_its_zeros_and_a_change_its_sign() -> None:
     assert rate_percent(0.05, 1) == "5.0 %"
     assert rate_percent(0.162, signed=True) == "+16.2 %"
     assert rate_percent(-0.5, 0, signed=True) == "-50 %"
+
+
+@pytest.mark.parametrize("latency", [0.0, 3.4, 840.0, 999.4, 999.7, 1000.0, 1240.0, 99_990.0, 99_996.0, 120_000.0])
+def test_a_latency_reads_the_same_on_a_screen_and_in_a_sentence(latency: float) -> None:
+    assert words.ms(latency) == measure("latency_mean", latency)
+    assert "1000 ms" not in words.ms(latency)
 
 
 def test_what_is_cleaned_away_is_never_printable() -> None:
