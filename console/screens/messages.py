@@ -236,6 +236,9 @@ class Messages(Ordered, Work):
             self.console.say("Still preparing the message …", "caution")
             return
         facts = [f"To: {message.audience}", f"Subject: {made.subject}"]
+        v = self.snapshot.view
+        if v is not None and v.exercise:
+            facts.append(f"Without addresses a {NOT_SENT[v.exercise]} keeps it and sends nothing.")
         self.console.push_screen(
             QuestionDialog("Send this message?", facts, "send it", "cancel"),
             lambda typed: self.console.act("message", id=message.id) if typed is not None else None,

@@ -191,6 +191,19 @@ def test_a_selection_follows_what_it_is_on() -> None:
         assert max(0, rows.at) == at, keys
 
 
+async def test_a_rehearsal_says_before_it_that_a_message_is_not_sent() -> None:
+    link = FakeLink()
+    assert link.view is not None
+    link.view = replace(link.view, rehearsal=True)
+    async with Console(link, PLAN).run_test(size=(100, 40)) as pilot:
+        await started(pilot, "9")
+        await until(pilot, lambda: "metrics summary, stage 2" in screen(pilot))
+        await started(pilot, "s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QuestionDialog))
+        assert isinstance(dialog := pilot.app.screen, QuestionDialog)
+        assert dialog.facts[-1] == "Without addresses a rehearsal keeps it and sends nothing."
+
+
 async def test_a_message_shows_as_it_was_sent_not_only_as_it_would_be_now() -> None:
     link = FakeLink()
     assert link.view is not None

@@ -121,8 +121,9 @@ async def message(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     if draft is None:
         return _no_message(engine)
     odd, waits = _misplaced(engine, draft), engine.dispatcher.unreachable(draft)
-    done = "kept, and did not send," if engine.dispatcher.keeps else "queued"
-    sentence = f"{ask.actor.name} {done} the message {draft.message}: {draft.subject}"
+    which = f"the message {draft.message}"
+    done = f"kept {which} without sending it" if engine.dispatcher.keeps else f"queued {which}"
+    sentence = f"{ask.actor.name} {done}: {draft.subject}"
 
     queue = partial(engine.dispatcher.queue, draft=draft)
     reply = to_reply(await engine.note(ask, "message", sentence, {"body": draft.body}, queue))
