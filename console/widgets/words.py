@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from engine.plan import units
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.model import Plan
 from engine.plan.vocabulary import METRICS
@@ -72,11 +73,7 @@ def figure(metric: str, value: float | None) -> str:
 
 def target(gauge: Gauge) -> str:
     """ "<1 %", ">20 %", "<2 s": the target in its shortest form."""
-    if gauge.target is None:
-        return ""
-    if gauge.metric.startswith("latency"):
-        return f"{gauge.op}{gauge.target / 1000:g} s" if gauge.target >= 1000 else f"{gauge.op}{gauge.target:g} ms"
-    return f"{gauge.op}{gauge.target * 100:g} %"
+    return "" if gauge.target is None else gauge.op + units.target(gauge.metric, gauge.target)
 
 
 def gauges(v: View) -> tuple[Gauge, Gauge]:

@@ -22,6 +22,13 @@ def measure(metric: Metric, value: float) -> str:
             return f"{value:g}"
 
 
+def target(metric: str, value: float) -> str:
+    """A target in its shortest form: "1 %", "2 s", "500 ms"."""
+    if METRICS[metric].unit == "ms":
+        return f"{value / 1000:g} s" if value >= 1000 else f"{value:g} ms"
+    return f"{value * 100:g} %"
+
+
 def value_and_threshold(metric: Metric, value: float, threshold: float) -> tuple[str, str]:
     """Both as text, with enough digits that different values look different."""
     left, right = measure(metric, value), measure(metric, threshold)

@@ -18,6 +18,7 @@ from xml.etree import ElementTree as ET
 from msgspec import Struct
 
 from engine.plan.durations import format_duration, iso
+from engine.plan.units import target
 from engine.report import charts
 from engine.report.elements import Child, Element, el, page
 from engine.report.html_parts import tile, when
@@ -160,8 +161,8 @@ def _gauge(title: str, gauge: Gauge, unit: Callable[[float], str]) -> Element:
     mark = "" if gauge.ok is None else "✔ " if gauge.ok else "✖ "
     kind = None if gauge.ok is None else "good" if gauge.ok else "bad"
     value = "no data" if gauge.value is None else unit(gauge.value)
-    target = f"target {gauge.op} {unit(gauge.target)}, " if gauge.target is not None else ""
-    return tile(title, el("span", mark + value, class_=kind), f"{target}n = {gauge.n:,}")
+    wanted = "" if gauge.target is None else f"target {gauge.op} {target(gauge.metric, gauge.target)}, "
+    return tile(title, el("span", mark + value, class_=kind), f"{wanted}n = {gauge.n:,}")
 
 
 def count(value: float) -> str:
@@ -268,8 +269,8 @@ def _chart(trends: LiveTrends, trend: Trend) -> Element:
         charts.text(WIDTH - 4, HEIGHT - 6, f"{iso(trends.end)[11:16]} UTC", anchor="end"),
     ]
     legend = ", ".join(_named(trend.names, (trend.first, trend.second), trend.unit))
-    target = f"; target {trend.unit(trend.target)}" if trend.target is not None else ""
-    about = f"{legend or 'nothing was measured'}{target}"
+    wanted = f"; target {trend.unit(trend.target)}" if trend.target is not None else ""
+    about = f"{legend or 'nothing was measured'}{wanted}"
     drawing = charts.drawing(HEIGHT, trend.title, about, *parts, width=WIDTH)
     return el("figure", el("figcaption", el("b", trend.title), f" {about}"), drawing)
 

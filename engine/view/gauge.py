@@ -11,21 +11,13 @@ from engine import bounds
 from engine.measures.bucket import Bucket
 from engine.plan.durations import format_duration
 from engine.plan.model import Plan
-from engine.plan.units import measure
+from engine.plan.units import measure, target
 from engine.rollout.state import State
 from engine.text import rate_beside, rate_percent
 from engine.triggers.windows import WindowTotals
 from engine.view.model import Gauge
 
 WINDOW_S = 300.0
-
-
-def percent_unit(value: float) -> str:
-    return f"{value * 100:g} %"
-
-
-def seconds_unit(value: float) -> str:
-    return f"{value / 1000:g} s"
 
 
 class Kind(NamedTuple):
@@ -35,15 +27,12 @@ class Kind(NamedTuple):
     name: str  # in the gauge's sentence
     short: str  # in a headline
     figure: Callable[[float, float | None], str]  # a value, beside its target
-    unit: Callable[[float], str]  # of the target
 
 
 KINDS = {
-    "error_rate": Kind("<", "error rate", "errors", lambda value, target: rate_beside(value, 1, target), percent_unit),
-    "latency_mean": Kind("<", "mean latency", "latency", lambda ms, _: measure("latency_mean", ms), seconds_unit),
-    "cache_hit_rate": Kind(
-        ">", "cache hits", "cache hits", lambda value, target: rate_beside(value, 0, target), percent_unit
-    ),
+    "error_rate": Kind("<", "error rate", "errors", lambda value, target: rate_beside(value, 1, target)),
+    "latency_mean": Kind("<", "mean latency", "latency", lambda ms, _: measure("latency_mean", ms)),
+    "cache_hit_rate": Kind(">", "cache hits", "cache hits", lambda value, target: rate_beside(value, 0, target)),
 }
 
 
@@ -53,9 +42,9 @@ def gauges(
     """Error rate, latency and cache hits next to the stage's targets. `filling`: see `is_filling`."""
 
     def gauge(metric: str, value: float | None, n: int, k: int | None) -> Gauge:
-        op, target = KINDS[metric].op, wanted.get(metric)
-        ok = None if value is None or target is None else bounds.within(value, op, target, n, k)
-        return Gauge(metric=metric, value=value, n=n, k=k, window_s=window_s, target=target, op=op, ok=ok, sentence="")
+        op, limit = KINDS[metric].op, wanted.get(metric)
+        ok = None if value is None or limit is None else bounds.within(value, op, limit, n, k)
+        return Gauge(metric=metric, value=value, n=n, k=k, window_s=window_s, target=limit, op=op, ok=ok, sentence="")
 
     errors = gauge("error_rate", b.error_rate, b.attempts, b.errors)
     bound = bounds.rate_upper(b.errors, b.attempts) if b.attempts else None
@@ -99,7 +88,7 @@ def _samples(g: Gauge) -> str:
 
 
 def _target(g: Gauge) -> str:
-    return "" if g.target is None else f", target {g.op} {KINDS[g.metric].unit(g.target)}"
+    return "" if g.target is None else f", target {g.op} {target(g.metric, g.target)}"
 
 
 def since_change(state: State, now: float) -> str:
