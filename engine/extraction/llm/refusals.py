@@ -63,7 +63,12 @@ _FILTER = re.compile(
     re.IGNORECASE,
 )
 _LOADING = re.compile(r"loading|starting up|warming|still being loaded", re.IGNORECASE)
-_FORMAT = re.compile(r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)", re.IGNORECASE)
+_FORMAT = re.compile(
+    r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)|failed to generate json",
+    re.IGNORECASE,
+)
+_KEY = re.compile(r"api[ _-]?key (?:is )?(?:not valid|invalid)|invalid api[ _-]?key", re.IGNORECASE)
+_REFUSED_KEY = "the server refuses the key ({shown}); check the variable that [llm] api_key_env names"
 _WAIT = re.compile(
     r"(?:try again|retry|available again|resets?)\s*(?:in|after"
     r"|at)?\s*[:=]?\s*((?:\d+(?:\.\d+)?\s*(?:ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h"
@@ -110,14 +115,17 @@ _MEANINGS = (  # the first match applies
     _Meaning(
         (400, 403, 422), _FILTER, ErrorKind.filtered, "a content filter refuses the document ({shown})", retry="never"
     ),
-    _Meaning((500, 503, 529), _BUSY, ErrorKind.busy, "{busy} ({shown})", in_code=False),
+    _Meaning((498, 500, 503, 529), _BUSY, ErrorKind.busy, "{busy} ({shown})", in_code=False),
     _Meaning((500, 503), _LOADING, ErrorKind.loading, "the server is loading the model ({shown})", in_code=False),
     _Meaning(
-        (500,), _FORMAT, ErrorKind.bad_format, "the model's output did not fit the format ({shown})", in_code=False
+        (400, 500), _FORMAT, ErrorKind.bad_format, "the model's output did not fit the format ({shown})", in_code=False
     ),
+    _Meaning((401,), None, ErrorKind.http, _REFUSED_KEY, retry="never"),
+    _Meaning((400, 403), _KEY, ErrorKind.http, _REFUSED_KEY, retry="never"),
     _Meaning(
-        (401, 403), None, ErrorKind.http,
-        "the server refuses the key ({shown}); check the variable that [llm] api_key_env names", retry="never",
+        (403,), None, ErrorKind.http,
+        "the server refuses the call ({shown}); check the rights of the key, and the service's rules",
+        retry="never",
     ),
     _Meaning(
         (407,), None, ErrorKind.http,
