@@ -51,6 +51,15 @@ def test_the_same_rollback_sent_again_while_it_is_in_force_is_one(rig: EngineRig
     assert rig.kinds().count("rollback") == rows
 
 
+def test_another_rollback_under_the_id_of_one_in_force_is_recorded_too(rig: EngineRig) -> None:
+    rig.climb(3)
+    first = rig.client.command("rollback", request_id="shared", reason="slow line")
+    other = rig.client.command("rollback", request_id="shared", reason="wrong keywords")
+    assert other.ok
+    assert other.data["request_id"] != first.data["request_id"] == "shared"
+    assert rig.until(lambda: rig.reader.log(1, kind="rollback")[0].reason == "wrong keywords")
+
+
 def test_a_rollback_with_a_promotions_id_rolls_back_and_proves_itself(rig: EngineRig) -> None:
     epoch = rig.reader.state().epoch
     reply = rig.client.command("promote", request_id="up", epoch=epoch, override=True, reason="a test climbs")

@@ -169,6 +169,19 @@ async def test_failures_from_before_eight_hours_of_sleep_do_not_fire(tmp_path: P
             await c.settled(lambda: c.engine.state.percent_bp < 2500)
 
 
+async def test_hours_in_which_the_engine_was_stopped_are_no_bake(tmp_path: Path) -> None:
+    async with Clocked(tmp_path, LONG, ticking=False) as c:
+        await c.climb(1)
+        await c.passes(100)
+        baked = c.engine.monitor.watch.baked(c.engine.state)
+        assert baked >= 90
+        c.clock.advance(8 * 3600)
+        await c.loop.tick()
+        assert c.engine.monitor.watch.baked(c.engine.state) == baked
+        await c.passes(50)
+        assert c.engine.monitor.watch.baked(c.engine.state) == baked + 50
+
+
 @pytest.mark.parametrize("step", [7 * DAY, -DAY])
 async def test_an_alarm_reaches_the_next_contact_after_its_own_time_whatever_the_clock_does(
     tmp_path: Path, step: float
