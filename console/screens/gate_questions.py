@@ -16,7 +16,7 @@ LEAST_CHARS = 8  # characters of a reason or cause that goes into the log
 def promotion(v: View, override: bool) -> QuestionDialog:
     """Promote through the open gate, or override what it misses."""
     title, step, yes, no = _step(v)
-    facts = [step, *(_overridden(v.gate) if override else [f"All {v.gate.total} conditions and items are met."])]
+    facts = [step, *(_overridden(v.gate) if override else [_open(v.gate)])]
     if v.gate.returns:
         facts.append("This is the short way back up; the next stage needs its full bake again.")
     if v.error_rate.value is not None:
@@ -43,6 +43,11 @@ def _step(v: View) -> tuple[str, str, str, str]:
         stays = f"To {goal}. The percentage stays {now}."
         return title, stays, f"promote to stage {gate.next_stage}", "stay here"
     return title, f"From {now} to {after} of documents: {goal}.", f"promote to {after}", f"stay at {now}"
+
+
+def _open(gate: GateView) -> str:
+    rest = ", the rest is optional" if gate.met < gate.total else ""
+    return f"The gate is open: {gate.met} of {gate.total} met{rest}."
 
 
 def _overridden(gate: GateView) -> list[str]:

@@ -27,6 +27,15 @@ def test_a_step_that_keeps_the_percentage_does_not_offer_another() -> None:
         assert "%" not in asked.yes_text + asked.no_text
 
 
+@pytest.mark.parametrize(
+    ("met", "said"), [(6, "The gate is open: 6 of 6 met."), (5, "The gate is open: 5 of 6 met, the rest is optional.")]
+)
+def test_an_open_gate_claims_no_more_than_is_met(met: int, said: str) -> None:
+    """Users' ratings may be missing: they do not keep a gate shut, and are not met either."""
+    view = replace(READY, gate=replace(READY.gate, met=met, total=6))
+    assert said in gate_questions.promotion(view, override=False).facts
+
+
 def test_an_override_lists_what_is_missing_counts_the_rest_and_wants_a_reason() -> None:
     view = replace(READY, gate=replace(GATE, missing=tuple(f"item {i}" for i in range(7))))
     asked = gate_questions.promotion(view, override=True)
