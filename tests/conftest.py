@@ -62,7 +62,12 @@ LONGEST = (
     "console/terminal/test_terminal.py", "engine/server/test_http_access.py", "engine/rehearsal/test_reopened.py",
     "deploy/test_nginx.py", "engine/server/test_untrusted_store_files.py", "engine/report/test_report.py",
     "engine/client/test_rollout_console.py", "console/test_review_and_ab.py", "engine/server/test_forged_log.py",
-    "engine/rehearsal/test_corpus.py",
+    "engine/rehearsal/test_corpus.py", "engine/quality/test_search.py", "engine/plan/test_init.py",
+    "engine/trial/test_ledger.py", "engine/extraction/test_llm_answer.py", "console/test_completion.py",
+    "engine/store/test_group_commit.py", "engine/service/test_no_traffic.py", "engine/triggers/test_timers.py",
+    "console/test_inbox.py", "engine/service/test_pinning.py", "console/test_rollback_key.py", "test_warm.py",
+    "engine/service/test_blind.py", "console/test_lumps.py", "engine/experiment/test_numbers_agree.py",
+    "engine/store/test_hidden_holders.py", "console/test_palette.py", "engine/triggers/test_backtest.py",
 )  # fmt: skip
 
 
