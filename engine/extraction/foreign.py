@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from engine.extraction import words
 from engine.extraction.languages import (
+    EMPTY_ADJECTIVES,
     FUNCTION_WORDS,
     GENERAL_NOUNS,
     LINKS,
@@ -60,7 +61,10 @@ _KOREAN_VERB = re.compile(
 
 
 def foreign_phrases(tokens: list[str], spoken: str | None, partly_english: bool) -> list[Span]:
-    stops = FUNCTION_WORDS[spoken] | VERB_FORMS.get(spoken, frozenset()) if spoken else own_function_words(tokens)
+    if spoken:
+        stops = FUNCTION_WORDS[spoken] | VERB_FORMS.get(spoken, frozenset()) | EMPTY_ADJECTIVES.get(spoken, frozenset())
+    else:
+        stops = own_function_words(tokens)
     if partly_english:  # a foreign passage: split it at its own function words
         stops |= words.FUNCTION
     verb, nouns, fold = VERBS.get(spoken or ""), _nouns_like_verbs(spoken), _folding(spoken)

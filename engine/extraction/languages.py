@@ -54,6 +54,24 @@ ARTICLES = {name: lists["articles"] for name, lists in _LISTS.items() if "articl
 # nouns that say nothing of what follows their link: tipos de redes
 EMPTY = {name: lists["empty"] for name, lists in _LISTS.items() if "empty" in lists}
 
+
+def _agreeing(words: frozenset[str]) -> frozenset[str]:
+    """Adjectives in every gender and number: usado, usada, usados, usadas; usé, usée; existente, existentes."""
+    made = set(words)
+    for word in words:
+        plural = "s" if word[-1] in "aeoé" else "es"
+        made.add(word + plural)
+        if word[-1] in "oé":
+            feminine = word + "e" if word[-1] == "é" else word[:-1] + "a"
+            made |= {feminine, feminine + "s"}
+    return frozenset(made)
+
+
+# adjectives that end no term: ferramentas utilizadas, estudio basado en
+EMPTY_ADJECTIVES = {
+    name: _agreeing(lists["empty_adjectives"]) for name, lists in _LISTS.items() if "empty_adjectives" in lists
+}
+
 _FORMS: dict[str, dict[str, tuple[str, ...]]] = {  # by the ending of the infinitive
     "spanish": {"ar": ("a", "an", "en"), "er": ("e", "en", "an"), "ir": ("e", "en", "an")},
     "portuguese": {"ar": ("a", "am", "em"), "er": ("e", "em", "am"), "ir": ("e", "em", "am")},

@@ -18,14 +18,19 @@ from engine.extraction.lists import word_lists
 
 # j: a word with an adjective's ending, N: a noun that recurs after the one before it (palabras clave), L: a link or the
 # article after it (de la)
-_PHRASE = re.compile(r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:LL?(?:c{1,3}|n|i)[N#]?j{0,2}){0,2}")
+_PHRASE = re.compile(
+    r"I|(?:c{1,3}|i{1,3}|n)[iN#]?j{0,2}(?:LL?(?:c{1,3}|n|i)[N#]?j{0,2}"
+    r"(?:LL?(?:c{1,3}+(?!LL?c)|n|i)[N#]?j{0,2})?)?"
+)
 _ADJECTIVE = re.compile(
     r"\w{2,}(?:[aiu]d[oa]s?|ai?l(?:es)?|ales|eis|[iíî]c[oa]s?|ich[ei]|iv[oaei]s?|[oei]s[oa]s|os[oa]|bles?"
     r"|bili?|[aá]ri[oa]s?|i?entes?|antes?|antis?|entis?"
     r"|[cgm]il(?:es)?|[iaoe]nnes?|[ao]is(?:es?)?|[ie]nas|[ie]nos?|eir[oa]s?|er[oa]s"
     r"|ares?|iques?|[ée]es?|[ée]s|elles?|els|i[fv]e?s?|eux|euses?|aires?|istes?|istas?|[oô]n[ie]c[oa]s?"
-    r"|at[aoie]|it[aoie]|ut[aoie]|an[oa]s?|(?:ion|r)ais)|m[áí][xn]im[oa]s?"
-    r"|ágil(?:es)?|ágeis|úti(?:l(?:es)?|eis)|libres?|livres?"
+    r"|at[aoie]|it[aoie]|ut[aoie]|an[oa]s?|(?:ion|r)ais"
+    r"|[dt]or(?:as?|es)|[éeáa][nr]e[oa]s?|[^ou\W]in[oa]s?|[óoi]fil[oa]s?|al[eé]l[oa]s?|ig[oa]s|[ei]i[oa]s"
+    r"|[eu]rn[oa]s?)|m[áí][xn]im[oa]s?"
+    r"|a[ée]re[oa]s?|ágil(?:es)?|ágeis|úti(?:l(?:es)?|eis)|libres?|livres?"
 )
 _ELIDING = ("catalan", "french", "italian")
 _ELIDED = re.compile(r"^(?:[cdjlmnst]|qu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)  # l'eau
@@ -97,10 +102,11 @@ def noun_phrases(tokens: Sequence[str], kinds: str, spoken: str, most: int) -> l
     phrases = []
     for match in _PHRASE.finditer("".join(letters)):
         start, end = match.span()
+        longest = most + 2 if set(letters[start:end]) == {"c", "L"} else most  # a name
         # tipos de redes; and what is too long goes on with its last noun
-        while end - start > 2 and letters[start + 1] == "L" and (low[start] in empty or end - start > most):
+        while end - start > 2 and letters[start + 1] == "L" and (low[start] in empty or end - start > longest):
             start += 3 if letters[start + 2] == "L" else 2
-        run = list(tokens[start : min(end, start + most)])
+        run = list(tokens[start : min(end, start + longest)])
         if eliding:
             run[0] = _ELIDED.sub("", run[0])
         while run and ((last := run[-1].lower()) in links or last in articles):

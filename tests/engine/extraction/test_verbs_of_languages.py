@@ -136,3 +136,28 @@ def test_a_chinese_keyword_ends_at_figures_verbs_and_function_characters() -> No
         for word in keywords
         if any(cut in word for cut in ("平方", "所率", "一部", "座城", "代后", "成立", "抵达", "上映", "亦"))
     ], keywords
+
+
+@pytest.mark.parametrize(
+    ("text", "terms", "others"),
+    [
+        (
+            "Los datos obtenidos y las herramientas utilizadas se describen en un estudio basado en encuestas. La fauna marina sufre, y las plantas "
+            "desaladoras vierten salmuera. Es un clúster heterogéneo.",
+            {"fauna marina", "plantas desaladoras", "clúster heterogéneo", "salmuera"},
+            {"obtenidos", "utilizadas", "basado"},
+        ),
+        (
+            "As ferramentas utilizadas e os itens encontrados foram descritos. Uma equipa de investigadores da Universidade do Minho apoia o "
+            "Instituto Nacional de Gestão das Calamidades e usa veículos aéreos.",
+            {"Universidade do Minho", "Instituto Nacional de Gestão das Calamidades", "equipa de investigadores", "veículos aéreos"},
+            {"utilizadas", "encontrados"},
+        ),
+    ],
+    ids=["spanish", "portuguese"],
+)  # fmt: skip
+def test_a_romance_keyword_ends_with_an_adjective_that_says_something_and_never_inside_a_name(
+    text: str, terms: set[str], others: set[str]
+) -> None:
+    assert terms <= set(extract(text).ranked), extract(text).ranked
+    assert not others & _words(text)
