@@ -7,7 +7,7 @@ a row selects it, another opens it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from textual.binding import BindingType
@@ -143,28 +143,23 @@ class Listing(Searching):
         return [column.width or max(4, room - fixed) for column in self.COLUMNS]
 
     def _head(self, c: Canvas, area: Area, widths: Sequence[int]) -> None:
-        x = area.x
-        for index, (column, width) in enumerate(zip(self.COLUMNS, widths, strict=True)):
+        for index, (column, spot) in enumerate(zip(self.COLUMNS, _spots(area, area.y, widths), strict=True)):
             here = index == self.sorted_by
             text = column.title + (("▼" if column.largest else "▲") if here else "")
-            self._cell(c, x, area.y, width, column, text, "strong" if here else "dim", area)
-            c.zone(x, area.y, width, 1, f"sort_by({index})")
-            x += width + 1
+            self._cell(c, spot, column, text, "strong" if here else "dim")
+            c.zone(spot.x, spot.y, widths[index], 1, f"sort_by({index})")
 
     def _line(self, c: Canvas, area: Area, y: int, widths: Sequence[int], line: ListRow) -> None:
-        x = area.x
-        for column, width, (text, style) in zip(self.COLUMNS, widths, line.cells, strict=True):
-            self._cell(c, x, y, width, column, text, style, area)
-            x += width + 1
+        for column, spot, (text, style) in zip(self.COLUMNS, _spots(area, y, widths), line.cells, strict=True):
+            self._cell(c, spot, column, text, style)
 
-    def _cell(self, c: Canvas, x: int, y: int, width: int, column: Column, text: str, style: str, area: Area) -> None:
-        room = min(width, area.x + area.width - x)
-        if room <= 0:
+    def _cell(self, c: Canvas, spot: Area, column: Column, text: str, style: str) -> None:
+        if spot.width <= 0:
             return
         if column.right:
-            c.right(x + room, y, fit(text, room), style)
+            c.right(spot.x + spot.width, spot.y, fit(text, spot.width), style)
         else:
-            c.put(x, y, text, style, room)
+            c.put(spot.x, spot.y, text, style, spot.width)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
 
@@ -198,3 +193,11 @@ class Listing(Searching):
         if self.cursor is not None or v is None:
             return self.cursor
         return int(v.at // max(5.0, 5 * v.speed))
+
+
+def _spots(area: Area, y: int, widths: Sequence[int]) -> Iterator[Area]:
+    """The place of each column in a row, cut where the area ends."""
+    x = area.x
+    for width in widths:
+        yield Area(x, y, min(width, area.x + area.width - x), 1)
+        x += width + 1
