@@ -280,6 +280,25 @@ def test_a_toml_syntax_error_has_its_line() -> None:
     assert "(at line" not in line
 
 
+@pytest.mark.parametrize("value", ["llama3", "“Canary”", "‘Canary’", "yes", "Canary stage"])
+def test_a_text_without_straight_quotes_is_told_so(value: str) -> None:
+    text = swapped('name = "Canary"', f"name = {value}")
+
+    assert only(text) == (
+        f"rollout.toml:{line_of(text, f'name = {value}')}: not valid TOML: this is no value; "
+        'a text is in straight quotes, such as name = "Canary"'
+    )
+
+
+@pytest.mark.parametrize("line", ["<<<<<<< HEAD", "=======", '{"llm": 1}', "- a", "“name” = 1"])
+def test_a_line_that_is_nothing_in_toml_is_told_what_a_line_may_be(line: str) -> None:
+    text = swapped('name = "Canary"', f'name = "Canary"\n{line}')
+
+    assert only(text) == (
+        f"rollout.toml:{line_of(text, line)}: not valid TOML: a line here is a [table], key = value or a # comment"
+    )
+
+
 def test_a_toml_file_that_ends_too_soon_is_reported_at_its_last_line() -> None:
     text = 'name = """\nabc\n'
     assert only(text).startswith("rollout.toml:3: not valid TOML")
