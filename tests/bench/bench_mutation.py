@@ -157,6 +157,7 @@ _SLOW_IMPORTS = (
 )
 MUTANT_S = 60
 REACH_S = 300
+_TERMINAL = os.dup(2)  # pytest captures the other one
 _PYTEST = ("-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly", "--no-header")
 
 
@@ -310,6 +311,12 @@ def swap(module: ModuleType, source: str) -> None:
             function.__defaults__, function.__kwdefaults__ = changed[path].__defaults__, changed[path].__kwdefaults__
 
 
+def progress(line: str) -> None:
+    """In place of the last one; only on a terminal."""
+    if os.isatty(_TERMINAL):
+        os.write(_TERMINAL, f"\r\033[K{line}".encode())
+
+
 class Trial:
     """A pytest plugin: instead of one run of the collected tests, a run for each mutant, in a fork."""
 
@@ -329,6 +336,7 @@ class Trial:
         for number, mutant in enumerate(self.tried):
             if time.monotonic() > self.until:
                 break
+            progress(f"mutant {number + 1} of {len(self.tried)}")
             lines = spans.get(mutant.line, ())
             if not lines:  # runs at import
                 outcome.append((number, "at import"))
@@ -356,6 +364,7 @@ class Trial:
             def work() -> int:
                 took: list[tuple[float, int, list[int]]] = []
                 for place in range(len(session.items)):
+                    progress(f"tracing test {place + 1} of {len(session.items)}")
                     began = time.monotonic()
                     with Reach(str(ROOT / self.module)) as reach:
                         failed = self._fails(session, place)
@@ -401,7 +410,9 @@ def judged(module: str, tried: Sequence[Mutant], until: float) -> tuple[list[Mut
             pytest.main([*_PYTEST, *CORES[module]], plugins=[plugin])
             return 0
 
-        if forked(work, 1e6):
+        failed = forked(work, 1e6)
+        progress("")
+        if failed:
             raise SystemExit(f"{module}: its tests cannot be collected.")
         outcome = json.loads(answer.read())
     alive, done = [], 0
