@@ -29,6 +29,7 @@ from engine.text import counted
 MOST_WORKERS = 64
 PARTS_AT_ONCE = 100
 LOOK_S = 0.3
+PAUSE = 20  # times as long as a look took, at least: to count what a job of 200,000 parts has done takes 0.2 s
 RESTARTS = 3  # of each worker that dies; another worker takes its part
 END_S = 5.0
 MOST_RAY_WORKERS = 1000
@@ -165,10 +166,12 @@ def _until_it_ends(
 ) -> JobResult:
     try:
         while True:
+            began = time.monotonic()
             known, tally, at_work = reader.read(
                 lambda conn: (jobs.find(conn, job), jobs.tally(conn, job), crews(conn).get(job, Crew()))
             )
             assert known is not None
+            took = time.monotonic() - began
             watch(tally, at_work.waits)
             if known.state in ("done", "stopped"):
                 why = "" if known.state == "done" else f"Job {job} was stopped."
@@ -181,7 +184,7 @@ def _until_it_ends(
                 if known.state == "done":
                     why = ""
                 break
-            time.sleep(LOOK_S)
+            time.sleep(max(LOOK_S, PAUSE * took))
     finally:
         for member in crew:
             member.end()

@@ -217,9 +217,8 @@ def tally(conn: sqlite3.Connection, job: int) -> JobTally:
         "SELECT count(*), coalesce(sum(done), 0), coalesce(sum(llm * kept), 0), coalesce(sum(frequency * kept), 0), "
         "coalesce(sum(cached * kept), 0), coalesce(sum(fallback * kept), 0), coalesce(sum(failed), 0), "
         "coalesce(sum(empty), 0) "
-        "FROM (SELECT *, done OR (SELECT output FROM job WHERE id = job_part.job) = '' AS kept FROM job_part "
-        "WHERE job = ?)",
-        (job,),
+        "FROM (SELECT *, done OR (SELECT output FROM job WHERE id = ?) = '' AS kept FROM job_part WHERE job = ?)",
+        (job, job),
     ).fetchone()
     return JobTally(*row)
 
@@ -236,7 +235,9 @@ def troubles(conn: sqlite3.Connection, job: int, limit: int = 200) -> dict[str, 
 
 
 def open_parts(conn: sqlite3.Connection, job: int, limit: int) -> list[int]:
-    rows = conn.execute("SELECT part FROM job_part WHERE job = ? AND NOT done ORDER BY part LIMIT ?", (job, limit))
+    # without the name SQLite takes the primary key, and looks at every part that is done: 36 ms for 200,000
+    query = "SELECT part FROM job_part INDEXED BY job_part_open WHERE job = ? AND NOT done ORDER BY part LIMIT ?"
+    rows = conn.execute(query, (job, limit))
     return [number for (number,) in rows]
 
 

@@ -65,6 +65,23 @@ def test_documents_of_a_part_whose_file_is_not_written_yet_are_not_counted(conn:
     assert jobs.tally(conn, job.id) == jobs.JobTally(4, 1, llm=5, frequency=2, cached=1, fallback=1, failed=1)
 
 
+def test_to_find_the_next_part_takes_no_longer_where_many_are_done(conn: sqlite3.Connection) -> None:
+    def steps(done: int) -> int:
+        job, taken = begun(conn, parts=done + 5), 0
+        conn.execute("UPDATE job_part SET done = 1 WHERE job = ? AND part < ?", (job.id, done))
+
+        def step() -> None:
+            nonlocal taken
+            taken += 1
+
+        conn.set_progress_handler(step, 1)
+        assert jobs.open_parts(conn, job.id, 3) == [done, done + 1, done + 2]
+        conn.set_progress_handler(None, 1)
+        return taken
+
+    assert steps(2000) == steps(0)
+
+
 def test_a_late_batch_for_a_part_that_is_done_is_known(conn: sqlite3.Connection) -> None:
     job = begun(conn)
     assert len(kept(conn, job, [item(1, 0)])) == 1
