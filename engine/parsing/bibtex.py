@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from engine.parsing import plain
 from engine.parsing.latex import words
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
@@ -15,7 +16,7 @@ MARK = pattern(
     re.I,
 )
 _FIELD = pattern(
-    r"^[ \t,]*(title|abstract|keywords)\s*=\s*(?:\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,300}\}){0,8000})\}"
+    r"(?:^|,)[ \t,]*(title|abstract|keywords)\s*=\s*(?:\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,300}\}){0,8000})\}"
     r"|\"([^\"]{0,8000})\")",
     re.I | re.M,
 )
@@ -27,4 +28,4 @@ def parse(text: str) -> Raw:
         written = " ".join(words(field[2] or field[3] or "").split())
         if written:
             blocks.append(Block("text", f"{written.rstrip('.')}."))
-    return Raw(Format.BIBLIOGRAPHY, blocks)
+    return Raw(Format.BIBLIOGRAPHY, blocks or plain.parse(text).blocks)
