@@ -75,6 +75,17 @@ def test_a_standby_takes_over_within_two_seconds_and_a_store_marked_safe_starts_
         assert not rig.folder.is_armed()
 
 
+def test_a_store_marked_safe_keeps_its_percentage_over_a_clean_stop(tmp_path: Path) -> None:
+    with EngineRig(tmp_path, None, SETTINGS) as rig:
+        rig.engine()
+        rig.climb(2)
+        assert rig.cli("stop").returncode == 0
+        assert rig.until(lambda: not rig.folder.is_locked())
+        rig.engine()
+        assert rig.percent_bp == 1000
+        assert rig.folder.is_armed()
+
+
 def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_reports_it_and_ends(rig: EngineRig) -> None:
     old = rig.running()
     rig.climb(2)
