@@ -29,7 +29,7 @@ from engine.text import counted
 MOST_WORKERS = 64
 PARTS_AT_ONCE = 100
 LOOK_S = 0.3
-PAUSE = 20  # times as long as a look took, at least: to count what a job of 200,000 parts has done takes 0.2 s
+PAUSE_LOOKS = 20  # a pause is so many times as long as the look: of a job of 200,000 parts that takes 0.14 s
 RESTARTS = 3  # of each worker that dies; another worker takes its part
 END_S = 5.0
 MOST_RAY_WORKERS = 1000
@@ -184,7 +184,7 @@ def _until_it_ends(
                 if known.state == "done":
                     why = ""
                 break
-            time.sleep(max(LOOK_S, PAUSE * took))
+            time.sleep(max(LOOK_S, PAUSE_LOOKS * took))
     finally:
         for member in crew:
             member.end()
