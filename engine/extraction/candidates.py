@@ -170,7 +170,7 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         start, end = match.span()
         while start < end and kinds[start] == "w" and not _begins_name(tokens, start):
             start += 1
-        if match.start() < start < end - 1 and tokens[start] in words.AFTER_WEAK:  # long term project
+        if start < end - 1 and tokens[start] in words.MEASURES and _is_measured(tokens, kinds, start):
             start += 1
         if kinds[end - 1] == "#" and _counts(tokens, kinds, end):
             while end > start and kinds[end - 1] == "#":
@@ -196,6 +196,11 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             continue
         spans.append((folds[start:end], text, start))
     return Phrases(_by_full_names(spans) if "cc" in kinds else spans, kinds, ENGLISH)
+
+
+def _is_measured(tokens: list[str], kinds: str, at: int) -> bool:
+    """Whether a noun belongs to the word before it, and neither to a term: long term project, this year airlines."""
+    return at > 0 and (kinds[at - 1] == "w" or tokens[at - 1].lower() in words.MEASURING)
 
 
 def _with_initials(tokens: list[str], kinds: str) -> tuple[list[str], str]:

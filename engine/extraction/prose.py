@@ -37,13 +37,18 @@ _CODE_LINE = re.compile(r"^(?:[ \t]*(?:>>>|\.\.\.|\$|#!) [^\n]*|(?: {4}|\t)[^\n]
 _MAY_BE_CODE = re.compile(r"\n(?: {4}|\t|>>> |\$ )")
 # Four words or more in capitals are a heading or a clause of a licence; they count as words, not acronyms.
 _SHOUTED = re.compile(r"[A-Z](?<![\w'’-][A-Z])[A-Z'’-]++(?:(?:[ \t,;]++\n?|\n)[ \t]*+[A-Z][A-Z'’-]*+(?!\w)){3,}")
-# of a news agency's report: where it is from, at the beginning of a line, and who wrote it
+# of a news agency's report: where it is from, at the beginning of a line, and who wrote it and took the picture
 _DATELINE = re.compile(
     r"^[A-Z][A-Z.' ]{2,30}(?:, [A-Z][a-z.]+(?: [A-Z][a-z.]+)?(?: \(\w{2,12}\))?| \((?:[A-Z]{2,5}|Reuters|Xinhua|dpa)\))"
     r" (?:--?|[–—]) ",
     re.M,
 )
-_CREDIT = re.compile(r"\((?:Additional )?[Rr]eporting by [^()]{3,300}\)")
+_CREDIT = re.compile(
+    r"\((?:Additional )?[Rr]eporting by [^()]{3,300}\)"
+    r"|(?<!\w)[A-Z][\w.'-]{1,20}(?: [A-Z][\w.'-]{1,20}){1,2} ?/ ?(?:Getty Images|Reuters|REUTERS)(?!\w)"
+    r"|REUTERS/[A-Z][\w.'-]{1,20} [A-Z][\w.'-]{1,20}"
+)
+_CREDITED = ("eporting by", "/Reuters", "/REUTERS", "REUTERS/", "Getty Images")
 _LONG_WORD = re.compile(r"[A-Z]{8}")
 _TWO_CAPITALS = re.compile("[A-Z][A-Z]")
 _CODED = re.compile(
@@ -75,7 +80,7 @@ def prose(text: str) -> str:
         text = _CODED.sub(" . ", text)
     if any(map(text.__contains__, _DASHES)):
         text = _DATELINE.sub("", text)
-    if "eporting" in text:
+    if any(map(text.__contains__, _CREDITED)):
         text = _CREDIT.sub(" . ", text)
     if text.isupper() and _is_mostly_capitals(text):
         text = text.lower()

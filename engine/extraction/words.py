@@ -159,8 +159,8 @@ HOW_OFTEN = _LISTS["how_often"]
 # adjectives and other words that add little: never at the left edge of a phrase, never a keyword
 WEAK = _LISTS["weak"]
 
-# these belong to the weak word before them: long term project, early stage startup
-AFTER_WEAK = _LISTS["after_weak"]
+# these belong to a weak word or one of MEASURING before them: long term project, one way traffic, this year airlines
+MEASURES, MEASURING = _LISTS["measures"], _LISTS["measuring"]
 
 # these may begin a phrase although they add little: high pressure, multiple processors
 SOFT = _LISTS["soft"]
