@@ -371,6 +371,8 @@ def test_orders_and_verbs_of_technical_prose_are_in_no_keyword(text: str, terms:
          {"crews", "hatches", "left wing", "spoken language"}, {"crews left hatches"}),
         ("Why Otters Need to Swim\n\nFILE PHOTO: Otters in Oakham. REUTERS/Ada Lind\n\nBo Ek/Getty Images. The crews counted people shivering in it.",
          {"otters", "oakham"}, {"need", "shivering", "reuters", "ada", "lind", "bo", "ek", "getty"}),
+        ("Critics decry a pretty ferry and nifty sails at 3 P.M. each day. Tens of divers saw a throng of terrific otters.",
+         {"ferry", "sails", "divers", "otters"}, {"decry", "pretty", "nifty", "P.M.", "tens", "throng", "terrific"}),
         ("This year airlines asked for a one way canal.", {"airlines", "canal"}, {"year", "way"}),
     ],
 )  # fmt: skip
