@@ -174,8 +174,14 @@ VERBS: dict[str, re.Pattern[str]] = {
         r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar|du|dı)?"
         r"|[ıiuü]l[ıiuü]r|[ıiuü]n[ıiuü]r|l[ae]n[ıi]r|[ae]c[ae](?:k|ktır|ktir|ğını|ğini)|m[ae]d[ae]n|[ıiuü]lm[ae]s[ıi]n[ıi]"
         r"|[ıiuü](?:rsa|rse)|[dt][ıiuü]ğ[ıiuü](?:n[ıiuü]|nd[ae]|nd[ae]n)?|l[ae]y[ae]n|m[ae]y[ae]n)"
-        r"|\w{2,}(?:arak|erek|[ıiuü]nc[ae]|m[ae]kt[ae]|[ıiuü]yordu\w*|[ıiuü]yor|m[ıiuü]şt[ıiuü]r?|[ae]cakt[ıi]|[ae]cekti|s[ae]yd[ıi]|ken)"
+        r"|\w{2,}(?:arak|erek|[ıiuü]nc[ae]|m[ae]kt[ae]|[ıiuü]yordu\w*|[ıiuü]yor"
+        r"|m[ıiuü]şt[ıiuü]r?|[ae]cakt[ıi]|[ae]cekti|s[ae]yd[ıi]|ken)"
     ),
+    "greek": pattern(
+        r"\w{2,}(?:εται|ονται|ούνται|ηκε|ηκαν|θεί|θούν|[οό]?ύ?με|ού?σε|ούσαν|όμαστε|[ηιωυα]σε"
+        r"|[ηιωυα]σαν|[ίά]ζ(?:ει|ουν)|[εώ]ύ?ν(?:ει|ουν)|σουν)"
+    ),
+    "indonesian": pattern(r"diper\w+|(?:me|di|ber|ter)\w{2,}kan|(?:meng|meny)[aiueo]\w{2,}|di(?!r)\w{3,}[^aeou\W]i"),
     # contractions with the article or a particle; the past tense
     "welsh": pattern(r"\w+['’](?:r|n|i|u|w|m|ch)|\w{4,}(?:odd|wyd|asant)"),
     "ukrainian": pattern(

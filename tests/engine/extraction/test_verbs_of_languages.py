@@ -83,8 +83,20 @@ def _words(text: str) -> set[str]:
             "serveur réplique réseau charge",
             "devint mourut malheureusement historiquement fut celui-ci désormais beaucoup",
         ),
+        (
+            "Ο διακομιστής επανεκκινήθηκε και οι πελάτες συνδέθηκαν. Σήμερα η ομάδα αναζητεί την αιτία. Ωστόσο το δίκτυο χρησιμοποιείται ακόμη. Ο "
+            "διαχειριστής δήλωσε ότι η ουρά βρίσκεται στη μνήμη. Πιστεύουμε ότι το αρχείο διαγράφεται.",
+            "διακομιστής ομάδα δίκτυο ουρά αρχείο",
+            "επανεκκινήθηκε συνδέθηκαν σήμερα ωστόσο ακόμη δήλωσε βρίσκεται πιστεύουμε διαγράφεται",
+        ),
+        (
+            "Teknisi menjalankan server dan pelanggan mengatakan halaman terbuka. Menurut tim, antrean diperbarui setiap jam. Sekarang jaringan "
+            "menghubungkan kantor, meskipun replika sering dimatikan.",
+            "server pelanggan antrean jaringan replika",
+            "menjalankan mengatakan menurut diperbarui sekarang menghubungkan meskipun sering dimatikan",
+        ),
     ],
-    ids=["polish", "russian", "ukrainian", "czech", "swedish", "dutch", "german", "hindi", "portuguese", "spanish", "french"],
+    ids=["polish", "russian", "ukrainian", "czech", "swedish", "dutch", "german", "hindi", "portuguese", "spanish", "french", "greek", "indonesian"],
 )  # fmt: skip
 def test_a_keyword_has_nouns_and_neither_verbs_nor_adverbs_nor_pronouns(text: str, nouns: str, others: str) -> None:
     words = _words(text)
