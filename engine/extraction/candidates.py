@@ -199,7 +199,7 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
 
 
 def _is_measured(tokens: list[str], kinds: str, at: int) -> bool:
-    """Whether a noun belongs to the word before it, and neither to a term: long term project, this year airlines."""
+    """Whether a noun belongs to the word before it, not to a term: long term project, this year airlines."""
     return at > 0 and (kinds[at - 1] == "w" or tokens[at - 1].lower() in words.MEASURING)
 
 

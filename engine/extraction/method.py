@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 # Pinned with the model and the prompt: other keywords are another control arm, and evidence starts again. Raise it in
-# the first change after a release that gives English texts other keywords: in their lists, grammar, weights or trees.
+# the first change after a release that gives a text other keywords, by its lists, grammar, weights or trees.
 VERSION = "11"
 NAME = f"frequency {VERSION}"
