@@ -81,7 +81,7 @@ def foreign_phrases(tokens: list[str], spoken: str | None, partly_english: bool)
         return "I" if form == "i" and ("/" in token or not ACRONYM.fullmatch(token)) else form
 
     kinds = "".join(map(Known(kind_of).__getitem__, tokens))
-    if "V" in kinds:  # a capital inside a sentence is a name's: Urał, Людмила
+    if "V" in kinds:  # a capital inside a sentence is a name: Урал, Людмила
         kinds = "".join(
             kind if kind != "V" else "c" if before != "." and token[0].isupper() else "f"
             for before, kind, token in zip("." + kinds, kinds, tokens, strict=False)

@@ -130,11 +130,13 @@ VERBS: dict[str, re.Pattern[str]] = {
     ),
     "portuguese": pattern(
         r"\w{4,}mente|\w{2,}(?:endo|indo|aram|eram|iram|avam?|[aei]riam|ará|erá|irá|arão|erão|irão|ou"
-        r"|[aei]rem|[aei]ssem|põem?)|\w{2,}(?:[^oé]eu|iu)|\w{4,}(?:[aá]mos|(?<!tr)emos)|\w{2,}-(?:se|lo|la|los|las|lhes?|me|nos)(?:-\w+)?"
+        r"|[aei]rem|[aei]ssem|põem?)|\w{2,}(?:[^oé]eu|iu)|\w{4,}(?:[aá]mos|(?<!tr)emos)|\w{2,}-(?:se|lo|la|los|las"
+        r"|lhes?|me|nos)(?:-\w+)?"
         r"|\w{3,}(?<!m)ando"
     ),
     "french": pattern(
-        r"\w{2,}(?:aient|èrent|erait|eront|issent|issant|[ei]quement|[aeu]llement|alement|ivement|eusement|[ai]irement|ièrement|a(?<!t)mment|emment|tement(?<=[iu]tement)(?<!traitement))"
+        r"\w{2,}(?:aient|èrent|erait|eront|issent|issant|[ei]quement|[aeu]llement|alement|ivement|eusement"
+        r"|[ai]irement|ièrement|a(?<!t)mment|emment|tement(?<=[iu]tement)(?<!traitement))"
     ),
     "italian": pattern(
         r"\w{4,}mente|\w{3,}(?:ando|endo|avano|evano|ivano|arono|erono|irono|[ei]rebbe|[ei]rebbero|[ei]rà|[ei]ranno)"
@@ -146,7 +148,8 @@ VERBS: dict[str, re.Pattern[str]] = {
     "dutch": pattern(r"\w{3,}(?:eren|eert|eerd)|ge\w{3,}eerde?"),
     "swedish": pattern(r"\w{3,}(?:erar|eras|erats|ades?|ddes?)"),
     "czech": pattern(
-        r"\w{3,}(?:uje|ují|ován[aoy]?|[íá]vá|ujeme|[áií]me|[ae]jí|(?<!o)nout|it)|\w{2,}(?:[aiyuě]l[aioy]?|at)|\w{4,}[zvščž]en[aoy]?"
+        r"\w{3,}(?:uje|ují|ován[aoy]?|[íá]vá|ujeme|[áií]me|[ae]jí|(?<!o)nout|it)|\w{2,}(?:[aiyuě]l[aioy]?|at)"
+        r"|\w{4,}[zvščž]en[aoy]?"
     ),
     "hindi": pattern(r"\S+(?:[ेए]गा|[ेए]गी|[ेए]ंगे)"),  # \w has no vowel marks
     "polish": pattern(
@@ -156,23 +159,27 @@ VERBS: dict[str, re.Pattern[str]] = {
         # infinitives, but not jakość; gerunds; orders
         r"|\w{2,}(?:[aeiyąu]ć|jść|[aiyęą]wszy|źć|ąc)|\w{3,}(?:uj|aj|[eiy])my|\w{3,}(?:uj|aj|ij)cie"
         # the present
-        r"|\w{3,}(?:[uai]ją|uj[eęą]|yj[ąe]|ujesz|[aei]sz|awia|biera|wiera|ziera|piera|kłada|owiada|wraca|zuca|aga|(?<!l)ega"
+        r"|\w{3,}(?:[uai]ją|uj[eęą]|yj[ąe]|ujesz|[aei]sz|awia|biera|wiera|ziera|piera|kłada|owiada|wraca|zuca|aga"
+        r"|(?<!l)ega"
         r"|odzi|owadzi|ynosi|odnosi|jadą)|\w{2,}(?:sta|da|zna)je"
         # impersonal: opisano, zajęto
         r"|\w{3,}(?:ono|[^r]ano|ęto|wane|owano|aszane|ini?an[ey]|ienian[ey]|niane)"
     ),
     "russian": pattern(
         # the past
-        r"\w{2,}[аеёиоуыя]л[аои]?(?:с[ья])?|\w{2,}(?:шёл|шел|шл[аои]|вёл|вел[аои]?|нес[лшё]\w?|рыл[аи]?|ер(?:ла|ло|ли)|мог(?:л[аои])?)"
+        r"\w{2,}[аеёиоуыя]л[аои]?(?:с[ья])?|\w{2,}(?:шёл|шел|шл[аои]|вёл|вел[аои]?|нес[лшё]\w?|рыл[аи]?|ер(?:ла|ло"
+        r"|ли)|мог(?:л[аои])?)"
         # infinitives, participles without cases
-        r"|\w{2,}(?:[аиоуыя]ть|(?<!с)еть|йти|вести|нести|вшись|[аия]вши|аясь|уясь)(?:ся)?|\w{3,}(?:[оие]рован[аоы]?|ован[аоы]?)|\w+чески|\w{2,}(?<!ще)но"
+        r"|\w{2,}(?:[аиоуыя]ть|(?<!с)еть|йти|вести|нести|вшись|[аия]вши|аясь|уясь)(?:ся)?|\w{3,}(?:[оие]рован[аоы]?"
+        r"|ован[аоы]?)|\w+чески|\w{2,}(?<!ще)но"
         # the present, and orders
         r"|\w{2,}(?:[уюяае]ет|ёт|[уюяае]ют|[дзсхшжчвм]ят|[джзчшсв]ит|[еиёуюая]тся|ешь|ишь|[аяею]ем|[уюя]ю|а[ею]мся)"
         r"|\w{2,}(?:юсь|ешься|ишься|[еи]мся|[аяеи]те[сь]ь|айте|яйте|уйте|ейте)"
     ),
     "turkish": pattern(
         r"\w{2,}(?:[ae]bilir(?:siniz|ler)?|m[ae]l[ıi](?:s[ıi]n[ıi]z)?|[ıiuü]yor(?:um|uz|sunuz|lar|du|dı)?"
-        r"|[ıiuü]l[ıiuü]r|[ıiuü]n[ıiuü]r|l[ae]n[ıi]r|[ae]c[ae](?:k|ktır|ktir|ğını|ğini)|m[ae]d[ae]n|[ıiuü]lm[ae]s[ıi]n[ıi]"
+        r"|[ıiuü]l[ıiuü]r|[ıiuü]n[ıiuü]r|l[ae]n[ıi]r|[ae]c[ae](?:k|ktır|ktir|ğını|ğini)|m[ae]d[ae]n"
+        r"|[ıiuü]lm[ae]s[ıi]n[ıi]"
         r"|[ıiuü](?:rsa|rse)|[dt][ıiuü]ğ[ıiuü](?:n[ıiuü]|nd[ae]|nd[ae]n)?|l[ae]y[ae]n|m[ae]y[ae]n)"
         r"|\w{2,}(?:arak|erek|[ıiuü]nc[ae]|m[ae]kt[ae]|[ıiuü]yordu\w*|[ıiuü]yor"
         r"|m[ıiuü]şt[ıiuü]r?|[ae]cakt[ıi]|[ae]cekti|s[ae]yd[ıi]|ken)"
@@ -185,7 +192,8 @@ VERBS: dict[str, re.Pattern[str]] = {
     # contractions with the article or a particle; the past tense
     "welsh": pattern(r"\w+['’](?:r|n|i|u|w|m|ch)|\w{4,}(?:odd|wyd|asant)"),
     "ukrainian": pattern(
-        r"\w{2,}(?:[аиіїуя]ти|нути|йти|йш(?:ов|л[аио])|[аеиіїуя]л[аио]|[аияу]в|[уюао]чи|[аи]вши)|\w{3,}(?:с[ья]|но|ято|ито)"
+        r"\w{2,}(?:[аиіїуя]ти|нути|йти|йш(?:ов|л[аио])|[аеиіїуя]л[аио]|[аияу]в|[уюао]чи|[аи]вши)|\w{3,}(?:с[ья]|но"
+        r"|ято|ито)"
         r"|\w{2,}(?:[аеіуюя]є|[аєиї]мо|[уюая]ють|[дзсжчшвлб]ить|[иаеї]муть|єш|иш|йте|тиме|[аую]ю)"
     ),
 }
