@@ -173,3 +173,12 @@ def test_a_romance_keyword_ends_with_an_adjective_that_says_something_and_never_
 ) -> None:
     assert terms <= set(extract(text).ranked), extract(text).ranked
     assert not others & _words(text)
+
+
+def test_a_year_or_a_measure_alone_is_no_russian_keyword() -> None:
+    keywords = extract(
+        "В 2019 году завод построен в рамках программы. В 2020 году завод выпустил станки. Дорога до завода пять километров. Город, школа, больница, театр."
+    ).ranked
+
+    assert any("завод" in keyword for keyword in keywords), keywords
+    assert not {"году", "километров"} & {word for keyword in keywords for word in keyword.split()}, keywords
