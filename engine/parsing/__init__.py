@@ -54,7 +54,7 @@ _SECTION = pattern(
 )  # headings of a README that are not the project's name
 _TEXT_ENDINGS = frozenset((".md", ".mdx", ".markdown", ".rst", ".txt", ".adoc", ".asciidoc", ".html", ".org"))
 _SIGNED = pattern(r"-----BEGIN PGP SIGNED MESSAGE-----\s*\n(?:\w+: [^\n]*\n){0,9}")
-_SIGNATURE = pattern(r"-----BEGIN PGP SIGNATURE-----[\w\s:.,+/=()-]*?(?:-----END PGP SIGNATURE-----|\Z)")
+_SIGNATURE = pattern(r"-----BEGIN PGP SIGNATURE-----(?:[\w\s:.,+/=()]|-(?!----))*(?:-----END PGP SIGNATURE-----|\Z)")
 _LATEX = pattern(
     r"\\(?:cite[a-z]{0,6}|(?:eq)?ref|emph|text(?:it|bf|sc|rm|tt)|math(?:bb|bf|cal|rm))\{"
     r"|\$(?=\S)[^$\n]{0,200}(?:[_^](?:\{|\w(?!\w))|\\[A-Za-z])[^$\n]{0,200}(?<=\S)\$(?![A-Za-z])"

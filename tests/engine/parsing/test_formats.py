@@ -277,8 +277,9 @@ def test_no_text_is_an_exception(parts: list[str]) -> None:
     "unit",
     ["\n ", "![", "[a](", "<a href='x'>", "<pre>", "= a\n", "[[a]]\n", ".SH\n", "> ", "{{", "`a <b>`_ ", "a\b", "From: a\nSubject: b\n", "|a", "# a\n", "**a", "<h1>", "<html><div>", "<<a", "(c) ", "a\n=\n", "/* ", "#+title: a\n", "* a\n[[a][", "@node a\n", "@node a\n@code{", "=head1 a\n\n", "=pod\n\nC<<", "\\section{", "\\section{a}$", "\\section{a}\\begin{verbatim}", 'msgid "a"\nmsgstr "', "<ref>a", "{{a|", "[[a:", "{code}a", "{code}a{code}", "h1. a\n", "'''a", "== a ==\n", "{\\rtf1 {\\b a}", "{\\rtf1 \\u8211?", "BEGIN:VCARD\n", "BEGIN:VEVENT\nSUMMARY:a\n b", "diff --git a/b b/c\n", "--- a\n+++ b\n", "[09:01] a: b\n", "Traceback (most recent call last):\n a\n", "-----BEGIN KEY-----a", '[{"a":', '{"a": 1}\n', "1\n00:00:01,0 --> 00:00:02,0\n", '{"a": ', "apiVersion: a\n", "apiVersion: a\n  b: '", "File: a.info,  Node: b\n* ", "* a\n#+begin_src\n", "@node a\n@menu\n", "@article{a,\n", "@article{a,\ntitle={{", "$a_", "-----BEGIN PGP SIGNATURE-----\n", "-----BEGIN PGP SIGNED MESSAGE-----\nA: b\n"],
 )  # fmt: skip
-def test_any_text_is_read_in_proportion_to_its_length(unit: str) -> None:
-    text = (unit * 300_000)[:300_000]
+@pytest.mark.parametrize("end", ["", "<"])  # what nothing expects there makes patterns go back
+def test_any_text_is_read_in_proportion_to_its_length(unit: str, end: str) -> None:
+    text = (unit * 300_000)[:300_000] + end
     started = time.process_time()
     parse(text)
 
