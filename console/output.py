@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 GLOBALS = "rollout.globals"  # in a command's `meta`: see `global_values`
 FILE = click.Path(path_type=Path)  # a file or a folder, which need not exist
 JSON = "rollout.json"  # in a command's `meta`: --json was given
+_CLEAR = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that need no file's name
 
 
 def _note_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -271,7 +273,8 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, StoreError):
         return str(error)
     if isinstance(error, OSError):
-        what_to_do = _whose(error) if error.filename else details(error)  # without a name it says too little
+        is_clear = error.filename or error.errno in _CLEAR
+        what_to_do = _whose(error) if is_clear else details(error)
         return f"{reason_of(error)}.{what_to_do}"
     return bug_sentence(error)
 

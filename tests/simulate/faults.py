@@ -70,8 +70,8 @@ def stale_promotion() -> Iterator[None]:
     """A promotion is carried out whatever its person saw: two people who promote at once climb two stages."""
     original = control.promote
 
-    def unseen(plan: Any, state: Any, ask: Any, epoch: int, *more: Any, **named: Any) -> Any:
-        return original(plan, state, ask, state.epoch, *more, **named)
+    def unseen(plan: Any, state: Any, wanted: Any, *more: Any, **named: Any) -> Any:
+        return original(plan, state, replace(wanted, epoch=state.epoch), *more, **named)
 
     with mock.patch.object(control, "promote", unseen):
         yield

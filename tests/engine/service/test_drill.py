@@ -42,10 +42,10 @@ def test_when_it_fails_half_way_nothing_still_reads_what_is_closed(
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(Folder, "disarm", fails)
-    before = threading.active_count()
+    before = threading.enumerate()
     result = drill.drill(Folder(tmp_path / "store"), PLAN)
     assert "the disk is gone" in result.trouble
-    assert threading.active_count() == before
+    assert [thread for thread in threading.enumerate() if thread not in before] == []
 
 
 def test_a_folder_that_takes_no_file_fails_it_in_words(tmp_path: Path) -> None:
