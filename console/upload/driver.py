@@ -145,7 +145,9 @@ def _pausing(crew: Sequence[CrewMember]) -> Iterator[None]:
     def pause(*_: object) -> None:
         for member in crew:
             member.pause()
-        os.kill(os.getpid(), signal.SIGSTOP)  # returns once `fg` or `bg` continues the command
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)  # the kernel ignores it where no shell could continue the command
+        os.kill(os.getpid(), signal.SIGTSTP)  # returns once `fg` or `bg` continues it
+        signal.signal(signal.SIGTSTP, pause)
         for member in crew:
             member.go_on()
 

@@ -78,12 +78,14 @@ def _read(path: Path) -> str:
 
 
 class Load:
-    """`rollout load --on local:2` in the background."""
+    """`rollout load --on local:2` in the background. `job`: a shell's, which can pause and continue it; else it leads a
+    session, as `ssh -t HOST rollout load` does."""
 
-    def __init__(self, rig: EngineRig, *words: str) -> None:
+    def __init__(self, rig: EngineRig, *words: str, job: bool = False) -> None:
         self.process = subprocess.Popen(
             [*COMMAND, *rig._where, "load", "--json", "--on", "local:2", *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=not job, process_group=0 if job else None,
         )  # fmt: skip
 
     def end(self, timeout: float = 60.0) -> dict[str, Any]:
@@ -336,7 +338,7 @@ def test_ctrl_z_pauses_the_workers_too_and_fg_continues_them(rig: EngineRig) -> 
         return {_read(Path(f"/proc/{pid}/stat")).rpartition(") ")[2][:1] for pid in (load.process.pid, *load.workers)}
 
     folder = written(rig, "paused")
-    load = Load(rig, "--root", str(rig.root), str(folder))
+    load = Load(rig, "--root", str(rig.root), str(folder), job=True)
     assert rig.until(lambda: stored(rig, "paused")[0] > 20)
     os.killpg(load.process.pid, signal.SIGTSTP)  # as the terminal does
     assert rig.until(lambda: states() == {"T"})
@@ -346,6 +348,13 @@ def test_ctrl_z_pauses_the_workers_too_and_fg_continues_them(rig: EngineRig) -> 
     os.killpg(load.process.pid, signal.SIGCONT)
     assert load.end()["ok"]
     assert stored(rig, "paused") == (DOCUMENTS, DOCUMENTS)
+
+
+def test_ctrl_z_does_nothing_where_no_shell_could_continue_the_load(rig: EngineRig) -> None:
+    load = Load(rig, "--root", str(rig.root), str(written(rig, "led")))
+    assert rig.until(lambda: stored(rig, "led")[0] > 20)
+    os.killpg(load.process.pid, signal.SIGTSTP)
+    assert load.end()["ok"]
 
 
 def test_a_rollback_ends_every_worker_s_calls_and_the_rest_goes_by_frequency(rig: EngineRig, llm: Llm) -> None:
