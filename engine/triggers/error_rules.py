@@ -80,10 +80,7 @@ def _windowed_errors(rule: Trigger, settings: TriggerSettings, attempts: Attempt
     if last.n < settings.min_n:
         return too_few(rule, last.n, settings.min_n, attempts.per_min)
     finding = _rate(
-        rule,
-        last,
-        f"fallback-{settings.fallback_n}",
-        lambda: f"the last {last.n} documents, in {format_duration(last.span_s)}",
+        rule, last, f"fallback-{settings.fallback_n}", lambda: f"the last {last.n} documents, in {span(last)}"
     )
     return finding._replace(breach=bool(finding.breach) and last.k >= FEWEST_FAILURES)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from engine.plan.durations import format_duration
 from engine.plan.model import Mode, Trigger, TriggerSettings
 from engine.plan.units import measure
 from engine.text import rate_percent
@@ -35,7 +34,7 @@ def _windowed_mean(rule: Trigger, settings: TriggerSettings, mode: Mode, attempt
     if mode == "literal" or slow.fresh < fewest:
         return too_few(rule, slow.fresh, fewest, attempts.per_min, "fresh calls")
     name = f"fallback-{settings.latency_fallback_n}"
-    return _mean(rule, slow, name, lambda: f"the last {slow.fresh} fresh calls, in {format_duration(slow.span_s)}")
+    return _mean(rule, slow, name, lambda: f"the last {slow.fresh} fresh calls, in {span(slow)}")
 
 
 def _early_mean(finding: Finding, rule: Trigger, above: float, mode: Mode, slow: WindowTotals) -> Finding:
@@ -67,8 +66,8 @@ def _fast_again(rule: Trigger, latest: WindowTotals) -> str:
     mean, error = _mean_and_error(latest)
     if beyond(rule, mean + 2 * error):
         return ""
-    shown, span = measure(rule.metric, mean), format_duration(latest.span_s)
-    return f"mean {shown} over the latest {latest.fresh} fresh calls, {span}: waits for another slow spell"
+    shown = measure(rule.metric, mean)
+    return f"mean {shown} over the latest {latest.fresh} fresh calls, {span(latest)}: waits for another slow spell"
 
 
 def _mean_and_error(calls: WindowTotals) -> tuple[float, float]:
