@@ -105,7 +105,7 @@ def test_a_whole_decision_forged_into_the_log_is_not_in_force(rig: EngineRig) ->
     answers = [rig.extract(f"forged-{n}") for n in range(30)]
     assert [a["method"] for a in answers].count("llm") == 0
     assert rig.until(lambda: rig.percent_bp == 0, 5)
-    assert any("ALARM" in sentence for _, sentence in rig.view.events)
+    assert rig.until(lambda: any("ALARM" in sentence for _, sentence in rig.view.events))
 
 
 def test_no_raise_on_a_row_that_differs(rig: EngineRig) -> None:
