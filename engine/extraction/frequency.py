@@ -32,6 +32,7 @@ from engine.extraction.traits import (
     candidates,
     context,
     is_fragment,
+    is_name,
     is_weak,
     of_vague,
     scores,
@@ -206,10 +207,10 @@ def _chosen(
         if place >= first_part and many >= (FEW_OF_LITTLE if place < first_vague else few):
             if candidate.text not in quoted:
                 break
-        elif place < first_part and candidate.alone < least and words in covered:
-            continue
-        if english and place < first_part and not candidate.alone and is_fragment(candidate, rivals):
-            continue
+        elif place < first_part and candidate.alone < least:
+            is_part = words in covered or (english and not candidate.alone and is_fragment(candidate, rivals))
+            if is_part and not (english and is_name(candidate, rivals)):
+                continue
         size = len(words)
         if size > 1 and len(set(words)) < size and " " in candidate.text:  # a table's row: Pool Pool
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
@@ -173,14 +173,33 @@ def is_weak(one: Candidate) -> bool:
 
 def is_fragment(part: Candidate, of: Iterable[Candidate]) -> bool:
     """Whether a part of phrases occurs only inside a longer candidate: airlines flight, of Malaysia Airlines flight."""
+    return any(longer.alone + longer.within >= part.within for longer, _ in _longer(part, of))
+
+
+def is_name(part: Candidate, of: Iterable[Candidate]) -> bool:
+    """Whether the longer candidates around a part end its capitals where it ends: Malaysia Airlines, of Malaysia
+    Airlines flight; not South China, of South China Sea."""
+    size = len(part.words)
+    if size == 1:
+        return False
+    around = [(longer.text.split(), at) for longer, at in _longer(part, of) if longer.alone]
+    return bool(around) and all(_begins_as_name(written, size) and not at for written, at in around)
+
+
+def _begins_as_name(written: Sequence[str], size: int) -> bool:
+    """Whether the first `size` words are a name, and the words after it are none."""
+    return all(word[0].isupper() for word in written[:size]) and all(word[0].islower() for word in written[size:])
+
+
+def _longer(part: Candidate, of: Iterable[Candidate]) -> Iterator[tuple[Candidate, int]]:
+    """The candidates that contain a shorter one, and where in each it begins."""
     words, size = part.words, len(part.words)
     for other in of:
         longer = other.words
-        if len(longer) > size and other.alone + other.within >= part.within and words[0] in longer:
+        if len(longer) > size and words[0] in longer:
             at = longer.index(words[0])
             if longer[at : at + size] == words:
-                return True
-    return False
+                yield other, at
 
 
 def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
@@ -200,7 +219,8 @@ def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
                     continue
                 one = candidate(part, " ".join(surface[i : i + width]), at + i, last + i, 0, alone + within)
                 if one.ends not in _NO_END and one.begins not in _NO_BEGINNING:
-                    order = 2 if width == 1 else int(i + width < size)
+                    is_best = i + width == size or (not i and _begins_as_name(surface, width))
+                    order = 2 if width == 1 else 0 if is_best else 1
                     made.append((order, at + i, one))
     made.sort(key=itemgetter(0, 1))
     return [one for _, _, one in made]

@@ -21,6 +21,7 @@ from engine.extraction.traits import (
     candidates,
     context,
     is_fragment,
+    is_name,
     is_weak,
     scores,
 )
@@ -261,6 +262,29 @@ def test_a_part_that_occurs_only_inside_one_longer_phrase_is_a_fragment() -> Non
     assert is_fragment(one("airlines flight", alone=0, within=3), [whole])
     assert not is_fragment(one("airlines flight", alone=0, within=4), [whole, one("other airlines flight")])
     assert not is_fragment(one("hazel flight", alone=0, within=3), [whole]), "no part of it"
+
+
+def test_capitals_that_end_before_the_phrase_does_are_a_name() -> None:
+    flight, sea = one("Hazel Airlines flight", alone=1), one("South Hazel Sea", alone=1)
+    name = one("hazel airlines", alone=0, within=2)
+
+    assert is_name(name, [flight, one("Hazel Airlines staff")])
+    assert not is_name(name, [flight, one("hazel airlines staff")]), "not always a name"
+    assert not is_name(one("airlines flight", alone=0), [flight])
+    assert not is_name(one("south hazel", alone=0), [sea]), "the name goes on"
+    assert not is_name(one("hazel", alone=0), [flight]), "one word"
+
+
+def test_a_name_is_a_keyword_beside_the_phrases_that_begin_with_it() -> None:
+    news = (
+        "Hazel Airlines said it had lost flight H2. The Hazel Airlines flight left Oakham on time. A second Hazel "
+        "Airlines flight was turned back over the bay. Relatives of the passengers met Hazel Airlines staff. "
+    )
+    filler = "A pilot boat and a tide gauge are near the customs house, and divers saw a dry dock in the estuary. "
+    keywords = extract(news + filler).ranked
+
+    assert "hazel airlines" in keywords, keywords
+    assert not {"airlines flight", "airlines staff"} & set(keywords), keywords
 
 
 def test_of_phrases_that_outrank_the_whole_only_the_whole_is_a_keyword() -> None:
