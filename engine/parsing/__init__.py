@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from engine.parsing import boilerplate, changelog, detect, fields, labels, parsers, plain
 from engine.parsing.inline import heading, unescaped
+from engine.parsing.lists import either, lists
 from engine.parsing.model import Block, Format, Parsed, Raw
 from engine.parsing.sampling import sample
 from engine.parsing.template import is_template
@@ -20,23 +21,12 @@ from engine.text import MARK
 TITLE_CHARS = 300
 MOST_HEADINGS = 400
 
-_GENERIC = pattern(
-    r"(?:change[ -_]?logs?|changes|history|release[ -_]?notes?|releases|news|what'?s new|read[ -_]?me|index"
-    r"|introduction|overview|unreleased|home|documentation|contributing|.{0,30}\bv?\d+\.\d+(?:\.\d+)?\b.{0,40}"
-    r"|version history|release history)",
-    re.I,
-)
+_LISTS = lists("titles")
+_GENERIC = pattern(either(_LISTS["generic"]), re.I)
 _CHANGES = pattern(r"change|history|news", re.I)
 _FILE = pattern(r"(?:change|readme|read_me|history|release|news|contributing|index|todo|upgrad|install)", re.I)
-_NO_PROJECT = frozenset((
-    "changelog", "changelogs", "doc", "docs", "documentation", "package", "packages", "src", "lib", "site",
-    "site-packages", "dist", "dist-packages", "main", "master", "node_modules", "share", "usr", "home", "tmp", "work",
-    "templates", "content", "contents", "pages", "en", "posts", "blog", "www", "html", "man", "data", "files",
-    "documents", "texts", "input", "corpus", "stdin", "var", "opt", "srv", "mnt",
-))  # fmt: skip
-_BUILD_FILES = frozenset((
-    "Makefile", "GNUmakefile", "Dockerfile", "Containerfile", "Vagrantfile", "Jenkinsfile", "Rakefile", "Gemfile",
-))  # fmt: skip
+_NO_PROJECT = frozenset(_LISTS["no_project"])
+_BUILD_FILES = frozenset(_LISTS["build_files"])
 _TABLES = frozenset((".csv", ".tsv"))
 _ABOUT = pattern(rf"^(?:Present|Attendees|Participants|Apologies|Regrets|Absent|(?i:{'|'.join(fields.SURE)})):", re.M)
 _VERSIONED = pattern(r"[-_@]v?\d[\w.+-]*$|\.(?:dist|egg)-info$")
@@ -45,13 +35,7 @@ _README = pattern(r"read[-_]?me\b", re.I)
 _MANUAL = pattern(r"[\w.:+-]{1,60}\(\d\w{0,4}\)")
 _MARKUP = (Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML)
 _NAMED_BY_FILE = (Format.SOURCE, Format.SETTINGS, Format.CATALOGUE, Format.SUBTITLES, Format.LATEX, Format.BIBLIOGRAPHY)
-_SECTION = pattern(
-    r"(?:key |main |core )?(?:features?|highlights|requirements|prerequisites|install(?:ation|ing)?|usage|examples?"
-    r"|about|(?:getting|get) started|quick ?start|description|background|status|motivation|table of contents|why\??"
-    r"|what is it\??"
-    r"|basic usage|setup|synopsis|documentation|support|build status)[:.!?]?",
-    re.I,
-)  # headings of a README that are not the project's name
+_SECTION = pattern(rf"(?:key |main |core )?{either(_LISTS['sections'])}[:.!?]?", re.I)
 _TEXT_ENDINGS = frozenset((".md", ".mdx", ".markdown", ".rst", ".txt", ".adoc", ".asciidoc", ".html", ".org"))
 _SIGNED = pattern(r"-----BEGIN PGP SIGNED MESSAGE-----\s*\n(?:\w+: [^\n]*\n){0,9}")
 _SIGNATURE = pattern(r"-----BEGIN PGP SIGNATURE-----(?:[\w\s:.,+/=()]|-(?!----))*(?:-----END PGP SIGNATURE-----|\Z)")

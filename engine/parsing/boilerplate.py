@@ -7,112 +7,40 @@ from collections.abc import Sequence
 
 from engine.parsing import fields
 from engine.parsing.labels import names_of
+from engine.parsing.lists import either, lists
 from engine.parsing.model import Block
 from engine.parsing.template import is_template
 from engine.patterns import pattern
 
+_LISTS = lists("boilerplate")
 FEW = 200  # characters of prose; with less, apparent boilerplate is kept
 
 # Sections about the people and the money behind a project, or that repeat its headings.
 _SECTION = pattern(
-    r"(?:(?:our|the|project|all|core|current|past|former|active|main|top|code|other|technical|list of"
-    r"|thanks to(?: our| all)?|special)\s+){0,3}"
-    r"(?:(?:open ?collective|financial|github|gold|silver|platinum|bronze|diamond|generous|premium|corporate"
-    r"|monthly|special|individual|organi[sz]ational)\s+){0,2}"
-    r"(?:contributors?|collaborators?|maintainers?|team"
-    r"|(?:core |technical |steering |triage )?(?:team|committee|members?|collaborators?|captains?|group)"
-    r"|committers|tsc(?: \(.{1,60}\))?|tc(?: \(.{1,60}\))?|technical steering committee"
-    r"|emerit(?:us|i)(?: members?| contributors?| maintainers?| tc)?|triagers?"
-    r"|authors?|credits?|sponsors?(?:hip|ing)?|backers?|supporters?|donat(?:e|ions?|ors?)|funding|patrons?"
-    r"|partners?|people|stargazers?|star history"
-    r"|acknowledge?ments?|acknowledg?ements?|thanks?|special thanks|hall of fame"
-    r"|who(?:'s| is) using(?: (?:it|this))?|used by|see also|copyright|copying"
-    r"|references|further reading|next steps|what'?s next|where to go next|learn more"
-    r"|(?:related|useful|external|additional|other|important) (?:links?|pages?|topics?|resources?|articles?|reading)"
-    r"|links|resources"
-    r"|licen[cs](?:e|es|ing|ing information)|legal|copyrights?(?: and licen[cs]e)?|reporting bugs"
-    r"|present|attendees|attendance|attending|participants?|invited|invitees|regrets|absent(?:ees)?|apologies"
-    r"|roll call|in attendance|(?:members|people) present|standing invitations?"
-    r"|table of contents?|contents?|toc|badges|buy me a coffee|support (?:us|the project))"
-    r"(?:\s+(?:and|&|/)\s+(?:contributors?|licen[cs]e|copyright|sponsors?|backers?|thanks?|credits?"
-    r"|acknowledge?ments?|authors?|maintainers?|contributing|donations?|supporters?))*(?:\s(?:to|of|for|in"
-    r"|behind) (?:this|the|our|it)?\s?[\w -]{0,30})?[.:!]?",
+    rf"(?:{either(_LISTS['whose'])}\s+){{0,3}}(?:{either(_LISTS['supporting'])}\s+){{0,2}}{either(_LISTS['sections'])}"
+    rf"(?:\s+(?:and|&|/)\s+{either(_LISTS['sections_after_and'])})*"
+    r"(?:\s(?:to|of|for|in|behind) (?:this|the|our|it)?\s?[\w -]{0,30})?[.:!]?",
     re.I,
 )
-_LICENCE = pattern(
-    r"permission is hereby granted, free of charge|the software is provided [\"'“`]*as is"
-    r"|this software is (?:being )?provided\b|in no event shall the|redistribution and use in source"
-    r"|redistributions (?:of source code|in binary form) must|neither the name of the? "
-    r"|licensed under the (?:apache|mit|bsd|gnu|mozilla|terms)"
-    r"|you may (?:not use this file except|obtain a copy of the license)"
-    r"|unless required by applicable law or agreed|distributed under the license is distributed"
-    r"|gnu (?:lesser |library |affero )?general public licen"
-    r"|this (?:program|library|file|package|page) is (?:free software|distributed in the hope|part of"
-    r"|licensed under|released under|copyrighted)|without even the implied warranty|the above copyright notice"
-    r"|creative commons attribution|all rights reserved"
-    r"|see (?:the )?\W?(?:licen[cs]e|copying)(?:\.\w+)?\W? (?:file )?for"
-    r"|spdx-(?:license-identifier|filecopyrighttext)"
-    r"|licen[cs]ed? under (?:the |an? )?\W?(?:\w+[ -]){0,3}(?:mit|bsd|apache|gpl|mpl|isc)"
-    r"|permission to use, copy, modify|this document has been placed in the public domain"
-    r"|you should have received a copy of the"
-    r"|is free software(?<!\wis free software)[;:,] you|can redistribute it and/or"
-    r"|protected by federal copyright law|these coded instructions"
-    r"|accompanying materials are made available under the terms of"
-    r"|published by the free software foundation|distributed in the hope that it will be useful"
-    r"|use of this source code is governed by|the author of this software is"
-    r"|see:? <?https?://www\.gnu\.org/licenses"
-)  # searched in lower case: ignoring case takes five times as long
+_LICENCE = pattern(either(_LISTS["licence"]))  # searched in lower case: ignoring case takes five times as long
 # Every match contains one of these; searching for them is a hundred times faster.
-_LEGAL_WORDS = (
-    "icen", "ICEN", "opyright", "OPYRIGHT", "ermission", "edistribut", "oftware", "OFTWARE", "arrant", "WARRANT",
-    "ights", "RIGHTS", "(c)", "(C)", "©", "SPDX", "spdx", "ommons", "ublic domain", "NO EVENT", "endorse", " part of",
-)  # fmt: skip
+_LEGAL_WORDS = tuple(_LISTS["legal_words"])
 _COPYRIGHT = pattern(r"\W{0,4}(?:(?:portions )?copyright\b|copyright ?©|\(c\) ?(?:19|20)\d\d|© ?)", re.I)
-_FURNITURE = pattern(
-    r"(?:\W{0,3}(?:prev(?:ious)?|next|up|home|top|index|contents|back|back to top|show source"
-    r"|view (?:page )?source|edit (?:this page|on github|source|me on github)"
-    r"|report (?:a |this )?(?:bug|issue|problem)(?: on this page)?"
-    r"|cookie (?:settings|policy|preferences)|manage cookies|accept(?: all)?(?: cookies)?|reject(?: all)?"
-    r"|privacy(?: (?:policy|notice|statement))?|terms(?: of (?:use|service))?|legal(?: notice)?|imprint"
-    r"|sitemap|site map|contact(?: us)?|about(?: us)?"
-    r"|log ?in|log ?out|sign (?:in|up|out)|register|search|skip to (?:main )?content|skip to navigation"
-    r"|toggle (?:navigation|menu|sidebar|table of contents.*)|menu|navigation|quick search|table of contents"
-    r"|on this page|in this article"
-    r"|was this (?:page|article) helpful\??|yes|no|share(?: this page)?|tweet|print|feedback|send feedback"
-    r"|subscribe|follow us|trademarks?|careers?|blog|modules|this page|previous topic|next topic|previous page"
-    r"|next page|expand all|collapse all|available languages:?.*)\W{0,3})"
-    r"|(?:created|generated|built|made|powered|hosted|theme(?:d)?) (?:with|using|by|on) [^.]{0,60}\.?"
-    r"|(?:this page (?:was )?)?last (?:updated|modified|changed|edited|built|generated)\b.{0,80}"
-    r"|(?:we|this (?:web ?)?site) uses? cookies\b.{0,200}|copyright\b.{0,160}|©.{0,160}",
-    re.I,
-)
+_FURNITURE = pattern(rf"\W{{0,3}}{either(_LISTS['links'])}\W{{0,3}}|{either(_LISTS['footers'])}", re.I)
 _NAMES = pattern(
     r"(?:[A-ZÀ-Þ][\w.'’-]{0,20} ){1,3}[A-ZÀ-Þ][\w'’-]{1,20}(?: \([^()]{1,40}\)| <[^<>]{1,60}>)?(?:,|;|\n| and |\.?$)"
 )
 _ADDRESSED = pattern(r"\W{0,4}[A-ZÀ-Þ][\w .,'’-]{1,60}[ \t]{1,20}[<(][^<>()\s]{1,60}@[^<>()\s]{2,80}[>)].{0,60}$")
 # What is known of a document, not its subject: - Start Date: 2024-01-01. Some of the names may begin a sentence too.
 _ABOUT = pattern(
-    rf"\W{{0,4}}(?:(?P<sure>{'|'.join(fields.SURE)}|"
-    r"feature name|start date|(?:creation|created|last updated|last modified|published"
-    r"|release)(?: (?:date|at|on))?|date|status|(?:co-?)?authors?(?:\(s\))?|deciders|owners?|reviewers?|approvers?"
-    r"|editors?"
-    r"|(?:[\w-]+ ){1,2}(?:issue|pr)|facilitators?|moderators?"
-    r"|note ?takers?|scribes?|recording"
-    r"|attendees|present|apologies|regrets|absent(?:ees)?|participants"
-    r"|supersedes|superseded by|maintainers?|contact|e-?mail|licen[cs]e)"
-    r"|(?:issue|version|tags?|labels?|categor(?:y|ies)|discussion|repository|homepage|website|target|stage|type|id))"
+    rf"\W{{0,4}}(?:(?P<sure>{'|'.join([*fields.SURE, *_LISTS['fields']])})|{either(_LISTS['fields_of_one_value'])})"
     r"\W{0,3}:(?=\W|$)\W{0,4}(?P<value>.{0,300})$",
     re.I,
 )
 _NAMED = pattern(r"\W{0,4}(?:feature name|title|summary|subject)\W{0,3}:\W{1,4}(\S.{1,200})$", re.I)
 # A bar of links to translations: English | 简体中文 | Português Brasileiro.
 _LANGUAGE = pattern(
-    r"\b(?:english|deutsch|german|fran[çc]ais|french|espa[ñn]ol|spanish"
-    r"|portugu[êe]s(?: brasileiro| \(?(?:br|brasil)\)?)?"
-    r"|portuguese|brazilian portuguese|italiano|italian|nederlands|dutch|polski|polish|t[üu]rk[çc]e|turkish|svenska"
-    r"|magyar|[čc]e[šs]tina|rom[âa]n[ăa]|suomi|dansk|norsk|bahasa(?: indonesia)?|ti[ếe]ng vi[ệe]t|vietnamese|русский"
-    r"|russian|українська|ελληνικά|japanese|korean|(?:simplified |traditional )?chinese|العربية|فارسی|עברית|हिन्दी)\b"
-    r"|[简簡繁]体?中文|繁體中文|正體中文|中文(?:版|文档)?|日本語|한국어|ไทย"
+    rf"\b{either(_LISTS['languages'])}\b|{either(_LISTS['languages_without_blanks'])}"
 )  # sought in lower case
 SHORT = 100  # characters of a value
 _CODED = pattern(r"[A-Za-z0-9+/=_-]{60,}\s*")

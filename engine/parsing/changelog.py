@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from engine.parsing.lists import either, lists
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
 
+_LISTS = lists("changelog")
 _TITLE = pattern(
     r"\b(?:change[ -]?logs?|changes|release notes?|history|what'?s new|news|releases|release history"
     r"|version history|upgrade notes|changements|änderungen|journal des modifications)\b",
@@ -27,53 +29,17 @@ _VERSION = pattern(
     r"|^\W{0,3}(?:unreleased|next|upcoming|main|master|head|version \d+|\d{4}-\d\d-\d\d)\b.{0,50}$",
     re.I,
 )
-_KIND = pattern(
-    r"^\W{0,6}(?:(?:new|breaking|notable|other|minor|major|internal|bug|all|more|misc(?:ellaneous)?"
-    r"|potentially|semver[- ](?:major|minor|patch)|patch|user[- ]visible|backwards?[- ]incompatible|api|ui"
-    r"|known|important|security|\d+)\s+){0,2}"
-    r"(?:added|adds?|additions?|new|changed?|changes|fixed|fix(?:es)?|bug ?fix(?:es)?|bugs(?: fixed)?"
-    r"|deprecat(?:ed|ions?)|removed?|removals?|security|features?|enhancements?|improvements?|improved"
-    r"|performance(?: improvements)?|breaking(?: changes)?|incompatib\w+(?: changes)?"
-    r"|refactor(?:ing|s)?|docs?|documentation|tests?|testing|chores?|build(?:s| system)?|ci"
-    r"|dependenc(?:y|ies)(?: updates)?|deps|reverts?|style|misc(?:ellaneous)?|other|housekeeping|maintenance"
-    r"|internals?|polish|notes?|highlights|contributors|thanks|authors|committers:? ?\d*|download"
-    r"|upgrade notes|migration|patch|minor|major|unreleased"
-    r"|trivial(?:/internal)? changes|packaging(?: updates and notes)?(?: for downstreams)?"
-    r"|contributor-facing changes|improved documentation|types?|examples|features and improvements|bugs? fixed"
-    r"|features added|incompatible changes|code refactoring|release summary|new contributors|full changelog"
-    r"|news?)\W{0,6}$",
-    re.I,
-)
+_KIND = pattern(rf"^\W{{0,6}}(?:{either(_LISTS['of_kinds'])}\s+){{0,2}}{either(_LISTS['kinds'])}\W{{0,6}}$", re.I)
 _VERB = pattern(
     r"^(?:(?:feat|fix|chore|docs?|perf|refactor|test|build|ci|style|revert|deps)(?:\([\w@/.,* -]{1,40}\))?!?:\s*)?"
     r"(?:\W{0,3}(?:#\d{1,6}|GH-?\d{1,6}|bpo-\d+|gh-\d+|bug ?#?\d+|issue ?#?\d+|PR ?#?\d+)\W{1,3}){0,2}"
     r"(?:[*_]{0,2}\[?(?:breaking|security|fixed|new|feature|bugfix|bug|change|api|major|minor|internal"
     r"|enhancement)(?:\][*_]{0,2}:?\s+|[*_]{0,2}:\s+))?"
     r"(?:(?:also|now|properly|correctly|no longer|don't|do not|a|an|the)\s+){0,2}"
-    r"(?:(?:fix(?:e[sd]|ing)?|add(?:s|ed|ing)?|change[sd]?|changing|remove[sd]?|removing|update[sd]?|updating"
-    r"|upgrade[sd]?|bump(?:s|ed)?|improve[sd]?|improving|support(?:s|ed)?|allow(?:s|ed)?|make|makes|made|use"
-    r"|uses|used|implement(?:s|ed)?|introduce[sd]?|rename[sd]?|refactor(?:s|ed)?|correct(?:s|ed)?"
-    r"|prevent(?:s|ed)?|avoid(?:s|ed)?|deprecate[sd]?|drop(?:s|ped)?|enable[sd]?|disable[sd]?|ensure[sd]?"
-    r"|handle[sd]?|move[sd]?|replace[sd]?|revert(?:s|ed)?|simplif(?:y|ies|ied)|clean(?:s|ed)?(?: up)?"
-    r"|document(?:s|ed)?|expose[sd]?|provide[sd]?|resolve[sd]?|restore[sd]?|set|sets|show|shows|stop(?:s|ped)?"
-    r"|switch(?:es|ed)?|tweak(?:s|ed)?|return(?:s|ed)?|include[sd]?|export(?:s|ed)?|extend(?:s|ed)?"
-    r"|increase[sd]?|reduce[sd]?|skip(?:s|ped)?|merge[sd]?|initial|various|minor|some|many"
-    r"|several|cherry-?pick(?:s|ed)?)\b[:\s]+){0,2}",
+    rf"(?:{either(_LISTS['verbs'])}\b[:\s]+){{0,2}}",
     re.I,
 )
-_UPKEEP = pattern(
-    r"(?:team|non-maintainer|qa|security|source-only|no-change)[ -]?(?:maintainer )?(?:upload|rebuild).*"
-    r"|(?:new|import(?:ed)?|update to|merge) (?:new )?upstream (?:stable |patch |bug ?fix )?(?:release|version"
-    r"|snapshot).{0,40}"
-    r"|(?:refresh|rebase|unfuzz|drop|remove"
-    r"|update)(?:ed)? (?:(?:the|all|obsolete|applied|upstream|quilt) )*patch(?:es)?\b.{0,60}"
-    r"|(?:bump|update|declare)?\W?standards-version.*|(?:bump|upgrade|update) debhelper.*"
-    r"|(?:un)?released?\b.{0,40}|release date.{0,40}"
-    r"|(?:initially )?released? (?:on )?[a-z]{3,9}\.? \d{1,2},? \d{4}\b.{0,200}"
-    r"|(?:no user-facing changes|version bump only for package).*|upload to unstable\W*|initial release.{0,60}"
-    r"|date: .{0,30}|updated? dependenc(?:y|ies)\b\W.{0,60}|@?[\w./-]{1,60}@\d+\.\d+\.\d+\S{0,20}",
-    re.I,
-)
+_UPKEEP = pattern(either(_LISTS["upkeep"]), re.I)
 _NAME = r"[A-ZÀ-Þ][\w.'’-]*[a-zß-ÿ'’.]"
 _PERSON = rf"{_NAME}(?: (?:(?:van|von|de|der|da|di|la|le)\s)?{_NAME}){{1,3}}"
 _PEOPLE = rf"{_PERSON}(?:(?:,? and |, ?| & ){_PERSON}){{0,8}}"

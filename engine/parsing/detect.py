@@ -26,30 +26,15 @@ from engine.parsing import (
     texinfo,
     wiki,
 )
+from engine.parsing.lists import lists
 from engine.parsing.model import Format
 from engine.patterns import pattern
 
+_LISTS = lists("detect")
 LOOKED_AT = 12_000  # characters examined
 PAGED = 20_000  # of a memo, whose first page has fewer
-_SUFFIXES = {
-    Format.MARKDOWN: (".md", ".markdown", ".mdx", ".mkd", ".mdown", ".qmd", ".rmd"),
-    Format.RST: (".rst", ".rest"),
-    Format.ASCIIDOC: (".adoc", ".asciidoc", ".asc"),
-    Format.HTML: (".html", ".htm", ".xhtml", ".shtml"),
-    Format.MAIL: (".eml", ".mbox"),
-    Format.LOG: (".log",),
-    Format.ORG: (".org",),
-    Format.POD: (".pod",),
-    Format.CATALOGUE: (".po", ".pot"),
-    Format.SUBTITLES: (".srt", ".vtt"),
-    Format.NOTEBOOK: (".ipynb",),
-    Format.LATEX: (".tex", ".ltx"),
-    Format.BIBLIOGRAPHY: (".bib",),
-    Format.WIKI: (".wiki", ".mediawiki"),
-    Format.DIFF: (".diff", ".patch"),
-    Format.TEXINFO: (".texi", ".texinfo", ".txi", ".info"),
-}
-_BY_SUFFIX = {suffix: named for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
+_SUFFIXES: dict[str, list[str]] = _LISTS["suffixes"]
+_BY_SUFFIX = {suffix: Format[named] for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
 _MAN_SUFFIX = pattern(r"\.[1-9n](?:[a-z]{1,4})?$")
 _ROFF = pattern(
     r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|[ \t]*+\n){0,400}+[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso"
@@ -63,11 +48,7 @@ _HTML = pattern(
 _HTML_ANYWHERE = pattern(r"<(?:html|body|head)\b[^<>]{0,300}>", re.I)
 _XML = pattern(r"\s*<\?xml\b|\s*<(?:article|book|chapter|refentry|section|para)\b[^<>]{0,400}>", re.I)
 _HEADER = pattern(r"^([A-Z][\w-]{1,40}):(?:[ \t]|$)")
-_MAIL_FIELDS = frozenset((
-    "from", "to", "cc", "date", "subject", "message-id", "reply-to", "received", "return-path", "mime-version",
-    "in-reply-to", "references", "delivered-to", "sender", "x-mailer", "content-type", "content-transfer-encoding",
-    "list-id", "user-agent", "bcc", "thread-topic", *mail.IN_OTHER_LANGUAGES,
-))  # fmt: skip
+_MAIL_FIELDS = frozenset(_LISTS["mail_fields"]) | frozenset(mail.IN_OTHER_LANGUAGES)
 _ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "mime-version")) | mail.SUBJECTS
 # A text that starts with a letter and has none of these is prose. Finding a single character takes a tenth of the time
 # of finding two.

@@ -8,8 +8,10 @@ import contextlib
 import re
 from typing import NamedTuple
 
+from engine.parsing.lists import lists
 from engine.patterns import pattern
 
+_LISTS = lists("encoding")
 SURE = 0.6  # likeness above which a guess is accepted
 SAMPLED = 40_000  # bytes that a guess examines
 DECLARED_IN = 4096  # bytes searched for a declaration
@@ -24,19 +26,8 @@ _DECLARED = pattern(
     re.I | re.M,
 )
 _ESCAPED = {b"\x1b$": "iso2022_jp", b"\x1b(": "iso2022_jp"}
-# As browsers read them: the wider of two encodings that agree on the letters.
-_WIDER = {
-    "shift_jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "gb2312": "gb18030",
-    "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252",
-    "ascii": "cp1252", "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "iso-8859-9": "cp1254", "tis-620": "cp874",
-    "x-gbk": "gb18030", "big5": "big5hkscs",
-}  # fmt: skip
-# Encodings that files actually use, and so the possible guesses.
-_LIKELY = [
-    "cp932", "euc_jp", "gb18030", "big5", "cp949", "koi8_r", "koi8_u", "cp1251", "cp866", "iso8859_5", "cp1250",
-    "iso8859_2", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "iso8859_6", "cp874", "cp1257", "cp850", "cp852",
-    "mac_roman",
-]  # fmt: skip
+_WIDER: dict[str, str] = _LISTS["wider"]
+_LIKELY: list[str] = _LISTS["likely"]
 _KANA = pattern("[\u3041-\u3096\u30a1-\u30fc]")
 _HAN = pattern("[\u4e00-\u9fff]")
 _HANGUL = pattern("[\uac00-\ud7a3]")
@@ -44,28 +35,11 @@ _HANGUL_IN_WORD = pattern("[a-z][\uac00-\ud7a3]|[\uac00-\ud7a3](?=[a-z])")
 _SIGN_IN_WORD = pattern(r"[^\W\d_][“”„«»§©®°¿¡€×](?=[^\W\d_])")
 _HIGH = pattern("(?s)(^|.)(?=([^\\x00-\\x7f]))")
 _MIXED = pattern("[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")  # as Latin-1: letters of two alphabets in one word
-# Letters that make up more than half of a text.
-_FREQUENT = {
-    "koi8_r": "оаеинтсрвлкмдпу", "koi8_u": "оаеинтсрвлкмдпуієї", "cp1251": "оаеинтсрвлкмдпуі",
-    "cp866": "оаеинтсрвлкмдпу",
-    "iso8859_5": "оаеинтсрвлкмдпу", "cp1253": "αοιετσνηυρπκμλςάίόέή", "cp1255": "יוהלאמרתבשנדםק",
-    "cp1256": "اليمنوترهبعدفسقكة", "iso8859_6": "اليمنوترهبعدفسقكة", "cp874": "านรอกเงมยลวดทสต่้ีัิ",
-}  # fmt: skip
-# The accented letters of each language, by the encodings in which its texts are written.
-_WESTERN = (
-    "äöüß", "éèàêçùâîôûëïœæ", "áéíóúñü", "ãõáéíóúâêôçà", "àèéìòù", "æøå", "åäöé", "ëïéüóè", "áðéíóúýþæö", "àèéíïòóúüç",
-)  # fmt: skip
-_CENTRAL = (
-    "áčďéěíňóřšťúůýž", "ąćęłńóśźż", "áéíóöőúüű", "ăâîşţ", "čćđšž", "áäčďéíĺľňóôŕšťúýž", "äöüß",
-)  # fmt: skip
-_ALPHABETS = {
-    "cp1252": _WESTERN, "cp850": _WESTERN, "mac_roman": _WESTERN, "cp1250": _CENTRAL, "iso8859_2": _CENTRAL,
-    "cp852": _CENTRAL, "cp1254": ("şığçöüâî",), "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
-}  # fmt: skip
+_FREQUENT: dict[str, str] = _LISTS["frequent"]
+_ALPHABETS = {name: group["letters"] for group in _LISTS["alphabets"] for name in group["encodings"]}
 _ACCENTED = {name: tuple(frozenset(a + a.upper() + "İ" * ("ı" in a)) for a in of) for name, of in _ALPHABETS.items()}
 _SIGNS = frozenset("“”‘’–—…«»°§·©®×¿¡„€ºª№\u00a0")
-# How much more of a text a rarer encoding must explain to be preferred.
-_RARER = {"cp1252": 0.0, "cp1250": 0.02, "cp1254": 0.02, "iso8859_2": 0.03, "cp1257": 0.03}
+_RARER: dict[str, float] = _LISTS["rarer"]
 _RAREST = 0.06
 _UTF_8 = ("utf-8", "utf8")
 

@@ -3,14 +3,13 @@ other fields are only known of the document."""
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
 from typing import NamedTuple
 
 from engine.parsing.inline import heading
+from engine.parsing.lists import lists
 from engine.patterns import pattern
 
-_LISTS = tomllib.loads(files("engine.parsing").joinpath("fields.toml").read_text("utf-8"))
+_LISTS = lists("fields")
 _KNOWN = frozenset(_LISTS["known"])
 SURE = tuple(_LISTS["sure"])
 _FIELD = pattern(r"([A-Z][\w-]{1,40}(?: [a-z]\w{0,20}){0,2}):(?:[ \t]+(.*))?")

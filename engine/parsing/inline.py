@@ -7,11 +7,12 @@ import html
 import re
 from collections.abc import Callable
 
+from engine.parsing.lists import either, lists
 from engine.patterns import pattern
 
+_LISTS = lists("inline")
 _NUMBER = pattern(
-    r"^(?:(?:chapter|section|appendix|part|kapitel|abschnitt|anhang|chapitre|annexe|cap[íi]tulo|ap[ée]ndi[cx]e"
-    r"|capitolo|appendice|rozdział|hoofdstuk|bölüm|kapitola|fejezet|глава|раздел|приложение|розділ|додаток)"
+    rf"^(?:{either(_LISTS['chapters'])}"
     r" [\dA-Z]{1,4}\.?\d{0,3}\s*[.:–—-]\s+"
     r"|第 ?[\d一二三四五六七八九十]{1,4} ?[章節节部][ :：.、]{0,3}(?=\S)|[A-Z](?:\.\d{1,3}){1,5}\.\s+"
     r"|\d{1,2}(?:\.\d{1,3}){0,5}\.\s+"
@@ -42,18 +43,8 @@ _UNDERSCORED = pattern(r"_(?<!\w_)([A-Za-z][^_\n]{0,100})_(?!\w)")
 _CODE_MARKS = pattern(r"(`{1,2})[ ]?([^`\n]{1,200}?)[ ]?\1")
 _PICTURES = pattern("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3]+")
 _LOGO = pattern(r"\s*\b(?:logo(?:type)?|banner|icon|image|header|screenshot|badge)\b.*$", re.I)
-_BADGE_ADDRESS = pattern(
-    r"shields\.io|badge|workflows?/|/status|travis|circleci|codecov|coveralls|opencollective|avatars|sponsor"
-    r"|contrib\.rocks|star-history|githubusercontent\.com/u/",
-    re.I,
-)
-_BADGE = pattern(
-    r"\b(?:build|status|downloads?|version|licen[cs]e|coverage|npm|pypi|ci|chat|discord|badge|sponsors?"
-    r"|backers|gitter|slack|tests?|"
-    r"codecov|coveralls|travis|circleci|appveyor|docs|documentation|release|code style|stars|maintenance"
-    r"|quality|dependenc\w+|python|node|size)\b",
-    re.I,
-)
+_BADGE_ADDRESS = pattern(either(_LISTS["badge_addresses"]), re.I)
+_BADGE = pattern(rf"\b{either(_LISTS['badges'])}\b", re.I)
 
 
 def unnumbered(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from engine.parsing.inline import heading, replaced_inside_out
+from engine.parsing.lists import either, lists
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
 
@@ -14,29 +15,20 @@ MARK = pattern(
 )
 _COMMENT = pattern(r"(?<!\\)%[^\n]*\n?[ \t]*")
 _TITLE = pattern(r"\\title(?:\[[^\[\]]{0,200}\])?\{((?:[^{}]|\{[^{}]{0,200}\}){1,400})\}")
-_CODE = ("verbatim", "verbatim*", "Verbatim", "lstlisting", "minted", "alltt", "code", "listing")
-_DROPPED = (
-    "equation", "equation*", "align", "align*", "eqnarray", "eqnarray*", "displaymath", "math", "gather", "gather*",
-    "multline", "multline*", "tikzpicture", "thebibliography", "comment", "filecontents", "array", "tabular",
-    "tabular*", "tabularx", "longtable", "pspicture", "picture", "algorithmic",
-)  # fmt: skip
+_LISTS = lists("latex")
+_CODE, _DROPPED = frozenset(_LISTS["code"]), frozenset(_LISTS["dropped"])
 _BEGIN = pattern(r"\\begin\{([\w*]{1,30})\}")
 _HEADING = pattern(
     r"\\(part|chapter|section|subsection|subsubsection|paragraph|frametitle)\*?(?:\[[^\[\]]{0,200}\])?"
     r"\{((?:[^{}]|\{[^{}]{0,200}\}){1,300})\}"
 )
-_LEVELS = {"part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5, "frametitle": 2}
+_LEVELS: dict[str, int] = _LISTS["levels"]
 _MATH = pattern(
     r"\$\$[^$]{1,2000}\$\$|(?<!\\)\$[^$\n]{1,300}(?:\n[^$\n]{1,300}){0,2}\$|\\\[.{1,2000}?\\\]|\\\(.{1,500}?\\\)", re.S
 )
 _LETTER_OF_NAME = pattern(r"\$([A-Za-z])\$(?=-[a-z])")  # $k$-means
 _ARGUMENTS = pattern(
-    r"\\(?:label|ref|eqref|pageref|cite[a-z]{0,10}|nocite|autoref|cref|Cref|nameref|vspace|hspace|include|input"
-    r"|includegraphics|bibliography|bibliographystyle|usepackage|documentclass|documentstyle|newcommand|renewcommand"
-    r"|providecommand|setlength|addtolength|setcounter|addtocounter|hypersetup|definecolor|color|textcolor|index"
-    r"|date|author|thanks|affil|institute|email|address|title|pagestyle|thispagestyle|newenvironment|newtheorem"
-    r"|begin|end|cline|hyphenation|graphicspath|url|href|footnotemark|linespread|fontsize|selectlanguage|lstset"
-    r"|setmainfont|geometry|pagenumbering|markboth|markright|vskip|hskip|rule|phantom|DeclareMathOperator|def|let)"
+    rf"\\{either(_LISTS['arguments'])}"
     r"(?![A-Za-z])\*?(?:\[[^\[\]]{0,300}\]|\\\w{1,40}|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,200}\}){0,300}\}){0,1000}\})*"
 )
 _HREF = pattern(r"\\href\{[^{}]{0,400}\}\{([^{}]{0,300})\}")
@@ -46,12 +38,8 @@ _QUOTED = pattern(
 _VERB = pattern(r"\\(?:verb|lstinline)\*?([|!+@/#])([^\n`]{1,120}?)\1")
 _WORDS = pattern(r"\\[A-Za-z@]{1,40}\*?(?:\[[^\[\]]{0,200}\])*\{([^{}]{0,1500})\}")
 _ACCENT = pattern(r"\\([\"'`^~=.cvuHr])(?:\{\\?([A-Za-z])\}|(?<=[\"'`^~=.])\\?([A-Za-z])|[ ]([A-Za-z]))")
-_ACCENTS = {
-    '"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", "=": "\u0304", ".": "\u0307",
-    "c": "\u0327", "v": "\u030c", "u": "\u0306", "H": "\u030b", "r": "\u030a",
-}  # fmt: skip
-_LETTERS = {"ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "o": "ø", "O": "Ø", "aa": "å", "AA": "Å", "l": "ł", "L": "Ł",
-            "LaTeX": "LaTeX", "TeX": "TeX", "BibTeX": "BibTeX", "ldots": "...", "dots": "..."}  # fmt: skip
+_ACCENTS: dict[str, str] = _LISTS["accents"]
+_LETTERS: dict[str, str] = _LISTS["letters"]
 _LETTER = pattern(r"\\(ss|ae|AE|oe|aa|AA|LaTeX|TeX|BibTeX|ldots|dots|o|O|l|L)(?![A-Za-z])(?:\{\}|\\? ?)")
 _COMMAND = pattern(r"\\[A-Za-z@]{1,40}\*?(?:\[[^\[\]\n]{0,200}\])?|\\[^A-Za-z\s&%$#_{}]")
 _ITEM = pattern(r"\\item\b(?:\[((?:[^\[\]]|\[[^\[\]]{0,60}\]){0,200})\])?")

@@ -9,25 +9,18 @@ from typing import TYPE_CHECKING
 from engine.parsing import diff
 from engine.parsing.encoding import decode
 from engine.parsing.inline import heading
+from engine.parsing.lists import either, lists
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
 
-_REPLY = pattern(
-    r"^(?:\s*(?:re|fwd?|aw|wg|sv|vs|antw|rv|tr|ynt|i|r|rif|ref|res|enc|odp|pd|vl|вн|отв|на|fs|vá|továbbítás|回复|答复|转发|返信)(?:\[\d+\])?\s*[:：]\s*)+",
-    re.I,
-)
+_LISTS = lists("mail")
+_REPLY = pattern(rf"^(?:\s*{either(_LISTS['replies'])}(?:\[\d+\])?\s*[:：]\s*)+", re.I)
 if TYPE_CHECKING:
     from email.message import Message
 
-# names of header fields as mail programs translate them
-_TRANSLATED = {
-    "subject": "betreff asunto objet oggetto assunto onderwerp ämne emne temat předmět",
-    "from": "von de da van från fra od",
-    "to": "an para à a aan till til do",
-    "date": "datum fecha data gesendet enviado envoyé",
-}
-IN_OTHER_LANGUAGES = {name: field for field, names in _TRANSLATED.items() for name in names.split()}
-SUBJECTS = frozenset(_TRANSLATED["subject"].split())
+_TRANSLATED: dict[str, list[str]] = _LISTS["translated"]
+IN_OTHER_LANGUAGES = {name: field for field, names in _TRANSLATED.items() for name in names}
+SUBJECTS = frozenset(_TRANSLATED["subject"])
 _FIELD = pattern(r"^([^\W\d_]{1,10})[ ]?:(?=[ \t])", re.M)
 _PASSED_ON = r"-{5,} ?(?:forwarded|original) message ?-{5,}\n"
 # what _GREETING may begin with, in English and German; a text begins with it as a letter does
@@ -53,53 +46,17 @@ _SEPARATOR = pattern(
     re.I,
 )
 _FIELD_BELOW = pattern(r"(?:sent|to|date|subject|cc|gesendet|an|datum|envoyé|à|enviado|para)\s?:", re.I)
-_SIGNATURE = pattern(
-    r"^(?:-- ?|—|-{0,2} ?sent from my .{2,40}"
-    r"|-{0,2} ?(?:inviato da|envoyé (?:de|depuis)|enviado desde|von meinem) .{2,50}"
-    r"|отправлено с .{2,40}|sent via .{2,40}|get outlook for .{2,20}|unsubscribe.{0,80}"
-    r"|you received this message because.{0,120}|to unsubscribe.{0,120})$",
-    re.I,
-)
-_GREETING = pattern(
-    r"^(?:hi|hello|hey|dear|hallo|bonjour|good (?:morning|afternoon|evening)|liebe[r]?"
-    r"|guten tag|sehr geehrte[rs]?|ciao|buon ?giorno|gentile|salve|hola|estimad[oa]s?|olá|prezad[oa]s?|beste|geachte"
-    r"|hej|здравствуйте|добрый день|уважаем\w+|dzień dobry|merhaba)(?:[ ,][^.!?]{0,40})?[,!:.]?$",
-    re.I,
-)
-_CLOSING = pattern(
-    r"^(?:(?:best|kind|warm|many)?\s?(?:regards|wishes|thanks)|thanks(?: (?:a lot|again|in advance|so much))?"
-    r"|cheers|sincerely(?: yours)?|yours(?: sincerely| truly)?"
-    r"|(?:mit )?(?:freundlichen|viele|besten?) gr(?:ü|ue)(?:ß|ss)en?|cordialement|thank you"
-    r"|(?:bien )?(?:cordialement|à vous)|(?:distinti|cordiali|cari) saluti|saludos(?: cordiales)?|atentamente"
-    r"|atenciosamente|met vriendelijke groet(?:en)?|med v[äe]nlig(?:a)? h[äi]ls(?:ningar|en)|с уважением|z poważaniem"
-    r"|s pozdravem|saygılarımla|此致|敬具|よろしくお願いいたします|よろしくお願いします)[,.!。]?$",
-    re.I,
-)
+_SIGNATURE = pattern(rf"^{either(_LISTS['signatures'])}$", re.I)
+_GREETING = pattern(rf"^{either(_LISTS['greetings'])}(?:[ ,][^.!?]{{0,40}})?[,!:.]?$", re.I)
+_CLOSING = pattern(rf"^{either(_LISTS['closings'])}[,.!。]?$", re.I)
 _CONTACT = pattern(
     r"(?:\b(?:tel|fax|phone|mobile|mob|cell|telefon|téléphone|telefono|тел)\b|[☎📞])[.:]? ?[+(]?\d"
     r"|\be-?mails?\b ?: ?\S+@"
     r"|\bp\. ?iva\b|\bvat (?:no|id)\b|\+\d{2}[ \d()/-]{7,}",
     re.I,
 )
-_NEWSLETTER = pattern(
-    r"\b(?:view (?:this|it) .{0,30}\b(?:browser|online)"
-    r"|(?:can(?:no|')t|unable to|trouble) (?:see|view|read)\w* this (?:e-?mail|message)"
-    r"|unsubscribe|you (?:are receiving|received) this (?:e-?mail|message)|update your preferences|privacy policy"
-    r"|ne s['’]affiche pas correctement|version en ligne|se d[ée]sabonner|d[ée]sinscri\w+"
-    r"|(?:nicht|richtig|korrekt) (?:korrekt |richtig )?(?:angezeigt|dargestellt)|abbestellen"
-    r"|im browser (?:ansehen|öffnen|anzeigen)"
-    r"|(?:non|no) (?:si )?(?:visualizz\w+|ve[sz]?) (?:correttamente|correctamente)"
-    r"|cancella\w* l['’]iscrizione|darse de baja"
-    r"|отпис\w+|отказаться от (?:рассылки|подписки|получения)|退订|取消订阅|配信停止)",
-    re.I,
-)
-_NOTICE = pattern(
-    r"\b(?:confidential(?:ity)?\b.{0,80}(?:intended|privileged|notice|recipient)|intended (?:solely|only) for"
-    r"|nota di riservatezza|vertraulich\w*.{0,80}bestimmt|confidentiel\w*.{0,80}destinataire|aviso legal"
-    r"|if you are not the intended recipient|this e-?mail (?:and any attachments )?(?:is|are|may)\b"
-    r".{0,40}confidential)",
-    re.I | re.S,
-)
+_NEWSLETTER = pattern(rf"\b{either(_LISTS['newsletters'])}", re.I)
+_NOTICE = pattern(rf"\b{either(_LISTS['notices'])}", re.I | re.S)
 _FROM_LINE = pattern(rf"^(?:From \S+ .{{10,60}}\n|(?i:{_PASSED_ON}))")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 from engine.parsing.inline import heading
+from engine.parsing.lists import either, lists
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
 from engine.text import MARK
 
+_LISTS = lists("memo")
 PAGE_END = pattern(r"^\S.{0,100}\[Page \w{1,6}\][ \t]*$", re.M)
 HEADER = pattern(
     r"Network Working Group|Internet Engineering Task Force|Request for Comments: ?\d|Internet[- ]Draft\b"
@@ -24,18 +26,8 @@ _CONTENTS_LINE = pattern(
 _NUMBERED = pattern(
     r"^ {0,3}(?:\d{1,2}(?:\.\d{1,2}){0,4}\.?|Appendix [A-Z][.:]?|[A-Z]\.(?:\d{1,2}\.?)*)[ \t]+(\S.{0,80})$"
 )
-_SKIPPED = pattern(
-    r"(?:status of (?:this|the) memo|copyright notice|full copyright statement|table of contents"
-    r"|authors?'?s?'? addresse?s?|acknowledge?ments?|references|(?:normative|informative) references"
-    r"|intellectual property.*|contributors|abstract|author's address|expiration.*|disclaimer.*)",
-    re.I,
-)
-_UNHEADED = pattern(
-    r"^ {0,3}(?:Abstract|Status of [Tt]his Memo|Copyright Notice|Full Copyright Statement|Table of Contents"
-    r"|Acknowledge?ments?|References|Introduction|Authors?'?s?'? Addresse?s?|Terminology"
-    r"|Security Considerations|Index|Contributors)[ \t]*$",
-    re.I,
-)
+_SKIPPED = pattern(either(_LISTS["skipped"]), re.I)
+_UNHEADED = pattern(rf"^ {{0,3}}{either(_LISTS['unnumbered'])}[ \t]*$", re.I)
 
 
 def parse_rfc(text: str) -> Raw:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.parsing.boilerplate import is_furniture
 from engine.parsing.inline import heading, unescaped, unnumbered
+from engine.parsing.lists import either, lists
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
 
@@ -15,76 +16,27 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 MAIN = 250  # characters of a <main> or <article> that count as the page's text
-_HIDDEN = (
-    "script,style,noscript,template,svg,iframe,object,canvas,button,select,dialog,[hidden],pubdate,guid,lastbuilddate"
-)
-_AROUND = (
-    "nav,footer,menu,[role=navigation],[role=contentinfo],[role=search],[role=banner],[role=dialog],"
-    "[role=menu],[role=complementary],[aria-label=breadcrumb],"
-    ".headerlink,.header-anchor,.anchor-link,.skip-link,.skiplink,.sr-only,.visually-hidden,.sphinxsidebar,"
-    ".related,.navheader,.navfooter,.docnav,.topnav,.bottomnav,.pagenav,.page-nav,.navlinks,.nav-links,.prevnext,"
-    ".prev-next,[rel=prev],[rel=next],[accesskey=p],[accesskey=n],#banner,.toctree-wrapper~.related,"
-    ".breadcrumb,.breadcrumbs,.sidebar,.toc,.TOC,.table-of-contents,#toc,#sidebar,#menu,#navigation,#nav,"
-    "#footer,#cookie,#cookies,.footer,.site-footer,.page-footer,.nav,.navbar,.navigation,"
-    ".pagination,.pager,.seealso,.edit-this-page,.edit-link,.cookie,.cookies,.cookie-banner,.cookie-notice,.consent,"
-    ".byline,.post-meta,.entry-meta,.article-meta,p.meta,div.meta,.reading-time,"
-    ".gdpr,.banner,.advert,.ads,.social,.share,.newsletter,.contentinfo,"
-    "#preamble,#page-header,#quickview,.toplang,.bottomlang,#path,#langbox,#comments_section,[class*=cookie-],"
-    "#trait-implementations-list,#blanket-implementations-list,#synthetic-implementations-list,.src.rightside,"
-    "#column2,#gtoc,.topNav,.bottomNav,.subNav,.skipNav,.navList,.subNavList,.inheritance,[id^=methods\\.inherited],"
-    "a.src,.rustdoc-breadcrumbs,rustdoc-toolbar,.out-of-band,"
-    "[class*=CookieConsent],[id*=cookie-],[class*=breadcrumb]"
-)
-_MAINS = (
-    "main",
-    "[role=main]",
-    "article",
-    "div.body",
-    "#main-content",
-    "#content",
-    "#bodyContent",
-    ".markdown-body",
-    ".content",
-    "#page-content",
-)
+_LISTS = lists("page")
+_HIDDEN, _AROUND = _LISTS["hidden"], ",".join(_LISTS["around"])
+_MAINS = _LISTS["mains"]
 _TITLE_END = pattern(r"\s+(?:[-–—|·•»:]|&mdash;|::)\s+")
-_BLOCK_TAG = pattern(
-    r"</?(?:address|article|aside|blockquote|body|br|center|dd|details|div|dl|dt|fieldset|figcaption|figure"
-    r"|footer|form|header|hr|li|main|menu|nav|ol|p|section"
-    r"|summary|table|tbody|td|tfoot|th|thead|title|tr|ul"
-    r"|para|simpara|formalpara|term|listitem|varlistentry|itemizedlist|orderedlist|entry|row|chapter|sect[1-5]|channel|item|description)"
-    r"\b[^<>]{0,5000}>",  # DocBook's and a feed's in the last line
-    re.I,
-)
+_BLOCK_TAG = pattern(rf"</?{either(_LISTS['blocks'])}\b[^<>]{{0,5000}}>", re.I)
 _HEADING_TAG = pattern(r"<(/?)h([1-6])\b[^<>]{0,5000}>", re.I)
 _BROKEN_HEADING = pattern(r"(<h[1-6]\b[^<>]{0,500}>[^<]{0,200})<br\b[^<>]{0,50}>", re.I)
 _PRE_TAG = pattern(r"<(/?)(?:pre|listing|xmp|screen|programlisting)\b[^<>]{0,5000}>", re.I)
 _CODE_TAG = pattern(r"<(?:code|tt|kbd|samp)\b[^<>]{0,1000}>([^<>`\s]{2,60})</(?:code|tt|kbd|samp)>", re.I)
 _ANY_TAG = pattern(r"<[A-Za-z/!?][^<>]{0,5000}>")
 # Elements that contain others and whose end a page must write; any other is closed by the next of its kind.
-_NESTING_TAG = pattern(
-    r"<(/?)(div|span|section|article|main|nav|ul|ol|dl|table|blockquote|font|b|i|u|s|em|strong|small|big|sub|sup|center"
-    r"|aside|header|footer|details|fieldset|form|figure|label|ins|del|mark|tt|code|object|template"
-    r"|[a-z]\w*-[\w-]{1,60})\b",
-    re.I,
-)
+_NESTING_TAG = pattern(rf"<(/?)({'|'.join(_LISTS['nesting'])})\b", re.I)
 # elements that decide what is content
 _KEPT_TAG = frozenset(("nav", "main", "article", "header", "footer", "template"))
-_INLINE_TAG = pattern(r"span|font|b|i|u|s|em|strong|small|big|sub|sup|label|ins|del|mark|tt|code", re.I)
+_INLINE_TAG = pattern(either(_LISTS["inline"]), re.I)
 DEEPEST = 500
 FLATTENED = 50  # levels kept of a page that is nested too deep
 _HEADING_MARK = "\ue000"  # a private character, which no page contains
-_VAGUE = pattern(
-    r"introduction|overview|examples?|usage|reference|description|options|notes|syntax|parameters|summary"
-    r"|general|basics|caveats",
-    re.I,
-)
+_VAGUE = pattern(either(_LISTS["vague"]), re.I)
+_SITE = pattern(either(_LISTS["site"]), re.I)
 _BLANKS = pattern(r"[ \t\r\n\f]+")
-_SITE = pattern(
-    r"librar(?:y|ies)|people|faqs?|more|docs|documentation|downloads?|community|support|news|github|forums?|wiki|help"
-    r"|store|learn|api|guides?|examples|team|events|language",
-    re.I,
-)
 _MANUAL = pattern(r" \((?:[^()]{1,80} API|[^()]{1,60} \(version [\w.]{1,20}\))\)$")
 _LINKS = 0.8  # share of a list's words in links; with more, it is navigation
 
@@ -99,7 +51,7 @@ def parse(page: str, mail: bool = False) -> Raw:
     declared = _declared(tree)
     language = _language(tree)
     above = _above(tree)
-    tree.strip_tags(_HIDDEN.split(","))
+    tree.strip_tags(_HIDDEN)
     _drop(tree, _AROUND)
     _drop_link_tables(tree, mail)
     body = _main(tree)

@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
-from importlib.resources import files
 
 from engine.parsing.inline import heading, is_prose
+from engine.parsing.lists import lists
 from engine.parsing.model import Block, Format, Paragraphs, Raw
 from engine.patterns import pattern
 
+_LISTS = lists("roff")
 _ESCAPES = pattern(
     r"\\f(?:\[[^\]]{0,12}\]|\(..|.)|\\s(?:\[[^\]]{0,6}\]|[-+]?\d{1,2}|[-+]?\(..)|\\[*nmMgkV](?:\[[^\]]{0,30}\]|\(..|.)"
     r"|\\[hvwLlDNXZ]'[^'\n]{0,80}'|\\\(..|\\\[[^\]]{0,30}\]|\\u\[?[0-9A-Fa-f]{4}\]?|\\."
 )
-_CHARACTERS = {
-    r"\-": "-", r"\ ": " ", r"\~": " ", r"\0": " ", r"\e": "\\", r"\(bu": "", r"\(em": " - ", r"\(en": "-",
-    r"\(aq": "'", r"\(cq": "'", r"\(oq": "'", r"\(lq": '"', r"\(rq": '"', r"\(dq": '"', r"\(ga": "`", r"\(ha": "^",
-    r"\(ti": "~", r"\(hy": "-", r"\(mi": "-", r"\(rs": "\\", r"\(co": "(c)", r"\(->": "->", r"\(<-": "<-",
-    r"\*(lq": '"', r"\*(rq": '"', r"\[aq]": "'", r"\'": "'", r"\`": "`", r"\*(C+": "C++", r"\[lq]": '"', r"\[rq]": '"',
-    r"\[en]": "-", r"\[em]": " - ",
-    r"\(ss": "ß", r"\[ss]": "ß", r"\(ae": "æ", r"\(oe": "œ", r"\(.i": "ı", r"\(r?": "¿", r"\(r!": "¡", r"\(/l": "ł",
-    r"\(/o": "ø", r"\(/L": "Ł", r"\(/O": "Ø", r"\(Sd": "ð", r"\(Tp": "þ", r"\(Fo": "«", r"\(Fc": "»",
-}  # fmt: skip
-# accent of a letter: \('o, \['o]
-_ACCENTS = {
-    "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", ":": "\u0308", ",": "\u0327", "v": "\u030c",
-    "o": "\u030a",
-}  # fmt: skip
-_FONT = frozenset(("B", "I", "BI", "BR", "IB", "IR", "RB", "RI", "SM", "SB"))
-_NEW = frozenset((
-    "P", "PP", "LP", "TP", "IP", "HP", "TQ", "RS", "RE", "Pp", "Lp", "Bl", "El", "br", "sp", "Bd", "Ed", "D1", "Dl",
-    "in", "ti", "UR", "MT", "AB", "AE", "QP", "XP", "KS", "KE", "DS", "DE",
-))  # fmt: skip
-_CALLABLE = frozenset((
-    "Nm", "Fl", "Ar", "Op", "Ic", "Cm", "Em", "Sy", "Li", "Pa", "Ev", "Va", "Vt", "Fn", "Fa", "Dv", "Er", "Ql", "Dq",
-    "Sq", "Qq", "Pq", "Aq", "Bq", "Brq", "Ns", "Xr", "Ap", "Oo", "Oc", "Ao", "Ac", "Po", "Pc", "Qo", "Qc", "Do", "Dc",
-    "No", "Sx", "So", "Sc",
-))  # fmt: skip
-_ALL_ARGUMENTS = (_CALLABLE - {"Ap"}) | frozenset((
-    "Cd", "Ft", "Fo", "An", "Lk", "Mt", "Tn", "St", "Ux", "Bx", "In", "Ms", "Nd", "UE", "ME",
-))  # fmt: skip
+_CHARACTERS: dict[str, str] = _LISTS["characters"]
+_ACCENTS: dict[str, str] = _LISTS["accents"]
+_FONT, _NEW = frozenset(_LISTS["font"]), frozenset(_LISTS["new_paragraph"])
+_CALLABLE = frozenset(_LISTS["callable"])
+_ALL_ARGUMENTS = (_CALLABLE - {"Ap"}) | frozenset(_LISTS["all_arguments"])
 _ARGUMENT = pattern(r'"((?:[^"]|"")*)"|(\S+)')
-_HEADINGS = {
-    kind: frozenset(names)
-    for kind, names in tomllib.loads(files("engine.parsing").joinpath("manual.toml").read_text("utf-8")).items()
-}
-NAMES, SKIPPED, USUAL = _HEADINGS["name"], _HEADINGS["skipped"], _HEADINGS["usual"]
+NAMES, SKIPPED, USUAL = (frozenset(_LISTS[kind]) for kind in ("name", "skipped", "usual"))
 _CELL = pattern(r"^T\}|T\{$")  # around a cell of several lines
 _DASH = pattern(r"\s+(?:-{1,3}|–|—)\s+")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from engine.parsing.inline import heading, picture_name, unescaped
+from engine.parsing.lists import lists
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
 
@@ -21,38 +22,10 @@ _LITERAL = pattern(r"``([^`\n]{1,200})``")
 _REFERENCE = pattern(r"(?<=\w)__?(?=[\s.,;:)]|$)|\[(?:\d+|#\w*|\*|[A-Z][\w-]{1,20})\]_")
 _SUBSTITUTION = pattern(r"\|[^|\s][^|\n]{0,60}\|_{0,2}")
 _STRESS = pattern(r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])")
-# Directives whose content is the document's own text.
-_OPEN = frozenset((
-    "note", "warning", "tip", "important", "hint", "caution", "danger", "attention", "error", "admonition", "seealso",
-    "topic", "sidebar", "versionadded", "versionchanged", "deprecated", "container", "epigraph", "highlights",
-    "pull-quote", "compound", "only", "glossary", "tab-set", "tab-item", "grid", "grid-item", "grid-item-card",
-    "card", "dropdown", "details", "rubric", "class", "function", "method", "attribute", "data", "module", "option",
-    "envvar", "confval", "program", "describe", "py:function", "py:class", "py:method", "py:module", "py:data",
-    "py:attribute", "py:exception", "exception", "object", "setting", "list-table", "table", "tabs", "tab", "change",
-    "versionremoved", "collapse", "rst-class", "centered",
-))  # fmt: skip
-_CODE = frozenset((
-    "code", "code-block", "sourcecode", "parsed-literal", "literalinclude", "productionlist", "prompt", "doctest",
-    "ipython", "highlight", "testcode", "command-output",
-))  # fmt: skip
-_NAMED = frozenset(
-    ["rubric", "admonition", "topic", "sidebar", "tab-item", "grid-item-card", "card", "dropdown", "centered"]
-)  # Directives whose argument is a title.
-_OPTIONS = frozenset((
-    "class", "name", "align", "alt", "width", "height", "scale", "target", "figwidth", "maxdepth", "caption",
-    "hidden", "titlesonly", "numbered", "glob", "linenos", "lineno-start", "emphasize-lines", "language", "dedent",
-    "start-after", "end-before", "lines", "widths", "header-rows", "stub-columns", "noindex", "no-index", "nosearch",
-    "orphan", "tocdepth", "sync", "icon", "gutter", "columns", "author", "authors", "date", "version", "copyright",
-    "organization", "contact", "status", "revision", "address", "license", "type", "module", "synopsis", "platform",
-    "sphinx-version", "created", "python-version", "post-history", "resolution", "content-type", "last-modified",
-    "discussions-to", "id", "category", "subtype", "key", "sorted", "aliases", "selected", "force", "nocontentsentry",
-))  # fmt: skip
+_LISTS = {kind: frozenset(names) for kind, names in lists("rst").items()}
+_OPEN, _CODE, _NAMED = _LISTS["open"], _LISTS["code"], _LISTS["named"]
+_OPTIONS, _SHOWN = _LISTS["options"], _LISTS["shown"]
 _ABOUT = ("title", "lang", "language")
-# roles whose text is shown as it is
-_SHOWN = frozenset((
-    "ref", "doc", "term", "guilabel", "menuselection", "abbr", "pep", "rfc", "emphasis", "strong", "dfn", "title",
-    "sub", "sup", "cite", "numref", "download", "issue", "pr", "user", "ghuser",
-))  # fmt: skip
 
 
 def parse(text: str) -> Raw:

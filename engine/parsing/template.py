@@ -3,14 +3,9 @@ runbooks, and names of a table's columns."""
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
+from engine.parsing.lists import lists
 
-_TEMPLATE = {
-    kind: frozenset(names)
-    for kind, names in tomllib.loads(files("engine.parsing").joinpath("template.toml").read_text("utf-8")).items()
-}
-_HEADINGS, _COLUMNS = _TEMPLATE["headings"], _TEMPLATE["columns"]
+_HEADINGS, _COLUMNS = (frozenset(lists("template")[kind]) for kind in ("headings", "columns"))
 
 
 def is_template(heading: str) -> bool:

@@ -6,28 +6,18 @@ import re
 
 from engine.parsing.ends import Ends
 from engine.parsing.inline import heading, is_prose, replaced_inside_out
+from engine.parsing.lists import lists
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
 
 MARK = pattern(r"(?:^|\n)(?:\\input texinfo|@(?:setfilename|settitle|node|chapter|unnumbered|appendix|section|c) )")
 INFO = pattern(r"This is [\w./+-]{1,80}, produced by makeinfo|(?:^|\n)File: [\w./+-]{1,80},\s{1,4}Node: ")
 
-_LEVELS = {
-    "top": 1, "chapter": 1, "unnumbered": 1, "appendix": 1, "majorheading": 1, "chapheading": 1,
-    "centerchap": 1, "section": 2, "unnumberedsec": 2, "appendixsec": 2, "heading": 2, "subsection": 3,
-    "unnumberedsubsec": 3, "appendixsubsec": 3, "subheading": 3, "subsubsection": 4, "subsubheading": 4,
-    "unnumberedsubsubsec": 4, "appendixsubsubsec": 4,
-}  # fmt: skip
-_CODE = frozenset(("example", "smallexample", "lisp", "smalllisp", "display", "smalldisplay", "format", "verbatim"))
-_SKIPPED = frozenset((
-    "menu", "detailmenu", "ignore", "titlepage", "copying", "direntry", "tex", "html", "docbook", "xml", "macro",
-    "rmacro", "iftex", "ifhtml", "ifnotinfo", "latex", "math", "documentdescription",
-))  # fmt: skip
+_LISTS = lists("texinfo")
+_LEVELS = {command: level for level, commands in enumerate(_LISTS["headings"], 1) for command in commands}
+_CODE, _SKIPPED, _TEXT_COMMANDS = (frozenset(_LISTS[kind]) for kind in ("code", "skipped", "text"))
 _LINE = pattern(r"^[ \t]*@(\w+)(?=[ \t{]|$)[ \t]*(.*)$")
 _END = pattern(r"^[ \t]*@end (\w+)")
-_TEXT_COMMANDS = frozenset(
-    ("item", "itemx", "center", "exdent", "tab", "headitem", "caption", "cartouche", "quotation")
-)
 _DEFINES = pattern(
     r"def(?:typ?e?)?(?:fnx?|funx?|macx?|specx?|vrx?|varx?|optx?|tpx?|cvx?|ivarx?|opx?|methodx?|unx?|\w+)$"
 )
