@@ -7,11 +7,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from msgspec import Struct, structs
 
-from console.liveness import Liveness, judge, process
+from console.liveness import Liveness, SeenEngine, judge, process
 from engine.client import engine_process
 from engine.client.client import EngineClient, Reply
 from engine.client.without_engine import RollbackResult
@@ -237,17 +237,13 @@ class StoreLink:
             return None, OTHER_VERSION
 
     def _judge(self, record: EngineRecord, now: float, armed: bool) -> Liveness:
-        return judge(
-            record.heartbeat,
-            record.pid,
-            started=record.view is not None,
-            now=now,
-            lease_s=self.plan.trigger_settings.lease_s,
-            process=process(record.pid),
-            rehearsal=record.view is not None and record.view.rehearsal,
-            armed=armed,
-            game=record.view is not None and record.view.game,
-        )
+        view = record.view
+        exercise: Literal["", "rehearsal", "game day"] = ""
+        if view is not None and view.rehearsal:
+            exercise = "game day" if view.game else "rehearsal"
+        lease_s = self.plan.trigger_settings.lease_s
+        seen = SeenEngine(record.heartbeat, record.pid, process(record.pid), lease_s, view is not None, exercise)
+        return judge(seen, now, armed)
 
     def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
         return self.reader.log(limit, before, text, kind)
@@ -287,7 +283,7 @@ class StoreLink:
         """Start one that outlives this console, and wait until it answers; "" or the sentence why there is none."""
         from engine.plan.load import load_plan
         from engine.plan.problems import PlanError
-        from engine.server.process import spawn, wait_until_up
+        from engine.server.spawning import spawn, wait_until_up
 
         source = Path(self.plan.source).resolve()
         try:

@@ -38,39 +38,41 @@ class Liveness(Struct, frozen=True):
 Process = Literal["runs", "stopped", "ended"]
 
 
-def judge(
-    heartbeat: float,
-    pid: int,
-    started: bool,
-    now: float,
-    lease_s: float,
-    process: Process,
-    rehearsal: bool = False,
-    armed: bool = True,
-    game: bool = False,
-) -> Liveness:
-    """The liveness, from the last heartbeat (epoch seconds of the machine), the process's state and the armed file.
-    Pure."""
-    age = max(0.0, now - heartbeat)
-    if not started:
+class SeenEngine(Struct, frozen=True):
+    """What a console sees of an engine. `heartbeat`: the last one, epoch seconds of the machine. `started`: it has
+    written figures. `exercise`: whether it runs a rehearsal or a game day."""
+
+    heartbeat: float
+    pid: int
+    process: Process
+    lease_s: float
+    started: bool = True
+    exercise: Literal["", "rehearsal", "game day"] = ""
+
+
+def judge(engine: SeenEngine, now: float, armed: bool = True) -> Liveness:
+    """The engine's liveness at a moment; `armed`: the armed file is there. Pure."""
+    pid, lease_s = engine.pid, engine.lease_s
+    age = max(0.0, now - engine.heartbeat)
+    if not engine.started:
         return Liveness("starting", "The engine has started; its first figures come in a moment.", age)
-    if process == "ended":
+    if engine.process == "ended":
         stops = _stops("its lease runs out", lease_s - age, armed)
         remedy, in_shell = STARTS_ONE, IN_SHELL
-        if game:
+        if engine.exercise == "game day":
             remedy, in_shell = STARTS_GAME
-        elif rehearsal:
+        elif engine.exercise == "rehearsal":
             remedy, in_shell = STARTS_REHEARSAL, "`rollout rehearse` starts another."
         ended = f"No engine: process {pid} ended, last heartbeat {format_duration(age)} ago; {stops}."
         return Liveness("dead", ended, age, remedy, in_shell)
-    if process == "stopped":
+    if engine.process == "stopped":
         # the heartbeat is a row of the store: on a full disk it ended before the engine was stopped
         stops = f"NOT CERTAIN what is in force; LLM calls end within {format_duration(lease_s)} of the stop"
         return _silent(age, f"process {pid} is stopped", stops, armed, CONTINUES.format(pid=pid))
     if age > SILENT_S:
         ends = f"LLM calls end after {format_duration(lease_s)} without triggers"
         stops = f"NOT CERTAIN what is in force; {ends}"
-        starts = "`rollout rehearse` starts another" if rehearsal else "E starts one"
+        starts = "`rollout rehearse` starts another" if engine.exercise == "rehearsal" else "E starts one"
         return _silent(age, f"process {pid} is frozen or busy", stops, armed, ENDS.format(pid=pid, then=starts))
     if age > LATE_S:
         return Liveness("late", f"no heartbeat for {format_duration(age)}", age)

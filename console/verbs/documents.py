@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from console import completion
 from console.context import CliContext, send_command
@@ -125,6 +126,7 @@ def documents() -> None:
 def show(context: CliContext, id: str, with_text: bool) -> None:
     """A document with the keywords of both methods."""
     from engine.plan.durations import iso
+    from engine.store.stored_document import stored_document
 
     d = context.reader.document(id)
     if d is None:
@@ -132,12 +134,12 @@ def show(context: CliContext, id: str, with_text: bool) -> None:
     assert d is not None
     text, why = _text_of(d) if with_text else ("", "")
     row: dict[str, Any] = {
-        "id": d.id, "title": d.title, "arm": d.arm, "method": d.method, "keywords": d.keywords,
-        "technical": d.technical, "frequency": d.frequency, "llm": d.llm, "shadow": d.shadow, "updated": iso(d.updated),
-        "llm_at": None if d.llm_at is None else iso(d.llm_at), "llm_stage": d.llm_stage, "restored": d.restored,
-        "text_kept": bool(d.text), "source": None if d.source is None else d.source.uri,
-        **({"text": text, "text_missing": why} if with_text else {}),
-    }  # fmt: skip
+        **msgspec.to_builtins(stored_document(d)),
+        "text_kept": bool(d.text),
+        "source": None if d.source is None else d.source.uri,
+    }
+    if with_text:
+        row |= {"text": text, "text_missing": why}
     lines = [
         f"{d.id}  [{d.method}]  {clean_line(d.title, TITLE)}",
         f"  extracted {iso(d.updated)}, {d.arm} arm" + (", restored to frequency" if d.restored else ""),

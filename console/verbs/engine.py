@@ -61,7 +61,7 @@ def _attach(context: CliContext, started: Callable[[], None] = lambda: None) -> 
     memory.remember(context.plan_path, folder.path, 0)
     if not engine_process.runs(folder):
         plan = context.file_plan  # a new engine reads the file, never the plan in the store
-        from engine.server.process import spawn, wait_until_up
+        from engine.server.spawning import spawn, wait_until_up
 
         click.echo(f"Starting the engine for {context.plan_path.resolve()} ...")
         process = spawn(context.plan_path.resolve(), folder)

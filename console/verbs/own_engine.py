@@ -32,7 +32,7 @@ def engine_for(context: CliContext) -> Iterator[None]:
             fail(unanswered(context.folder, error), code=unanswered_code(error))
         yield
         return
-    from engine.server.process import spawn, wait_until_up
+    from engine.server.spawning import spawn, wait_until_up
 
     plan = context.file_plan  # an engine that is started reads the file
     notice(f"No engine runs in {context.folder.path}: starting one for this load; it stops with it.")

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from engine.client.client import Reply
 from engine.client.identity import named_actor, peer
-from engine.plan.durations import iso, parse_when
+from engine.plan.durations import parse_when
 from engine.rollout.state import Actor
 from engine.server import commands
 from engine.server.answers import answer, of_reply, refuse
@@ -28,13 +28,13 @@ from engine.server.connections import ConnectionBudget
 from engine.server.document_api import DocumentApi
 from engine.server.guard import Guard
 from engine.server.kept_answers import KeptAnswers
-from engine.server.wire import Health, StoredDocument
+from engine.server.wire import Health
 from engine.server.workers import Workers
 from engine.service import measured
 from engine.service.engine import Engine
 from engine.store import database, documents, log
-from engine.store.documents import Document
 from engine.store.reader import decision_view
+from engine.store.stored_document import stored_document
 from engine.text import clean_block, clean_line
 from engine.view.iso_times import with_iso_times
 
@@ -95,7 +95,8 @@ class Api(DocumentApi):
         stored = documents.get(self.engine.conn, request.path_params["id"])
         if stored is None:
             return refuse(404, "no_document", "There is no document with this id.")
-        return answer(200, stored_document(stored, request.query_params.get("text") in ("1", "true", "yes")))
+        text = stored.text if request.query_params.get("text") in ("1", "true", "yes") else msgspec.UNSET
+        return answer(200, stored_document(stored, text))
 
     async def delete_document(self, request: Request) -> Response:
         if not self._knows(request):
@@ -228,25 +229,6 @@ class Api(DocumentApi):
 def application(engine: Engine, budget: ConnectionBudget, guard: Guard | None = None) -> ASGIApp:
     """The HTTP application of one listener; see `Api`."""
     return Api(engine, budget, guard).application()
-
-
-def stored_document(d: Document, with_text: bool) -> StoredDocument:
-    return StoredDocument(
-        id=d.id,
-        title=d.title,
-        arm=d.arm,
-        method=d.method,
-        keywords=d.keywords,
-        technical=d.technical,
-        frequency=d.frequency,
-        llm=d.llm,
-        shadow=d.shadow,
-        updated=iso(d.updated),
-        llm_at=None if d.llm_at is None else iso(d.llm_at),
-        llm_stage=d.llm_stage,
-        restored=d.restored,
-        text=d.text if with_text else msgspec.UNSET,
-    )
 
 
 def moment_of(text: str, now: float) -> float:

@@ -11,6 +11,7 @@ import msgspec
 
 from engine.routing.document_run import Extracted
 from engine.server import wire
+from engine.store.stored_document import StoredDocument
 from engine.view import model
 from engine.view.iso_times import MOMENTS, NOT_YET
 
@@ -18,7 +19,7 @@ VERSION = "1"
 REF = "#/components/schemas/{name}"
 TYPES = (
     wire.ExtractRequest, wire.BatchRequest, wire.FeedbackRequest, Extracted, wire.DocumentLine, wire.ProblemLine,
-    wire.Problem, wire.Answer, wire.StoredDocument, wire.Decisions, wire.Health, model.View,
+    wire.Problem, wire.Answer, StoredDocument, wire.Decisions, wire.Health, model.View,
 )  # fmt: skip
 
 ERRORS = {

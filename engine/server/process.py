@@ -14,11 +14,9 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
-import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +27,7 @@ from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
 from engine.plan.model import Plan
-from engine.server import binding, log_folding, process_log
+from engine.server import binding, engine_log, log_folding, process_log
 from engine.server.guard import Guard
 from engine.server.simulation import Simulation, refuse_a_rehearsals
 from engine.service import sd_notify
@@ -41,93 +39,11 @@ if TYPE_CHECKING:
     from engine.service.engine import Engine
 
 STANDBY_POLL_S = 0.05
-START_S = 60.0  # how long who starts an engine waits for its answer; one that has ended is noticed at once
 PORT_S = 5.0  # how long a standby waits for the previous engine's port: the lock may be free a moment earlier
 SOCKET_LOOK_S = 1.0
-LOG_BYTES = 1 << 20  # a longer engine.log is rotated when the next engine starts, replacing the previous one
 NICE = 5  # below the console, whose keys must never wait for a document
 
 log = logging.getLogger("rollout.engine")
-
-
-def spawn(
-    plan_path: Path, folder: Folder, *options: str, attached: bool = False, environ: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
-    """Start an engine in its own session, logging to the store's folder. `attached`: it ends when its stdin pipe
-    closes. `environ`: its environment, if not this process's.
-
-    `-P`: imports nothing from the store's folder, where a whole group may put files.
-    """
-    folder.prepare()
-    _set_aside(folder)
-    output = folder.create(folder.engine_log, os.O_APPEND)
-    try:
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "engine.server.process",
-                "--plan",
-                str(plan_path.absolute()),
-                "--store",
-                str(folder.path.absolute()),
-                *options,
-            ]
-            + (["--attached"] if attached else []),
-            stdin=subprocess.PIPE if attached else subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            cwd=folder.path,
-            env=environ,
-        )
-    finally:
-        os.close(output)
-
-
-def _set_aside(folder: Folder) -> None:
-    """Start a new engine.log when the old one is long."""
-    with contextlib.suppress(OSError):  # none yet
-        if folder.engine_log.lstat().st_size > LOG_BYTES:
-            folder.engine_log.replace(folder.engine_log.with_suffix(".log.1"))
-
-
-def wait_until_up(folder: Folder, process: subprocess.Popen[bytes] | None, timeout_s: float = START_S) -> str:
-    """ "" when the engine answers, else a sentence that gives the reason."""
-    from engine.client.client import EngineClient
-
-    client = EngineClient(folder)
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError, ValueError):
-            status, _ = client.request("GET", "/healthz", timeout_s=1.0)
-            if status:
-                return ""
-        if process is not None and process.poll():  # 0: another one runs, and will answer
-            if trouble := write_trouble.present(folder.path):  # the log could not take the engine's last words either
-                return f"The engine cannot run: {trouble}."
-            return (
-                last_words(folder)
-                or f"The engine exited immediately with code {process.returncode}; see {folder.engine_log}."
-            )
-        time.sleep(0.02)
-    if trouble := write_trouble.present(folder.path):
-        return f"The engine does not answer: {trouble}."
-    if process is not None and process.poll() is None:
-        return (
-            f"The engine (process {process.pid}) runs but has not answered for {timeout_s:g} s; the machine may be too "
-            f"busy. See {folder.engine_log}."
-        )
-    return f"The engine did not answer within {timeout_s:g} s; see {folder.engine_log}."
-
-
-def last_words(folder: Folder) -> str:
-    try:
-        lines = files.tail(folder.engine_log).decode(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""
 
 
 def run(
@@ -179,7 +95,7 @@ def run(
 def _log_to(folder: Folder) -> None:
     """Write log messages to engine.log too."""
     if not folder.is_locked():  # else the file belongs to the running engine, and this one waits to take over
-        _set_aside(folder)
+        engine_log.rotate(folder)
     handler = logging.StreamHandler(os.fdopen(folder.create(folder.engine_log, os.O_APPEND), "a", buffering=1))
     process_log.prepare(handler)
     log.addHandler(handler)

@@ -29,7 +29,7 @@ from engine.plan.load import PlanError, default_plan_text, load_plan
 from engine.plan.locate import store_of
 from engine.plan.model import Plan
 from engine.rehearsal.record import PassedRehearsal, passed
-from engine.server.process import spawn, wait_until_up
+from engine.server.spawning import spawn, wait_until_up
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import Reader
 

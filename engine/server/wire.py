@@ -97,25 +97,6 @@ class Answer(Struct, frozen=True):
     data: dict[str, Any] = {}
 
 
-class StoredDocument(Struct, frozen=True):
-    """A stored document, with the keywords of both methods."""
-
-    id: str
-    title: str
-    arm: str
-    method: Annotated[str, Meta(description="The method whose keywords are served now.")]
-    keywords: tuple[str, ...]
-    technical: tuple[str, ...]
-    frequency: tuple[str, ...]
-    llm: tuple[str, ...] | None
-    shadow: tuple[str, ...] | None
-    updated: str
-    llm_at: str | None
-    llm_stage: int | None
-    restored: bool
-    text: str | msgspec.UnsetType = msgspec.UNSET
-
-
 class Decisions(Struct, frozen=True):
     """Rows of the log, newest first."""
 

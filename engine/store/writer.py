@@ -29,6 +29,8 @@ from engine.store.folder import Folder
 from engine.store.log import Fenced, begin
 from engine.store.opened import OpenedStore
 from engine.store.rollup import insert_and_fold
+from engine.store.side_jobs import run_aside
+from engine.store.write_health import WriteHealth
 from engine.store.write_trouble import refusal
 
 T = TypeVar("T")
@@ -43,9 +45,6 @@ BATCH_MAX = 200
 SLICE = 50  # documents of a batch that are written before the writer looks whether a rollback waits
 PENDING_MAX = 20_000
 RETRY_S = 0.1
-STUCK_S = 20.0  # no single change takes this long
-REFUSING_S = 2.0  # after refusing writes for this long, the store takes no new documents either
-STALLED_S = 5.0  # nor after one change has been running this long
 BULK_MAX = 16  # batches of workers that wait; more are refused until some are written
 FAULTS_MAX = 20
 JOBS_MAX = 20_000  # while the store refuses writes; then the oldest are dropped
@@ -86,10 +85,7 @@ class Writer:
         self._last = 0  # extractions in it
         self._again_at = 0.0  # when a batch that was refused is due, and a control job, monotonic seconds
         self._retry_at = 0.0
-        self._problem = ""
-        self._failing_since: float | None = None  # when a batch was first refused, monotonic seconds
-        self._began: float | None = None  # when the current write began, monotonic seconds
-        self._took_s = 0.0  # the last write
+        self._health = WriteHealth()
         self.fenced = False
         self.faults: deque[Exception] = deque(maxlen=FAULTS_MAX)  # internal ones of batches, for the loop to log
         self.opened = OpenedStore(token)
@@ -113,30 +109,18 @@ class Writer:
 
     @property
     def problem(self) -> str:
-        """Why the store cannot take writes now, or "". A disk that hangs raises no error, and counts too."""
-        began = self._began
-        waited = 0.0 if began is None else time.monotonic() - began
-        return self._problem or (f"the store has not answered for {waited:.0f} s" if waited > STUCK_S else "")
+        """Why the store cannot take writes now, or ""."""
+        return self._health.problem
 
     @property
     def slow(self) -> str:
-        """That writes take so long that documents are refused, for the screen; "" while they do not. The last write
-        counts until the next has ended, so that the sentence does not come and go between them."""
-        began = self._began
-        took_s = max(self._took_s, 0.0 if began is None else time.monotonic() - began)
-        if took_s <= STALLED_S:
-            return ""
-        return (
-            f"a write to the store takes {took_s:.0f} s (a slow disk, or a large restore); documents get 503 meanwhile"
-        )
+        """That writes take so long that documents are refused, for the screen; "" while they do not."""
+        return self._health.slow
 
     @property
     def refusing(self) -> str:
         """Why a document given to the writer now would wait indefinitely, or ""."""
-        now, failing, began = time.monotonic(), self._failing_since, self._began
-        if failing is not None and now - failing > REFUSING_S:
-            return self._problem or "the store refuses writes"
-        return "the disk is not responding" if began is not None and now - began > STALLED_S else ""
+        return self._health.refusing
 
     @property
     def pending(self) -> int:
@@ -267,7 +251,7 @@ class Writer:
             job = self._control.popleft() if self._control else None
             waits = bool(self._records or self._jobs) and self._is_due and not self._given_up
             bulk = self._bulk.popleft() if job is None and self._bulk and not waits else None
-        began = self._began = time.monotonic()
+        self._health.begin()
         if job is not None:
             switch_threads_at_once()
             self._run_control(self._durable, *job)
@@ -279,7 +263,7 @@ class Writer:
             self._ended = time.monotonic()
             self._again_at = 0.0 if ok else self._ended + RETRY_S
             self._given_up = not ok and self._stopping
-        self._took_s, self._began = time.monotonic() - began, None
+        self._health.end()
 
     def _give_way(self) -> None:
         with self._wake:
@@ -305,7 +289,7 @@ class Writer:
             bulk.left = before
             self._go_on_later(bulk)
         except Fenced as error:
-            self.fenced, self._problem = True, str(error)
+            self.fenced, self._health.why = True, str(error)
             _fail(bulk.future, OSError(str(error)))
         except (sqlite3.OperationalError, Replaced) as error:
             _fail(bulk.future, OSError(refusal(error, self._folder.path)))
@@ -329,7 +313,7 @@ class Writer:
         try:
             result = self.opened.run(conn, job)
         except sqlite3.OperationalError as error:
-            self._problem = f"a decision waits: {refusal(error, self._folder.path)}"
+            self._health.why = f"a decision waits: {refusal(error, self._folder.path)}"
             has_room = insist and not database.is_locked(error) and self._folder.drop_ballast()
             if has_room or (insist and not self._stopping):
                 with self._wake:  # before everything else, immediately or after a pause
@@ -339,15 +323,15 @@ class Writer:
                 _fail(future, error)
         except Fenced as error:
             self.fenced = True
-            self._problem = str(error)
+            self._health.why = str(error)
             _fail(future, error)
         except Replaced as error:
-            self._problem = f"not recorded: {error}; `rollout stop`, repair the store, then start it"
+            self._health.why = f"not recorded: {error}; `rollout stop`, repair the store, then start it"
             _fail(future, OSError(str(error)))
         except BaseException as error:
             _fail(future, error)
         else:
-            self._problem = ""
+            self._health.why = ""
             _done(future, result)
 
     def _run_batch(self) -> bool:
@@ -359,12 +343,12 @@ class Writer:
         try:
             trouble = self.opened.run(conn, lambda conn: self._write_batch(conn, batch, jobs))
         except Replaced as error:
-            self._problem = f"not recorded: {error}; `rollout stop`, repair the store, then start it"
+            self._health.why = f"not recorded: {error}; `rollout stop`, repair the store, then start it"
             for _, future in batch:
                 _fail(future, OSError(str(error)))
             return False
         except Fenced as error:
-            self.fenced, self._problem = True, str(error)
+            self.fenced, self._health.why = True, str(error)
             for _, future in batch:
                 _fail(future, error)
             return False
@@ -372,20 +356,20 @@ class Writer:
             self._put_back(batch, jobs)
             return True
         except sqlite3.OperationalError as error:
-            self._problem = refusal(error, self._folder.path)
-            self._failing_since = self._failing_since or time.monotonic()
+            self._health.why = refusal(error, self._folder.path)
+            self._health.failed_batch()
             self._put_back(batch, jobs)
             return False
         except Exception as error:
             damage = database.damaged(self._folder, error) if isinstance(error, sqlite3.Error) else ""
-            self._problem = damage or f"a batch could not be written: {error}"
-            self._failing_since = None
+            self._health.why = damage or f"a batch could not be written: {error}"
+            self._health.failing_since = None
             self.faults.append(error)
             for _, future in batch:
                 _fail(future, OSError(damage.rstrip(".")) if damage else error)
             return True
-        self._problem = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
-        self._failing_since = None
+        self._health.why = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
+        self._health.failing_since = None
         self.faults.extend(trouble)
         for _, future in batch:
             _done(future, None)
@@ -423,31 +407,11 @@ class Writer:
         trouble = []
         for job in (*counting, *jobs):
             self._give_way()
-            if error := _aside(conn, job):
+            if error := run_aside(conn, job):
                 trouble.append(error)
         self._give_way()
         conn.execute("COMMIT")
         return trouble
-
-
-def _aside(conn: sqlite3.Connection, job: Job) -> Exception | None:
-    """Run a batch's side job so that its failure costs no document: roll it back alone and report it."""
-    conn.execute("SAVEPOINT aside")
-    try:
-        job(conn)
-    except Exception as error:
-        if isinstance(error, sqlite3.OperationalError) and not _is_mistake(error):
-            raise  # the store's trouble, not the job's: the whole batch waits
-        conn.execute("ROLLBACK TO aside")
-        conn.execute("RELEASE aside")
-        return error
-    conn.execute("RELEASE aside")
-    return None
-
-
-def _is_mistake(error: sqlite3.OperationalError) -> bool:
-    """A wrong statement or a value it cannot read ("malformed JSON"): repeating it never succeeds."""
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 # the waiting caller may be gone (a cancelled request, an engine that ends); the writer continues

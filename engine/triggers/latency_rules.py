@@ -1,10 +1,9 @@
-"""Judges the mean latency of LLM calls, and the rate of cache hits."""
+"""Judges the mean latency of LLM calls."""
 
 from __future__ import annotations
 
 from engine.plan.model import Mode, Trigger, TriggerSettings
 from engine.plan.units import measure
-from engine.text import rate_percent
 from engine.triggers.finding import Finding, Text, beyond, limit, span, too_few, unjudged
 from engine.triggers.windows import FRESH_S, HEALED_DOCUMENTS, Attempts, WindowTotals
 
@@ -88,22 +87,4 @@ def _mean(rule: Trigger, window: WindowTotals, name: str, which: Text) -> Findin
         None,
         which,
         resets=lambda: f"the mean is {measure(rule.metric, limit(rule) or 0.0)} or less",
-    )
-
-
-def cache_hits(rule: Trigger, settings: TriggerSettings, mode: Mode, attempts: Attempts) -> Finding:
-    window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)
-    fewest = 1 if mode == "literal" else settings.min_n
-    if window.lookups < fewest:
-        return too_few(rule, window.lookups, fewest, attempts.per_min, "lookups")
-    value = window.hits / window.lookups
-    return Finding(
-        beyond(rule, value),
-        "literal",
-        value,
-        limit(rule),
-        window.lookups,
-        window.hits,
-        lambda: f"{window.hits} of {window.lookups} in {span(window)}",
-        resets=lambda: f"the rate is {rate_percent(limit(rule) or 0.0)} or more",
     )

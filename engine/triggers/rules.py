@@ -9,10 +9,11 @@ from engine.plan.model import Mode, Trigger, TriggerSettings
 from engine.plan.units import measure
 from engine.plan.vocabulary import METRICS
 from engine.text import counted
+from engine.triggers.cache_rules import cache_hits
 from engine.triggers.error_rules import creep, errors
 from engine.triggers.evidence import Evidence
 from engine.triggers.finding import Finding, beyond, limit, nothing
-from engine.triggers.latency_rules import cache_hits, latency
+from engine.triggers.latency_rules import latency
 from engine.triggers.measurement import NoData, Ok
 from engine.triggers.windows import Attempts
 

@@ -46,6 +46,7 @@ CORES: dict[str, tuple[str, ...]] = {  # module -> its near tests: quick ones, e
     "engine/triggers/rules.py": ("tests/engine/triggers",),
     "engine/triggers/error_rules.py": ("tests/engine/triggers",),
     "engine/triggers/latency_rules.py": ("tests/engine/triggers",),
+    "engine/triggers/cache_rules.py": ("tests/engine/triggers",),
     "engine/routing/switch.py": ("tests/engine/routing/test_switch.py",),
     "engine/gate/conditions.py": ("tests/engine/gate",),
     "engine/gate/stability.py": ("tests/engine/gate",),
@@ -106,12 +107,12 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "1.0 -> 2.0",
     ): "the e-value passes 1/alpha below 1, and the bisection ends there",
     (
-        "engine/triggers/latency_rules.py",
+        "engine/triggers/cache_rules.py",
         "window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)",
         "0 -> 1",
     ): "only the lookups are read",
     (
-        "engine/triggers/latency_rules.py",
+        "engine/triggers/cache_rules.py",
         "window = attempts.windows.get(rule.for_s) or WindowTotals(0.0, 0, 0)",
         "0.0 -> 1.0",
     ): "only the lookups are read",

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from console.link import EngineSnapshot, corrected
-from console.liveness import IN_SHELL, STARTS_ONE, Liveness, judge
+from console.liveness import IN_SHELL, STARTS_ONE, Liveness, SeenEngine, judge
 from engine.client.client import Reply
 from engine.client.without_engine import RollbackResult
 from engine.measures.bucket import Bucket
@@ -311,7 +311,7 @@ STATES: dict[str, tuple[View | None, Liveness]] = {
             IN_SHELL,
         ),
     ),
-    "frozen": (NORMAL, judge(NOW, 4242, True, NOW + 12, 30.0, "stopped")),
+    "frozen": (NORMAL, judge(SeenEngine(NOW, 4242, "stopped", 30.0), NOW + 12)),
     "gone": (
         NORMAL,
         Liveness(

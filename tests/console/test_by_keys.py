@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from console.link import corrected
-from console.liveness import judge
+from console.liveness import SeenEngine, judge
 from console.screens.ask import QuestionDialog
 from console.screens.documents import Documents
 from console.screens.gate import Gate
@@ -116,7 +116,7 @@ def test_nothing_on_the_disk_raises_what_is_shown(newer: int, percent_bp: int, a
 
 def test_a_silent_engine_without_the_armed_file_is_not_shown_as_calling() -> None:
     for armed, output in ((True, "LLM calls end within 30s of the stop"), (False, "no LLM call can start")):
-        assert output in judge(100.0, 1, True, 110.0, 30.0, "stopped", armed=armed).sentence
+        assert output in judge(SeenEngine(100.0, 1, "stopped", 30.0), 110.0, armed).sentence
 
 
 def test_at_zero_percent_no_timer_threatens_to_go_there() -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from console.link import StoreLink, uncertain
-from console.liveness import judge
+from console.liveness import SeenEngine, judge
 from console.rollback_attempt import RollbackAttempt
 from engine.rollout.state import State
 from engine.store import database, live
@@ -35,13 +35,13 @@ def test_an_engine_that_does_not_answer_is_never_shown_below_what_may_be_in_forc
 
 def test_a_silent_engine_that_is_not_stopped_is_not_certified_to_be_at_zero() -> None:
     """Its heartbeat is a row of the store: the store may be what is stuck."""
-    silent = judge(1000.0, 7, True, 1060.0, 30.0, "runs")
+    silent = judge(SeenEngine(1000.0, 7, "runs", 30.0), 1060.0)
     assert "NOT CERTAIN" in silent.sentence
     assert "every router is at 0 %" not in silent.sentence
-    stopped = judge(1000.0, 7, True, 1060.0, 30.0, "stopped")
+    stopped = judge(SeenEngine(1000.0, 7, "stopped", 30.0), 1060.0)
     assert "NOT CERTAIN" in stopped.sentence
     assert "every router is at 0 %" not in stopped.sentence
-    out = judge(1000.0, 7, True, 1060.0, 30.0, "runs", armed=False)
+    out = judge(SeenEngine(1000.0, 7, "runs", 30.0), 1060.0, armed=False)
     assert "no LLM call can start" in out.sentence
 
 

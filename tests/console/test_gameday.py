@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from console.link import EngineSnapshot
-from console.liveness import judge
+from console.liveness import SeenEngine, judge
 from console.plan_commands import CommandRun, CommandRunner
 from console.screens import painting
 from console.screens.briefing import KEYS, Briefing
@@ -54,7 +54,7 @@ def test_the_terminal_s_title_names_it() -> None:
 
 
 def test_a_second_console_does_not_offer_to_start_the_engine() -> None:
-    liveness = judge(100.0, 1, True, 110.0, 30.0, "ended", rehearsal=True, game=True)
+    liveness = judge(SeenEngine(100.0, 1, "ended", 30.0, exercise="game day"), 110.0)
     assert "in the console that began the game day" in liveness.remedy
 
 

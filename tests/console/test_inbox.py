@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from console.app import Console
 from console.link import EngineSnapshot
-from console.liveness import Liveness, Process, judge
+from console.liveness import Liveness, Process, SeenEngine, judge
 from console.screens.ask import QuestionDialog
 from console.screens.inbox import Inbox
 from console.screens.live import gate_lines
@@ -157,7 +157,7 @@ async def test_a_dead_engine_is_started_by_its_key() -> None:
 @pytest.mark.parametrize(("process", "does"), [("stopped", "`kill -CONT 4242`"), ("runs", "`kill -9 4242`")])
 async def test_a_frozen_engine_is_a_task_that_says_what_ends_it_and_that_r_works(process: Process, does: str) -> None:
     link = FakeLink("frozen")
-    link.liveness = judge(NOW, 4242, True, NOW + 12, 30.0, process)
+    link.liveness = judge(SeenEngine(NOW, 4242, process, 30.0), NOW + 12)
     app = Console(link, PLAN)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(pilot)

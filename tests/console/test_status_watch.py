@@ -16,7 +16,7 @@ from engine.client.client import EngineClient
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
 from engine.rollout.state import State
-from engine.server.process import spawn, wait_until_up
+from engine.server.spawning import spawn, wait_until_up
 from engine.store.folder import Folder
 from engine.store.reader import EngineRecord
 from engine.view.model import View

@@ -14,7 +14,7 @@ import pytest
 
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
-from engine.server.process import spawn, wait_until_up
+from engine.server.spawning import spawn, wait_until_up
 from engine.store.folder import Folder
 from tests.console.hostile import ALLOWED, ATTACKS, HIDDEN, PAYLOAD
 from tests.machine import crowd

@@ -17,7 +17,7 @@ from console.output import sentence_of
 from engine.client.client import unanswered
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text
-from engine.server.process import spawn, wait_until_up
+from engine.server.spawning import spawn, wait_until_up
 from engine.store.folder import Folder
 from tests.machine import crowd
 

@@ -24,58 +24,57 @@ async def call(
     `limit_s`: this server's share of the document's deadline; None = all of it.
     """
     server, window = slot.server, slot.server.window
-    asked = prompt.build(
-        piece, max_descriptive=config.max_descriptive, max_technical=config.max_technical, max_total=config.max_total
-    )
     began = 0.0
-    settled = False
     try:
         await _readied(server, document, http, limit_s)
         _permitted(document)
-        document.send(server.url)
-        document.run()
-        try:
-            began = server.now()
-            async with asyncio.timeout(limit_s):
-                reply = await server.ask(
-                    http,
-                    asked,
-                    seed=2 if other_seed else 1,
-                    hot=other_seed,
-                    resend=lambda: _resend(document, server.url),
-                )
-        finally:
-            document.halt()
+        began = server.now()
+        async with asyncio.timeout(limit_s):
+            reply = await _sent(server, piece, document, http, config, other_seed)
         cold_ms = reply.load_ms if reply.load_ms >= COLD_MS else 0.0
         document.load_ms += cold_ms
         took = max(0.0, server.now() - began - cold_ms / 1000)
         window.answered(slot.ticket, took, server.now())
         server.succeeded(took * 1000)
-        settled = True
         return reply
     except TimeoutError:
         late = Fault(ErrorKind.timeout, f"{server.url} did not answer in {server.now() - began:.1f} s")
-        window.late(slot.ticket, server.now())
-        server.unanswered(late, began, slot.probe)
-        settled = True
+        _unanswered(slot, late, began)
         raise late from None
     except Fault as fault:
         counted = server.on_loading(fault)
         _learn_from(counted, slot, config.timeout_s)
-        settled = True
         raise counted from None
-    except asyncio.CancelledError:
-        if document.deadline.expired() and began:
+    except BaseException as error:  # cancelled, or no longer permitted
+        if began and document.deadline.expired() and isinstance(error, asyncio.CancelledError):
             document.hung = True
-            window.late(slot.ticket, server.now())
-            late = Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s")
-            server.unanswered(late, began, slot.probe)
-            settled = True
-        raise
-    finally:
-        if not settled:
+            _unanswered(slot, Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s"), began)
+        else:
             window.drop(slot.ticket)
             server.breaker.undecided(slot.probe)
+        raise
+
+
+async def _sent(
+    server: Server, piece: str, document: DocumentProgress, http: Http, config: Llm, other_seed: bool
+) -> ModelReply:
+    """Send the piece's prompt and return what the server answers. Raises Fault."""
+    asked = prompt.build(
+        piece, max_descriptive=config.max_descriptive, max_technical=config.max_technical, max_total=config.max_total
+    )
+    document.send(server.url)
+    document.run()
+    try:
+        return await server.ask(
+            http, asked, seed=2 if other_seed else 1, hot=other_seed, resend=lambda: _resend(document, server.url)
+        )
+    finally:
+        document.halt()
+
+
+def _unanswered(slot: Slot, late: Fault, began: float) -> None:
+    slot.server.window.late(slot.ticket, slot.server.now())
+    slot.server.unanswered(late, began, slot.probe)
 
 
 async def _readied(server: Server, document: DocumentProgress, http: Http, limit_s: float | None) -> None:

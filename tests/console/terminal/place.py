@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
-from engine.server.process import spawn, wait_until_up
+from engine.server.spawning import spawn, wait_until_up
 from engine.store.folder import Folder
 from engine.store.reader import Reader
 from tests.machine import crowd, patience

@@ -21,7 +21,7 @@ import uvicorn
 
 from engine.server import listeners, log_folding
 from engine.server.connections import HEADERS_S, ConnectionBudget
-from engine.server.process import wait_until_up
+from engine.server.spawning import wait_until_up
 from tests import warm
 from tests.engine.service.rig import QUIET, EngineRig
 from tests.machine import crowd

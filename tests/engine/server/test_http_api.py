@@ -25,6 +25,7 @@ from engine.server.answers import answer, refuse
 from engine.server.http import Api
 from engine.server.openapi import described
 from engine.server.replays import KEPT_S, Replays
+from engine.store.stored_document import StoredDocument
 from tests import warm
 from tests.engine.service.rig import TEXT, EngineRig
 
@@ -337,7 +338,7 @@ def test_openapi_json_names_every_route_and_every_reference_resolves(rig: Engine
 
 
 ANSWERS = {
-    "extract": Extracted, "feedback": wire.Answer, "document": wire.StoredDocument, "deleteDocument": wire.Answer, "health": wire.Health,
+    "extract": Extracted, "feedback": wire.Answer, "document": StoredDocument, "deleteDocument": wire.Answer, "health": wire.Health,
 }  # fmt: skip
 
 

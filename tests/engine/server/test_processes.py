@@ -18,7 +18,7 @@ import pytest
 
 from engine.client.client import EngineClient
 from engine.rollout.state import Actor
-from engine.server.process import spawn, wait_until_up
+from engine.server.spawning import spawn, wait_until_up
 from engine.store import log
 from engine.store.folder import Intent
 from tests.engine.service.rig import QUIET, TEXT, EngineRig, kill_mid_write

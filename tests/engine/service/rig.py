@@ -22,7 +22,7 @@ from engine.client.client import EngineClient
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
 from engine.plan.model import Plan
-from engine.server.process import spawn, wait_until_up
+from engine.server.spawning import spawn, wait_until_up
 from engine.store import database, documents, log
 from engine.store.folder import Folder
 from engine.store.reader import Reader

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.server import process
+from engine.server import engine_log
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.rig import COMMAND, QUIET, EngineRig
 
@@ -79,7 +79,7 @@ async def test_two_troubles_that_come_with_every_beat_do_not_drive_out_what_else
 def test_a_long_engine_log_is_put_aside_when_the_next_engine_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "LOG_BYTES", 100)
+    monkeypatch.setattr(engine_log, "LOG_BYTES", 100)
     with EngineRig(tmp_path, QUIET) as rig:
         rig.folder.prepare()
         rig.folder.engine_log.write_text("an old line\n" * 20)
@@ -128,7 +128,7 @@ def test_what_breaks_the_start_is_one_sentence_and_a_traceback_in_the_log(tmp_pa
         assert logged.count("Traceback") == 1
         assert "boom inside" in logged
         assert "\x1b" not in logged, "an escape would act in the terminal that shows the log"
-        assert words in process.last_words(rig.folder)
+        assert words in engine_log.last_words(rig.folder)
         if foreground:
             printed = (rig.root / "stderr").read_text()
             assert words in printed

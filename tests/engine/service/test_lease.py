@@ -20,7 +20,7 @@ import console.liveness
 from engine.plan.durations import format_duration
 from engine.rollout.control import roll_back
 from engine.rollout.state import DOWN, Ask, Decision, State
-from engine.server.process import wait_until_up
+from engine.server.spawning import wait_until_up
 from engine.service import rollback
 from engine.store import database, log
 from tests.engine.service.clocked import ALICE, Clocked

@@ -26,7 +26,7 @@ from engine.client import client
 from engine.client.client import EngineClient
 from engine.client.identity import whoami
 from engine.rollout.state import Actor
-from engine.server.process import wait_until_up
+from engine.server.spawning import wait_until_up
 from engine.store import database, log
 from engine.store.folder import Folder
 from engine.store.reader import Reader

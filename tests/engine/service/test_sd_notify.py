@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.server.process import wait_until_up
+from engine.server.spawning import wait_until_up
 from tests.engine.service.rig import EngineRig
 from tests.machine import crowd
 

@@ -96,7 +96,7 @@ def test_what_is_given_together_is_written_together(folder: Folder, writer: Writ
 
 
 def test_a_store_that_hangs_without_an_error_is_a_problem_too(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.store.writer.STUCK_S", 0.05)
+    monkeypatch.setattr("engine.store.write_health.STUCK_S", 0.05)
     answers = threading.Event()
     done = writer.control(lambda conn: answers.wait(60))
     assert until(lambda: "has not answered for" in writer.problem)
@@ -108,7 +108,7 @@ def test_a_store_that_hangs_without_an_error_is_a_problem_too(writer: Writer, mo
 def test_writes_so_slow_that_documents_are_refused_are_shown_between_them_too(
     writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.store.writer.STALLED_S", 0.2)
+    monkeypatch.setattr("engine.store.write_health.STALLED_S", 0.2)
     answers = threading.Event()
     done = writer.control(lambda conn: answers.wait(60))
     assert until(lambda: "a slow disk" in writer.slow)
