@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from engine.store.each_value import each_value
 from engine.triggers.history import STALE_S
 
 NEAR_S = 0.5  # a cursor on an event has passed it
@@ -34,8 +35,8 @@ def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[float]
     verdicts: dict[str, str] = {}
     moments = []
     for trigger, when, verdict in conn.execute(
-        "SELECT trigger, at, verdict FROM trigger_evidence WHERE trigger IN (SELECT DISTINCT trigger FROM "
-        "trigger_evidence) AND at > ? AND at <= ? ORDER BY at",
+        "SELECT trigger, at, verdict FROM trigger_evidence WHERE at > ? AND at <= ? AND trigger IN "
+        f"({each_value('trigger_evidence', 'trigger')}) ORDER BY at",
         (start - STALE_S, end),
     ).fetchall():
         if verdict == "breach" and verdicts.get(trigger) != "breach" and when > start:

@@ -14,6 +14,7 @@ from engine.measures.attendance import LOOK, Attendance
 from engine.plan.durations import format_duration, time_of_day
 from engine.report.model import Incident, IncidentMoment
 from engine.store import series
+from engine.store.each_value import each_value
 from engine.store.log import Row
 from engine.store.rollup import LEVELS
 from engine.text import clean_line, counted, rate_percent
@@ -164,7 +165,7 @@ def _breaches(conn: sqlite3.Connection, start: float, end: float) -> list[Incide
     out = []
     for at, trigger, verdict, body in conn.execute(
         "SELECT at, trigger, verdict, body FROM trigger_evidence WHERE at >= ? AND at <= ? AND trigger IN "
-        "(SELECT DISTINCT trigger FROM trigger_evidence) ORDER BY at",
+        f"({each_value('trigger_evidence', 'trigger')}) ORDER BY at",
         (start, end),
     ).fetchall():
         if verdict == "breach" and was.get(trigger) != "breach":

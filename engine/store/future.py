@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 
 from engine.store import rollup
+from engine.store.each_value import each_value
 
 TOLERANCE_S = 2.0  # NTP's own corrections are smaller
 
@@ -35,20 +36,10 @@ def bring_back(conn: sqlite3.Connection, now: float, step_s: float = 0.0) -> int
             also = _PARTIAL.get((table, column), "TRUE")
             change = f"UPDATE OR REPLACE {table} SET {column} = {_MOVED.format(column)} AND {also}"
             if leading := _LEADING.get(table):
-                for value in _values(conn, table, leading):
+                for (value,) in conn.execute(each_value(table, leading)).fetchall():
                     moved += conn.execute(f"{change} AND {leading} = :value", {**place, "value": value}).rowcount
             else:
                 moved += conn.execute(change, place).rowcount
     rollup.bring_back(conn, now, latest, place["step"])
     conn.execute(f"UPDATE llm_cache SET used = {_MOVED.format('used')}", place)
     return moved
-
-
-def _values(conn: sqlite3.Connection, table: str, column: str) -> list[object]:
-    """The different values of a column that leads an index, one search each."""
-    rows = conn.execute(
-        f"WITH RECURSIVE each_value(v) AS (SELECT min({column}) FROM {table} UNION ALL "
-        f"SELECT (SELECT min({column}) FROM {table} WHERE {column} > v) FROM each_value WHERE v IS NOT NULL) "
-        "SELECT v FROM each_value WHERE v IS NOT NULL"
-    )
-    return [value for (value,) in rows.fetchall()]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,40 +16,25 @@ from engine.store.folder import Folder
 from engine.store.rollup import insert_and_fold
 from tests.engine.metrics.samples import record
 from tests.engine.service.clocked import Clocked
+from tests.query_plans import collected, scans
 
 pytestmark = pytest.mark.anyio
-GROW = "document|document_text|extraction|rollup|llm_cache|trial_document|trigger_evidence|probe|feedback|job_key"
-SCAN = re.compile(rf"SCAN ({GROW})\b")
 
 
 async def test_a_start_and_its_first_ticks_scan_no_table_that_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: set[str] = set()
-    connect = sqlite3.connect
-
-    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
-        conn = connect(*args, **options)
-        conn.set_trace_callback(asked.add)
-        return conn
-
     async with Clocked(tmp_path) as c:  # a store that is not new
         old = [record(at=c.clock.now() - n) for n in range(50)]
         c.engine.writer.write(lambda conn: insert_and_fold(conn, old)).result(60)
         await c.climb(2)
-    monkeypatch.setattr(sqlite3, "connect", traced)
+    asked = collected(monkeypatch)
     async with Clocked(tmp_path) as c:
         await c.passes(30)
         monkeypatch.undo()
-        scans = [
-            f"{detail}: {' '.join(sql.split())}"
-            for sql in [re.sub(r"-?\bInf\b", "0", sql) for sql in list(asked)]
-            if re.match(r"\s*(SELECT|UPDATE|DELETE|WITH|INSERT)\b", sql) and "LIMIT" not in sql
-            for *_, detail in c.engine.conn.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
-            if SCAN.match(detail)
-        ]
+        found = scans(c.engine.conn, list(asked))
     assert any("UPDATE OR REPLACE document" in sql for sql in asked)
-    assert scans == []
+    assert found == []
 
 
 def test_records_of_the_future_come_back_in_every_table(conn: sqlite3.Connection) -> None:
