@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.parsing.inline import heading, is_prose, unescaped
-from engine.parsing.model import Block, Format, Raw
+from engine.parsing.model import Format, Paragraphs, Raw
 from engine.patterns import pattern
 
 _ATTRIBUTE = pattern(r"^:(!?[\w-]+!?):(?:[ \t]+(.*))?$")
@@ -46,9 +46,9 @@ _CODE_LISTS = (*_CODE_STYLES, "console", "plantuml", "mermaid", "stem", "latexma
 def parse(text: str) -> Raw:
     reader = _Reader(text.split("\n"))
     reader.read()
-    about = reader.about
+    blocks, about = reader.out.ended(), reader.about
     title = about.get("doctitle") or about.get("title") or ""
-    return Raw(Format.ASCIIDOC, reader.blocks, heading(words(title, about)), about.get("lang", ""))
+    return Raw(Format.ASCIIDOC, blocks, heading(words(title, about)), about.get("lang", ""))
 
 
 class _Reader:
@@ -56,11 +56,9 @@ class _Reader:
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
-        self.blocks: list[Block] = []
         self.about: dict[str, str] = {}  # attributes that the document defines
+        self.out = Paragraphs(self._words)
         self._next = 0  # the line after the current one
-        self._paragraph: list[str] = []
-        self._item = False  # the paragraph is a list item
         self._style = ""  # the line before the block: [source,console]
         self._header = False  # directly below the document's title: authors, revision
 
@@ -72,18 +70,15 @@ class _Reader:
                 self._blank()
             elif not (self._unread(line) or self._heading(line) or self._block(line) or self._mark(line)):
                 self._text(line)
-        self._flush()
+
+    def _words(self, text: str) -> str:
+        return words(text, self.about)
 
     def _peek(self) -> str:
         return self.lines[self._next].rstrip() if self._next < len(self.lines) else ""
 
-    def _flush(self) -> None:
-        if text := words("\n".join(self._paragraph), self.about).strip():
-            self.blocks.append(Block("item" if self._item else "text", text))
-        self._paragraph, self._item = [], False
-
     def _blank(self) -> None:
-        self._flush()
+        self.out.end()
         self._header = False
         if not _DELIMITER.match(self._peek()):
             self._style = ""
@@ -96,38 +91,38 @@ class _Reader:
         elif line.startswith("//") and not line.startswith("////"):
             pass
         elif "::" in line and (_CONDITION.match(line) or _BLOCK_MACRO.match(line)):
-            self._flush()
-        elif first == "[" and not self._paragraph and _ANCHOR.match(line):
+            self.out.end()
+        elif first == "[" and not self.out.open and _ANCHOR.match(line):
             pass
-        elif first == "[" and not self._paragraph and _BLOCK_LINE.match(line):
+        elif first == "[" and not self.out.open and _BLOCK_LINE.match(line):
             self._style = line
         else:
             return self._header and _AUTHOR.match(line) is not None
         return True
 
     def _heading(self, line: str) -> bool:
-        if (section := _HEADING.match(line)) and (line[0] == "=" or (line[0] == "#" and not self._paragraph)):
-            self._flush()
+        if (section := _HEADING.match(line)) and (line[0] == "=" or (line[0] == "#" and not self.out.open)):
+            self.out.end()
             self._headed(section[2], len(section[1]))
             return True
         under = self._peek()
-        if not self._paragraph and _UNDER.match(under) and abs(len(under) - len(line)) <= 2:
+        if not self.out.open and _UNDER.match(under) and abs(len(under) - len(line)) <= 2:
             self._headed(line, "=-~^+".index(under[0]) + 1)
             self._next += 1
             return True
         return False
 
     def _headed(self, written: str, level: int) -> None:
-        if title := heading(words(written, self.about)):
-            self.blocks.append(Block("heading", title, level))
+        if title := heading(self._words(written)):
+            self.out.add("heading", title, level)
             self._header = level == 1
 
     def _block(self, line: str) -> bool:
         """A delimited block, or a paragraph that its style makes code."""
         if delimiter := _DELIMITER.match(line):
-            self._flush()
+            self.out.end()
             self._delimited(delimiter[1])
-        elif self._style and not self._paragraph and any(name in self._style for name in _CODE_STYLES):
+        elif self._style and not self.out.open and any(name in self._style for name in _CODE_STYLES):
             end = self._next
             while end < len(self.lines) and self.lines[end].strip():
                 end += 1
@@ -147,44 +142,41 @@ class _Reader:
             self._next = end + 1
 
     def _code(self, begin: int, end: int) -> None:
-        self.blocks.append(Block("code", "\n".join(self.lines[begin:end])))
+        self.out.add("code", "\n".join(self.lines[begin:end]))
         self._next = end
 
     def _mark(self, line: str) -> bool:
         """A line whose first characters mark it: a separator, a title, a table row, an item, a term."""
         first = line[0]
         if line in ("+", "'''", "<<<"):
-            self._flush()
-        elif first == "." and not self._paragraph and _BLOCK_TITLE.match(line):
-            self.blocks.append(Block("text", words(line[1:], self.about)))
+            self.out.end()
+        elif first == "." and not self.out.open and _BLOCK_TITLE.match(line):
+            self.out.add("text", self._words(line[1:]))
         elif first == "|" or line.startswith("!="):
-            self._flush()
-            if cells := " | ".join(cell.strip() for cell in words(line, self.about).split("|") if cell.strip()):
-                self.blocks.append(Block("text", cells))
+            self.out.add("text", " | ".join(cell.strip() for cell in self._words(line).split("|") if cell.strip()))
         elif item := _ITEM.match(line):
-            self._flush()
-            self._paragraph, self._item = [item[1]], True
+            self.out.item(item[1])
         elif ("::" in line or ";;" in line) and (term := _TERM.match(line)):
-            self._flush()
-            if name := words(term[1], self.about).strip():
-                self.blocks.append(Block("text", name))
+            self.out.add("text", self._words(term[1]).strip())
             if term[2]:
-                self._paragraph.append(term[2])
+                self.out.line(term[2])
         else:
             return False
         return True
 
     def _text(self, line: str) -> None:
         """A line of a paragraph. Indented lines are code unless they read like prose."""
-        if line[0] not in " \t" or self._paragraph or self._item:
-            self._paragraph.append(line.strip())
+        if line[0] not in " \t" or self.out.open:
+            self.out.line(line.strip())
             return
         end = self._next
         while end < len(self.lines) and self.lines[end][:1] in (" ", "\t"):
             end += 1
         indented = "\n".join(self.lines[self._next - 1 : end])
-        prose = is_prose(indented)
-        self.blocks.append(Block("text", words(indented, self.about)) if prose else Block("code", indented))
+        if is_prose(indented):
+            self.out.add("text", self._words(indented))
+        else:
+            self.out.add("code", indented)
         self._next = end
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -52,27 +53,39 @@ class Block(NamedTuple):
 
 
 class Paragraphs:
-    """Blocks in the making: lines are gathered into a paragraph until something else comes."""
+    """Blocks in the making: lines are gathered into a paragraph or list item until something else comes. `words`:
+    makes plain text of a format's marks."""
 
-    def __init__(self) -> None:
-        self._blocks: list[Block] = []
-        self.open: list[str] = []
+    def __init__(self, words: Callable[[str], str] = str) -> None:
+        self.blocks: list[Block] = []
+        self.open: list[str] = []  # lines of the paragraph or item
+        self.is_item = False
+        self._words = words
 
     def line(self, text: str) -> None:
         self.open.append(text)
 
-    def end(self) -> None:
-        if self.open:
-            self._blocks.append(Block("text", "\n".join(self.open)))
-        self.open.clear()
-
-    def add(self, block: Block) -> None:
+    def item(self, first: str) -> None:
+        """Begin a list item; lines after it continue it."""
         self.end()
-        self._blocks.append(block)
+        self.open.append(first)
+        self.is_item = True
+
+    def end(self) -> None:
+        if self.open and (text := self._words("\n".join(self.open)).strip()):
+            self.blocks.append(Block("item" if self.is_item else "text", text))
+        self.open.clear()
+        self.is_item = False
+
+    def add(self, kind: Kind, text: str, level: int = 0) -> None:
+        """A block after what is open; none for an empty text."""
+        self.end()
+        if text:
+            self.blocks.append(Block(kind, text, level))
 
     def ended(self) -> list[Block]:
         self.end()
-        return self._blocks
+        return self.blocks
 
 
 class Raw(NamedTuple):

@@ -6,7 +6,7 @@ import re
 
 from engine.parsing.ends import Ends
 from engine.parsing.inline import heading, unescaped
-from engine.parsing.model import Block, Format, Raw
+from engine.parsing.model import Format, Paragraphs, Raw
 from engine.patterns import pattern
 
 MARK = pattern(r"(?:^|\n)[ \t]*#\+(?:title|author|options|startup|begin_\w+|setupfile|property|export_\w+)\b", re.I)
@@ -42,9 +42,7 @@ class _Reader:
         self._lines = text.split("\n")
         self._ends = Ends(self._lines, _BLOCK_END)
         self._next = 0  # the line after the one that is read
-        self._blocks: list[Block] = []
-        self._paragraph: list[str] = []
-        self._is_item = False
+        self._out = Paragraphs(words)
         self._title = ""
         self._language = ""
 
@@ -53,59 +51,45 @@ class _Reader:
             line = self._lines[self._next]
             self._next += 1
             self._line(line, line.strip())
-        self._flush()
-        return Raw(Format.ORG, self._blocks, heading(words(self._title)), self._language)
-
-    def _flush(self) -> None:
-        """End the paragraph or item."""
-        written = words("\n".join(self._paragraph)).strip() if self._paragraph else ""
-        if written:
-            self._blocks.append(Block("item" if self._is_item else "text", written))
-        self._paragraph.clear()
-        self._is_item = False
+        return Raw(Format.ORG, self._out.ended(), heading(words(self._title)), self._language)
 
     def _line(self, line: str, bare: str) -> None:
         if bare and not self._is_markup(line, bare):
             if item := _ITEM.match(line):
-                self._flush()
-                self._paragraph.append(item[1].replace(" :: ", ": "))
-                self._is_item = True
+                self._out.item(item[1].replace(" :: ", ": "))
             else:
-                self._paragraph.append(bare)
+                self._out.line(bare)
         elif not bare:
-            self._flush()
+            self._out.end()
 
     def _is_markup(self, line: str, bare: str) -> bool:
         """Read a line that is no part of a paragraph; False for one that is."""
         headed = _HEADING.match(line) if line[0] == "*" else None
         if headed:
-            self._flush()
+            self._out.end()
             self._heading(headed)
         elif bare[0] == "#":
-            self._flush()
+            self._out.end()
             if block := _BLOCK.match(line):
                 self._block(block[1].lower())
             elif keyword := _KEYWORD.match(line):
                 self._keyword(keyword[1].lower(), keyword[2])
         elif bare[0] == ":" and _DRAWER.match(line):
-            self._flush()
+            self._out.end()
             self._skip_drawer()
         elif bare == ":" or bare.startswith(": "):
-            self._flush()
-            self._blocks.append(Block("code", bare[1:]))
+            self._out.add("code", bare[1:])
         elif _PLANNED.match(line) or _TABLE_RULE.match(line):
-            self._flush()
+            self._out.end()
         elif bare[0] == "|":
-            self._flush()
+            self._out.end()
             self._row(bare)
         else:
             return False
         return True
 
     def _heading(self, match: re.Match[str]) -> None:
-        title = heading(words(_COUNT.sub("", _STATE.sub("", match[2]))))
-        if title:
-            self._blocks.append(Block("heading", title, len(match[1])))
+        self._out.add("heading", heading(words(_COUNT.sub("", _STATE.sub("", match[2])))), len(match[1]))
 
     def _block(self, kind: str) -> None:
         """Code, or what is left out; the lines of any other block are read like those outside."""
@@ -113,14 +97,14 @@ class _Reader:
             return
         begin, end = self._next, self._ends.after(kind, self._next)
         if kind not in _DROPPED and end > begin:
-            self._blocks.append(Block("code", "\n".join(self._lines[begin:end])))
+            self._out.add("code", "\n".join(self._lines[begin:end]))
         self._next = max(begin, end + 1)
 
     def _keyword(self, name: str, value: str) -> None:
         if name == "title":
             self._title = f"{self._title} {value}" if self._title else value
         elif name in ("subtitle", "description", "caption") and value.strip():
-            self._blocks.append(Block("text", words(value)))
+            self._out.add("text", words(value))
         elif name == "language":
             self._language = value.strip()
 
@@ -132,8 +116,7 @@ class _Reader:
 
     def _row(self, bare: str) -> None:
         cells = [cell.strip() for cell in words(bare.strip("|")).split("|")]
-        if row := " | ".join(cell for cell in cells if cell):
-            self._blocks.append(Block("text", row))
+        self._out.add("text", " | ".join(cell for cell in cells if cell))
 
 
 def words(text: str) -> str:

@@ -6,7 +6,7 @@ import html
 import re
 
 from engine.parsing.inline import heading, replaced_inside_out
-from engine.parsing.model import Block, Format, Raw
+from engine.parsing.model import Block, Format, Paragraphs, Raw
 from engine.patterns import pattern
 
 MARK = pattern(r"(?:^|\n)=(?:head[1-4]|pod|encoding|over|item|begin)\b")
@@ -18,57 +18,68 @@ _SKIPPED = pattern(
     r"|reporting bugs|support)(?:\W+(?:and|&)?\s*(?:copyright|licen[cs]e|contributors?|authors?|acknowledge?ments?))*)",
     re.I,
 )
+_NUMBER = pattern(r"\d{1,3}[.)]?")
 _ESCAPES = {"lt": "<", "gt": ">", "verbar": "|", "sol": "/"}
 
 
 def parse(text: str) -> Raw:
-    blocks: list[Block] = []
-    title = ""
-    naming = skipping = program = False
-    begun = ""  # the format of a =begin region
     first = MARK.search(text)
     if first is None:
         return Raw(Format.POD, [Block("text", text)])
-    if (
-        first.start() > 0
-        and (before := text[: first.start()].strip())
-        and not before.startswith(("This file", "If you"))
-    ):
-        blocks.append(Block("code", before))
+    reader = _Reader()
+    before = text[: first.start()].strip()
+    if not before.startswith(("This file", "If you")):
+        reader.out.add("code", before)
     for paragraph in re.split(r"\n[ \t]*\n", text[first.start() :].lstrip("\n")):
+        reader.read(paragraph)
+    return Raw(Format.POD, reader.out.blocks, reader.title)
+
+
+class _Reader:
+    """One pass over the paragraphs."""
+
+    def __init__(self) -> None:
+        self.out = Paragraphs()
+        self.title = ""
+        self._naming = False  # in the section NAME, whose text is the title
+        self._skipping = False  # in a section about people or licences
+        self._program = False  # after =cut
+        self._region = ""  # the format of a =begin region
+
+    def read(self, paragraph: str) -> None:
         command = _COMMAND.match(paragraph.lstrip("\n"))
-        name = command[1] if command else ""
-        if program and not command:
-            blocks.append(Block("code", paragraph))
-            continue
-        program = name == "cut"
-        if name == "begin" and command is not None:
-            begun = command[2].strip().partition(" ")[0]
-        elif name == "end":
-            begun = ""
-        elif begun and not begun.startswith(":"):
-            continue
-        elif command is not None and name.startswith("head"):
-            level = int(name[4:] or 1) if name[4:].isdigit() else 1
-            written = heading(words(command[2]))
-            naming = level == 1 and written.upper() == "NAME"
-            skipping = level == 1 and _SKIPPED.fullmatch(written) is not None
-            if written and not (skipping or naming):
-                blocks.append(Block("heading", written.capitalize() if written.isupper() else written, level + 1))
-        elif skipping or name in ("over", "back", "cut", "encoding", "for", "pod"):
-            continue
-        elif command is not None:
-            item = words(command[2]).strip().removeprefix("*").strip()
-            if name == "item" and item and not re.fullmatch(r"\d{1,3}[.)]?", item):
-                blocks.append(Block("item", item))
-        elif naming:
-            title = title or heading(words(" ".join(paragraph.split())))
-            naming = False
+        name, rest = (command[1], command[2]) if command else ("", "")
+        if self._program and not command:
+            self.out.add("code", paragraph)
+            return
+        self._program = name == "cut"
+        if name in ("begin", "end"):
+            self._region = rest.strip().partition(" ")[0] if name == "begin" else ""
+        elif self._region and not self._region.startswith(":"):
+            return
+        elif name.startswith("head"):
+            self._heading(name, heading(words(rest)))
+        elif not self._skipping and command is None:
+            self._text(paragraph)
+        elif not self._skipping and name == "item":
+            item = words(rest).strip().removeprefix("*").strip()
+            self.out.add("item", "" if _NUMBER.fullmatch(item) else item)
+
+    def _heading(self, name: str, written: str) -> None:
+        level = int(name[4:] or 1) if name[4:].isdigit() else 1
+        self._naming = level == 1 and written.upper() == "NAME"
+        self._skipping = level == 1 and _SKIPPED.fullmatch(written) is not None
+        if not (self._skipping or self._naming):
+            self.out.add("heading", written.capitalize() if written.isupper() else written, level + 1)
+
+    def _text(self, paragraph: str) -> None:
+        if self._naming:
+            self.title = self.title or heading(words(" ".join(paragraph.split())))
+            self._naming = False
         elif paragraph[:1] in (" ", "\t"):
-            blocks.append(Block("code", paragraph))
-        elif written := words(paragraph).strip():
-            blocks.append(Block("text", written))
-    return Raw(Format.POD, blocks, title)
+            self.out.add("code", paragraph)
+        else:
+            self.out.add("text", words(paragraph).strip())
 
 
 def words(text: str) -> str:

@@ -268,9 +268,9 @@ def parse_printed(text: str) -> Raw:
         elif page and _is_header_of(page, line):
             continue
         elif line[0] not in " \t" and _CAPITALS.match(bare):
-            out.add(Block("heading", bare, 2))
+            out.add("heading", bare, 2)
         elif not out.open and _is_subheading(line):
-            out.add(Block("heading", bare, 3))
+            out.add("heading", bare, 3)
         else:
             out.line(bare)
     blocks = out.ended()

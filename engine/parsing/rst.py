@@ -7,7 +7,7 @@ import re
 
 from engine.parsing.inline import heading, picture_name, unescaped
 from engine.parsing.lists import lists
-from engine.parsing.model import Block, Format, Raw
+from engine.parsing.model import Block, Format, Paragraphs, Raw
 from engine.patterns import pattern
 
 UNDERLINE = pattern(r"^([=\-`:.'\"~^_*+#<>!$%&(),/;?@\[\\\]{|}])\1{2,}[ \t]*$")
@@ -25,141 +25,126 @@ _STRESS = pattern(r"(?<![\w*])\*{1,2}(?=[^\s*])|(?<=[^\s*])\*{1,2}(?![\w*])")
 _LISTS = {kind: frozenset(names) for kind, names in lists("rst").items()}
 _OPEN, _CODE, _NAMED = _LISTS["open"], _LISTS["code"], _LISTS["named"]
 _OPTIONS, _SHOWN = _LISTS["options"], _LISTS["shown"]
+_NUMBERS = ("issue", "pr", "user", "ghuser")  # roles of what a tracker knows
+_SINCE = pattern(r"^v?\d[\w.]*\s*")  # the version of .. versionadded:: 2.1
 _ABOUT = ("title", "lang", "language")
 
 
 def parse(text: str) -> Raw:
     reader = _Reader(text.split("\n"))
-    reader.read()
-    return Raw(
-        Format.RST,
-        reader.blocks,
-        reader.meta.get("title", ""),
-        reader.meta.get("language") or reader.meta.get("lang", ""),
-        reader.logo,
-    )
+    blocks, about = reader.read(), reader.meta
+    return Raw(Format.RST, blocks, about.get("title", ""), about.get("language") or about.get("lang", ""), reader.logo)
 
 
 class _Reader:
-    """One pass over the lines. `levels`: heading styles in order of appearance."""
+    """One pass over the lines. Each step returns the index of the line after what it read."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
-        self.blocks: list[Block] = []
+        self.out = Paragraphs(words)
         self.meta: dict[str, str] = {}
         self.logo = ""
-        self._levels: list[str] = []
-        self._paragraph: list[str] = []
-        self._item = False
+        self._levels: list[str] = []  # styles of headings in order of appearance
 
-    def read(self) -> None:
-        at, lines = 0, self.lines
-        while at < len(lines):
-            line = lines[at]
+    def read(self) -> list[Block]:
+        at = 0
+        while at < len(self.lines):
+            line = self.lines[at]
             bare = line.strip()
             if not bare:
-                self._flush()
+                self.out.end()
                 at += 1
             elif bare.startswith("..") and (match := _DIRECTIVE.match(line) or _COMMENT.match(line)):
-                self._flush()
+                self.out.end()
                 at = self._directive(at, match)
-            elif bare[0] == ":" and not self._paragraph and (field := _FIELD.match(line)):
-                self._flush()
-                if field[1].lower() in _ABOUT:
-                    self.meta[field[1].lower()] = heading(field[2] or "")
-                elif self.blocks and field[2] and not _option(field[1]):
-                    self.blocks.append(Block("text", words(field[2])))
+            elif bare[0] == ":" and not self.out.open and (field := _FIELD.match(line)):
+                self._field(field)
                 at += 1
             elif (size := self._heading(at)) > 0:
                 at += size
-            elif _TABLE.match(line) or (UNDERLINE.match(bare) and len(bare) >= 3):
-                self._flush()
-                at += 1
-            elif (listed := _ITEM.match(line)) is not None:
-                self._flush()
-                self._paragraph, self._item = [listed[1]], True
-                at = self._literal(at, listed[1])
-            elif bare.startswith(">>> ") and not self._paragraph:
-                at = self._doctest(at)
             else:
-                self._paragraph.append(bare.strip("|").strip() if bare[0] == "|" else bare)
-                at = self._literal(at, bare)
-        self._flush()
+                at = self._text(at, line, bare)
+        return self.out.ended()
 
-    def _flush(self) -> None:
-        if self._paragraph and (text := words("\n".join(self._paragraph)).strip()):
-            self.blocks.append(Block("item" if self._item else "text", text))
-        self._paragraph, self._item = [], False
+    def _text(self, at: int, line: str, bare: str) -> int:
+        if _TABLE.match(line) or (UNDERLINE.match(bare) and len(bare) >= 3):
+            self.out.end()
+            return at + 1
+        if listed := _ITEM.match(line):
+            self.out.item(listed[1])
+            return self._literal(at, listed[1])
+        if bare.startswith(">>> ") and not self.out.open:
+            return self._doctest(at)
+        self.out.line(bare.strip("|").strip() if bare[0] == "|" else bare)
+        return self._literal(at, bare)
+
+    def _field(self, field: re.Match[str]) -> None:
+        """What a field tells of the document; or text, where the head is over."""
+        name, value = field[1].lower(), field[2] or ""
+        if name in _ABOUT:
+            self.meta[name] = heading(value)
+        elif self.out.blocks and value and name not in _OPTIONS:
+            self.out.add("text", words(value))
 
     def _heading(self, at: int) -> int:
         """How many lines the heading here takes; 0 if there is none."""
-        lines = self.lines
-        over = UNDERLINE.match(lines[at])
-        if over and at + 2 < len(lines) and lines[at + 1].strip() and lines[at + 2].strip() == lines[at].strip():
-            self._flush()
-            return self._headed(lines[at + 1], over[1] * 2, 3)
-        if self._paragraph or over or at + 1 >= len(lines) or lines[at][0] in " \t":
+        first, second, third = (*(line.strip() for line in self.lines[at : at + 3]), "", "")[:3]
+        over, under = UNDERLINE.match(first), UNDERLINE.match(second)
+        if over and second and third == first:
+            return self._headed(second, over[1] * 2, 3)
+        if not under or over or self.out.open or self.lines[at][0] in " \t":
             return 0
-        under = UNDERLINE.match(lines[at + 1])
-        if (
-            under
-            and len(lines[at + 1].strip()) >= min(4, len(lines[at].strip()))
-            and 2 * len(lines[at + 1].strip()) >= len(lines[at].strip())
-        ):
-            return self._headed(lines[at], under[1], 2)
-        return 0
+        is_long = len(second) >= min(4, len(first)) and 2 * len(second) >= len(first)
+        return self._headed(first, under[1], 2) if is_long else 0
 
     def _headed(self, written: str, form: str, size: int) -> int:
         if form not in self._levels:
             self._levels.append(form)
-        if text := heading(words(written)):
-            self.blocks.append(Block("heading", text, self._levels.index(form) + 1))
+        self.out.add("heading", heading(words(written)), self._levels.index(form) + 1)
         return size
 
     def _directive(self, at: int, match: re.Match[str]) -> int:
-        """The index after a directive or comment: after its content, or only its options if the content is prose."""
-        indent = len(match[1].expandtabs())
-        name = match[2].lower() if match.re.groups > 1 else ""  # a comment has none
-        if name == "meta" or name == "title":
-            for line in self.lines[at + 1 : at + 12]:
-                if (field := _FIELD.match(line)) and field[1].lower() in _ABOUT:
-                    self.meta.setdefault(field[1].lower(), heading(field[2] or ""))
-            if name == "title":
-                self.meta["title"] = heading(match[3])
-        if name.rsplit(":", 1)[-1] in _OPEN or name in _OPEN:
-            if match[3] and (
-                name in _NAMED or name.startswith("version") or name in ("note", "warning", "tip", "deprecated")
-            ):
-                argument = (
-                    re.sub(r"^v?\d[\w.]*\s*", "", match[3]) if name.startswith(("version", "deprecated")) else match[3]
-                )
-                if text := words(argument).strip():
-                    self.blocks.append(Block("text", text))
-            elif match[3] and name not in _NAMED:
-                self.blocks.append(
-                    Block("text", f"`{match[3].split('(')[0].split()[-1]}`" if match[3].split("(")[0].split() else "")
-                )
-            end = at + 1
-            while end < len(self.lines) and (field := _FIELD.match(self.lines[end])) and _option(field[1]):
-                end += 1
-            return end
-        end = self._inside(at + 1, indent)
-        if name == "image" and not self.logo and not any(block.kind == "heading" for block in self.blocks):
-            alt = next(
-                (
-                    field[2] or ""
-                    for line in self.lines[at + 1 : end]
-                    if (field := _FIELD.match(line)) and field[1] == "alt"
-                ),
-                "",
-            )
-            self.logo = (
-                picture_name(f"![{alt}]({match[3][:300]})") if alt and not match[0].lstrip().startswith(".. |") else ""
-            )
+        """After a directive or comment: after its content, or only its options if the content is prose."""
+        name, argument = (match[2].lower(), match[3]) if match.re.groups > 1 else ("", "")  # a comment has none
+        if name in ("meta", "title"):
+            self._about(at, name, argument)
+        if name in _OPEN or name.rsplit(":", 1)[-1] in _OPEN:
+            self._argument(name, argument)
+            return self._after_options(at + 1)
+        end = self._inside(at + 1, len(match[1].expandtabs()))
+        if name == "image" and not self.logo and not match[0].lstrip().startswith(".. |"):
+            self._picture(argument, self.lines[at + 1 : end])
         if name in _CODE:
             code = [line for line in self.lines[at + 1 : end] if not _FIELD.match(line)]
-            self.blocks.append(Block("code", "\n".join(code).strip("\n")))
+            self.out.blocks.append(Block("code", "\n".join(code).strip("\n")))
         return end
+
+    def _about(self, at: int, name: str, argument: str) -> None:
+        for line in self.lines[at + 1 : at + 12]:
+            if (field := _FIELD.match(line)) and field[1].lower() in _ABOUT:
+                self.meta.setdefault(field[1].lower(), heading(field[2] or ""))
+        if name == "title":
+            self.meta["title"] = heading(argument)
+
+    def _argument(self, name: str, argument: str) -> None:
+        """What a directive says in its first line: a title, a note, since when; otherwise the name that it defines."""
+        if name.startswith(("version", "deprecated")):
+            self.out.add("text", words(_SINCE.sub("", argument)).strip())
+        elif name in _NAMED or name in ("note", "warning", "tip"):
+            self.out.add("text", words(argument).strip())
+        elif named := argument.partition("(")[0].split():
+            self.out.add("text", f"`{named[-1]}`")
+
+    def _after_options(self, at: int) -> int:
+        while at < len(self.lines) and (field := _FIELD.match(self.lines[at])) and field[1].lower() in _OPTIONS:
+            at += 1
+        return at
+
+    def _picture(self, address: str, options: list[str]) -> None:
+        """The name on a picture above the first heading."""
+        fields = [field for line in options if (field := _FIELD.match(line)) and field[1] == "alt"]
+        if fields and not any(block.kind == "heading" for block in self.out.blocks):
+            self.logo = picture_name(f"![{fields[0][2] or ''}]({address[:300]})")
 
     def _literal(self, at: int, bare: str) -> int:
         """The index after this line and the literal block that its :: announces."""
@@ -170,18 +155,17 @@ class _Reader:
             below += 1
         if below == at + 1 or below == len(self.lines) or self.lines[below][0] not in " \t>":
             return at + 1
-        self._paragraph[-1] = self._paragraph[-1][:-1] if bare != "::" else ""
-        self._flush()
+        self.out.open[-1] = self.out.open[-1][:-1] if bare != "::" else ""
         indent = len(self.lines[at]) - len(self.lines[at].lstrip())
         end = self._inside(below, indent)
-        self.blocks.append(Block("code", "\n".join(self.lines[below:end]).strip("\n")))
+        self.out.add("code", "\n".join(self.lines[below:end]).strip("\n"))
         return end
 
     def _doctest(self, at: int) -> int:
         end = at
         while end < len(self.lines) and self.lines[end].strip():
             end += 1
-        self.blocks.append(Block("code", "\n".join(self.lines[at:end])))
+        self.out.add("code", "\n".join(self.lines[at:end]))
         return end
 
     def _inside(self, at: int, indent: int) -> int:
@@ -194,11 +178,6 @@ class _Reader:
                     break
                 end = place + 1
         return end
-
-
-def _option(name: str) -> bool:
-    """Whether a line is an option of a directive or of the document's head, not text."""
-    return name.lower() in _OPTIONS
 
 
 def words(text: str) -> str:
@@ -221,15 +200,11 @@ def _of_role(match: re.Match[str]) -> str:
     inside = match[1] or match[2]
     shown = inside.partition("<")[0].strip() if inside.endswith(">") and "<" in inside[1:] else inside
     shown = shown.lstrip("~!.")
-    role = match[0].split("`")[0].strip(":").rsplit(":", 1)[-1]
     if inside.startswith("~"):
         shown = shown.rsplit(".", 1)[-1]
-    if role in _SHOWN:
-        return (
-            ""
-            if role in ("issue", "pr", "user", "ghuser")
-            else shown.replace("/", " ")
-            if role == "doc" and "/" in shown
-            else shown
-        )
-    return f"\ue000{shown}\ue001" if " " not in shown else shown
+    role = match[0].split("`")[0].strip(":").rsplit(":", 1)[-1]
+    if role in _NUMBERS:
+        return ""
+    if role == "doc":
+        return shown.replace("/", " ")
+    return shown if role in _SHOWN or " " in shown else f"\ue000{shown}\ue001"

@@ -7,7 +7,7 @@ import re
 from engine.parsing.ends import Ends
 from engine.parsing.inline import heading, is_prose, replaced_inside_out
 from engine.parsing.lists import lists
-from engine.parsing.model import Block, Format, Raw
+from engine.parsing.model import Block, Format, Paragraphs, Raw
 from engine.patterns import pattern
 
 MARK = pattern(r"(?:^|\n)(?:\\input texinfo|@(?:setfilename|settitle|node|chapter|unnumbered|appendix|section|c) )")
@@ -33,52 +33,58 @@ _ESCAPED = {"@@": "@", "@{": "{", "@}": "}", "@dots{}": "...", "@copyright{}": "
 
 def parse(text: str) -> Raw:
     """The source of a manual."""
-    blocks: list[Block] = []
-    title = ""
-    paragraph: list[str] = []
+    return _Reader(text).read()
 
-    def flush(kind: str = "text") -> None:
-        if paragraph and (written := words("\n".join(paragraph)).strip()):
-            blocks.append(Block("item" if kind == "item" else "text", written))
-        paragraph.clear()
 
-    lines = text.split("\n")
-    ends = Ends(lines, _END)
-    at = 0
-    while at < len(lines):
-        line = lines[at]
-        at += 1
-        command = _LINE.match(line) if "@" in line else None
-        if not line.strip():
-            flush()
-        elif command is None or (command[2].startswith("{") and not command[1].startswith("def")):
-            if not line.startswith("\\"):
-                paragraph.append(line.strip())
-        elif (name := command[1]) in _SKIPPED or name in _CODE:
-            flush()
-            end = ends.after(name, at)
-            if name in _CODE and end >= 0:
-                code = [part for part in lines[at:end] if not part.startswith(("@group", "@end group", "@c "))]
-                blocks.append(Block("code", _plain_code("\n".join(code))))
-            at = max(at, end + 1)
+class _Reader:
+    """One pass over the lines."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        self._ends = Ends(self._lines, _END)
+        self._next = 0  # the line after the one that is read
+        self._out = Paragraphs(words)
+        self._title = ""
+
+    def read(self) -> Raw:
+        while self._next < len(self._lines):
+            line = self._lines[self._next]
+            self._next += 1
+            command = _LINE.match(line) if "@" in line else None
+            if not line.strip():
+                self._out.end()
+            elif command is None or (command[2].startswith("{") and not command[1].startswith("def")):
+                if not line.startswith("\\"):
+                    self._out.line(line.strip())
+            else:
+                self._command(command[1], command[2])
+        return Raw(Format.TEXINFO, self._out.ended(), self._title)
+
+    def _command(self, name: str, rest: str) -> None:
+        if name in _SKIPPED or name in _CODE:
+            self._environment(name)
         elif name in _LEVELS:
-            flush()
-            if written := heading(words(command[2])):
-                blocks.append(Block("heading", written, _LEVELS[name]))
-        elif name == "settitle" or (name == "title" and not title):
-            title = heading(words(command[2]))
+            self._out.add("heading", heading(words(rest)), _LEVELS[name])
+        elif name == "settitle" or (name == "title" and not self._title):
+            self._title = heading(words(rest))
         elif _DEFINES.match(name):
-            flush()
-            if name_of := _defined(name, command[2]):
-                blocks.append(Block("text", f"`{name_of}`"))
+            named = _defined(name, rest)
+            self._out.add("text", named and f"`{named}`")
         elif name in _TEXT_COMMANDS:
-            flush()
-            if command[2]:
-                paragraph.append(command[2])
-        elif not (paragraph and name.endswith("index")):  # an index entry does not end a paragraph
-            flush()
-    flush()
-    return Raw(Format.TEXINFO, blocks, title)
+            self._out.end()
+            if rest:
+                self._out.line(rest)
+        elif not (self._out.open and name.endswith("index")):  # an index entry does not end a paragraph
+            self._out.end()
+
+    def _environment(self, name: str) -> None:
+        """Code, or what is left out."""
+        self._out.end()
+        begin, end = self._next, self._ends.after(name, self._next)
+        if name in _CODE and end >= 0:
+            code = [part for part in self._lines[begin:end] if not part.startswith(("@group", "@end group", "@c "))]
+            self._out.add("code", _plain_code("\n".join(code)))
+        self._next = max(begin, end + 1)
 
 
 def _defined(command: str, rest: str) -> str:

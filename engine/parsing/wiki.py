@@ -101,11 +101,9 @@ def _lines(text: str) -> list[Block]:
         if not bare or _RULE.match(bare):
             blocks.end()
         elif bare.startswith(("|", "! ", "!!")) and (cells := _cells(bare)):
-            blocks.add(Block("text", cells))
+            blocks.add("text", cells)
         elif bullet:
-            blocks.end()
-            if words := _plain(bare[bullet.end() :]):
-                blocks.add(Block("item", words))
+            blocks.add("item", _plain(bare[bullet.end() :]))
         elif words := _plain(bare):
             blocks.line(words)
     return blocks.ended()
