@@ -92,9 +92,10 @@ def is_about(text: str) -> bool:
     return True
 
 
-def _names(field: re.Match[str]) -> bool:
-    """Whether a field of a person or date has its value in the next block."""
-    return bool(field["sure"]) and not field["value"].strip()
+def _names_a_field(block: Block) -> bool:
+    """Whether a block is a field of a person or date whose value is in the next block."""
+    field = _ABOUT.match(block.text) if block.kind != "heading" else None
+    return field is not None and bool(field["sure"]) and not field["value"].strip()
 
 
 def named(text: str) -> str:
@@ -138,47 +139,65 @@ def is_coded(text: str) -> bool:
 def without(blocks: Sequence[Block]) -> tuple[list[Block], frozenset[str]]:
     """The blocks that are content, and the names of people listed in the others. If hardly anything would be left, a
     document about authors or a licence stays whole."""
-    kept: list[Block] = []
-    listed: list[Block] = []  # in sections about people
-    one = sum(block.kind == "heading" and block.level == 1 for block in blocks) == 1  # the document's own
-    closed = 0  # level of the heading whose section is being dropped
-    people: list[Block] = []
-    field = False  # the block before was a field's name alone: Author:
-    listing = False  # in a list that a label such as "Attendees:" opens
+    sieve = _Sieve(has_title=sum(block.kind == "heading" and block.level == 1 for block in blocks) == 1)
     for block in blocks:
-        listing = (listing and block.kind in ("item", "person")) or _opens_people(block)
-        if listing:
-            listed.append(block)
-            field = block.kind == "text"
-            continue
-        if field and block.kind in ("text", "item") and len(block.text) < SHORT:
-            field = False
-            continue
-        field = block.kind != "heading" and (about := _ABOUT.match(block.text)) is not None and _names(about)
-        if block.kind == "person":
-            people.append(block)
-            listed.append(block)
-            continue
-        if len(people) < 3:
-            kept += people if not closed else []
-        people = []
-        if block.kind == "heading":
-            if closed and block.level > closed:
-                continue
-            closed = block.level if block.level and is_section(block.text) else 0
-            if closed or (is_template(block.text) and not (one and block.level == 1)):
-                continue
-        elif closed or _is_boilerplate(block):
-            if closed or is_people(block.text):
-                listed.append(block)
-            continue
-        kept.append(block)
-    if 0 < len(people) < 3 and not closed:
-        kept += people
+        sieve.read(block)
+    sieve.end_people()
+    kept = sieve.kept
     program = sum(len(block.text) for block in kept if block.kind == "code") >= FEW
     if all(block.kind == "heading" for block in kept) or (not program and _size(kept) < min(FEW, _size(blocks) // 4)):
         return [block for block in blocks if not is_coded(block.text)] or list(blocks), frozenset()
-    return kept, names_of(listed)
+    return kept, names_of(sieve.listed)
+
+
+class _Sieve:
+    """One pass over a document's blocks."""
+
+    def __init__(self, has_title: bool) -> None:
+        self.kept: list[Block] = []
+        self.listed: list[Block] = []  # in sections about people
+        self._has_title = has_title  # one heading of the first level: the document's own
+        self._closed = 0  # level of the heading whose section is being dropped
+        self._people: list[Block] = []  # in a row: content if there are fewer than three
+        self._field = False  # the block before was a field's name alone: Author:
+        self._listing = False  # in a list that a label such as "Attendees:" opens
+
+    def read(self, block: Block) -> None:
+        self._listing = (self._listing and block.kind in ("item", "person")) or _opens_people(block)
+        if self._listing:
+            self.listed.append(block)
+            self._field = block.kind == "text"
+        elif self._field and block.kind in ("text", "item") and len(block.text) < SHORT:
+            self._field = False
+        else:
+            self._field = _names_a_field(block)
+            if block.kind == "person":
+                self._people.append(block)
+                self.listed.append(block)
+            else:
+                self.end_people()
+                self._content(block)
+
+    def end_people(self) -> None:
+        if len(self._people) < 3 and not self._closed:
+            self.kept += self._people
+        self._people = []
+
+    def _content(self, block: Block) -> None:
+        if block.kind == "heading":
+            self._heading(block)
+        elif not (self._closed or _is_boilerplate(block)):
+            self.kept.append(block)
+        elif self._closed or is_people(block.text):
+            self.listed.append(block)
+
+    def _heading(self, block: Block) -> None:
+        if self._closed and block.level > self._closed:
+            return
+        self._closed = block.level if is_section(block.text) else 0
+        is_title = self._has_title and block.level == 1
+        if not self._closed and (is_title or not is_template(block.text)):
+            self.kept.append(block)
 
 
 def _is_boilerplate(block: Block) -> bool:

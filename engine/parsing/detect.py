@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from engine.parsing import (
     bibtex,
@@ -36,6 +37,7 @@ PAGED = 20_000  # of a memo, whose first page has fewer
 _SUFFIXES: dict[str, list[str]] = _LISTS["suffixes"]
 _BY_SUFFIX = {suffix: Format[named] for named, suffixes in _SUFFIXES.items() for suffix in suffixes}
 _MAN_SUFFIX = pattern(r"\.[1-9n](?:[a-z]{1,4})?$")
+_SHEBANG = pattern(r"#!(?!\[)")  # not an attribute of Rust
 _ROFF = pattern(
     r"(?:['.]\\\"[^\n]*\n|\.\s*\n|\\\"[^\n]*\n|[ \t]*+\n){0,400}+[.'](?:TH|SH|Dd|Dt|so|de|if|ie|nr|ds|TS|mso"
     r"|lf|ad|hy|nh|tr|pc|ll|ss|fi|nf|rm|rn|ft|UC|ec|eo|cc|B|I|EQ|Os|ig|do|PP|TP|Sh|SS|am|LP|RS|Nm|BR|IP|P|TL|NH|AU|AB|RP|ND)\b"
@@ -47,6 +49,7 @@ _HTML = pattern(
 )
 _HTML_ANYWHERE = pattern(r"<(?:html|body|head)\b[^<>]{0,300}>", re.I)
 _XML = pattern(r"\s*<\?xml\b|\s*<(?:article|book|chapter|refentry|section|para)\b[^<>]{0,400}>", re.I)
+_MAILBOX = pattern(r"From \S+ .{10,60}\n[\w-]+:")
 _HEADER = pattern(r"^([A-Z][\w-]{1,40}):(?:[ \t]|$)")
 _MAIL_FIELDS = frozenset(_LISTS["mail_fields"]) | frozenset(mail.IN_OTHER_LANGUAGES)
 _ONLY_IN_MAIL = frozenset(("from", "subject", "message-id", "received", "mime-version")) | mail.SUBJECTS
@@ -96,19 +99,75 @@ _SOURCE = pattern(
 )
 
 
+class _Mark(NamedTuple):
+    """What shows a format. The first characters and the signs are sought first: an expression takes longer."""
+
+    kind: Format
+    first: str  # the characters that a text may begin with; "" for any
+    expression: re.Pattern[str]
+    anywhere: int = 0  # characters in which it is sought; 0: the text begins with it
+    signs: tuple[str, ...] = ("",)  # the text holds one of them
+
+    def is_in(self, start: str) -> bool:
+        if (self.first and start[0] not in self.first) or not _has(start, self.signs):
+            return False
+        found = self.expression.search(start[: self.anywhere]) if self.anywhere else self.expression.match(start)
+        return found is not None
+
+
+_DIGITS = "0123456789"
+# formats whose mark decides, in the order in which they are sought
+_BEGINNINGS = (
+    _Mark(Format.ROFF, ".'\\", _ROFF),
+    _Mark(Format.SOURCE, "#", _SHEBANG),
+    _Mark(Format.HTML, "<", _HTML),
+    _Mark(Format.HTML, "<", _XML),
+    _Mark(Format.DIFF, "-dI", diff.MARK),
+    _Mark(Format.RTF, "{", rtf.MARK),
+    _Mark(Format.NOTEBOOK, "{", notebook.MARK),
+    _Mark(Format.SETTINGS, "{", _JSON),
+    _Mark(Format.SETTINGS, "[", _JSON_LIST),
+    _Mark(Format.TEXINFO, "@\\", texinfo.MARK),
+    _Mark(Format.LATEX, "\\%", latex.MARK, LOOKED_AT),
+    _Mark(Format.BIBLIOGRAPHY, "@%", bibtex.MARK),
+    _Mark(Format.POD, "=", pod.MARK),
+    _Mark(Format.ORG, "#*-:", org.MARK, LOOKED_AT, ("#+",)),
+)
+# formats that mail may hold, or that begin as prose does
+_LATER = (
+    _Mark(Format.CALENDAR, "Bb", calendar.MARK),
+    _Mark(Format.CATALOGUE, "", catalogue.MARK, LOOKED_AT, ('msgid "',)),
+    _Mark(Format.SUBTITLES, f"{_DIGITS}W", subtitles.MARK),
+    _Mark(Format.TEXINFO, "", texinfo.INFO, 400, ("makeinfo", "Node: ")),
+    _Mark(Format.SETTINGS, "aos-#", settings.MARK, signs=(": ",)),
+)
+# formats whose lines begin alike
+_BY_LINES = (
+    _Mark(Format.CHANGELOG, "c", changelog.GIT),
+    _Mark(Format.CHANGELOG, "", changelog.DEBIAN, 600, ("urgency=",)),
+    _Mark(Format.CHANGELOG, _DIGITS, changelog.DATED),
+    _Mark(Format.DIFF, "", diff.MARK, 4000, ("diff --git ", "\n+++ ")),
+    _Mark(Format.CHANGELOG, "", changelog.GNU, signs=("\n\t",)),
+)
+
+
+def _marked_as(start: str, marks: tuple[_Mark, ...]) -> Format | None:
+    return next((mark.kind for mark in marks if mark.is_in(start)), None)
+
+
 def detect(text: str, suffix: str = "") -> Format:
     """The format; plain text unless something indicates another. Never raises."""
     if not suffix and _is_bare_prose(text):
         return Format.PLAIN
     head = text[:LOOKED_AT]
-    first = head.lstrip("\ufeff \t\r\n")[:1]
-    if not first:
+    start = head.lstrip("\ufeff \t\r\n")
+    if not start:
         return Format.PLAIN
-    if suffix and (named := _by_name(head, suffix)) is not None:
-        return named
-    for look in (_by_mark, _of_one_line, _by_first_lines, _by_lines):
-        if (kind := look(head, first)) is not None:
-            return kind
+    kind = (_by_name(head, suffix) if suffix else None) or _marked_as(start, _BEGINNINGS)
+    kind = kind or _of_one_line(head, start[0]) or _by_first_lines(head, start)
+    kind = kind or (Format.LOG if _is_log(head) else None) or _marked_as(start, _BY_LINES)
+    if kind is not None:
+        return kind
     if "[Page " in text[:PAGED] and memo.PAGE_END.search(text[:PAGED]):
         return Format.MEMO
     if _is_man_page(head):
@@ -127,39 +186,6 @@ def _is_bare_prose(text: str) -> bool:
     return colon < 0 or (colon >= _FIELD_CHARS and not _has(head, _ANY_SIGN_AFTER_COLON))
 
 
-def _by_mark(head: str, first: str) -> Format | None:
-    """The format that the first characters prove."""
-    if first in ".'\\" and _ROFF.match(head.lstrip("\ufeff\n")):
-        return Format.ROFF
-    if first == "#" and head.lstrip("\ufeff").startswith("#!") and not head.startswith("#!["):
-        return Format.SOURCE
-    if first == "<" and (_HTML.match(head) or _XML.match(head)):
-        return Format.HTML
-    if first in "-dI" and diff.MARK.match(head.lstrip("\ufeff \t\r\n")):
-        return Format.DIFF
-    if first == "{":
-        return _of_braces(head)
-    if first == "[" and _JSON_LIST.match(head.lstrip("\ufeff \t\r\n")):
-        return Format.SETTINGS
-    if (first in "@\\" or "@node " in head or "@c " in head) and texinfo.MARK.match(head.lstrip("\ufeff\n")):
-        return Format.TEXINFO
-    if first in "\\%" and "\\" in head and latex.MARK.search(head):
-        return Format.LATEX
-    if first in "@%" and "@" in head and bibtex.MARK.match(head.lstrip("\ufeff")):
-        return Format.BIBLIOGRAPHY
-    if first == "=" and pod.MARK.match(head.lstrip()):
-        return Format.POD
-    return Format.ORG if "#+" in head and first in "#*-:" and org.MARK.search(head) else None
-
-
-def _of_braces(head: str) -> Format | None:
-    if head.lstrip("\ufeff \t\r\n").startswith(rtf.MARK):
-        return Format.RTF
-    if notebook.is_notebook(head):
-        return Format.NOTEBOOK
-    return Format.SETTINGS if _JSON.match(head) else None
-
-
 def _of_one_line(head: str, first: str) -> Format | None:
     """The format of a single line; None for a longer text."""
     if "\n" in head.strip():
@@ -169,49 +195,16 @@ def _of_one_line(head: str, first: str) -> Format | None:
     return Format.HTML if first == "<" and _HTML_TAGS.search(head) else Format.PLAIN
 
 
-def _by_first_lines(head: str, first: str) -> Format | None:
+def _by_first_lines(head: str, start: str) -> Format | None:
     """The format by a text's first lines: header fields, a comment or import, front matter."""
-    if (first.isalpha() or first == "-") and (kind := _by_header(head)) is not None:
+    if (start[0].isalpha() or start[0] == "-") and (kind := _by_header(head)) is not None:
         return kind
-    if (kind := _by_rarer_line(head, first)) is not None:
+    if (kind := _marked_as(start, _LATER)) is not None:
         return kind
-    if first in "\"'/#<(pu" and _SOURCE.match(head) and _looks_like_code(head):
-        opening = head.lstrip("\n")
-        if not _HASH_HEADING.match(f"\n{opening}"):
-            return Format.SOURCE
+    if _SOURCE.match(head) and _has(head, _CODE_HINTS) and not _HASH_HEADING.match(f"\n{head.lstrip(chr(10))}"):
+        return Format.SOURCE
     if head.removeprefix("\ufeff")[:3] in ("---", "+++"):
         return _marked(head, front=True)
-    return None
-
-
-def _by_rarer_line(head: str, first: str) -> Format | None:
-    if first in "Bb" and calendar.MARK.match(head.lstrip("\ufeff")):
-        return Format.CALENDAR
-    if 'msgid "' in head and catalogue.MARK.search(head):
-        return Format.CATALOGUE
-    if (first.isdigit() or first == "W") and subtitles.MARK.match(head.lstrip("\ufeff \t\n")):
-        return Format.SUBTITLES
-    if ("makeinfo" in head or "Node: " in head[:400]) and texinfo.INFO.search(head[:400]):
-        return Format.TEXINFO
-    if first in "aos-#" and (": " in head) and settings.MARK.match(head):
-        return Format.SETTINGS
-    return None
-
-
-def _by_lines(head: str, first: str) -> Format | None:
-    """The format of logs and change logs, whose lines begin alike."""
-    if _may_be_log(head) and log.is_log(head.split("\n")[:60]):
-        return Format.LOG
-    if first == "c" and changelog.GIT.match(head.lstrip()):
-        return Format.CHANGELOG
-    if "urgency=" in head and changelog.DEBIAN.search(head[:600]):
-        return Format.CHANGELOG
-    if first.isdigit() and changelog.DATED.match(head.lstrip().split("\n", 1)[0]):
-        return Format.CHANGELOG
-    if ("diff --git " in head or "\n+++ " in head) and (patch := diff.MARK.search(head)) and patch.start() < 4000:
-        return Format.DIFF
-    if "@" in head and "\n\t" in head and changelog.GNU.match(head.lstrip()):
-        return Format.CHANGELOG
     return None
 
 
@@ -223,90 +216,70 @@ def _is_man_page(head: str) -> bool:
 
 
 def _by_name(head: str, suffix: str) -> Format | None:
+    """The format that a file's ending tells; None where the text tells another, or decides."""
     named = _BY_SUFFIX.get(suffix)
-    if named is Format.HTML or named is Format.MAIL:
-        return named
     if named in (Format.MARKDOWN, Format.RST, Format.ASCIIDOC):
         if _HTML.match(head):
             return Format.HTML
         if named is not Format.ASCIIDOC and fields.is_header(head):
             return Format.MEMO
-        if suffix == ".asc" and head.lstrip().startswith("-----BEGIN"):
-            return Format.PLAIN
-        return named
-    if named is Format.LOG:
-        return Format.LOG if log.is_log(head.split("\n")[:60]) else None
+        return Format.PLAIN if suffix == ".asc" and head.lstrip().startswith("-----BEGIN") else named
     if named is not None:
-        return _by_name_and_mark(head, named)
+        return named if _may_be(named, head) else None
     if suffix in settings.SUFFIXES:
         return Format.SETTINGS
     if suffix in (".pm", ".pl") and "\n=head1" in head:
         return Format.POD
     if suffix in source.SUFFIXES:
         return Format.SOURCE
-    if _MAN_SUFFIX.fullmatch(suffix) and _ROFF.match(head.lstrip("\ufeff\n")):
-        return Format.ROFF
-    return None
+    return Format.ROFF if _MAN_SUFFIX.fullmatch(suffix) and _ROFF.match(head.lstrip("\ufeff\n")) else None
 
 
-def _by_name_and_mark(head: str, named: Format) -> Format | None:
-    """The format of a name, for those that other programs' files share."""
-    if named is Format.NOTEBOOK:
-        return named if head.lstrip("\ufeff \n").startswith("{") else None
-    if named is Format.TEXINFO:
-        return named if texinfo.MARK.search(head) or texinfo.INFO.search(head[:4000]) else None
-    if named is Format.DIFF:  # what a mail holds is read as mail
-        return named if diff.MARK.search(head) and _by_header(head) is None else None
-    return named
+def _may_be(named: Format, head: str) -> bool:
+    """Whether a text may have the format of its name. Other programs' files share the names of some."""
+    match named:
+        case Format.LOG:
+            return log.is_log(head.split("\n")[:60])
+        case Format.NOTEBOOK:
+            return head.lstrip("\ufeff \n").startswith("{")
+        case Format.TEXINFO:
+            return bool(texinfo.MARK.search(head) or texinfo.INFO.search(head[:4000]))
+        case Format.DIFF:  # what a mail holds is read as mail
+            return diff.MARK.search(head) is not None and _by_header(head) is None
+    return True
 
 
 def _by_header(head: str) -> Format | None:
     """The format of mail, a PEP or an RFC, each of which begins with header fields."""
-    if head.startswith("From ") and re.match(r"From \S+ .{10,60}\n[\w-]+:", head):
-        return Format.MAIL
     start = head.lstrip()
-    first, _, rest = start.partition("\n")
-    if mail.ALONE.match(start):
+    if _MAILBOX.match(head) or mail.ALONE.match(start) or _has_mail_header(start):
         return Format.MAIL
-    if _HEADER.match(first):
-        names = []
-        for line in start.split("\n")[:60]:
-            if named := _HEADER.match(line):
-                names.append(named[1].lower())
-            elif not (line[:1] in (" ", "\t") and line.strip()):
-                break
-        if len(names) >= 2:
-            known = [name for name in names if name in _MAIL_FIELDS or name.startswith("x-")]
-            if len(known) >= 2 and not _ONLY_IN_MAIL.isdisjoint(known):
-                return Format.MAIL
-        if fields.is_header(start):
-            return Format.MEMO
-    if (
-        (
-            "nternet" in start[:1500]
-            or "NTERNET" in start[:1500]
-            or "Request for C" in start[:1500]
-            or "Working Group" in start[:1500]
-        )
-        and memo.HEADER.search(start[:1500])
-        and ("Request for Comments" in start[:2500] or "nternet" in start[:2500])
-        and ("  " in first or "   " in rest[:400])
-        and not _HASH_HEADING.search(f"\n{start[:1500]}")
-    ):
-        return Format.MEMO
-    return None
+    return Format.MEMO if fields.is_header(start) or _is_rfc(start) else None
 
 
-def _may_be_log(head: str) -> bool:
-    return (
-        head.lstrip()[:1].isdigit()
-        or (head.lstrip()[:1] in "[JFMASONDWT<IEtl" and ":" in head[:400])
-        or " - - [" in head[:120]
-    )
+def _has_mail_header(start: str) -> bool:
+    names: list[str] = []
+    for line in start.split("\n")[:60]:
+        if named := _HEADER.match(line):
+            names.append(named[1].lower())
+        elif not names or not (line[:1] in (" ", "\t") and line.strip()):
+            break
+    known = [name for name in names if name in _MAIL_FIELDS or name.startswith("x-")]
+    return len(known) >= 2 and not _ONLY_IN_MAIL.isdisjoint(known)
 
 
-def _looks_like_code(head: str) -> bool:
-    return _has(head, _CODE_HINTS)
+def _is_rfc(start: str) -> bool:
+    """Whether a text names its series of RFCs or drafts, in the columns of their first page."""
+    if not _has(start[:2500], ("Request for Comments", "nternet")) or not memo.HEADER.search(start[:1500]):
+        return False
+    first, _, rest = start.partition("\n")
+    return ("  " in first or "   " in rest[:400]) and not _HASH_HEADING.search(f"\n{start[:1500]}")
+
+
+def _is_log(head: str) -> bool:
+    first = head.lstrip()[:1]
+    may_be = first.isdigit() or (first in "[JFMASONDWT<IEtl" and ":" in head[:400]) or " - - [" in head[:120]
+    return may_be and log.is_log(head.split("\n")[:60])
 
 
 def _marked(head: str, front: bool = False) -> Format:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import quopri
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine.parsing import diff
 from engine.parsing.encoding import decode
@@ -39,6 +39,7 @@ _ATTRIBUTION = pattern(
     r"|.{0,80}于.{0,80}写道[:：])\s*$",
     re.I,
 )
+_ATTRIBUTION_ENDS = ("wrote:", "schrieb:", "écrit :")
 _ATTRIBUTION_BEGINS = pattern(r"^(?:on|am|le|el) .{8,100}(?:\d|,)", re.I)
 _SEPARATOR = pattern(
     r"^(?:-{2,}\s?(?:original message|forwarded message|begin forwarded).{0,60}|_{10,}|-{5,} ?.{0,40}-{5,}"
@@ -186,45 +187,41 @@ def _without_card(blocks: list[Block]) -> list[Block]:
 
 
 def _own(body: str) -> tuple[list[str], list[str]]:
+    """The sender's own lines, or the greeting if there is nothing else; and all lines but the signatures."""
     own: list[str] = []
     greetings: list[str] = []
-    every: list[str] = []
-    lines = body.split("\n")
-    ended = False
+    lines = [line.strip() for line in body.split("\n")]
     for place, line in enumerate(lines):
-        bare = line.strip()
-        every += [] if _SIGNATURE.match(bare) else [bare.lstrip("> ").strip()]
-        if ended:
-            continue
-        if line.lstrip().startswith(">") or (bare.startswith("|") and bare.count("|") == 1):
-            continue
-        if _SIGNATURE.match(bare):
-            ended = bare.startswith(("--", "—")) or ended
-            continue
-        if _SEPARATOR.match(bare) and (
-            ":" not in bare or _FIELD_BELOW.match(" ".join(lines[place + 1 : place + 3]).strip())
-        ):
-            ended = any(own) or bool(greetings)
-            continue
-        if _ATTRIBUTION.match(bare) or (
-            _ATTRIBUTION_BEGINS.match(bare)
-            and place + 1 < len(lines)
-            and lines[place + 1].strip().endswith(("wrote:", "schrieb:", "écrit :"))
-        ):
-            continue
-        if bare in ("wrote:",) or bare.endswith("> wrote:"):
-            continue
-        if _GREETING.match(bare):
-            greetings.append(bare)
-            continue
-        if _CLOSING.match(bare):
-            ended = (
-                place > len(lines) // 3
-                and len(lines) - place < 12
-                and not any(later.startswith(">") for later in lines[place:])
-            )
-            continue
-        own.append(bare)
-    if greetings and not any(map(str.isalpha, "".join(own))):
-        return greetings, every
-    return own, every
+        match _role(lines, place):
+            case "text":
+                own.append(line)
+            case "greeting":
+                greetings.append(line)
+            case "end":
+                break
+            case "quoted mail":
+                if any(own) or greetings:
+                    break
+    every = [line.lstrip("> ").strip() for line in lines if not _SIGNATURE.match(line)]
+    return (greetings if greetings and not any(map(str.isalpha, "".join(own))) else own), every
+
+
+def _role(lines: list[str], place: int) -> Literal["text", "greeting", "around", "quoted mail", "end"]:
+    """What a line is in a mail. `around`: it belongs to what is quoted or to the signature."""
+    line = lines[place]
+    if line.startswith(">") or (line.startswith("|") and line.count("|") == 1):
+        return "around"
+    if _SIGNATURE.match(line):
+        return "end" if line.startswith(("--", "—")) else "around"
+    if _SEPARATOR.match(line) and (":" not in line or _FIELD_BELOW.match(" ".join(lines[place + 1 : place + 3]))):
+        return "quoted mail"
+    if _ATTRIBUTION.match(line) or line == "wrote:" or line.endswith("> wrote:"):
+        return "around"
+    if _ATTRIBUTION_BEGINS.match(line) and "".join(lines[place + 1 : place + 2]).endswith(_ATTRIBUTION_ENDS):
+        return "around"
+    if _GREETING.match(line):
+        return "greeting"
+    if not _CLOSING.match(line):
+        return "text"
+    is_last = place > len(lines) // 3 and len(lines) - place < 12
+    return "end" if is_last and not any(later.startswith(">") for later in lines[place:]) else "around"

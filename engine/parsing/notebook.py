@@ -10,12 +10,7 @@ from engine.parsing import markdown
 from engine.parsing.model import Block, Format, Raw
 from engine.patterns import pattern
 
-MARK = pattern(r'\s*\{.{0,300}?"(?:cells|nbformat|metadata|worksheets)"\s*:', re.S)
-_HELD = pattern(r'"(?:cell_type|nbformat)"\s*:')
-
-
-def is_notebook(text: str) -> bool:
-    return MARK.match(text) is not None and _HELD.search(text) is not None
+MARK = pattern(r'\s*\{(?=.*"(?:cell_type|nbformat)"\s*:).{0,300}?"(?:cells|nbformat|metadata|worksheets)"\s*:', re.S)
 
 
 def parse(text: str) -> Raw | None:

@@ -8,7 +8,7 @@ from engine.parsing import plain
 from engine.parsing.model import Format, Raw
 from engine.patterns import pattern
 
-MARK = "{\\rtf"
+MARK = pattern(r"\{\\rtf")
 _TOKEN = pattern(r"\\([a-z]{1,32})(-?\d{1,10})?[ ]?|\\'([0-9a-f]{2})|\\([^a-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.I)
 _SIGNS = {
     "par": "\n\n", "sect": "\n\n", "page": "\n\n", "line": "\n", "row": "\n\n", "tab": "\t", "cell": " | ",
