@@ -6,6 +6,7 @@ from typing import cast
 
 from console.app.navigation import Navigation
 from console.screens.app_api import AppApi
+from console.screens.ask import TextField
 from console.screens.asking import ask_text
 from engine.view.model import URGENT, HandoverView
 
@@ -30,11 +31,9 @@ class PeopleActions(Navigation):
             cast(AppApi, self),
             "Your name",
             [f"It is shown next to this account: {self.link.who}. Approvals still count by account."],
-            "a name",
+            TextField("a name", least=1, typed=self.people.last_name()),
             self._named,
-            least=1,
-            yes="use it",
-            typed=self.people.last_name(),
+            "use it",
         )
 
     def _named(self, name: str) -> None:
@@ -49,10 +48,9 @@ class PeopleActions(Navigation):
             cast(AppApi, self),
             "Hand over: a note for the next on-call",
             ["Each person sees it until they dismiss it, for 3 days. It stays in the log."],
-            "what they should know",
+            TextField("what they should know", least=3),
             lambda text: self.act("note", kind="handover", text=text),
-            least=3,
-            yes="hand over",
+            "hand over",
         )
 
     @property

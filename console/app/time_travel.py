@@ -8,7 +8,7 @@ from textual.screen import ModalScreen
 
 from console.app.commands import CommandActions
 from console.daemon_call import in_background
-from console.screens.ask import QuestionDialog
+from console.screens.ask import QuestionDialog, TextField
 from console.widgets.timegrid import ZOOMS
 from engine.plan.durations import parse_when
 
@@ -33,7 +33,7 @@ class TimeTravel(CommandActions):
         facts = ["Examples: 02:13, 4h ago, 2026-11-02 02:13. Times are UTC."]
         if not isinstance(self.screen, ModalScreen):
             self.push_screen(
-                QuestionDialog("Which moment?", facts, "go there", "cancel", field="time", least=1), self._go
+                QuestionDialog("Which moment?", facts, "go there", "cancel", TextField("time", least=1)), self._go
             )
 
     def _go(self, typed: str | None) -> None:

@@ -4,7 +4,7 @@ confirms."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import ClassVar, NamedTuple, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -21,11 +21,16 @@ from console.widgets.sheet import Sheet
 WIDTH = 74
 
 
-class QuestionDialog(ModalScreen[str | None]):
-    """Dismissed with None for "no", else with the text ("" if none was asked for).
+class TextField(NamedTuple):
+    """A text that a question asks for. `least`: characters; 0: it is optional. `typed`: what is in it already."""
 
-    y means yes. `field` is the prompt of a text, required (at least `least` characters) or optional (0).
-    """
+    prompt: str
+    least: int = 0
+    typed: str = ""
+
+
+class QuestionDialog(ModalScreen[str | None]):
+    """Dismissed with None for "no", else with the text ("" if none was asked for). y means yes."""
 
     AUTO_FOCUS = ""
     ESCAPE_TO_MINIMIZE = False
@@ -47,22 +52,13 @@ class QuestionDialog(ModalScreen[str | None]):
     """
 
     def __init__(
-        self,
-        title: str,
-        facts: Sequence[str],
-        yes: str,
-        no: str,
-        *,
-        field: str = "",
-        least: int = 0,
-        danger: bool = False,
-        typed: str = "",
+        self, title: str, facts: Sequence[str], yes: str, no: str, field: TextField | None = None, danger: bool = False
     ) -> None:
         super().__init__()
         self.title_text = title
         self.facts = list(facts)
         self.yes_text, self.no_text = yes, no
-        self.field, self.least, self.danger, self.typed = field, least, danger, typed
+        self.field, self.danger = field, danger
         self.on_yes = False
         self.complaint = ""
 
@@ -75,11 +71,11 @@ class QuestionDialog(ModalScreen[str | None]):
         facts.styles.height = rows
         if width > 0:  # painted together with its frame: over a slow line an empty box would show first
             facts.show(self._facts(Canvas(width, rows, app.ascii_only), self._exercise), app.palette)
-            answers.show(self._answers(Canvas(width, 1, app.ascii_only), bool(self.field)), app.palette)
+            answers.show(self._answers(Canvas(width, 1, app.ascii_only), self.field is not None), app.palette)
         with Vertical():
             yield facts
-            if self.field:
-                yield Input(value=self.typed, placeholder=self.field, max_length=400)
+            if self.field is not None:
+                yield Input(value=self.field.typed, placeholder=self.field.prompt, max_length=400)
             yield answers
 
     def on_mount(self) -> None:
@@ -96,7 +92,7 @@ class QuestionDialog(ModalScreen[str | None]):
         """The width inside the border, and the rows of the facts."""
         width = min(WIDTH, int(self.app.size.width * 0.96)) - 4
         rows = 2 + sum(len(wrapped(fact, width)) for fact in self.facts) + 1
-        return width, max(1, min(rows, max(3, self.app.size.height - (7 if self.field else 4))))
+        return width, max(1, min(rows, max(3, self.app.size.height - (4 if self.field is None else 7))))
 
     def repaint(self) -> None:
         app = cast(AppApi, self.app)
@@ -105,7 +101,7 @@ class QuestionDialog(ModalScreen[str | None]):
         facts, answers = self.query_one("#facts", Sheet), self.query_one("#answers", Sheet)
         if facts.size.width and answers.size.width:
             facts.show(self._facts(Canvas(*facts.size, app.ascii_only), self._exercise), app.palette)
-            typing = bool(self.field) and self.focused is not None
+            typing = self.field is not None and self.focused is not None
             answers.show(self._answers(Canvas(*answers.size, app.ascii_only), typing), app.palette)
 
     @property
@@ -167,7 +163,7 @@ class QuestionDialog(ModalScreen[str | None]):
         self.dismiss(None)
 
     def action_yes(self) -> None:
-        typed = self.query_one(Input).value.strip() if self.field else ""
+        typed = self.query_one(Input).value.strip() if self.field is not None else ""
         if self._is_long_enough(typed):
             self.dismiss(typed)
         else:
@@ -175,8 +171,9 @@ class QuestionDialog(ModalScreen[str | None]):
 
     def _is_long_enough(self, typed: str) -> bool:
         """Whether this text will do; else the question says what is missing."""
-        few = len(typed) < self.least
-        self.complaint = f"Write at least {self.least} characters; the text goes into the log." if few else ""
+        least = self.field.least if self.field is not None else 0
+        few = len(typed) < least
+        self.complaint = f"Write at least {least} characters; the text goes into the log." if few else ""
         if few:
             self.repaint()
         return not few

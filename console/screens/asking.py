@@ -5,30 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from console.screens.app_api import AppApi
-from console.screens.ask import QuestionDialog
+from console.screens.ask import QuestionDialog, TextField
 from engine.triggers.complaints import consequences
 
 READ_ONLY = "This console is read-only; only R acts."
 
 
 def ask_text(
-    console: AppApi,
-    title: str,
-    facts: Sequence[str],
-    field: str,
-    then: Callable[[str], None],
-    *,
-    least: int = 0,
-    yes: str = "send",
-    typed: str = "",
+    console: AppApi, title: str, facts: Sequence[str], field: TextField, then: Callable[[str], None], yes: str = "send"
 ) -> None:
     """`then` gets the text; leaving the question does nothing."""
     if console.read_only:
         console.refuse_text(READ_ONLY)
         return
     console.push_screen(
-        QuestionDialog(title, facts, yes, "cancel", field=field, least=least, typed=typed),
-        lambda answer: then(answer) if answer is not None else None,
+        QuestionDialog(title, facts, yes, "cancel", field), lambda answer: then(answer) if answer is not None else None
     )
 
 
@@ -42,8 +33,7 @@ def complain(console: AppApi, document: str = "", title: str = "") -> None:
             title or document or "no document in particular",
             *([f"Complaints in a stage: {limits[0].lower()}{limits[1:]}"] if limits else []),
         ],
-        "the complaint, in the user's words",
+        TextField("the complaint, in the user's words", least=1),
         lambda text: console.act("complaint", text=text, document=document),
-        least=1,
-        yes="record",
+        "record",
     )

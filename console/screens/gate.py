@@ -8,6 +8,7 @@ from textual.binding import BindingType
 
 from console import explain
 from console.screens import gate_questions
+from console.screens.ask import TextField
 from console.screens.asking import ask_text
 from console.screens.drill.counted import behind
 from console.screens.page import LIST_KEYS, Hint, Page, key
@@ -242,11 +243,11 @@ class Gate(Page):
                 self.console,
                 "Sign with your name",
                 [item.text],
-                "note (optional), then enter",
+                TextField("note (optional), then enter"),
                 lambda note: self.console.act(
                     "sign", lambda reply: self._select_next_open(item) if reply.ok else None, item=item.id, note=note
                 ),
-                yes="sign",
+                "sign",
             )
 
     def action_revoke(self) -> None:
@@ -310,10 +311,9 @@ class Gate(Page):
             self.console,
             "Hold: block promotion until someone resumes",
             [],
-            "why",
+            TextField("why", least=3),
             lambda why: self.console.act("hold", reason=why),
-            least=3,
-            yes="hold",
+            "hold",
         )
 
     def _resume_with(self, cause: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.screens.ask import QuestionDialog
+from console.screens.ask import QuestionDialog, TextField
 from console.widgets import words
 from engine.plan.durations import clock
 from engine.view.model import GateView, View
@@ -27,8 +27,8 @@ def promotion(v: View, override: bool) -> QuestionDialog:
     facts.append("R rolls back to 0 % at any time.")
     if not override:
         return _question(title, facts, yes, no)
-    field = f"reason for the override ({LEAST_CHARS}+ characters; goes into the log)"
-    return _question(title, facts, yes, no, field, LEAST_CHARS)
+    field = TextField(f"reason for the override ({LEAST_CHARS}+ characters; goes into the log)", LEAST_CHARS)
+    return _question(title, facts, yes, no, field)
 
 
 def _step(v: View) -> tuple[str, str, str, str]:
@@ -77,8 +77,8 @@ def unlock(v: View, cause: str) -> QuestionDialog:
         title, yes = "Write the cause now, resume after the cool-down", "keep it"
         facts.append(f"The cool-down lasts {clock(left)} more. What you write now is saved until then.")
     facts.append("The percentage does not change.")
-    field = f"the cause ({LEAST_CHARS} characters or more)"
-    return _question(title, facts, yes, "stay locked", field, LEAST_CHARS, cause)
+    field = TextField(f"the cause ({LEAST_CHARS} characters or more)", LEAST_CHARS, cause)
+    return _question(title, facts, yes, "stay locked", field)
 
 
 def release(v: View) -> QuestionDialog:
@@ -90,7 +90,5 @@ def cooldown_left(v: View) -> float:
     return (v.cooldown_until or 0.0) - v.at
 
 
-def _question(
-    title: str, facts: Sequence[str], yes: str, no: str, field: str = "", least: int = 0, typed: str = ""
-) -> QuestionDialog:
-    return QuestionDialog(title, facts, yes, no, field=field, least=least, danger=True, typed=typed)
+def _question(title: str, facts: Sequence[str], yes: str, no: str, field: TextField | None = None) -> QuestionDialog:
+    return QuestionDialog(title, facts, yes, no, field, danger=True)

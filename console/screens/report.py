@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from console import explain
+from console.screens.ask import TextField
 from console.screens.asking import ask_text
 from console.screens.page import LIST_KEYS, Hint, key
 from console.screens.work import Work
@@ -121,10 +122,9 @@ class Report(Work):
             self.console,
             ASKS[kind],
             [QUESTIONS[kind]],
-            "text, then enter",
+            TextField("text, then enter", least=3),
             lambda text: self.console.act("note", kind=kind, text=text),
-            least=3,
-            yes="keep",
+            "keep",
         )
 
     def action_save(self) -> None:

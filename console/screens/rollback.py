@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from console import explain
+from console.screens.ask import TextField
 from console.screens.asking import ask_text, complain
 from console.screens.page import Hint, Page, key
 from console.widgets import blocks, contacts, logs, numerals, words
@@ -271,7 +272,7 @@ class Rollback(Page):
             self.console,
             "Why was it rolled back?",
             ["The rollback is done; this only adds the reason to the log."],
-            "reason",
+            TextField("reason"),
             lambda text: self.console.act("rollback_reason", rev=rev, reason=text),
         )
 

@@ -7,18 +7,15 @@ restore serves again. A document is acknowledged when its record is committed.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from msgspec import Struct
 
 from engine import tracing
-from engine.clock import Clock
 from engine.extraction.cache import LlmCache
 from engine.extraction.keywords import Budget
-from engine.extraction.llm import LlmPool
 from engine.measures.backlog import Backlog
 from engine.measures.record import Arm, Extraction
 from engine.plan.model import Plan
@@ -27,7 +24,7 @@ from engine.routing import buckets, reading
 from engine.routing.admission import Busy, LlmBarred, admitted, check
 from engine.routing.calls import Calls
 from engine.routing.document_run import DocumentRun, Extracted
-from engine.routing.ports import Overtaken, PermitSource, Store, Unconfirmed
+from engine.routing.ports import Overtaken, Ports, Unconfirmed
 from engine.routing.reader_pool import Readers
 from engine.routing.reading import TITLE_LIMIT, AskedDocument, BulkDocument, ReadDocument, ReadingFault, UnreadDocument
 from engine.routing.shadow import ShadowCalls
@@ -36,7 +33,7 @@ from engine.routing.treatment import Treatment, budget
 from engine.store.documents import DocumentWrite
 from engine.text import clean_line
 
-KEPT_WITHIN_S = 5.0  # then its client hears that it may not be stored; the store may commit it later
+KEPT_WITHIN_S = 5.0  # an engine's and a gateway's
 INLINE_CHARS = 20_000  # longer documents are processed in a thread, so that they never delay a key press or a rollback
 BULK_AGAIN_S = 5.0  # when rejected bulk work may be retried
 NOTED = ("arm", "method", "stage", "epoch", "cached", "fallback", "keywords")  # of a document, in its trace
@@ -58,46 +55,14 @@ class Routed(Struct, frozen=True):
 
 
 class Pipeline:
-    """`state` returns the control state; `observe` receives each record for the triggers' evidence, `trouble` each
-    internal error."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        clock: Clock,
-        writer: Store,
-        switch: PermitSource,
-        conn: sqlite3.Connection,
-        pool: LlmPool,
-        state: Callable[[], State],
-        observe: Callable[[Extraction], None],
-        trouble: Callable[[BaseException], None],
-        kept_within_s: float = KEPT_WITHIN_S,
-    ) -> None:
-        self._plan = plan
-        self._clock = clock
-        self._writer = writer
-        self._switch = switch
-        self._conn = conn
-        self._pool = pool
-        self._state = state
-        self._observe = observe
-        self._trouble = trouble
-        self._kept_within_s = kept_within_s
-        self.cache = LlmCache(plan.llm.cache_bytes)
-        self.calls = Calls(pool, switch, clock)
-        self._treatment = Treatment(
-            plan=plan,
-            clock=clock,
-            store=writer,
-            conn=conn,
-            pool=pool,
-            calls=self.calls,
-            cache=self.cache,
-            state=state,
-            trouble=trouble,
-        )
-        self.shadows = ShadowCalls(self.calls, clock, writer, observe, self._treatment)
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._plan = ports.plan
+        self._clock = ports.clock
+        self.cache = LlmCache(ports.plan.llm.cache_bytes)
+        self.calls = Calls(ports.pool, ports.switch, ports.clock)
+        self._treatment = Treatment(ports, self.calls, self.cache)
+        self.shadows = ShadowCalls(ports, self.calls, self._treatment)
         self._bulk = 0  # bulk documents on their way to the LLM
         self.bulk_refused = 0
         self.readers = Readers()
@@ -117,7 +82,7 @@ class Pipeline:
     @property
     def backlog(self) -> Backlog:
         """What is queued for the LLM now."""
-        return Backlog(self._pool.waiting_interactive, self._bulk, self._plan.llm.max_waiting)
+        return Backlog(self._ports.pool.waiting_interactive, self._bulk, self._plan.llm.max_waiting)
 
     def cancel_calls(self, why: str = "ended by a rollback") -> int:
         """End every LLM call in flight; their documents are finished by frequency. Return how many there were."""
@@ -150,14 +115,14 @@ class Pipeline:
         """The text as it is read. Unusable for an id or text that cannot be accepted; OSError when the
         store takes no writes."""
         check(document_id, text)
-        if why := self._writer.refusing:
+        if why := self._ports.store.refusing:
             raise OSError(f"{why}; send the document again when that is resolved")
         return admitted(text)
 
     @property
     def permit(self) -> Permit:
         """What is in force now."""
-        return self._switch.read()
+        return self._ports.switch.read()
 
     async def read(self, document_id: str, text: str, title: str) -> ReadDocument:
         """A document, admitted and read here."""
@@ -174,7 +139,7 @@ class Pipeline:
         reads the switch for itself."""
         if tracing.in_use():  # each document has a span of its own
             return await asyncio.gather(*map(self._extract_bulk, documents), return_exceptions=True)
-        permit, state = self._switch.read(), self._state()
+        permit, state = self._ports.switch.read(), self._ports.state()
         together: list[tuple[int, DocumentRun]] = []
         alone: list[tuple[int, BulkDocument]] = []
         for place, document in enumerate(documents):
@@ -219,7 +184,7 @@ class Pipeline:
             frequency_ms = read.ms
         route = self.route(asked.id)
         permit, arm = route.permit, route.arm
-        state = self._state()
+        state = self._ports.state()
         if method == "llm" and (why := self._why_barred(state, permit)):
             raise LlmBarred(why)
         if method != "auto":
@@ -254,7 +219,7 @@ class Pipeline:
         self, document_id: str, read: ReadDocument, arm: Arm, permit: Permit, state: State, bulk: bool
     ) -> DocumentRun:
         if read.fault:
-            self._trouble(ReadingFault(f"document {document_id} was read by counting words alone: {read.fault}"))
+            self._ports.trouble(ReadingFault(f"document {document_id} was read by counting words alone: {read.fault}"))
         return DocumentRun(
             text=read.text,
             content=read.content,
@@ -270,7 +235,7 @@ class Pipeline:
     def route(self, document_id: str, permit: Permit | None = None) -> Route:
         """The only place that assigns a document to an arm; a rollback's proof sends its probes through here too.
         `permit`: as the switch was read in this step of the loop."""
-        permit = permit or self._switch.read()
+        permit = permit or self._ports.switch.read()
         bucket = buckets.bucket(self._plan.salt, document_id)
         return Route(bucket, buckets.arm_of(bucket, permit.percent_bp), permit)
 
@@ -281,7 +246,7 @@ class Pipeline:
     @property
     def why_barred(self) -> str:
         """Why a document that asks for the LLM would be refused now; "" if it would not."""
-        return self._why_barred(self._state(), self._switch.read())
+        return self._why_barred(self._ports.state(), self._ports.switch.read())
 
     @staticmethod
     def _why_barred(state: State, permit: Permit) -> str:
@@ -314,24 +279,24 @@ class Pipeline:
         return buckets.in_shadow(self._plan.salt, made.id, shadow_bp) and not self._treatment.is_too_short(made.content)
 
     async def _keep(self, made: DocumentRun) -> None:
-        await self._stored(self._writer.append(*self._observed(made, self._clock.now())))
+        await self._stored(self._ports.store.append(*self._observed(made, self._clock.now())))
 
     async def _keep_all(self, several: Sequence[DocumentRun]) -> None:
         if several:
             now = self._clock.now()
-            await self._stored(self._writer.append_all([self._observed(made, now) for made in several]))
+            await self._stored(self._ports.store.append_all([self._observed(made, now) for made in several]))
 
     def _observed(self, made: DocumentRun, now: float) -> tuple[Extraction, DocumentWrite]:
         record = made.record(now)
-        self._observe(record)
+        self._ports.observe(record)
         return record, made.write(now, keep_text=self._plan.store.texts == "keep")
 
     async def _stored(self, committed: Future[None]) -> None:
         stored = asyncio.wrap_future(committed)
         try:
             with tracing.span("store commit"):
-                async with asyncio.timeout(self._kept_within_s):
+                async with asyncio.timeout(self._ports.kept_within_s):
                     await stored
         except TimeoutError:
-            why = self._writer.problem or f"the store has not committed it within {self._kept_within_s:g} s"
+            why = self._ports.store.problem or f"the store has not committed it within {self._ports.kept_within_s:g} s"
             raise Unconfirmed(f"{why}; send the document again") from None

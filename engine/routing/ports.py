@@ -1,4 +1,4 @@
-"""What a pipeline needs of others: a store for its documents, and permission for its calls."""
+"""What a pipeline needs of others: a store for its documents, permission for its calls, and what they share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from msgspec import Struct
+
+from engine.clock import Clock
+from engine.extraction.llm import LlmPool
 from engine.measures.record import Extraction
+from engine.plan.model import Plan
+from engine.rollout.state import State
 from engine.routing.switch import Permit
 from engine.store.documents import DocumentWrite
 
@@ -69,3 +75,20 @@ class PermitSource(Protocol):
 
     def read(self) -> Permit: ...
     def may_call(self, bucket: int | None = None, epoch: int | None = None) -> bool: ...
+
+
+class Ports(Struct, frozen=True):
+    """`state` returns the control state; `observe` receives each record for the triggers' evidence, `trouble` each
+    internal error. `plan`: at the start, see `Pipeline.use`. `kept_within_s`: then a document's client hears that it
+    may not be stored; the store may commit it later."""
+
+    plan: Plan
+    clock: Clock
+    store: Store
+    switch: PermitSource
+    conn: sqlite3.Connection
+    pool: LlmPool
+    state: Callable[[], State]
+    observe: Callable[[Extraction], None]
+    trouble: Callable[[BaseException], None]
+    kept_within_s: float

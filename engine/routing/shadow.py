@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
-from engine.clock import Clock
 from engine.extraction.keywords import Keywords
 from engine.extraction.llm import NO_ATTEMPT, LlmFailure, NotPermitted
-from engine.measures.record import Extraction
 from engine.routing.calls import Calls, Cancelled
 from engine.routing.document_run import DocumentRun
-from engine.routing.ports import Store
+from engine.routing.ports import Ports
 from engine.routing.treatment import Treatment
 
 journal = logging.getLogger("rollout.engine")
@@ -22,13 +19,9 @@ MOST_CHARS = 50_000_000  # total length of their texts
 
 
 class ShadowCalls:
-    def __init__(
-        self, calls: Calls, clock: Clock, store: Store, observe: Callable[[Extraction], None], treatment: Treatment
-    ) -> None:
+    def __init__(self, ports: Ports, calls: Calls, treatment: Treatment) -> None:
+        self._ports = ports
         self._calls = calls
-        self._clock = clock
-        self._store = store
-        self._observe = observe
         self._treatment = treatment
         self._tasks: set[asyncio.Task[None]] = set()
         self._chars = 0
@@ -76,7 +69,7 @@ class ShadowCalls:
         self._keep(done, document=True)
 
     def _keep(self, made: DocumentRun, document: bool = False) -> None:
-        now = self._clock.now()
+        now = self._ports.clock.now()
         record = made.record(now)
-        self._observe(record)
-        self._store.append(record, made.write(now) if document else None)
+        self._ports.observe(record)
+        self._ports.store.append(record, made.write(now) if document else None)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 
 from engine import tracing
-from engine.clock import Clock
 from engine.extraction.cache import LlmCache, cache_key
 from engine.extraction.keywords import Budget, Keywords, topped_up
-from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, LlmPool, NotPermitted
+from engine.extraction.llm import PROMPT_VERSION, ErrorKind, LlmAnswer, LlmFailure, NotPermitted
 from engine.plan.model import Llm, Plan
-from engine.rollout.state import State
 from engine.routing.calls import Calls, Cancelled
 from engine.routing.document_run import DocumentRun
-from engine.routing.ports import Store
+from engine.routing.ports import Ports
 from engine.store.folder import StoreError
 from engine.text import counted
 
@@ -26,29 +23,11 @@ def budget(llm: Llm) -> Budget:
 
 
 class Treatment:
-    """`state` returns the control state; `trouble` receives each internal error."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        clock: Clock,
-        store: Store,
-        conn: sqlite3.Connection,
-        pool: LlmPool,
-        calls: Calls,
-        cache: LlmCache,
-        state: Callable[[], State],
-        trouble: Callable[[BaseException], None],
-    ) -> None:
-        self._llm = plan.llm
-        self._clock = clock
-        self._store = store
-        self._conn = conn
-        self._pool = pool
+    def __init__(self, ports: Ports, calls: Calls, cache: LlmCache) -> None:
+        self._ports = ports
+        self._llm = ports.plan.llm
         self._calls = calls
         self._cache = cache
-        self._state = state
-        self._trouble = trouble
 
     def use(self, plan: Plan) -> None:
         self._llm = plan.llm
@@ -67,7 +46,7 @@ class Treatment:
 
     def our_fault(self, error: Exception) -> LlmFailure:
         """Report an internal error; the failure that the document gets for it."""
-        self._trouble(error)
+        self._ports.trouble(error)
         why = f"the engine's LLM arm has a fault ({type(error).__name__}); engine.log has the details"
         return LlmFailure(ErrorKind.internal, why, sent=False, ms=0.0)
 
@@ -79,14 +58,14 @@ class Treatment:
     async def _treat(self, made: DocumentRun, bucket: int | None) -> DocumentRun:
         if self.is_too_short(made.content):
             return made.serve("frequency", made.plain, skipped=True)
-        await self._pool.known()
-        key = cache_key(made.content, self._pool.model_digest, PROMPT_VERSION, self._llm)
+        await self._ports.pool.known()
+        key = cache_key(made.content, self._ports.pool.model_digest, PROMPT_VERSION, self._llm)
         with tracing.span("cache lookup") as span:
-            known = self._cache.look_up(self._conn, key, self._cached_since())
+            known = self._cache.look_up(self._ports.conn, key, self._cached_since())
             span.note(hit=known is not None)
         if known is not None:
-            now = self._clock.now()
-            self._store.later(lambda conn: self._cache.touch(conn, key, now))
+            now = self._ports.clock.now()
+            self._ports.store.later(lambda conn: self._cache.touch(conn, key, now))
             keywords, _ = self._topped_up(known, made)
             return made.serve("llm", keywords, lookup=True, cached=True)
         try:
@@ -98,14 +77,14 @@ class Treatment:
             return made.serve("frequency", made.plain, fallback=True, message=lowered)
         except LlmFailure as failure:
             return made.failed("frequency", made.plain, failure, lookup=True, fallback=True)
-        now = self._clock.now()
-        self._store.later(lambda conn: self._cache.keep(conn, key, answer.keywords, made.rev, now))
+        now = self._ports.clock.now()
+        self._ports.store.later(lambda conn: self._cache.keep(conn, key, answer.keywords, made.rev, now))
         return self.answered(made, answer, lookup=True)
 
     def _cached_since(self) -> int:
         """The revision from which cached answers may be served: none from before the last rollback, unless the plan
         allows it."""
-        return 0 if self._llm.cache_after_rollback else self._state().last_rev
+        return 0 if self._llm.cache_after_rollback else self._ports.state().last_rev
 
     def _topped_up(self, keywords: Keywords, made: DocumentRun) -> tuple[Keywords, str]:
         """The keywords topped up by frequency to the plan's minimum, and the shortfall in words. A second call would

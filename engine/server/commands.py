@@ -148,7 +148,7 @@ async def _roll_back(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     outcome, proof = await rollback.roll_back(engine, ask, to_stage, pressed=_pressed(fields))
     rev = outcome.state.rev if outcome else proof.view.rev or None
     how = "recorded" if rev is not None else f"in force; {_unrecorded(engine, proof)}"
-    after = outcome.state.percent_bp if outcome else proof.target_bp
+    after = outcome.state.percent_bp if outcome else proof.of.target_bp
     move = (
         f"Rolled back from {percent(was)} to {percent(after)}"
         if after != was

@@ -179,7 +179,7 @@ async def _triggers(engine: Engine, check: Check) -> CheckResult:
     age = engine.switch.lease_age_s
     if age >= 5:
         return CheckResult(False, f"the triggers were last evaluated {age:.0f} s ago")
-    rules = engine.monitor.rules
+    rules = engine.monitor.gatekeeper.rules
     if changed_and_not_replayed(engine.conn, rules):
         return CheckResult(
             False, f"the triggers were changed (rules {rules}): run `rollout triggers backtest --days 7`"

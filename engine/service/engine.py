@@ -33,7 +33,8 @@ from engine.plan.pins import misplaced
 from engine.rollout.control import note
 from engine.rollout.state import ENGINE, Actor, Ask, Decision, Refusal, State
 from engine.routing.document_run import Extracted
-from engine.routing.pipeline import Pipeline
+from engine.routing.pipeline import KEPT_WITHIN_S, Pipeline
+from engine.routing.ports import Ports
 from engine.routing.reading import AskedDocument, BulkDocument, ReadDocument
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
@@ -210,15 +211,18 @@ class Engine:
         )
         self.monitor.gatekeeper.misplaced = self.misplaced
         self.pipeline = Pipeline(
-            plan=self.plan,
-            clock=self.clock,
-            writer=self.writer,
-            switch=self.switch,
-            conn=self.conn,
-            pool=self.pool,
-            state=lambda: self.state,
-            observe=self.monitor.observations.add,
-            trouble=self.trouble,
+            Ports(
+                plan=self.plan,
+                clock=self.clock,
+                store=self.writer,
+                switch=self.switch,
+                conn=self.conn,
+                pool=self.pool,
+                state=lambda: self.state,
+                observe=self.monitor.observations.add,
+                trouble=self.trouble,
+                kept_within_s=KEPT_WITHIN_S,
+            )
         )
 
     def run_under(self, plan: Plan) -> None:
@@ -407,7 +411,7 @@ class Engine:
         if changed:
             self.moved_at = self.clock.real()
             self.monitor.changed(self.state)
-            if self.proof is not None and self.state.percent_bp > self.proof.target_bp:
+            if self.proof is not None and self.state.percent_bp > self.proof.of.target_bp:
                 self.proof.raised(self.state.percent_bp, self.state.rev)
         elif self.state.entered_at != earlier.entered_at:  # moved back to now: the clock had been ahead
             self.monitor.observations.complained(self.state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -27,6 +27,7 @@ from engine.service.probes import Probing
 from engine.service.watch import Watch
 from engine.store import series
 from engine.triggers import attempts
+from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Evaluation
 from engine.triggers.measurement import Error, NoData, Ok, Sample, rate
 from engine.view.model import ItemView
@@ -35,6 +36,15 @@ MISPLACED = "held since rollout.toml changed: {}; confirm the current stage: rol
 STABLE_EVERY_S = 30.0
 PROVEN_FROM_BP = 1000  # from this percentage on, changed triggers need a backtest
 FACTS_EVERY_S = 1.0  # real seconds between two reads of the gate's facts
+
+
+class Evaluated(Protocol):
+    """The last evaluation of the triggers."""
+
+    @property
+    def watch(self) -> Watch: ...
+    @property
+    def verdict(self) -> Evaluation: ...
 
 
 class GateKeeper:
@@ -46,20 +56,16 @@ class GateKeeper:
         limits: Ceiling,
         observations: Observations,
         probing: Probing,
-        rules: str,
-        watch: Callable[[], Watch],
-        verdict: Callable[[], Evaluation],
+        evaluated: Evaluated,
     ) -> None:
-        """`rules`: the digest of the plan's triggers; `watch` and `verdict` return those of the last evaluation."""
         self._plan = plan
         self._clock = clock
         self._conn = conn
         self._limits = limits
         self._observations = observations
         self._probing = probing
-        self._rules = rules
-        self._watch = watch
-        self._verdict = verdict
+        self.rules = rules_digest(plan.triggers, plan.trigger_settings)
+        self._evaluated = evaluated
         self.misplaced = ""  # why a person has to confirm the stage
         self._rated: tuple[object, Sample] | None = None  # what it was counted from, and the count
         self._facts: conditions.GateFacts | None = None
@@ -150,9 +156,9 @@ class GateKeeper:
         """`items`: the checklist, if it was just read."""
         items = checklist.read(conn, self._plan, state) if items is None else items
         unproven = self._unproven_rules(state, conn)
-        baked = self._watch().baked(state)
+        baked = self._evaluated.watch.baked(state)
         if short and control.returns(self._plan, state) is not None:
-            baked, facts = self._watch().rebaked(state), replace(facts, stability=None)
+            baked, facts = self._evaluated.watch.rebaked(state), replace(facts, stability=None)
         stage = control.gate_stage(self._plan, state, short)
         return conditions.assess(stage, facts, items, baked, control.people(state), self.blocked(state), unproven)
 
@@ -161,15 +167,15 @@ class GateKeeper:
         them."""
         if not self.rules_unproven(state, conn):
             return ()
-        return (f"the triggers were changed (rules {self._rules}): run `rollout triggers backtest --days 7`",)
+        return (f"the triggers were changed (rules {self.rules}): run `rollout triggers backtest --days 7`",)
 
     def rules_unproven(self, state: State, conn: sqlite3.Connection) -> bool:
         many = control.next_step(self._plan, state)[1] >= PROVEN_FROM_BP
-        return many and attempts.changed_and_not_replayed(conn, self._rules)
+        return many and attempts.changed_and_not_replayed(conn, self.rules)
 
     def blocked(self, state: State) -> tuple[str, ...]:
         """Blocks that no override lifts, each with its end."""
-        now, verdict = self._clock.now(), self._verdict()
+        now, verdict = self._clock.now(), self._evaluated.verdict
         out = []
         if self.misplaced:
             out.append(MISPLACED.format(self.misplaced))
@@ -198,6 +204,6 @@ class GateKeeper:
         if stage is None:
             return 0.0, 0.0
         if control.returns(self._plan, state) is not None:
-            return self._watch().rebaked(state), stage.bake_s
-        watched = self._watch().baked(state)
+            return self._evaluated.watch.rebaked(state), stage.bake_s
+        watched = self._evaluated.watch.baked(state)
         return conditions.bake_done(stage, self.facts(state), watched), stage.bake_s

@@ -306,7 +306,7 @@ class ControlLoop:
 
     def _publish(self) -> None:
         engine = self._engine
-        if engine.proof is not None and engine.state.percent_bp <= engine.proof.target_bp:
+        if engine.proof is not None and engine.state.percent_bp <= engine.proof.of.target_bp:
             engine.proof.refresh()
         engine.view = snapshot.view(engine)
         now, beat, body = engine.clock.now(), machine_time(), msgspec.json.encode(engine.view)

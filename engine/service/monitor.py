@@ -37,7 +37,6 @@ from engine.store import documents, series
 from engine.store.rollup import retain
 from engine.store.writer import Writer
 from engine.triggers import attempts, history
-from engine.triggers.backtest import rules_digest
 from engine.triggers.decision import Evaluation
 from engine.triggers.evaluate import evaluate
 from engine.triggers.evidence import Evidence, Moment, Timers
@@ -78,7 +77,6 @@ class Monitor:
         self._waiting = waiting
         self._obeyed = obeyed
         self._limits = limits
-        self.rules = rules_digest(plan.triggers, plan.trigger_settings)
         self.watch = Watch()
         self.verdict = Evaluation((), Timers())
         self.gauged: Gauged | None = None  # the gauges' window as the triggers last counted it; None if not all of it
@@ -86,17 +84,7 @@ class Monitor:
         self.presence = Presence(clock, writer)
         self.observations = Observations(plan, clock, conn, self.lag)
         self.probing = Probing(pool, clock, writer, self.lag, plan.trigger_settings.probe_every_s, trouble)
-        self.gatekeeper = GateKeeper(
-            plan=plan,
-            clock=clock,
-            conn=conn,
-            limits=limits,
-            observations=self.observations,
-            probing=self.probing,
-            rules=self.rules,
-            watch=lambda: self.watch,
-            verdict=lambda: self.verdict,
-        )
+        self.gatekeeper = GateKeeper(plan, clock, conn, limits, self.observations, self.probing, self)
         self._alarm = ""
         self.alarm_since: float | None = None  # after a start: since the start, so that someone looks again
         self.alarm_rev = 0  # the last decision before the alarm
@@ -128,7 +116,7 @@ class Monitor:
                 self.watch = replace(kept, timers=kept.timers.restored())
         self.observations.restore(state)
         now = self.clock.now()
-        self.writer.later(lambda conn: attempts.rules_in_force(conn, now, self.rules))
+        self.writer.later(lambda conn: attempts.rules_in_force(conn, now, self.gatekeeper.rules))
         self._blind_reported = self.watch.timers.blind_s >= self.plan.trigger_settings.blind_after_s
 
     def changed(self, state: State) -> None:

@@ -29,7 +29,7 @@ Decide = Callable[[State], Decision | None]
 
 def file_pins(engine: Engine) -> Pins:
     """The pins of the plan file that the engine read, with the model as far as it is known."""
-    return pins_of(engine.file_plan, engine.monitor.rules, identity(engine))
+    return pins_of(engine.file_plan, engine.monitor.gatekeeper.rules, identity(engine))
 
 
 def identity(engine: Engine) -> PinnedModel:

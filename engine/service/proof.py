@@ -13,6 +13,7 @@ import asyncio
 import shlex
 import uuid
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from engine.clock import Clock
@@ -32,28 +33,27 @@ STEP_S = 0.002
 FAST_S, SLOW_STEP_S = 0.2, 0.01  # a slow proof must not take the loop's time, which documents need
 
 
-class Proof:
-    """The proof of one rollback. `view` is the result so far.
+class ToProve(Struct, frozen=True):
+    """The rollback that is to be proven.
 
-    `pressed` is when R was pressed, in the machine's monotonic seconds, so that the stopwatch starts at the key press
-    and not when the engine receives it.
+    `leads_to`: the state once it is recorded. `pressed`: when R was pressed, in the machine's monotonic seconds, so
+    that the stopwatch starts at the key press and not when the engine receives it. `request`: the request's digest.
     """
 
+    actor: str
+    reason: str
+    automatic: bool
+    target_bp: int
+    leads_to: State
+    pressed: float | None = None
+    request: str = ""
+
+
+class Proof:
+    """The proof of one rollback, `of`. `view` is the result so far."""
+
     def __init__(
-        self,
-        pipeline: Pipeline,
-        switch: Switch,
-        leases: Leases,
-        clock: Clock,
-        armed_path: str,
-        *,
-        actor: str,
-        reason: str,
-        automatic: bool,
-        target_bp: int,
-        pressed: float | None = None,
-        request: str = "",
-        leads_to: State,
+        self, pipeline: Pipeline, switch: Switch, leases: Leases, clock: Clock, armed_path: str, of: ToProve
     ) -> None:
         self._pipeline = pipeline
         self._switch = switch
@@ -62,20 +62,18 @@ class Proof:
         self._effect_at = clock.real()
         self._clock = clock
         self._armed_path = armed_path
-        self._began = clock.real() if pressed is None else pressed
+        self._began = clock.real() if of.pressed is None else of.pressed
         self._before: Routed = pipeline.routed
         self._requests = pipeline.calls.requests_sent
         self._raised_to: int | None = None  # before it was observed
-        self.target_bp = target_bp
-        self.request = request  # digest of the request that it proves
-        self.leads_to = leads_to  # the state once it is recorded
+        self.of = of
         self.is_kept_nowhere = False  # neither its record nor its intent could be written
         self.view = ProofView(
             rev=0,
             at=clock.now(),
-            actor=actor,
-            reason=reason,
-            automatic=automatic,
+            actor=of.actor,
+            reason=of.reason,
+            automatic=of.automatic,
             effective_ms=None,
             last_call=pipeline.calls.last_sent,
             last_call_ended=pipeline.calls.last_ended,
@@ -96,7 +94,7 @@ class Proof:
         self._requests = self._pipeline.calls.requests_sent
         self._effect_at = self._clock.real()
         self._version = self._leases.refresh()  # wakes the workers
-        if self.target_bp == 0:
+        if self.of.target_bp == 0:
             self.view = replace(self.view, cancelled=ended_before + self._pipeline.cancel_calls())
 
     def raised(self, to_bp: int, rev: int) -> None:
@@ -136,15 +134,15 @@ class Proof:
     def _unproven_here(self, probes: int) -> str:
         """What the engine itself has not proven yet."""
         why = self._contradicted()
-        if why or self.target_bp or self._since().frequency or probes >= PROBES:
+        if why or self.of.target_bp or self._since().frequency or probes >= PROBES:
             return why
         return f"only {probes} of {PROBES} probe documents went to frequency"
 
     def _contradicted(self) -> str:
         """What contradicts it here; "" when only documents are missing."""
-        if self._switch.read().percent_bp > self.target_bp:
+        if self._switch.read().percent_bp > self.of.target_bp:
             return f"routers still obey {percent(self._switch.read().percent_bp)}"
-        if self.target_bp:
+        if self.of.target_bp:
             return ""
         if llm := self._since().llm:
             return f"{counted(llm, 'document was', 'documents were')} routed to the LLM since"
@@ -160,7 +158,7 @@ class Proof:
 
     def _workers(self) -> str:
         """The worker that may still call the LLM, and until when; "" if none can."""
-        return self._leases.unproven(self._version, not self.target_bp)
+        return self._leases.unproven(self._version, not self.of.target_bp)
 
     @property
     def _last_call(self) -> float | None:
@@ -195,7 +193,7 @@ class Proof:
         if view.effective_ms is None and not view.overdue:
             self.view = view  # its sentence names what `run` waits for
             return
-        text = sentence(view, self.target_bp, self._armed_path, why or self._unproven(view.probes))
+        text = sentence(view, self.of.target_bp, self._armed_path, why or self._unproven(view.probes))
         self.view = replace(view, sentence=text)
 
 

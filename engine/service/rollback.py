@@ -22,7 +22,7 @@ from engine.decoding import convert
 from engine.rollout import control
 from engine.rollout.state import DOWN, Actor, Ask, Decision, Refusal, State, transition
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
-from engine.service.proof import Proof
+from engine.service.proof import Proof, ToProve
 from engine.store import log
 from engine.store.folder import Intent
 from engine.store.log import Outcome
@@ -150,13 +150,13 @@ def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
 def _is_same(known: Proof, ask: Ask) -> bool:
     """Whether this is the rollback that is known under its id. One from an intent has no digest of a request."""
     view = known.view
-    by_intent = not known.request and view.actor == ask.actor.name and view.reason in (ask.reason, LEFT)
-    return known.request == ask.request or by_intent
+    by_intent = not known.of.request and view.actor == ask.actor.name and view.reason in (ask.reason, LEFT)
+    return known.of.request == ask.request or by_intent
 
 
 def _is_in_force(engine: Engine, known: Proof) -> bool:
     """By its cap until it is recorded, by the log from then on."""
-    return not known.view.rev or engine.state.percent_bp <= known.target_bp
+    return not known.view.rev or engine.state.percent_bp <= known.of.target_bp
 
 
 # -- down: in force first ----------------------------------------------------------------------------------------------
@@ -187,13 +187,15 @@ async def roll_back(
         engine.leases,
         engine.clock,
         str(engine.folder.armed),
-        actor=ask.actor.name,
-        reason=ask.reason,
-        automatic=automatic is not None,
-        target_bp=target,
-        pressed=_possible(engine, pressed),
-        request=ask.request,
-        leads_to=before if made is None else transition(before, made),
+        ToProve(
+            actor=ask.actor.name,
+            reason=ask.reason,
+            automatic=automatic is not None,
+            target_bp=target,
+            leads_to=before if made is None else transition(before, made),
+            pressed=_possible(engine, pressed),
+            request=ask.request,
+        ),
     )
     _take_effect(engine, ask, proof)
     committed: list[float] = []
@@ -220,10 +222,10 @@ async def roll_back(
 def _take_effect(engine: Engine, ask: Ask, proof: Proof) -> None:
     """Put the rollback into force: when this returns no call starts, those in flight end, and after a rollback to 0
     % the armed file is gone."""
-    engine.switch.cap(ask.request_id, proof.target_bp)
+    engine.switch.cap(ask.request_id, proof.of.target_bp)
     proof.effect(engine.calls_ended)
     engine.calls_ended = 0
-    if proof.target_bp == 0:
+    if proof.of.target_bp == 0:
         disarm(engine)
     engine.proof = proof
     engine.proofs[ask.request_id] = proof
@@ -240,7 +242,7 @@ async def alarm(engine: Engine, what: str) -> None:
 def _expected(engine: Engine) -> State:
     """The state that the last rollback leads to, though it is not recorded yet: the next one is decided on it."""
     last = engine.proof
-    return last.leads_to if last is not None and engine.switch.pending and not last.view.rev else engine.state
+    return last.of.leads_to if last is not None and engine.switch.pending and not last.view.rev else engine.state
 
 
 def _possible(engine: Engine, pressed: float | None) -> float | None:
@@ -273,7 +275,7 @@ async def _record(
         await asyncio.sleep(RETRY_S)
         job = submit()
     proof.recorded(outcome.state.rev, committed[-1])
-    if outcome.state.percent_bp < proof.target_bp:  # something was decided in between
+    if outcome.state.percent_bp < proof.of.target_bp:  # something was decided in between
         engine.pipeline.cancel_calls()
         if outcome.state.percent_bp == 0:
             disarm(engine)
@@ -307,7 +309,7 @@ def _leave_intent(engine: Engine, ask: Ask) -> None:
 
 def _intent(ask: Ask, proof: Proof | None) -> Intent:
     actor = {name: getattr(ask.actor, name) for name in ("name", "uid", "kind", "ssh", "terminal")}
-    target_bp = 0 if proof is None else proof.target_bp
+    target_bp = 0 if proof is None else proof.of.target_bp
     return Intent(ask.request_id, machine_time(), actor, ask.reason, ask.seen, target_bp=target_bp)
 
 
@@ -349,7 +351,7 @@ async def apply_intents(engine: Engine) -> None:
             _remove(engine, path)
             continue
         proof = engine.proofs.get(intent.request_id)
-        if proof is not None and recorded is None and proof.target_bp <= intent.target_bp:
+        if proof is not None and recorded is None and proof.of.target_bp <= intent.target_bp:
             continue  # in force, and being recorded
         request_id = intent.request_id if recorded is None and proof is None else uuid.uuid4().hex
         ask = engine.ask(reason, actor, request_id, clean_line(intent.seen, 2000))

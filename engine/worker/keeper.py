@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
@@ -34,26 +35,39 @@ AGAIN_S = 0.1  # after a renewal without an answer
 LEAST_S = 0.05  # shortest wait for an answer, after the lease has expired
 
 
-class Keeper:
-    """`uses` and `lent`: what the LLM servers' windows learn from, and this worker's shares of them. `calls`: LLM
-    requests in flight; `last_call`: when the last was sent, on the clock's epoch; `cancel` ends calls in flight, in
-    the loop; `shut` ends their connections, in any thread. `ended` is called once, in the loop, if the engine will
-    never grant this worker a lease."""
+class LeasedWork(Protocol):
+    """What a keeper needs of the process that it keeps a lease for."""
 
+    @property
+    def identity(self) -> WorkerIdentity: ...
+
+    @property
+    def open_calls(self) -> int:
+        """LLM requests in flight."""
+
+    @property
+    def last_call(self) -> float | None:
+        """When the last one was sent, on the clock's epoch."""
+
+    def cancel(self, why: str) -> None:
+        """End calls in flight. Called in the loop."""
+
+    def shut(self) -> None:
+        """End their connections. Called in any thread."""
+
+    def ended(self, why: str) -> None:
+        """The engine will never grant this worker a lease. Called once, in the loop."""
+
+    def uses(self) -> list[WindowUse]:
+        """What the LLM servers' windows learn from."""
+
+    def lend(self, shares: dict[str, int]) -> None:
+        """This worker's places in the windows, by server."""
+
+
+class Keeper:
     def __init__(
-        self,
-        name: str,
-        line: Callable[[], EngineConnection],
-        clock: Clock,
-        identity: Callable[[], WorkerIdentity],
-        calls: Callable[[], int],
-        last_call: Callable[[], float | None],
-        cancel: Callable[[str], object],
-        shut: Callable[[], object],
-        ended: Callable[[str], object],
-        uses: Callable[[], list[WindowUse]] = list,
-        lent: Callable[[dict[str, int]], object] = lambda shares: None,
-        backfill: bool = False,
+        self, name: str, line: Callable[[], EngineConnection], clock: Clock, work: LeasedWork, backfill: bool = False
     ) -> None:
         self.held = HeldLease()
         self.salt = ""
@@ -61,14 +75,7 @@ class Keeper:
         self._name = name
         self._line = line
         self._clock = clock
-        self._identity = identity
-        self._calls = calls
-        self._last_call = last_call
-        self._cancel = cancel
-        self._shut = shut
-        self._ended = ended
-        self._uses = uses
-        self._lent = lent
+        self._work = work
         self._backfill = backfill
         self._acknowledged: Version = (0, 0)
         self._lock = threading.Lock()  # held while `held` is replaced
@@ -92,7 +99,7 @@ class Keeper:
         self._soon.set()
         if self._renewing is not None:
             self._renewing.join(LEASE_S)  # a renewal that arrived after the return would revive the lease
-        report = msgspec.structs.replace(self._report(), leaving=not self._calls())
+        report = msgspec.structs.replace(self._report(), leaving=not self._work.open_calls)
         try:
             self._line().post("/v1/worker/lease", msgspec.json.encode(report), RENEW_S)
         except (OSError, EngineRefused):
@@ -125,7 +132,7 @@ class Keeper:
         except EngineRefused as refused:
             if not refused.passing and not self._stopping:
                 self._stopping = True
-                self._in_loop(self._ended, str(refused))
+                self._in_loop(self._work.ended, str(refused))
             self.problem = refused.phrase
             return AGAIN_S
         except (OSError, msgspec.MsgspecError) as error:
@@ -134,23 +141,23 @@ class Keeper:
         self._apply(lambda held: lease.renewed(held, grant, sent))
         self.salt, self.problem = grant.salt, ""
         self._granted.set()
-        self._in_loop(self._lent, grant.shares)
-        unsettled = self._calls() and not self.held.terms.percent_bp
+        self._in_loop(self._work.lend, grant.shares)
+        unsettled = self._work.open_calls and not self.held.terms.percent_bp
         return SETTLE_S if unsettled else RENEW_S - (self._clock.real() - sent)
 
     def _report(self) -> LeaseRenewal:
         acknowledged = self._acknowledged  # before the calls are counted
-        last = self._last_call()
+        last = self._work.last_call
         return LeaseRenewal(
             worker=self._name,
             host=socket.gethostname(),
             pid=os.getpid(),
-            identity=self._identity(),
+            identity=self._work.identity,
             acknowledged=acknowledged,
-            in_flight=self._calls(),
+            in_flight=self._work.open_calls,
             last_call_age_s=None if last is None else max(0.0, self._clock.now() - last),
             backfill=self._backfill,
-            servers=self._uses(),
+            servers=self._work.uses(),
         )
 
     # -- the expiry's thread -------------------------------------------------------------------------------------------
@@ -161,7 +168,7 @@ class Keeper:
         while not self._stopping:
             left = self.held.until - self._clock.real()
             if left <= 0 and not expired:
-                self._end_calls(self._cancel, "ended with the worker's lease")
+                self._end_calls(self._work.cancel, "ended with the worker's lease")
             expired = left <= 0
             time.sleep(AGAIN_S if expired else min(left, RENEW_S))  # a suspended machine does not count its sleep
 
@@ -202,12 +209,12 @@ class Keeper:
         """Have the loop settle it, and end the connections without waiting for that. In this order: the loop cancels
         each call before it can see the end of its connection, so none counts as a fault of the LLM service."""
         self._in_loop(settle, *given)
-        self._shut()
+        self._work.shut()
 
     def _settle(self, held: HeldLease, lower: bool) -> None:
         """Runs in the loop, where calls start: every call permitted before is counted or cancelled by now."""
         if lower:
-            self._cancel("ended by a rollback")
+            self._work.cancel("ended by a rollback")
         self._acknowledged = max(self._acknowledged, held.version)
         if lower:
             self._soon.set()

@@ -18,7 +18,7 @@ from engine.extraction.llm import LlmPool
 from engine.measures.record import Extraction
 from engine.plan.model import Plan
 from engine.routing.pipeline import Pipeline
-from engine.routing.ports import Store
+from engine.routing.ports import Ports, Store
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from engine.worker.switch import LeasedSwitch
@@ -53,34 +53,22 @@ class LeasedPipeline:
         self._salt = plan.salt
         self.pool = LlmPool(plan.llm, clock, api_key=api_key or None, permit=lambda: self.switch.may_call())
         self._windows = self.pool.borrow_windows()
-        self.keeper = Keeper(
-            name=name,
-            line=line,
-            clock=clock,
-            identity=lambda: WorkerIdentity(
-                version(), plan.digest, self.pool.model_digest if self.pool.all_known else ""
-            ),
-            calls=lambda: max(self.pipeline.in_flight, self.pipeline.calls.requests_open),
-            last_call=lambda: self.pipeline.calls.last_sent,
-            cancel=lambda why: self.pipeline.cancel_calls(why),
-            shut=lambda: self.pipeline.calls.shut(),
-            ended=ended,
-            uses=self._uses,
-            lent=self._lend,
-            backfill=backfill,
-        )
+        self._ended = ended
+        self.keeper = Keeper(name, line, clock, self, backfill)
         self.switch = LeasedSwitch(self.keeper, line().folder)
         self.pipeline = Pipeline(
-            plan=plan,
-            clock=clock,
-            writer=store,
-            switch=self.switch,
-            conn=sqlite3.connect(":memory:"),
-            pool=self.pool,
-            state=self.switch.state,
-            observe=lambda record: None,  # the engine's triggers see it with its batch
-            trouble=trouble,
-            kept_within_s=kept_within_s,
+            Ports(
+                plan=plan,
+                clock=clock,
+                store=store,
+                switch=self.switch,
+                conn=sqlite3.connect(":memory:"),
+                pool=self.pool,
+                state=self.switch.state,
+                observe=lambda record: None,  # the engine's triggers see it with its batch
+                trouble=trouble,
+                kept_within_s=kept_within_s,
+            )
         )
 
     def start(self) -> None:
@@ -120,7 +108,30 @@ class LeasedPipeline:
         await asyncio.to_thread(self.keeper.stop)
         await self.pool.close()
 
-    def _uses(self) -> list[WindowUse]:
+    # -- what the keeper asks for: see `LeasedWork` --------------------------------------------------------------------
+
+    @property
+    def identity(self) -> WorkerIdentity:
+        return WorkerIdentity(version(), self._plan.digest, self.pool.model_digest if self.pool.all_known else "")
+
+    @property
+    def open_calls(self) -> int:
+        return max(self.pipeline.in_flight, self.pipeline.calls.requests_open)
+
+    @property
+    def last_call(self) -> float | None:
+        return self.pipeline.calls.last_sent
+
+    def cancel(self, why: str) -> None:
+        self.pipeline.cancel_calls(why)
+
+    def shut(self) -> None:
+        self.pipeline.calls.shut()
+
+    def ended(self, why: str) -> None:
+        self._ended(why)
+
+    def uses(self) -> list[WindowUse]:
         waiting, uses = self.pool.waiting, []
         for url, window in self._windows.items():
             in_flight = window.in_flight
@@ -130,7 +141,7 @@ class LeasedPipeline:
             )
         return uses
 
-    def _lend(self, shares: dict[str, int]) -> None:
+    def lend(self, shares: dict[str, int]) -> None:
         for url, window in self._windows.items():
             window.limit = shares.get(url, 0)
         self.pool.serve()

@@ -23,8 +23,6 @@ from urllib.parse import urlsplit
 
 from engine.client.client import machine_s
 from engine.clock import SystemClock
-from engine.cluster.identity import version
-from engine.cluster.lease import WorkerIdentity
 from engine.cluster.lease_times import LEASE_S
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
@@ -32,6 +30,7 @@ from tests.bench.bench_cluster import engine_s
 from tests.bench.llm_recorder import RecordingLlm
 from tests.bench.wire import Wire
 from tests.engine.service.rig import COMMAND, EngineRig
+from tests.engine.worker.leased_work import NoCalls
 from tests.machine import crowd
 
 IDLE_S = 20.0
@@ -150,15 +149,11 @@ def stopped(rig: EngineRig, crew: Crew, llm: RecordingLlm, stops: int, least: in
 def idle(rig: EngineRig, leases: int) -> tuple[float, float]:
     """Percent of a core that the engine takes without leases, and with idle ones."""
 
+    def line() -> EngineConnection:
+        return EngineConnection(str(rig.folder.path))
+
     async def hold() -> float:
-        keepers = [
-            Keeper(
-                f"idle-{number}", lambda: EngineConnection(str(rig.folder.path)), SystemClock(),
-                lambda: WorkerIdentity(version(), rig.plan.digest), lambda: 0, lambda: None, lambda why: None,
-                lambda: None, lambda why: None,
-            )
-            for number in range(leases)
-        ]  # fmt: skip
+        keepers = [Keeper(f"idle-{number}", line, SystemClock(), NoCalls(rig.plan.digest)) for number in range(leases)]
         for keeper in keepers:
             keeper.start(asyncio.get_running_loop())
         await asyncio.sleep(3)

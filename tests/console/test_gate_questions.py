@@ -15,7 +15,7 @@ def test_a_promotion_names_the_percentage_before_and_after() -> None:
     view = replace(READY, percent_bp=1000, gate=replace(READY.gate, next_percent_bp=2500))
     asked = gate_questions.promotion(view, override=False)
     assert asked.facts[0].startswith("From 10 % to 25 % of documents")
-    assert (asked.yes_text, asked.no_text, asked.field) == ("promote to 25 %", "stay at 10 %", "")
+    assert (asked.yes_text, asked.no_text, asked.field) == ("promote to 25 %", "stay at 10 %", None)
 
 
 def test_a_step_that_keeps_the_percentage_does_not_offer_another() -> None:
@@ -42,7 +42,8 @@ def test_an_override_lists_what_is_missing_counts_the_rest_and_wants_a_reason() 
     assert "OVERRIDES 7 MISSING:" in asked.facts
     assert [fact for fact in asked.facts if fact.startswith("○")] == [f"○ item {i}" for i in range(4)]
     assert "  and 3 more" in asked.facts
-    assert asked.least == 8
+    assert asked.field is not None
+    assert asked.field.least == 8
 
 
 def test_a_server_that_does_not_answer_is_named_before_documents_go_to_it() -> None:
@@ -55,7 +56,8 @@ def test_a_server_that_does_not_answer_is_named_before_documents_go_to_it() -> N
 def test_a_cause_can_be_written_during_the_cool_down_and_is_kept() -> None:
     early = replace(LOCKED, cooldown_until=LOCKED.at + 65, held=HELD.held)
     asked = gate_questions.unlock(early, "the model was swapped")
-    assert (asked.yes_text, asked.typed) == ("keep it", "the model was swapped")
+    assert asked.field is not None
+    assert (asked.yes_text, asked.field.typed) == ("keep it", "the model was swapped")
     assert any("1:05 more" in fact for fact in asked.facts)
     assert any(HELD.held in fact for fact in asked.facts)
     assert gate_questions.unlock(replace(early, cooldown_until=LOCKED.at), "").yes_text == "resume"

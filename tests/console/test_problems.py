@@ -171,7 +171,7 @@ async def test_the_cause_that_was_typed_is_kept_over_the_cool_down() -> None:
         await until(pilot, lambda: app.snapshot.view is not None and app.snapshot.view.rev == cooling.rev + 1)
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, QuestionDialog))
-        assert app.screen.typed == "disk was full"  # type: ignore[attr-defined]
+        assert app.screen.field.typed == "disk was full"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("state", ["frozen", "dead"])

@@ -15,7 +15,7 @@ from textual.widgets import Input
 from console.app import Console
 from console.link import EngineSnapshot, corrected
 from console.rollback_attempt import RollbackAttempt
-from console.screens.ask import QuestionDialog
+from console.screens.ask import QuestionDialog, TextField
 from console.screens.rollback import Rollback
 from engine.client.client import Reply
 from engine.client.without_engine import RollbackResult
@@ -68,7 +68,7 @@ async def test_r_rolls_back_from_every_screen(digit: str) -> None:
 
 async def test_f9_rolls_back_while_a_reason_is_typed() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
-        app.push_screen(QuestionDialog("Promote?", ["facts"], "yes", "no", field="reason", least=8, danger=True))
+        app.push_screen(QuestionDialog("Promote?", ["facts"], "yes", "no", TextField("reason", least=8), danger=True))
         await settled(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("R")
         await pilot.pause(0.05)

@@ -85,7 +85,7 @@ async def test_where_an_account_is_shared_a_key_sets_the_name_and_R_still_works(
         await pilot.press("W")
         await until(pilot, lambda: isinstance(again.screen, QuestionDialog))
         assert isinstance(again.screen, QuestionDialog)
-        assert again.screen.typed == "anna"  # a suggestion, never taken silently
+        assert again.screen.field.typed == "anna"  # a suggestion, never taken silently
         await pilot.press("f9")
         await until(pilot, lambda: bool(again.link.rollbacks))  # type: ignore[attr-defined]
 

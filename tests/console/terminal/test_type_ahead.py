@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from console.app import Console
 from console.screens import SCREENS, WORK, screen, working
-from console.screens.ask import QuestionDialog
+from console.screens.ask import QuestionDialog, TextField
 from console.screens.page import Page
 from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, PAUSE_S, KeyGuard, key_names
 from console.widgets.sheet import Sheet
@@ -201,7 +201,7 @@ async def test_a_raise_asks_first_and_another_key_confirms() -> None:
 
 async def test_an_input_shows_the_second_key_for_a_rollback() -> None:
     async def steps(app: Console, link: FakeLink, pilot: Pilot[int]) -> None:
-        app.push_screen(QuestionDialog("Why?", ["facts"], "send", "leave", field="reason", least=8))
+        app.push_screen(QuestionDialog("Why?", ["facts"], "send", "leave", TextField("reason", least=8)))
         await settled(pilot, lambda: isinstance(app.focused, Input))
         await settled(pilot, lambda: "F9" in app.screen.query_one("#answers").canvas.text())  # type: ignore[attr-defined]
 

@@ -277,7 +277,7 @@ async def test_a_rollback_is_decided_on_what_the_one_before_it_leads_to(tmp_path
         await c.climb(4)
         both = [rollback.roll_back(c.engine, c.engine.ask("one stage down", ALICE), to_stage=3) for _ in range(2)]
         (_, to_25), (_, to_0) = await asyncio.gather(*both)
-        assert (to_25.target_bp, to_0.target_bp) == (2500, 0)
+        assert (to_25.of.target_bp, to_0.of.target_bp) == (2500, 0)
         assert not c.rig.folder.is_armed()
         await c.settled(lambda: not c.engine.switch.pending)
         assert c.engine.state.percent_bp == 0

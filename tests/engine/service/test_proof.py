@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.rollout.state import State
 from engine.routing.pipeline import Routed
-from engine.service.proof import PROBES, Proof
+from engine.service.proof import PROBES, Proof, ToProve
 from engine.view.model import ProofView
 from tests.clock import ManualClock
 
@@ -43,7 +43,7 @@ def _proof(monkeypatch: Any, open_requests: int, raised: tuple[int, int] | None 
         ended_since=lambda *_: (),
     )
     fakes: Any = (pipeline, switch, leases, clock, "armed")
-    proof = Proof(*fakes, actor="alice", reason="", automatic=False, target_bp=0, leads_to=State())
+    proof = Proof(*fakes, ToProve("alice", "", False, 0, State()))
     proof.effect()
     if raised:
         proof.recorded(7, clock.real())

@@ -8,46 +8,49 @@ import time
 from typing import TextIO
 
 from engine.clock import SystemClock
-from engine.cluster.identity import version
-from engine.cluster.lease import WorkerIdentity
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from engine.worker.switch import LeasedSwitch
+from tests.engine.worker.leased_work import NoCalls
 
 CALL_S = 0.03
 
 
-async def work(place: str, token: str, name: str, plan_digest: str, out: TextIO) -> str:
-    calls: set[asyncio.Task[None]] = set()
-    last: list[float] = []
-    end = asyncio.get_running_loop().create_future()
+class Calling(NoCalls):
+    """Sleeps are its calls."""
 
-    def cancel(why: str) -> None:
-        for task in calls:
+    def __init__(self, plan_digest: str) -> None:
+        super().__init__(plan_digest)
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def open_calls(self) -> int:
+        return len(self.tasks)
+
+    def cancel(self, why: str) -> None:
+        for task in self.tasks:
             task.cancel()
 
-    keeper = Keeper(
-        name,
-        lambda: EngineConnection(place, token),
-        SystemClock(),
-        lambda: WorkerIdentity(version(), plan_digest),
-        lambda: len(calls),
-        lambda: last[-1] if last else None,
-        cancel,
-        lambda: None,
-        lambda why: None if end.done() else end.set_result(why),
-    )
+    def ended(self, why: str) -> None:
+        if not self.end.done():
+            self.end.set_result(why)
+
+
+async def work(place: str, token: str, name: str, plan_digest: str, out: TextIO) -> str:
+    calling = Calling(plan_digest)
+    keeper = Keeper(name, lambda: EngineConnection(place, token), SystemClock(), calling)
     switch = LeasedSwitch(keeper, EngineConnection(place, token).folder)
     keeper.start(asyncio.get_running_loop())
-    while not end.done():
+    while not calling.end.done():
         if switch.may_call(0):
-            last[:] = [time.time()]
-            print(f"{last[0]:.4f}", file=out, flush=True)
+            calling.last_call = time.time()
+            print(f"{calling.last_call:.4f}", file=out, flush=True)
             task = asyncio.create_task(asyncio.sleep(CALL_S))
-            calls.add(task)
-            task.add_done_callback(calls.discard)
+            calling.tasks.add(task)
+            task.add_done_callback(calling.tasks.discard)
         await asyncio.sleep(0.002)
-    return str(end.result())
+    return calling.end.result()
 
 
 if __name__ == "__main__":

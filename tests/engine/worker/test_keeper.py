@@ -9,10 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from engine.cluster import lease
-from engine.cluster.lease import HeldLease, LeaseGrant, LeaseTerms, WorkerIdentity
+from engine.cluster.lease import HeldLease, LeaseGrant, LeaseTerms
 from engine.worker.keeper import Keeper
 from engine.worker.line import EngineConnection
 from tests.clock import ManualClock
+from tests.engine.worker.leased_work import NoCalls
 
 
 class BusyLoop(asyncio.AbstractEventLoop):
@@ -29,22 +30,28 @@ class BusyLoop(asyncio.AbstractEventLoop):
             work()
 
 
+class OneCall(NoCalls):
+    """Has a call in flight; `done` is what became of it."""
+
+    open_calls = 1
+
+    def __init__(self, done: list[str]) -> None:
+        super().__init__("plan")
+        self.done = done
+
+    def cancel(self, why: str) -> None:
+        self.done.append(f"cancelled: {why}")
+
+    def shut(self) -> None:
+        self.done.append("shut")
+
+
 @pytest.fixture
 def calling() -> tuple[Keeper, BusyLoop, list[str]]:
     """A keeper with a lease at 10 %, its loop, and what it did about its calls."""
     done: list[str] = []
     loop = BusyLoop()
-    keeper = Keeper(
-        "w",
-        lambda: EngineConnection("/nowhere"),
-        ManualClock(),
-        lambda: WorkerIdentity("1", "plan"),
-        lambda: 1,
-        lambda: None,
-        lambda why: done.append(f"cancelled: {why}"),
-        lambda: done.append("shut"),
-        lambda why: None,
-    )
+    keeper = Keeper("w", lambda: EngineConnection("/nowhere"), ManualClock(), OneCall(done))
     keeper._loop = loop
     keeper._apply(lambda held: lease.renewed(held, LeaseGrant((1, 1), LeaseTerms(1000, True, "", 1)), 0.0))
     loop.run()
@@ -65,11 +72,11 @@ def test_a_rollback_ends_connections_before_the_loop_cancels_and_acknowledges(
 
 
 def test_the_loop_has_the_cancellation_before_it_can_see_a_connection_end(
-    calling: tuple[Keeper, BusyLoop, list[str]],
+    calling: tuple[Keeper, BusyLoop, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper, loop, _ = calling
     queued: list[int] = []
-    keeper._shut = lambda: queued.append(len(loop._ready))
+    monkeypatch.setattr(keeper._work, "shut", lambda: queued.append(len(loop._ready)))
     keeper._apply(lambda held: lease.lowered(held, LeaseGrant((1, 2), LeaseTerms(0, False, "", 2))))
     assert queued == [1]
 
