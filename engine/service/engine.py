@@ -13,12 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sqlite3
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from engine.clock import Clock, LapseClock, SystemClock, pace
 from engine.cluster.identity import version
@@ -38,6 +37,8 @@ from engine.routing.ports import Ports
 from engine.routing.reading import AskedDocument, BulkDocument, ReadDocument
 from engine.routing.switch import Switch
 from engine.service.apply import Applied, Applier
+from engine.service.background import BackgroundTasks
+from engine.service.exercise import FaultSwitches, Player
 from engine.service.feedback import RateLimiter
 from engine.service.jobs import JobDesk
 from engine.service.monitor import Monitor
@@ -62,22 +63,6 @@ REASON_LIMIT = 500
 COMPLAINTS = "complaints"  # the id under which people tick off that they read the complaints
 LOG_ROWS = 30  # of a view
 T = TypeVar("T")
-
-
-class FaultSwitches(Protocol):
-    """Faults of a rehearsal that people can switch."""
-
-    hidden: bool
-
-    @property
-    def faults(self) -> dict[str, float]: ...
-    async def set_fault(self, name: str, value: float) -> str: ...
-
-
-class Player(Protocol):
-    """Plays a game day's scenario."""
-
-    def begin(self) -> bool: ...
 
 
 class Engine:
@@ -134,7 +119,7 @@ class Engine:
         self.judged: dict[str, str] = {}  # results of measurements and judgements, in sentences, by the gate's metric
         self.measuring: float | None = None  # the share of a search-quality measurement that is done
         self.search_asked: Ask | None = None  # a request to measure search quality at the next tick
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = BackgroundTasks(self.trouble)
 
     @property
     def rehearsal(self) -> bool:
@@ -154,7 +139,9 @@ class Engine:
         self.address = address
         created = await asyncio.to_thread(database.create, self.folder)
         self.from_backup, self.altered = created.from_backup, created.altered
-        self.clean_start = self._take_token()
+        taken = lease.taken(self.folder, self.clock.now(), machine_time())
+        self.token, self.clean_start = taken.token, taken.clean
+        self.seen_before, self.evaluated_before = taken.heartbeat, taken.evaluated
         self.conn = database.open_reader(self.folder)
         if isinstance(self.clock, LapseClock):  # a kept rehearsal continues where it was: its log never runs backwards
             (last,) = self.conn.execute(
@@ -231,18 +218,6 @@ class Engine:
         self.monitor.use(plan)
         self.pipeline.use(plan)
 
-    def _take_token(self) -> bool:
-        """Bump the fencing token; return whether the previous engine ended cleanly."""
-        conn = database.open_writer(self.folder, "FULL")
-        try:
-            log.begin(conn, None)
-            taken = lease.take(conn, os.getpid(), self.clock.now(), machine_time())
-            conn.execute("COMMIT")
-            self.token, self.seen_before, self.evaluated_before = taken.token, taken.heartbeat, taken.evaluated
-            return taken.clean
-        finally:
-            conn.close()
-
     def ends(self) -> None:
         """Accept no new documents from here on."""
         self.stopping = True
@@ -252,7 +227,7 @@ class Engine:
         """Finish what is in flight (the servers have drained), write it, and mark the shutdown as clean."""
         self.stopping = True
         await self.pipeline.drain(2.0)
-        await self._end_tasks()
+        await self._tasks.end()
         await self.monitor.probing.stop()
         await self.applier.stop()
         await self.dispatcher.stop()
@@ -265,27 +240,13 @@ class Engine:
             await asyncio.to_thread(self.heads.close)
         if self.switch.shut and (kept := self.writer.opened.files.set_aside()) is not None:
             journal.info("Changes from this engine's log that were not carried over are kept in %s.", kept)
-        await self._end_tasks()  # work started in the meantime must not read a closed store
+        await self._tasks.end()  # work started in the meantime must not read a closed store
         self.conn.close()
         ownership.give_back(self.folder.path)
 
-    async def _end_tasks(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
     def background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """A task whose failure is logged and shown, never silent."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-
-        def ended(task: asyncio.Task[T]) -> None:
-            self._tasks.discard(task)
-            if not task.cancelled() and (error := task.exception()) is not None:
-                self.trouble(error)
-
-        task.add_done_callback(ended)
-        return task
+        return self._tasks.start(work)
 
     def trouble(self, error: BaseException) -> None:
         """Log an internal fault, and show it as an event."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 
 from msgspec import Struct
+
+from engine.store import database, log
+from engine.store.folder import Folder
 
 
 class Lease(Struct, frozen=True):
@@ -28,6 +32,18 @@ def take(conn: sqlite3.Connection, pid: int, now: float, beat: float) -> Lease:
         (token, pid, now, beat, now),
     )
     return Lease(token, bool(row[1]), row[2], row[3]) if row else Lease(token, True, None, None)
+
+
+def taken(folder: Folder, now: float, beat: float) -> Lease:
+    """The lease of this process, in a transaction of its own. `now`: the calendar's, `beat`: the machine's time."""
+    conn = database.open_writer(folder, "FULL")
+    try:
+        log.begin(conn, None)
+        lease = take(conn, os.getpid(), now, beat)
+        conn.execute("COMMIT")
+        return lease
+    finally:
+        conn.close()
 
 
 def beat(conn: sqlite3.Connection, at: float, evaluated: float) -> None:
