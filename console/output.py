@@ -135,6 +135,7 @@ def stoppable() -> Iterator[None]:
 
 
 def signal_of(stop: KeyboardInterrupt) -> signal.Signals:
+    """The signal that stopped a verb."""
     return signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
 
 

@@ -140,6 +140,7 @@ def mean_upper(mean: float, variance: float, n: int, confidence: float = 0.95) -
 
 
 def mean_lower(mean: float, variance: float, n: int, confidence: float = 0.95) -> float:
+    """mean - t * SE, as `mean_upper`. n < 2: minus infinite."""
     return mean - _margin(variance, n, confidence)
 
 

@@ -25,11 +25,13 @@ def json_decoder(kind: type[T], **options: Any) -> msgspec.json.Decoder[T]: ...
 @overload
 def json_decoder(kind: Any, **options: Any) -> msgspec.json.Decoder[Any]: ...
 def json_decoder(kind: Any, **options: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder of JSON, made by one thread at a time. It raises `UNREADABLE`."""
     with _describing:
         return msgspec.json.Decoder(kind, **options)
 
 
 def msgpack_decoder(kind: type[T], **options: Any) -> msgspec.msgpack.Decoder[T]:
+    """The same for MessagePack."""
     with _describing:
         return msgspec.msgpack.Decoder(kind, **options)
 

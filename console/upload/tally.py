@@ -107,5 +107,6 @@ class Tally:
 
 
 def listed(names: list[str]) -> str:
+    """The first `NAMED` names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}"

@@ -11,10 +11,12 @@ Unit = Literal["ms", "rate", "count", "score"]
 
 
 def percent(value: float | None, *, signed: bool = False) -> str:
+    """A rate, 0..1, as "5.6 %"."""
     return "–" if value is None else rate_percent(value, signed=signed)
 
 
 def number(value: float | None, unit: Unit, *, signed: bool = False) -> str:
+    """A figure in its unit; milliseconds below 10 with two decimals."""
     sign = "+" if signed else ""
     if value is None:
         return "–"

@@ -56,6 +56,7 @@ _QUERY = {
 
 
 def has_samples(metric: str) -> bool:
+    """Whether `samples` can list what this metric counted."""
     return metric in _QUERY
 
 

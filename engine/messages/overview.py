@@ -24,6 +24,7 @@ class Overview(Struct, frozen=True):
 
 
 def overview(conn: sqlite3.Connection, plan: Plan, view: View) -> Overview:
+    """Deliveries and what is due, as of the view's moment."""
     recent = outbox.deliveries(conn, 500)
     latest: dict[str, Delivery] = {}
     for delivery in recent:

@@ -54,6 +54,7 @@ def judge(
 
 
 def error_rate(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
+    """LLM attempts that failed, of all. `wanted`, here and below: the target as (op, value)."""
     n, k = bucket.attempts, bucket.errors
     if not n:
         return MetricValue(None, "no LLM documents")
@@ -62,6 +63,7 @@ def error_rate(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Metri
 
 
 def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
+    """Mean milliseconds of fresh LLM calls."""
     mean = bucket.mean_ms
     if mean is None:
         return MetricValue(None, "no fresh LLM calls")
@@ -69,6 +71,7 @@ def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricVa
 
 
 def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
+    """95th percentile of fresh LLM calls, from the histogram: right to 1 %."""
     p95 = bucket.histogram.quantile(0.95)
     if p95 is None:
         return MetricValue(None, "no fresh LLM calls")
@@ -76,6 +79,7 @@ def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Metr
 
 
 def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
+    """Cache hits of lookups."""
     n, k = bucket.lookups, bucket.hits
     if not n:
         return MetricValue(None, "no cache lookups")
@@ -101,6 +105,7 @@ def _time(ms: float) -> str:
 def satisfaction(
     conn: sqlite3.Connection, stage: int, since: float = 0.0, wanted: tuple[str, float] | None = None
 ) -> MetricValue:
+    """Ratings of `SATISFIED` or more, of all in a stage since this time."""
     row = conn.execute(
         "SELECT count(*), total(value >= ?) FROM feedback WHERE kind = 'rating' AND stage = ? AND at >= ?",
         (SATISFIED, stage, since),
@@ -115,6 +120,7 @@ COMPLAINED_OF = {"treatment": "LLM arm", "control": "frequency arm", None: "no k
 
 
 def complaints(conn: sqlite3.Connection, stage: int, since: float = 0.0) -> int:
+    """How many complaints came in a stage since this time."""
     row = conn.execute(
         "SELECT count(*) FROM feedback WHERE kind = 'complaint' AND stage = ? AND at >= ?", (stage, since)
     ).fetchone()

@@ -33,6 +33,7 @@ class TriggerReading(Struct, frozen=True):
 
 
 def of_trigger(rule: Trigger, reading: Reading, firing: bool) -> TriggerReading:
+    """A trigger as /metrics shows it."""
     return TriggerReading(
         id=rule.id,
         value=reading.value,

@@ -63,6 +63,7 @@ def stage_id(stage: "Stage") -> str:
 
 
 def pins_of(plan: "Plan", rules: str, model: PinnedModel) -> Pins:
+    """What the rollout is pinned to: this plan, the digest of its triggers (`rules`), the model."""
     stages = tuple(PinnedStage(stage_id(s), s.name, s.percent_bp, s.ab_test) for s in plan.stages)
     return Pins(plan.digest, plan.salt, rules, stages, model)
 

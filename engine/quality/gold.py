@@ -173,6 +173,7 @@ def difference(
 
 
 def as_json(quality: MethodQuality) -> dict[str, Any]:
+    """For programs; rates 0..1 with four decimals."""
     return {
         "method": quality.method,
         "documents": quality.documents,
@@ -191,6 +192,7 @@ def as_json(quality: MethodQuality) -> dict[str, Any]:
 
 
 def sentence(quality: MethodQuality) -> str:
+    """F1 at each k in percent, with its interval."""
     if not quality.figures:
         return f"{quality.method}: no gold document has keywords by this method."
     figures = ", ".join(

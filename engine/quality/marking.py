@@ -51,6 +51,7 @@ def _marked(name: str, proposals: Sequence[str], known: GoldRow | None) -> Marke
 
 
 def toggled(document: Marked, keyword: str) -> Marked:
+    """The document with this keyword kept, or no longer kept."""
     kept = document.kept
     return replace(document, kept=tuple(k for k in kept if k != keyword) if keyword in kept else (*kept, keyword))
 

@@ -226,6 +226,7 @@ class Summary(Struct, frozen=True):
 
 
 def summary(judged: Iterable[StoredJudgement]) -> Summary:
+    """What the judgements of a sample come to."""
     every = list(judged)
 
     def answers(name: str) -> list[Judgement]:

@@ -235,6 +235,7 @@ def resulting(plan: Plan, state: State, action: Action) -> tuple[int, int]:
 
 
 def hold(state: State, ask: Ask) -> Decision | Refusal:
+    """Keep the gate shut until a person resumes; the percentage stays. Refused if it is held already."""
     if state.held:
         return Refusal(f"Already held: {state.held}")
     why = ask.reason or "no reason given"

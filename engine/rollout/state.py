@@ -288,4 +288,5 @@ def stage_of(plan: "Plan", state: State) -> "Stage | None":
 
 
 def stage_name(plan: "Plan", stage: int) -> str:
+    """ "stable" past the last stage."""
     return plan.stages[stage].name if stage < len(plan.stages) else "stable"

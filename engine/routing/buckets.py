@@ -21,6 +21,7 @@ def bucket(salt: str, document_id: str) -> int:
 
 
 def arm(salt: str, document_id: str, percent_bp: int) -> Literal["treatment", "control"]:
+    """A document's arm at a percentage, in basis points."""
     return arm_of(bucket(salt, document_id), percent_bp)
 
 

@@ -17,6 +17,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def answer(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
     return Response(_encoder.encode(body), status, headers, media_type="application/json")
 
 

@@ -36,6 +36,7 @@ def _unknown(engine: Engine, item_id: str) -> Reply:
 
 
 async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
+    """Sign an item. One with a machine check is checked first; against a failed check it takes a note."""
     item = _find(engine, item_id)
     if item is None:
         return _unknown(engine, item_id)
@@ -56,6 +57,7 @@ async def sign(engine: Engine, item_id: str, written: str, ask: Ask) -> Reply:
 
 
 async def revoke(engine: Engine, item_id: str, ask: Ask) -> Reply:
+    """Open a signed item again."""
     item = _find(engine, item_id)
     if item is None:
         return _unknown(engine, item_id)
@@ -65,6 +67,7 @@ async def revoke(engine: Engine, item_id: str, ask: Ask) -> Reply:
 
 
 async def check(engine: Engine, item_id: str, ask: Ask) -> Reply:
+    """Run the machine check of an item and record whether it passed."""
     item = _find(engine, item_id)
     if item is None:
         return _unknown(engine, item_id)

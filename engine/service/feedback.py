@@ -130,6 +130,7 @@ class RateLimiter:
 
 
 def known(conn: sqlite3.Connection, given: Feedback) -> bool:
+    """Whether feedback of this id is stored already."""
     return conn.execute("SELECT 1 FROM feedback WHERE id = ?", (given.id,)).fetchone() is not None
 
 

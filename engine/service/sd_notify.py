@@ -13,6 +13,7 @@ READY, ALIVE, ENDING = "READY=1", "WATCHDOG=1", "STOPPING=1"
 
 
 def notify(*states: str) -> None:
+    """Send states such as `READY`, or "STATUS=..."; never waits, never fails."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -226,4 +226,5 @@ def outgrown_log(folder: Folder) -> str:
 
 
 def is_locked(error: sqlite3.Error) -> bool:
+    """Whether another connection holds the lock that a statement needed."""
     return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

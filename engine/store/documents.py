@@ -268,6 +268,7 @@ def whole_document_of(row: tuple[Any, ...]) -> Document:
 
 
 def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
+    """A document with its text; None if the store does not have it."""
     row = conn.execute(f"{WHOLE} WHERE d.id = ?", (document_id,)).fetchone()
     return None if row is None else whole_document_of(row)
 

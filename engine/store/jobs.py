@@ -184,6 +184,7 @@ def stop(conn: sqlite3.Connection, job: int, at: float) -> bool:
 
 
 def find(conn: sqlite3.Connection, job: int) -> Job | None:
+    """A job; None if there is none of this number."""
     row = conn.execute(f"SELECT {_COLUMNS} FROM job WHERE id = ?", (job,)).fetchone()
     return Job(*row) if row is not None else None
 
@@ -235,6 +236,7 @@ def troubles(conn: sqlite3.Connection, job: int, limit: int = 200) -> dict[str, 
 
 
 def open_parts(conn: sqlite3.Connection, job: int, limit: int) -> list[int]:
+    """Numbers of parts that are not done, lowest first."""
     # without the name SQLite takes the primary key, and looks at every part that is done: 36 ms for 200,000
     query = "SELECT part FROM job_part INDEXED BY job_part_open WHERE job = ? AND NOT done ORDER BY part LIMIT ?"
     rows = conn.execute(query, (job, limit))
@@ -242,11 +244,13 @@ def open_parts(conn: sqlite3.Connection, job: int, limit: int) -> list[int]:
 
 
 def part(conn: sqlite3.Connection, job: int, number: int) -> JobPart:
+    """What a part holds: files, or pieces of files."""
     (body,) = conn.execute("SELECT body FROM job_part WHERE job = ? AND part = ?", (job, number)).fetchone()
     return _parts.decode(body)
 
 
 def written(conn: sqlite3.Connection, job: int, number: int) -> tuple[str, ...]:
+    """Keys (`key`) of a part's documents that are stored."""
     rows = conn.execute("SELECT key FROM job_key WHERE job = ? AND part = ?", (job, number))
     return tuple(key for (key,) in rows)
 

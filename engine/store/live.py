@@ -14,6 +14,7 @@ T = TypeVar("T", bound=Struct)
 
 
 def write(conn: sqlite3.Connection, at: float, body: bytes) -> None:
+    """Keep the encoded view, for consoles that read the store. Inside the caller's transaction."""
     conn.execute(
         "INSERT INTO live VALUES (1,?,?) ON CONFLICT(id) DO UPDATE SET at = excluded.at, body = excluded.body",
         (at, body),

@@ -64,6 +64,7 @@ class Row(Struct, frozen=True):
 
 
 def read_state(conn: sqlite3.Connection) -> State:
+    """The state after the last decision, from the control row; `State()` in a new store."""
     row = conn.execute("SELECT state FROM control WHERE id = 1").fetchone()
     return _state.decode(row[0]) if row else State()
 

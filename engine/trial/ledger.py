@@ -51,6 +51,7 @@ class Trial(Struct, frozen=True):
 
 
 def running(conn: sqlite3.Connection) -> Trial | None:
+    """The test that has not ended; None if there is none."""
     return _one(conn, "WHERE ended IS NULL")
 
 
@@ -92,6 +93,7 @@ def _trial(row: tuple[Any, ...]) -> Trial:
 def begin(
     conn: sqlite3.Connection, declaration: Declaration, stage: int, epoch: int, percent_bp: int, salt: str
 ) -> None:
+    """Declare a test, with empty arms."""
     at, body = declaration.started, _json(declaration)
     cursor = conn.execute(
         "INSERT INTO trial (started, stage, epoch, percent_bp, salt, declaration, scored_until, why) VALUES "
@@ -103,6 +105,7 @@ def begin(
 
 
 def end(conn: sqlite3.Connection, trial: int, at: float, why: str) -> None:
+    """End a test; one that has ended keeps its reason."""
     conn.execute("UPDATE trial SET ended = ?, why = ? WHERE id = ? AND ended IS NULL", (at, why, trial))
 
 
@@ -118,6 +121,7 @@ def clock_was_set(trial: Trial, now: float, step_s: float) -> Trial:
 
 
 def keep_times(conn: sqlite3.Connection, trial: Trial) -> None:
+    """Store the times of a test after `clock_was_set`."""
     conn.execute(
         "UPDATE trial SET started = ?, declaration = ?, scored_until = ? WHERE id = ? AND ended IS NULL",
         (trial.started, _json(trial.declaration), trial.scored_until, trial.id),
