@@ -16,9 +16,9 @@ COMPARED = ("error_rate", "latency_mean")  # what the frequency arm has too
 class SeriesCache:
     """A window of a few metrics on the grid of the screen: of the arm that calls the LLM, and of the frequency arm."""
 
-    def __init__(self, link: Link, metrics: tuple[str, ...] = METRICS) -> None:
+    def __init__(self, link: Link) -> None:
         self.link = link
-        self.metrics = metrics
+        self.metrics = METRICS
         self.zoom = HOUR
         self.series: dict[str, list[float | None]] = {}
         self.control: dict[str, list[float | None]] = {}

@@ -11,10 +11,10 @@ from console.terminal.first_keys import FirstKeys
 
 
 class FirstFrame:
-    """`typed`: keys that came before it, which must not act. `keys`: those that came under it, which act."""
-
-    def __init__(self, frame: Frame, size: tuple[int, int], *, typed: str = "", keys: FirstKeys | None = None) -> None:
-        self.frame, self.typed, self.keys = frame, typed, keys
+    def __init__(self, frame: Frame, size: tuple[int, int]) -> None:
+        self.frame = frame
+        self.typed = ""  # keys that came before it, which must not act
+        self.keys: FirstKeys | None = None  # those that came under it, which act
         self.seen = True  # False: the terminal did not accept it, so keys are typed blind
         self.signalled = 0  # exit code of a signal that came while the screen was not there yet
         self.taken = False  # the screen's driver continues on it, and restores the terminal at the end

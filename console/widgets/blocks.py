@@ -103,7 +103,7 @@ def meter(c: Canvas, x: int, y: int, width: int, share: float, style: str, back:
     c.fill(x, y, full, style, "#" if c.ascii else "▇")
 
 
-def bullets(c: Canvas, area: Area, lines: Sequence[str], sign: str, style: str, empty: str = "", more: str = "") -> int:
+def bullets(c: Canvas, area: Area, lines: Sequence[str], sign: str, style: str, empty: str = "") -> int:
     """A list of wrapped items, as many as fit, and a count of the rest. Returns the rows used."""
     if not lines:
         return c.block(area.x, area.y, area.width, area.height, empty, "dim") if area.height > 0 else 0
@@ -112,7 +112,7 @@ def bullets(c: Canvas, area: Area, lines: Sequence[str], sign: str, style: str, 
         rest = len(lines) - number - 1
         room = area.height - row - (1 if rest else 0)
         if room < 1 and number:
-            c.put(area.x + 2, area.y + row, f"and {rest + 1} more{more}", "dim", area.width - 2)
+            c.put(area.x + 2, area.y + row, f"and {rest + 1} more", "dim", area.width - 2)
             return row + 1
         room = max(room, min(1, area.height - row))
         c.put(area.x, area.y + row, sign, style)

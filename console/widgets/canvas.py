@@ -190,11 +190,11 @@ class Canvas:
             self.put(x, y + row, line, style, width)
         return len(shown)
 
-    def rule(self, x: int, y: int, width: int, title: str = "", style: str = "line", title_style: str = "head") -> None:
+    def rule(self, x: int, y: int, width: int, title: str = "", style: str = "line") -> None:
         """A rule with a title: the top of a panel."""
         self.fill(x, y, width, style, "-" if self.ascii else "─")
         if title:
-            self.put(x, y, f"{title} ", title_style, width)
+            self.put(x, y, f"{title} ", "head", width)
 
     def zone(self, x: int, y: int, width: int, height: int, action: str) -> None:
         """A click in this area runs `action`."""

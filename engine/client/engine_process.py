@@ -36,12 +36,12 @@ class EngineProcess(Struct, frozen=True):
     why: str = ""
 
 
-def listens(folder: Folder, timeout_s: float = ASK_S) -> bool:
+def listens(folder: Folder) -> bool:
     """Whether a process takes connections on the engine's socket, so an engine runs, even one that does not answer.
     False means only that `ask` must find out. Without a request, because that loads an HTTP client and waits for a busy
     engine, before the console's first frame."""
     try:
-        folder.connect(timeout_s).close()
+        folder.connect(ASK_S).close()
     except OSError:
         return False
     return True

@@ -274,22 +274,17 @@ def get(conn: sqlite3.Connection, document_id: str) -> Document | None:
 
 
 def recent(
-    conn: sqlite3.Connection,
-    method: str | None = None,
-    limit: int = 50,
-    since: float = 0.0,
-    text: bool = False,
-    order: DocumentOrder = "",
+    conn: sqlite3.Connection, method: str | None = None, limit: int = 50, text: bool = False, order: DocumentOrder = ""
 ) -> list[Document]:
     """Latest documents first, or in another order; of one served method or of both."""
     join = "LEFT JOIN document_text t ON t.document_id = d.id" if text else ""
     column = "t.text" if text else "''"
-    where = "d.updated >= ? AND d.method = ?" if method else "d.updated >= ?"
-    given = (since, method) if method else (since,)
+    where = "WHERE d.method = ?" if method else ""
+    given = (method, limit) if method else (limit,)
     rows = conn.execute(
-        f"SELECT {COLUMNS}, {column} FROM document d {join} WHERE {where} "
+        f"SELECT {COLUMNS}, {column} FROM document d {join} {where} "
         f"ORDER BY {ORDERS.get(order, 'd.updated DESC, d.id')} LIMIT ?",
-        (*given, limit),
+        given,
     ).fetchall()
     return [document_of(row, row[11] or "") for row in rows]
 

@@ -23,6 +23,7 @@ from engine.store.documents import DocumentWrite, TextSource
 from engine.store.rollup import fold, insert
 
 KEY_BYTES = 12
+PARTS_NAMED = 200  # parts whose failed documents are named
 
 Kind = Literal["live", "backfill"]
 Method = Literal["auto", "llm", "frequency"]
@@ -224,11 +225,11 @@ def tally(conn: sqlite3.Connection, job: int) -> JobTally:
     return JobTally(*row)
 
 
-def troubles(conn: sqlite3.Connection, job: int, limit: int = 200) -> dict[str, list[str]]:
-    """Named documents without keywords, by reason."""
+def troubles(conn: sqlite3.Connection, job: int) -> dict[str, list[str]]:
+    """Named documents without keywords, by reason, of the first parts that have any."""
     out: dict[str, list[str]] = {}
     for (body,) in conn.execute(
-        "SELECT troubles FROM job_part WHERE job = ? AND troubles <> '{}' ORDER BY part LIMIT ?", (job, limit)
+        "SELECT troubles FROM job_part WHERE job = ? AND troubles <> '{}' ORDER BY part LIMIT ?", (job, PARTS_NAMED)
     ):
         for why, names in decode(body, dict[str, list[str]]).items():
             out.setdefault(why, []).extend(names)

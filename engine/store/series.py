@@ -74,9 +74,9 @@ def _cut(start: float, end: float, at: int) -> Iterator[tuple[int, int, int]]:
         yield from _cut(start, end, at - 1)
 
 
-def since_change(conn: sqlite3.Connection, epoch: int, arm: Arm | None = None) -> Bucket:
+def since_change(conn: sqlite3.Connection, epoch: int) -> Bucket:
     """Everything since `epoch` began, however long ago."""
-    return stage_summary(conn, None, arm, epoch)
+    return stage_summary(conn, None, since_epoch=epoch)
 
 
 def total(conn: sqlite3.Connection, arm: Arm | None = None) -> Bucket:
