@@ -222,7 +222,8 @@ class Review(FetchingPage):
         self._text(c, Area(area.x, top, area.width, room - lists), shown)
         for half, side, name in zip(halves, (self.left, self.right), ("A", "B"), strict=True):
             self._list(c, Area(half.x, top + room - lists, half.width, lists), shown, side, name)
-        self._marks(c, area.y + area.height - 1)
+        if self.marks_are_shown:
+            self._marks(c, area.y + area.height - 1)
 
     def _progress(self, c: Canvas, y: int, sample: Sample, known: StoredJudgement | None) -> None:
         many = len(sample.documents)
@@ -245,12 +246,13 @@ class Review(FetchingPage):
         return f"your verdict: {'good' if marks.good else 'not good'}"
 
     def _text(self, c: Canvas, area: Area, shown: SampledDocument) -> None:
-        text = self.document.text if self.document is not None else ""
+        fetched = self.marks_are_shown  # else the text is that of the document before
+        text = self.document.text if fetched and self.document is not None else ""
         inner = blocks.inside(c, area)
         lines = [line for part in text.splitlines() for line in wrapped(part.rstrip(), inner.width)]
         self.page_rows = max(1, inner.height - 1)
         self.top = blocks.scrolled(c, area, shown.document, lines, self.top)
-        if not text:
+        if fetched and not text:
             c.block(inner.x, inner.y, inner.width, inner.height, self.textless or GONE, "warn")
 
     def _list(self, c: Canvas, area: Area, shown: SampledDocument, side: Side, name: str) -> None:
@@ -263,7 +265,12 @@ class Review(FetchingPage):
             facts.append(f"{rate_percent(grounding.grounded, 0)} grounded")
         if grounding is not None and grounding.duplicates:
             facts.append(f"{grounding.duplicates} twice")
-        if side == self.right and self.compared is not None and self.compared.overlap is not None:
+        if (
+            side == self.right
+            and grounding is not None
+            and self.compared is not None
+            and self.compared.overlap is not None
+        ):
             facts.append(f"{rate_percent(self.compared.overlap, 0)} alike")
         while len(name) + len(", ".join(facts)) + 9 > area.width and len(facts) > 1:
             facts.pop()
@@ -271,7 +278,7 @@ class Review(FetchingPage):
         c.block(inner.x, inner.y, inner.width, inner.height, ", ".join(keywords) or "no keywords", "text")
 
     def _automatic(self, side: Side) -> KeywordStats | None:
-        if self.compared is None or self.shown is None:
+        if self.compared is None or self.shown is None or not self.marks_are_shown:
             return None
         return self.compared.llm if (self.shown.first == "llm") == (side == "first") else self.compared.frequency
 

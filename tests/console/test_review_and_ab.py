@@ -157,7 +157,7 @@ async def test_a_document_that_was_passed_over_comes_again_before_the_results() 
         await until(pilot, lambda: "1/5" in text(app))
         await pilot.press("j")
         for number in (2, 3, 4, 5):
-            await until(pilot, lambda n=number: f"{n}/5" in text(app))
+            await until(pilot, lambda n=number: f"{n}/5" in text(app) and "LLM's: r" in text(app))
             await pilot.press("a")
         await until(pilot, lambda: "1/5" in text(app) and "4 judged by you" in text(app))
         await pilot.press("a")

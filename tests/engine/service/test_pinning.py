@@ -199,6 +199,7 @@ async def test_another_model_restarts_evidence_bake_and_test(tmp_path: Path, edi
         row = log.last(c.engine.conn, ("model",))
         assert row is not None
         assert "the model changed" in row.decision.sentence
+        await c.settled(lambda: c.engine.state.rev >= row.rev)
         after = c.engine.state
         assert (after.stage, after.percent_bp) == (before.stage, before.percent_bp)
         assert after.epoch > before.epoch
