@@ -48,10 +48,13 @@ async def call(
     except BaseException as error:  # cancelled, or no longer permitted
         if began and document.deadline.expired() and isinstance(error, asyncio.CancelledError):
             document.hung = True
-            _unanswered(slot, Fault(ErrorKind.timeout, f"no answer within {config.timeout_s:g} s"), began)
-        else:
-            window.drop(slot.ticket)
-            server.breaker.undecided(slot.probe)
+            ran = server.now() - began
+            if ran >= config.timeout_s / 2:
+                _unanswered(slot, Fault(ErrorKind.timeout, f"no answer in {ran:.1f} s"), began)
+                raise
+        # also a call that got only the rest of the deadline, after the document's other pieces: no evidence
+        window.drop(slot.ticket)
+        server.breaker.undecided(slot.probe)
         raise
 
 

@@ -29,6 +29,8 @@ class DocumentProgress:
     background: bool = False  # no client is waiting for it
     sent: bool = False
     attempts: int = 0
+    pieces: int = 1  # that the document is read in
+    answered: int = 0  # of them
     proposed: int = 0
     dropped: int = 0
     load_ms: float = 0.0  # of its time in calls
@@ -96,6 +98,8 @@ class DocumentProgress:
         """The fault of a document whose deadline has passed: the service was slow, or the cause of the last failure
         persisted."""
         spent = f"no answer within {self.limit_s:g} s"
+        if self.answered:
+            spent = f"{self.answered} of the document's {self.pieces} pieces were answered within {self.limit_s:g} s"
         if self.last is None or self.hung:
             return self.failure(ErrorKind.timeout, spent)
         return self.failure(self.last.kind, f"{spent}: {self.last.message}")

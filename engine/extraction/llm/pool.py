@@ -253,13 +253,18 @@ class LlmPool:
         if len(pieces) == 1:
             return await self._piece(pieces[0], document)
 
+        document.pieces = len(pieces)
+
         async def one(piece: str) -> list[PieceKeywords] | LlmFailure:
+            result: list[PieceKeywords] | LlmFailure
             try:
-                return await self._piece(piece, document)
+                result = await self._piece(piece, document)
             except LlmFailure as failure:
-                if failure.kind in ANSWERS:
-                    return failure
-                raise
+                if failure.kind not in ANSWERS:
+                    raise
+                result = failure
+            document.answered += 1
+            return result
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -81,6 +82,16 @@ async def test_the_deadline_is_over_all_pieces_of_a_long_document() -> None:
         failed = await failure(pool, "\n\n".join(f"# Part {i}\n\n{DOCUMENT}" for i in range(10)))
         assert failed.kind is ErrorKind.timeout
         assert now() - began < 1.5 * crowd()
+
+
+async def test_a_document_too_long_for_its_deadline_says_so_and_is_not_held_against_a_server_that_answers() -> None:
+    settings = {"timeout_s": 1.5, "chunk_chars": 500, "max_concurrency": 1, "breaker_failures": 1}
+    async with StubLlm(slots=1, latency_s=0.2) as stub, pool_of(stub, **settings) as pool:
+        failed = await failure(pool, "\n\n".join(f"# Part {i}\n\n{DOCUMENT}" for i in range(10)))
+        assert failed.kind is ErrorKind.timeout
+        assert re.fullmatch(r"[1-7] of the document's 10 pieces were answered within 1\.5 s", failed.message)
+        health = pool.servers()[0]
+        assert (health.breaker, health.last_error) == ("closed", "")
 
 
 async def test_waiting_in_the_pool_s_queue_counts_as_neither_latency_nor_deadline() -> None:
