@@ -43,6 +43,12 @@ _LATEX = pattern(
     r"\\(?:cite[a-z]{0,6}|(?:eq)?ref|emph|text(?:it|bf|sc|rm|tt)|math(?:bb|bf|cal|rm))\{"
     r"|\$(?=\S)[^$\n]{0,200}(?:[_^](?:\{|\w(?!\w))|\\[A-Za-z])[^$\n]{0,200}(?<=\S)\$(?![A-Za-z])"
 )
+# BBCode, the markup of forums
+_FORUM_TAGS = "b|i|u|s|url|quote|code|list|size|colou?r|center|font|spoiler"
+_FORUM = pattern(rf"\[/(?:{_FORUM_TAGS})\]", re.I)
+_FORUM_TAG = pattern(
+    rf"\[/?(?:{_FORUM_TAGS})(?:=[^\[\]\n]{{0,200}})?\]|\[img[^\[\]\n]{{0,80}}\][^\[\]\s]{{0,400}}\[/img\]", re.I
+)
 _OVERSTRUCK = pattern(f"(.)[\b{MARK}](?=\\1)|_[\b{MARK}](?=\\w)")  # bold and underlined, as printers overstrike
 _COLOUR = pattern(f"[\x1b{MARK}]\\[[\\d;]{{0,12}}m")
 
@@ -74,6 +80,8 @@ def _detected(text: str, suffix: str = "") -> tuple[str, Format]:
     kind = detect.detect(text, suffix)
     if kind is Format.PLAIN:
         text = unescaped(text)
+        if "[/" in text and _FORUM.search(text):
+            text = _FORUM_TAG.sub("", text).replace("[*]", "\n- ")
         if ("\\" in text or "$" in text) and _LATEX.search(text):  # as in an abstract
             from engine.parsing.latex import words
 

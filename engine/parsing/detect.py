@@ -73,7 +73,7 @@ _CODE_HINTS = ("\n#", "\n//", "\n *", "\nimport ", "\nfrom ", "\ndef ", "\nclass
 _HASH_HEADING = pattern(r"\n {0,3}#{1,6}[ \t]+\S")
 _MARKDOWN_MARK = pattern(
     r"\n(?:[ >]*```|\[[^\]\n]{1,80}\]: \S|(?:import|export) [\w{*].{0,200}from ['\"]|:::\w|\|[ :-]*-{3})"
-    r"|\]\([^)\s]|!\[|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
+    r"|\]\([^)\s]|!\[(?<!<!\[)|\*\*\w[^*\n]{0,200}\*\*|\{#[\w-]{1,80}\}"
 )
 _SETEXT = pattern(r"\n\S[^\n]{0,120}\n(=+|-+|~{4,}|\^{4,})[ \t]*(?:\n|$)")
 _RST_MARK = pattern(

@@ -31,6 +31,9 @@ _NESTING_TAG = pattern(rf"<(/?)({'|'.join(_LISTS['nesting'])})\b", re.I)
 # elements that decide what is content
 _KEPT_TAG = frozenset(("nav", "main", "article", "header", "footer", "template"))
 _INLINE_TAG = pattern(either(_LISTS["inline"]), re.I)
+# In XML, what stands side by side is apart: <author>Ada Quill</author><name>Pool</name>. An XHTML page is no such XML.
+_XML = pattern(r"\s*<\?xml\b(?!.{0,2000}?<html\b)", re.I | re.S)
+_SIDE_BY_SIDE = pattern(r"(</[\w:.-]{1,60}>)(?=(?:[ \t\r]*\n\s*)?<[A-Za-z_])")
 DEEPEST = 500
 FLATTENED = 50  # levels kept of a page that is nested too deep
 _HEADING_MARK = "\ue000"  # a private character, which no page contains
@@ -45,6 +48,8 @@ def parse(page: str, mail: bool = False) -> Raw:
     """Parse a page. `mail`: short links in a row are a menu of the sender's site, whatever they are called."""
     from selectolax.lexbor import LexborHTMLParser
 
+    if _XML.match(page):
+        page = _SIDE_BY_SIDE.sub(r"\1<br>", page)
     if _depth(page) > DEEPEST:  # every search below an element would scan the rest of the page
         page = _flattened(page)
     tree = LexborHTMLParser(page.replace(_HEADING_MARK, " "))
@@ -94,7 +99,7 @@ def _flattened(page: str) -> str:
 
 def _declared(tree: LexborHTMLParser) -> str:
     """The content of <title>, or in other XML formats the first title."""
-    for selector in ("head > title", "title"):
+    for selector in ("head > title", "article-meta article-title", "title"):
         node = tree.css_first(selector)
         if node is not None and (text := heading(unescaped(node.text(deep=True)))):
             return _MANUAL.sub("", text)
