@@ -13,7 +13,8 @@ from msgspec import Struct, structs
 
 from engine.cluster.lease_times import OUT_S
 from engine.rollout.state import Ask, Decision, State
-from engine.store.folder import Folder, Intent
+from engine.store.folder import Folder
+from engine.store.intents import Intent
 
 if TYPE_CHECKING:
     from engine.plan.model import Plan

@@ -96,34 +96,30 @@ def matrix_names_triggers(plan: Plan) -> Iterator[Mistake]:
             )
 
 
+def _items(plan: Plan) -> Iterator[tuple[Path, Item]]:
+    """Every checklist item, with its place."""
+    for number, stage in enumerate(plan.stages):
+        yield from ((("stages", number, "checklist", at), item) for at, item in enumerate(stage.checklist))
+    yield from ((("post_rollout", at), item) for at, item in enumerate(plan.post_rollout))
+
+
 def checks_have_what_they_need(plan: Plan) -> Iterator[Mistake]:
     needs = {"http": "url", "command": "command", "metric": "metric"}
-    lists: list[tuple[Path, tuple[Item, ...]]] = [
-        (("stages", index, "checklist"), stage.checklist) for index, stage in enumerate(plan.stages)
-    ]
-    for path, items in [*lists, (("post_rollout",), plan.post_rollout)]:
-        for index, item in enumerate(items):
-            needed = needs.get(item.check.kind)
-            if needed and not getattr(item.check, needed):
-                yield (
-                    (*path, index, "check", needed),
-                    f'"{needed}" is missing; a check of kind "{item.check.kind}" needs it',
-                )
+    for path, item in _items(plan):
+        needed = needs.get(item.check.kind)
+        if needed and not getattr(item.check, needed):
+            yield (*path, "check", needed), f'"{needed}" is missing; a check of kind "{item.check.kind}" needs it'
 
 
 def checks_name_messages_of_the_plan(plan: Plan) -> Iterator[Mistake]:
     known = tuple(message.id for message in plan.messages)
-    lists: list[tuple[Path, tuple[Item, ...]]] = [
-        (("stages", index, "checklist"), stage.checklist) for index, stage in enumerate(plan.stages)
-    ]
-    for path, items in [*lists, (("post_rollout",), plan.post_rollout)]:
-        for index, item in enumerate(items):
-            if item.check.message and item.check.message not in known:
-                near = closest(item.check.message, known) or "."
-                yield (
-                    (*path, index, "check", "message"),
-                    f'"{item.check.message}" is not the id of a message{near} Messages: {", ".join(known)}',
-                )
+    for path, item in _items(plan):
+        if item.check.message and item.check.message not in known:
+            near = closest(item.check.message, known) or "."
+            yield (
+                (*path, "check", "message"),
+                f'"{item.check.message}" is not the id of a message{near} Messages: {", ".join(known)}',
+            )
 
 
 def ab_test_has_two_arms(plan: Plan) -> Iterator[Mistake]:

@@ -24,7 +24,7 @@ from engine.rollout.state import DOWN, Actor, Ask, Decision, Refusal, State, tra
 from engine.service.engine import REASON_LIMIT, Engine, machine_time
 from engine.service.proof import Proof, ToProve
 from engine.store import log
-from engine.store.folder import Intent
+from engine.store.intents import Intent
 from engine.store.log import Outcome
 from engine.text import clean_line
 

@@ -17,35 +17,18 @@ import stat
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from engine import files
-from engine.decoding import UNREADABLE, decode
-from engine.store import file_systems, outside, ownership, sockets
-from engine.text import clean_line
+from engine.store import file_systems, intents, outside, ownership, sockets
+from engine.store.intents import Intent
 
 BALLAST_BYTES = 256 * 1024
-INTENT_BYTES = 64 * 1024
 INODE = "inode="  # begins the line of the armed file that says which file it was made as
 OF_A_STORE = ("store.db", "lock", "armed", "engine.log")  # a folder with any of these has been a store
 
 
 class StoreError(Exception):
     """The store cannot be used. The message is a sentence: what, where, and what to do."""
-
-
-class Intent(msgspec.Struct, frozen=True):
-    """A rollback that could not reach the engine; applied before anything else when it starts."""
-
-    request_id: str
-    at: float
-    actor: dict[str, object]
-    reason: str
-    seen: str = ""
-    pressed: float | None = None  # when R was pressed, on the machine's monotonic clock
-    to_stage: int | None = None  # the requested stage; if the engine does not answer, 0 % applies regardless
-    target_bp: int = 0  # set by an engine for its own rollback, in force and not yet recorded
-    owner: int = -1  # uid that owns the file, whatever its content says; -1 if unknown
 
 
 class Folder:
@@ -292,18 +275,8 @@ class Folder:
         (self.path / outside.name_of(request_id)).unlink(missing_ok=True)
 
     def intents(self) -> list[tuple[Path, Intent]]:
-        """Waiting rollbacks, oldest first. An unreadable file still counts: it asks for 0 %, and its name gives the
-        request id."""
-        waiting: list[tuple[Path, Intent]] = []
-        for path in self._intent_paths():
-            request = clean_line(path.name.removeprefix("rollback-").removesuffix(".intent"), 64)
-            try:
-                kept = files.read(path, INTENT_BYTES)
-                known = decode(kept.content, Intent)
-                intent = replace(known, request_id=request, owner=kept.owner)
-            except (OSError, *UNREADABLE):
-                intent = Intent(request, 0.0, {"name": "unknown"}, "a rollback intent that could not be read")
-            waiting.append((path, intent))
+        """Waiting rollbacks, oldest first."""
+        waiting = [(path, intents.read(path)) for path in self._intent_paths()]
         return sorted(waiting, key=lambda pair: pair[1].at)
 
     def has_intents(self) -> bool:

@@ -20,7 +20,8 @@ from engine.extraction.llm import LlmPool, NotPermitted
 from engine.plan.init import set_value
 from engine.plan.load import default_plan_text, load_plan
 from engine.store import database
-from engine.store.folder import Folder, Intent
+from engine.store.folder import Folder
+from engine.store.intents import Intent
 from tests.engine.rehearsal.process import Process
 from tests.machine import crowd
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.store.folder import Folder, Intent
+from engine.store.folder import Folder
+from engine.store.intents import Intent
 from tests.simulate.disk import Disk
 
 

@@ -20,7 +20,7 @@ from engine.client.client import EngineClient
 from engine.rollout.state import Actor
 from engine.server.spawning import spawn, wait_until_up
 from engine.store import log
-from engine.store.folder import Intent
+from engine.store.intents import Intent
 from tests.engine.service.rig import QUIET, TEXT, EngineRig, kill_mid_write
 from tests.machine import crowd, patience
 

@@ -14,7 +14,7 @@ import pytest
 from engine.client.client import EngineClient
 from engine.service.rollback import LEFT
 from engine.store import log
-from engine.store.folder import Intent
+from engine.store.intents import Intent
 from tests.engine.service.rig import QUIET, EngineRig
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.rollout.state import Ask
-from engine.store.folder import Intent
+from engine.store.intents import Intent
 from tests.engine.service.clocked import Clocked
 
 pytestmark = pytest.mark.anyio

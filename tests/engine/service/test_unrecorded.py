@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.store.folder import Folder, Intent
+from engine.store.folder import Folder
+from engine.store.intents import Intent
 from tests.engine.service.clocked import Clocked
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,8 @@ from engine.rollout.state import Actor, Ask, Decision, State
 from engine.store import database, documents, lease, log, restores, schema
 from engine.store.documents import DocumentWrite
 from engine.store.file_systems import type_of
-from engine.store.folder import Folder, Intent, StoreError
+from engine.store.folder import Folder, StoreError
+from engine.store.intents import Intent
 from engine.store.search import search
 
 ALICE = Actor("alice", 1000)

@@ -155,18 +155,18 @@ class AsyncClient:
         return answers
 
     async def _batch(self, documents: Sequence[Document], timeout_s: float) -> list[Extraction | Failure]:
-        answers: dict[int, Extraction | Failure] = {}
+        came = _BatchAnswers(documents)
         try:
             content = _encoded({"documents": documents})
         except Rejected:
             return await self._batch_without_unfit(documents, timeout_s)
         try:
             # lines that came before the time was up are kept
-            await self._post("/v1/extract:batch", content, timeout_s, documents, answers)
+            await self._post("/v1/extract:batch", content, timeout_s, came)
             lost: RolloutError = Unavailable("The engine's answer ended early.", "ended")
         except RolloutError as error:
             lost = error
-        return [answers.get(i) or failure(document, lost) for i, document in enumerate(documents)]
+        return [came.answers.get(i) or failure(document, lost) for i, document in enumerate(documents)]
 
     async def _batch_without_unfit(self, documents: Sequence[Document], timeout_s: float) -> list[Extraction | Failure]:
         unfit = {i: why for i, document in enumerate(documents) if (why := _unfit(document)) is not None}
@@ -174,42 +174,28 @@ class AsyncClient:
         answers = iter(await self._batch(fit, timeout_s) if fit else [])
         return [failure(document, unfit[i]) if i in unfit else next(answers) for i, document in enumerate(documents)]
 
-    async def _post(
-        self,
-        path: str,
-        content: bytes,
-        timeout_s: float,
-        documents: Sequence[Document] = (),
-        lines: dict[int, Extraction | Failure] | None = None,
-    ) -> bytes:
-        """Post a body, and return the answer's. With `lines`, passes on each line of it as it comes instead."""
+    async def _post(self, path: str, content: bytes, timeout_s: float, batch: _BatchAnswers | None = None) -> bytes:
+        """Post a body, and return the answer's. A `batch` takes each line of it as it comes instead."""
         if self._closed:
             raise closed()
         if time.monotonic() < self._until:
             raise Unavailable(f"The engine did not answer {MISSES} times in a row; asking again soon.", "paused")
-        status, body = await self._sent(path, content, timeout_s, documents, lines)
+        status, body = await self._sent(path, content, timeout_s, batch)
         self._misses = 0
         if status != 200:
             raise _refusal(status, body)
         return body
 
     async def _sent(
-        self,
-        path: str,
-        content: bytes,
-        timeout_s: float,
-        documents: Sequence[Document],
-        lines: dict[int, Extraction | Failure] | None,
+        self, path: str, content: bytes, timeout_s: float, batch: _BatchAnswers | None
     ) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json", "X-Request-Id": uuid.uuid4().hex}
         try:
             async with asyncio.timeout(limited(timeout_s)):
                 try:
-                    return await self._exchange(path, content, headers, documents, lines)
-                except (
-                    httpx.RemoteProtocolError
-                ):  # a kept connection that the engine has closed: it stores by id, so again
-                    return await self._exchange(path, content, headers, documents, lines)
+                    return await self._exchange(path, content, headers, batch)
+                except httpx.RemoteProtocolError:  # the engine closed a kept connection: it stores by id, so again
+                    return await self._exchange(path, content, headers, batch)
         except TimeoutError:
             self._miss()
             raise late(timeout_s) from None
@@ -222,12 +208,7 @@ class AsyncClient:
             raise unreachable(error) from error
 
     async def _exchange(
-        self,
-        path: str,
-        content: bytes,
-        headers: dict[str, str],
-        documents: Sequence[Document],
-        lines: dict[int, Extraction | Failure] | None,
+        self, path: str, content: bytes, headers: dict[str, str], batch: _BatchAnswers | None
     ) -> tuple[int, bytes]:
         async with self._connections().stream("POST", path, content=content, headers=headers) as answer:
             # a few bytes can unpack to gigabytes, in the service's event loop; none was asked for
@@ -236,14 +217,14 @@ class AsyncClient:
             held = b""
             async for chunk in answer.aiter_bytes():
                 held += chunk
-                if lines is not None and answer.status_code == 200:
+                if batch is not None and answer.status_code == 200:
                     *whole, held = held.split(b"\n")
                     for line in whole:
-                        _take(line, documents, lines)
+                        batch.take(line)
                 if len(held) > MOST_BYTES:
                     raise _not_an_engine()
-            if lines is not None and answer.status_code == 200:
-                _take(held, documents, lines)
+            if batch is not None and answer.status_code == 200:
+                batch.take(held)
         return answer.status_code, held
 
     def _miss(self) -> None:
@@ -332,19 +313,27 @@ def _unfit(document: Document) -> Rejected | None:
     return None
 
 
-def _take(line: bytes, documents: Sequence[Document], lines: dict[int, Extraction | Failure]) -> None:
-    if not line.strip():
-        return
-    known = _decoded(line, _lines)
-    if not 0 <= known.index < len(documents):
-        raise _not_an_engine()
-    id = documents[known.index].id
-    if not known.ok:
-        lines[known.index] = Failure(id, known.status, known.code, known.error, known.retry_after_s)
-    elif (made := _decoded(line, _extractions)).id == id:
-        lines[known.index] = made
-    else:
-        raise _not_an_engine()
+class _BatchAnswers:
+    """The answers of a batch by the document's place, as their lines come."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.answers: dict[int, Extraction | Failure] = {}
+        self._documents = documents
+
+    def take(self, line: bytes) -> None:
+        """Unavailable for a line that no engine sends."""
+        if not line.strip():
+            return
+        known = _decoded(line, _lines)
+        if not 0 <= known.index < len(self._documents):
+            raise _not_an_engine()
+        id = self._documents[known.index].id
+        if not known.ok:
+            self.answers[known.index] = Failure(id, known.status, known.code, known.error, known.retry_after_s)
+        elif (made := _decoded(line, _extractions)).id == id:
+            self.answers[known.index] = made
+        else:
+            raise _not_an_engine()
 
 
 def _decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
