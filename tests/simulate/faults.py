@@ -15,7 +15,7 @@ from engine.rollout import control
 from engine.routing.pipeline import Pipeline
 from engine.routing.reading import AskedDocument, ReadDocument
 from engine.routing.switch import Switch
-from engine.service import rollback
+from engine.service import raising, rollback
 from engine.store.files import Files
 from engine.text import clean_line
 
@@ -80,13 +80,13 @@ def stale_promotion() -> Iterator[None]:
 @contextlib.contextmanager
 def raise_beats_rm() -> Iterator[None]:
     """A promotion puts the armed file back that a person removed while it was under way."""
-    original = rollback._raised
+    original = raising._raised
 
     async def arming(engine: Any, ask: Any, decide: Any) -> Any:
         engine.switch.armed = None
         return await original(engine, ask, decide)
 
-    with mock.patch.object(rollback, "_raised", arming):
+    with mock.patch.object(raising, "_raised", arming):
         yield
 
 

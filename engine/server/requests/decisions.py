@@ -14,7 +14,7 @@ from engine.plan.environment import PERCENTAGE
 from engine.rollout import control, pinned
 from engine.rollout.control import Promotion
 from engine.rollout.state import Ask, Decision, Refusal, State, stage_name
-from engine.service import checklist_requests, panels, pinning, rollback
+from engine.service import checklist_requests, panels, pinning, raising, rollback
 from engine.service.engine import REASON_LIMIT, Engine
 from engine.service.replies import refusal_reply, to_reply
 from engine.store import log
@@ -32,7 +32,7 @@ async def promote(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
         by = log.moved_by(engine.conn, engine.state.epoch)
         return Reply(False, control.moved("promoted", by).sentence, {"epoch": engine.state.epoch})
     await checklist_requests.recheck(engine, wanted.ask)
-    outcome = await rollback.raised(engine, wanted.ask, _promoting(engine, wanted))
+    outcome = await raising.record(engine, wanted.ask, _promoting(engine, wanted))
     if outcome.decision is not None and engine.switch.pending:
         return Reply(False, "Promoted, but rolled back at the same moment: the rollback is in force.")
     return to_reply(outcome, percent_bp=outcome.state.percent_bp, stage=outcome.state.stage)
@@ -81,7 +81,7 @@ async def preview_promotion(engine: Engine, fields: dict[str, Any], ask: Ask) ->
             return Reply(False, "Invalid request: `of` is promote or undo_rollback.")
     if isinstance(decide, Reply):
         return decide
-    made = rollback.refused_by_rollback(engine) or decide(engine.state, engine.conn)
+    made = raising.refused_by_rollback(engine) or decide(engine.state, engine.conn)
     if isinstance(made, Refusal):
         return refusal_reply(made)
     state = engine.state
@@ -115,12 +115,12 @@ async def resume(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             return control.moved("resumed", log.moved_by(conn, state.epoch))
         return control.resume(state, ask, armed, log.rolled_back(conn))
 
-    return to_reply(await rollback.raised(engine, ask, decide))
+    return to_reply(await raising.record(engine, ask, decide))
 
 
 async def undo_rollback(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     decide = _undoing(engine, fields, ask)
-    return decide if isinstance(decide, Reply) else to_reply(await rollback.raised(engine, ask, decide))
+    return decide if isinstance(decide, Reply) else to_reply(await raising.record(engine, ask, decide))
 
 
 def _undoing(engine: Engine, fields: dict[str, Any], ask: Ask) -> Decide | Reply:
@@ -159,7 +159,7 @@ async def ceiling(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
 
     if percent_bp <= engine.state.ceiling_bp:
         return to_reply(await engine.commit(ask, lambda state: control.set_ceiling(state, ask, percent_bp, epoch, "")))
-    return to_reply(await rollback.raised(engine, ask, decide), ceiling_bp=percent_bp)
+    return to_reply(await raising.record(engine, ask, decide), ceiling_bp=percent_bp)
 
 
 async def adopt_plan(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
