@@ -219,7 +219,7 @@ def judgement(drawn: bool) -> list[Explained]:
     return [*(REVIEWED if drawn else DRAWN)]
 
 
-def trial(primary: str = "") -> list[Explained]:
+def trial(primary: str) -> list[Explained]:
     """The rows and columns of an A/B test."""
     decides = "The primary metric: it alone decides the test. The others are context."
     return [*([(primary, decides)] if primary else []), *TRIAL]

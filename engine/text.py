@@ -34,7 +34,7 @@ def clean_line(text: str, limit: int = 500) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
-def clean_block(text: str, limit: int = 100_000) -> str:
+def clean_block(text: str, limit: int) -> str:
     """Printable text that keeps its lines, at most `limit` characters."""
     if text.isprintable():  # a text of one line
         return text[:limit]

@@ -36,7 +36,7 @@ class Help(Searching):
         key("shift+tab,h,left", "turn(-1)", "previous page"),
     ]
 
-    def __init__(self, page: Page | None = None) -> None:
+    def __init__(self, page: Page | None) -> None:
         super().__init__()
         self.about = page
         self.book = 0

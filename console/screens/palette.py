@@ -95,7 +95,7 @@ class Palette(ModalScreen[Command | None]):
     Palette.low > Vertical { height: 100%; margin: 0; }
     """
 
-    def __init__(self, commands: list[Command], history: Sequence[str] = ()) -> None:
+    def __init__(self, commands: list[Command], history: Sequence[str]) -> None:
         """`history`: what was chosen before, in words, the newest last."""
         super().__init__()
         self.all = commands

@@ -147,7 +147,7 @@ def banner(c: Canvas, y: int, snapshot: EngineSnapshot, acts: bool) -> int:
     return len(lines)
 
 
-def problem_lines(c: Canvas, v: View, old: bool = False) -> tuple[list[str], str]:
+def problem_lines(c: Canvas, v: View, old: bool) -> tuple[list[str], str]:
     """The first problem that does not stop the rollout, in as many rows as it may take; and the problem itself, if
     those have all of it. `old`: it may be over."""
     troubles = [problem for problem in v.engine.problems if problem not in v.health_sentence]  # the band has that one
@@ -236,7 +236,7 @@ def _timer(c: Canvas, x: int, y: int, v: View, style: str) -> None:
 TABS = ("Live", "Gate", "Triggers", "Trends", "Review", "A/B", "Docs", "Log", "Msgs", "Faults")
 
 
-def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint] = (), waiting: str = "") -> None:
+def footer(c: Canvas, current: int, rehearsal: bool, hints: Sequence[Hint], waiting: str) -> None:
     """The last row: a digit for every screen, help and menu, and how much waits for a person. The row above: the keys
     of the screen."""
     y = c.height - 1

@@ -131,7 +131,7 @@ def scrolled(c: Canvas, area: Area, title: str, lines: Sequence[str], top: int) 
     return top
 
 
-def tinted(c: Canvas, y: int, x: int = 0, width: int | None = None) -> None:
+def tinted(c: Canvas, y: int, x: int, width: int) -> None:
     """The selected line."""
     c.tint(y, SELECT, x, width)
 

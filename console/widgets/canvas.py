@@ -171,9 +171,9 @@ class Canvas:
         self.fill(0, y, self.width, style)
         return self.put(1, y, text, style)
 
-    def tint(self, y: int, style_of: dict[str, str], x: int = 0, width: int | None = None) -> None:
+    def tint(self, y: int, style_of: dict[str, str], x: int, width: int) -> None:
         """Change styles in a row by name (a selected line, a header)."""
-        end = self.width if width is None else min(self.width, x + width)
+        end = min(self.width, x + width)
         row = self.styles[y]
         for column in range(x, end):
             row[column] = style_of.get(row[column], style_of.get("*", row[column]))

@@ -125,7 +125,7 @@ def heading(line: ChecklistLine) -> str:
     return of.text if of is not None else ""
 
 
-def detail(line: ChecklistLine, now: float, acts: bool = True) -> list[tuple[str, str]]:
+def detail(line: ChecklistLine, now: float, acts: bool) -> list[tuple[str, str]]:
     """(text, style) about a line: the finding, then its state and what to do."""
     if line.condition is not None:
         of = line.condition

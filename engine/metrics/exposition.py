@@ -28,7 +28,7 @@ JSON = "application/json"
 Samples = Iterable[tuple[str, float | None]]
 
 
-def render(reading: MetricsSnapshot, accept: str, kinds: Iterable[str] = ()) -> tuple[bytes, str]:
+def render(reading: MetricsSnapshot, accept: str, kinds: Iterable[str]) -> tuple[bytes, str]:
     """(body, content type) for an Accept header. `kinds`: error kinds to show at 0 before they first occur."""
     if wants_text(accept):
         return _text(reading, accept, kinds)

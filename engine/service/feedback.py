@@ -106,7 +106,7 @@ class RateLimiter:
     def __init__(self) -> None:
         self._seen: dict[str, deque[float]] = {}
 
-    def allows(self, source: str, caller: str, at: float, kind: str = "") -> bool:
+    def allows(self, source: str, caller: str, at: float, kind: str) -> bool:
         asked = [(f"source {source}", PER_MINUTE), (f"caller {caller}", CALLER_PER_MINUTE)]
         if kind == "complaint":
             asked.append((f"complaints of {caller}", COMPLAINTS_PER_MINUTE))

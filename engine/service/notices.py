@@ -17,7 +17,7 @@ EVENTS = 50
 class FaultLog:
     """Internal faults in a log, each in full once: a fault on every tick would fill the disk."""
 
-    def __init__(self, log: logging.Logger, redact: Callable[[str], str] = str) -> None:
+    def __init__(self, log: logging.Logger, redact: Callable[[str], str]) -> None:
         self._log = log
         self._redact = redact
         self._times: Counter[str] = Counter()  # by where they come from

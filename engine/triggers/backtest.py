@@ -119,8 +119,8 @@ class Replay:
         self,
         rules: tuple[Trigger, ...],
         settings: TriggerSettings,
-        injects: Sequence[Inject] = (),
-        complaints: Sequence[Complaints] = (),
+        injects: Sequence[Inject],
+        complaints: Sequence[Complaints],
         seed: int = 7,
     ) -> None:
         self._rules, self._settings, self._injects = rules, settings, injects

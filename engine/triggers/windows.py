@@ -68,7 +68,7 @@ class Attempts(Struct, frozen=True):
 class RecentAttempts:
     """Takes every LLM attempt and lookup; read at each evaluation; `reset` when the percentage changes."""
 
-    def __init__(self, rules: Iterable[Trigger], settings: TriggerSettings, start: float = 0.0) -> None:
+    def __init__(self, rules: Iterable[Trigger], settings: TriggerSettings, start: float) -> None:
         rules = tuple(rules)
         self.spans = tuple(sorted({rule.for_s for rule in rules if rule.for_s > 0}))
         designs = {design for rule in rules for design in detectors(rule) if design}

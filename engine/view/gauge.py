@@ -114,7 +114,7 @@ def as_judged(stored: Bucket, judged: WindowTotals | None) -> Bucket:
 
 
 def shadow_gauges(
-    b: Bucket, wanted: Mapping[str, float], window_s: float, judged: WindowTotals | None = None
+    b: Bucket, wanted: Mapping[str, float], window_s: float, judged: WindowTotals | None
 ) -> tuple[Gauge, Gauge]:
     """Error rate and latency of LLM answers that were stored and not served. `judged`: see `as_judged`."""
     error, latency, _ = gauges(as_judged(b.in_shadow(), judged), wanted, window_s)
