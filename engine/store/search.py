@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from itertools import islice
 
 from engine.store.documents import COLUMNS, ORDERS, Document, DocumentOrder, document_of
 from engine.store.terms import MOST_TERMS, one_error_apart, one_error_from, queried
+
+COMMON = 50_000  # a word in more documents says little about which one is meant
 
 
 def search(
@@ -15,22 +18,37 @@ def search(
 ) -> list[Document]:
     """Full-text search over titles, names and served keywords, of one served method or of both. First documents with
     every word, then those with every word as `did_you_mean` corrects it, then those with some of the words or words
-    that start with them; with an `order`, all of these in that order. Any text is a valid query; one without a word
-    returns nothing."""
+    that start with them, if not `COMMON`; with an `order`, all of these in that order. Any text is a valid query; one
+    without a word returns nothing."""
     words = queried(query)
     if not words:
         return []
     if order:
         every = [*words, *queried(did_you_mean(conn, query))]
-        return _matching(conn, " OR ".join(map(_begun, every)), limit, order, method)
+        return _matching(conn, _some(conn, every), limit, order, method)
     results = _matching(conn, " ".join(words), limit, method=method)
     if not results and (meant := did_you_mean(conn, query)):
         results = _matching(conn, " ".join(queried(meant)), limit, method=method)
     if len(results) < limit:
-        some = _matching(conn, " OR ".join(map(_begun, words)), limit + len(results), method=method)
+        some = _matching(conn, _some(conn, words), limit + len(results), method=method)
         known = {document.id for document in results}
         results += [document for document in some if document.id not in known]
     return results[:limit]
+
+
+def _some(conn: sqlite3.Connection, words: list[str]) -> str:
+    """Terms for documents with some of the words. Ranking two million for the "docs" of a name takes ten seconds, so
+    common words count only where there is no other, and then the rarest."""
+    documents = {begun: _documents(conn, begun) for begun in map(_begun, words)}
+    telling = [begun for begun, count in documents.items() if count <= COMMON]
+    return " OR ".join(telling or [min(documents, key=documents.__getitem__)])
+
+
+def _documents(conn: sqlite3.Connection, terms: str) -> int:
+    """How many have the terms in what they may serve. Counted in the index, without ranks."""
+    sql = "SELECT count(*) FROM document_fts WHERE document_fts MATCH ?"
+    (count,) = conn.execute(sql, (f"{{title name frequency llm}} : ({terms})",)).fetchone()
+    return int(count)
 
 
 def _begun(phrase: str) -> str:
@@ -79,31 +97,29 @@ def _occurs(conn: sqlite3.Connection, terms: str) -> bool:
 def _matching(
     conn: sqlite3.Connection, terms: str, limit: int, order: DocumentOrder = "", method: str | None = None
 ) -> list[Document]:
-    """Ranked by bm25, unless in another order: a title word weighs four times a keyword, a name word twice."""
+    """Ranked by bm25, unless in another order: a title word weighs four times a keyword, a name word twice. Of equal
+    ones those that were stored last come first."""
     if order:
         return _ordered(conn, terms, limit, order, method)
-    best: list[tuple[float, str, int]] = []
+    best: list[tuple[float, int]] = []
     for served, columns, weights in _SERVED:
         if method in (None, served):
             best += _best(conn, "{" + columns + "} : (" + terms + ")", weights, served, limit)
     whole = f"SELECT {COLUMNS} FROM document d WHERE d.rowid = ?"
-    return [document_of(conn.execute(whole, (rowid,)).fetchone()) for _, _, rowid in sorted(best)[:limit]]
+    rowids = [-newest for _, newest in sorted(best)[:limit]]
+    return [document_of(conn.execute(whole, (rowid,)).fetchone()) for rowid in rowids]
 
 
-def _best(
-    conn: sqlite3.Connection, match: str, weights: str, served: str, limit: int
-) -> Iterator[tuple[float, str, int]]:
-    """(rank, id, rowid) of the best matches among the documents that serve this method, the best first. Ranks are read
-    from the index alone, documents only until there are enough: a word may be in a million of them."""
-    ranks = f"SELECT rowid, bm25(document_fts, {weights}) AS r FROM document_fts WHERE document_fts MATCH ? ORDER BY r"
-    kept, last = 0, 0.0
-    for rowid, rank in conn.execute(ranks, (match,)):
-        if kept >= limit and rank > last:  # equal ranks are put in the order of their ids
-            return
-        row = conn.execute("SELECT id FROM document WHERE rowid = ? AND method = ?", (rowid, served)).fetchone()
-        if row is not None:
-            kept, last = kept + 1, rank
-            yield rank, row[0], rowid
+def _best(conn: sqlite3.Connection, match: str, weights: str, served: str, limit: int) -> Iterator[tuple[float, int]]:
+    """(rank, -rowid) of the best matches among the documents that serve this method, the best first. Ranks are read
+    from the index alone, documents only until there are enough: a word may be in a million of them, all alike."""
+    ranks = (
+        f"SELECT bm25(document_fts, {weights}) AS r, -rowid FROM document_fts WHERE document_fts MATCH ? "
+        "ORDER BY r, rowid DESC"
+    )
+    serves = "SELECT 1 FROM document WHERE rowid = ? AND method = ?"
+    ranked = conn.execute(ranks, (match,))
+    return islice((one for one in ranked if conn.execute(serves, (-one[1], served)).fetchone() is not None), limit)
 
 
 def _ordered(

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.store import documents, migrations
-from engine.store.documents import DocumentWrite
+from engine.store.documents import DocumentOrder, DocumentWrite
 from engine.store.search import did_you_mean, search
 from engine.store.terms import one_error_apart, one_error_from
 
@@ -111,17 +111,18 @@ RANKED = """
         SELECT rowid, bm25(document_fts, 4.0, 2.0, 0.0, 1.0), 'llm'
           FROM document_fts WHERE document_fts MATCH '{title name llm} : (kafka)'
     ) m JOIN document d ON d.rowid = m.r AND d.method = m.served WHERE d.method = coalesce(?, d.method)
-    ORDER BY m.rank, d.id LIMIT 10
+    ORDER BY m.rank, d.rowid DESC LIMIT 10
 """
 
 
+@pytest.mark.parametrize("lengths", [97, 1])  # of the documents: alike, all match equally
 @pytest.mark.parametrize("method", [None, "frequency", "llm"])
 def test_of_a_word_in_many_documents_the_best_are_found_and_few_are_read(
-    conn: sqlite3.Connection, method: str | None
+    conn: sqlite3.Connection, method: str | None, lengths: int
 ) -> None:
     rows = []
     for number in range(400):
-        keywords = ("kafka", *(f"word{number}x{i}" for i in range(number % 97)))
+        keywords = ("kafka", *(f"word{number}x{i}" for i in range(number % lengths)))
         row = written(f"k/{number:03}", "kafka" if number % 10 == 0 else f"Title {number}", keywords)
         by_llm = replace(row, method="llm", arm="treatment", llm=keywords[::-1]) if number % 3 == 0 else row
         rows.append(by_llm)
@@ -133,3 +134,20 @@ def test_of_a_word_in_many_documents_the_best_are_found_and_few_are_read(
     conn.set_trace_callback(None)
     assert len(wanted) == 10
     assert len(read) < 150
+
+
+@pytest.mark.parametrize("order", ["", "title"])
+def test_a_word_that_most_documents_have_does_not_add_them_all_to_those_with_a_rare_one(
+    conn: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, order: DocumentOrder
+) -> None:
+    monkeypatch.setattr("engine.store.search.COMMON", 20)
+    documents.write(conn, [written(f"docs/{n:03}.md", "Storing", ("broker",)) for n in range(30)])
+    documents.write(conn, [written("docs/rare.md", "Compacting", ("broker",))])
+
+    def found(query: str) -> list[str]:
+        return [document.id for document in search(conn, query, 50, order)]
+
+    assert found("docs/rare.md") == ["docs/rare.md"]
+    assert set(found("broker pools")) == {"pool.md"}
+    assert len(found("broker")) == 31
+    assert len(found("broker docs")) == 31, "of common words alone the rarer one counts: static-files.md has docs"
