@@ -10,22 +10,26 @@ from functools import lru_cache
 from engine.extraction.keywords import stem
 
 _PLURALS = """
-addenda:addendum aliases:alias alumni:alumnus analyses:analysis appendices:appendix aquaria:aquarium atlases:atlas
-automata:automaton axes:axis bacteria:bacterium bases:base biases:bias businessmen:businessman cacti:cactus
-calculi:calculus calves:calf canvases:canvas chairmen:chairman children:child compendia:compendium
-consortia:consortium corpora:corpus craftsmen:craftsman crises:crisis criteria:criterion curricula:curriculum
-data:datum diagnoses:diagnosis dwarves:dwarf ellipses:ellipsis elves:elf emphases:emphasis equilibria:equilibrium
-errata:erratum feet:foot firemen:fireman fishermen:fisherman foci:focus formulae:formula fungi:fungus ganglia:ganglion
-gases:gas geese:goose genera:genus halves:half hooves:hoof hypotheses:hypothesis indices:index knives:knife
-leaves:leaf lemmata:lemma lenses:lens lives:life loaves:loaf loci:locus matrices:matrix maxima:maximum media:medium
-memoranda:memorandum men:man metamorphoses:metamorphosis mice:mouse middlemen:middleman millennia:millennium
-minima:minimum mitochondria:mitochondrion moduli:modulus momenta:momentum nebulae:nebula nuclei:nucleus oases:oasis
-octopi:octopus optima:optimum oxen:ox parentheses:parenthesis people:person phenomena:phenomenon policemen:policeman
-prognoses:prognosis prostheses:prosthesis quanta:quantum quizzes:quiz radii:radius salesmen:salesman scarves:scarf
-schemata:schema selves:self sheaves:sheaf shelves:shelf simplices:simplex spectra:spectrum spokesmen:spokesman
-stadia:stadium stigmata:stigma stimuli:stimulus stomata:stoma strata:stratum syllabi:syllabus symposia:symposium
-synopses:synopsis syntheses:synthesis taxa:taxon teeth:tooth termini:terminus theses:thesis thieves:thief tori:torus
-vertices:vertex vortices:vortex wharves:wharf wives:wife wolves:wolf women:woman workmen:workman
+addenda:addendum aliases:alias alumni:alumnus analyses:analysis apices:apex appendices:appendix aquaria:aquarium
+atlases:atlas automata:automaton axes:axis bacilli:bacillus bacteria:bacterium bases:base biases:bias bronchi:bronchus
+businessmen:businessman cacti:cactus calculi:calculus calves:calf canvases:canvas catalyses:catalysis
+chairmen:chairman children:child codices:codex compendia:compendium consortia:consortium corpora:corpus
+cortices:cortex craftsmen:craftsman crises:crisis criteria:criterion curricula:curriculum data:datum
+diagnoses:diagnosis dialyses:dialysis directrices:directrix dwarves:dwarf ellipses:ellipsis elves:elf emboli:embolus
+emphases:emphasis equilibria:equilibrium errata:erratum feet:foot firemen:fireman fishermen:fisherman foci:focus
+formulae:formula fungi:fungus ganglia:ganglion gases:gas geese:goose genera:genus graffiti:graffito halves:half
+helices:helix hooves:hoof hypotheses:hypothesis indices:index knives:knife leaves:leaf lemmata:lemma lenses:lens
+lice:louse lives:life loaves:loaf loci:locus matrices:matrix maxima:maximum media:medium memoranda:memorandum men:man
+metamorphoses:metamorphosis metastases:metastasis mice:mouse middlemen:middleman millennia:millennium minima:minimum
+mitochondria:mitochondrion mitoses:mitosis moduli:modulus momenta:momentum nebulae:nebula necroses:necrosis
+neuroses:neurosis nuclei:nucleus oases:oasis octopi:octopus optima:optimum ova:ovum oxen:ox paralyses:paralysis
+parentheses:parenthesis people:person phenomena:phenomenon policemen:policeman prognoses:prognosis
+prostheses:prosthesis psychoses:psychosis quanta:quantum quizzes:quiz radii:radius rhombi:rhombus salesmen:salesman
+scarves:scarf schemata:schema selves:self septa:septum sera:serum sheaves:sheaf shelves:shelf simplices:simplex
+spectra:spectrum spokesmen:spokesman stadia:stadium stenoses:stenosis stigmata:stigma stimuli:stimulus stomata:stoma
+strata:stratum syllabi:syllabus symbioses:symbiosis symposia:symposium synopses:synopsis syntheses:synthesis
+taxa:taxon teeth:tooth termini:terminus theses:thesis thieves:thief thrombi:thrombus thromboses:thrombosis tori:torus
+vertices:vertex villi:villus vortices:vortex wharves:wharf wives:wife wolves:wolf women:woman workmen:workman
 """
 IRREGULAR = dict(pair.split(":") for pair in _PLURALS.split())
 _ENDINGS = (  # of words longer than five letters
@@ -45,9 +49,9 @@ _ENDINGS = (  # of words longer than five letters
         ),
         "",
     ),
-    (re.compile(r"(?<=queu)e(?=ing)"), ""),
+    (re.compile(r"(?<=queu)e(?=ing)|(?<=[a-z]{3})e(?=able$)"), ""),  # likeable
 )
-_DOUBLED = re.compile(r"(?<=[aeiou])ll(?=(?:ed|ing|er|ers)$)")
+_DOUBLED = re.compile(r"(?<=[aeiou])ll(?=(?:ed|ing|[eo]rs?)$)")
 # not a plural's s; and numerals. One, I, IV and the like have other meanings.
 _PAIRS = {
     "fibre": "fiber", "calibre": "caliber", "spectre": "specter", "licence": "license", "defence": "defense",
@@ -56,7 +60,8 @@ _PAIRS = {
     "convertor": "converter", "advisor": "adviser", "aluminium": "aluminum", "ageing": "aging", "skilful": "skillful",
     "wilful": "willful", "fulfil": "fulfill", "fulfilment": "fulfillment", "enrol": "enroll",
     "enrolment": "enrollment", "instalment": "installment", "jewellery": "jewelry", "sulphur": "sulfur", "buse": "bus",
-    "metre": "meter", "litre": "liter", "postgre": "postgresql", "k8": "kubernetes",
+    "metre": "meter", "litre": "liter", "cosy": "cozy", "yoghurt": "yogurt", "kerb": "curb",
+    "pyjama": "pajama", "moustache": "mustache", "postgre": "postgresql", "k8": "kubernetes",
     "basi": "base",
     "first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "sixth": "6th",
     "seventh": "7th", "eighth": "8th", "ninth": "9th", "tenth": "10th", "nineteenth": "19th", "twentieth": "20th",
@@ -80,6 +85,17 @@ def unaccented(word: str) -> str:
         if not ("\u0300" <= letter <= "\u036f" and made and made[-1].isascii()):
             made.append(letter)
     return unicodedata.normalize("NFC", "".join(made))
+
+
+# a letter that some writers write as two: Gödel as Goedel, Århus as Aarhus
+_TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+TWO_LETTERS = re.compile("[äöüøå]|ae|oe|ue|aa")
+
+
+@lru_cache(1 << 16)
+def written_out(word: str) -> str:
+    """The stem of a lower-case word, with two letters for each umlaut."""
+    return stem(unaccented(word.translate(_TWO_LETTERS)).removesuffix("'s").removesuffix("'"))
 
 
 @lru_cache(1 << 16)

@@ -53,6 +53,8 @@ VARIANTS = (
     ("Øresund", "Oresund"), ("œuvre", "oeuvre"), ("v1.2.3", "1.2.3"), ("version 2.0", "v2.0"), ("paediatric", "pediatric"), ("U.S.A.", "USA"),
     ("second law", "2nd law"), ("third-party", "3rd party"), ("two-phase commit", "2-phase commit"), ("World War II", "World War 2"),
     ("TGFβ", "TGF-beta"), ("oesophagus", "esophagus"), ("octopi", "octopus"), ("bases", "base"), ("quizzes", "quiz"), ("™ Oracle", "Oracle"), ("İstanbul", "istanbul"),
+    ("helices", "helix"), ("metastases", "metastasis"), ("bacilli", "bacillus"), ("counsellor", "counselor"), ("cosy", "cozy"),
+    ("Schrödinger", "Schroedinger"), ("Köln", "Koeln"), ("TGF-β1", "TGF-beta 1"),
 )  # fmt: skip
 FRAME = "The team wrote down how {} fares in the cluster, and what the operators saw of it during the night."
 

@@ -103,7 +103,9 @@ def test_what_a_document_supports(text: str, keyword: str, supported: bool) -> N
         ("The TGF beta pathway.", "TGFβ pathway"), ("The NF-κB pathway.", "NFκB"), ("An αβ receptor.", "αβ receptor"),
         ("Systemów operacyjnych jest wiele i są dobre.", "system operacyjny"), ("As redes neurais aprendem com os dados e não param.", "rede neural"),
         ("Os níveis do sistema são azuis e os animais não são.", "nível"), ("Databaserna är snabba och servrarna är stora.", "databas"),
-        ("Two disc adaptors.", "disk adapter"), ("Eine Größe für den Server, und nicht für die Uhr.", "Groesse"),
+        ("Double helices bind.", "double helix"), ("Two metastases grew.", "metastasis"), ("A likeable counsellor.", "likable counselor"),
+        ("Gödel's theorem holds.", "Goedel theorem"), ("Goedel proved it.", "Gödel"), ("A node in Koeln.", "Köln"), ("Aarhus has a node.", "Århus"),
+        ("TGF-β1 is a cytokine.", "TGF-beta"), ("Two disc adaptors.", "disk adapter"), ("Eine Größe für den Server, und nicht für die Uhr.", "Groesse"),
     ],
 )  # fmt: skip
 def test_another_spelling_of_a_thing_supports_it(text: str, keyword: str) -> None:
