@@ -25,6 +25,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from engine.server.renewals import Renewals
 from engine.server.request_names import request_name
 from engine.server.request_target import plain_form
+from engine.server.turns import Turns
 
 HEADERS_S = 10.0  # from the first byte, or from the connection, to the end of the headers
 BODY_S = 60.0  # from there to the end of the body
@@ -97,7 +98,7 @@ class ConnectionBudget:
 
 class Connection(H11Protocol):
     """Any client of the engine. `admits` inspects the transport and returns "" or a sentence that refuses it. Requests
-    that `renewals` answers do not reach the application."""
+    that `renewals` answers do not reach the application; the others wait for their turn if there are `turns`."""
 
     def __init__(
         self,
@@ -105,6 +106,7 @@ class Connection(H11Protocol):
         budget: ConnectionBudget,
         admits: Callable[[Any], str] = lambda transport: "",
         renewals: Renewals | None = None,
+        turns: Turns | None = None,
         **more: Any,
     ) -> None:
         super().__init__(*given, **more)
@@ -112,6 +114,8 @@ class Connection(H11Protocol):
         self.budget = budget
         self._admits = admits
         self._renewals = renewals
+        self._turns = turns
+        self._waits_for_turn = False
         self._begun = b""  # of a renewal or a watch: its head arrived without its body
         self._awaited: Callable[[], None] | None = None  # ends the waiting of a watch
         self.phase: Phase = "request"
@@ -164,6 +168,22 @@ class Connection(H11Protocol):
                 return
         super().data_received(data)
         self._follow("request")
+
+    def handle_events(self) -> None:
+        """A request's body is read as it comes; the next request is begun when it is its turn."""
+        if self._turns is None or self.conn.their_state is not h11.IDLE or not self.conn.trailing_data[0]:
+            super().handle_events()
+        elif not self._waits_for_turn:
+            self._waits_for_turn = True
+            if not self._turns.take(self._handle_next):
+                self.flow.pause_reading()
+
+    def _handle_next(self) -> None:
+        self._waits_for_turn = False
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            super().handle_events()
+            self._follow("request")
 
     @property
     def _is_between_requests(self) -> bool:
@@ -225,7 +245,9 @@ class Connection(H11Protocol):
         self._deadline = self.loop.call_later(limit, self._late) if limit else None
 
     def _late(self) -> None:
-        if self.phase == "request":
+        if self._waits_for_turn:  # the engine is late, not the client
+            self._deadline = self.loop.call_later(1.0, self._late)
+        elif self.phase == "request":
             self._refuse(408, "slow", f"No request came within {HEADERS_S:g} s.")
         else:
             self.transport.abort()

@@ -249,6 +249,7 @@ async def _serve(engine: Engine, tcp: socket.socket, ending: asyncio.Event) -> N
     from engine.server.http import application
     from engine.server.listeners import Listeners
     from engine.server.renewals import Renewals
+    from engine.server.turns import Turns
     from engine.server.workers import renewed, watched
 
     folder = engine.folder
@@ -265,7 +266,7 @@ async def _serve(engine: Engine, tcp: socket.socket, ending: asyncio.Event) -> N
     listeners = Listeners()
     listen = partial(listeners.serve, private, protocol=unix)
     listen(folder.listen())
-    public = partial(Connection, budget=tcp_budget, renewals=workers(guard))
+    public = partial(Connection, budget=tcp_budget, renewals=workers(guard), turns=Turns())
     listeners.serve(application(engine, tcp_budget, guard), tcp, public)
     log.info("engine up: %s and %s", folder.socket, engine.address)
     sd_notify.notify(sd_notify.READY, f"STATUS=engine up at {engine.address}")

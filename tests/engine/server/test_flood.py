@@ -173,6 +173,45 @@ def test_a_rollback_is_quick_under_rubbish_and_the_log_stays_short(rig: EngineRi
     assert rig.folder.engine_log.stat().st_size - before < 50_000
 
 
+PIPELINES = """
+import asyncio, os, sys
+os.nice(10)  # from elsewhere: not in the engine's way for a core
+target, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+requests = f"GET {target} HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n".encode() * 50
+answered = set()
+
+async def client(number):
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(requests)
+            while await reader.read(65536):
+                answered.add(number)
+                if len(answered) == 100:
+                    print("flooded", flush=True)
+                    answered.add(-1)
+        except OSError:
+            await asyncio.sleep(0.05)
+
+async def main():
+    await asyncio.gather(*(client(number) for number in range(200)))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("target", ["/metrics", "/v1/status", "/v1/decisions?limit=1000", "/"])
+def test_a_rollback_is_quick_while_two_hundred_clients_pipeline_reads(rig: EngineRig, target: str) -> None:
+    command = [sys.executable, "-c", PIPELINES, target, *map(str, Flood(rig)._address)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as clients:
+        try:
+            assert clients.stdout is not None
+            assert clients.stdout.readline() == b"flooded\n"
+            assert rolls_back(rig) < usual()
+        finally:
+            clients.kill()
+
+
 # -- the parts ---------------------------------------------------------------------------------------------------------------
 
 
