@@ -18,7 +18,7 @@ from engine.service import pinning, rollback
 from engine.service.deferred import DeferredRecords
 from engine.service.engine import Engine
 from engine.service.log_memory import LogMemory
-from engine.store import future, log, plans
+from engine.store import armed_origin, future, log, plans
 from engine.store.log_continuity import AddedDecisions, MissingHead
 from engine.text import percent, spoken
 from engine.view.model import ProofView
@@ -70,7 +70,7 @@ def _recall_proof(engine: Engine) -> None:
 def _accept_armed_file(engine: Engine) -> None:
     """Accept a file the previous engine left in place. One that outlived a rollback, appeared after it, or came with a
     copy of the store, permits nothing."""
-    if not engine.rolled_back() and engine.state.stage > 0 and not engine.folder.armed_is_copied():
+    if not engine.rolled_back() and engine.state.stage > 0 and not armed_origin.why_foreign(engine.folder.armed):
         engine.switch.armed = engine.folder.armed_stamp()
 
 
@@ -82,8 +82,8 @@ def _why_not_in_force(engine: Engine, lack: MissingHead | None) -> str:
         return "a restored backup carries an old percentage"
     if lack is not None:
         return lack.why
-    if engine.folder.armed_is_copied():
-        return "the store's folder was copied or restored, and its armed file with it"
+    if foreign := armed_origin.why_foreign(engine.folder.armed):
+        return foreign
     if engine.switch.armed is None:
         return "the armed file was removed while no engine ran"
     return ""

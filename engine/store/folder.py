@@ -19,11 +19,10 @@ from pathlib import Path
 import msgspec
 
 from engine import files
-from engine.store import file_systems, intents, outside, ownership, sockets
+from engine.store import armed_origin, file_systems, intents, outside, ownership, sockets
 from engine.store.intents import Intent
 
 BALLAST_BYTES = 256 * 1024
-INODE = "inode="  # begins the line of the armed file that says which file it was made as
 OF_A_STORE = ("store.db", "lock", "armed", "engine.log")  # a folder with any of these has been a store
 
 
@@ -175,22 +174,9 @@ class Folder:
         """Write the armed file under a temporary name, before anything is decided. OSError when it cannot be
         written."""
         with os.fdopen(self.create(self._prepared, os.O_TRUNC), "w") as file:
-            file.write(f"{note}\n{INODE}{os.fstat(file.fileno()).st_ino}\n")
+            file.write(f"{note}\n{armed_origin.lines(file.fileno())}")
             file.flush()
             os.fsync(file.fileno())
-
-    def armed_is_copied(self) -> bool:
-        """Whether the armed file was made as another one: whoever copied the folder, or put back a copy of it, did not
-        decide that this store calls the LLM. A file that cannot be read counts as copied; one of an older version says
-        nothing and does not."""
-        try:
-            lines = files.read(self.armed).content.decode(errors="replace").splitlines()
-            made_as = [line.removeprefix(INODE) for line in lines if line.startswith(INODE)]
-            return any(inode != str(os.stat(self.armed).st_ino) for inode in made_as)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
 
     def arm(self) -> None:
         """Move the prepared file into place; needs no disk space. Until `sync` a power cut may undo it, which means 0

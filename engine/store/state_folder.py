@@ -30,11 +30,21 @@ def places(store: Path, what: str) -> tuple[Path, ...]:
     return tuple(home / "rollout" / what / _name(path) for path in paths(store))
 
 
+def machine() -> str:
+    """Names this machine without showing its id; "" where it has none, as in many containers."""
+    name = _machine_id()
+    return name and hashlib.sha256(f"rollout {name}".encode()).hexdigest()[:16]
+
+
+def _machine_id() -> str:
+    with contextlib.suppress(OSError):
+        return MACHINE.read_text().strip()
+    return ""
+
+
 @cache  # a tick asks for it
 def _name(path: str) -> str:
-    machine = ""
-    with contextlib.suppress(OSError):
-        machine = MACHINE.read_text().strip()
+    machine = _machine_id()
     about = f"{machine}\n{path}" if machine else path
     return f"{hashlib.sha256(about.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
 

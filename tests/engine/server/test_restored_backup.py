@@ -8,6 +8,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from engine.store import log, state_folder
+from tests.engine.service.clocked import Clocked
 from tests.engine.service.rig import EngineRig
 
 
@@ -96,3 +100,24 @@ def test_every_json_has_its_moments_in_iso(tmp_path: Path) -> None:
         _, bodies["GET /metrics"] = rig.client.request("GET", "/metrics")
         assert {name: result for name, body in bodies.items() if (result := numbers_that_look_like_moments(body))} == {}
         assert bodies["status"]["at"].endswith("Z")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("then", "now", "percent_bp"), [("a", "b", 0), ("a", "a", 1000), ("", "b", 1000), ("a", "", 1000)]
+)
+async def test_a_copy_of_the_disk_on_another_machine_is_at_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str, now: str, percent_bp: int
+) -> None:
+    """Its armed file has the same inode. A machine without a name tells nothing."""
+    machine = tmp_path / "machine-id"
+    monkeypatch.setattr(state_folder, "MACHINE", machine)
+    machine.write_text(then)
+    async with Clocked(tmp_path) as c:
+        await c.climb(2)
+    machine.write_text(now)
+    async with Clocked(tmp_path) as c:
+        await c.settled(lambda: c.engine.state.percent_bp == percent_bp)
+        row = log.last(c.engine.conn, ("rollback",))
+        assert (row is None) == bool(percent_bp)
+        assert row is None or "made on another machine" in row.decision.sentence
