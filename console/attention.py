@@ -53,6 +53,8 @@ def _is_serious(snapshot: EngineSnapshot, v: View) -> tuple[str, str]:
     if snapshot.liveness.state in ("frozen", "dead"):
         return snapshot.liveness.state, snapshot.liveness.sentence
     critical = any(t.verdict == "breach" and t.severity == "critical" for t in v.triggers)
+    if v.rolled_back and v.health != "rolled_back":  # what else is wrong comes before it, as 503 for documents
+        return f"rolled_back {v.epoch}", f"rolled back to 0 %. {v.health_sentence}"
     if v.health == "rolled_back" or (v.health == "alert" and critical):
         return f"{v.health} {v.epoch}", v.health_sentence
     return "", ""

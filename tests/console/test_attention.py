@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from console.attention import QUIET_S, Attention
 from console.link import EngineSnapshot
@@ -59,6 +60,17 @@ def test_a_bell_that_comes_too_soon_is_delayed_and_not_dropped() -> None:
     assert "\x1b]9;" not in line.see("rolled_back", 1.0)
     assert "\x1b]9;" in line.see("rolled_back", QUIET_S)
     assert "\x1b]9;" not in line.see("rolled_back", QUIET_S)
+
+
+def test_a_rollback_rings_whatever_else_is_wrong() -> None:
+    line = Line()
+    view, liveness = STATES["normal"]
+    assert view is not None
+    refusing = replace(view, health="alert", health_sentence="ALERT: documents get 503: the disk is full")
+    line.attention.notice(EngineSnapshot(refusing, liveness, NOW))
+    line.written.clear()
+    line.attention.notice(EngineSnapshot(replace(refusing, rolled_back=True, percent_bp=0), liveness, NOW))
+    assert "rolled back to 0 %" in "".join(line.written)
 
 
 @pytest.mark.parametrize("state", ["dead", "frozen"])
