@@ -16,6 +16,11 @@ from typing import Protocol
 SWITCH_S = 0.001
 URGENT_S = 0.0001
 
+EARLIEST = 1_767_225_600.0  # 2026-01-01: this program is not older
+LATEST = EARLIEST + 30 * 365.25 * 86_400
+STEP_S = 2.0  # NTP's own corrections are smaller
+PROVEN_S = 60.0  # so long must a clock that was set back keep its new time
+
 
 class Clock(Protocol):
     def now(self) -> float:
@@ -67,6 +72,57 @@ class SystemClock:
         import asyncio  # not for the first frame of the console
 
         await asyncio.sleep(seconds)
+
+
+class BelievedClock:
+    """The wall clock of `clock` as far as it can be right: what the engine dates its records by.
+
+    A clock that reads 1970 for a moment would make every record one of the future, to be moved back to 1970 for good.
+    So a time outside `EARLIEST` to `LATEST` is not believed, and time goes on by the clock that counts from boot. A
+    clock that is set forward is followed, and then back to where it was: records dated meanwhile are moved back by the
+    same step. Set back further, the clock is believed after `PROVEN_S`.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = EARLIEST - clock.real()  # of the believed time from the machine's
+        self._earliest_offset: float | None = None  # None until the wall clock was believed
+        self._back_since: tuple[float, float] | None = None  # the offset it was set back to, and when
+        self.doubted: float | None = None  # what the wall clock reads while it is not believed
+        self.now()
+
+    def not_before(self, at: float) -> None:
+        """Continue at `at`, the end of what is recorded, while the wall clock has not been believed."""
+        if self._earliest_offset is None:
+            self._offset = max(self._offset, min(at, LATEST) - self._clock.real())
+
+    def now(self) -> float:
+        wall, real = self._clock.now(), self._clock.real()
+        offset = wall - real
+        if EARLIEST <= wall <= LATEST and (self._is_known(offset) or self._is_proven(offset, real)):
+            known = offset if self._earliest_offset is None else self._earliest_offset
+            self._offset, self._earliest_offset = offset, min(known, offset)
+            self.doubted = self._back_since = None
+            return wall
+        self.doubted = wall
+        return real + self._offset
+
+    def _is_known(self, offset: float) -> bool:
+        return self._earliest_offset is None or offset >= min(self._earliest_offset, self._offset - STEP_S)
+
+    def _is_proven(self, offset: float, real: float) -> bool:
+        if self._back_since is None or abs(offset - self._back_since[0]) > STEP_S:
+            self._back_since = (offset, real)
+        return real - self._back_since[1] >= PROVEN_S
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    def real(self) -> float:
+        return self._clock.real()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
 
 
 class LapseClock:

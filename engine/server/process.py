@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import files, garbage
-from engine.clock import Clock, LapseClock, SystemClock, switch_threads_soon
+from engine.clock import BelievedClock, Clock, LapseClock, SystemClock, switch_threads_soon
 from engine.plan import memory
 from engine.plan.environment import EnvironmentProblem, secret
 from engine.plan.load import PlanError, load_plan
@@ -70,7 +70,7 @@ def run(
     except OSError as error:
         print(f"The engine cannot run: {write_trouble.present(folder.path) or reason_of(error)}.", file=sys.stderr)
         return 1
-    clock: Clock = SystemClock() if speed is None else LapseClock(speed)
+    clock: Clock = BelievedClock(SystemClock()) if speed is None else LapseClock(speed)
     switch_threads_soon()
     if not foreground:  # a service manager sets the nice value of its services
         with contextlib.suppress(OSError):

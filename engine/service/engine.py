@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from engine.clock import Clock, LapseClock, SystemClock, pace
+from engine.clock import BelievedClock, Clock, LapseClock, SystemClock, pace
 from engine.cluster.identity import version
 from engine.cluster.lease import LeaseTerms, WorkerIdentity
 from engine.cluster.leases import Leases
@@ -143,7 +143,9 @@ class Engine:
         self.token, self.clean_start = taken.token, taken.clean
         self.seen_before, self.evaluated_before = taken.heartbeat, taken.evaluated
         self.conn = database.open_reader(self.folder)
-        if isinstance(self.clock, LapseClock):  # a kept rehearsal continues where it was: its log never runs backwards
+        # a kept rehearsal continues where it was, and so does an engine whose machine's clock cannot be right: its log
+        # never runs backwards
+        if isinstance(self.clock, LapseClock | BelievedClock):
             (last,) = self.conn.execute(
                 "SELECT max(at) FROM (SELECT at FROM live UNION ALL SELECT max(at) FROM decision)"
             ).fetchone()

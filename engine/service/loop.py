@@ -8,9 +8,11 @@ import sqlite3
 
 import msgspec
 
+from engine.clock import EARLIEST, LATEST, PROVEN_S, BelievedClock
 from engine.cluster.lag import BEAT_S
 from engine.cluster.leases import LOOK_S
 from engine.messages import outbox
+from engine.plan.durations import format_duration, iso
 from engine.rollout.control import note
 from engine.rollout.corrections import clock_step
 from engine.rollout.state import Ask, Decision, State
@@ -291,6 +293,7 @@ class ControlLoop:
         engine = self._engine
         if engine.rehearsal:
             return
+        self._report_doubt()
         before, self._wall_s = self._wall_s, engine.clock.now() - engine.clock.real()
         step = 0.0 if before is None else self._wall_s - before
         if abs(step) < CLOCK_STEP_S:
@@ -303,6 +306,17 @@ class ControlLoop:
         engine.writer.later(lambda conn: future.bring_back(conn, ask.at, step))
         engine.writer.later(lambda conn: outbox.bring_back(conn, ask.at))
         engine.monitor.observations.complained(engine.state)
+
+    def _report_doubt(self) -> None:
+        clock = self._engine.clock
+        if not isinstance(clock, BelievedClock) or (wall := clock.doubted) is None:
+            return
+        until = f" After {format_duration(PROVEN_S)} the engine follows it." if EARLIEST <= wall <= LATEST else ""
+        self._engine.event(
+            f"The machine's clock reads {iso(wall)}, and the engine continues with {iso(clock.now())}. Check it with "
+            f"`timedatectl`.{until}",
+            "clock",
+        )
 
     def _publish(self) -> None:
         engine = self._engine

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.clock import BelievedClock
 from engine.measures.record import Extraction
 from engine.messages import outbox
 from engine.messages.draft import ESCALATION
 from engine.service import deferred
+from engine.service.engine import Engine
 from engine.service.escalation import Escalation, acknowledged
+from engine.service.loop import ControlLoop
 from engine.store import log, series
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.test_blind import hanging_service
@@ -25,10 +28,18 @@ DAY = 86400.0
 TWO_HOURS = 7200.0
 
 
+def believing(root: Path) -> Clocked:
+    """An engine with the clock that the process gives it."""
+    made = Clocked(root, LONG)
+    made.engine = Engine(made.rig.plan, made.rig.folder, BelievedClock(made.clock))
+    made.loop = ControlLoop(made.engine)
+    return made
+
+
 def attempt(c: Clocked, name: str, error: str | None = None) -> Extraction:
     state = c.engine.state
     return Extraction(
-        c.clock.now(), name, "treatment", "frequency" if error else "llm", state.stage, state.epoch, attempted=True, lookup=True,
+        c.engine.clock.now(), name, "treatment", "frequency" if error else "llm", state.stage, state.epoch, attempted=True, lookup=True,
         fallback=error is not None, error=error, ms=900.0,
     )  # fmt: skip
 
@@ -229,3 +240,58 @@ async def test_who_has_an_alarm_keeps_it_when_the_clock_is_set_and_does_not_have
         await c.passes(20)
         await c.settled(lambda: c.engine.monitor.alarm)
         assert acknowledged(c.engine) is None
+
+
+def times_of(c: Clocked) -> list[object]:
+    """Every time in the records, by the store."""
+    c.engine.writer.write(lambda conn: None).result(60)
+    times: list[object] = c.engine.conn.execute("SELECT id, at FROM extraction ORDER BY id").fetchall()
+    return times + c.engine.conn.execute("SELECT level, t, stage, epoch FROM rollup ORDER BY 1, 2, 3, 4").fetchall()
+
+
+@pytest.mark.parametrize("wrong", [-55 * 365 * DAY, 78 * 365 * DAY, -60 * DAY, -TWO_HOURS])
+async def test_records_keep_their_times_when_the_clock_is_wrong_for_a_moment(tmp_path: Path, wrong: float) -> None:
+    async with believing(tmp_path) as c:
+        await c.climb(2)
+        await happen(c, 40)
+        await c.passes(120)
+        before = times_of(c)
+        c.clock.step_wall(wrong)
+        await c.passes(50)
+        assert "Check it with `timedatectl`" in c.engine.events[-1][1]
+        await happen(c, 1)
+        c.clock.step_wall(-wrong)
+        await c.passes(20)
+        assert [one for one in times_of(c) if one in before] == before
+        (latest,) = c.engine.conn.execute("SELECT max(at) FROM extraction").fetchone()
+        assert c.clock.now() - 60 < latest <= c.clock.now()
+        assert "clock" not in [row.decision.kind for row in log.rows(c.engine.conn, limit=20)]
+
+
+async def test_records_keep_their_times_over_a_start_in_1970(tmp_path: Path) -> None:
+    """As on a board whose battery is empty, until NTP answers."""
+    async with believing(tmp_path) as c:
+        await c.climb(2)
+        await happen(c, 40)
+        await c.passes(120)
+        before = times_of(c)
+    wrong = believing(tmp_path)
+    wrong.clock.step_wall(-55 * 365 * DAY)
+    async with wrong as c:
+        await c.passes(120)
+        c.clock.step_wall(55 * 365 * DAY)
+        await c.passes(20)
+        assert [one for one in times_of(c) if one in before] == before
+        assert c.engine.clock.now() == c.clock.now()
+        assert c.rig.reader.read(log.verify).ok
+
+
+async def test_a_clock_that_stays_set_back_is_believed(tmp_path: Path) -> None:
+    async with believing(tmp_path) as c:
+        await c.climb(2)
+        c.clock.step_wall(-TWO_HOURS)
+        await c.passes(50)
+        assert c.engine.clock.now() == c.clock.now() + TWO_HOURS
+        await c.passes(30)
+        assert c.engine.clock.now() == c.clock.now()
+        await c.settled(lambda: log.last(c.engine.conn, ("clock",)))
