@@ -28,7 +28,7 @@ from console.output import (
     wrote,
 )
 from console.upload.progress import Progress
-from console.verbs.quality import draft_gold, mark_gold, quality
+from console.verbs.quality import draft_gold, mark_gold, quality, stored
 
 if TYPE_CHECKING:
     from engine.quality.compare import ComparedDocument, ExportRow
@@ -81,17 +81,10 @@ def _each_shown(documents: Collection[str]) -> Iterator[str]:
 def _kept(context: CliContext, keys: set[str]) -> dict[str, ComparedDocument]:
     """These documents as the store has them; {} without a store."""
     from engine.quality.compare import ComparedDocument
-    from engine.store import documents
-    from engine.store.folder import StoreError
 
-    try:
-        result = context.reader.read(lambda conn: [documents.get(conn, key) for key in sorted(keys)])
-    except (Failed, StoreError):
-        return {}
     return {
-        d.id: ComparedDocument(d.llm if d.llm is not None else d.shadow, d.frequency, d.text)
-        for d in result
-        if d is not None
+        name: ComparedDocument(d.llm if d.llm is not None else d.shadow, d.frequency, d.text)
+        for name, d in stored(context, sorted(keys)).items()
     }
 
 

@@ -205,14 +205,14 @@ def _keywords(
     context: CliContext, names: list[str], methods: tuple[str, ...], folder: Path | None
 ) -> dict[str, Mapping[str, tuple[str, ...]]]:
     """Keywords by method and document, where known."""
-    stored = _stored(context, names) if "llm" in methods or folder is None else {}
+    known = stored(context, names) if "llm" in methods or folder is None else {}
     keywords_by: dict[str, Mapping[str, tuple[str, ...]]] = {}
     if "llm" in methods:
-        by_llm = {name: d.llm if d.llm is not None else d.shadow for name, d in stored.items()}
+        by_llm = {name: d.llm if d.llm is not None else d.shadow for name, d in known.items()}
         keywords_by["llm"] = {name: keywords for name, keywords in by_llm.items() if keywords is not None}
     if "frequency" in methods:
         keywords_by["frequency"] = (
-            _computed(context, names, folder) if folder else {name: d.frequency for name, d in stored.items()}
+            _computed(context, names, folder) if folder else {name: d.frequency for name, d in known.items()}
         )
     return keywords_by
 
@@ -233,7 +233,7 @@ def _budget(context: CliContext) -> Budget:
     return Budget(plan.llm.max_total, plan.llm.max_descriptive, plan.llm.max_technical) if plan else Budget()
 
 
-def _stored(context: CliContext, names: list[str]) -> dict[str, Document]:
+def stored(context: CliContext, names: Sequence[str]) -> dict[str, Document]:
     """The store's documents; {} without a store."""
     from engine.store import documents
     from engine.store.folder import StoreError

@@ -104,11 +104,7 @@ def _without_engine(context: CliContext, result: RollbackResult, body: dict[str,
     state, applied = apply_to_neighbour(context.store, context.plan_or_none, context.plan_exists)
     body["applied"] = {"state": state, "sentence": applied}
     sentence = f"{result.sentence}\nEffective in {result.took_s * 1000:.0f} ms. {proven}"
-    if state == "failed":
-        fail(f"{sentence}\n{_neighbour(state, applied)}", body, "not_applied")
-    if state:
-        sentence += f"\n{_neighbour(state, applied)}"
-    say({"ok": True, "sentence": sentence, **body, "proof": None}, sentence)
+    _say_with_neighbour(sentence, {**body, "proof": None})
 
 
 def _with_engine(context: CliContext, client: EngineClient, result: RollbackResult, body: dict[str, Any]) -> None:
@@ -126,11 +122,16 @@ def _with_engine(context: CliContext, client: EngineClient, result: RollbackResu
         sentence += f"\n{offer}"
     proof = _settled(client, result.request_id, proof)
     state, applied = proof.get("applied") or "", proof.get("applied_sentence") or ""
-    body |= {"proof": proof, "applied": {"state": state, "sentence": applied}}
-    if state == "failed":
-        fail(f"{sentence}\n{_neighbour(state, applied)}", body, "not_applied")
+    _say_with_neighbour(sentence, {**body, "proof": proof, "applied": {"state": state, "sentence": applied}})
+
+
+def _say_with_neighbour(sentence: str, body: dict[str, Any]) -> None:
+    """What was done, and what became of the neighbouring service (`applied`): exit 1 if that failed."""
+    state, applied = body["applied"]["state"], body["applied"]["sentence"]
     if state:
         sentence += f"\n{_neighbour(state, applied)}"
+    if state == "failed":
+        fail(sentence, body, "not_applied")
     say({"ok": True, "sentence": sentence, **body}, sentence)
 
 

@@ -14,14 +14,15 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
+from engine.decoding import json_decoder
 from engine.gate.reminders import due
 from engine.gate.report import quality
 from engine.history import decided, triggers
 from engine.history.gate import gate_at, samples_at
 from engine.history.servers import servers_at
+from engine.measures.attendance import LOOK, Attendance
 from engine.measures.bucket import Bucket
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
@@ -34,6 +35,8 @@ from engine.text import percent
 from engine.triggers.history import STALE_S
 from engine.view import attribution, fields, gauge, headlines, next_steps
 from engine.view.model import EngineView, Gauge, PresenceView, View
+
+_attendances = json_decoder(Attendance)
 
 WINDOW_S = gauge.WINDOW_S
 HOUR, DAY = 3600, 86400.0
@@ -179,11 +182,11 @@ def _present(conn: sqlite3.Connection, at: float) -> tuple[PresenceView, ...]:
     """Who had opened a console within the day before and not left it."""
     here: dict[tuple[str, str], float] = {}
     for when, body in conn.execute(
-        "SELECT at, body FROM measure WHERE kind = 'look' AND at <= ? AND at > ? ORDER BY at", (at, at - DAY)
+        "SELECT at, body FROM measure WHERE kind = ? AND at <= ? AND at > ? ORDER BY at", (LOOK, at, at - DAY)
     ).fetchall():
-        look = msgspec.json.decode(body)
-        key = (str(look.get("name", "")), str(look.get("terminal", "")))
-        if look.get("what") == "came":
+        look = _attendances.decode(body)
+        key = (look.name, look.terminal)
+        if look.what == "came":
             here.setdefault(key, when)
         else:
             here.pop(key, None)
