@@ -124,7 +124,7 @@ class CliContext:
         with contextlib.suppress(Failed, OSError):
             if is_lost(self.plan_path):
                 notice(
-                    f"{self.plan_path} is gone; this goes by the plan that the last engine read from it. No engine can "
+                    f"{self.plan_path} is gone; the plan that the last engine read from it is used. No engine can "
                     "start without the file: put it back."
                 )
 

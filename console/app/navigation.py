@@ -78,7 +78,11 @@ class Navigation(RollbackActions):
         if has_shell():
             self.action_suspend_process()
         else:
-            self.say("No shell is behind this console to suspend it. q leaves it; the engine keeps running.", "caution")
+            self.say(
+                "This console was not started from a shell, so it cannot be suspended. q leaves it; the engine keeps "
+                "running.",
+                "caution",
+            )
 
     def action_help(self) -> None:
         from console.screens.help import Help

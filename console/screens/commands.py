@@ -157,7 +157,7 @@ class Commands(Ordered, Work):
             upper, detail = blocks.stack(area, (min(rows, area.height), 0))
         inner = blocks.panel(c, upper, self.titled("the plan's commands for this stage"))
         if not entries:
-            none = "The plan has no commands and no reminders for this stage."
+            none = "The plan has no commands and no monitoring for this stage."
             c.block(inner.x, inner.y, inner.width, 2, NO_MATCH if self.text_wanted else none, "dim")
         draw(
             c,
@@ -300,7 +300,7 @@ class Commands(Ordered, Work):
         if line is not None and isinstance(line[1], ReminderView):
             self.console.act("remind", id=line[1].id)
         else:
-            self.console.say("Select a reminder first (j, k).", "caution")
+            self.console.say("Select what to tick off first (j, k).", "caution")
 
 
 def _run(line: Line | None) -> str:

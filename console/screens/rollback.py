@@ -150,7 +150,10 @@ class Rollback(Page):
             lines += wrapped(f"Proven for this engine only. {last.applied_sentence}", width)[:2]
         if state == "overdue":
             folder = self.console.link.folder
-            gone = f"The armed file is gone, so no LLM call can start; the proof is missing. Check:  ls {folder.armed}"
+            gone = (
+                "The armed file is gone, so no LLM call can start; the proof is missing. To see that it is gone:  "
+                f"ls {folder.armed}"
+            )
             run = f"Run in any shell:  {folder.armed_removal}"
             lines += wrapped(gone if v is not None and not v.armed else run, width)
         return lines
@@ -235,12 +238,8 @@ class Rollback(Page):
             if attempt.result is None or not attempt.result.ok:  # promise only what is known
                 return "The figures are older than the rollback.", "dim"
             recorded = attempt.result.rev is not None or (self.snapshot.corrected and not v.percent_bp)
-            reading = (
-                "It is in the log; the engine hasn't confirmed it yet"
-                if recorded
-                else "The store has not recorded it yet"
-            )
-            return f"{reading}: the figures are older. 0 % is in force anyway.", "strong"
+            reading = "It is in the log" if recorded else "The store has not recorded it yet"
+            return f"{reading}; the figures here are older. 0 % is in force anyway.", "strong"
         if v.percent_bp and v.rollback is not None:
             where = f"{words.percent(v.percent_bp)}, {words.stage(v, brief=True).replace('STAGE', 'stage')}"
             return f"▲ Raised again since: {where}.", "strong"

@@ -24,7 +24,8 @@ def promotion_would(context: CliContext, fields: dict[str, Any], to_stage: int |
     if recorded is None:
         return
     view, _, alive = recorded
-    sentence = f"Would be refused: a promotion needs an engine. {ENGINE[alive]} Its last look was {iso(view.at)}."
+    judged = f"It last judged the gate at {iso(view.at)}."
+    sentence = f"Would be refused: a promotion needs an engine. {ENGINE[alive]} {judged}"
     gate = view.gate
     body = {
         "code": "no_engine", "dry_run": True, "engine_state": alive, "stage": gate.next_stage,

@@ -117,7 +117,7 @@ def _with_engine(context: CliContext, client: EngineClient, result: RollbackResu
     if not result.pushed:
         sentence = f"Rolled back to 0 %{result.instead}; the engine answered late.\n{proof['sentence']}"
         if result.instead:  # the engine was late with the requested step, and goes to 0 % after it
-            sentence += "\nThe armed file is removed: no LLM call starts, whatever routers obey."
+            sentence += "\nThe armed file is removed, so no LLM call can start."
     if offer := _offer(client):
         sentence += f"\n{offer}"
     proof = _settled(client, result.request_id, proof)

@@ -169,8 +169,9 @@ class RollbackWithoutEngine:
     def _remedy(self, left: bool) -> str:
         if left and self._folder.keeps_outside(self._ask.request_id):
             return (
-                f"The store's disk takes no writes. An engine of {self._ask.actor.name} on this machine goes to 0 % "
-                "first, when it answers or starts; one of another user does not know of this rollback."
+                "The store's disk accepts no writes, so this rollback is kept outside the store. An engine run by "
+                f"{self._ask.actor.name} on this machine goes to 0 % as soon as it answers or starts; an engine run "
+                "by someone else does not know of it."
             )
         return f"As a user with permission, run: {self._folder.armed_removal}"
 
@@ -178,16 +179,16 @@ class RollbackWithoutEngine:
         from engine.rollout.control import zero_instead
 
         if self._rev is not None:
-            recorded = "and recorded"
+            recorded = ", and recorded"
         elif left:
-            recorded = "and will be recorded when " + (
+            recorded = "; it will be recorded when " + (
                 "the engine wakes" if self._engine == "silent" else "an engine starts"
             )
         else:
-            recorded = "not recorded: an engine that starts finds the armed file gone and logs that"
+            recorded = "; not recorded: an engine that starts finds the armed file gone and logs that"
         odd = zero_instead(self._plan(), self._to_stage)
         instead = f" ({odd})" if odd else ""
         lasting = OUT_S if self._folder.has_workers() else 0.0
         workers = f" Workers may call for {lasting:.1f} s more: then their leases have ended." if lasting else ""
-        result = self._result(True, f"Rolled back to 0 %{instead} without the engine, {recorded}.{workers}")
+        result = self._result(True, f"Rolled back to 0 %{instead} without the engine{recorded}.{workers}")
         return structs.replace(result, instead=instead, leases_end_s=lasting)

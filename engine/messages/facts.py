@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from engine.measures.figure import MetricValue
 from engine.metrics import figures
 from engine.plan.durations import format_duration, iso
 from engine.plan.model import Plan
@@ -85,18 +86,23 @@ def _people(conn: sqlite3.Connection, view: View) -> dict[str, str]:
     search = [body for _, _, body in figures.measures(conn, figures.SEARCH, view.entered_at)]
     experiment = [body for _, _, body in figures.measures(conn, figures.EXPERIMENT, view.entered_at)]
     return {
-        "error_rate": figures.error_rate(llm).words,
-        "latency_mean": figures.latency(llm).words,
-        "latency_p95": figures.latency_p95(llm).words,
-        "cache_hit_rate": figures.cache(llm).words,
+        "error_rate": _measured(figures.error_rate(llm)),
+        "latency_mean": _measured(figures.latency(llm)),
+        "latency_p95": _measured(figures.latency_p95(llm)),
+        "cache_hit_rate": _measured(figures.cache(llm)),
         "methods": figures.methods(both),
         "documents": f"{both.llm:,}",
         "complaints": figures.complaints_by_arm(conn, view.stage, view.entered_at),
-        "satisfaction": figures.satisfaction(conn, view.stage, view.entered_at).words,
-        "quality": figures.quality(conn, view.stage).words,
+        "satisfaction": _measured(figures.satisfaction(conn, view.stage, view.entered_at)),
+        "quality": _measured(figures.quality(conn, view.stage)),
         "search_improvement": figures.sentence_of(search[-1]) if search else "not measured in this stage",
         "ab_test": figures.sentence_of(experiment[-1]) if experiment else "not decided yet",
     }
+
+
+def _measured(figure: MetricValue) -> str:
+    """A template puts it behind the figure's name: "Error rate no LLM documents" is not a sentence."""
+    return f"unknown ({figure.words})" if figure.value is None else figure.words
 
 
 def _decision(view: View, row: log.Row | None) -> dict[str, str]:
@@ -160,9 +166,9 @@ def _results(conn: sqlite3.Connection, plan: Plan) -> str:
         if not both.llm and not llm.attempts:
             continue
         out.append(
-            f"  Stage {stage.number} {stage.name}: error rate {figures.error_rate(llm).words}, mean latency "
-            f"{figures.latency(llm).words}, cache hit rate {figures.cache(llm).words}, quality "
-            f"{figures.quality(conn, stage.number).words}"
+            f"  Stage {stage.number} {stage.name}: error rate {_measured(figures.error_rate(llm))}, mean latency "
+            f"{_measured(figures.latency(llm))}, cache hit rate {_measured(figures.cache(llm))}, quality "
+            f"{_measured(figures.quality(conn, stage.number))}"
         )
     return "\n".join(out) or "  nothing measured yet"
 

@@ -59,7 +59,7 @@ def error_rate(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Metri
     if not n:
         return MetricValue(None, "no LLM documents")
     upper = rate_percent(bounds.rate_upper(k, n))
-    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n}, at most {upper}", judge(k / n, wanted, n, k))
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k:,} of {n:,}, at most {upper}", judge(k / n, wanted, n, k))
 
 
 def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
@@ -67,7 +67,7 @@ def latency(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricVa
     mean = bucket.mean_ms
     if mean is None:
         return MetricValue(None, "no fresh LLM calls")
-    return MetricValue.of(mean, _time(mean), f"n {bucket.fresh}", judge(mean, wanted, bucket.fresh))
+    return MetricValue.of(mean, _time(mean), f"n {bucket.fresh:,}", judge(mean, wanted, bucket.fresh))
 
 
 def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
@@ -75,7 +75,7 @@ def latency_p95(bucket: Bucket, wanted: tuple[str, float] | None = None) -> Metr
     p95 = bucket.histogram.quantile(0.95)
     if p95 is None:
         return MetricValue(None, "no fresh LLM calls")
-    return MetricValue.of(p95, _time(p95), f"n {bucket.fresh}", judge(p95, wanted, bucket.fresh))
+    return MetricValue.of(p95, _time(p95), f"n {bucket.fresh:,}", judge(p95, wanted, bucket.fresh))
 
 
 def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValue:
@@ -83,7 +83,7 @@ def cache(bucket: Bucket, wanted: tuple[str, float] | None = None) -> MetricValu
     n, k = bucket.lookups, bucket.hits
     if not n:
         return MetricValue(None, "no cache lookups")
-    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n}", judge(k / n, wanted, n, k))
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k:,} of {n:,}", judge(k / n, wanted, n, k))
 
 
 def methods(bucket: Bucket) -> str:
@@ -113,7 +113,7 @@ def satisfaction(
     n, k = int(row[0]), int(row[1])
     if not n:
         return MetricValue(None, "no ratings")
-    return MetricValue.of(k / n, rate_percent(k / n), f"{k} of {n} ratings", judge(k / n, wanted, n, k))
+    return MetricValue.of(k / n, rate_percent(k / n), f"{k:,} of {n:,} ratings", judge(k / n, wanted, n, k))
 
 
 COMPLAINED_OF = {"treatment": "LLM arm", "control": "frequency arm", None: "no known document"}

@@ -52,7 +52,7 @@ def escalation_goes_to_contacts(plan: Plan) -> Iterator[Mistake]:
         if role not in roles:
             yield (
                 ("notify", "escalate_to", index),
-                f'"{role}" is the role of none of the [[contacts]]{closest(role, roles)}',
+                f'"{role}" is not the role of any of the [[contacts]]{closest(role, roles)}',
             )
 
 

@@ -132,7 +132,7 @@ def _syntax(error: str, text: str) -> PlanProblem:
     if "Cannot overwrite" in reason:
         reason = "this key appears twice in its table; remove one"
     elif "Invalid value" in reason:
-        reason = 'this is no value; a text is in straight quotes, such as name = "Canary"'
+        reason = 'this is not a value; put text in straight quotes, such as name = "Canary"'
     elif "Invalid statement" in reason or "Expected '=' after a key" in reason:
         reason = "a line here is a [table], key = value or a # comment"
     elif "Cannot declare" in reason:

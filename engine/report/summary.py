@@ -59,7 +59,7 @@ def with_summary(conn: sqlite3.Connection, story: RolloutReport) -> RolloutRepor
     baked, waited = sum(s.baked_s for s in story.stages), sum(s.waited_s for s in story.stages)
     if baked or waited:
         out.append(
-            f"Bakes took {format_duration(baked)} in total, waiting for people another {format_duration(waited)}."
+            f"Bakes took {format_duration(baked)} in total; waiting for people took another {format_duration(waited)}."
         )
     if story.overrides:
         gates = counted(len(story.overrides), "gate was", "gates were")

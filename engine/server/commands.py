@@ -133,7 +133,7 @@ def _unrecorded(engine: Engine, proof: Proof) -> str:
     if not proof.is_kept_nowhere:  # an intent may still be on its way to a slow disk
         return "the store is not accepting the record yet, still retrying"
     return (
-        "no disk takes its record, so only this engine knows of it: keep it running, and start the next one with "
+        "no disk accepts its record, so only this engine knows of it: keep it running, and start the next one with "
         f"{PERCENTAGE}=0"
     )
 

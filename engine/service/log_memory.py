@@ -33,7 +33,7 @@ class LogMemory:
         elif seen.confirmed_by is None and seen.finding is None and engine.state.rev:
             engine.event(
                 "Nothing outside the store confirms its log: this user has not run it on this machine and in this "
-                f"place before, or {SHOWN} was lost. Its {engine.state.rev} decisions are taken over as they are."
+                f"place before, or {SHOWN} was lost. Its {engine.state.rev} decisions are accepted as they are."
             )
         engine.heads.distrusted = seen.finding is not None
         self._distrusted_rev = engine.trust.head.rev

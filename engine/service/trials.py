@@ -43,7 +43,7 @@ SEARCH_RESTS_S = 15.0
 SEARCH_SHARE = 0.05  # share of the machine's time that automatic measuring, and scoring, may take
 ENDED = {"ship": 1.0, "short of target": 0.0, "no difference": 0.0, "worse": 0.0, "void": 0.0}
 
-READ = "it was read"
+READ = "its result was read"
 
 T = TypeVar("T")
 

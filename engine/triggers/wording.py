@@ -187,13 +187,19 @@ def _headline(judged: JudgedRule) -> str:
         return f"{name} rising"
     if finding.value is None or finding.threshold is None or not math.isfinite(finding.value):
         return name
-    value, threshold = value_and_threshold(rule.metric, finding.value, finding.threshold)
-    return f"{name} {value} {_relation(finding.value, finding.threshold)} {threshold}"
+    return _compared(rule, finding.value, finding.threshold, name)
 
 
 def _evidence(judged: JudgedRule) -> str:
     finding = judged.finding
     return composed(finding.text if finding.breach else finding.early_text)
+
+
+def _compared(rule: Trigger, value: float, threshold: float, name: str) -> str:
+    """ "error rate 6 % over 5 %", "6 complaints, over 5"."""
+    shown, limit = value_and_threshold(rule.metric, value, threshold)
+    head = f"{counted(round(value), 'complaint')}," if rule.metric == "complaints" else f"{name} {shown}"
+    return f"{head} {_relation(value, threshold)} {limit}"
 
 
 def _relation(value: float, threshold: float) -> str:
@@ -215,5 +221,5 @@ def _figures(rule: Trigger, finding: Finding, held: str) -> str:
         return f"error rate {'creeps up' if finding.breach else 'steady'}{held} ({composed(finding.text)})"
     if finding.value is None or finding.threshold is None or not math.isfinite(finding.value):
         return f"{name}{held} ({composed(finding.text)})"
-    value, threshold = value_and_threshold(rule.metric, finding.value, finding.threshold)
-    return f"{name} {value} {_relation(finding.value, finding.threshold)} {threshold}{held} ({composed(finding.text)})"
+    compared = _compared(rule, finding.value, finding.threshold, name)
+    return f"{compared}{held} ({composed(finding.text)})"

@@ -80,7 +80,7 @@ def _nothing_in_effect(s: Situation) -> Headline | None:
 def _severe_breach(s: Situation) -> Headline | None:
     if s.worst is None or s.worst.severity not in (Severity.critical, Severity.high):
         return None
-    return "alert", f"ALERT: {running(s.worst)}"
+    return "alert", f"ALERT: {_running(s.worst, s.state)}"
 
 
 def _locked(s: Situation) -> Headline | None:
@@ -97,7 +97,7 @@ def _refusing(s: Situation) -> Headline | None:
 
 
 def _other_breach(s: Situation) -> Headline | None:
-    return None if s.worst is None else ("watch", f"WATCH: {running(s.worst)}")
+    return None if s.worst is None else ("watch", f"WATCH: {_running(s.worst, s.state)}")
 
 
 def _blind(s: Situation) -> Headline | None:
@@ -186,7 +186,7 @@ def urgency(trigger: TriggerView) -> tuple[int, bool, float]:
     return rank, only_holds, trigger.fires_in_s if trigger.fires_in_s is not None else 1e9
 
 
-def running(trigger: TriggerView) -> str:
+def _running(trigger: TriggerView, state: State) -> str:
     """A trigger in breach: "errors 12.2 % over 5 %, rolls back in 1:48 (17 of 139 in 5 min)"."""
     left = trigger.fires_in_s
     if left is None:
@@ -194,6 +194,9 @@ def running(trigger: TriggerView) -> str:
     elif left > 0:
         by = f": {trigger.acts_by}" if trigger.acts_by else ""
         when = f"{SOON.get(trigger.action, trigger.action)} in {timer(left)}{by}"
+    elif trigger.action == "pause" and not state.held:
+        when = ""  # a person has released the hold; the figure stays
     else:
         when = FIRED.get(trigger.action, trigger.action)
-    return f"{trigger.headline or trigger.id}, {when}" + (f" ({trigger.evidence})" if trigger.evidence else "")
+    what = f"{trigger.headline or trigger.id}, {when}".removesuffix(", ")
+    return what + (f" ({trigger.evidence})" if trigger.evidence else "")

@@ -237,7 +237,7 @@ def test_a_plan_that_is_gone_is_named_whatever_is_read_by_it(tmp_path: Path, mon
         rig.plan_path.unlink()
         for words in (("log",), ("triggers", "list"), ("gate",), ("promote", "--dry-run")):
             done = rollout(rig, *words)
-            assert done.stderr.startswith(f"{rig.plan_path} is gone; this goes by the plan that the last"), done
+            assert done.stderr.startswith(f"{rig.plan_path} is gone; the plan that the last"), done
         assert "put it back" in rollout(rig, "serve").stderr
         assert rollout(rig, "log", "--quiet").stderr == ""
 

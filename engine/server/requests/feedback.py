@@ -32,7 +32,8 @@ async def give(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
             {"status": 429, "code": "rate"},
         )
     if feedback.known(engine.conn, given):
-        return Reply(True, f"This {given.kind} was already counted.", {"new": False})
+        again = f"This {given.kind} was already counted: an earlier one has the same id or words."
+        return Reply(True, again, {"new": False})
     if given.kind != "complaint":
         engine.writer.later(lambda conn: feedback.store(conn, given))
         return Reply(True, "Noted.", {"new": True})

@@ -182,7 +182,7 @@ def test_ctrl_z_stops_no_console_that_no_shell_could_continue(place: Place) -> N
     with place.console() as terminal:
         attached(terminal)
         terminal.press("\x1a")
-        terminal.until("No shell is behind this console")
+        terminal.until("This console was not started from a shell")
         terminal.press("q")
         assert terminal.ended(30)
 

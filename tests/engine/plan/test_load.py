@@ -285,8 +285,8 @@ def test_a_text_without_straight_quotes_is_told_so(value: str) -> None:
     text = swapped('name = "Canary"', f"name = {value}")
 
     assert only(text) == (
-        f"rollout.toml:{line_of(text, f'name = {value}')}: not valid TOML: this is no value; "
-        'a text is in straight quotes, such as name = "Canary"'
+        f"rollout.toml:{line_of(text, f'name = {value}')}: not valid TOML: this is not a value; "
+        'put text in straight quotes, such as name = "Canary"'
     )
 
 

@@ -106,8 +106,8 @@ def test_a_rollback_on_a_disk_gone_read_only_holds_for_the_engine_after_the_repa
         if not alive:
             result = rig.client.rollback("the disk is broken")
             assert not result.ok  # an engine of another user would not see the rollback
-            assert "takes no writes" in result.sentence
-            assert "goes to 0 % first" in result.sentence
+            assert "accepts no writes" in result.sentence
+            assert "goes to 0 % as soon as it answers or starts" in result.sentence
         assert rig.folder.is_armed()
         shown = rig.cli("status").stdout
         assert "the next engine goes to 0 % first" in shown

@@ -195,7 +195,7 @@ async def test_a_test_is_declared_watched_read_once_and_ended(lab: Lab, tmp_path
     result = trial_status(lab.engine.conn, lab.clock.now())
     assert result is not None
     assert result.report == read
-    assert result.trial.why == "it was read"
+    assert result.trial.why == "its result was read"
     drawn = assignments(lab.engine.conn, "unused", 0)
     assert drawn["summary"]["total"] == read.ratio.control + read.ratio.treatment == 7 * 250
     assert all(buckets.arm(PLAN.salt, name, 5000) == arm for name, arm in drawn["assignments"].items())
@@ -337,7 +337,7 @@ async def test_the_test_keeps_its_length_when_the_clock_is_set(lab: Lab, steps: 
     await lab.days(1)
     read = ledger.last(lab.engine.conn)
     assert read is not None
-    assert read.why == "it was read"
+    assert read.why == "its result was read"
     (unscored,) = lab.engine.conn.execute("SELECT count(*) FROM trial_document WHERE search IS NULL").fetchone()
     assert unscored < 250  # documents a day; a few have no words to search for
 

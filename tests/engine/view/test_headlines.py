@@ -86,7 +86,9 @@ def test_complaints_hold_promotion() -> None:
     scene = Scene().run(120)
     scene.samples = {"complaints": Ok(6.0, 6)}
     scene.evaluate()
-    assert headline(scene)[1].startswith("complaints 6 over 5, promotion held")
+    held = State(stage=4, percent_bp=5000, held="complaints: 6 complaints in this stage, over 5")
+    assert headline(scene, held)[1].startswith("6 complaints, over 5, promotion held")
+    assert headline(scene)[1] == "6 complaints, over 5 (in this stage)"  # a person has released the hold
 
 
 def test_a_rollback_states_who_and_how_long_the_way_up_is_locked() -> None:
