@@ -35,9 +35,12 @@ _COUNTED = pattern(
 
 
 def _any_of(listed: frozenset[str]) -> str:
-    """One of the words, the longest that fits; first a look at one character, which begins few of them."""
-    words = sorted(listed, key=lambda word: (-len(word), word))
-    return f"(?=[{''.join(sorted({word[0] for word in words}))}])(?:{'|'.join(words)})"
+    """One of the words, the longest that fits. Words with the same first character share a branch: there are many."""
+    by_first: dict[str, list[str]] = {}
+    for word in sorted(listed, key=lambda word: (-len(word), word)):
+        by_first.setdefault(word[0], []).append(word[1:])
+    branches = sorted(f"{first}(?:{'|'.join(rest)})" for first, rest in by_first.items())
+    return f"(?=[{''.join(sorted(by_first))}])(?:{'|'.join(branches)})"
 
 
 # What ends a Chinese or Japanese word: words that mean little alone, and Chinese particles, pronouns, prepositions and
@@ -72,8 +75,8 @@ LONGEST_WHOLE = 7  # characters of a run that is a word although it occurs once
 PLACES = 20  # occurrences of a piece whose edges are examined
 
 
-# letters that are part of the word after them: C反应蛋白, BP神经网络
-_LETTERS = pattern("(?<![A-Za-z0-9-])[A-Z]{1,3}$")
+# letters and figures that are part of the word after them: C反应蛋白, BP神经网络, 5G通信, 2型糖尿病
+_LETTERS = pattern("(?<![A-Za-z0-9.-])(?:[0-9]?[A-Z]{1,3}(?=.$)|[0-9](?=型$))")
 
 
 class Piece(NamedTuple):
@@ -123,7 +126,7 @@ def pieces(text: str, most: int = 60) -> list[Piece]:
     counts = _Counts()
     runs: list[tuple[str, int]] = []
     for run, at in _runs(text):
-        if 2 <= len(run) <= LONGEST_WHOLE and (letters := _LETTERS.search(text, max(0, at - 4), at)):
+        if 2 <= len(run) <= LONGEST_WHOLE and (letters := _LETTERS.search(text, max(0, at - 4), at + 1)):
             run, at = letters[0] + run, letters.start()
             counts.whole.add(run)
             counts.add(run, at)

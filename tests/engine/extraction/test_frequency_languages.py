@@ -429,6 +429,17 @@ def test_a_chinese_term_comes_before_words_of_two_characters() -> None:
     assert keywords.index("存储介质") < keywords.index("网络"), keywords
 
 
+def test_a_chinese_term_of_news_ends_at_the_verb_and_the_time_beside_it() -> None:
+    news = (
+        "国家航天局昨日宣布，样品已移交中国科学院。市场监管总局表示，券商股领涨银行板块。公司周五发布的财报高达三百页，2型糖尿病药物和5G通信设备都在增长。"
+        "知识表示学习和不确定性估计也有进展。"
+    )
+    keywords = set(extract(news).ranked)
+
+    assert {"国家航天局", "中国科学院", "市场监管总局", "知识表示学习", "不确定性估计"} <= keywords, keywords
+    assert {"2型糖尿病药物", "5G通信设备"} <= keywords, keywords
+
+
 def test_traditional_chinese_has_its_own_function_words() -> None:
     keywords = extract(
         "這個命令建立一個資料庫，並且將資料庫的擁有者設定為使用者。如果資料庫已經存在，則命令返回一個錯誤。每個資料庫都應該有一個擁有者。"

@@ -16,7 +16,7 @@ garbage collection of old versions must wait for the oldest snapshot in use.
 """
 # by version, best first
 KEYWORDS = {
-    "11": (
+    "12": (
         "vector clock",
         "replica",
         "sharded key-value store",
