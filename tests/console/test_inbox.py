@@ -306,7 +306,7 @@ def test_the_sample_of_a_lock_is_worded_as_the_engine_words_it() -> None:
     held = SimpleNamespace(
         misplaced="",
         _clock=SimpleNamespace(now=lambda: NOW),
-        _verdict=lambda: SimpleNamespace(blind="", quiet=""),
+        _evaluated=SimpleNamespace(verdict=SimpleNamespace(blind="", quiet="")),
         _plan=PLAN,
     )
     assert LOCKED.gate.blocked[0] == GateKeeper.blocked(held, state)[0]  # type: ignore[arg-type]
