@@ -200,7 +200,7 @@ class Leases:
     def unproven(self, version: Version, to_zero: bool) -> str:
         """Which worker contradicts that `version` is in force everywhere, and until when it can; "" if none does."""
         now = self._clock.real()
-        if to_zero and now < self._inherited_until:
+        if now < self._inherited_until:
             return f"workers of the engine before this one may hold a lease until {self._iso(self._inherited_until)}"
         waiting = [lease for lease in self._leases.values() if pending(lease, version, to_zero, now)]
         if not waiting:

@@ -53,6 +53,21 @@ def test_an_overtaken_answer_changes_nothing() -> None:
     assert lease.lowered(held, LeaseGrant((0, 9), terms(0, 9))) == held, "nor does an engine"
 
 
+def test_an_answer_that_comes_late_does_not_shorten_the_lease() -> None:
+    grant = LeaseGrant((1, 2), terms(1000))
+    held = lease.renewed(HeldLease(), grant, sent=10.3)
+    assert lease.renewed(held, grant, sent=10.0) == held
+
+
+def test_a_worker_whose_lease_had_ended_obeys_what_it_is_granted_next() -> None:
+    """It held no permission, so it need not acknowledge what came meanwhile."""
+    report = LeaseRenewal("w", "h", 1, WHO)
+    first = lease.granted(None, report, LeaseGrant((1, 1), terms(1000)), now=10.0)
+    assert lease.pending(lease.granted(first, report, LeaseGrant((1, 2), terms(0)), 10.5), (1, 2), False, 10.6)
+    later = 10.0 + OUT_S
+    assert not lease.pending(lease.granted(first, report, LeaseGrant((1, 2), terms(0)), later), (1, 2), False, later)
+
+
 def test_another_version_plan_or_model_is_refused_by_name() -> None:
     mine = WorkerIdentity("1", "plan", "model")
     assert mismatch(mine, mine) is None
@@ -161,16 +176,27 @@ def test_the_proof_names_the_percentage_that_a_worker_has_not_acknowledged() -> 
     assert "has not acknowledged 0 % yet" in leases.unproven(version, True)
 
 
-def test_zero_is_not_proven_while_leases_of_the_engine_before_may_last() -> None:
+@pytest.mark.parametrize("percent_bp", [0, 1000])
+def test_no_rollback_is_proven_while_leases_of_the_engine_before_may_last(percent_bp: int) -> None:
+    """They may have been granted at any percentage."""
     clock = ManualClock()
     shares = WindowShares(dict, lambda: 0, clock.real)
-    leases = Leases(clock, 2, lambda: terms(0), lambda: None, shares, inherited=True)
+    leases = Leases(clock, 2, lambda: terms(percent_bp), lambda: None, shares, inherited=True)
     version = leases.refresh()
-    assert "the engine before this one" in leases.unproven(version, True)
+    assert "the engine before this one" in leases.unproven(version, not percent_bp)
     assert not leases.idle, "their mark in the store's folder stays"
     clock.advance(OUT_S)
-    assert leases.unproven(version, True) == ""
+    assert leases.unproven(version, not percent_bp) == ""
     assert leases.idle
+
+
+def test_a_watch_of_an_engine_that_is_stopping_is_answered_at_once() -> None:
+    clock = ManualClock()
+    leases = Leases(clock, 2, lambda: terms(0), lambda: None, WindowShares(dict, lambda: 0, clock.real))
+    leases.close()
+    answers: list[LeaseGrant] = []
+    leases.attend("w", leases.refresh(), "salt", answers.append)
+    assert len(answers) == 1
 
 
 def test_a_renewal_is_granted_on_a_reading_that_is_as_new_as_the_engine_s_looks() -> None:

@@ -404,6 +404,7 @@ def test_root_may_be_any_of_those_who_approved(uids: tuple[int, ...], people: in
         ((ALICE,), Actor("bo", 1001, login=1000), False, "(as alice: the same login, uid 1000)"),
         ((Actor("bo", 1001, login=1000),), ALICE, False, "(as bo: the same uid 1000)"),
         ((ALICE,), ROOT, False, "may be alice again"),
+        ((ALICE,), Actor("root", 0, login=1001), True, ""),  # by sudo, and the kernel knows whose
         ((ROOT,), ROOT, False, "approved this step already"),
     ],
 )
