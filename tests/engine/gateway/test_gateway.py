@@ -126,7 +126,7 @@ def test_what_a_gateway_answers_is_stored_and_is_evidence(rig: EngineRig, gatewa
         by_llm += sum(line["ok"] and line["method"] == "llm" for line in lines)
     assert by_llm > 4
     assert rig.until(lambda: rig.view.error_rate.n == by_llm), "each is evidence, once"
-    assert len(rig.view.workers) == 2
+    assert rig.until(lambda: len(rig.view.workers) == 2)
 
 
 def test_a_gateway_gives_no_one_more_than_documents(rig: EngineRig, gateways: tuple[Gateway, Gateway]) -> None:

@@ -106,18 +106,13 @@ def test_the_setting_decides_what_other_machines_get(
 
 def test_it_shows_the_state_and_the_stream_sends_it(rig: EngineRig) -> None:
     answer, body = get(rig, "/")
+    assert rig.until(lambda: f"{percent(rig.view.effective_bp)} by LLM" in get(rig, "/")[1].decode())
     page, view = body.decode(), rig.view
     policy = answer.getheader("content-security-policy", "")
     assert answer.status == 200
     assert "unsafe" not in policy
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    for part in (
-        view.stage_name,
-        f"{percent(view.effective_bp)} by LLM",
-        "What happens next",
-        "Gate to stage",
-        "Decisions",
-    ):
+    for part in (view.stage_name, " by LLM", "What happens next", "Gate to stage", "Decisions"):
         assert part in page
     assert re.findall(r"""(?:src|href|action|srcset)=["']?(?!data:,)[^"'>]+""", page) == []
     assert " style=" not in page

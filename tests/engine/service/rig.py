@@ -125,13 +125,16 @@ class EngineRig:
 
     @property
     def view(self) -> View:
-        """Of the last engine to take the lease; its first comes a moment after it is up."""
+        """Of the last engine to take the lease, with every decision that is in the log: both come a moment later."""
 
-        def its_own() -> bool:
+        def has_come() -> bool:
             record = self.reader.engine_record()
-            return record.view is not None and record.view.engine.token == record.token
+            view = record.view
+            if view is None or view.engine.token != record.token:
+                return False
+            return view.rev >= record.state.rev or not self.folder.is_locked()
 
-        self.until(its_own)
+        self.until(has_come, 20)
         result = self.reader.engine_record().view
         assert result is not None
         return result

@@ -54,8 +54,8 @@ def test_two_people_in_one_account_are_two_viewers_and_one_approval(tmp_path: Pa
         uid = os.getuid()
         for client in (alice, bob):
             assert client.command("presence", screen="Live").ok
-        rig.until(lambda: len(rig.view.operators) == 2)
-        assert {o.name for o in rig.view.operators} == {f"alice (uid {uid})", f"bob (uid {uid})"}
+        both = {f"alice (uid {uid})", f"bob (uid {uid})"}
+        assert rig.until(lambda: {o.name for o in rig.view.operators} == both)
         assert alice.command("approve").ok
         refused = bob.command("approve")
         assert not refused.ok
@@ -133,8 +133,8 @@ def test_an_alarm_goes_up_until_a_person_takes_it(tmp_path: Path) -> None:
         rig.engine()
         rig.climb(2)
         rig.client.command("fault", name="error_rate", value=1.0)
-        assert rig.until(lambda: rig.view.alarm_since is not None, 60)
-        assert any("message to Technical Lead in" in line for line in rig.view.next)
+        assert rig.until(lambda: any("message to Technical Lead in" in line for line in rig.view.next), 60)
+        assert rig.view.alarm_since is not None
 
         def sent() -> list[str]:
             return [d.sentence for d in rig.reader.log(200) if "no one acknowledged the alarm" in d.sentence]
