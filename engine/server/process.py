@@ -286,9 +286,15 @@ async def _listen_again(engine: Engine, listen: Callable[[socket.socket], None])
     while True:
         await asyncio.sleep(SOCKET_LOOK_S)
         log_folding.flush([*logging.getLogger().handlers, *log.handlers])
-        if not engine.switch.shut and not engine.folder.socket.exists():
-            engine.event("The engine's socket was removed; listening again.")
-            listen(engine.folder.listen())
+        try:
+            if engine.switch.shut or engine.folder.socket.exists():
+                continue
+            made = engine.folder.listen()
+        except OSError as error:  # no room on the disk, or the folder was moved away, which the next tick sees
+            engine.event(f"The engine's socket was removed and cannot be made again yet: {reason_of(error)}.")
+            continue
+        engine.event("The engine's socket was removed; listening again.")
+        listen(made)
 
 
 def main() -> int:
