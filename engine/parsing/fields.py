@@ -51,8 +51,7 @@ def read(text: str) -> Header:
             break
         end += 1
     first = {name: " ".join(value[0].split()) for name, value in values.items()}
-    title = next((first[name] for name in _LISTS["titles"] if first.get(name)), "")
-    named = next((first[name] for name in _LISTS["names"] if first.get(name)), "")
+    title, named = _first_of(first, "titles"), _first_of(first, "names")
     synopsis, *described = values.get("description", [""])
     if named and (title or described):
         title, synopsis = title or synopsis, ""
@@ -61,3 +60,8 @@ def read(text: str) -> Header:
     parts = [number, synopsis, "\n".join("" if line == "." else line for line in described), "\n".join(lines[end:])]
     markup = "text/x-rst" if number else first.get("description-content-type", "")
     return Header(heading(title), "\n\n".join(part for part in parts if part.strip()), markup)
+
+
+def _first_of(values: dict[str, str], names: str) -> str:
+    """The first field that is not empty, of those that a list names."""
+    return next((values[name] for name in _LISTS[names] if values.get(name)), "")

@@ -40,6 +40,8 @@ class Format(StrEnum):
     BIBLIOGRAPHY = "bibliography"  # BibTeX's
 
 
+MARKUP = frozenset((Format.MARKDOWN, Format.RST, Format.ASCIIDOC, Format.PLAIN, Format.HTML))  # what people write in
+
 Kind = Literal["heading", "text", "item", "person", "code"]
 
 
