@@ -85,17 +85,14 @@ class _Reader:
 
     def _unread(self, line: str) -> bool:
         """Skip attributes, comments, conditions, pictures, anchors, styles and authors: none of them is text."""
-        first = line[0]
-        if first == ":" and (setting := _ATTRIBUTE.match(line)):
+        if setting := _ATTRIBUTE.match(line):
             self.about[setting[1].lower()] = (setting[2] or "").strip()
         elif line.startswith("//") and not line.startswith("////"):
             pass
         elif "::" in line and (_CONDITION.match(line) or _BLOCK_MACRO.match(line)):
             self.out.end()
-        elif first == "[" and not self.out.open and _ANCHOR.match(line):
-            pass
-        elif first == "[" and not self.out.open and _BLOCK_LINE.match(line):
-            self._style = line
+        elif line[0] == "[" and not self.out.open and (_ANCHOR.match(line) or _BLOCK_LINE.match(line)):
+            self._style = self._style if _ANCHOR.match(line) else line
         else:
             return self._header and _AUTHOR.match(line) is not None
         return True
@@ -147,12 +144,11 @@ class _Reader:
 
     def _mark(self, line: str) -> bool:
         """A line whose first characters mark it: a separator, a title, a table row, an item, a term."""
-        first = line[0]
         if line in ("+", "'''", "<<<"):
             self.out.end()
-        elif first == "." and not self.out.open and _BLOCK_TITLE.match(line):
+        elif not self.out.open and _BLOCK_TITLE.match(line):
             self.out.add("text", self._words(line[1:]))
-        elif first == "|" or line.startswith("!="):
+        elif line.startswith(("|", "!=")):
             self.out.add("text", " | ".join(cell.strip() for cell in self._words(line).split("|") if cell.strip()))
         elif item := _ITEM.match(line):
             self.out.item(item[1])

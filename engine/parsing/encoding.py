@@ -30,6 +30,9 @@ _WIDER: dict[str, str] = _LISTS["wider"]
 _LIKELY: list[str] = _LISTS["likely"]
 _KANA = pattern("[\u3041-\u3096\u30a1-\u30fc]")
 _HAN = pattern("[\u4e00-\u9fff]")
+_FULL_WIDTH = pattern("[\u3000-\u303f\uff01-\uff5e]")
+# the codec of an encoding's first level, and the first bytes of that
+_FIRST_LEVEL = {"gb18030": ("gb2312", 0xB0, 0xD7), "big5": ("big5", 0xA4, 0xC6)}
 _HANGUL = pattern("[\uac00-\ud7a3]")
 _HANGUL_IN_WORD = pattern("[a-z][\uac00-\ud7a3]|[\uac00-\ud7a3](?=[a-z])")
 _SIGN_IN_WORD = pattern(r"[^\W\d_][“”„«»§©®°¿¡€×](?=[^\W\d_])")
@@ -104,10 +107,8 @@ def _wide(raw: bytes) -> str:
         return ""
     quarter = max(1, len(head) // 4)
     zeros = [head[place::4].count(0) for place in range(4)]
-    if len(raw) % 4 == 0 and min(zeros[2], zeros[3]) > 0.9 * quarter and zeros[0] < 0.5 * quarter:
-        return "utf-32-le"
-    if len(raw) % 4 == 0 and min(zeros[0], zeros[1]) > 0.9 * quarter and zeros[3] < 0.5 * quarter:
-        return "utf-32-be"
+    if len(raw) % 4 == 0 and (wide := _of_four(zeros, quarter)):
+        return wide
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
     wide = "utf-16-le" if odd > 20 * even else "utf-16-be" if even > 20 * odd else ""
     if not wide or len(raw) % 2:
@@ -115,7 +116,14 @@ def _wide(raw: bytes) -> str:
     if max(even, odd) > 1.2 * quarter:
         return wide
     text = head[: len(head) // 4 * 4].decode(wide, "replace")  # another script: only blanks and signs have zeros
-    return wide if text.isprintable() or all(map(_printable, text)) else ""
+    return wide if all(map(_printable, text)) else ""
+
+
+def _of_four(zeros: list[int], quarter: int) -> str:
+    """UTF-32, by the number of zeros at each of four places."""
+    if min(zeros[2:]) > 0.9 * quarter and zeros[0] < 0.5 * quarter:
+        return "utf-32-le"
+    return "utf-32-be" if min(zeros[:2]) > 0.9 * quarter and zeros[3] < 0.5 * quarter else ""
 
 
 def _printable(letter: str) -> bool:
@@ -162,28 +170,28 @@ def _likeness(text: str, encoding: str) -> float:
     letters = [letter for letter in text if letter > "\x7f"]
     if not letters:
         return 0.0
-    joined = "".join(letters)
-    total = len(letters)
     if encoding in ("cp932", "euc_jp"):
-        kana = len(_KANA.findall(joined))
-        full = sum(1 for letter in letters if "\u3000" <= letter <= "\u303f" or "\uff01" <= letter <= "\uff5e")
-        return (kana + len(_HAN.findall(joined)) * 0.9 + full) / total if kana * 10 > total else 0.3
-    if encoding in ("gb18030", "big5"):
-        codec = "gb2312" if encoding == "gb18030" else "big5"
-        common = sum(1 for letter in letters if _common(letter, codec))
-        return 0.98 * common / total
+        return _japanese("".join(letters))
+    if encoding in _FIRST_LEVEL:
+        return 0.98 * sum(_common(letter, encoding) for letter in letters) / len(letters)
     if encoding == "cp949":
-        return 0.99 * (len(_HANGUL.findall(joined)) - len(_HANGUL_IN_WORD.findall(text))) / total
-    if encoding in _ACCENTED:
-        return _accented(text, encoding)
-    known = _FREQUENT[encoding]
-    capitals = sum(1 for letter in letters if letter.isupper())
-    later = 0.02 if encoding in ("koi8_u", "iso8859_5") else 0.0
-    return (
-        min(1.0, 1.15 * sum(1 for letter in letters if letter in known) / total)
-        - 0.3 * max(0, 3 * capitals - total) / total
-        - later
-    )
+        return 0.99 * (len(_HANGUL.findall(text)) - len(_HANGUL_IN_WORD.findall(text))) / len(letters)
+    return _accented(text, encoding) if encoding in _ACCENTED else _frequent(letters, encoding)
+
+
+def _japanese(letters: str) -> float:
+    kana, total = len(_KANA.findall(letters)), len(letters)
+    if kana * 10 <= total:
+        return 0.3
+    return (kana + len(_HAN.findall(letters)) * 0.9 + len(_FULL_WIDTH.findall(letters))) / total
+
+
+def _frequent(letters: list[str], encoding: str) -> float:
+    """The share of letters that are frequent; a text in capitals alone is unlikely, and so is a rare encoding."""
+    total = len(letters)
+    frequent = 1.15 * sum(letter in _FREQUENT[encoding] for letter in letters) / total
+    capitals = max(0, 3 * sum(map(str.isupper, letters)) - total) / total
+    return min(1.0, frequent) - 0.3 * capitals - (0.02 if encoding in ("koi8_u", "iso8859_5") else 0.0)
 
 
 def _accented(text: str, encoding: str) -> float:
@@ -196,12 +204,13 @@ def _accented(text: str, encoding: str) -> float:
     return weight * (most + signs) / max(1, len(high)) - _RARER.get(encoding, _RAREST)
 
 
-def _common(letter: str, codec: str) -> bool:
+def _common(letter: str, encoding: str) -> bool:
     """Whether it is punctuation or a character of the first level, which is sorted by frequency."""
-    if "\u3000" <= letter <= "\u303f" or "\uff01" <= letter <= "\uff5e" or letter in "“”‘’…—·":
+    if _FULL_WIDTH.match(letter) or letter in "“”‘’…—·":
         return True
+    codec, first, last = _FIRST_LEVEL[encoding]
     try:
         written = letter.encode(codec)
     except UnicodeEncodeError:
         return False
-    return len(written) == 2 and (0xB0 <= written[0] <= 0xD7 if codec == "gb2312" else 0xA4 <= written[0] <= 0xC6)
+    return len(written) == 2 and first <= written[0] <= last

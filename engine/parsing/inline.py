@@ -68,16 +68,7 @@ def inline(text: str) -> str:
     """A line of Markdown without marks: links become their words; pictures, tags and anchors go. Inline code keeps
     its quotes."""
     if "[" in text:
-        if "![" in text:
-            text = _IMAGE.sub("", _LINKED_IMAGE.sub("", text))
-        if "[[" in text:
-            text = _PAGE_LINK.sub(lambda link: "" if link[0][0] == "!" else link[1], text)
-        if "[^" in text:
-            text = _FOOTNOTE.sub("", text)
-        if "](" in text or "][" in text:
-            text = _LINK.sub(r"\1", text)
-            if "](" in text or "][" in text:
-                text = _LINK.sub(r"\1", text)
+        text = _unlinked(text)
     if "<" in text:
         text = _outside_code(text)
     if "{" in text:
@@ -87,6 +78,17 @@ def inline(text: str) -> str:
     if ":" in text:
         text = _SHORTCODE.sub("", text)
     return unescaped(text)
+
+
+def _unlinked(text: str) -> str:
+    """Text without pictures and footnotes, and with the words of its links."""
+    if "![" in text:
+        text = _IMAGE.sub("", _LINKED_IMAGE.sub("", text))
+    if "[[" in text:
+        text = _PAGE_LINK.sub(lambda link: "" if link[0][0] == "!" else link[1], text)
+    if "[^" in text:
+        text = _FOOTNOTE.sub("", text)
+    return replaced_inside_out(_LINK, r"\1", text, 2) if "](" in text or "][" in text else text
 
 
 def _outside_code(text: str) -> str:

@@ -212,24 +212,20 @@ class _Reader:
     def _mark(self, line: str, bare: str) -> bool:
         """A line whose first characters mark it."""
         first = bare[0]
-        if first == "#" and (atx := _ATX.match(line) or _TIGHT_ATX.match(line)):
+        if atx := _ATX.match(line) or _TIGHT_ATX.match(line):
             self._flush()
             self.blocks += _heading(atx[2] or "", len(atx[1]))
         elif first in "=-" and self._underlined(line):
             written = " ".join(self._paragraph)
             self._paragraph.clear()
             self.blocks += _heading(written, 1 if first == "=" else 2)
-        elif first in "-*_" and _RULE.match(line):
+        elif _RULE.match(line):
             self._flush()
-        elif first == "[" and _DEFINITION.match(line):
+        elif _DEFINITION.match(line):
             pass
-        elif (first == "|" or "|" in bare) and (first == "|" or " | " in bare or _TABLE_RULE.match(bare)):
+        elif first == "|" or " | " in bare or ("|" in bare and _TABLE_RULE.match(bare)):
             self._flush()
-            if not _TABLE_RULE.match(bare):
-                self._row = len(self.blocks)
-                self.blocks += _row(bare)
-            elif 0 <= self._row == len(self.blocks) - 1 and names_columns(self.blocks[-1].text):
-                self.blocks.pop()
+            self._tabled(bare)
         elif bare[:3] in (":::", "!!!", "???") and (noted := _ADMONITION.match(bare)):
             self._flush()
             if title := heading(noted[2].strip(' "[]')):
@@ -237,6 +233,14 @@ class _Reader:
         else:
             return False
         return True
+
+    def _tabled(self, bare: str) -> None:
+        """A row of a table. The rule under the names of columns shows them as that."""
+        if not _TABLE_RULE.match(bare):
+            self._row = len(self.blocks)
+            self.blocks += _row(bare)
+        elif 0 <= self._row == len(self.blocks) - 1 and names_columns(self.blocks[-1].text):
+            self.blocks.pop()
 
     def _underlined(self, line: str) -> bool:
         """Whether the line underlines the paragraph above it as a heading."""
@@ -304,21 +308,18 @@ def is_person(written: str) -> bool:
     if len(written) > 500:
         return False
     if match := _PERSON.match(written):
-        label, target, rest = match[1], match["rest"], match["rest"]
-        target = match[2]
-        if len(rest.split()) > 8:
-            return False
-        if label.startswith("@") or _PROFILE.match(target):
-            return True
-        last = target.rstrip("/").rsplit("/", 1)[-1].lower()
-        names = label.lower().split()
-        return (
-            not target.startswith(("#", ".", "/"))
-            and _CAPITALISED.fullmatch(label) is not None
-            and any(len(name) > 2 and (name in last or last in name) for name in names)
-            and target.count("/") <= 3
-        )
+        return _is_linked_name(match[1], match[2]) if len(match["rest"].split()) <= 8 else False
     return any(form.match(written) is not None for form in (_WITH_MAIL, _HANDLE, _WITH_HANDLE))
+
+
+def _is_linked_name(label: str, target: str) -> bool:
+    """Whether a link leads to a profile, or to a page of the name that it shows."""
+    if label.startswith("@") or _PROFILE.match(target):
+        return True
+    if target.startswith(("#", ".", "/")) or target.count("/") > 3 or not _CAPITALISED.fullmatch(label):
+        return False
+    last = target.rstrip("/").rsplit("/", 1)[-1].lower()
+    return any(len(name) > 2 and (name in last or last in name) for name in label.lower().split())
 
 
 def _from_html(text: str) -> str:

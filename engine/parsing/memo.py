@@ -19,6 +19,7 @@ HEADER = pattern(
     re.M,
 )
 _PAGE_TOP = pattern(r"^(?:RFC[ -]?\d+|Internet[- ]Draft|INTERNET[- ]DRAFT)\b.{0,100}\b(?:19|20)\d\d[ \t]*$")
+_DRAFT = pattern(r"\s*<?draft-")
 _CONTENTS_LINE = pattern(
     r"^\s*(?:(?:\d+|[A-Z]|Appendix [A-Z])\.?(?:\d+\.?)*\s+)?.{1,70}?(?:\s?\.){3,}\s*\d*\s*$"
     r"|^\s*(?:[\d.]+|Appendix \w)\s+\S.{0,70}\s{3,}\d{1,3}$"
@@ -95,24 +96,23 @@ def _without_pages(text: str) -> list[str]:
 
 def _rfc_title(lines: list[str]) -> tuple[str, int]:
     """The centred lines after the header, which ends with an empty line; and the index where the text begins."""
-    at = 0
-    while at < len(lines) and not lines[at].strip():
-        at += 1
-    while at < len(lines) and lines[at].strip():  # the two columns of the header
-        at += 1
-    while at < len(lines) and not lines[at].strip():
-        at += 1
+    at = _skipped(lines, _skipped(lines, _skipped(lines, 0, filled=False), filled=True), filled=False)
     words: list[str] = []
-    while at < len(lines) and at < 60 and lines[at].strip() and len(words) < 4:
-        if _UNHEADED.match(lines[at]) or not lines[at].startswith(" "):
+    while at < min(len(lines), 60) and len(words) < 4 and lines[at].startswith(" ") and lines[at].strip():
+        if _UNHEADED.match(lines[at]):
             break
-        if not re.match(r"^\s*(?:draft-|<draft)", lines[at]):
+        if not _DRAFT.match(lines[at]):
             words.append(lines[at].strip())
         at += 1
     title = heading(" ".join(words))
-    if title and len(title) <= 200:
-        return title, at
-    return "", 0
+    return (title, at) if title and len(title) <= 200 else ("", 0)
+
+
+def _skipped(lines: list[str], at: int, filled: bool) -> int:
+    """The index after lines that are all filled, or all empty."""
+    while at < len(lines) and bool(lines[at].strip()) == filled:
+        at += 1
+    return at
 
 
 def _is_figure(paragraph: str) -> bool:

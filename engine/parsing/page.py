@@ -205,17 +205,18 @@ def _prose(source: str) -> list[Block]:
 def _title(declared: str, blocks: list[Block]) -> str:
     """The first-level heading that <title> contains too; otherwise <title> without the site's name."""
     heads = [block.text for block in blocks if block.kind == "heading" and block.level == 1]
-    parts = [unnumbered(part) for part in _TITLE_END.split(declared)] if declared else []
-    if not parts:
-        return heads[0] if len(heads) == 1 else ""
-    if len(heads) == 1 and heads[0].lower() in [part.lower() for part in parts[1:]]:  # the site's
+    only = heads[0] if len(heads) == 1 else ""
+    if not declared:
+        return only
+    parts = [unnumbered(part) for part in _TITLE_END.split(declared)]
+    if only and only.lower() in [part.lower() for part in parts[1:]]:  # the site's
         return parts[0]
-    if len(heads) == 1 and _alike(heads[0], declared):
-        return heads[0]
+    if only and _alike(only, declared):
+        return only
     # one heading is the site's, the other the chapter's
     if len(heads) > 1 and len(parts) == 2 and _alike(heads[0], parts[0]):
         return declared
-    return parts[0] if len(parts[0]) > 2 or len(parts) == 1 else " ".join(parts[:2])
+    return parts[0] if len(parts[0]) > 2 else " ".join(parts[:2])
 
 
 def _without_number(title: str, blocks: list[Block]) -> str:

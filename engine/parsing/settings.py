@@ -95,50 +95,93 @@ def _strings(whole: Any) -> Iterator[tuple[str, str]]:
 
 
 def _of_lines(text: str) -> Raw:
-    blocks: list[Block] = []
-    titles: dict[str, str] = {}
-    comment: list[str] = []
-    rest: list[str] = []  # lines that are not prose
-    lines = text.split("\n")
+    reader = _Reader(text.split("\n"))
+    reader.read()
+    rest = [_TEMPLATE.sub("", line) for line in reader.rest]
+    is_manifest = any(line.startswith("kind:") for line in rest) and MARK.match(text)
+    if is_manifest or _UNIT.search(text):
+        rest = [named for line in rest if (named := _names(line))]
+    blocks = [*reader.blocks, Block("code", "\n".join(rest).strip("\n"))]
+    return Raw(Format.SETTINGS, blocks, _title(reader.titles))
 
-    def flush() -> None:
-        for paragraph in "\n".join(comment).split("\n\n"):
-            if _is_prose(paragraph):
-                blocks.append(Block("text", paragraph.strip()))
-        comment.clear()
 
-    at, parents = 0, list[tuple[int, str]]()
-    while at < len(lines):
-        line = lines[at]
-        at += 1
-        if noted := _COMMENT.match(line):
-            comment.append("" if not noted[1].strip("#=-* ") else noted[1].strip())
-            continue
-        flush()
-        begun, many = at - 1, len(blocks)
-        if (pair := _PAIR.match(line)) is not None:
-            indent, key, value = len(pair[1]), pair[2].strip("\"' "), pair[3].strip()
-            while parents and parents[-1][0] >= indent:
-                parents.pop()
-            if not value:
-                parents.append((indent, key.lower()))
-            value, at = _scalar(lines, at, indent, value)
-            top = not parents or [name for _, name in parents] in _ABOUT
-            blocks += _texts(key, value, top)
-            if top:
-                titles.setdefault(key.lower(), value)
-        elif item := _ITEM.match(line):
-            value, at = _scalar(lines, at, len(item[1]), item[2].strip())
-            blocks += _texts("", value)
-        elif section := _SECTION.match(line):
-            parents = [(-1, section[1].strip("\"' ").lower())]
-        if len(blocks) == many:
-            rest += lines[begun:at]
-    flush()
-    rest = [_TEMPLATE.sub("", line) for line in rest]
-    if (any(line.startswith("kind:") for line in rest) and MARK.match(text)) or _UNIT.search(text):
-        rest = [line for row in rest if (line := _names(row))]
-    return Raw(Format.SETTINGS, [*blocks, Block("code", "\n".join(rest).strip("\n"))], _title(titles))
+class _Reader:
+    """One pass over the lines: comments, pairs, items and sections."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.blocks: list[Block] = []
+        self.titles: dict[str, str] = {}  # by key, of what concerns the whole file
+        self.rest: list[str] = []  # lines that are not prose
+        self._lines = lines
+        self._next = 0  # the line after the current one
+        self._comment: list[str] = []
+        self._parents: list[tuple[int, str]] = []  # indents and keys around the current line
+
+    def read(self) -> None:
+        while self._next < len(self._lines):
+            begun, many = self._next, len(self.blocks)
+            line = self._lines[begun]
+            self._next += 1
+            if noted := _COMMENT.match(line):
+                self._comment.append(noted[1].strip() if noted[1].strip("#=-* ") else "")
+                continue
+            many += self._end_comment()
+            if pair := _PAIR.match(line):
+                self._pair(len(pair[1]), pair[2].strip("\"' "), pair[3].strip())
+            elif item := _ITEM.match(line):
+                self.blocks += _texts("", self._scalar(len(item[1]), item[2].strip()))
+            elif section := _SECTION.match(line):
+                self._parents = [(-1, section[1].strip("\"' ").lower())]
+            if len(self.blocks) == many:
+                self.rest += self._lines[begun : self._next]
+        self._end_comment()
+
+    def _end_comment(self) -> int:
+        """How many paragraphs of the comment above are prose, and so blocks."""
+        prose = [part.strip() for part in "\n".join(self._comment).split("\n\n") if _is_prose(part)]
+        self.blocks += [Block("text", part) for part in prose]
+        self._comment.clear()
+        return len(prose)
+
+    def _pair(self, indent: int, key: str, value: str) -> None:
+        while self._parents and self._parents[-1][0] >= indent:
+            self._parents.pop()
+        if not value:
+            self._parents.append((indent, key.lower()))
+        value = self._scalar(indent, value)
+        top = not self._parents or [name for _, name in self._parents] in _ABOUT
+        self.blocks += _texts(key, value, top)
+        if top:
+            self.titles.setdefault(key.lower(), value)
+
+    def _scalar(self, indent: int, value: str) -> str:
+        """A value: quoted, plain over several lines, in a block, or between three quotes."""
+        if long := _LONG.match(value):
+            return self._until(long[1], long[2])
+        is_block = _SCALAR.match(value) is not None
+        is_open = value[:1] in ("'", '"') and not (len(value) > 1 and value.rstrip(",").endswith(value[0]))
+        parts = [] if is_block else [value]
+        while (is_block or is_open or " " in value) and self._next < len(self._lines):
+            line = self._lines[self._next]
+            if line.strip() and _begins_another(line, indent, plain=not (is_block or is_open)):
+                break
+            parts.append(line.strip())
+            self._next += 1
+        written = "\n".join(parts).strip().rstrip(",")
+        return written[1:-1] if written[:1] in ("'", '"') and written.endswith(written[0]) else written
+
+    def _until(self, quotes: str, inside: str) -> str:
+        while quotes not in inside and self._next < len(self._lines):
+            inside += "\n" + self._lines[self._next].strip()
+            self._next += 1
+        return inside.partition(quotes)[0]
+
+
+def _begins_another(line: str, indent: int, plain: bool) -> bool:
+    """Whether a line does not continue the value of a key with that indent."""
+    if len(line) - len(line.lstrip()) <= indent:
+        return True
+    return plain and (_PAIR.match(line) or _ITEM.match(line)) is not None
 
 
 def _names(line: str) -> str:
@@ -153,33 +196,6 @@ def _names(line: str) -> str:
 
 def _key(pair: re.Match[str] | None) -> str:
     return pair[2].strip("\"' ").lower() if pair else ""
-
-
-def _scalar(lines: list[str], at: int, indent: int, value: str) -> tuple[str, int]:
-    """A value and the index after it: quoted, plain over several lines, in a block, or between three quotes."""
-    if long := _LONG.match(value):
-        inside = long[2]
-        while long[1] not in inside and at < len(lines):
-            inside += "\n" + lines[at].strip()
-            at += 1
-        return inside.partition(long[1])[0], at
-    block = _SCALAR.match(value) is not None
-    quoted = value[:1] in ("'", '"') and not (len(value) > 1 and value.rstrip(",").endswith(value[0]))
-    parts = [] if block else [value]
-    if block or quoted or (value and " " in value):
-        while at < len(lines):
-            line = lines[at]
-            inner = len(line) - len(line.lstrip())
-            if line.strip() and (
-                inner <= indent or (not (block or quoted) and (_PAIR.match(line) or _ITEM.match(line)))
-            ):
-                break
-            parts.append(line.strip())
-            at += 1
-    written = "\n".join(parts).strip().rstrip(",")
-    if written[:1] in ("'", '"') and written.endswith(written[0]):
-        written = written[1:-1]
-    return written, at
 
 
 def _texts(key: str, value: str, top: bool = False) -> list[Block]:
