@@ -164,27 +164,12 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
     if "cf" in kinds:
         kinds = _NAME_OF_NAME.sub(lambda of: "c" if _is_bank_of_england(tokens, of.start()) else "f", kinds)
     folds = tuple(map(FOLDS.__getitem__, tokens))
-    has_names, has_owners = "i" in kinds, "p" in kinds or "P" in kinds
+    has_owners = "p" in kinds or "P" in kinds
     spans: list[Span] = []
     for match in _PHRASE.finditer(kinds):
-        start, end = match.span()
-        while start < end and kinds[start] == "w" and not _begins_name(tokens, start):
-            start += 1
-        if start < end - 1 and tokens[start] in words.MEASURES and _is_measured(tokens, kinds, start):
-            start += 1
-        if kinds[end - 1] == "#" and _counts(tokens, kinds, end):
-            while end > start and kinds[end - 1] == "#":
-                end -= 1
-        if kinds[end - 1] == "c":
-            start = _after_role(tokens, kinds, folds, start, end)
-        if has_names and "i" in kinds[start:end]:
-            start, end = _named(tokens, kinds, start, end)
+        start, end = _trimmed(tokens, kinds, folds, match)
         size = end - start
         if size > 1:
-            if size > MAX_WORDS:  # an English phrase keeps its end, where its head noun is
-                start = end - MAX_WORDS
-                if tokens[start] == "of":
-                    start += 1
             text = " ".join(tokens[start:end])
         elif not size or kinds[start] in "awe":
             continue
@@ -196,6 +181,25 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             continue
         spans.append((folds[start:end], text, start))
     return Phrases(_by_full_names(spans) if "cc" in kinds else spans, kinds, ENGLISH)
+
+
+def _trimmed(tokens: list[str], kinds: str, folds: Words, phrase: re.Match[str]) -> tuple[int, int]:
+    """Where the keyword is in a phrase: without weak words, measures, amounts, and what says what a name is."""
+    start, end = phrase.span()
+    while start < end and kinds[start] == "w" and not _begins_name(tokens, start):
+        start += 1
+    if start < end - 1 and tokens[start] in words.MEASURES and _is_measured(tokens, kinds, start):
+        start += 1
+    if kinds[end - 1] == "#" and _counts(tokens, kinds, end):
+        end = max(start, len(kinds[:end].rstrip("#")))
+    if kinds[end - 1] == "c":
+        start = _after_role(tokens, kinds, folds, start, end)
+    if "i" in kinds[start:end]:
+        start, end = _named(tokens, kinds, start, end)
+    if end - start > MAX_WORDS:  # an English phrase keeps its end, where its head noun is
+        start = end - MAX_WORDS
+        start += tokens[start] == "of"
+    return start, end
 
 
 def _is_measured(tokens: list[str], kinds: str, at: int) -> bool:

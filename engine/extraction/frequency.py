@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 
 from engine.extraction import trees
 from engine.extraction.candidates import KINDS, Phrases, phrases
@@ -95,7 +94,8 @@ def _keywords(
     if english and not words and len(tokens) < LITTLE:
         parts = shorter([rated[3] for rated in ranked], singles=title)
     least = 2 if len(tokens) < (SHORT_TOKENS + LONG_TOKENS) // 2 and read.language not in LINKS else 1
-    chosen = _chosen(ranked, parts, vague, budget, quoted, english, least, FEW_OF_LITTLE if title else FEW)
+    fillers = ((parts, FEW_OF_LITTLE), (map(of_vague, vague), FEW_OF_LITTLE if title else FEW))
+    chosen = _chosen(ranked, fillers, budget, quoted, english, least)
     return _shown(chosen, read.spans, quoted, english and not elsewhere)
 
 
@@ -175,64 +175,67 @@ def _of_piece(piece: Piece) -> Rated:
 # -- the choice --------------------------------------------------------------------------------------------------------
 
 
+class _Choice:
+    """The keywords chosen so far, each with whether it is technical: no repeats, and within the budget."""
+
+    def __init__(self, budget: Budget, english: bool, quoted: frozenset[str]) -> None:
+        self.made: list[tuple[Candidate, bool]] = []
+        self.covered: set[Words] = set()  # every part of the chosen keywords
+        self._left = {True: budget.technical, False: budget.descriptive}
+        self._keys: set[str] = set()
+        self._english = english
+        self._quoted = quoted
+
+    def add(self, candidate: Candidate) -> None:
+        words = candidate.words
+        size = len(words)
+        if size > 1 and len(set(words)) < size and " " in candidate.text:  # a table's row: Pool Pool
+            return
+        key = "".join(map(_ROOTS.__getitem__, words)) if self._english else " ".join(words)
+        if key in self._keys:
+            return
+        technical = _is_technical(candidate.text, self._quoted)
+        if not self._left[technical]:
+            return
+        self._left[technical] -= 1
+        self._keys.add(key)
+        if size == 2:  # most
+            self.covered.update((words[:1], words[1:]))
+        elif size > 2:
+            self.covered.update([words[i:j] for i in range(size) for j in range(i + 1, size + 1)])
+        self.made.append((candidate, technical))
+
+
 def _chosen(
     ranked: list[Rated],
-    parts: list[Candidate],
-    vague: list[Vague],
+    fillers: Sequence[tuple[Iterable[Candidate], int]],
     budget: Budget,
     quoted: frozenset[str],
     english: bool,
     least: int,
-    few: int,
 ) -> list[tuple[Candidate, bool]]:
-    """Choose the best without repeats, and note whether each is technical.
-
-    A repeat is another spelling, or a part of a better keyword that occurs alone fewer than `least` times. `parts`
-    fill the list only up to FEW_OF_LITTLE, then vague words up to `few`.
-    """
-    chosen: list[tuple[Candidate, bool]] = []
-    keys: set[str] = set()
-    covered: set[Words] = set()  # every part of the chosen keywords
-    technical = descriptive = 0
-    first_part, first_vague = len(ranked), len(ranked) + len(parts)
-    root = _ROOTS.__getitem__
+    """The best, without the parts of better ones that occur alone fewer than `least` times. `fillers` fill the list,
+    each up to a number of keywords."""
+    choice = _Choice(budget, english, quoted)
     rivals = [rated[3] for rated in ranked]
-    for place, candidate in enumerate(chain(rivals, parts, map(of_vague, vague))):
-        words = candidate.words
-        many = len(chosen)
+    for candidate in rivals:
+        many = len(choice.made)
         if many >= budget.total:
             break
-        if english and many >= ENOUGH and place < first_part and is_weak(candidate):
+        if english and many >= ENOUGH and is_weak(candidate):
             continue
-        if place >= first_part and many >= (FEW_OF_LITTLE if place < first_vague else few):
-            if candidate.text not in quoted:
+        if candidate.alone < least:
+            fragment = english and not candidate.alone and is_fragment(candidate, rivals)
+            if (fragment or candidate.words in choice.covered) and not (english and is_name(candidate, rivals)):
+                continue
+        choice.add(candidate)
+    for some, most in fillers:
+        for candidate in some:
+            many = len(choice.made)
+            if many >= budget.total or (many >= most and candidate.text not in quoted):
                 break
-        elif place < first_part and candidate.alone < least:
-            is_part = words in covered or (english and not candidate.alone and is_fragment(candidate, rivals))
-            if is_part and not (english and is_name(candidate, rivals)):
-                continue
-        size = len(words)
-        if size > 1 and len(set(words)) < size and " " in candidate.text:  # a table's row: Pool Pool
-            continue
-        key = "".join(map(root, words)) if english else " ".join(words)
-        if key in keys:
-            continue
-        if is_technical := _is_technical(candidate.text, quoted):
-            if technical >= budget.technical:
-                continue
-            technical += 1
-        elif descriptive >= budget.descriptive:
-            continue
-        else:
-            descriptive += 1
-        keys.add(key)
-        if size == 2:
-            covered.add(words[:1])
-            covered.add(words[1:])
-        elif size > 2:
-            covered.update([words[i:j] for i in range(size) for j in range(i + 1, size + 1)])
-        chosen.append((candidate, is_technical))
-    return chosen
+            choice.add(candidate)
+    return choice.made
 
 
 def _shown(best: list[tuple[Candidate, bool]], spans: list[Span], quoted: frozenset[str], english: bool) -> Keywords:

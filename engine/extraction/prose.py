@@ -78,15 +78,24 @@ def prose(text: str) -> str:
         text = _ARMOURED.sub(" . ", text)
     if _has_long_run(text) and any(map(_CODED.search, [word for word in text.split() if len(word) >= _CODED_CHARS])):
         text = _CODED.sub(" . ", text)
+    text = _in_small_letters(_without_agency(text))
+    return _EMPTY_LINES.sub("\n\n", text) if "\n" in text else text
+
+
+def _without_agency(text: str) -> str:
+    """Without the datelines and credits of news agencies."""
     if any(map(text.__contains__, _DASHES)):
         text = _DATELINE.sub("", text)
-    if any(map(text.__contains__, _CREDITED)):
-        text = _CREDIT.sub(" . ", text)
+    return _CREDIT.sub(" . ", text) if any(map(text.__contains__, _CREDITED)) else text
+
+
+def _in_small_letters(text: str) -> str:
+    """With words in small letters where the text or a line of it is in capitals."""
     if text.isupper() and _is_mostly_capitals(text):
         text = text.lower()
     if _may_have_long_word(text) and _LONG_WORD.search(text):
         text = _SHOUTED.sub(lambda match: match[0].lower() if _LONG_WORD.search(match[0]) else match[0], text)
-    return _EMPTY_LINES.sub("\n\n", text) if "\n" in text else text
+    return text
 
 
 def _written(maths: re.Match[str]) -> str:

@@ -104,12 +104,7 @@ def shape(token: str) -> str:
     first = token[0]
     if 1 < len(token) <= MAX_CHARS and is_ordinary(token):
         return "c" if first.isupper() else "n"
-    if (
-        not (first.isalnum() or (len(token) > 3 and token.lstrip("-_./")[:1].isalnum()))
-        or "\n" in token
-        or len(token) > MAX_CHARS
-        or (len(token) == 2 and token[1] == ".")  # an initial
-    ):
+    if _is_break(token):
         return "."
     if _NUMBER.fullmatch(token):
         return "." if "," in token else "#"  # 12,345 is an amount, not part of a name
@@ -120,6 +115,13 @@ def shape(token: str) -> str:
     if IDENTIFIER.search(token) or ACRONYM.fullmatch(token):
         return "." if "@" in token else "i"
     return "c" if first.isupper() else "n"
+
+
+def _is_break(token: str) -> bool:
+    """Whether a token is punctuation, a new line, an initial, or longer than any keyword."""
+    if "\n" in token or len(token) > MAX_CHARS or (len(token) == 2 and token[1] == "."):
+        return True
+    return not (token[0].isalnum() or (len(token) > 3 and token.lstrip("-_./")[:1].isalnum()))
 
 
 def _written(chunk: str) -> tuple[str, ...]:

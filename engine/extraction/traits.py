@@ -89,6 +89,8 @@ def candidate(words: Words, text: str, at: int, last: int, alone: int, within: i
     return tuple.__new__(Candidate, (words, text, at, last, alone, within, begins, ends, weight))
 
 
+# of a phrase: first place, last place, times inside another phrase; and a spelling per occurrence
+Phrasings = dict[Words, tuple[list[int], list[str]]]
 Vague = tuple[
     int, int, str, Words, int, int
 ]  # less the times alone, first place, text, words, last place, times inside
@@ -101,24 +103,16 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
     A candidate is vague if it is a general single word that is not the text's subject: ability, details. In a
     `language` whose phrases have their noun at one end, a part must have one there, too.
     """
-    # first place, last place, times inside another phrase; and a spelling per occurrence
-    phrases: dict[Words, tuple[list[int], list[str]]] = {}
-    for words, text, at in spans:
-        seen = phrases.get(words)
-        if seen is None:
-            phrases[words] = [at, at, 0], [text]
-        else:
-            seen[0][1] = at
-            seen[1].append(text)
+    phrases = _occurrences(spans)
+    adjectives = frozenset[str]() if english else lone_adjectives(spans, language)
     parts = _parts_by_links(phrases) if language in LINKS else _parts(phrases)
     if language == "german":
-        allowed = _with_noun(phrases)
-        parts = {part: where for part, where in parts.items() if part in allowed}
-    elif adjectives := () if english else lone_adjectives(spans, language):
+        parts = _ending_as(phrases, parts)
+    elif adjectives:
         parts = {part: where for part, where in parts.items() if len(part) > 1 or part[0] not in adjectives}
-    general = VAGUE if english else general_nouns(language)
     many = len(phrases) + len(parts) > SELDOM
     subject = max(SUBJECT, len(spans) // SUBJECT_OF) * (1 if english else FOREIGN_SUBJECT)
+    general = VAGUE if english else general_nouns(language)
     made: list[Candidate] = []
     vague: list[Vague] = []
     for words, ((at, last, within), texts) in phrases.items():
@@ -133,20 +127,40 @@ def candidates(spans: list[Span], *, english: bool, language: str | None = None)
         else:
             made.append(candidate(words, text, at, last, alone, within))
     for words, (at, last, within) in parts.items():
-        if many and within < 2 and at > EARLY:
-            continue
-        if not english and len(words) == 1 and words[0] in general:
-            continue
         text = " ".join(words)
-        if not is_keyword(text):
-            continue
-        if not english and (words[0] in _LINKS or words[-1] in _LINKS):
+        if (many and within < 2 and at > EARLY) or not is_keyword(text):
             continue
         part = candidate(words, text, at, last, 0, within)
-        if not english or (part.ends not in _NO_END and part.begins not in _NO_BEGINNING):
+        if _may_be_alone(part, english, general):
             made.append(part)
     vague.sort()
     return made, vague
+
+
+def _occurrences(spans: list[Span]) -> Phrasings:
+    phrases: Phrasings = {}
+    for words, text, at in spans:
+        seen = phrases.get(words)
+        if seen is None:
+            phrases[words] = [at, at, 0], [text]
+        else:
+            seen[0][1] = at
+            seen[1].append(text)
+    return phrases
+
+
+def _ending_as(phrases: Iterable[Words], parts: dict[Words, list[int]]) -> dict[Words, list[int]]:
+    """The parts that end as a phrase does."""
+    ends = {words[i:] for words in phrases for i in range(len(words))}
+    return {part: where for part, where in parts.items() if part in ends}
+
+
+def _may_be_alone(part: Candidate, english: bool, general: frozenset[str]) -> bool:
+    """Whether what occurs only inside phrases may be a keyword."""
+    if english:
+        return part.ends not in _NO_END and part.begins not in _NO_BEGINNING
+    words = part.words
+    return not (words[0] in _LINKS or words[-1] in _LINKS or (len(words) == 1 and words[0] in general))
 
 
 def _is_numbered(words: Words) -> bool:
@@ -226,7 +240,7 @@ def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
     return [one for _, _, one in made]
 
 
-def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:
+def _parts(phrases: Phrasings) -> dict[Words, list[int]]:
     """Parts that two phrases share and that are neither phrases themselves nor general words: first and last place,
     times inside a phrase. Completes the same figures of each of `phrases`.
 
@@ -270,7 +284,7 @@ def _parts(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, lis
     return {part: where for part, where in shared.items() if len(part) > 1 or part[0] not in VAGUE}
 
 
-def _parts_by_links(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[Words, list[int]]:
+def _parts_by_links(phrases: Phrasings) -> dict[Words, list[int]]:
     """The same for a language with links: every part that begins as a phrase does or after a link, though it comes
     once."""
     parts: dict[Words, list[int]] = {}
@@ -288,11 +302,6 @@ def _parts_by_links(phrases: dict[Words, tuple[list[int], list[str]]]) -> dict[W
                 where[0], where[1] = min(where[0], begins + i), max(where[1], ends + i)
                 where[2] += count
     return parts
-
-
-def _with_noun(phrases: Iterable[Words]) -> set[Words]:
-    """The parts of phrases that end as one does."""
-    return {words[i:] for words in phrases for i in range(len(words))}
 
 
 def _spelling(forms: Sequence[str]) -> str:

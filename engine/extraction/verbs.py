@@ -134,18 +134,23 @@ def _doing(tokens: list[str], kinds: str) -> Iterator[int]:
         word, after = tokens[at].lower(), tokens[at + 1].lower()
         if (
             after in words.AFTER_ING
-            or (at and kinds[at - 1] in _NOUN and word in words.ING_AFTER_NOUNS)
-            or (at and kinds[at - 1 : at + 2] == "sgf" and word not in words.ING_NOUNS)
-            or (kinds[at + 1] in _NAMED and word in words.ING_BEFORE_OBJECTS and after not in words.AFTER_PARTICIPLE)
-            or (
-                at
-                and kinds[at - 1] in _NOT_MODIFIED
-                and "-" not in word
-                and (word not in words.ING_NOUNS or (word in words.ING_BEFORE_OBJECTS and kinds[at + 1] in "na"))
-                and after not in words.AFTER_PARTICIPLE
-            )
+            or (at and _follows_noun(word, kinds[at - 1 : at + 2]))
+            or (after not in words.AFTER_PARTICIPLE and _precedes_object(word, kinds, at))
         ):
             yield at
+
+
+def _follows_noun(word: str, around: str) -> bool:
+    return (around[0] in _NOUN and word in words.ING_AFTER_NOUNS) or (around == "sgf" and word not in words.ING_NOUNS)
+
+
+def _precedes_object(word: str, kinds: str, at: int) -> bool:
+    has_object = word in words.ING_BEFORE_OBJECTS
+    if has_object and kinds[at + 1] in _NAMED:
+        return True
+    if not at or kinds[at - 1] not in _NOT_MODIFIED or "-" in word:
+        return False
+    return word not in words.ING_NOUNS or (has_object and kinds[at + 1] in "na")
 
 
 def _stating(tokens: list[str], kinds: str) -> Iterator[int]:
@@ -219,15 +224,8 @@ def _after_to(tokens: list[str], kinds: str) -> list[int]:
             if kinds[at] not in "ns":
                 continue
             if before == "to" or kinds[at - 1] == "r":
-                after = kinds[at + 1 : at + 2]
-                is_verb = kinds[at] == "n" and (
-                    after in _DETERMINED
-                    or (
-                        after in _OBJECT
-                        and (after == "a" or tokens[at].lower() in words.VERBS_AFTER_TO)
-                        and not (start and tokens[start - 1].lower() in words.WITH_TO)
-                    )
-                )
+                to = not (start and tokens[start - 1].lower() in words.WITH_TO)
+                is_verb = kinds[at] == "n" and _has_object(tokens, kinds, at, to)
             else:
                 is_verb = kinds[at] == ("s" if before in _SINGULAR else "n")
             if is_verb:
@@ -239,3 +237,11 @@ def _after_to(tokens: list[str], kinds: str) -> list[int]:
         and (kinds[match.start()] != "c" or words.is_plural(tokens[match.start()].lower()))
     ]
     return marked
+
+
+def _has_object(tokens: list[str], kinds: str, at: int, to: bool) -> bool:
+    """Whether what follows a word is its object. `to`: the to before it is not that of access to."""
+    after = kinds[at + 1 : at + 2]
+    if after in _DETERMINED:
+        return True
+    return to and after in _OBJECT and (after == "a" or tokens[at].lower() in words.VERBS_AFTER_TO)
