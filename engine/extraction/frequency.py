@@ -23,7 +23,7 @@ from engine.extraction.languages import ENGLISH, LINKS
 from engine.extraction.passages import LEAST_SHARE, is_prose, passages
 from engine.extraction.prose import prose
 from engine.extraction.ranking import FOREIGN, LONG_TOKENS, SHORT_TOKENS, romance_weights, weights
-from engine.extraction.tokens import ACRONYM, IDENTIFIER, Known, Span, Words, is_ordinary, tokenise
+from engine.extraction.tokens import ACRONYM, IDENTIFIER, Known, Span, is_ordinary, tokenise
 from engine.extraction.traits import (
     Candidate,
     Traits,
@@ -32,6 +32,7 @@ from engine.extraction.traits import (
     context,
     is_fragment,
     is_name,
+    is_part,
     is_weak,
     of_vague,
     scores,
@@ -180,7 +181,7 @@ class _Choice:
 
     def __init__(self, budget: Budget, english: bool, quoted: frozenset[str]) -> None:
         self.made: list[tuple[Candidate, bool]] = []
-        self.covered: set[Words] = set()  # every part of the chosen keywords
+        self.words = set[str]()  # of all of them
         self._left = {True: budget.technical, False: budget.descriptive}
         self._keys: set[str] = set()
         self._english = english
@@ -199,10 +200,7 @@ class _Choice:
             return
         self._left[technical] -= 1
         self._keys.add(key)
-        if size == 2:  # most
-            self.covered.update((words[:1], words[1:]))
-        elif size > 2:
-            self.covered.update([words[i:j] for i in range(size) for j in range(i + 1, size + 1)])
+        self.words.update(words)
         self.made.append((candidate, technical))
 
 
@@ -226,7 +224,8 @@ def _chosen(
             continue
         if candidate.alone < least:
             fragment = english and not candidate.alone and is_fragment(candidate, rivals)
-            if (fragment or candidate.words in choice.covered) and not (english and is_name(candidate, rivals)):
+            is_known = candidate.words[0] in choice.words and is_part(candidate, [better for better, _ in choice.made])
+            if (fragment or is_known) and not (english and is_name(candidate, rivals)):
                 continue
         choice.add(candidate)
     for some, most in fillers:

@@ -190,6 +190,10 @@ def is_fragment(part: Candidate, of: Iterable[Candidate]) -> bool:
     return any(longer.alone + longer.within >= part.within for longer, _ in _longer(part, of))
 
 
+def is_part(part: Candidate, of: Iterable[Candidate]) -> bool:
+    return any(True for _ in _longer(part, of))
+
+
 def is_name(part: Candidate, of: Iterable[Candidate]) -> bool:
     """Whether the longer candidates around a part end its capitals where it ends: Malaysia Airlines, of Malaysia
     Airlines flight; not South China, of South China Sea."""
