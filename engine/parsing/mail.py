@@ -82,7 +82,7 @@ def parse(text: str) -> Raw:
     except (ValueError, LookupError, TypeError, AttributeError, IndexError):
         subject, body = _by_lines(text)
         language = ""
-    if not message.is_multipart() and _undecoded(body):
+    if not message.is_multipart() and not body.strip():
         body = text.split("\n\n", 1)[-1]
     blocks = _with_patch(body)
     return Raw(Format.MAIL, blocks, _subject(subject), language)
@@ -127,10 +127,6 @@ def _in_english(text: str) -> str:
 
 def _subject(subject: str) -> str:
     return heading(_PATCH.sub("", _REPLY.sub("", " ".join(subject.split()))))
-
-
-def _undecoded(body: str) -> bool:
-    return not body.strip()
 
 
 def _by_lines(text: str) -> tuple[str, str]:
@@ -215,7 +211,7 @@ def _role(lines: list[str], place: int) -> Literal["text", "greeting", "around",
         return "end" if line.startswith(("--", "—")) else "around"
     if _SEPARATOR.match(line) and (":" not in line or _FIELD_BELOW.match(" ".join(lines[place + 1 : place + 3]))):
         return "quoted mail"
-    if _ATTRIBUTION.match(line) or line == "wrote:" or line.endswith("> wrote:"):
+    if _ATTRIBUTION.match(line) or line == "wrote:":
         return "around"
     if _ATTRIBUTION_BEGINS.match(line) and "".join(lines[place + 1 : place + 2]).endswith(_ATTRIBUTION_ENDS):
         return "around"
