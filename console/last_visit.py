@@ -36,6 +36,6 @@ def _key(link: Link) -> str:
 def _began(link: Link) -> str:
     """The time of the store's first decision, which no other store shares; "" if it can't be read or has none."""
     try:
-        return str(link.read(log.first_at) or "")
+        return str(link.reader.read(log.first_at) or "")
     except StoreError:
         return ""

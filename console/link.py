@@ -3,11 +3,9 @@ shows."""
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct, structs
 
@@ -15,13 +13,11 @@ from console.liveness import Liveness, SeenEngine, judge, process
 from engine.client import engine_process
 from engine.client.client import EngineClient, Reply
 from engine.client.without_engine import RollbackResult
-from engine.measures.record import SeenArm
 from engine.rollout.state import State
-from engine.store.documents import Document, DocumentOrder
 from engine.store.folder import Folder, StoreError
 from engine.store.reader import EngineRecord, Reader
 from engine.text import percent
-from engine.view.model import DecisionView, Health, View
+from engine.view.model import Health, View
 
 if TYPE_CHECKING:
     from engine.plan.model import Plan
@@ -54,6 +50,8 @@ class Link(Protocol):
     @property
     def folder(self) -> Folder: ...
     @property
+    def reader(self) -> Reader: ...
+    @property
     def who(self) -> str: ...
     @property
     def terminal(self) -> str: ...
@@ -61,18 +59,6 @@ class Link(Protocol):
     def acting_name(self) -> str: ...
     def act_as(self, name: str) -> None: ...
     def poll(self) -> EngineSnapshot: ...
-    def log(
-        self, limit: int = 100, before: int | None = None, text: str = "", kind: str = ""
-    ) -> list[DecisionView]: ...
-    def evidence(self, rev: int) -> dict[str, Any]: ...
-    def curves(
-        self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: str = "treatment"
-    ) -> dict[str, list[float | None]]: ...
-    def documents(
-        self, text: str = "", limit: int = 50, method: str | None = None, order: DocumentOrder = ""
-    ) -> list[Document]: ...
-    def document(self, document_id: str) -> Document | None: ...
-    def read(self, query: Callable[[sqlite3.Connection], T]) -> T: ...
     def command(self, kind: str, /, **fields: Any) -> Reply: ...
     def rollback(self, reason: str = "", seen: str = "") -> RollbackResult: ...
     def apply_to_neighbour(self) -> tuple[str, str]: ...
@@ -244,29 +230,6 @@ class StoreLink:
         lease_s = self.plan.trigger_settings.lease_s
         seen = SeenEngine(record.heartbeat, record.pid, process(record.pid), lease_s, view is not None, exercise)
         return judge(seen, now, armed)
-
-    def log(self, limit: int = 100, before: int | None = None, text: str = "", kind: str = "") -> list[DecisionView]:
-        return self.reader.log(limit, before, text, kind)
-
-    def evidence(self, rev: int) -> dict[str, Any]:
-        return self.reader.evidence(rev)
-
-    def curves(
-        self, metrics: Sequence[str], window_s: float, points: int, end: float, arm: str = "treatment"
-    ) -> dict[str, list[float | None]]:
-        return self.reader.curves(metrics, window_s, points, end, cast(SeenArm, arm))
-
-    def documents(
-        self, text: str = "", limit: int = 50, method: str | None = None, order: DocumentOrder = ""
-    ) -> list[Document]:
-        return self.reader.documents(text, limit, method, order)
-
-    def document(self, document_id: str) -> Document | None:
-        return self.reader.document(document_id)
-
-    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query of the engine's library on the store. Raises StoreError."""
-        return self.reader.read(query)
 
     def command(self, kind: str, /, **fields: Any) -> Reply:
         return self.client.command(kind, **fields)

@@ -7,6 +7,7 @@ import time
 
 from console.link import Link
 from console.widgets.timegrid import HOUR, ZOOMS, Grid, grid_of
+from engine.measures.record import SeenArm
 from engine.store.folder import StoreError
 
 METRICS = ("error_rate", "latency_mean", "cache_hit_rate", "llm_documents")
@@ -23,8 +24,8 @@ class SeriesCache:
         self.series: dict[str, list[float | None]] = {}
         self.control: dict[str, list[float | None]] = {}
         self.grid = grid_of(ZOOMS[HOUR], 0.0, None)  # of what was read, as is the arm
-        self.arm = "treatment"
-        self._wanted: tuple[Grid, str] | None = None
+        self.arm: SeenArm = "treatment"
+        self._wanted: tuple[Grid, SeenArm] | None = None
         self._read_at = 0.0
         self.busy = False
 
@@ -36,7 +37,7 @@ class SeriesCache:
     def window_text(self) -> str:
         return ZOOMS[self.zoom].name
 
-    def due(self, now: float, at: float | None = None, arm: str = "treatment") -> bool:
+    def due(self, now: float, at: float | None = None, arm: SeenArm = "treatment") -> bool:
         """Whether there is something to read: a bucket closed since, or another window is wanted (`now` is the engine's
         time); in a time lapse at most every 2 s."""
         wanted = grid_of(ZOOMS[self.zoom], now, at), arm
@@ -49,11 +50,11 @@ class SeriesCache:
         self._wanted = wanted
         return True
 
-    def read(self, now: float, at: float | None = None, arm: str = "treatment") -> None:
+    def read(self, now: float, at: float | None = None, arm: SeenArm = "treatment") -> None:
         """Read all metrics; called from a thread. If the store can't be read, return the previous ones."""
         grid = grid_of(ZOOMS[self.zoom], now, at)
         with contextlib.suppress(StoreError):
-            series = self.link.curves(self.metrics, grid.seconds, grid.points, grid.end, arm)
-            control = self.link.curves(COMPARED, grid.seconds, grid.points, grid.end, "control")
+            series = self.link.reader.curves(self.metrics, grid.seconds, grid.points, grid.end, arm)
+            control = self.link.reader.curves(COMPARED, grid.seconds, grid.points, grid.end, "control")
             self.series, self.control, self.grid, self.arm = series, control, grid, arm
         self._read_at = time.monotonic()

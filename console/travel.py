@@ -48,7 +48,7 @@ class Travel:
         from engine.history.decided import NothingKept  # not for the first paint
 
         try:
-            view = self._link.read(lambda conn: self._view(conn, at))
+            view = self._link.reader.read(lambda conn: self._view(conn, at))
         except (NothingKept, StoreError) as error:
             return EngineSnapshot(None, Liveness("well", str(error)), at)
         return EngineSnapshot(view, Liveness("well"), at)
@@ -63,7 +63,7 @@ class Travel:
         from engine.history.events import events_around
 
         try:
-            before, after = self._link.read(lambda conn: events_around(conn, at))
+            before, after = self._link.reader.read(lambda conn: events_around(conn, at))
         except StoreError:
             return None
         return before if direction < 0 else after

@@ -73,8 +73,8 @@ class AbTest(FetchingPage):
     def fetch(self, wanted: Any) -> Callable[[], None]:
         v = self.snapshot.view
         now = v.at if v is not None else 0.0
-        current = self.console.link.read(lambda conn: trial_status(conn, now))
-        pairs = self.console.link.read(last_pairs)
+        current = self.console.link.reader.read(lambda conn: trial_status(conn, now))
+        pairs = self.console.link.reader.read(last_pairs)
 
         def put() -> None:
             self.trial, self.pairs, self.read_once = current, tuple(p for p in pairs if p.n), True

@@ -112,7 +112,7 @@ class Commands(Ordered, Work):
         return (v.stage, v.rev) if v else None
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        rows = self.console.link.read(
+        rows = self.console.link.reader.read(
             lambda conn: conn.execute(
                 "SELECT command, at, actor, exit, ms, output FROM run WHERE id IN (SELECT max(id) FROM run "
                 "GROUP BY command)"

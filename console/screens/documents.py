@@ -93,10 +93,10 @@ class Documents(Ordered):
         if same and before[2] == restored and beat in (0, before[1]):
             matches = self.documents
         else:
-            matches = self.console.link.documents(text, MOST, method, self.STORE_ORDERS[order])
+            matches = self.console.link.reader.documents(text, MOST, method, self.STORE_ORDERS[order])
         # keep the cursor on its document, or at the top of a growing list
         place = next((i for i, d in enumerate(matches) if d.id == at), 0) if same and not beat else 0
-        chosen = self.console.link.document(matches[place].id) if matches else None
+        chosen = self.console.link.reader.document(matches[place].id) if matches else None
 
         def put() -> None:
             moved = self.documents[self.rows.at].id != at if self.rows.at < len(self.documents) else False

@@ -89,12 +89,12 @@ class IncidentPage(FetchingPage):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         plan, v = self.console.plan, self.snapshot.view
-        last = self.console.link.read(lambda conn: incidents.latest(conn, plan))
+        last = self.console.link.reader.read(lambda conn: incidents.latest(conn, plan))
         grid, series = self.grid, self.series
         if last is not None and v is not None:
             grid = grid_around(last, v.at)
             metrics = list(dict.fromkeys([self._metric(last), "error_rate"]))
-            series = self.console.link.curves(metrics, grid.seconds, grid.points, grid.end)
+            series = self.console.link.reader.curves(metrics, grid.seconds, grid.points, grid.end)
 
         def put() -> None:
             self.incident, self.grid, self.series, self.known = last, grid, series, True

@@ -70,9 +70,9 @@ class Log(Ordered):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         rev, text, limit, at, order = wanted
-        decisions = self.console.link.log(limit, before=rev + 1 if self.cursor is not None else None, text=text)
+        decisions = self.console.link.reader.log(limit, before=rev + 1 if self.cursor is not None else None, text=text)
         decisions = self.ORDERS[order].sort(decisions)
-        evidence = self.console.link.evidence(at) if at >= 0 else {}
+        evidence = self.console.link.reader.evidence(at) if at >= 0 else {}
 
         def put() -> None:
             if (

@@ -119,10 +119,10 @@ class Messages(Ordered, Work):
         if v is None or wanted is None:
             return lambda: None
         chosen = next((m for m in plan.messages if m.id == wanted[0]), None)
-        seen = self.console.link.read(lambda conn: overview(conn, plan, v))
-        made = self.console.link.read(lambda conn: draft(conn, plan, v, chosen)) if chosen else None
+        seen = self.console.link.reader.read(lambda conn: overview(conn, plan, v))
+        made = self.console.link.reader.read(lambda conn: draft(conn, plan, v, chosen)) if chosen else None
         last = seen.latest.get(chosen.id) if chosen is not None and wanted[1] else None
-        sent = self.console.link.read(lambda conn: outbox.text(conn, last.id)) if last is not None else None
+        sent = self.console.link.reader.read(lambda conn: outbox.text(conn, last.id)) if last is not None else None
 
         def put() -> None:
             self.seen = seen

@@ -59,7 +59,7 @@ class Report(Work):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         plan = self.console.plan
-        made = self.console.link.read(lambda conn: gather(conn, plan))
+        made = self.console.link.reader.read(lambda conn: gather(conn, plan))
 
         def put() -> None:
             self.story = made
@@ -136,7 +136,7 @@ class Report(Work):
             path = Path.cwd() / _file(self.console.live.view)
 
             def work() -> None:
-                write_whole(path, html(link.read(lambda conn: gather(conn, plan))).encode("utf-8", "replace"))
+                write_whole(path, html(link.reader.read(lambda conn: gather(conn, plan))).encode("utf-8", "replace"))
 
             try:
                 await asyncio.to_thread(work)

@@ -145,21 +145,21 @@ class Review(FetchingPage):
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
         stage, since, _, at, _ = wanted
-        sample, judged = self.console.link.read(lambda conn: review.latest(conn, stage, since))
+        sample, judged = self.console.link.reader.read(lambda conn: review.latest(conn, stage, since))
         if sample is not None and sample.id != self._placed:
             mine = {j.document for j in judged if j.reviewer == self.console.who}
             at = next((i for i, one in enumerate(sample.documents) if one.document not in mine), 0)
         document, compared, why = None, None, ""
         if sample is not None and at < len(sample.documents):
             one = sample.documents[at]
-            document = self.console.link.read(lambda conn: documents.get(conn, one.document))
+            document = self.console.link.reader.read(lambda conn: documents.get(conn, one.document))
             text, why = text_of(document) if document is not None else ("", GONE)
             if document is not None:
                 document = replace(document, text=text)
             rows = [ExportRow(side, one.document, "", text) for side in (one.llm, one.frequency)]
             compared = compare(rows[:1], rows[1:]).documents[0]
 
-        latest = self.console.link.documents("", LATEST, "llm") if sample is None else []
+        latest = self.console.link.reader.documents("", LATEST, "llm") if sample is None else []
 
         def put() -> None:
             self.latest = latest

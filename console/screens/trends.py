@@ -16,6 +16,7 @@ from console.widgets import blocks, curves, words
 from console.widgets.blocks import Area
 from console.widgets.canvas import Canvas
 from console.widgets.timegrid import ZOOMS, grid_of
+from engine.measures.record import SeenArm
 from engine.view.model import View
 
 WINDOWS = tuple(z for z in ZOOMS if z.name in ("1h", "24h", "7d", "30d"))
@@ -89,9 +90,9 @@ class Trends(FetchingPage):
         arm, grid, _ = wanted
         if grid is None:
             return lambda: None
-        curves = self.console.link.curves(PANELS, grid.seconds, grid.points, grid.end, arm)
-        other = "treatment" if arm == "control" else "control"
-        compared = self.console.link.curves(COMPARED, grid.seconds, grid.points, grid.end, other)
+        curves = self.console.link.reader.curves(PANELS, grid.seconds, grid.points, grid.end, arm)
+        other: SeenArm = "treatment" if arm == "control" else "control"
+        compared = self.console.link.reader.curves(COMPARED, grid.seconds, grid.points, grid.end, other)
 
         def put() -> None:
             self.series, self.other, self.grid = curves, compared, grid

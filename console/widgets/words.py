@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from engine.measures.record import SeenArm
 from engine.plan import units
 from engine.plan.durations import clock, format_duration, iso
 from engine.plan.model import Plan
@@ -83,7 +84,7 @@ def gauges(v: View) -> tuple[Gauge, Gauge]:
     return v.error_rate, v.latency
 
 
-def watched_arm(v: View) -> str:
+def watched_arm(v: View) -> SeenArm:
     """The arm whose curves are drawn: shadow's while only shadow is to call the LLM, and the gauges show it too."""
     return "shadow" if v.shadow_bp and v.armed and not v.percent_bp else "treatment"
 

@@ -350,6 +350,11 @@ class FakeLink:
     terminal = "pts/1"
     acting_name = ""
 
+    @property
+    def reader(self) -> FakeLink:
+        """What a `Reader` reads."""
+        return self
+
     def act_as(self, name: str) -> None:
         self.acting_name, self.who = name, f"{name} (uid 1000)"
 

@@ -46,7 +46,7 @@ class Counted(Listing):
         if v is None:
             return self.lines
         until = self.ends if self.ends is not None else self.until()
-        sample = self.console.link.read(lambda conn: samples(conn, self.metric, v.stage, v.entered_at, until))
+        sample = self.console.link.reader.read(lambda conn: samples(conn, self.metric, v.stage, v.entered_at, until))
         return [_line(number, one, until) for number, one in enumerate(sample)]
 
     def opened(self, line: ListRow) -> None:

@@ -64,7 +64,7 @@ class OneDecision(FetchingPage):
         return self.decision.rev
 
     def fetch(self, wanted: Any) -> Callable[[], None]:
-        latest = self.console.link.evidence(wanted)
+        latest = self.console.link.reader.evidence(wanted)
 
         def put() -> None:
             self.evidence = latest

@@ -55,7 +55,7 @@ class ErrorKinds(Listing):
 
     def read(self) -> list[ListRow]:
         scope = self.scope()
-        kinds = self.console.link.read(lambda conn: requests.error_kinds(conn, scope))
+        kinds = self.console.link.reader.read(lambda conn: requests.error_kinds(conn, scope))
         return [_line(one, scope.until) for one in kinds]
 
     def opened(self, line: ListRow) -> None:

@@ -75,7 +75,9 @@ class EvidencePage(Listing):
 
     def read(self) -> list[ListRow]:
         until = self.until()
-        rows = self.console.link.read(lambda conn: readings(conn, self.trigger, until - WINDOWS[self.window], until))
+        rows = self.console.link.reader.read(
+            lambda conn: readings(conn, self.trigger, until - WINDOWS[self.window], until)
+        )
         return [_line(one, self.metric, until) for one in rows]
 
     def paint(self, c: Canvas, v: View, y: int) -> None:

@@ -71,13 +71,13 @@ class OneRequest(FetchingPage):
     def fetch(self, wanted: Any) -> Callable[[], None]:
         v = self.console.live.view
         now = v.at if v is not None else 0.0
-        read = self.console.link.read
+        read = self.console.link.reader.read
         if self.number:
             one = read(lambda conn: requests.request(conn, self.number))
         else:
             one = read(lambda conn: requests.of_document(conn, self.named, now))
         name = one.document if one is not None else self.named
-        document = self.console.link.document(name) if name else None
+        document = self.console.link.reader.document(name) if name else None
 
         def put() -> None:
             self.request, self.document, self.read_once = one, document, True

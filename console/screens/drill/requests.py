@@ -37,7 +37,7 @@ class Requests(Listing):
 
     def read(self) -> list[ListRow]:
         scope = self.scope()
-        rows = self.console.link.read(lambda conn: requests.requests(conn, scope))
+        rows = self.console.link.reader.read(lambda conn: requests.requests(conn, scope))
         return [_line(one, scope.until) for one in rows]
 
     def opened(self, line: ListRow) -> None:

@@ -38,7 +38,7 @@ class Servers(Listing):
 
     def read(self) -> Sequence[ListRow]:
         until = self.until()
-        counts = self.console.link.read(lambda conn: requests.servers(conn, until - WINDOW_S, until))
+        counts = self.console.link.reader.read(lambda conn: requests.servers(conn, until - WINDOW_S, until))
         v = self.snapshot.view
         return self.lines if v is None else lines(v, counts, until)
 
