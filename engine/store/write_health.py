@@ -13,8 +13,8 @@ class WriteHealth:
     """The writer's thread notes what happens; any thread reads the properties. Times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self.why = ""  # the last write was not taken
-        self.failing_since: float | None = None  # when a batch was first refused
+        self.why = ""  # why the last write was not taken, or not all of it; "" if it was
+        self._refused_since: float | None = None  # when a batch was first refused
         self._began: float | None = None  # when the current write began
         self._took_s = 0.0  # the last write
 
@@ -26,9 +26,14 @@ class WriteHealth:
         """It has ended, well or not."""
         self._took_s, self._began = self._runs_s, None
 
-    def failed_batch(self) -> None:
-        """A batch was refused and waits."""
-        self.failing_since = self.failing_since or time.monotonic()
+    def refused_batch(self, why: str) -> None:
+        """The store refused a batch, which waits."""
+        self.why = why
+        self._refused_since = self._refused_since or time.monotonic()
+
+    def ended_batch(self, why: str = "") -> None:
+        """No batch waits any more. `why`: what of the last one could not be written."""
+        self.why, self._refused_since = why, None
 
     @property
     def _runs_s(self) -> float:
@@ -56,7 +61,7 @@ class WriteHealth:
     @property
     def refusing(self) -> str:
         """Why a document given to the writer now would wait indefinitely, or ""."""
-        failing = self.failing_since
-        if failing is not None and time.monotonic() - failing > REFUSING_S:
+        since = self._refused_since
+        if since is not None and time.monotonic() - since > REFUSING_S:
             return self.why or "the store refuses writes"
         return "the disk is not responding" if self._runs_s > STALLED_S else ""

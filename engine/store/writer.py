@@ -356,20 +356,19 @@ class Writer:
             self._put_back(batch, jobs)
             return True
         except sqlite3.OperationalError as error:
-            self._health.why = refusal(error, self._folder.path)
-            self._health.failed_batch()
+            self._health.refused_batch(refusal(error, self._folder.path))
             self._put_back(batch, jobs)
             return False
         except Exception as error:
             damage = database.damaged(self._folder, error) if isinstance(error, sqlite3.Error) else ""
-            self._health.why = damage or f"a batch could not be written: {error}"
-            self._health.failing_since = None
+            self._health.ended_batch(damage or f"a batch could not be written: {error}")
             self.faults.append(error)
             for _, future in batch:
                 _fail(future, OSError(damage.rstrip(".")) if damage else error)
             return True
-        self._health.why = f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
-        self._health.failing_since = None
+        self._health.ended_batch(
+            f"something beside the documents could not be written: {trouble[0]}" if trouble else ""
+        )
         self.faults.extend(trouble)
         for _, future in batch:
             _done(future, None)
