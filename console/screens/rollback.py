@@ -202,7 +202,7 @@ class Rollback(Page):
         x, y, width, rows = blocks.panel(c, area, "the way back")
         end = y + rows
         acts = self.acts
-        if acts and v.undo_until is not None and v.undo_until > v.at:
+        if acts and y < end and v.undo_until is not None and v.undo_until > v.at:
             left = (v.undo_until - v.at) / v.speed  # real seconds, even in a time lapse
             blocks.meter(c, x, y, 10, left / 60.0, "warn")
             c.spans(x + 11, y, [("u", "key"), (f" undoes it, {clock(left)} left", "text")], width - 11)
