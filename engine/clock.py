@@ -92,9 +92,9 @@ class BelievedClock:
         self.now()
 
     def not_before(self, at: float) -> None:
-        """Continue at `at`, the end of what is recorded, while the wall clock has not been believed."""
-        if self._earliest_offset is None:
-            self._offset = max(self._offset, min(at, LATEST) - self._clock.real())
+        """Continue at `at`, the end of what is recorded: a wall clock that reads earlier was set back meanwhile."""
+        if self.now() < min(at, LATEST) - STEP_S:
+            self._offset = self._earliest_offset = min(at, LATEST) - self._clock.real()
 
     def now(self) -> float:
         wall, real = self._clock.now(), self._clock.real()

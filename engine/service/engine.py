@@ -143,8 +143,8 @@ class Engine:
         self.token, self.clean_start = taken.token, taken.clean
         self.seen_before, self.evaluated_before = taken.heartbeat, taken.evaluated
         self.conn = database.open_reader(self.folder)
-        # a kept rehearsal continues where it was, and so does an engine whose machine's clock cannot be right: its log
-        # never runs backwards
+        # a kept rehearsal continues where it was, and so does an engine whose machine's clock reads earlier, until that
+        # lasts: its log never runs backwards
         if isinstance(self.clock, LapseClock | BelievedClock):
             (last,) = self.conn.execute(
                 "SELECT max(at) FROM (SELECT at FROM live UNION ALL SELECT max(at) FROM decision)"

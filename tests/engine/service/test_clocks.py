@@ -28,9 +28,10 @@ DAY = 86400.0
 TWO_HOURS = 7200.0
 
 
-def believing(root: Path) -> Clocked:
-    """An engine with the clock that the process gives it."""
+def believing(root: Path, ahead_s: float = 0.0) -> Clocked:
+    """An engine with the clock that the process gives it, started when the wall clock is so far ahead."""
     made = Clocked(root, LONG)
+    made.clock.step_wall(ahead_s)
     made.engine = Engine(made.rig.plan, made.rig.folder, BelievedClock(made.clock))
     made.loop = ControlLoop(made.engine)
     return made
@@ -268,22 +269,38 @@ async def test_records_keep_their_times_when_the_clock_is_wrong_for_a_moment(tmp
         assert "clock" not in [row.decision.kind for row in log.rows(c.engine.conn, limit=20)]
 
 
-async def test_records_keep_their_times_over_a_start_in_1970(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong", [-55 * 365 * DAY, -60 * DAY])
+async def test_records_keep_their_times_over_a_start_with_a_clock_that_was_behind(tmp_path: Path, wrong: float) -> None:
     """As on a board whose battery is empty, until NTP answers."""
     async with believing(tmp_path) as c:
         await c.climb(2)
         await happen(c, 40)
         await c.passes(120)
         before = times_of(c)
-    wrong = believing(tmp_path)
-    wrong.clock.step_wall(-55 * 365 * DAY)
-    async with wrong as c:
-        await c.passes(120)
-        c.clock.step_wall(55 * 365 * DAY)
+    async with believing(tmp_path, wrong + 3600) as c:
+        await c.passes(50)
+        c.clock.step_wall(-wrong)
         await c.passes(20)
         assert [one for one in times_of(c) if one in before] == before
         assert c.engine.clock.now() == c.clock.now()
         assert c.rig.reader.read(log.verify).ok
+
+
+async def test_records_keep_their_distances_when_an_engine_starts_with_the_right_time_again(tmp_path: Path) -> None:
+    async with believing(tmp_path, 60 * DAY) as c:
+        await c.climb(2)
+        await happen(c, 1)
+        await c.passes(600)
+        await happen(c, 1)
+        times_of(c)
+    async with believing(tmp_path) as c:
+        await c.passes(70)
+        assert c.engine.clock.now() == c.clock.now()
+        latest = "SELECT max(at) FROM extraction"
+        await c.settled(lambda: c.engine.conn.execute(latest).fetchone()[0] <= c.clock.now())
+        first, last = (at for (at,) in c.engine.conn.execute("SELECT at FROM extraction ORDER BY id"))
+        assert last - first == pytest.approx(600, abs=5)
+        assert c.engine.state.entered_at <= c.clock.now()
 
 
 async def test_a_clock_that_stays_set_back_is_believed(tmp_path: Path) -> None:
