@@ -7,11 +7,14 @@ else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
 import stat
 from pathlib import Path
+
+from engine.store import write_trouble
 
 ROOT = 0
 
@@ -97,6 +100,8 @@ def why_no_access(folder: Path, *files: Path) -> str:
     closed = [file for file in files if _is_closed(file)]
     if not closed and os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return ""
+    if os.access(folder, os.R_OK | os.X_OK) and os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"The store cannot be used: {write_trouble.meaning(errno.EROFS, folder)}."
     if me != owner:
         name = name_of(owner)
         if status.st_mode & stat.S_IWGRP and status.st_gid not in (os.getegid(), *os.getgroups()):

@@ -28,7 +28,7 @@ def cause(error: Exception, folder: Path) -> str:
         database = shlex.quote(str(folder / "store.db"))
         return f"another program has locked the store; `fuser {database}` names it"
     if code in _UNSPECIFIC and (number := _probe(folder)):
-        return _meaning(number, folder)
+        return meaning(number, folder)
     if code == sqlite3.SQLITE_IOERR:
         return f"the store's disk reports an error ({error}); `dmesg` and `df {shlex.quote(str(folder))}` may say why"
     return ""
@@ -37,7 +37,7 @@ def cause(error: Exception, folder: Path) -> str:
 def present(folder: Path) -> str:
     """Why no file can be written in the folder just now; "" if one can."""
     number = _probe(folder)
-    return _meaning(number, folder) if number else ""
+    return meaning(number, folder) if number else ""
 
 
 def _probe(folder: Path) -> int:
@@ -59,7 +59,8 @@ def _probe(folder: Path) -> int:
     return 0
 
 
-def _meaning(number: int, folder: Path) -> str:
+def meaning(number: int, folder: Path) -> str:
+    """What an error number of a write means, and what to do; without a full stop."""
     place = shlex.quote(str(folder))
     match number:
         case errno.ENOSPC:

@@ -199,3 +199,15 @@ def test_on_a_full_disk_a_document_is_answered_that_it_is_not_stored(small_disk:
         assert rig.until(
             lambda: rig.client.request("POST", "/v1/extract", {"id": "after", "text": TEXT}, 20.0)[0] == 200
         )
+
+
+def test_a_store_on_a_disk_mounted_read_only_is_reported_as_such(small_disk: Path) -> None:
+    with EngineRig(small_disk / "rollout", speed=None, settings={"llm.url": "http://127.0.0.1:9"}) as rig:
+        rig.engine()
+        assert rig.cli("stop").returncode == 0
+        assert rig.until(lambda: not rig.folder.is_locked())
+        rig.reader.close()
+        _run("mount", "-o", "remount,ro", str(small_disk))
+        ended = rig.cli("serve")
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("The store cannot be used: the store's disk is mounted read-only; ")
