@@ -24,6 +24,8 @@ __all__ = ["PlanError", "PlanProblem", "default_plan_text", "load_plan", "parse_
 
 _DEFAULT = Path(__file__).with_name("default.toml")
 _LARGEST = 1024 * 1024
+_BOOLEAN = re.compile(r"=\s*(?:True|False|TRUE|FALSE)\b")
+_QUOTED = re.compile(r"'([^']*)'")
 _AT_LINE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 
 
@@ -131,12 +133,19 @@ def _syntax(error: str, text: str) -> PlanProblem:
     reason = _AT_LINE.sub("", error)
     if "Cannot overwrite" in reason:
         reason = "this key appears twice in its table; remove one"
+    elif line and "Invalid value" in reason and _BOOLEAN.search(text.split("\n")[line - 1]):
+        reason = "write true or false, in small letters and without quotes"
     elif "Invalid value" in reason:
         reason = 'this is not a value; put text in straight quotes, such as name = "Canary"'
     elif "Invalid statement" in reason or "Expected '=' after a key" in reason:
         reason = "a line here is a [table], key = value or a # comment"
     elif "Cannot declare" in reason:
-        reason = f"{reason}: the table appears twice, or a key already has its name"
+        name = ".".join(_QUOTED.findall(reason))
+        reason = f"the table {name} appears twice, or a key already has its name"
+    elif "Expected newline or end of document" in reason:
+        reason = "something follows the value; a number has no unit and no comma, and each key a line of its own"
+    elif "Illegal character '\\n'" in reason or "Unterminated string" in reason:
+        reason = "a text has no closing quote"
     return PlanProblem("", line, f"not valid TOML: {reason}")
 
 

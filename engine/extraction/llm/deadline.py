@@ -99,9 +99,11 @@ class DocumentProgress:
         persisted."""
         spent = f"no answer within {self.limit_s:g} s"
         if self.answered:
-            spent = f"{self.answered} of the document's {self.pieces} pieces were answered within {self.limit_s:g} s"
-        if self.last is None or self.hung:
+            spent = f"{self.limit_s:g} s were enough for {self.answered} of the document's {self.pieces} pieces"
+        if self.last is None:
             return self.failure(ErrorKind.timeout, spent)
+        if self.hung:
+            return self.failure(ErrorKind.timeout, f"{spent}; before that, {self.last.message}")
         return self.failure(self.last.kind, f"{spent}: {self.last.message}")
 
     def failure(self, kind: ErrorKind, message: str) -> LlmFailure:

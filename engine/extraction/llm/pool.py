@@ -256,15 +256,12 @@ class LlmPool:
         document.pieces = len(pieces)
 
         async def one(piece: str) -> list[PieceKeywords] | LlmFailure:
-            result: list[PieceKeywords] | LlmFailure
             try:
-                result = await self._piece(piece, document)
+                return await self._piece(piece, document)
             except LlmFailure as failure:
-                if failure.kind not in ANSWERS:
-                    raise
-                result = failure
-            document.answered += 1
-            return result
+                if failure.kind in ANSWERS:
+                    return failure
+                raise
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -297,6 +294,7 @@ class LlmPool:
                 document.count(keywords)
                 if keywords.flaw is None:
                     document.salvaged = document.salvaged or keywords.salvaged
+                    document.answered += 1
                     return [keywords]
                 saved = keywords if keywords.salvageable else saved
                 raise keywords.flaw
@@ -312,9 +310,11 @@ class LlmPool:
                     return await self._halves(piece, document)
                 if isinstance(step, Accept) and saved is not None:
                     document.salvaged = True
+                    document.answered += 1
                     return [saved]
                 if not isinstance(step, Again):
                     why = last or fault
+                    document.answered += why.kind in ANSWERS
                     raise document.failure(why.kind, why.message) from None
                 tries = replace(
                     tries,
@@ -329,6 +329,7 @@ class LlmPool:
 
     async def _halves(self, piece: str, document: DocumentProgress) -> list[PieceKeywords]:
         halves = chunks.split(piece, max_chars=len(piece) // 2 + 100, max_tokens=1 << 30, max_pieces=3)
+        document.pieces += len(halves) - 1
         return [keywords for half in halves for keywords in await self._piece(half, document)]
 
     async def _slot(self, avoid: set[Server], again: bool, document: DocumentProgress) -> Slot:

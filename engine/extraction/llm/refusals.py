@@ -26,7 +26,10 @@ _MODEL = re.compile(
     r"|invalid model(?: name| id)?\b|unknown model"
     r"|not a valid model|no such model|unable to access model|(?:don['’]t|do not) have access to the model"
     r"|no (?:route|router|endpoints?|deployments?|healthy deployments?)"
-    r" (?:found )?for (?:requested )?model|deployment .{0,80}does not exist|model_not_found|deploymentnotfound",
+    r" (?:found )?for (?:requested )?model|no [\w ]{0,20}providers are available for the selected model"
+    r"|deployment .{0,80}does not exist|model_not_found|deploymentnotfound"
+    r"|model ['`\"]?[\w./:@-]{1,100}['`\"]? is not supported|of model id \S{1,100} with on-demand throughput"
+    r"|not allowed to access model|repository not found|model \S{1,100} is too large to be loaded",
     re.IGNORECASE | re.DOTALL,
 )
 _LONG = re.compile(
@@ -46,7 +49,7 @@ _QUOTA = re.compile(
     r"|insufficient (?:credits?|balance|funds)|billing (?:details|hard limit|limit)"
     r"|out of [\w ]{0,30}quota|free allocation|used up (?:your|the|all)"
     r"|(?:per|tokens|requests)[ -](?:per )?(?:day|month)\b|daily (?:limit|quota)|monthly (?:limit|quota)"
-    r"|budget (?:has been )?exceeded|exceeded.{0,20}budget|usage limit|credit balance",
+    r"|budget (?:has been )?exceeded|exceeded.{0,20}budget|usage limit|/ ?(?:day|month)\b|credit balance",
     re.IGNORECASE,
 )
 # Memory of the graphics card or the machine, in the words of CUDA, ROCm, Metal, llama.cpp, Ollama, LM Studio, TGI.
@@ -67,7 +70,11 @@ _FORMAT = re.compile(
     r"does not match the expected|failed to parse (?:the )?(?:output|input at pos)|failed to generate json",
     re.IGNORECASE,
 )
-_KEY = re.compile(r"api[ _-]?key (?:is )?(?:not valid|invalid)|invalid api[ _-]?key", re.IGNORECASE)
+_KEY = re.compile(
+    r"api[ _-]?key (?:is )?(?:not valid|invalid)|invalid api[ _-]?key|expired (?:api[ _-]?)?key"
+    r"|\b(?:key|token)\b.{0,40}\bexpired",
+    re.IGNORECASE,
+)
 _REFUSED_KEY = "the server refuses the key ({shown}); check the variable that [llm] api_key_env names"
 _WAIT = re.compile(
     r"(?:try again|retry|available again|resets?)\s*(?:in|after"
@@ -107,7 +114,7 @@ class _Meaning(NamedTuple):
 _MEANINGS = (  # the first match applies
     _Meaning((413,), None, ErrorKind.too_long, "the text does not fit the model's context ({shown})"),
     _Meaning(range(400, 501), _LONG, ErrorKind.too_long, "the text does not fit the model's context ({shown})"),
-    _Meaning((400, 403, 404, 422, 500, 503), _MODEL, ErrorKind.model_missing, ""),
+    _Meaning((400, 401, 403, 404, 422, 500, 503), _MODEL, ErrorKind.model_missing, ""),
     _Meaning(
         range(400, 1000), _MEMORY, ErrorKind.out_of_memory,
         "the server is out of memory ({shown}); use a smaller model or context, or fewer calls at once",
@@ -217,6 +224,8 @@ def _of_proxy(answer: HttpAnswer, config: Llm) -> Fault:
     if status in (401, 403, 407):
         text = f"{who} refuses the call ({line}); check its rules and the key"
         return Fault(ErrorKind.proxy, text, retry="never")
+    if status == 503 and b"reset reason: overflow" in answer.body:  # Envoy's circuit breaker
+        return Fault(ErrorKind.busy, f"{who} has as many calls open as it allows ({line})")
     if status in (504, 524):
         text = f"{who} gave up waiting ({line}); raise its read timeout above [llm] timeout = {config.timeout_s:g} s"
         return Fault(ErrorKind.proxy, text)

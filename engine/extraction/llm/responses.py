@@ -298,6 +298,8 @@ def error(body: bytes) -> dict[str, Any]:
     if not parts:
         return {"message": body[:600].decode("utf-8", "replace")}
     last = parts[-1]
+    if isinstance(inner := last.get("message"), dict):
+        last = {**last, **inner}
     error = last.get("error") or last.get("detail") or last.get("errors")
     if isinstance(error, list) and error:
         error = error[0] if len(error) == 1 else "; ".join(_sentence(one) for one in error)

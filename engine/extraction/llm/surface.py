@@ -24,7 +24,9 @@ LONGEST = 2_000  # characters of one item that are examined
 PHRASE_WORDS = 4  # the prompt asks for 1 to 4 words; a longer item with a verb is a sentence
 _OCCURRENCES = 20  # occurrences of a keyword that show how the document spells it
 
-_BULLET = re.compile(r"\s*(?:\\item|[-*+•‣◦▪●○·–—>→✓✔]+|[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)\]:]|\[[ xX]\])\s+")
+_BULLET = re.compile(
+    r"\s*(?:\\item|[-*+•‣◦▪●○·–—>→✓✔]+|[(\[]?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4}|[IVX]{1,4})[.)\]:]|\[[ xX]\])\s+"
+)
 _ORDINAL = re.compile(
     r"^\s*(?:[\u2460-\u24ff\u2776-\u2793]\s*|\\item\s+|\d{1,2}[.)](?=[^\W\d])|[（(]\d{1,2}[）)]\s*|\d{1,2}[、．）]\s*)"
 )

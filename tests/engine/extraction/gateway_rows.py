@@ -36,6 +36,9 @@ class Lacks(NamedTuple):
     shows: str
 
 
+ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
+
+
 def lines(mark: Callable[[int, str], str]) -> str:
     return "\n".join(mark(number, keyword) for number, keyword in enumerate(ALL, 1))
 
@@ -183,6 +186,7 @@ IN_TEXT = [
     Holds("check boxes", content(lines(lambda n, k: f"- [x] {k}"))),
     Holds("quotes and commas, one a line", content(lines(lambda n, k: f'"{k}",'))),
     Holds("bullets with quotes and commas", content(lines(lambda n, k: f'- "{k}",'))),
+    Holds("Roman numbers", content(lines(lambda n, k: f"{ROMAN[n]}. {k}"))),
     Holds("a label on each line", content(lines(lambda n, k: f"Keyword {n}: {k}"))),
     Holds("bullets under bullets", content("- Descriptive keywords:\n" + "\n".join(f"  - {k}" for k in D) + "\n- Technical keywords:\n" + "\n".join(f"  - {k}" for k in T))),
     Holds("numbered labels with commas", content(f"1. **Descriptive keywords**: {', '.join(D)}\n2. **Technical keywords**: {', '.join(T)}")),
@@ -391,6 +395,13 @@ INSTEAD = [
     Lacks("TGI's length", body({"error": "Input validation error: `inputs` must have less than 1024 tokens. Given: 2000", "error_type": "validation"}, 422), "too_long", "must have less than 1024 tokens"),
     Lacks("TGI overloaded", body({"error": "Model is overloaded", "error_type": "overloaded"}, 429), "busy", "Model is overloaded"),
     Lacks("a model that Hugging Face loads", body({"error": "Model m is currently loading", "estimated_time": 20.0}, 503), "loading", "Model m is currently loading"),
+    Lacks("a model that the key may not use", refusal(401, "key not allowed to access model. This key can only access models=['a']"), "model_missing", "does not have the model"),
+    Lacks("a model not offered there", refusal(404, "Model 'm' is not supported for this environment."), "model_missing", "does not have the model"),
+    Lacks("a model that no provider has", refusal(404, "No allowed providers are available for the selected model."), "model_missing", "does not have the model"),
+    Lacks("an expired key", refusal(400, "Authentication Error - Expired Key. Key Expiry time 2024-01-01"), "http", "refuses the key"),
+    Lacks("a trial key's calls a month", refusal(429, "You are using a Trial key, which is limited to 1000 API calls / month."), "quota", "the quota is used up"),
+    Lacks("Envoy's limit of open calls", body(b"upstream connect error or disconnect/reset before headers. reset reason: overflow", 503), "busy", "as many calls open as it allows"),
+    Lacks("an error in a message", body({"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "Extra inputs are not permitted"}]}}, 422), "http", "422: Extra inputs are not permitted (body.x)"),
     Lacks("a model without chat", refusal(400, '"m" does not support chat'), "http", "does not support chat"),
     Lacks("Ollama's busy queue", refusal(503, "server busy, please try again.  maximum pending requests exceeded"), "busy", "maximum pending requests exceeded"),
     Lacks("Ollama's hourly limit", refusal(429, "you have reached your hourly usage limit, upgrade for higher limits"), "quota", "hourly usage limit"),

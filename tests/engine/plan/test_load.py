@@ -299,6 +299,30 @@ def test_a_line_that_is_nothing_in_toml_is_told_what_a_line_may_be(line: str) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("ab_test = True", "write true or false, in small letters and without quotes"),
+        ("percent = 10 %", "something follows the value; a number has no unit and no comma, and each key a line of its own"),
+        ("percent = 0,5", "something follows the value; a number has no unit and no comma, and each key a line of its own"),
+        ('name = "Canary', "a text has no closing quote"),
+    ],
+)  # fmt: skip
+def test_a_value_that_toml_does_not_have_is_told_how_to_write_it(line: str, told: str) -> None:
+    text = swapped('name = "Canary"', line)
+    assert only(text) == f"rollout.toml:{line_of(text, line)}: not valid TOML: {told}"
+
+
+def test_a_table_that_appears_twice_is_named() -> None:
+    assert only(f"{default_plan_text()}\n[llm]\n").endswith(
+        "not valid TOML: the table llm appears twice, or a key already has its name"
+    )
+
+
+def test_a_port_that_no_machine_has_is_refused() -> None:
+    assert "does not fit" in only(swapped('url = "http://127.0.0.1:11434"', 'url = "http://127.0.0.1:65536"'))
+
+
 def test_a_toml_file_that_ends_too_soon_is_reported_at_its_last_line() -> None:
     text = 'name = """\nabc\n'
     assert only(text).startswith("rollout.toml:3: not valid TOML")
