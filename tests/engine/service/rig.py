@@ -78,7 +78,8 @@ class EngineRig:
         process = spawn(self.plan_path, self.folder, *options, attached=True)
         self.processes.append(process)
         if wait:
-            assert wait_until_up(self.folder, process, 30.0 * crowd()) == ""
+            trouble = wait_until_up(self.folder, process, 30.0 * crowd())
+            assert trouble == "", trouble
             assert self.until(lambda: self.reader.engine_record().pid == process.pid)
         return process
 
@@ -95,6 +96,23 @@ class EngineRig:
             )
         self.processes.append(process)
         return process
+
+    def stop_between_writes(self, process: subprocess.Popen[bytes]) -> None:
+        """SIGSTOP, at a moment when the engine holds no transaction: that would keep every other process from writing."""
+
+        def stopped() -> bool:
+            process.send_signal(signal.SIGSTOP)
+            tasks = Path(f"/proc/{process.pid}/task")
+            assert self.until(lambda: all(" T " in (task / "stat").read_text() for task in tasks.iterdir()))
+            with contextlib.closing(sqlite3.connect(self.folder.database, 0.0, isolation_level=None)) as conn:
+                try:
+                    conn.execute("BEGIN IMMEDIATE").execute("ROLLBACK")
+                except sqlite3.OperationalError:
+                    process.send_signal(signal.SIGCONT)
+                    return False
+            return True
+
+        assert self.until(stopped)
 
     def end(self) -> None:
         for process in self.processes:

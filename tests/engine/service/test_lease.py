@@ -89,7 +89,7 @@ def test_a_store_marked_safe_keeps_its_percentage_over_a_clean_stop(tmp_path: Pa
 def test_an_engine_that_wakes_after_it_was_replaced_writes_nothing_reports_it_and_ends(rig: EngineRig) -> None:
     old = rig.running()
     rig.climb(2)
-    os.kill(old.pid, signal.SIGSTOP)
+    rig.stop_between_writes(old)
     rig.folder.lock.unlink()  # what a desperate person does instead of kill -9
     new = rig.engine()
     rev = rig.reader.state().rev
