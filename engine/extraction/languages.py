@@ -183,12 +183,18 @@ VERBS: dict[str, re.Pattern[str]] = {
         r"|[ıiuü](?:rsa|rse)|[dt][ıiuü]ğ[ıiuü](?:n[ıiuü]|nd[ae]|nd[ae]n)?|l[ae]y[ae]n|m[ae]y[ae]n)"
         r"|\w{2,}(?:arak|erek|[ıiuü]nc[ae]|m[ae]kt[ae]|[ıiuü]yordu\w*|[ıiuü]yor"
         r"|m[ıiuü]şt[ıiuü]r?|[ae]cakt[ıi]|[ae]cekti|s[ae]yd[ıi]|ken)"
+        # converbs, infinitives, and the past, but not toplantı
+        r"|\w{3,}[ylnrt][ıiuü]p|\w{4,}m[ae]k|(?:\w{3,}[ln]d|\w{2,}[şktpç]t)[ıiuü](?:m|k|lar|ler)?"
     ),
     "greek": pattern(
         r"\w{2,}(?:εται|ονται|ούνται|ηκε|ηκαν|θεί|θούν|[οό]?ύ?με|ού?σε|ούσαν|όμαστε|[ηιωυα]σε"
         r"|[ηιωυα]σαν|[ίά]ζ(?:ει|ουν)|[εώ]ύ?ν(?:ει|ουν)|σουν)"
     ),
-    "indonesian": pattern(r"diper\w+|(?:me|di|ber|ter)\w{2,}kan|(?:meng|meny)[aiueo]\w{2,}|di(?!r)\w{3,}[^aeou\W]i"),
+    "indonesian": pattern(
+        r"diper\w+|(?:me|di|ber|ter)\w{2,}kan|(?:meng|meny)[aiueo]\w{2,}|di(?!r)\w{3,}[^aeou\W]i"
+        # but not member, membran, mempelai, mendung
+        r"|me(?:mb(?!er|ran)|m[aieu]|mp(?!elai)|nd(?!ung)|nc|nj|ngg|ngh)\w{3,}|(?:me(?!nteri)|ber|ter)\w{5,}nya"
+    ),
     # contractions with the article or a particle; the past tense
     "welsh": pattern(r"\w+['’](?:r|n|i|u|w|m|ch)|\w{4,}(?:odd|wyd|asant)"),
     "ukrainian": pattern(

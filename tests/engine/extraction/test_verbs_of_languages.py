@@ -72,6 +72,18 @@ def _words(text: str) -> set[str]:
             "caiu percebeu talvez ninguém conseguiu viram somos estamos nossos recebeu disseram-nos",
         ),
         (
+            "Teknisi membuka server dan mencari penyebab gangguan. Kemudian antrean tumbuh, dan tim memilih jaringan cadangan. Meningkatnya beban "
+            "terlihat di menara. Biasanya memori penuh ketika replika berjalan lambat.",
+            "server gangguan antrean jaringan menara memori replika",
+            "membuka mencari kemudian tumbuh memilih meningkatnya terlihat biasanya berjalan",
+        ),
+        (
+            "Teknisyen sunucuyu durdurup kayıtları inceledi. Kuyruk taşındı ve yük arttı, bağlantı koptu. Kulüp yeni ağı kurmak istemedi; takip "
+            "sistemi ve toplantı var. Çalıştırmak zordu.",
+            "kuyruk yük bağlantı kulüp toplantı",
+            "durdurup taşındı arttı koptu çalıştırmak",
+        ),
+        (
             "El servidor falló y los técnicos tuvieron que intervenir. Asimismo la réplica estuvo parada; existían copias. Después el equipo obtuvo el "
             "registro y Fernando Alonso revisó la cola de mensajes. Estoy convencido de que hizo falta.",
             "servidor réplica registro fernando",
@@ -96,7 +108,10 @@ def _words(text: str) -> set[str]:
             "menjalankan mengatakan menurut diperbarui sekarang menghubungkan meskipun sering dimatikan",
         ),
     ],
-    ids=["polish", "russian", "ukrainian", "czech", "swedish", "dutch", "german", "hindi", "portuguese", "spanish", "french", "greek", "indonesian"],
+    ids=[
+        "polish", "russian", "ukrainian", "czech", "swedish", "dutch", "german", "hindi", "portuguese", "more indonesian", "turkish", "spanish", "french",
+        "greek", "indonesian",
+    ],
 )  # fmt: skip
 def test_a_keyword_has_nouns_and_neither_verbs_nor_adverbs_nor_pronouns(text: str, nouns: str, others: str) -> None:
     words = _words(text)
