@@ -234,6 +234,12 @@ class _ThisMachine:
         """Its workers end with the command."""
 
 
+def _killed(number: int, times: int) -> str:
+    out_of_memory = " If this machine ran out of memory, `dmesg` says so: use fewer workers."
+    why = out_of_memory if number == signal.SIGKILL else ""
+    return f"A worker was killed {times} times, the last time by signal {number}.{why}"
+
+
 class _Process:
     """One worker process, started again if it is killed."""
 
@@ -257,12 +263,16 @@ class _Process:
         code = self._process.poll()
         if code is None:
             return True
-        if code >= 0 or self._starts > RESTARTS:
-            lines = self._process.stdout.read().strip().splitlines() if self._process.stdout and not self.why else []
-            self.why = self.why or (lines[-1] if code and lines else "")
-            return False
-        self._start()
-        return True
+        if code < 0 and self._starts <= RESTARTS:
+            self._start()
+            return True
+        self.why = self.why or (_killed(-code, self._starts) if code < 0 else self._last_line())
+        return False
+
+    def _last_line(self) -> str:
+        """The reason that a worker which gave up printed; "" of one that has nothing left."""
+        output = self._process.stdout.read() if self._process.stdout else ""
+        return output.strip().rpartition("\n")[2] if self._process.returncode else ""
 
     def pause(self) -> None:
         self._process.send_signal(signal.SIGSTOP)  # its lease ends meanwhile

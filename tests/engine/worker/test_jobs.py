@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import glob
 import importlib.util
 import json
@@ -146,6 +147,24 @@ def test_kill_nine_of_a_worker_and_of_the_engine_costs_no_document_and_doubles_n
     outcome = load.end()
     assert outcome["state"] == "done", outcome
     assert stored(rig, "killed") == (DOCUMENTS, DOCUMENTS)
+
+
+def test_workers_that_are_killed_again_and_again_end_the_load_which_says_so(rig: EngineRig) -> None:
+    """As the kernel does where memory is short."""
+    load = Load(rig, "--root", str(rig.root), str(written(rig, "again")))
+
+    def ended() -> bool:
+        for worker in load.workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        return load.process.poll() is not None
+
+    assert rig.until(ended)
+    sentence = load.end()["sentence"]
+    assert sentence.startswith(
+        "A worker was killed 4 times, the last time by signal 9. If this machine ran out of memory"
+    )
+    assert f"--resume {latest(rig)['id']}" in sentence
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
