@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from typing import Any
 
 import h11
@@ -11,6 +12,7 @@ import pytest
 import uvicorn
 
 from engine.server.connections import Connection, ConnectionBudget, _Parser
+from engine.server.turns import Turns
 
 
 def asked() -> _Parser:
@@ -64,3 +66,39 @@ async def test_a_request_that_came_with_its_connection_waits_for_no_turn_of_the_
     with far:
         assert connection.phase != "request", "it has been read"
         connection.transport.close()
+
+
+@pytest.mark.anyio
+async def test_requests_are_begun_one_a_turn_of_the_loop_in_the_order_in_which_they_came() -> None:
+    turns, begun = Turns(), list[int]()
+    assert [turns.take(partial(begun.append, number)) for number in range(3)] == [True, False, False]
+    seen = []
+    for _ in range(4):
+        seen.append(tuple(begun))
+        await asyncio.sleep(0)
+    assert seen == [(0,), (0, 1), (0, 1, 2), (0, 1, 2)]
+    assert turns.take(partial(begun.append, 3))
+
+
+@pytest.mark.anyio
+async def test_a_client_that_left_while_it_waited_for_its_turn_has_nothing_begun() -> None:
+    asked: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+
+    config = uvicorn.Config(app, http="h11", log_config=None, lifespan="off")
+    config.load()
+    near, far = socket.socketpair()
+    turns = Turns()
+    more = {"config": config, "server_state": uvicorn.server.ServerState(), "app_state": {}}
+    made = partial(Connection, budget=ConnectionBudget(4, 1000), turns=turns, **more)
+    with far:
+        turns.take(lambda: None)
+        _, connection = await asyncio.get_running_loop().connect_accepted_socket(made, near)
+        turns.take(lambda: None)
+        connection.data_received(b"GET /gone HTTP/1.1\r\nhost: a\r\n\r\n")
+        connection.transport.abort()
+        for _ in range(10):
+            await asyncio.sleep(0)
+    assert asked == []
