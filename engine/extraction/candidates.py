@@ -157,10 +157,7 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
         tokens, kinds = _with_initials(tokens, kinds)
     kinds = settled(tokens, kinds)
     if "P" in kinds:
-        # a name that also occurs without 's owns what follows it (Turing's machine); otherwise 's is part of the name
-        # (Zipf's law)
-        bare = set(tokens)
-        kinds = re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
+        kinds = _with_owners(tokens, kinds)
     if "cf" in kinds:
         kinds = _NAME_OF_NAME.sub(lambda of: "c" if _is_bank_of_england(tokens, of.start()) else "f", kinds)
     folds = tuple(map(FOLDS.__getitem__, tokens))
@@ -181,6 +178,13 @@ def _english(tokens: list[str], kinds: str) -> Phrases:
             continue
         spans.append((folds[start:end], text, start))
     return Phrases(_by_full_names(spans) if "cc" in kinds else spans, kinds, ENGLISH)
+
+
+def _with_owners(tokens: list[str], kinds: str) -> str:
+    """A name that also occurs without 's owns what follows it (Turing's machine); otherwise 's is part of the name
+    (Zipf's law)."""
+    bare = set(tokens)
+    return re.sub("P", lambda owner: "p" if tokens[owner.start()][:-2] in bare else "P", kinds)
 
 
 def _trimmed(tokens: list[str], kinds: str, folds: Words, phrase: re.Match[str]) -> tuple[int, int]:

@@ -187,6 +187,14 @@ class _Choice:
         self._english = english
         self._quoted = quoted
 
+    def has_whole(self, part: Candidate, rivals: list[Candidate]) -> bool:
+        """Whether a part is none of its own: a better keyword contains it, or it is a fragment and no name."""
+        is_whole_known = part.words[0] in self.words and is_part(part, [better for better, _ in self.made])
+        if not self._english:
+            return is_whole_known
+        is_known = is_whole_known or (not part.alone and is_fragment(part, rivals))
+        return is_known and not is_name(part, rivals)
+
     def add(self, candidate: Candidate) -> None:
         words = candidate.words
         size = len(words)
@@ -222,12 +230,8 @@ def _chosen(
             break
         if english and many >= ENOUGH and is_weak(candidate):
             continue
-        if candidate.alone < least:
-            fragment = english and not candidate.alone and is_fragment(candidate, rivals)
-            is_known = candidate.words[0] in choice.words and is_part(candidate, [better for better, _ in choice.made])
-            if (fragment or is_known) and not (english and is_name(candidate, rivals)):
-                continue
-        choice.add(candidate)
+        if candidate.alone >= least or not choice.has_whole(candidate, rivals):
+            choice.add(candidate)
     for some, most in fillers:
         for candidate in some:
             many = len(choice.made)

@@ -108,13 +108,20 @@ def shape(token: str) -> str:
         return "."
     if _NUMBER.fullmatch(token):
         return "." if "," in token else "#"  # 12,345 is an amount, not part of a name
-    if _NAMELESS.fullmatch(token) or token.startswith(_PLACEHOLDERS) or token in _OF_ANY_PROGRAM:
+    if _names_nothing(token):
         return "."
     if len(token) == 1:
-        return "n" if first.isupper() or ord(first) > 0x2E80 else "."
+        return "n"
     if IDENTIFIER.search(token) or ACRONYM.fullmatch(token):
         return "." if "@" in token else "i"
     return "c" if first.isupper() else "n"
+
+
+def _names_nothing(token: str) -> bool:
+    """Whether a token is a hash, a time, a placeholder, or one small letter."""
+    if len(token) == 1:
+        return not (token.isupper() or ord(token) > 0x2E80)
+    return bool(_NAMELESS.fullmatch(token)) or token.startswith(_PLACEHOLDERS) or token in _OF_ANY_PROGRAM
 
 
 def _is_break(token: str) -> bool:

@@ -225,23 +225,27 @@ def shorter(phrases: Iterable[Candidate], *, singles: bool) -> list[Candidate]:
     neighbours, then, with `singles`, its words that are not general. In text order. Some may be in `phrases`
     already."""
     made: list[tuple[int, int, Candidate]] = []
-    for words, text, at, last, alone, within, *_ in phrases:
-        size = len(words)
-        if size == 1:
-            continue
-        surface = text.split()
+    for phrase in phrases:
+        size, surface = len(phrase.words), phrase.text.split()
         for width in (2, 1) if singles else (2,):
             for i in range(size - width + 1 if width < size else 0):
-                part = words[i : i + width]
-                if width == 1 and (part[0] in VAGUE or not is_keyword(surface[i])):
+                one = _piece(phrase, surface, i, width)
+                if one.ends in _NO_END or one.begins in _NO_BEGINNING:
                     continue
-                one = candidate(part, " ".join(surface[i : i + width]), at + i, last + i, 0, alone + within)
-                if one.ends not in _NO_END and one.begins not in _NO_BEGINNING:
-                    is_best = i + width == size or (not i and _begins_as_name(surface, width))
-                    order = 2 if width == 1 else 0 if is_best else 1
-                    made.append((order, at + i, one))
+                if width == 1 and (one.words[0] in VAGUE or not is_keyword(one.text)):
+                    continue
+                is_best = i + width == size or (not i and _begins_as_name(surface, width))
+                made.append((2 if width == 1 else 0 if is_best else 1, one.at, one))
     made.sort(key=itemgetter(0, 1))
     return [one for _, _, one in made]
+
+
+def _piece(phrase: Candidate, surface: list[str], i: int, width: int) -> Candidate:
+    """The words from `i` on, which occur where the phrase does."""
+    times = phrase.alone + phrase.within
+    return candidate(
+        phrase.words[i : i + width], " ".join(surface[i : i + width]), phrase.at + i, phrase.last + i, 0, times
+    )
 
 
 def _parts(phrases: Phrasings) -> dict[Words, list[int]]:

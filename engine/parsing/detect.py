@@ -165,14 +165,21 @@ def detect(text: str, suffix: str = "") -> Format:
         return Format.PLAIN
     kind = (_by_name(head, suffix) if suffix else None) or _marked_as(start, _BEGINNINGS)
     kind = kind or _of_one_line(head, start[0]) or _by_first_lines(head, start)
-    kind = kind or (Format.LOG if _is_log(head) else None) or _marked_as(start, _BY_LINES)
-    if kind is not None:
-        return kind
-    if "[Page " in text[:PAGED] and memo.PAGE_END.search(text[:PAGED]):
+    return kind or _by_lines(head, start) or _by_pages(text[:PAGED]) or _marked(head)
+
+
+def _by_lines(head: str, start: str) -> Format | None:
+    return Format.LOG if _is_log(head) else _marked_as(start, _BY_LINES)
+
+
+def _by_pages(text: str) -> Format | None:
+    """The format of pages: of a memo, a manual, a wiki."""
+    if "[Page " in text and memo.PAGE_END.search(text):
         return Format.MEMO
+    head = text[:LOOKED_AT]
     if _is_man_page(head):
         return Format.MAN_PAGE
-    return Format.WIKI if wiki.is_wiki(head) else _marked(head)
+    return Format.WIKI if wiki.is_wiki(head) else None
 
 
 def _is_bare_prose(text: str) -> bool:

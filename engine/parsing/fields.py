@@ -39,17 +39,7 @@ def is_header(head: str) -> bool:
 def read(text: str) -> Header:
     """The title, and the description and text below the header."""
     lines = text.lstrip().split("\n")
-    values: dict[str, list[str]] = {}
-    end, name = 0, ""
-    for line in lines:
-        if (field := _FIELD.fullmatch(line)) is not None:
-            name = field[1].lower()
-            values[name] = [field[2] or ""]
-        elif line[:1] in (" ", "\t") and name:
-            values[name].append(line.strip().removeprefix("|"))
-        else:
-            break
-        end += 1
+    values, end = _fields(lines)
     first = {name: " ".join(value[0].split()) for name, value in values.items()}
     title, named = _first_of(first, "titles"), _first_of(first, "names")
     synopsis, *described = values.get("description", [""])
@@ -60,6 +50,21 @@ def read(text: str) -> Header:
     parts = [number, synopsis, "\n".join("" if line == "." else line for line in described), "\n".join(lines[end:])]
     markup = "text/x-rst" if number else first.get("description-content-type", "")
     return Header(heading(title), "\n\n".join(part for part in parts if part.strip()), markup)
+
+
+def _fields(lines: list[str]) -> tuple[dict[str, list[str]], int]:
+    """The lines of each field of the header, and the index of the line after it."""
+    values: dict[str, list[str]] = {}
+    name = ""
+    for at, line in enumerate(lines):
+        if (field := _FIELD.fullmatch(line)) is not None:
+            name = field[1].lower()
+            values[name] = [field[2] or ""]
+        elif line[:1] in (" ", "\t") and name:
+            values[name].append(line.strip().removeprefix("|"))
+        else:
+            return values, at
+    return values, len(lines)
 
 
 def _first_of(values: dict[str, str], names: str) -> str:

@@ -138,13 +138,18 @@ def _top(raw: Raw, blocks: list[Block]) -> int | None:
     first, of_level_1 = heads[0], [place for place in heads if blocks[place].level == 1]
     if raw.format is Format.ORG:  # whose headings are its sections
         return 0 if first == 0 and len(of_level_1) == 1 else None
-    before = [block.text for block in raw.blocks if block.kind == "heading" and block.level == 1]
-    if len(before) > 1 and is_template(before[0]):  # its sections are of the first level
+    if _begins_with_sections(raw):
         return None
     if of_level_1 and raw.format is not Format.RST:
         return of_level_1[0]
     opens = first == 0 or raw.format in (Format.RST, Format.ASCIIDOC)
     return first if opens and not (raw.logo and first) else None
+
+
+def _begins_with_sections(raw: Raw) -> bool:
+    """Whether the headings of the first level are sections: the first of several is one of a template."""
+    heads = [block.text for block in raw.blocks if block.kind == "heading" and block.level == 1]
+    return len(heads) > 1 and is_template(heads[0])
 
 
 def _of_heading(blocks: list[Block], top: int, stem: str) -> str:
