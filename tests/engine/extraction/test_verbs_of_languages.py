@@ -85,9 +85,9 @@ def _words(text: str) -> set[str]:
         ),
         (
             "El servidor falló y los técnicos tuvieron que intervenir. Asimismo la réplica estuvo parada; existían copias. Después el equipo obtuvo el "
-            "registro y Fernando Alonso revisó la cola de mensajes. Estoy convencido de que hizo falta.",
+            "registro y Fernando Alonso revisó la cola de mensajes. Estoy convencido de que hizo falta; luego hicimos copias.",
             "servidor réplica registro fernando",
-            "tuvieron asimismo estuvo existían después obtuvo estoy hizo",
+            "tuvieron asimismo estuvo existían después obtuvo estoy hizo hicimos",
         ),
         (
             "Le serveur devint lent et la réplique mourut. Malheureusement, la file d'attente resta pleine. Historiquement, le réseau fut solide. "
