@@ -39,9 +39,10 @@ def search(
 def _some(conn: sqlite3.Connection, words: list[str]) -> str:
     """Terms for documents with some of the words. Ranking two million for the "docs" of a name takes ten seconds, so
     common words count only where there is no other, and then the rarest."""
-    documents = {begun: _documents(conn, begun) for begun in map(_begun, words)}
-    telling = [begun for begun, count in documents.items() if count <= COMMON]
-    return " OR ".join(telling or [min(documents, key=documents.__getitem__)])
+    begun = [_begun(word) for word in words]
+    documents = {terms: count for terms in begun if (count := _documents(conn, terms))}
+    telling = [terms for terms, count in documents.items() if count <= COMMON]
+    return " OR ".join(telling or [min(documents, key=documents.__getitem__, default=begun[0])])
 
 
 def _documents(conn: sqlite3.Connection, terms: str) -> int:

@@ -150,4 +150,5 @@ def test_a_word_that_most_documents_have_does_not_add_them_all_to_those_with_a_r
     assert found("docs/rare.md") == ["docs/rare.md"]
     assert set(found("broker pools")) == {"pool.md"}
     assert len(found("broker")) == 31
+    assert len(found("broker qwxyz")) == 31, "a word that is in no document takes no other's place"
     assert len(found("broker docs")) == 31, "of common words alone the rarer one counts: static-files.md has docs"
