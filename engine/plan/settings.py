@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from engine.plan.vocabulary import Doc, Mode, Part, Seconds, Title
 
 # scheme, perhaps an account, host, perhaps a port, perhaps a path
-_SERVER = r"https?://([^\s/@]+@)?(\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]]+)(:(?:[0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?(/\S*)?"
+_PORT = r"(?:[0-5]?\d{1,4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+_SERVER = rf"https?://([^\s/@]+@)?(\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]]+)(:{_PORT})?(/\S*)?"
 
 
 class TriggerSettings(Part, frozen=True):

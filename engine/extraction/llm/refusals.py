@@ -48,8 +48,9 @@ _QUOTA = re.compile(
     r"|quota (?:is |was |has been )?(?:exceeded|exhausted|used up)|out of credits?"
     r"|insufficient (?:credits?|balance|funds)|billing (?:details|hard limit|limit)"
     r"|out of [\w ]{0,30}quota|free allocation|used up (?:your|the|all)"
+    r"|(?:calls|tokens|requests) ?/ ?(?:day|month)\b"
     r"|(?:per|tokens|requests)[ -](?:per )?(?:day|month)\b|daily (?:limit|quota)|monthly (?:limit|quota)"
-    r"|budget (?:has been )?exceeded|exceeded.{0,20}budget|usage limit|/ ?(?:day|month)\b|credit balance",
+    r"|budget (?:has been )?exceeded|exceeded.{0,20}budget|usage limit|credit balance",
     re.IGNORECASE,
 )
 # Memory of the graphics card or the machine, in the words of CUDA, ROCm, Metal, llama.cpp, Ollama, LM Studio, TGI.
