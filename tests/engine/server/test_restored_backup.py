@@ -121,3 +121,17 @@ async def test_a_copy_of_the_disk_on_another_machine_is_at_zero(
         row = log.last(c.engine.conn, ("rollback",))
         assert (row is None) == bool(percent_bp)
         assert row is None or "made on another machine" in row.decision.sentence
+
+
+@pytest.mark.anyio
+async def test_nor_does_a_copy_at_zero_percent_call_the_llm_for_its_shadow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = tmp_path / "machine-id"
+    monkeypatch.setattr(state_folder, "MACHINE", machine)
+    for name, permits in (("a", True), ("b", False)):
+        machine.write_text(name)
+        async with Clocked(tmp_path) as c:
+            await c.climb(1)
+            assert (c.engine.state.stage, c.engine.state.percent_bp) == (1, 0)
+            assert c.engine.switch.may_call() is permits

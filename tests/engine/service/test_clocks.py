@@ -15,6 +15,7 @@ from engine.service.engine import Engine
 from engine.service.escalation import Escalation, acknowledged
 from engine.service.loop import ControlLoop
 from engine.store import log, series
+from tests.clock import ManualClock
 from tests.engine.service.clocked import Clocked
 from tests.engine.service.test_blind import hanging_service
 
@@ -312,3 +313,18 @@ async def test_a_clock_that_stays_set_back_is_believed(tmp_path: Path) -> None:
         await c.passes(30)
         assert c.engine.clock.now() == c.clock.now()
         await c.settled(lambda: log.last(c.engine.conn, ("clock",)))
+
+
+async def test_each_way_back_of_the_clock_must_last_to_be_believed() -> None:
+    clock = ManualClock()
+    believed = BelievedClock(clock)
+    for step in (-TWO_HOURS, TWO_HOURS, -TWO_HOURS, -TWO_HOURS):
+        clock.step_wall(step)
+        for _ in range(51):
+            clock.advance(1)
+            assert believed.now() == clock.real() + 1_800_000_000.0
+    clock.advance(10)
+    assert believed.now() == clock.now()
+    for step in (DAY, -DAY):  # and it may come back to where it was
+        clock.step_wall(step)
+        assert believed.now() == clock.now()
