@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console.app.people import PeopleActions
-from console.terminal.type_ahead import ACTING, GRACE_S, report_dropped
+from console.terminal.type_ahead import ACTING, GRACE_S, Burst, report_dropped
 from engine.text import clean_line
 
 APART_S = 0.06  # between held keys, at most
@@ -80,7 +80,8 @@ class Keys(PeopleActions):
             case "drop":
                 return False
             case "wait":
-                self.set_timer(GRACE_S, lambda: self._after_grace(event))
+                burst = self.key_guard.burst
+                self.set_timer(GRACE_S, lambda: self._after_grace(event, burst))
                 return False
         return typing or not self._refused_as_read_only(event.key)
 
@@ -155,7 +156,7 @@ class Keys(PeopleActions):
             elif verdict == "take" and (typing or not self._refused_as_read_only(event.key)):
                 await super().on_event(event)
         for event in deliberate:
-            await self._after_grace(event)
+            await self._after_grace(event, self.key_guard.burst)
         gap = self._held[0].time - typed_at if self._held else 0.0
         self.set_timer(min(max(gap, GRACE_S), APART_S), self._release)
 
@@ -171,8 +172,8 @@ class Keys(PeopleActions):
             return False
         return typing or isinstance(self.screen, ModalScreen) or self._is_acting(event.key)
 
-    async def _after_grace(self, event: events.Key) -> None:
-        match self.key_guard.resolve_deliberate(event.character or ""):
+    async def _after_grace(self, event: events.Key, burst: Burst) -> None:
+        match self.key_guard.resolve_deliberate(event.character or "", burst):
             case "take":
                 if not self._refused_as_read_only(event.key):
                     await super().on_event(event)

@@ -10,9 +10,8 @@ is dropped
   until a pause. Else its letters would act, and its Enter and y might confirm. Digits, j and k only move. The same
   holds for a screen that opened without a key: what is pressed at that moment is meant for the screen it covers.
 - R, u and y are *deliberate*: they wait 4 ms for what follows. R is refused only inside an evident paste: four or more
-keys, three of
-  them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive together, and
-  a rollback too many can be undone.
+  keys, three of them different, or two different ones right behind it. For over a slow line "2" and "R" may well arrive
+  together, and a rollback too many can be undone. A row of R is one press, for half a second.
 """
 
 from __future__ import annotations
@@ -23,10 +22,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 Verdict = Literal["take", "drop", "wait", "refuse"]
+Burst = deque[str]
 
 BURST_S = 0.030
 GRACE_S = 0.004
 PAUSE_S = 1.0
+REPEATED_S = 0.5  # how long an R right behind an R is the same press: a pasted row of them is one rollback
 DELIBERATE = frozenset("Ruy")
 FREE = frozenset("jk")
 TRAVEL = frozenset("[],.")
@@ -73,8 +74,9 @@ class KeyGuard:
 
     def __init__(self) -> None:
         self.ready = False
-        self._chain: deque[str] = deque(maxlen=64)
+        self._chain = Burst(maxlen=64)
         self._last = -1.0
+        self._pressed = -1.0  # the last R that was not a repetition
         self._blind: float | None = None  # the last moment of what is typed without seeing the screen
         self._text = False  # it is a text, whose digits are text too
 
@@ -85,8 +87,7 @@ class KeyGuard:
 
     def left_text(self, at: float) -> None:
         """Enter ended a text: what follows it at once is the rest of a paste, and its y confirms nothing."""
-        self._chain.clear()
-        self._chain.append("\r")
+        self._chain = Burst("\r", maxlen=64)
         self._last = at
 
     def _typed_blind(self, character: str, at: float) -> bool:
@@ -112,18 +113,28 @@ class KeyGuard:
         if self._typed_blind(character, at):
             return "drop"
         if at - self._last > BURST_S:
-            self._chain.clear()
+            self._chain = Burst(maxlen=64)
         self._chain.append(character)
         self._last = at
+        if character == "R":
+            if [*self._chain][-2:] == ["R", "R"] and at - self._pressed < REPEATED_S:
+                return "drop"
+            self._pressed = at
         if character in DELIBERATE:
             return "wait"
         return "take" if len(self._chain) == 1 or character in FREE or TRAVEL.issuperset(self._chain) else "drop"
 
-    def resolve_deliberate(self, character: str) -> Verdict:
-        """The verdict on a deliberate key, once it is known what followed it."""
+    @property
+    def burst(self) -> Burst:
+        """The keys that came together with the last one; those that follow it at once are added to it."""
+        return self._chain
+
+    def resolve_deliberate(self, character: str, burst: Burst) -> Verdict:
+        """The verdict on a deliberate key of this burst, once it is known what followed it. It may be late, when a
+        key of a person has begun another burst."""
         if character == "R":
-            keys = list(self._chain)
+            keys = list(burst)
             behind = keys[len(keys) - keys[::-1].index("R") :] if "R" in keys else []
             paste = (len(keys) >= 4 and len(set(keys)) >= 3) or len(set(behind)) >= 2
             return "refuse" if paste else "take"
-        return "take" if len(self._chain) <= 1 else "drop"
+        return "take" if len(burst) <= 1 else "drop"

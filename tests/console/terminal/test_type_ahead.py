@@ -18,7 +18,7 @@ from console.app import Console
 from console.screens import SCREENS, WORK, screen, working
 from console.screens.ask import QuestionDialog, TextField
 from console.screens.page import Page
-from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, PAUSE_S, KeyGuard, key_names
+from console.terminal.type_ahead import ACTING, BURST_S, GRACE_S, PAUSE_S, REPEATED_S, KeyGuard, key_names
 from console.widgets.sheet import Sheet
 from tests.console.samples import PLAN, FakeLink
 from tests.console.test_rollback_key import settled
@@ -35,7 +35,7 @@ def typed(keys: str, apart: float = 0.0) -> list[str]:
     return [
         key
         for key, verdict in zip(keys, verdicts, strict=True)
-        if verdict == "take" or (verdict == "wait" and guard.resolve_deliberate(key) == "take")
+        if verdict == "take" or (verdict == "wait" and guard.resolve_deliberate(key, guard.burst) == "take")
     ]
 
 
@@ -49,7 +49,7 @@ def test_at_a_person_s_pace_every_key_counts(keys: str) -> None:
     guard.ready = True
     for i, key in enumerate(keys):
         verdict = guard.take(key, i * (BURST_S + GRACE_S), typing=False)
-        assert verdict == "take" or guard.resolve_deliberate(key) == "take"
+        assert verdict == "take" or guard.resolve_deliberate(key, guard.burst) == "take"
 
 
 @pytest.mark.parametrize("paste", ["rm -rf FOO BAR", "RFC 1234", "FOUR", "please Run it", "dear all,\rRegards\r"])
@@ -72,7 +72,7 @@ def test_what_is_typed_on_after_a_refused_question_does_nothing_until_a_pause() 
     assert guard.take("2", end, typing=False) == "take"
     assert guard.take("j", end + 0.1, typing=False) == "take"
     assert guard.take("R", end + 0.2, typing=False) == "wait", "R always acts"
-    guard.resolve_deliberate("R")
+    guard.resolve_deliberate("R", guard.burst)
     assert guard.take("o", end + PAUSE_S + 0.1, typing=False) == "take"
 
 
@@ -89,6 +89,21 @@ def test_after_a_key_that_leaves_a_screen_that_came_unasked_the_next_one_acts(wa
 @pytest.mark.parametrize("lump", ["R", "2R", "RR", "RRR", "qR", "jjjjR", "2jR", "R2", "\rR"])
 def test_an_r_among_keys_that_a_slow_line_delivers_together_rolls_back(lump: str) -> None:
     assert "R" in typed(lump)
+
+
+def test_the_r_of_a_paste_is_refused_though_a_key_pressed_after_it_is_dealt_with_first() -> None:
+    """A long paste keeps the loop busy: its R were judged by the keys pressed since, and each rolled back."""
+    guard = KeyGuard()
+    guard.ready = True
+    waiting = [guard.burst for key in "Rapid Rollouts Require Rigor." if guard.take(key, 100.0, typing=False) == "wait"]
+    assert guard.take("R", 101.0, typing=False) == "wait"
+    assert {guard.resolve_deliberate("R", burst) for burst in waiting} == {"refuse"}
+    assert guard.resolve_deliberate("R", guard.burst) == "take"
+
+
+def test_a_row_of_pasted_r_is_one_rollback_and_a_held_one_two_a_second() -> None:
+    assert typed("R" * 500) == ["R"]
+    assert len(typed("R" * 500, apart=BURST_S / 2)) == pytest.approx(500 * BURST_S / 2 / REPEATED_S, abs=1)
 
 
 @given(st.text(max_size=20))
