@@ -67,7 +67,7 @@ def own_id(engine: Engine, ask: Ask, to_stage: int | None) -> Ask:
 def _is_same(known: Proof, ask: Ask) -> bool:
     """Whether this is the rollback that is known under its id. One from an intent has no digest of a request."""
     view = known.view
-    by_intent = not known.of.request and view.actor == ask.actor.name and view.reason in (ask.reason, LEFT)
+    by_intent = not known.of.request and view.actor == ask.actor.name and view.reason == ask.reason
     return known.of.request == ask.request or by_intent
 
 
@@ -263,7 +263,7 @@ async def apply_intents(engine: Engine) -> None:
         except msgspec.ValidationError:
             actor = Actor("unknown")
         actor = _owned(intent.owner, actor)
-        reason = clean_line(intent.reason, REASON_LIMIT) or LEFT
+        reason = clean_line(intent.reason, REASON_LIMIT)
         if (recorded := log.find(engine.conn, intent.request_id)) is not None and _is_of(recorded, actor, intent):
             _remove(engine, path)
             continue
@@ -275,8 +275,8 @@ async def apply_intents(engine: Engine) -> None:
         if request_id != intent.request_id and not _remove(engine, path) and not engine.state.percent_bp:
             continue  # otherwise every tick would apply it
         odd = control.zero_instead(engine.plan, intent.to_stage, engine.state.stage)
-        await roll_back(engine, ask, pressed=intent.pressed, how=f" ({odd})" if odd else "")
-        engine.event(f"A rollback by {actor.name}, left while the engine did not answer, was applied.")
+        await roll_back(engine, ask, pressed=intent.pressed, how=f" ({'; '.join(filter(None, (odd, LEFT)))})")
+        engine.event(f"A rollback by {actor.name}, {LEFT}, was applied.")
 
 
 def _remove(engine: Engine, path: Path) -> bool:
@@ -293,7 +293,7 @@ def _remove(engine: Engine, path: Path) -> bool:
 def _is_of(recorded: Decision, actor: Actor, intent: Intent) -> bool:
     """Whether the log has exactly this rollback; an id used for another request does not count."""
     reason = clean_line(intent.reason, REASON_LIMIT)
-    return recorded.kind in DOWN and recorded.actor.uid == actor.uid and recorded.reason in (reason, LEFT)
+    return recorded.kind in DOWN and recorded.actor.uid == actor.uid and recorded.reason == reason
 
 
 def _owned(owner: int, actor: Actor) -> Actor:

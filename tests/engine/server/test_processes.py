@@ -232,19 +232,25 @@ def test_removing_the_file_manually_is_a_rollback(rig: EngineRig) -> None:
     assert "armed file was removed" in rig.reader.log(5, kind="rollback")[0].sentence
 
 
-def test_a_rollback_while_the_engine_is_stopped_is_kept_and_applied_first(rig: EngineRig) -> None:
+@pytest.mark.parametrize("reason", ["the engine is stuck", ""])
+def test_a_rollback_while_the_engine_is_stopped_is_kept_and_applied_first(rig: EngineRig, reason: str) -> None:
     rig.climb(3)
     pid = rig.pid
     os.kill(pid, signal.SIGSTOP)
     try:
-        result = rig.client.rollback("the engine is stuck")
+        result = rig.client.rollback(reason)
         assert result.ok, result.sentence
         assert not rig.folder.is_armed()
         assert rig.folder.has_intents()
     finally:
         os.kill(pid, signal.SIGCONT)
     assert rig.until(lambda: rig.reader.state().percent_bp == 0 and not rig.folder.has_intents())
-    assert any("the engine is stuck" in d.sentence for d in rig.reader.log(5))
+    (row,) = rig.reader.log(1, kind="rollback")
+    assert "(left while the engine did not answer)" in row.sentence
+    assert row.sentence.endswith(reason)
+    setback = rig.reader.state().setback
+    assert setback is not None
+    assert setback.explained is bool(reason)  # else the console asks for it
 
 
 def test_restore_serves_frequency_keywords_at_once_and_can_be_undone(rig: EngineRig) -> None:
