@@ -6,12 +6,10 @@ import contextlib
 import errno
 import os
 import shlex
-import sqlite3
 from pathlib import Path
 
 PROBE_BYTES = 64 << 10
 NO_ROOM = "no room for the store; free some space (its disk is full, or its files may not grow: `ulimit -f`)"
-_UNSPECIFIC = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
 def refusal(error: Exception, folder: Path) -> str:
@@ -21,13 +19,16 @@ def refusal(error: Exception, folder: Path) -> str:
 
 def cause(error: Exception, folder: Path) -> str:
     """The same, or "" for what only the error itself can explain."""
+    import sqlite3  # the command of a rollback imports this module, and is quick
+
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
     if code == sqlite3.SQLITE_FULL:
         return "the store's disk is full; free some space"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         database = shlex.quote(str(folder / "store.db"))
         return f"another program has locked the store; `fuser {database}` names it"
-    if code in _UNSPECIFIC and (number := _probe(folder)):
+    unspecific = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+    if code in unspecific and (number := _probe(folder)):
         return meaning(number, folder)
     if code == sqlite3.SQLITE_IOERR:
         return f"the store's disk reports an error ({error}); `dmesg` and `df {shlex.quote(str(folder))}` may say why"
