@@ -16,8 +16,8 @@ from typing import Protocol
 SWITCH_S = 0.001
 URGENT_S = 0.0001
 
-EARLIEST = 1_767_225_600.0  # 2026-01-01: this program is not older
-LATEST = EARLIEST + 30 * 365.25 * 86_400
+EARLIEST = 1_577_836_800.0  # 2020-01-01: what a clock without a battery falls back to is earlier
+LATEST = 2_713_910_400.0  # 2056-01-01
 STEP_S = 2.0  # NTP's own corrections are smaller
 PROVEN_S = 60.0  # so long must a clock that was set back keep its new time
 

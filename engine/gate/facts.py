@@ -86,10 +86,12 @@ def negative(conn: sqlite3.Connection, state: State, until: float | None = None)
 
 
 def tested(conn: sqlite3.Connection, state: State) -> str:
-    """What the stage's A/B test found, in words: "no: short of target"."""
+    """What the stage's A/B test found, in words: "no: better, but short of target"."""
     verdict = _verdict(conn, state, None)
     if verdict is None:
         return ""
+    if verdict.word == "short of target":
+        return f"no: better, but {verdict.word}"
     return f"{'yes' if verdict.word == 'ship' else 'no'}: {verdict.word}"
 
 

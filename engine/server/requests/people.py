@@ -83,7 +83,7 @@ async def remind(engine: Engine, fields: dict[str, Any], ask: Ask) -> Reply:
     known = {COMPLAINTS: "read the complaints", **{r.id: r.text for r in reminders}}
     if which not in known:
         here = f"Known: {', '.join(known) or 'none'}."
-        return Reply(False, f"{clean_line(which, 60)!r} is not among the monitoring of this stage. {here}")
+        return Reply(False, f"{clean_line(which, 60)!r} is not one of this stage's monitoring tasks. {here}")
     row = which, stage, ask.at, ask.at, ask.actor.name
 
     def tick(conn: sqlite3.Connection) -> None:
