@@ -13,7 +13,7 @@ import pytest
 
 from console.link import StoreLink
 from tests.engine.service.rig import EngineRig
-from tests.engine.service.test_rollback_always import fill, small_disk
+from tests.engine.service.test_rollback_on_a_bad_disk import fill, small_disk
 from tests.stub_llm import StubLlm
 
 __all__ = ["small_disk"]

@@ -27,11 +27,14 @@ VIEW = replace(
         for t in ALERT.triggers
     ),
 )
+STATE = State(stage=2, percent_bp=1000)
+HEALTH, SENTENCE = headlines.health(headlines.Situation(STATE, VIEW.at, VIEW.triggers, effective_bp=1000))
 VIEW = replace(
     VIEW,
+    health=HEALTH,
     matrix=next_steps.matrix(PLAN, VIEW.triggers),
-    next=next_steps.what_next(State(stage=2, percent_bp=1000), VIEW.triggers, VIEW.gate, "", None, VIEW.at),
-    health_sentence=f"WATCH: {headlines.running(EARLY)}",
+    next=next_steps.what_next(STATE, VIEW.triggers, VIEW.gate, "", None, VIEW.at),
+    health_sentence=SENTENCE,
 )
 LEFT = "1:27"
 

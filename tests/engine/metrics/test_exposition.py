@@ -85,14 +85,14 @@ def text(of: MetricsSnapshot) -> bytes:
 )
 def test_json_unless_a_scraper_asks(accept: str, is_text: bool) -> None:
     assert wants_text(accept) is is_text
-    assert (render(reading(), accept)[1] == "application/json") is not is_text
+    assert (render(reading(), accept, ())[1] == "application/json") is not is_text
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_plan_s_jq_paths_are_there() -> None:
-    body, kind = render(reading(), "*/*")
+    body, kind = render(reading(), "*/*", ())
     answer = json.loads(body)
     assert kind == "application/json"
     assert answer["current_rollout_percentage"] == 10
@@ -105,7 +105,7 @@ def test_the_plan_s_jq_paths_are_there() -> None:
 
 
 def test_unknown_is_null_and_no_count_is_missing() -> None:
-    of = json.loads(render(reading(Bucket()), "*/*")[0])["keyword_extraction"]
+    of = json.loads(render(reading(Bucket()), "*/*", ())[0])["keyword_extraction"]
     names = ("error_rate", "avg_extraction_time_ms", "p95_extraction_time_ms", "cache_hit_rate", "avg_keywords")
     assert [of[name] for name in names] == [None] * 5
     assert set(of["method_breakdown"].values()) == {0}
@@ -113,7 +113,7 @@ def test_unknown_is_null_and_no_count_is_missing() -> None:
 
 @pytest.mark.parametrize(("basis_points", "shown"), [(0, 0), (1000, 10), (1250, 12.5), (10000, 100)])
 def test_the_percentage_is_a_plain_number(basis_points: int, shown: float) -> None:
-    body = render(reading(percent_bp=basis_points), "*/*")[0]
+    body = render(reading(percent_bp=basis_points), "*/*", ())[0]
     assert f'"current_rollout_percentage":{shown},'.encode() in body
 
 
@@ -142,7 +142,7 @@ def test_the_queue_in_front_of_the_llm_shows_in_both_formats() -> None:
     assert result["keyword_extraction_waiting{lane=interactive}"] == 37
     assert result["keyword_extraction_waiting{lane=bulk}"] == 12
     assert result["keyword_extraction_waiting_limit"] == 1000
-    waiting = json.loads(render(queued, "application/json")[0])["keyword_extraction"]["waiting"]
+    waiting = json.loads(render(queued, "application/json", ())[0])["keyword_extraction"]["waiting"]
     assert waiting == {"interactive": 37, "bulk": 12, "limit": 1000}
 
 
