@@ -18,7 +18,7 @@ from engine.plan.durations import iso
 from engine.text import clean_line, counted, percent
 
 WATCH_S = 20.0  # how long a watch without news stays open
-LOOK_S = 0.03  # what routers obey is read this often while there are leases; a renewal is granted on the last reading
+LOOK_S = 0.02  # what routers obey is read this often while there are leases; a renewal is granted on the last reading
 SILENT_S = 0.7  # without a renewal for this long, a worker is silent: two renewals are missing
 SHOWN_S = 60.0  # how long a lease that has ended is shown
 MOST_WORKERS = 1000
