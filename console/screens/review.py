@@ -265,22 +265,24 @@ class Review(FetchingPage):
             facts.append(f"{rate_percent(grounding.grounded, 0)} grounded")
         if grounding is not None and grounding.duplicates:
             facts.append(f"{grounding.duplicates} twice")
-        if (
-            side == self.right
-            and grounding is not None
-            and self.compared is not None
-            and self.compared.overlap is not None
-        ):
-            facts.append(f"{rate_percent(self.compared.overlap, 0)} alike")
+        compared = self._comparison
+        if side == self.right and compared is not None and compared.overlap is not None:
+            facts.append(f"{rate_percent(compared.overlap, 0)} alike")
         while len(name) + len(", ".join(facts)) + 9 > area.width and len(facts) > 1:
             facts.pop()
         inner = blocks.panel(c, area, name, ", ".join(facts), "dim")
         c.block(inner.x, inner.y, inner.width, inner.height, ", ".join(keywords) or "no keywords", "text")
 
+    @property
+    def _comparison(self) -> DocumentComparison | None:
+        """Of the document shown; None until it is read."""
+        return self.compared if self.marks_are_shown else None
+
     def _automatic(self, side: Side) -> KeywordStats | None:
-        if self.compared is None or self.shown is None or not self.marks_are_shown:
+        compared, shown = self._comparison, self.shown
+        if compared is None or shown is None:
             return None
-        return self.compared.llm if (self.shown.first == "llm") == (side == "first") else self.compared.frequency
+        return compared.llm if (shown.first == "llm") == (side == "first") else compared.frequency
 
     def _marks(self, c: Canvas, y: int) -> None:
         blind = self.sample is not None and self.sample.blind

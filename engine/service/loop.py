@@ -8,7 +8,7 @@ import sqlite3
 
 import msgspec
 
-from engine.clock import EARLIEST, LATEST, PROVEN_S, BelievedClock
+from engine.clock import EARLIEST, LATEST, PROVEN_S, STEP_S, BelievedClock
 from engine.cluster.lag import BEAT_S
 from engine.cluster.leases import LOOK_S
 from engine.messages import outbox
@@ -31,7 +31,6 @@ from engine.text import spoken
 TICK_S = 1.0
 LAPSED_TICK_S = 0.25
 RETAIN_EVERY_S = 60.0
-CLOCK_STEP_S = 2.0
 REMOVAL_GRACE_S = 2.0
 MAIL_S = 1.0
 FILES_S = 2.0  # interval between two checks of the plan's and the program's files
@@ -296,7 +295,7 @@ class ControlLoop:
         self._report_doubt()
         before, self._wall_s = self._wall_s, engine.clock.now() - engine.clock.real()
         step = 0.0 if before is None else self._wall_s - before
-        if abs(step) < CLOCK_STEP_S:
+        if abs(step) < STEP_S:
             return
         ask = engine.ask()
         engine.event(spoken(clock_step(engine.state, ask, step).sentence))

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import sqlite3
 
+from engine.clock import STEP_S
 from engine.store import rollup
 from engine.store.each_value import each_value
-
-TOLERANCE_S = 2.0  # NTP's own corrections are smaller
 
 # Records by their columns of times. At millions of rows a scan takes seconds, at every start: large tables name what
 # finds the latest by an index, a column that leads it or the condition of a partial one.
@@ -29,7 +28,7 @@ def bring_back(conn: sqlite3.Connection, now: float, step_s: float = 0.0) -> int
     own step (negative), so they keep their distances; if it is not known, to now. The log stays untouched: it records
     what the clock showed, see `engine.store.log_times`. Messages have times that may lie ahead: see
     `engine.messages.outbox`."""
-    latest, moved = now + TOLERANCE_S, 0
+    latest, moved = now + STEP_S, 0
     place = {"now": now, "latest": latest, "step": min(0.0, step_s)}
     for table, columns in _TIMES.items():
         for column in columns:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from engine.store.future import TOLERANCE_S
+from engine.clock import STEP_S
 from engine.store.log import Row
 
 Correction = tuple[int, float, float]  # the place of the decision that records it, the right time, the clock's step
@@ -50,7 +50,7 @@ def _moved(times: list[float], corrections: Iterable[Correction]) -> list[float]
         for earlier in range(place - 1, -1, -1):
             if times[earlier] <= right:
                 break
-            if times[earlier] > right + TOLERANCE_S:
+            if times[earlier] > right + STEP_S:
                 times[earlier] = min(right, times[earlier] + min(0.0, step))
     return times
 
